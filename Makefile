@@ -1,0 +1,55 @@
+# Each target sets up what it needs, once; `make` lists them. ARGS goes on to the command behind a target.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv/.ready
+DEVNET := tests/devnet/evm
+CHAINS := $(DEVNET)/node_modules/.ready
+
+.PHONY: help demo test coverage check fix bench lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV) ## Index recorded chains, show account health, serve it; no network, no key (ARGS=--no-serve ends)
+	@.venv/bin/crossmargin demo $(ARGS)
+
+test: $(VENV) $(CHAINS) ## Run every test (ARGS="-k reorg" picks some)
+	@.venv/bin/pytest $(ARGS)
+
+coverage: $(VENV) $(CHAINS) ## Run every test and list the branches that none takes
+	@.venv/bin/pytest --cov --cov-report=term-missing $(ARGS)
+
+check: $(VENV) ## Check format, lint, types, import rules and dependencies
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo
+	@.venv/bin/deptry .
+
+fix: $(VENV) ## Format, and mend what lint can mend
+	@.venv/bin/ruff check --fix --quiet . || true
+	@.venv/bin/ruff format .
+
+bench: $(VENV) ## Measure, beside the peers
+	@.venv/bin/python -m bench $(ARGS)
+
+lock: $(VENV) ## Pin the dependencies of pyproject.toml anew (ARGS=--upgrade moves every pin)
+	@scripts/lock $(ARGS)
+
+clean: ## Remove everything that the targets made
+	@rm -rf .venv $(DEVNET)/node_modules $(DEVNET)/.build dist htmlcov .coverage .coverage.* \
+		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV): pyproject.toml requirements-setup.lock requirements-dev.lock scripts/setup-venv
+	@scripts/setup-venv
+	@touch $@
+
+$(CHAINS): $(DEVNET)/package-lock.json
+	@command -v npm >/dev/null || { echo "The tests run local chains from npm packages: install Node.js 20 or newer with npm." >&2; exit 1; }
+	@echo "Setting up $(DEVNET)/node_modules …" >&2
+	@cd $(DEVNET) && npm ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@

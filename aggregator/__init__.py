@@ -1,0 +1,1 @@
+"""Turns journals into marks, margin accounts and health."""

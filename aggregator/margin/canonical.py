@@ -1,0 +1,252 @@
+"""Health inputs as canonical JSON (RFC 8785) and back: the document that an `input_digest` names.
+
+Bytes are `0x` hex, raw amounts and answers decimal strings, other integers numbers (strings beyond 2^53 − 1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import rfc8785
+
+from aggregator.margin.inputs import Asset, Cut, HealthInputs, MarginAccount, VenueInputs
+from aggregator.margin.policy import ClassPolicy, Policy, StatusPolicy
+from aggregator.oracle.mark import Observation, Reading
+from chains.model import (
+    Block,
+    FeedSpec,
+    Finality,
+    PriceAnswer,
+    Reason,
+    Side,
+    UnitSnapshot,
+    VenueSnapshot,
+    VenueSpec,
+)
+
+SAFE_INTEGER = 2**53 - 1
+
+Json = dict[str, Any]
+
+
+class MalformedInputs(ValueError):
+    """A text that is no document of health inputs."""
+
+
+def to_json(inputs: HealthInputs) -> str:
+    """Write health inputs in their one canonical form."""
+    return rfc8785.dumps(_inputs(inputs)).decode("utf-8")
+
+
+def digest(inputs: HealthInputs) -> str:
+    """Return `sha256:` and the hash of the canonical form."""
+    return digest_of(to_json(inputs))
+
+
+def digest_of(text: str) -> str:
+    """Return `sha256:` and the hash of a text."""
+    return f"sha256:{hashlib.sha256(text.encode('utf-8')).hexdigest()}"
+
+
+def from_json(text: str) -> HealthInputs:
+    """Read what `to_json` wrote; raises `MalformedInputs`."""
+    try:
+        return _read_inputs(json.loads(text))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MalformedInputs(f"not a document of health inputs: {type(error).__name__} {error}") from error
+
+
+def _inputs(inputs: HealthInputs) -> Json:
+    return {
+        "methodology_version": inputs.methodology_version,
+        "account": {"id": inputs.account.id, "members": list(inputs.account.members)},
+        "as_of": {
+            chain: _block(cut.block) | {"finality": cut.finality} for chain, cut in inputs.as_of.items()
+        },
+        "stale_chains": [reason._asdict() for reason in inputs.stale_chains],
+        "gaps": [reason._asdict() for reason in inputs.gaps],
+        "consulted": list(inputs.consulted),
+        "venues": [_venue(venue) for venue in inputs.venues],
+        "assets": [asdict(asset) for asset in inputs.assets],
+        "feeds": [_feed(feed) for feed in inputs.feeds],
+        "observations": [_observation(observation) for observation in inputs.observations],
+        "policy": asdict(inputs.policy),
+    }
+
+
+def _read_inputs(json: Json) -> HealthInputs:
+    return HealthInputs(
+        methodology_version=json["methodology_version"],
+        account=MarginAccount(id=json["account"]["id"], members=tuple(json["account"]["members"])),
+        as_of={
+            chain: Cut(block=_read_block(cut), finality=Finality(cut["finality"]))
+            for chain, cut in json["as_of"].items()
+        },
+        stale_chains=tuple(Reason(**reason) for reason in json["stale_chains"]),
+        gaps=tuple(Reason(**reason) for reason in json["gaps"]),
+        consulted=tuple(json["consulted"]),
+        venues=tuple(_read_venue(venue) for venue in json["venues"]),
+        assets=tuple(Asset(**asset) for asset in json["assets"]),
+        feeds=tuple(_read_feed(feed) for feed in json["feeds"]),
+        observations=tuple(_read_observation(observation) for observation in json["observations"]),
+        policy=_read_policy(json["policy"]),
+    )
+
+
+def _block(block: Block) -> Json:
+    return {
+        "number": _number(block.number),
+        "hash": _hex(block.hash),
+        "parent_hash": _hex(block.parent_hash),
+        "time": _number(block.time),
+    }
+
+
+def _read_block(json: Json) -> Block:
+    return Block(
+        number=int(json["number"]),
+        hash=_bytes(json["hash"]),
+        parent_hash=_bytes(json["parent_hash"]),
+        time=int(json["time"]),
+    )
+
+
+def _venue(venue: VenueInputs) -> Json:
+    snapshot = venue.snapshot
+    return {
+        "venue": asdict(snapshot.venue)
+        | {"address": _hex(snapshot.venue.address), "options": dict(snapshot.venue.options)},
+        "at": _block(snapshot.at),
+        "markets": [
+            {"market": _hex(market), "aspect": aspect, "state": state}
+            for (market, aspect), state in sorted(snapshot.markets.items())
+        ],
+        "feeds": {_hex(proxy): phase for proxy, phase in snapshot.feeds.items()},
+        "answers": {_hex(source): _answer(answer) for source, answer in snapshot.answers.items()},
+        "units": [_unit(unit) for unit in venue.units],
+    }
+
+
+def _read_venue(json: Json) -> VenueInputs:
+    snapshot = VenueSnapshot(
+        venue=VenueSpec(**json["venue"] | {"address": _bytes(json["venue"]["address"])}),
+        at=_read_block(json["at"]),
+        markets={(_bytes(item["market"]), item["aspect"]): item["state"] for item in json["markets"]},
+        feeds={_bytes(proxy): phase for proxy, phase in json["feeds"].items()},
+        answers={_bytes(source): _read_answer(answer) for source, answer in json["answers"].items()},
+    )
+    return VenueInputs(snapshot=snapshot, units=tuple(_read_unit(unit) for unit in json["units"]))
+
+
+def _unit(unit: UnitSnapshot) -> Json:
+    return {
+        "unit_id": _hex(unit.unit_id),
+        "owner": _hex(unit.owner),
+        "positions": [
+            {"market": _hex(market), "side": side, "amount_raw": str(amount_raw)}
+            for (market, side), amount_raw in sorted(unit.positions.items())
+        ],
+        "settings": [
+            {"market": _hex(market), "aspect": aspect, "state": state}
+            for (market, aspect), state in sorted(unit.settings.items())
+        ],
+    }
+
+
+def _read_unit(json: Json) -> UnitSnapshot:
+    return UnitSnapshot(
+        unit_id=_bytes(json["unit_id"]),
+        owner=_bytes(json["owner"]),
+        positions={
+            (_bytes(item["market"]), Side(item["side"])): int(item["amount_raw"])
+            for item in json["positions"]
+        },
+        settings={(_bytes(item["market"]), item["aspect"]): item["state"] for item in json["settings"]},
+    )
+
+
+def _answer(answer: PriceAnswer) -> Json:
+    return {
+        "answer_raw": str(answer.answer_raw),
+        "round_id": str(answer.round_id),
+        "updated_at": _number(answer.updated_at),
+        "block": _number(answer.block),
+    }
+
+
+def _read_answer(json: Json) -> PriceAnswer:
+    return PriceAnswer(**{key: int(value) for key, value in json.items()})
+
+
+def _feed(feed: FeedSpec) -> Json:
+    return asdict(feed) | {"address": _hex(feed.address)}
+
+
+def _read_feed(json: Json) -> FeedSpec:
+    return FeedSpec(**json | {"address": _bytes(json["address"]), "deviation": float(json["deviation"])})
+
+
+def _observation(observation: Observation) -> Json:
+    reading = observation.reading
+    return {
+        "asset": observation.asset,
+        "kind": observation.kind,
+        "chain_id": observation.chain_id,
+        "feed": _hex(observation.feed),
+        "heartbeat_s": observation.heartbeat_s,
+        "deviation": observation.deviation,
+        "reading": None if reading is None else _reading(reading),
+    }
+
+
+def _reading(reading: Reading) -> Json:
+    return {
+        "answer_raw": str(reading.answer_raw),
+        "unit_raw": str(reading.unit_raw),
+        "updated_at": _number(reading.updated_at),
+        "block": _number(reading.block),
+    }
+
+
+def _read_observation(json: Json) -> Observation:
+    reading = json["reading"]
+    return Observation(
+        **json
+        | {
+            "feed": _bytes(json["feed"]),
+            "deviation": float(json["deviation"]),
+            "reading": None
+            if reading is None
+            else Reading(**{key: int(value) for key, value in reading.items()}),
+        }
+    )
+
+
+def _read_policy(json: Json) -> Policy:
+    return Policy(
+        status=StatusPolicy(**{key: float(value) for key, value in json["status"].items()}),
+        classes={name: _read_class(values) for name, values in json["classes"].items()},
+    )
+
+
+def _read_class(json: Mapping[str, float]) -> ClassPolicy:
+    numbers: Json = {key: float(value) for key, value in json.items()}
+    return ClassPolicy(**numbers | {"heartbeat_s": int(json["heartbeat_s"])})
+
+
+def _number(value: int) -> int | str:
+    return value if abs(value) <= SAFE_INTEGER else str(value)
+
+
+def _hex(raw: bytes) -> str:
+    return f"0x{raw.hex()}"
+
+
+def _bytes(text: str) -> bytes:
+    if not text.startswith("0x"):
+        raise ValueError(f"{text!r} is not 0x hex")
+    return bytes.fromhex(text[2:])

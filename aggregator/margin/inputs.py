@@ -1,0 +1,70 @@
+"""Everything that an answer about one margin account rests on, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aggregator.margin.policy import Policy
+from aggregator.oracle.mark import Observation
+from chains.model import Block, FeedSpec, Finality, Reason, UnitSnapshot, VenueSnapshot
+
+METHODOLOGY_VERSION = "1"
+"""Changes whenever the same inputs give another answer; `docs/methodology.md` describes this one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """The block of a chain that an answer is as of, and how settled it was."""
+
+    block: Block
+    finality: Finality
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """An asset as configured: CAIP-19 `id`, policy class, and `same_as`, its price identity across chains."""
+
+    id: str
+    symbol: str
+    asset_class: str
+    same_as: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginAccount:
+    """A margin account: its own id and its CAIP-10 members."""
+
+    id: str
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueInputs:
+    """A venue at its block, with those of its units that belong to the account."""
+
+    snapshot: VenueSnapshot
+    units: tuple[UnitSnapshot, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthInputs:
+    """All that decides a health document; two equal inputs give equal documents.
+
+    `consulted`: ids of all venues that were looked at, also those where the account has nothing.
+    `stale_chains`: chains (the `subject`) whose newest block is too old, as the follower saw it.
+    `gaps`: what is known to be missing from the account's data (a chain not indexed, a venue with holes).
+    `feeds`: the configured feeds; `observations`: what the USD feeds of the account's assets say.
+    """
+
+    methodology_version: str
+    account: MarginAccount
+    as_of: Mapping[str, Cut]
+    stale_chains: tuple[Reason, ...]
+    gaps: tuple[Reason, ...]
+    consulted: tuple[str, ...]
+    venues: tuple[VenueInputs, ...]
+    assets: tuple[Asset, ...]
+    feeds: tuple[FeedSpec, ...]
+    observations: tuple[Observation, ...]
+    policy: Policy

@@ -1,0 +1,70 @@
+"""House numbers (float64) on their way out: decimals of fixed places, rounded to the safe side.
+
+Down: collateral, health factor, headroom, distance. Up: debt, loan to value.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+
+WAD = 10**18
+USD_PLACES = 8
+RATIO_PLACES = 6
+PRICE_PLACES = 12
+
+_EXACT = Context(prec=700)
+_LATEST_TIME = 253_402_300_799
+
+
+def usd_down(value: float) -> Decimal:
+    return _rounded(value, USD_PLACES, ROUND_FLOOR)
+
+
+def usd_up(value: float) -> Decimal:
+    return _rounded(value, USD_PLACES, ROUND_CEILING)
+
+
+def ratio_down(value: float) -> Decimal:
+    return _rounded(value, RATIO_PLACES, ROUND_FLOOR)
+
+
+def ratio_up(value: float) -> Decimal:
+    return _rounded(value, RATIO_PLACES, ROUND_CEILING)
+
+
+def price(value: float) -> Decimal:
+    """Round to the nearest: a price is good news on one side and bad news on the other."""
+    return _rounded(value, PRICE_PLACES, ROUND_HALF_EVEN)
+
+
+def wad_down(value: int) -> Decimal:
+    """Turn a wad into a ratio of the usual places, downward."""
+    return _EXACT.scaleb(Decimal(value * 10**RATIO_PLACES // WAD), -RATIO_PLACES)
+
+
+def scaled(raw: int, decimals: int) -> str:
+    """Write a raw amount in whole units, exactly."""
+    return text(_EXACT.scaleb(Decimal(raw), -decimals))
+
+
+def base_amount(raw: int, unit: int) -> str:
+    """Write an amount of a venue's base currency: downward, and exact where its unit is 10^8 or less."""
+    return text(_EXACT.scaleb(Decimal(raw * 10**USD_PLACES // unit), -USD_PLACES))
+
+
+def text(value: Decimal) -> str:
+    """Write a decimal in full, without an exponent and without a negative zero."""
+    return format(value or abs(value), "f")
+
+
+def rfc3339(unix_s: int) -> str | None:
+    """Write a time in UTC, or `None` for one that no calendar holds."""
+    if not 0 <= unix_s <= _LATEST_TIME:
+        return None
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _rounded(value: float, places: int, rounding: str) -> Decimal:
+    """Round the shortest decimal that stands for a float, so that 0.3 down is 0.3."""
+    return Decimal(repr(value)).quantize(Decimal(1).scaleb(-places), rounding=rounding, context=_EXACT)

@@ -1,0 +1,184 @@
+"""The static policy: what each class of asset counts for, and where the bands of the status lie."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+DEFAULT_CLASS = "default"
+LARGEST = 1e9
+ROUNDING = 1e-12
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION = re.compile(r"([1-9]\d{0,8})([smhd])")
+_PERCENT = re.compile(r"(\d{1,2}(?:\.\d+)?) ?%")
+
+
+class PolicyError(ValueError):
+    """A policy that cannot be meant; the message says where and what to write instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassPolicy:
+    """What an asset class counts for.
+
+    For the initial margin collateral counts `1 - haircut` and debt `initial_factor`; for the maintenance
+    margin `liquidation_threshold` and `maintenance_factor`. `heartbeat_s` and `deviation` describe price
+    sources that no `[[feed]]` describes.
+    """
+
+    haircut: float
+    liquidation_threshold: float
+    initial_factor: float
+    maintenance_factor: float
+    heartbeat_s: int
+    deviation: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusPolicy:
+    """The bands of the health factor, and the share of a unit's collateral that may be stale."""
+
+    danger_below: float
+    watch_below: float
+    full_score_at: float
+    dust_share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The whole static policy; `classes` always has `default`, for assets that no configuration names."""
+
+    status: StatusPolicy
+    classes: Mapping[str, ClassPolicy]
+
+    def of_class(self, name: str) -> ClassPolicy:
+        """Return what a class counts for; raises `PolicyError` for a class that the policy lacks."""
+        if name not in self.classes:
+            raise PolicyError(_unknown("asset class", name, self.classes))
+        return self.classes[name]
+
+
+def parse_policy(text: str) -> Policy:
+    """Read a policy from TOML; raises `PolicyError`."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"the policy is not valid TOML: {error}") from error
+    _refuse_unknown("the policy", table, ("status", "class"))
+    classes = _table("class", table.get("class"))
+    if DEFAULT_CLASS not in classes:
+        raise PolicyError(
+            f"[class.{DEFAULT_CLASS}] is missing; it values the assets that no configuration names"
+        )
+    return Policy(
+        status=_status(_table("status", table.get("status"))),
+        classes={
+            name: _class(f"class.{name}", _table(f"class.{name}", values)) for name, values in classes.items()
+        },
+    )
+
+
+def _status(table: Mapping[str, Any]) -> StatusPolicy:
+    read = _reader("status", table, ("danger_below", "watch_below", "full_score_at", "dust_share"))
+    status = StatusPolicy(
+        danger_below=read("danger_below", _number),
+        watch_below=read("watch_below", _number),
+        full_score_at=read("full_score_at", _number),
+        dust_share=read("dust_share", _number),
+    )
+    _demand("status", 1 < status.danger_below < status.watch_below, "1 < danger_below < watch_below")
+    _demand("status", status.watch_below < status.full_score_at, "watch_below < full_score_at")
+    _demand("status", 0 <= status.dust_share <= 0.1, "0 ≤ dust_share ≤ 0.1")  # noqa: PLR2004
+    return status
+
+
+def _class(place: str, table: Mapping[str, Any]) -> ClassPolicy:
+    read = _reader(place, table, tuple(ClassPolicy.__dataclass_fields__), {"heartbeat_s": "heartbeat"})
+    policy = ClassPolicy(
+        haircut=read("haircut", _number),
+        liquidation_threshold=read("liquidation_threshold", _number),
+        initial_factor=read("initial_factor", _number),
+        maintenance_factor=read("maintenance_factor", _number),
+        heartbeat_s=read("heartbeat", _seconds),
+        deviation=read("deviation", _fraction),
+    )
+    _demand(place, 0 <= policy.haircut <= 1, "0 ≤ haircut ≤ 1")
+    _demand(
+        place,
+        1 - policy.haircut - ROUNDING <= policy.liquidation_threshold <= 1,
+        "1 − haircut ≤ liquidation_threshold ≤ 1 (what may be borrowed must not be liquidatable at once)",
+    )
+    _demand(
+        place,
+        1 <= policy.maintenance_factor <= policy.initial_factor,
+        "1 ≤ maintenance_factor ≤ initial_factor",
+    )
+    return policy
+
+
+_Read = Callable[[str, Callable[[object], Any]], Any]
+
+
+def _reader(
+    place: str, table: Mapping[str, Any], fields: tuple[str, ...], renamed: Mapping[str, str] | None = None
+) -> _Read:
+    known = tuple((renamed or {}).get(name, name) for name in fields)
+    _refuse_unknown(f"[{place}]", table, known)
+
+    def read(key: str, parse: Callable[[object], Any]) -> Any:  # noqa: ANN401
+        if key not in table:
+            raise PolicyError(f"[{place}] {key} is missing")
+        try:
+            return parse(table[key])
+        except ValueError as error:
+            raise PolicyError(f"[{place}] {key} {error}") from error
+
+    return read
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > LARGEST:
+        raise ValueError(f"must be a number such as 0.25, not {value!r}")
+    return float(value)
+
+
+def _seconds(value: object) -> int:
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f'must be a duration such as "30s", "1h" or "1d", not {value!r}')
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def _fraction(value: object) -> float:
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f'must be a percentage below 100 such as "0.5%", not {value!r}')
+    return float(match[1]) / 100
+
+
+def _table(place: str, value: object) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise PolicyError(f"[{place}] is missing" if value is None else f"[{place}] must be a table")
+    return value
+
+
+def _demand(place: str, holds: bool, rule: str) -> None:  # noqa: FBT001
+    if not holds:
+        raise PolicyError(f"[{place}] must keep {rule}")
+
+
+def _refuse_unknown(place: str, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for key in table:
+        if key not in known:
+            raise PolicyError(f"{place}: {_unknown('key', key, known)}")
+
+
+def _unknown(kind: str, name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
+    nearest = get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f'did you mean "{nearest[0]}"?' if nearest else f"use one of {', '.join(sorted(known))}"
+    return f'unknown {kind} "{name}"; {hint}'

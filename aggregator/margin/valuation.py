@@ -1,0 +1,193 @@
+"""Positions of venues in house terms: an asset identity, a class, a mark, an amount in tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from aggregator.margin.inputs import Asset, Cut
+from aggregator.margin.policy import DEFAULT_CLASS, ClassPolicy, Policy
+from aggregator.oracle.mark import Mark, Observation, Reading, Unpriced, mark
+from chains.identifiers import token
+from chains.model import Block, FeedSpec, Side, UnitPosition, VenuePrice, VenueSpec, VenueUnit
+
+USD_BASE_UNIT = 10**8
+"""One USD in a venue's base currency; prices of a venue with any other base are not taken for USD prices."""
+
+ABOUT_PRICES = frozenset(
+    {
+        "feed_not_followed",
+        "feed_without_aggregator",
+        "feed_without_answer",
+        "no_price_source",
+        "price_not_positive",
+    }
+)
+"""Reasons of venue adapters that concern the price of one asset: amounts and the prices of others stand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenUnit:
+    """A unit with the venue's own numbers, and where and when it stands."""
+
+    venue: VenueSpec
+    at: Block
+    unit: VenueUnit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What values the positions of any account: cuts, assets, policy, and what the configured feeds say.
+
+    `heartbeats`: (chain, feed) → its heartbeat; `feed_marks`: identity → mark, for each identity with a feed.
+    """
+
+    as_of: Mapping[str, Cut]
+    assets: Mapping[str, Asset]
+    policy: Policy
+    heartbeats: Mapping[tuple[str, bytes], int]
+    feed_marks: Mapping[str, Mark | Unpriced]
+
+    @property
+    def times(self) -> dict[str, int]:
+        """The time of each chain's block."""
+        return {chain: cut.block.time for chain, cut in self.as_of.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValuedPosition:
+    """A position in house terms; `counted`: a debt, or a supply that the house accepts as collateral."""
+
+    held_in: OpenUnit
+    position: UnitPosition
+    asset_id: str
+    identity: str
+    asset_class: str
+    factors: ClassPolicy
+    mark: Mark | Unpriced
+    amount: float
+    counted: bool
+
+    @property
+    def is_debt(self) -> bool:
+        return self.position.side is Side.BORROW
+
+    @property
+    def matters(self) -> bool:
+        """Whether there is anything that counts."""
+        return self.counted and self.position.amount_raw > 0
+
+
+def make_context(
+    *,
+    as_of: Mapping[str, Cut],
+    assets: Iterable[Asset],
+    policy: Policy,
+    feeds: Iterable[FeedSpec],
+    observations: Iterable[Observation],
+) -> Context:
+    """Combine the configured feeds into marks, once for any number of accounts."""
+    by_id = {asset.id: asset for asset in assets}
+    times = {chain: cut.block.time for chain, cut in as_of.items()}
+    seen: dict[str, list[Observation]] = {}
+    for observation in observations:
+        seen.setdefault(identity_of(observation.asset, by_id), []).append(observation)
+    return Context(
+        as_of=as_of,
+        assets=by_id,
+        policy=policy,
+        heartbeats={(feed.chain_id, feed.address): feed.heartbeat_s for feed in feeds},
+        feed_marks={identity: mark(identity, items, times) for identity, items in seen.items()},
+    )
+
+
+def identity_of(asset_id: str, assets: Mapping[str, Asset]) -> str:
+    """Return the price identity of an asset; one that is not configured is only itself."""
+    return assets[asset_id].same_as if asset_id in assets else asset_id
+
+
+def asset_class_of(asset_id: str, context: Context) -> str:
+    return context.assets[asset_id].asset_class if asset_id in context.assets else DEFAULT_CLASS
+
+
+def heartbeat_s(context: Context, venue: VenueSpec, asset_id: str, price: VenuePrice) -> int:
+    """Return how often a venue's price source should speak: by its `[[feed]]`, else by the asset's class."""
+    configured = context.heartbeats.get((venue.chain_id, price.source))
+    return configured or context.policy.of_class(asset_class_of(asset_id, context)).heartbeat_s
+
+
+def value_positions(context: Context, units: Sequence[OpenUnit]) -> tuple[ValuedPosition, ...]:
+    """Put a price and a class to every position of an account's units."""
+    held = [
+        (held_in, position, str(token(held_in.venue.chain_id, position.asset)))
+        for held_in in units
+        for position in held_in.unit.positions
+    ]
+    marks = dict(context.feed_marks)
+    for identity, observations in _venue_observations(context, held).items():
+        marks.setdefault(identity, mark(identity, observations, context.times))
+    return tuple(_valued(context, marks, *item) for item in held)
+
+
+def _valued(
+    context: Context,
+    marks: Mapping[str, Mark | Unpriced],
+    held_in: OpenUnit,
+    position: UnitPosition,
+    asset_id: str,
+) -> ValuedPosition:
+    identity = identity_of(asset_id, context.assets)
+    asset_class = asset_class_of(asset_id, context)
+    return ValuedPosition(
+        held_in=held_in,
+        position=position,
+        asset_id=asset_id,
+        identity=identity,
+        asset_class=asset_class,
+        factors=context.policy.of_class(asset_class),
+        mark=marks.get(identity) or Unpriced(identity=identity, discarded=()),
+        amount=position.amount_raw / 10**position.decimals,
+        counted=position.side is Side.BORROW or _accepted(held_in.unit, position),
+    )
+
+
+def _accepted(unit: VenueUnit, position: UnitPosition) -> bool:
+    """Whether the house counts a supply: the venue does, and answers, or fails for the price of others only.
+
+    So a token without a price, sent by a stranger, does not take the rest of a unit with it.
+    """
+    only_prices_fail = {reason.code for reason in unit.reasons} <= ABOUT_PRICES and position.price is not None
+    return position.counts and (unit.native is not None or only_prices_fail)
+
+
+def _venue_observations(
+    context: Context, held: Iterable[tuple[OpenUnit, UnitPosition, str]]
+) -> dict[str, list[Observation]]:
+    """Collect what the venues themselves take for prices of identities without a feed, each source once."""
+    found = {
+        (identity, held_in.venue.chain_id, position.price.source): _venue_observation(
+            context, held_in.venue, asset_id, position.price
+        )
+        for held_in, position, asset_id in held
+        if position.price is not None
+        and held_in.unit.base_unit == USD_BASE_UNIT
+        and (identity := identity_of(asset_id, context.assets)) not in context.feed_marks
+    }
+    ordered = sorted(found.items(), key=lambda item: item[0])
+    return {
+        identity: [observation for _, observation in items]
+        for identity, items in groupby(ordered, key=lambda item: item[0][0])
+    }
+
+
+def _venue_observation(context: Context, venue: VenueSpec, asset_id: str, price: VenuePrice) -> Observation:
+    return Observation(
+        asset=asset_id,
+        kind="venue",
+        chain_id=venue.chain_id,
+        feed=price.source,
+        heartbeat_s=heartbeat_s(context, venue, asset_id, price),
+        deviation=context.policy.of_class(asset_class_of(asset_id, context)).deviation,
+        reading=Reading(price.answer_raw, price.unit_raw, price.updated_at, price.block),
+    )

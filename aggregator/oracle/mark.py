@@ -1,0 +1,182 @@
+"""Observations become a mark: a price of one identity, with bounds, and every observation that was left out.
+
+Doubt falls on the outer side: `low` is the lower and `high` the upper of what the middle observations allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from itertools import accumulate
+from typing import NamedTuple, assert_never
+
+
+class Reading(NamedTuple):
+    """The last answer of a feed, `answer_raw` / `unit_raw` USD, at `updated_at` (Unix seconds) in `block`."""
+
+    answer_raw: int
+    unit_raw: int
+    updated_at: int
+    block: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What one feed says of one asset, or `None` where it has said nothing (yet).
+
+    `heartbeat_s`: the longest silence that the feed promises; `None`: its answer does not age (`fixed`).
+    `deviation`: the move, as a fraction of the price, below which the feed may stay silent.
+    """
+
+    asset: str
+    kind: str
+    chain_id: str
+    feed: bytes
+    heartbeat_s: int | None
+    deviation: float
+    reading: Reading | None
+
+
+class Refusal(StrEnum):
+    """Why an observation is not used."""
+
+    NO_ANSWER = "no_answer"
+    NON_POSITIVE = "non_positive"
+    FROM_THE_FUTURE = "from_the_future"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """An observation that the mark rests on, as a price with the bounds that its deviation allows."""
+
+    observation: Observation
+    age_s: int
+    low: float
+    price: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discarded:
+    """An observation that was left out; `age_s` is `None` where there was no answer."""
+
+    observation: Observation
+    age_s: int | None
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """The price of one identity in USD: `low` ≤ `mid` ≤ `high`."""
+
+    identity: str
+    low: float
+    mid: float
+    high: float
+    used: tuple[Used, ...]
+    discarded: tuple[Discarded, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpriced:
+    """No observation of this identity can be used; with none at all, `discarded` is empty."""
+
+    identity: str
+    discarded: tuple[Discarded, ...]
+
+    @property
+    def cause(self) -> str:
+        """One word: `no_feed`, or why the observations were left out."""
+        causes = sorted({item.refusal.value for item in self.discarded})
+        return "+".join(causes) or "no_feed"
+
+
+def age_limit_s(heartbeat_s: int) -> int:
+    """Return how old an answer may be: a tenth and a minute beyond the heartbeat."""
+    return heartbeat_s * 11 // 10 + 60
+
+
+def refusal(reading: Reading | None, *, now: int, heartbeat_s: int | None) -> Refusal | None:
+    """Say why an answer may not be used at the time `now` of its own chain, or `None` when it may."""
+    if reading is None:
+        return Refusal.NO_ANSWER
+    if reading.answer_raw <= 0:
+        return Refusal.NON_POSITIVE
+    if reading.updated_at > now:
+        return Refusal.FROM_THE_FUTURE
+    if heartbeat_s is not None and now - reading.updated_at > age_limit_s(heartbeat_s):
+        return Refusal.STALE
+    return None
+
+
+def mark(identity: str, observations: Sequence[Observation], times: Mapping[str, int]) -> Mark | Unpriced:
+    """Combine what feeds say of one identity.
+
+    `times`: chain → time of the block from which its feeds are seen; any other chain's answers are refused.
+    """
+    judged = [judge(observation, times.get(observation.chain_id, 0)) for observation in observations]
+    used: list[Used] = []
+    discarded: list[Discarded] = []
+    for item in judged:
+        match item:
+            case Used():
+                used.append(item)
+            case Discarded():
+                discarded.append(item)
+            case _:
+                assert_never(item)
+    if not used:
+        return Unpriced(identity=identity, discarded=tuple(discarded))
+    return combine(identity, tuple(used), tuple(discarded))
+
+
+def judge(observation: Observation, now: int) -> Used | Discarded:
+    """Turn one observation into a price, or into the reason that it is none."""
+    reading = observation.reading
+    reason = refusal(reading, now=now, heartbeat_s=observation.heartbeat_s)
+    age_s = None if reading is None else now - reading.updated_at
+    if reading is None or age_s is None or reason is not None:
+        return Discarded(observation=observation, age_s=age_s, refusal=reason or Refusal.NO_ANSWER)
+    price = reading.answer_raw / reading.unit_raw
+    return Used(
+        observation=observation,
+        age_s=age_s,
+        low=price * (1 - observation.deviation),
+        price=price,
+        high=price * (1 + observation.deviation),
+    )
+
+
+def combine(identity: str, used: tuple[Used, ...], discarded: tuple[Discarded, ...]) -> Mark:
+    """Take weighted medians: the lower of the lows, the upper of the highs, the middle of the prices."""
+    return Mark(
+        identity=identity,
+        low=lower_median(used, lambda item: item.low),
+        mid=(lower_median(used, lambda item: item.price) + upper_median(used, lambda item: item.price)) / 2,
+        high=upper_median(used, lambda item: item.high),
+        used=used,
+        discarded=discarded,
+    )
+
+
+def weight(_: Used) -> int:
+    """How much an observation says: all the same in this version."""
+    return 1
+
+
+def lower_median(used: Sequence[Used], value: Callable[[Used], float]) -> float:
+    """Return the smallest value at or below which lies at least half of the weight."""
+    ordered = sorted(used, key=value)
+    below = accumulate(weight(item) for item in ordered)
+    half = Fraction(sum(map(weight, used)), 2)
+    return next(
+        value(item) for item, weight_below in zip(ordered, below, strict=True) if weight_below >= half
+    )
+
+
+def upper_median(used: Sequence[Used], value: Callable[[Used], float]) -> float:
+    """Return the largest value at or above which lies at least half of the weight."""
+    return -lower_median(used, lambda item: -value(item))

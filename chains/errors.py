@@ -1,0 +1,59 @@
+"""What can go wrong, by what to do about it.
+
+    ChainError
+    ├── NodeBusy          try again later: rate limit, time-out, refused connection
+    ├── NodeWrong         ask another node: malformed answer, missing block, stale replica
+    │   └── RangeTooWide  ask for less at once
+    └── Stop              no retry helps
+        ├── WrongChain    the node serves another chain than the configured one
+        ├── NoContract    nothing, or something else, is deployed at a configured address
+        ├── DeepFork      the chain left a block that was final for this store
+        ├── HistoryGone   the node no longer has the state of a block that is needed
+        └── Unsupported   a protocol version or contract that is not known exactly
+"""
+
+from __future__ import annotations
+
+
+class ChainError(Exception):
+    """Anything that a chain adapter may raise; the message says what, where and what to do."""
+
+
+class NodeBusy(ChainError):
+    """The node did not answer for now; `retry_after` is its own wish in seconds, if it gave one."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class NodeWrong(ChainError):
+    """The node answered, and the answer cannot be used."""
+
+
+class RangeTooWide(NodeWrong):
+    """The node refuses so many blocks or logs in one answer."""
+
+
+class Stop(ChainError):
+    """Neither time nor another node mends this."""
+
+
+class WrongChain(Stop):
+    """The node serves another chain than the configured one."""
+
+
+class NoContract(Stop):
+    """Nothing usable is deployed at a configured address."""
+
+
+class DeepFork(Stop):
+    """The chain left a block that this store held to be final."""
+
+
+class HistoryGone(Stop):
+    """No node has the state of a block that must be read."""
+
+
+class Unsupported(Stop):
+    """A protocol version or contract that is not known exactly, and so is not approximated."""

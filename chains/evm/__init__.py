@@ -1,0 +1,1 @@
+"""EVM chains: headers, logs, pinned reads, and one folder per protocol."""

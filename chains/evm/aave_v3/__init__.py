@@ -1,0 +1,8 @@
+"""Aave v3: scaled balances from token events, terms from configurator events, the pool's own account arithmetic."""
+
+from chains.evm.aave_v3.fold import AaveV3
+from chains.evm.aave_v3.unit import open_book
+
+adapter = AaveV3
+
+__all__ = ["AaveV3", "adapter", "open_book"]

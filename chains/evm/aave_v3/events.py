@@ -1,0 +1,113 @@
+"""What an Aave v3 market emits (sources: aave-v3-core 1.19, `IPool`, `IPoolConfigurator`, `IScaledBalanceToken`, …) and the views read."""
+
+from chains.evm.abi import Event, Function
+
+# Interest-bearing and debt tokens
+MINT = Event(
+    "Mint(address indexed caller, address indexed onBehalfOf, uint256 value, uint256 balanceIncrease, uint256 index)"
+)
+BURN = Event(
+    "Burn(address indexed from, address indexed target, uint256 value, uint256 balanceIncrease, uint256 index)"
+)
+BALANCE_TRANSFER = Event("BalanceTransfer(address indexed from, address indexed to, uint256 value, uint256 index)")
+STABLE_MINT = Event(
+    "Mint(address indexed user, address indexed onBehalfOf, uint256 amount, uint256 currentBalance,"
+    " uint256 balanceIncrease, uint256 newRate, uint256 avgStableRate, uint256 newTotalSupply)"
+)
+
+# Pool: indexes and user settings
+RESERVE_DATA_UPDATED = Event(
+    "ReserveDataUpdated(address indexed reserve, uint256 liquidityRate, uint256 stableBorrowRate,"
+    " uint256 variableBorrowRate, uint256 liquidityIndex, uint256 variableBorrowIndex)"
+)
+COLLATERAL_ENABLED = Event("ReserveUsedAsCollateralEnabled(address indexed reserve, address indexed user)")
+COLLATERAL_DISABLED = Event("ReserveUsedAsCollateralDisabled(address indexed reserve, address indexed user)")
+USER_EMODE_SET = Event("UserEModeSet(address indexed user, uint8 categoryId)")
+
+# Pool: history for people
+SUPPLY = Event(
+    "Supply(address indexed reserve, address user, address indexed onBehalfOf, uint256 amount,"
+    " uint16 indexed referralCode)"
+)
+WITHDRAW = Event("Withdraw(address indexed reserve, address indexed user, address indexed to, uint256 amount)")
+BORROW = Event(
+    "Borrow(address indexed reserve, address user, address indexed onBehalfOf, uint256 amount,"
+    " uint8 interestRateMode, uint256 borrowRate, uint16 indexed referralCode)"
+)
+REPAY = Event(
+    "Repay(address indexed reserve, address indexed user, address indexed repayer, uint256 amount, bool useATokens)"
+)
+LIQUIDATION_CALL = Event(
+    "LiquidationCall(address indexed collateralAsset, address indexed debtAsset, address indexed user,"
+    " uint256 debtToCover, uint256 liquidatedCollateralAmount, address liquidator, bool receiveAToken)"
+)
+
+# Configurator: listing and terms
+RESERVE_INITIALIZED = Event(
+    "ReserveInitialized(address indexed asset, address indexed aToken, address stableDebtToken,"
+    " address variableDebtToken, address interestRateStrategyAddress)"
+)
+RESERVE_DROPPED = Event("ReserveDropped(address indexed asset)")
+COLLATERAL_CONFIGURATION_CHANGED = Event(
+    "CollateralConfigurationChanged(address indexed asset, uint256 ltv, uint256 liquidationThreshold,"
+    " uint256 liquidationBonus)"
+)
+EMODE_CATEGORY_ADDED = Event(
+    "EModeCategoryAdded(uint8 indexed categoryId, uint256 ltv, uint256 liquidationThreshold,"
+    " uint256 liquidationBonus, address oracle, string label)"
+)
+EMODE_ASSET_CATEGORY_CHANGED = Event(
+    "EModeAssetCategoryChanged(address indexed asset, uint8 oldCategoryId, uint8 newCategoryId)"
+)
+
+# Oracle
+ASSET_SOURCE_UPDATED = Event("AssetSourceUpdated(address indexed asset, address indexed source)")
+
+# Addresses provider and proxies
+OWNERSHIP_TRANSFERRED = Event("OwnershipTransferred(address indexed previousOwner, address indexed newOwner)")
+PROXY_CREATED = Event(
+    "ProxyCreated(bytes32 indexed id, address indexed proxyAddress, address indexed implementationAddress)"
+)
+PRICE_ORACLE_UPDATED = Event("PriceOracleUpdated(address indexed oldAddress, address indexed newAddress)")
+UPGRADED = Event("Upgraded(address indexed implementation)")
+
+TOKEN_EVENTS = (MINT, BURN, BALANCE_TRANSFER)
+EVENTS = (
+    *TOKEN_EVENTS,
+    STABLE_MINT,
+    RESERVE_DATA_UPDATED,
+    COLLATERAL_ENABLED,
+    COLLATERAL_DISABLED,
+    USER_EMODE_SET,
+    SUPPLY,
+    WITHDRAW,
+    BORROW,
+    REPAY,
+    LIQUIDATION_CALL,
+    RESERVE_INITIALIZED,
+    RESERVE_DROPPED,
+    COLLATERAL_CONFIGURATION_CHANGED,
+    EMODE_CATEGORY_ADDED,
+    EMODE_ASSET_CATEGORY_CHANGED,
+    ASSET_SOURCE_UPDATED,
+    OWNERSHIP_TRANSFERRED,
+    PROXY_CREATED,
+    PRICE_ORACLE_UPDATED,
+    UPGRADED,
+)
+
+# What no event carries
+POOL_REVISION = Function("POOL_REVISION()", "uint256")
+BASE_CURRENCY_UNIT = Function("BASE_CURRENCY_UNIT()", "uint256")
+SOURCE_OF_ASSET = Function("getSourceOfAsset(address)", "address")
+RESERVE_DATA = Function(
+    "getReserveData(address)",
+    # configuration, indexes and rates, timestamp, id, tokens, strategy, treasury, unbacked, isolation debt
+    *("uint256", "uint128", "uint128", "uint128", "uint128", "uint128", "uint40", "uint16"),
+    *(*("address",) * 4, *("uint128",) * 3),
+)
+RESERVES_LIST = Function("getReservesList()", "address[]")
+PRICE_ORACLE = Function("getPriceOracle()", "address")
+POOL_CONFIGURATOR = Function("getPoolConfigurator()", "address")
+SYMBOL = Function("symbol()", "string")
+DECIMALS = Function("decimals()", "uint8")

@@ -1,0 +1,493 @@
+"""Aave v3 events and reads → journals.
+
+Aspects of `market_change`, all integers beyond 2^53 as text:
+    of the whole venue  `wiring` {provider, oracle, configurator, base_unit}, `engine` {engine, revision, supported, since},
+                        `followed` {contract: first block}, `emode:<id>` {ltv, liquidation_threshold, liquidation_bonus, price_source, label}
+    of an asset         `reserve` {id, symbol, decimals, a_token, variable_debt_token, stable_debt_token, since},
+                        `rates` {liquidity_index, liquidity_rate, variable_borrow_index, variable_borrow_rate, updated_at},
+                        `terms` {ltv, liquidation_threshold, liquidation_bonus, emode}, `source` {source, since}
+Settings of `account_change`: `collateral` per asset, `emode` of the account, `stable_debt` per asset; units are owners.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from chains.errors import NodeWrong, Unsupported
+from chains.evm.aave_v3 import events as ev
+from chains.evm.aave_v3.maths import RAY, ray_div, ray_mul
+from chains.evm.abi import Event, Function, LoggedEvent, Misfit, decode_all
+from chains.evm.logs import unhex
+from chains.evm.ports import Folded, NeedReads, Reads
+from chains.model import (
+    WHOLE_VENUE,
+    AccountChange,
+    Basis,
+    LendingEvent,
+    MarketChange,
+    PositionChange,
+    Quarantined,
+    Rows,
+    Side,
+    VenueSpec,
+)
+from chains.ports import StateReader
+
+ENGINES = {1: "aave-3.0"}
+"""Pool revision → engine; every other revision is named and not approximated."""
+
+NOWHERE = bytes(20)
+_CONFIGURATOR = b"POOL_CONFIGURATOR".ljust(32, b"\0")
+_POOL = b"POOL".ljust(32, b"\0")
+
+Position = tuple[bytes, bytes, Side]
+State = dict[str, Any]
+
+
+class AaveV3:
+    """The fold of one Aave v3 market (or a fork of it), found by its pool and its addresses provider."""
+
+    __slots__ = ("provider", "venue")
+
+    origin = ev.PROXY_CREATED
+    """The event by which the addresses provider of a pool is found: its third topic is the pool."""
+
+    def __init__(self, venue: VenueSpec, provider: bytes) -> None:
+        self.venue = venue
+        self.provider = provider
+
+    @classmethod
+    def from_origin(cls, venue: VenueSpec, log: bytes) -> AaveV3:
+        """Make the fold of a venue from the log, as JSON, in which a provider announced its pool."""
+        return cls(venue, unhex(json.loads(log)["address"]))
+
+    @property
+    def topics(self) -> tuple[bytes, ...]:
+        """The topic0 of every event that matters."""
+        return tuple(event.topic0 for event in ev.EVENTS)
+
+    def contracts(self, state: StateReader) -> Mapping[bytes, int]:
+        """Return pool, provider and whatever the journals know of oracle, configurator and tokens."""
+        return self._contracts(state.markets(self.venue.id))
+
+    def fold(
+        self, state: StateReader, logs: pa.Table, times: Mapping[int, int], reads: Reads
+    ) -> Folded | NeedReads:
+        """Derive rows from a span's logs; asks for what no event carries: symbols, decimals, ids, sources, base unit, revision."""
+        logged, misfits = decode_all(ev.EVENTS, logs)
+        work = _Pass(self.venue, self.provider, state.markets(self.venue.id), times, reads)
+        work.load_positions(state, logged)
+        for event in logged:
+            HANDLERS[event.event](work, event)
+        for misfit in misfits:
+            work.quarantine(misfit, self._contracts(work.markets))
+        if reads.missing:
+            return NeedReads(reads=frozenset(reads.missing))
+        return Folded(rows=work.rows, contracts=self._contracts(work.markets), sources=work.sources)
+
+    def _contracts(self, markets: Mapping[tuple[bytes, str], str]) -> dict[bytes, int]:
+        found = {self.venue.address: self.venue.start_block, self.provider: self.venue.start_block}
+        followed = json.loads(markets.get((WHOLE_VENUE, "followed"), "{}"))
+        return found | {unhex(address): since for address, since in followed.items()}
+
+
+class _Pass:
+    """One run over the events of a span: tips of the journals, changed as the events go by, and the rows so far."""
+
+    def __init__(
+        self,
+        venue: VenueSpec,
+        provider: bytes,
+        markets: Mapping[tuple[bytes, str], str],
+        times: Mapping[int, int],
+        reads: Reads,
+    ) -> None:
+        self.venue = venue
+        self.provider = provider
+        self.markets = dict(markets)
+        self.times = times
+        self.reads = reads
+        self.rows = Rows()
+        self.positions: dict[Position, int] = {}
+        self.tokens: dict[bytes, tuple[bytes, Side]] = {}
+        self.stable_tokens: dict[bytes, bytes] = {}
+        self.sources: dict[bytes, int] = {}
+        self.followed: dict[str, int] = self._state(WHOLE_VENUE, "followed") or {}
+        self.wiring: State = self._state(WHOLE_VENUE, "wiring") or {}
+        engine = self._state(WHOLE_VENUE, "engine")
+        self.engine = engine["engine"] if engine else "aave-unknown"
+        self.exact = bool(engine and engine["supported"])
+        for (market, aspect), text in self.markets.items():
+            if aspect == "reserve":
+                self._learn_tokens(market, json.loads(text))
+
+    def load_positions(self, state: StateReader, logged: list[LoggedEvent]) -> None:
+        """Fetch the prior balance of every account that a token event of the span touches."""
+        tokens = dict(self.tokens)
+        for row in logged:
+            if row.event is ev.RESERVE_INITIALIZED:
+                asset, a_token, _, debt_token, _ = row.args
+                tokens |= {a_token: (asset, Side.SUPPLY), debt_token: (asset, Side.BORROW)}
+        keys = {
+            (holder, *tokens[row.address])
+            for row in logged
+            if row.event in ev.TOKEN_EVENTS and row.address in tokens
+            for holder in row.args[:2]
+        }
+        self.positions = state.positions(self.venue.id, keys)
+
+    # Tokens: the hot path
+
+    def mint(self, row: LoggedEvent) -> None:
+        _, holder, value, increase, index = row.args
+        amount = value - increase
+        self._change(row, holder, ray_div(amount, index) if amount >= 0 else -ray_div(-amount, index))
+
+    def burn(self, row: LoggedEvent) -> None:
+        holder, _, value, increase, index = row.args
+        self._change(row, holder, -ray_div(value + increase, index))
+
+    def balance_transfer(self, row: LoggedEvent) -> None:
+        sender, receiver, scaled, index = row.args
+        if sender != receiver:
+            self._change(row, sender, -scaled)
+            self._change(row, receiver, scaled)
+        if row.address in self.tokens:
+            asset, _ = self.tokens[row.address]
+            self._history(row, "transfer", asset, sender, receiver, ray_mul(scaled, index))
+
+    def _change(self, row: LoggedEvent, holder: bytes, delta: int) -> None:
+        if row.address not in self.tokens or not self.exact:
+            return
+        asset, side = self.tokens[row.address]
+        key = (holder, asset, side)
+        amount = self.positions.get(key, 0) + delta
+        if amount < 0:
+            message = (
+                f"venue {self.venue.id}: the scaled balance of 0x{holder.hex()} falls below zero at block {row.block};"
+                " the node left out earlier logs of token 0x" + row.address.hex()
+            )
+            raise NodeWrong(message)
+        self.positions[key] = amount
+        self.rows.positions.append(
+            PositionChange(
+                row.block, row.tx_index, row.ordinal, self.venue.id, holder, holder, asset, side, asset, amount,
+                self.engine, Basis.EXACT,
+            )
+        )  # fmt: skip
+
+    def stable_mint(self, row: LoggedEvent) -> None:
+        asset = self.stable_tokens.get(row.address)
+        if asset is not None:
+            self._account(row, row.args[1], asset, "stable_debt", "true")
+
+    # Pool
+
+    def reserve_data_updated(self, row: LoggedEvent) -> None:
+        if row.address != self.venue.address:
+            return
+        asset, liquidity_rate, _, borrow_rate, liquidity_index, borrow_index = row.args
+        self._market(
+            row, asset, "rates",
+            liquidity_index=str(liquidity_index), liquidity_rate=str(liquidity_rate),
+            variable_borrow_index=str(borrow_index), variable_borrow_rate=str(borrow_rate), updated_at=self.times[row.block],
+        )  # fmt: skip
+
+    def collateral_enabled(self, row: LoggedEvent) -> None:
+        self._collateral(row, "true")
+
+    def collateral_disabled(self, row: LoggedEvent) -> None:
+        self._collateral(row, "false")
+
+    def _collateral(self, row: LoggedEvent, flag: str) -> None:
+        if row.address == self.venue.address:
+            asset, user = row.args
+            self._account(row, user, asset, "collateral", flag)
+
+    def user_emode_set(self, row: LoggedEvent) -> None:
+        if row.address == self.venue.address:
+            user, category = row.args
+            self._account(row, user, WHOLE_VENUE, "emode", str(category))
+
+    def supply(self, row: LoggedEvent) -> None:
+        asset, user, owner, amount, _ = row.args
+        self._pool_history(row, "supply", asset, owner, user, amount)
+
+    def withdraw(self, row: LoggedEvent) -> None:
+        asset, user, receiver, amount = row.args
+        self._pool_history(row, "withdraw", asset, user, receiver, amount)
+
+    def borrow(self, row: LoggedEvent) -> None:
+        asset, user, owner, amount, *_ = row.args
+        self._pool_history(row, "borrow", asset, owner, user, amount)
+
+    def repay(self, row: LoggedEvent) -> None:
+        asset, user, repayer, amount, _ = row.args
+        self._pool_history(row, "repay", asset, user, repayer, amount)
+
+    def liquidation_call(self, row: LoggedEvent) -> None:
+        collateral, debt, user, covered, seized, liquidator, receive = row.args
+        extra = {"collateral_asset": _hex(collateral), "collateral_amount_raw": str(seized), "receive_a_token": receive}
+        self._pool_history(row, "liquidation", debt, user, liquidator, covered, extra)
+
+    def _pool_history(
+        self, row: LoggedEvent, kind: str, asset: bytes, owner: bytes, other: bytes, amount: int, extra: State | None = None
+    ) -> None:
+        if row.address == self.venue.address:
+            self._history(row, kind, asset, owner, other, amount, extra)
+
+    # Listing, terms, prices
+
+    def reserve_initialized(self, row: LoggedEvent) -> None:
+        if not self._is(row, "configurator"):
+            return
+        asset, a_token, stable, variable, _ = row.args
+        decimals = self._first(row.block, asset, ev.DECIMALS)
+        data = self._answer(row.block, self.venue.address, ev.RESERVE_DATA, asset)
+        reserve = {
+            "id": data[7] if data else None,
+            "symbol": self._symbol(row.block, asset),
+            "decimals": decimals,
+            "a_token": _hex(a_token),
+            "variable_debt_token": _hex(variable),
+            "stable_debt_token": _hex(stable),
+            "since": row.block,
+        }
+        self._market(row, asset, "reserve", **reserve)
+        self._market(row, asset, "terms", ltv=0, liquidation_threshold=0, liquidation_bonus=0, emode=0)
+        self._market(
+            row, asset, "rates", liquidity_index=str(RAY), liquidity_rate="0", variable_borrow_index=str(RAY),
+            variable_borrow_rate="0", updated_at=0,
+        )  # fmt: skip
+        self._learn_tokens(asset, reserve)
+        self._follow(row, a_token, stable, variable)
+        self._read_source(row, asset)
+
+    def reserve_dropped(self, row: LoggedEvent) -> None:
+        if self._is(row, "configurator"):
+            (asset,) = row.args
+            self._amend(row, asset, "terms", ltv=0, liquidation_threshold=0, liquidation_bonus=0, emode=0)
+
+    def collateral_configuration_changed(self, row: LoggedEvent) -> None:
+        if self._is(row, "configurator"):
+            asset, ltv, threshold, bonus = row.args
+            self._amend(row, asset, "terms", ltv=ltv, liquidation_threshold=threshold, liquidation_bonus=bonus)
+
+    def emode_asset_category_changed(self, row: LoggedEvent) -> None:
+        if self._is(row, "configurator"):
+            asset, _, category = row.args
+            self._amend(row, asset, "terms", emode=category)
+
+    def emode_category_added(self, row: LoggedEvent) -> None:
+        if not self._is(row, "configurator"):
+            return
+        category, ltv, threshold, bonus, price_source, label = row.args
+        self._market(
+            row, WHOLE_VENUE, f"emode:{category}", ltv=ltv, liquidation_threshold=threshold, liquidation_bonus=bonus,
+            price_source=_hex(price_source), label=label,
+        )  # fmt: skip
+        if price_source != NOWHERE:
+            self._read_source(row, price_source)
+
+    def asset_source_updated(self, row: LoggedEvent) -> None:
+        asset, source = row.args
+        if self._is(row, "oracle") and (asset, "source") in self.markets:
+            self._source(row, asset, source)
+
+    def _read_source(self, row: LoggedEvent, asset: bytes) -> None:
+        oracle = self.wiring.get("oracle")
+        answer = self._first(row.block, unhex(oracle), ev.SOURCE_OF_ASSET, asset) if oracle else None
+        self._source(row, asset, unhex(answer) if isinstance(answer, str) else NOWHERE)
+
+    def _source(self, row: LoggedEvent, asset: bytes, source: bytes) -> None:
+        if source != NOWHERE:
+            self.sources.setdefault(source, row.block)
+        self._market(row, asset, "source", source=_hex(source), since=row.block)
+
+    # Wiring
+
+    def owned(self, row: LoggedEvent) -> None:
+        """Note the provider's first breath: with it in the span, every address it ever held came by event."""
+        self._begin(row)
+
+    def proxy_created(self, row: LoggedEvent) -> None:
+        if row.address != self.provider:
+            return
+        self._begin(row)
+        name, proxy, _ = row.args
+        if name == _CONFIGURATOR:
+            self._wire(row, "configurator", proxy)
+        elif name == _POOL and proxy == self.venue.address:
+            self._read_engine(row)
+
+    def price_oracle_updated(self, row: LoggedEvent) -> None:
+        if row.address == self.provider:
+            self._begin(row)
+            self._wire_oracle(row, row.args[1])
+
+    def upgraded(self, row: LoggedEvent) -> None:
+        if row.address == self.venue.address:
+            self._read_engine(row)
+
+    def _begin(self, row: LoggedEvent) -> None:
+        if row.address != self.provider or self.wiring:
+            return
+        nothing = dict.fromkeys(("oracle", "configurator", "base_unit"))
+        self.wiring = {"provider": _hex(self.provider), **nothing}
+        self._market(row, WHOLE_VENUE, "wiring", **self.wiring)
+        if row.event is not ev.OWNERSHIP_TRANSFERRED or row.args[0] != NOWHERE:
+            self._read_wiring(row)
+
+    def _read_wiring(self, row: LoggedEvent) -> None:
+        """Ask an older provider for what it was told before the venue's first block."""
+        listed = self._first(row.block, self.venue.address, ev.RESERVES_LIST)
+        if listed:
+            message = (
+                f"venue {self.venue.id}: the market had {len(listed)} reserves at its start_block;"
+                " set start_block to the block in which the pool was deployed, or earlier"
+            )
+            raise Unsupported(message)
+        for role, view in (("configurator", ev.POOL_CONFIGURATOR), ("oracle", ev.PRICE_ORACLE)):
+            address = self._first(row.block, self.provider, view)
+            if isinstance(address, str) and unhex(address) != NOWHERE:
+                (self._wire_oracle if role == "oracle" else self._wire_configurator)(row, unhex(address))
+
+    def _wire_configurator(self, row: LoggedEvent, address: bytes) -> None:
+        self._wire(row, "configurator", address)
+
+    def _wire_oracle(self, row: LoggedEvent, address: bytes) -> None:
+        unit = self._first(row.block, address, ev.BASE_CURRENCY_UNIT)
+        self.wiring["base_unit"] = None if unit is None else str(unit)
+        self._wire(row, "oracle", address)
+        for asset in [market for market, aspect in self.markets if aspect == "source"]:
+            self._read_source(row, asset)
+
+    def _wire(self, row: LoggedEvent, role: str, address: bytes) -> None:
+        self.wiring |= {role: _hex(address)}
+        self._market(row, WHOLE_VENUE, "wiring", **self.wiring)
+        self._follow(row, address)
+
+    def _follow(self, row: LoggedEvent, *addresses: bytes) -> None:
+        """Note contracts to follow from this block on, for ever: what replaced one does not undo its past."""
+        fresh = [_hex(a) for a in addresses if a != NOWHERE and _hex(a) not in self.followed]
+        if fresh:
+            self.followed |= dict.fromkeys(fresh, row.block)
+            self._market(row, WHOLE_VENUE, "followed", **self.followed)
+
+    def _read_engine(self, row: LoggedEvent) -> None:
+        revision = self._first(row.block, self.venue.address, ev.POOL_REVISION)
+        self.engine = ENGINES.get(revision, f"aave-revision-{revision}") if revision is not None else "aave-unknown"
+        before = self._state(WHOLE_VENUE, "engine")
+        gap = before is not None and not before["supported"]
+        self.exact = revision in ENGINES and not gap
+        self._market(
+            row, WHOLE_VENUE, "engine", engine=self.engine, revision=revision, supported=self.exact, since=row.block
+        )
+
+    # Rows
+
+    def quarantine(self, misfit: Misfit, followed: Mapping[bytes, int]) -> None:
+        """Keep a log of a followed contract whose shape is not the event's."""
+        if misfit.address in followed:
+            self.rows.quarantined.append(
+                Quarantined(
+                    misfit.block, misfit.tx_index, misfit.ordinal, self.venue.id,
+                    f"malformed_event:{misfit.event.name}", misfit.data,
+                )
+            )  # fmt: skip
+
+    def _market(self, row: LoggedEvent, market: bytes, aspect: str, **state: Any) -> None:
+        text = json.dumps(state, separators=(",", ":"))
+        self.markets[market, aspect] = text
+        self.rows.markets.append(
+            MarketChange(
+                row.block, row.tx_index, row.ordinal, self.venue.id, market, aspect, text, self.engine, Basis.EXACT
+            )
+        )
+
+    def _amend(self, row: LoggedEvent, market: bytes, aspect: str, **change: Any) -> None:
+        self._market(row, market, aspect, **{**(self._state(market, aspect) or {}), **change})
+
+    def _account(self, row: LoggedEvent, user: bytes, market: bytes, aspect: str, state: str) -> None:
+        self.rows.accounts.append(
+            AccountChange(
+                row.block, row.tx_index, row.ordinal, self.venue.id, user, user, market, aspect, state, self.engine,
+                Basis.EXACT,
+            )
+        )  # fmt: skip
+
+    def _history(
+        self, row: LoggedEvent, kind: str, asset: bytes, owner: bytes, other: bytes, amount: int, extra: State | None = None
+    ) -> None:
+        text = json.dumps(extra or {}, separators=(",", ":"))
+        self.rows.events.append(
+            LendingEvent(
+                row.block, row.tx_index, row.ordinal, row.tx_hash, self.venue.id, kind, asset, owner, other, asset, amount,
+                text,
+            )
+        )  # fmt: skip
+
+    # Looking up
+
+    def _state(self, market: bytes, aspect: str) -> State | None:
+        text = self.markets.get((market, aspect))
+        return None if text is None else json.loads(text)
+
+    def _is(self, row: LoggedEvent, role: str) -> bool:
+        return bool(self.wiring.get(role) == _hex(row.address))
+
+    def _learn_tokens(self, asset: bytes, reserve: State) -> None:
+        self.tokens = {token: (held, side) for token, (held, side) in self.tokens.items() if held != asset}
+        self.tokens[unhex(reserve["a_token"])] = (asset, Side.SUPPLY)
+        self.tokens[unhex(reserve["variable_debt_token"])] = (asset, Side.BORROW)
+        self.stable_tokens[unhex(reserve["stable_debt_token"])] = asset
+
+    def _answer(self, block: int, to: bytes, view: Function, *arguments: bytes) -> tuple[Any, ...] | None:
+        answer = self.reads(block, to, view.calldata(*arguments))
+        return view.result(answer.output) if answer.returned else None
+
+    def _first(self, block: int, to: bytes, view: Function, *arguments: bytes) -> Any:
+        values = self._answer(block, to, view, *arguments)
+        return values[0] if values else None
+
+    def _symbol(self, block: int, token: bytes) -> str:
+        answer = self.reads(block, token, ev.SYMBOL.calldata())
+        values = ev.SYMBOL.result(answer.output) if answer.returned else None
+        if values is not None:
+            return str(values[0])
+        return answer.output.rstrip(b"\0").decode("utf-8", "replace") if answer.returned else ""
+
+
+def _hex(address: bytes) -> str:
+    return "0x" + address.hex()
+
+
+HANDLERS: Mapping[Event, Callable[[_Pass, LoggedEvent], None]] = {
+    ev.MINT: _Pass.mint,
+    ev.BURN: _Pass.burn,
+    ev.BALANCE_TRANSFER: _Pass.balance_transfer,
+    ev.STABLE_MINT: _Pass.stable_mint,
+    ev.RESERVE_DATA_UPDATED: _Pass.reserve_data_updated,
+    ev.COLLATERAL_ENABLED: _Pass.collateral_enabled,
+    ev.COLLATERAL_DISABLED: _Pass.collateral_disabled,
+    ev.USER_EMODE_SET: _Pass.user_emode_set,
+    ev.SUPPLY: _Pass.supply,
+    ev.WITHDRAW: _Pass.withdraw,
+    ev.BORROW: _Pass.borrow,
+    ev.REPAY: _Pass.repay,
+    ev.LIQUIDATION_CALL: _Pass.liquidation_call,
+    ev.RESERVE_INITIALIZED: _Pass.reserve_initialized,
+    ev.RESERVE_DROPPED: _Pass.reserve_dropped,
+    ev.COLLATERAL_CONFIGURATION_CHANGED: _Pass.collateral_configuration_changed,
+    ev.EMODE_CATEGORY_ADDED: _Pass.emode_category_added,
+    ev.EMODE_ASSET_CATEGORY_CHANGED: _Pass.emode_asset_category_changed,
+    ev.ASSET_SOURCE_UPDATED: _Pass.asset_source_updated,
+    ev.OWNERSHIP_TRANSFERRED: _Pass.owned,
+    ev.PROXY_CREATED: _Pass.proxy_created,
+    ev.PRICE_ORACLE_UPDATED: _Pass.price_oracle_updated,
+    ev.UPGRADED: _Pass.upgraded,
+}

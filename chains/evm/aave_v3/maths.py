@@ -1,0 +1,44 @@
+"""Integer arithmetic of aave-v3-core 1.19 (`WadRayMath`, `PercentageMath`, `MathUtils`); "half up" is the contracts' own rounding."""
+
+WAD = 10**18
+RAY = 10**27
+SECONDS_PER_YEAR = 31_536_000
+PERCENT = 10_000
+_HALF_RAY = RAY // 2
+
+
+def ray_mul(a: int, b: int) -> int:
+    """Multiply two rays, half up."""
+    return (a * b + _HALF_RAY) // RAY
+
+
+def ray_div(a: int, b: int) -> int:
+    """Divide two rays, half up."""
+    return (a * RAY + b // 2) // b
+
+
+def wad_div(a: int, b: int) -> int:
+    """Divide two wads, half up."""
+    return (a * WAD + b // 2) // b
+
+
+def percent_mul(value: int, basis_points: int) -> int:
+    """Take so many basis points of a value, half up."""
+    return (value * basis_points + PERCENT // 2) // PERCENT
+
+
+def linear_interest(rate: int, seconds: int) -> int:
+    """Return the ray factor of simple interest, down (`calculateLinearInterest`)."""
+    return RAY + rate * seconds // SECONDS_PER_YEAR
+
+
+def compounded_interest(rate: int, seconds: int) -> int:
+    """Return the ray factor of the three-term binomial used up to revision 7 (`calculateCompoundedInterest`)."""
+    if seconds == 0:
+        return RAY
+    two_fewer = max(seconds - 2, 0)
+    power_two = ray_mul(rate, rate) // (SECONDS_PER_YEAR * SECONDS_PER_YEAR)
+    power_three = ray_mul(power_two, rate) // SECONDS_PER_YEAR
+    second = seconds * (seconds - 1) * power_two // 2
+    third = seconds * (seconds - 1) * two_fewer * power_three // 6
+    return RAY + rate * seconds // SECONDS_PER_YEAR + second + third

@@ -1,0 +1,228 @@
+"""Events and functions by their Solidity signature; fixed-shape events are decoded by column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
+from eth_utils.crypto import keccak
+
+Words = npt.NDArray[np.uint8]
+
+_SIGNATURE = re.compile(r"^(\w+)\((.*)\)$")
+
+
+class LoggedEvent(NamedTuple):
+    """One decoded log: where it stands in the chain, who emitted it, and its arguments in the order of the signature."""
+
+    block: int
+    ordinal: int
+    tx_index: int
+    tx_hash: bytes
+    address: bytes
+    event: Event
+    args: tuple[Any, ...]
+
+
+class Misfit(NamedTuple):
+    """A log whose topic names an event and whose shape is another."""
+
+    block: int
+    ordinal: int
+    tx_index: int
+    address: bytes
+    event: Event
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of an event."""
+
+    type: str
+    name: str
+    indexed: bool
+
+
+class Event:
+    """An event by signature, as in `Event("Burn(address indexed from, uint256 value)")`.
+
+    Addresses decode to 20 bytes, integers to `int`, `bool` to `bool`, `bytesN` to bytes, strings to `str`; an indexed dynamic argument is its hash.
+    """
+
+    __slots__ = ("arguments", "name", "topic0")
+
+    def __init__(self, signature: str) -> None:
+        name, arguments = _parse(signature)
+        self.name = name
+        self.arguments = arguments
+        self.topic0 = keccak(text=f"{name}({','.join(a.type for a in arguments)})")
+
+    def __repr__(self) -> str:
+        return f"Event({self.name})"
+
+    def rows(self, table: pa.Table) -> tuple[list[LoggedEvent], list[Misfit]]:
+        """Decode the logs of `table` that carry this event's topic; those of another shape come back apart."""
+        mine = table.filter(pc.equal(table["topic0"], pa.scalar(self.topic0, pa.binary())))
+        if mine.num_rows == 0:
+            return [], []
+        fits = self._fits(mine)
+        misfits = self._misfits(mine.filter(pc.invert(fits)))
+        fitting = mine.filter(fits).combine_chunks()
+        places = _places(fitting, "tx_hash", "address")
+        try:
+            arguments = list(zip(*self._columns(fitting), strict=True)) or [()] * fitting.num_rows
+        except DecodingError:
+            return [], [*misfits, *self._misfits(fitting)]
+        return [
+            LoggedEvent(block, ordinal, tx_index, tx_hash, address, self, args)
+            for (block, ordinal, tx_index, tx_hash, address), args in zip(places, arguments, strict=True)
+        ], misfits
+
+    def _misfits(self, table: pa.Table) -> list[Misfit]:
+        rows = _places(table, "address", "data")
+        return [Misfit(block, ordinal, tx, address, self, data) for block, ordinal, tx, address, data in rows]
+
+    def _fits(self, table: pa.Table) -> pa.Array:
+        indexed = sum(a.indexed for a in self.arguments)
+        fits = pc.equal(table["log_index"], table["log_index"])
+        for i in range(1, 4):
+            present = pc.is_valid(table[f"topic{i}"])
+            fits = pc.and_(fits, present if i <= indexed else pc.invert(present))
+        plain = [a for a in self.arguments if not a.indexed]
+        if _fixed_shape(plain):
+            fits = pc.and_(fits, pc.equal(pc.binary_length(table["data"]), 32 * len(plain)))
+        return fits
+
+    def _columns(self, table: pa.Table) -> list[list[Any]]:
+        plain = [a for a in self.arguments if not a.indexed]
+        data = iter(_data_columns(plain, table))
+        topics = iter(_words(table[f"topic{i + 1}"], 1)[:, 0] for i in range(len(self.arguments) - len(plain)))
+        return [_column(next(topics), a.type) if a.indexed else next(data) for a in self.arguments]
+
+
+class Function:
+    """A view function by signature and result types, as in `Function("aggregator()", "address")`."""
+
+    __slots__ = ("_arguments", "_results", "selector", "signature")
+
+    def __init__(self, signature: str, *results: str) -> None:
+        name, arguments = _parse(signature)
+        self._arguments = [a.type for a in arguments]
+        self._results = results
+        self.signature = f"{name}({','.join(self._arguments)})"
+        self.selector = keccak(text=self.signature)[:4]
+
+    def calldata(self, *arguments: object) -> bytes:
+        """Return selector and encoded arguments."""
+        return self.selector + encode(self._arguments, arguments)
+
+    def result(self, output: bytes) -> tuple[Any, ...] | None:
+        """Decode an answer; `None` when it is not an answer of this function."""
+        try:
+            return tuple(decode(self._results, output))
+        except (DecodingError, OverflowError):
+            return None
+
+
+def decode_all(events: Iterable[Event], table: pa.Table) -> tuple[list[LoggedEvent], list[Misfit]]:
+    """Decode every known event of a log table, in chain order."""
+    logged: list[LoggedEvent] = []
+    misfits: list[Misfit] = []
+    for event in events:
+        rows, odd = event.rows(table)
+        logged += rows
+        misfits += odd
+    logged.sort(key=lambda row: row[:2])
+    return logged, sorted(misfits, key=lambda row: row[:2])
+
+
+def address_of(output: bytes) -> bytes | None:
+    """Return the address that a one-word answer holds, or `None` when it is not one."""
+    return output[12:] if len(output) == 32 and not any(output[:12]) else None  # noqa: PLR2004 - one EVM word
+
+
+def _parse(signature: str) -> tuple[str, tuple[Argument, ...]]:
+    match = _SIGNATURE.match(signature)
+    if match is None:
+        message = f"not a signature: {signature!r}"
+        raise ValueError(message)
+    parts = [part.split() for part in match[2].split(",") if part.strip()]
+    return match[1], tuple(Argument(part[0], part[-1], "indexed" in part) for part in parts)
+
+
+def _fixed_shape(arguments: Sequence[Argument]) -> bool:
+    return not any(a.type in {"string", "bytes"} or a.type.endswith("]") for a in arguments)
+
+
+def _places(table: pa.Table, *more: str) -> list[tuple[Any, ...]]:
+    names = ("block_number", "log_index", "tx_index", *more)
+    return list(zip(*(table[name].to_pylist() for name in names), strict=True))
+
+
+def _words(column: pa.ChunkedArray, count: int) -> Words:
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    offsets = np.frombuffer(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]
+    body = np.frombuffer(array.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
+    return body.reshape(len(array), count, 32)
+
+
+def _data_columns(arguments: Sequence[Argument], table: pa.Table) -> list[list[Any]]:
+    if not arguments:
+        return []
+    if _fixed_shape(arguments):
+        words = _words(table["data"], len(arguments))
+        return [_column(words[:, i], a.type) for i, a in enumerate(arguments)]
+    types = [a.type for a in arguments]
+    decoded = [_with_raw_addresses(types, decode(types, data)) for data in table["data"].to_pylist()]
+    return [list(column) for column in zip(*decoded, strict=True)]
+
+
+def _with_raw_addresses(types: Sequence[str], values: Sequence[Any]) -> list[Any]:
+    return [bytes.fromhex(v[2:]) if t == "address" else v for t, v in zip(types, values, strict=True)]
+
+
+def _column(words: Words, type_name: str) -> list[Any]:
+    for prefix, read in _READERS:
+        if type_name.startswith(prefix):
+            return read(words)
+    return _slices(words, 0, 32)
+
+
+def _slices(words: Words, start: int, stop: int) -> list[bytes]:
+    size = stop - start
+    body = np.ascontiguousarray(words[:, start:stop]).tobytes()
+    return [body[i : i + size] for i in range(0, len(body), size)]
+
+
+def _unsigned(words: Words) -> list[int]:
+    if not words[:, :24].any():
+        return _limb(words, 24)
+    if not words[:, :16].any():
+        return [high << 64 | low for high, low in zip(_limb(words, 16), _limb(words, 24), strict=True)]
+    return [int.from_bytes(word) for word in _slices(words, 0, 32)]
+
+
+def _limb(words: Words, start: int) -> list[int]:
+    limb: list[int] = np.ascontiguousarray(words[:, start : start + 8]).view(">u8")[:, 0].tolist()
+    return limb
+
+
+def _signed(words: Words) -> list[int]:
+    return [int.from_bytes(word, signed=True) for word in _slices(words, 0, 32)]
+
+
+_READERS: tuple[tuple[str, Callable[[Words], list[Any]]], ...] = (
+    ("address", lambda words: _slices(words, 12, 32)),
+    ("uint", _unsigned),
+    ("int", _signed),
+    ("bool", lambda words: np.any(words, axis=1).tolist()),
+)

@@ -1,0 +1,364 @@
+"""The EVM adapter: spans of blocks become batches of raw and derived rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+import pyarrow as pa
+
+from chains.errors import NoContract, NodeWrong, RangeTooWide, Unsupported
+from chains.evm.logs import empty_logs, in_order
+from chains.evm.oracles.chainlink.fold import Chainlink, Seen, watch
+from chains.evm.ports import FIRST_LOG, Answer, EvmProtocol, Folded, NeedReads, Read, Reads
+from chains.evm.source import EvmSource, NodeSource, StoredSource
+from chains.model import Block, ChainSpec, FeedSpec, Rows, VenueSpec
+from chains.ports import Batch, Covered, Head, RawReader, StateReader
+from chains.rpc import NodePool
+
+PROTOCOLS = {"aave-v3": "chains.evm.aave_v3"}
+
+SPAN_FIRST, SPAN_LAST = 2_000, 100_000
+UNSETTLED_SPAN = 500
+MANY_LOGS, FEW_LOGS = 20_000, 5_000
+MAX_ROUNDS = 10_000
+
+BLOCK_SCHEMA = pa.schema(
+    [("number", pa.int64()), ("hash", pa.binary()), ("parent_hash", pa.binary()), ("time", pa.int64())]
+)
+READ_SCHEMA = pa.schema(
+    [
+        ("block_number", pa.int64()),
+        ("block_hash", pa.binary()),
+        ("method", pa.string()),
+        ("address", pa.binary()),
+        ("input", pa.binary()),
+        ("outcome", pa.string()),
+        ("output", pa.binary()),
+    ]
+)
+
+
+def connect(
+    spec: ChainSpec,
+    venues: Sequence[VenueSpec],
+    feeds: Sequence[FeedSpec],
+    *,
+    stored: RawReader | None = None,
+    cursor: Block | None = None,
+    on_error: Any = None,
+) -> EvmChain:
+    """Make the adapter of an EVM chain over its nodes, or over what was `stored` of it up to `cursor`."""
+    source: EvmSource
+    if stored is not None and cursor is not None:
+        source = StoredSource(stored, cursor)
+    else:
+        number = int(spec.id.partition(":")[2])
+        source = NodeSource(spec, NodePool(spec.id, number, spec.rpc, on_error=on_error))
+    return EvmChain(spec, source, venues, feeds)
+
+
+class EvmChain:
+    """One EVM chain with the venues and feeds that are configured on it."""
+
+    def __init__(
+        self, spec: ChainSpec, source: EvmSource, venues: Sequence[VenueSpec], feeds: Sequence[FeedSpec]
+    ) -> None:
+        self._spec = spec
+        self._source = source
+        self._specs = [venue for venue in venues if venue.chain_id == spec.id]
+        self._feeds = [feed for feed in feeds if feed.chain_id == spec.id and feed.kind == "chainlink"]
+        self._oracle = Chainlink([feed.address for feed in self._feeds])
+        self._venues: dict[str, EvmProtocol] = {}
+        self._origins: dict[str, tuple[Read, Answer]] = {}
+        self._span = SPAN_FIRST
+
+    @property
+    def spec(self) -> ChainSpec:
+        """The configuration this chain was made from."""
+        return self._spec
+
+    async def head(self) -> Head:
+        """Return the newest and the newest settled block."""
+        return await self._source.head()
+
+    async def block(self, number: int) -> Block | None:
+        """Return one block, or `None` where the chain has none."""
+        return (await self._source.blocks([number])).get(number)
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await self._source.aclose()
+
+    async def advance(self, first: int, last: int, settled: int, state: StateReader) -> Batch:
+        """Fetch and fold blocks from `first` to at most `last` upon `state`; blocks up to `settled` cannot change any more."""
+        await self._find_venues(last)
+        while True:
+            end = self._end(first, last, settled)
+            try:
+                batch = await _Span(self, first, end, settled, state).batch()
+            except RangeTooWide:
+                if end == first:
+                    raise
+                self._span = max(1, (end - first + 1) // 2)
+            else:
+                self._adapt(batch.raw["evm_log"].num_rows)
+                return batch
+
+    def _end(self, first: int, last: int, settled: int) -> int:
+        if first > settled:
+            return min(last, first + min(self._span, UNSETTLED_SPAN) - 1)
+        return min(last, settled, first + self._span - 1)
+
+    def _adapt(self, logs: int) -> None:
+        if logs > MANY_LOGS:
+            self._span = max(1, self._span // 2)
+        elif logs < FEW_LOGS:
+            self._span = min(SPAN_LAST, self._span * 2)
+
+    async def _find_venues(self, last: int) -> None:
+        for venue in self._specs:
+            if venue.id not in self._venues and venue.start_block <= last:
+                self._venues[venue.id] = await self._find(venue)
+
+    async def _find(self, venue: VenueSpec) -> EvmProtocol:
+        """Find a venue's origin on the chain: the log in which its address was announced, and by whom."""
+        if venue.protocol not in PROTOCOLS:
+            raise Unsupported(f"venue {venue.id}: protocol {venue.protocol!r} is not an EVM protocol known here")
+        adapter = import_module(PROTOCOLS[venue.protocol]).adapter
+        read = Read(venue.start_block, FIRST_LOG, venue.address, adapter.origin.topic0)
+        answer = (await self._source.read([read], {}))[read]
+        if not answer.returned:
+            raise NoContract(await self._why_not_found(venue))
+        self._origins[venue.id] = read, answer
+        found: EvmProtocol = adapter.from_origin(venue, answer.output)
+        return found
+
+    async def _why_not_found(self, venue: VenueSpec) -> str:
+        address = f"venue {venue.id}: 0x{venue.address.hex()} on {self._spec.id}"
+        if not await self._source.has_code(venue.address):
+            return f"{address} has no code; check `address` and `chain` of this [[venue]]"
+        return (
+            f"{address} was not announced by any addresses provider from block {venue.start_block} on; check that it is"
+            f" the protocol's main contract and that `start_block` is not later than its deployment"
+        )
+
+    def venues(self, last: int) -> list[EvmProtocol]:
+        """Return the folds of venues that have begun."""
+        return [self._venues[venue.id] for venue in self._specs if venue.start_block <= last]
+
+    def origin_reads(self, first: int, last: int) -> dict[Read, Answer]:
+        """Return the answers by which the venues that begin in the span were found."""
+        return {read: answer for read, answer in self._origins.values() if first <= read.block <= last}
+
+    def feed_sources(self) -> dict[bytes, int]:
+        """Return the configured feeds' proxies with the first block that matters."""
+        return {feed.address: self._spec.start_block for feed in self._feeds}
+
+    @property
+    def oracle(self) -> Chainlink:
+        """The fold of the chain's feeds."""
+        return self._oracle
+
+    @property
+    def source(self) -> EvmSource:
+        """Where facts come from."""
+        return self._source
+
+
+@dataclass(slots=True)
+class _Fold:
+    """One pass over a span: rows and interests, or what is still to be asked."""
+
+    rows: Rows = field(default_factory=Rows)
+    contracts: dict[bytes, int] = field(default_factory=dict)
+    sources: dict[bytes, int] = field(default_factory=dict)
+    watched: dict[bytes, tuple[int, Answer]] = field(default_factory=dict)
+    needed: set[Read] = field(default_factory=set)
+    used: set[Read] = field(default_factory=set)
+
+
+class _Span:
+    """Blocks `first`..`last`, fetched and folded until nothing more has to be asked."""
+
+    def __init__(self, chain: EvmChain, first: int, last: int, settled: int, state: StateReader) -> None:
+        self.chain = chain
+        self.source = chain.source
+        self.first = first
+        self.last = last
+        self.unsettled = last > settled
+        self.state = state
+        self.logs = empty_logs()
+        self.blocks: dict[int, Block] = {}
+        self.fetched: set[bytes] = set()
+        self.answers: dict[Read, Answer] = {}
+        self.polled: dict[Read, Answer] = {}
+        self.seen: list[Seen] = []
+
+    async def _fetch(self) -> None:
+        """Fetch the logs of everything that is known to matter, and the headers that vouch for them."""
+        if self.unsettled:
+            await self._need_blocks(range(self.first, self.last + 1))
+        known: dict[bytes, int] = dict(self.chain.oracle.contracts(self.state))
+        for venue in self.chain.venues(self.last):
+            known |= venue.contracts(self.state)
+        await self._follow(known)
+        await self._need_blocks([self.last])
+
+    async def batch(self) -> Batch:
+        """Fold, ask and follow until the span is complete; raises `NodeWrong` when the chain moved meanwhile."""
+        await self._fetch()
+        fold = await self._settle()
+        await self._still_there()
+        reads = {read: self.answers[read] for read in fold.used}
+        reads |= {watch(s.proxy, s.block): s.answer for s in self.seen}
+        reads |= self.chain.origin_reads(self.first, self.last)
+        await self._need_blocks({read.block for read in reads})
+        return Batch(
+            chain_id=self.chain.spec.id,
+            first=self.first,
+            last=self.blocks[self.last],
+            raw={"evm_block": self._block_rows(reads), "evm_log": self.logs, "evm_read": self._read_rows(reads)},
+            rows=fold.rows,
+            covered=tuple(self._covered()),
+        )
+
+    async def _settle(self) -> _Fold:
+        for _ in range(MAX_ROUNDS):
+            fold = self._fold()
+            if fold.needed:
+                await self._ask(fold.needed)
+                continue
+            fresh = {address: since for address, since in fold.contracts.items() if address not in self.fetched}
+            if fresh:
+                await self._follow(fresh)
+                continue
+            changes = await self._changes(fold)
+            if not changes:
+                return fold
+            self.seen += changes
+        raise NodeWrong(f"chain {self.chain.spec.id}: blocks {self.first}..{self.last} never settle; check the node")
+
+    def _fold(self) -> _Fold:
+        fold = _Fold(sources={p: s for p, s in self.chain.feed_sources().items() if s <= self.last})
+        times = {number: block.time for number, block in self.blocks.items()}
+        for venue in self.chain.venues(self.last):
+            reads = Reads(self.answers)
+            self._take(fold, venue.fold(self.state, self.logs, times, reads), reads)
+        if not fold.needed:
+            reads = Reads(self.answers)
+            oracle = self.chain.oracle
+            self._take(fold, oracle.fold(self.state, self.logs, fold.sources, self.seen, reads), reads)
+        return fold
+
+    def _take(self, fold: _Fold, outcome: Folded | NeedReads, reads: Reads) -> None:
+        fold.used |= reads.used
+        if isinstance(outcome, NeedReads):
+            fold.needed |= outcome.reads
+            return
+        fold.rows.extend(outcome.rows)
+        fold.contracts |= outcome.contracts
+        for source, since in outcome.sources.items():
+            fold.sources[source] = min(since, fold.sources.get(source, since))
+        fold.watched |= outcome.watched
+
+    async def _ask(self, reads: Collection[Read]) -> None:
+        await self._need_blocks({read.block for read in reads})
+        self.answers |= await self.source.read(reads, self.blocks)
+
+    async def _follow(self, contracts: Mapping[bytes, int]) -> None:
+        """Add the logs of contracts, each from the first block that matters, to the span."""
+        parts = [self.logs]
+        for since in sorted(set(contracts.values())):
+            start = max(since, self.first)
+            if start > self.last:
+                continue
+            addresses = [address for address, first in contracts.items() if first == since]
+            parts.append(await self.source.logs(addresses, [self._topics()], start, self.last))
+        self.fetched |= {address for address, since in contracts.items() if since <= self.last}
+        self.logs = in_order(pa.concat_tables(parts))
+        await self._vouch()
+
+    def _topics(self) -> set[bytes]:
+        return {t for venue in self.chain.venues(self.last) for t in venue.topics} | set(self.chain.oracle.topics)
+
+    async def _vouch(self) -> None:
+        """Check every log against the header of the block that it names."""
+        await self._need_blocks(set(self.logs["block_number"].to_pylist()))
+        for number, said in zip(self.logs["block_number"].to_pylist(), self.logs["block_hash"].to_pylist(), strict=True):
+            if self.blocks[number].hash != said:
+                raise NodeWrong(f"chain {self.chain.spec.id}: a log names another block {number} than the node's header")
+
+    async def _need_blocks(self, numbers: Iterable[int]) -> None:
+        missing = {n for n in numbers if n not in self.blocks}
+        if not missing:
+            return
+        found = await self.source.blocks(missing)
+        if gone := missing - found.keys():
+            raise NodeWrong(f"chain {self.chain.spec.id}: the node has no block {min(gone)}, which it spoke of before")
+        self.blocks |= found
+        for number in sorted(found) if self.unsettled else ():
+            before = self.blocks.get(number - 1)
+            if before is not None and before.hash != self.blocks[number].parent_hash:
+                raise NodeWrong(f"chain {self.chain.spec.id}: block {number} does not follow block {number - 1}; it moved")
+
+    async def _still_there(self) -> None:
+        if not self.unsettled:
+            return
+        now = await self.source.blocks([self.last])
+        if self.last not in now or now[self.last].hash != self.blocks[self.last].hash:
+            raise NodeWrong(f"chain {self.chain.spec.id}: block {self.last} was replaced while it was read")
+
+    async def _changes(self, fold: _Fold) -> list[Seen]:
+        """Ask every watched proxy at the end of the span, and find the first block of each change."""
+        changes = []
+        for proxy, (since, known) in sorted(fold.watched.items()):
+            if await self._poll(proxy, self.last) != known:
+                changes.append(await self._first_change(proxy, max(since, self.first - 1), known))
+        return changes
+
+    async def _first_change(self, proxy: bytes, same: int, known: Answer) -> Seen:
+        changed = self.last
+        while changed - same > 1:
+            middle = (same + changed) // 2
+            if await self._poll(proxy, middle) == known:
+                same = middle
+            else:
+                changed = middle
+        return Seen(changed, proxy, await self._poll(proxy, changed))
+
+    async def _poll(self, proxy: bytes, number: int) -> Answer:
+        read = watch(proxy, number)
+        if read not in self.polled:
+            blocks = await self.source.blocks([number]) if number not in self.blocks else self.blocks
+            self.polled |= await self.source.read([read], blocks)
+        return self.polled[read]
+
+    def _block_rows(self, reads: Iterable[Read]) -> pa.Table:
+        kept = set(self.logs["block_number"].to_pylist()) | {read.block for read in reads} | {self.last}
+        blocks = [b for n, b in sorted(self.blocks.items()) if n >= self.first and (self.unsettled or n in kept)]
+        columns = [[b.number for b in blocks], [b.hash for b in blocks], [b.parent_hash for b in blocks], [b.time for b in blocks]]
+        return pa.table([pa.array(c, f.type) for c, f in zip(columns, BLOCK_SCHEMA, strict=True)], schema=BLOCK_SCHEMA)
+
+    def _read_rows(self, reads: Mapping[Read, Answer]) -> pa.Table:
+        rows = [
+            (read.block, self.blocks[read.block].hash, read.method, read.address, read.input, *answer)
+            for read, answer in sorted(reads.items())
+        ]
+        columns = list(zip(*rows, strict=True)) or [()] * len(READ_SCHEMA)
+        return pa.table([pa.array(c, f.type) for c, f in zip(columns, READ_SCHEMA, strict=True)], schema=READ_SCHEMA)
+
+    def _covered(self) -> Iterable[Covered]:
+        for venue in self.chain.venues(self.last):
+            start = max(self.first, venue.venue.start_block)
+            yield Covered(
+                interest=f"venue:{venue.venue.id}", first=start, last=self.last, level="fetched",
+                evidence="eth_getLogs of one node, every log checked against its block's header",
+            )  # fmt: skip
+        yield Covered(
+            interest="feeds", first=self.first, last=self.last, level="fetched",
+            evidence="eth_getLogs of one node; aggregator() asked at the end of every span",
+        )  # fmt: skip
+

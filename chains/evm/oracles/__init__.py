@@ -1,0 +1,1 @@
+"""Price feeds of EVM chains, one folder a kind."""

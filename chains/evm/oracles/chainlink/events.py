@@ -1,0 +1,8 @@
+"""What a Chainlink aggregator emits, and the views of its proxy (sources: `AggregatorInterface`, `EACAggregatorProxy`)."""
+
+from chains.evm.abi import Event, Function
+
+ANSWER_UPDATED = Event("AnswerUpdated(int256 indexed current, uint256 indexed roundId, uint256 updatedAt)")
+
+AGGREGATOR = Function("aggregator()", "address")
+DECIMALS = Function("decimals()", "uint8")

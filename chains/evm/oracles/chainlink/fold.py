@@ -1,0 +1,178 @@
+"""Chainlink events and reads → price observations and phases.
+
+The phase of a feed is a `market_change` of the venue `feeds`: market = proxy, aspect `phase`, state
+{aggregator, problem, decimals, since, followed {aggregator: first block}}. A proxy changes its aggregator without any event, so
+`aggregator()` is watched: asked at the end of every span, and the block of a change is found by bisection. An address that has no
+`aggregator()` and emits answers itself is its own aggregator.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from chains.evm.abi import address_of, decode_all
+from chains.evm.logs import of_addresses, unhex
+from chains.evm.oracles.chainlink.events import AGGREGATOR, ANSWER_UPDATED, DECIMALS
+from chains.evm.ports import PENDING, Answer, Folded, NeedReads, Read, Reads
+from chains.model import END_OF_BLOCK, FEEDS, START_OF_BLOCK, Basis, MarketChange, PriceObservation, Quarantined, Rows
+from chains.ports import StateReader
+
+ENGINE = "chainlink-1"
+
+
+class Seen(NamedTuple):
+    """A watched answer that is new at `block`."""
+
+    block: int
+    proxy: bytes
+    answer: Answer
+
+
+class Chainlink:
+    """The fold of every Chainlink feed of one chain; `with_decimals` names the proxies whose scale must be read."""
+
+    __slots__ = ("with_decimals",)
+
+    topics = (ANSWER_UPDATED.topic0,)
+
+    def __init__(self, with_decimals: Sequence[bytes]) -> None:
+        self.with_decimals = frozenset(with_decimals)
+
+    def contracts(self, state: StateReader) -> dict[bytes, int]:
+        """Return every aggregator that was ever behind a followed proxy, with the first block that matters."""
+        return _followed(_phases(state))
+
+    def fold(
+        self, state: StateReader, logs: pa.Table, sources: Mapping[bytes, int], seen: Sequence[Seen], reads: Reads
+    ) -> Folded | NeedReads:
+        """Derive phases and answers; `sources` are the proxies to follow with their first block, `seen` the watched changes."""
+        work = _Pass(_phases(state), self.with_decimals, reads)
+        for proxy, since in sorted(sources.items()):
+            if proxy not in work.phases:
+                work.point(Seen(since, proxy, reads(since, proxy, AGGREGATOR.calldata())))
+        for change in sorted(seen):
+            work.point(change)
+        if reads.missing:
+            return NeedReads(reads=frozenset(reads.missing))
+        contracts = _followed(work.phases)
+        work.observe(of_addresses(logs, list(contracts)), contracts)
+        watched = {proxy: (phase["since"], answer_of(phase)) for proxy, phase in work.phases.items()}
+        return Folded(rows=work.rows, contracts=contracts, sources={}, watched=watched)
+
+
+def answer_of(phase: Mapping[str, Any]) -> Answer:
+    """Return the answer to `aggregator()` that a phase rests on."""
+    return Answer(phase["outcome"], unhex(phase["output"]))
+
+
+def watch(proxy: bytes, block: int) -> Read:
+    """Return the question that tells whether a proxy changed its aggregator."""
+    return Read(block, "eth_call", proxy, AGGREGATOR.calldata())
+
+
+def _phases(state: StateReader) -> dict[bytes, dict[str, Any]]:
+    return {market: json.loads(text) for (market, aspect), text in state.markets(FEEDS).items() if aspect == "phase"}
+
+
+def _followed(phases: Mapping[bytes, Mapping[str, Any]]) -> dict[bytes, int]:
+    found: dict[bytes, int] = {}
+    for phase in phases.values():
+        for aggregator, since in phase["followed"].items():
+            raw = unhex(aggregator)
+            found[raw] = min(since, found.get(raw, since))
+    return found
+
+
+class _Pass:
+    def __init__(self, phases: dict[bytes, dict[str, Any]], with_decimals: frozenset[bytes], reads: Reads) -> None:
+        self.phases = phases
+        self.with_decimals = with_decimals
+        self.reads = reads
+        self.rows = Rows()
+
+    def point(self, seen: Seen) -> None:
+        """Let a proxy point to what `aggregator()` says, look back for that aggregator's last answer, and note the phase."""
+        if seen.answer is PENDING:
+            return
+        aggregator, problem = self._aggregator(seen)
+        before = self.phases.get(seen.proxy, {})
+        followed = dict(before.get("followed", {}))
+        if aggregator is not None and "0x" + aggregator.hex() not in followed:
+            followed["0x" + aggregator.hex()] = seen.block
+            if aggregator not in _followed(self.phases):
+                self._look_back(seen.block, aggregator)
+        decimals = self._decimals(seen) if aggregator is not None else None
+        self._note(seen, aggregator, problem, decimals if decimals is not None else before.get("decimals"), followed)
+
+    def _aggregator(self, seen: Seen) -> tuple[bytes | None, str | None]:
+        outcome, output = seen.answer
+        target = address_of(output) if outcome == "returned" else None
+        if target is not None and any(target):
+            return target, None
+        if outcome == "returned" and target is not None:
+            return None, "aggregator() answers the zero address"
+        last = self.reads.last_log(seen.block, seen.proxy, ANSWER_UPDATED.topic0)
+        if last.outcome in {"returned", "pending"}:
+            return seen.proxy, None
+        return None, f"aggregator() {'reverts' if outcome == 'reverted' else 'gives no address'}; not a plain feed"
+
+    def _decimals(self, seen: Seen) -> int | None:
+        if seen.proxy not in self.with_decimals:
+            return None
+        answer = self.reads(seen.block, seen.proxy, DECIMALS.calldata())
+        values = DECIMALS.result(answer.output) if answer.returned else None
+        return values[0] if values else None
+
+    def _look_back(self, block: int, aggregator: bytes) -> None:
+        last = self.reads.last_log(block, aggregator, ANSWER_UPDATED.topic0)
+        if last.returned:
+            log = json.loads(last.output)
+            self.rows.prices.append(
+                PriceObservation(
+                    block,
+                    -1,
+                    START_OF_BLOCK,
+                    aggregator,
+                    int.from_bytes(unhex(log["topics"][1]), signed=True),
+                    int(log["topics"][2], 16),
+                    int(log["data"], 16),
+                    Basis.EXACT,
+                )
+            )
+
+    def _note(
+        self, seen: Seen, aggregator: bytes | None, problem: str | None, decimals: int | None, followed: dict[str, int]
+    ) -> None:
+        phase = {
+            "aggregator": None if aggregator is None else "0x" + aggregator.hex(),
+            "problem": problem,
+            "decimals": decimals,
+            "since": seen.block,
+            "followed": followed,
+            "outcome": seen.answer.outcome,
+            "output": "0x" + seen.answer.output.hex(),
+        }
+        self.phases[seen.proxy] = phase
+        text = json.dumps(phase, separators=(",", ":"))
+        self.rows.markets.append(
+            MarketChange(seen.block, -1, END_OF_BLOCK, FEEDS, seen.proxy, "phase", text, ENGINE, Basis.SETTLED)
+        )
+
+    def observe(self, logs: pa.Table, since: Mapping[bytes, int]) -> None:
+        """Take every answer that a followed aggregator emitted."""
+        logged, misfits = decode_all((ANSWER_UPDATED,), logs)
+        for row in logged:
+            if row.block >= since[row.address]:
+                answer, round_id, updated_at = row.args
+                self.rows.prices.append(
+                    PriceObservation(
+                        row.block, row.tx_index, row.ordinal, row.address, answer, round_id, updated_at, Basis.EXACT
+                    )
+                )
+        for odd in misfits:
+            reason = f"malformed_event:{odd.event.name}"
+            self.rows.quarantined.append(Quarantined(odd.block, odd.tx_index, odd.ordinal, FEEDS, reason, odd.data))

@@ -1,0 +1,116 @@
+"""What EVM protocol folders offer and what they may ask of a node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import pyarrow as pa
+
+from chains.model import Rows, VenueSpec
+from chains.ports import StateReader
+
+ETH_CALL = "eth_call"
+LAST_LOG = "last_log"
+FIRST_LOG = "first_log"
+
+
+class Read(NamedTuple):
+    """A question to a node about the state after `block`.
+
+    `eth_call`: `input` is calldata. `last_log`: the newest log of `address` with topic0 `input` in any earlier block.
+    `first_log`: the first log from the block on with topic0 `input` whose second indexed argument is `address`.
+    """
+
+    block: int
+    method: str
+    address: bytes
+    input: bytes
+
+
+class Answer(NamedTuple):
+    """What the node said: `returned` or `reverted` with its bytes, or `absent` (no such log); `pending` is not asked yet."""
+
+    outcome: str
+    output: bytes
+
+    @property
+    def returned(self) -> bool:
+        """Whether the contract gave an answer."""
+        return self.outcome == "returned"
+
+
+PENDING = Answer("pending", b"")
+
+
+class Reads:
+    """Answers so far; what was asked for and is missing is in `missing`, so that one pass names all of it; the others are in `used`."""
+
+    __slots__ = ("_answers", "missing", "used")
+
+    def __init__(self, answers: Mapping[Read, Answer]) -> None:
+        self._answers = answers
+        self.missing: set[Read] = set()
+        self.used: set[Read] = set()
+
+    def __call__(self, block: int, address: bytes, calldata: bytes) -> Answer:
+        """Return the answer of an `eth_call`, or `PENDING`."""
+        return self._get(Read(block, ETH_CALL, address, calldata))
+
+    def last_log(self, block: int, address: bytes, topic0: bytes) -> Answer:
+        """Return the newest such log before `block` as JSON text, or `PENDING`."""
+        return self._get(Read(block, LAST_LOG, address, topic0))
+
+    def _get(self, read: Read) -> Answer:
+        answer = self._answers.get(read)
+        if answer is None:
+            self.missing.add(read)
+            return PENDING
+        self.used.add(read)
+        return answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedReads:
+    """The fold cannot go on without these answers."""
+
+    reads: frozenset[Read]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """Derived rows, and what must be followed from now on.
+
+    `contracts`: address → first block that matters; `sources`: price source → likewise; `watched`: feed proxy → the block since which
+    its journalled answer holds, and that answer.
+    """
+
+    rows: Rows
+    contracts: Mapping[bytes, int]
+    sources: Mapping[bytes, int]
+    watched: Mapping[bytes, tuple[int, Answer]] = field(default_factory=dict)
+
+
+class EvmProtocol(Protocol):
+    """One protocol folder's fold for one venue."""
+
+    @property
+    def venue(self) -> VenueSpec:
+        """The venue that this fold derives."""
+        ...
+
+    @property
+    def topics(self) -> tuple[bytes, ...]:
+        """The topic0 of every event that matters."""
+        ...
+
+    def contracts(self, state: StateReader) -> Mapping[bytes, int]:
+        """Return the contracts to follow, as far as the journals know them, with the first block that matters."""
+        ...
+
+    def fold(
+        self, state: StateReader, logs: pa.Table, times: Mapping[int, int], reads: Reads
+    ) -> Folded | NeedReads:
+        """Derive rows from the logs of a span upon `state`; `times` holds every block with logs; asks for reads until it has them all."""
+        ...

@@ -1,0 +1,33 @@
+"""web3 over a chain's own node pool, so that calls share its retries, failover and error types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from web3 import AsyncWeb3
+from web3.providers.async_base import AsyncBaseProvider
+from web3.types import RPCEndpoint, RPCResponse
+
+from chains.rpc import NodePool, RpcFault
+
+
+class PoolProvider(AsyncBaseProvider):
+    """A web3 provider whose requests go through a `NodePool`."""
+
+    def __init__(self, pool: NodePool) -> None:
+        super().__init__()
+        self._pool = pool
+
+    async def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        """Send one request; a node's refusal comes back as web3 expects it, every other error is raised."""
+        (outcome,) = await self._pool.outcomes([(method, params)])
+        if isinstance(outcome, RpcFault):
+            error: Any = {"code": outcome.code, "message": outcome.text, "data": outcome.data}
+            return {"jsonrpc": "2.0", "id": 0, "error": error}
+        return {"jsonrpc": "2.0", "id": 0, "result": msgspec.json.decode(outcome)}
+
+
+def web3_over(pool: NodePool) -> AsyncWeb3[PoolProvider]:
+    """Return a web3 whose calls go through `pool`."""
+    return AsyncWeb3(PoolProvider(pool), middleware=[])

@@ -1,0 +1,302 @@
+"""Where an EVM chain's facts come from: its nodes, or the raw rows that were stored of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+from eth_utils.address import to_checksum_address
+
+from chains.errors import HistoryGone, NodeWrong, RangeTooWide
+from chains.evm.logs import RpcLog, empty_logs, in_order, log_table, of_addresses, unhex
+from chains.evm.ports import ETH_CALL, FIRST_LOG, LAST_LOG, Answer, Read
+from chains.model import Block, ChainSpec, Finality
+from chains.ports import Head, RawReader
+from chains.rpc import NodePool, RpcFault
+
+LOOK_BACK = 500_000
+"""How many blocks a search for a feed's last answer goes back."""
+
+_FIRST_LOOK = 2_000
+_TAGS = {"latest": Finality.LATEST, "safe": Finality.SAFE, "finalized": Finality.FINALIZED}
+
+_HALTED = re.compile(r"revert|opcode|out of gas|EVM error|stack (under|over)flow|invalid jump", re.IGNORECASE)
+
+Topics = Sequence[Collection[bytes] | None]
+
+
+class EvmSource(Protocol):
+    """Facts of one EVM chain, always as of named blocks."""
+
+    async def head(self) -> Head:
+        """Return the newest block and the newest settled one."""
+        ...
+
+    async def blocks(self, numbers: Collection[int]) -> dict[int, Block]:
+        """Return those of the blocks that exist."""
+        ...
+
+    async def logs(
+        self, addresses: Collection[bytes] | None, topics: Topics, first: int, last: int
+    ) -> pa.Table:
+        """Return matching logs of blocks `first`..`last` in chain order; raises `RangeTooWide` for too wide a span."""
+        ...
+
+    async def read(self, reads: Collection[Read], blocks: Mapping[int, Block]) -> dict[Read, Answer]:
+        """Answer questions, each pinned to the hash of its block."""
+        ...
+
+    async def has_code(self, address: bytes) -> bool:
+        """Tell whether a contract is deployed at an address now."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        ...
+
+
+class _Header(msgspec.Struct, rename="camel"):
+    number: str
+    hash: str
+    parent_hash: str
+    timestamp: str
+
+
+OptionalHeader: Any = _Header | None
+
+
+class NodeSource:
+    """Facts from nodes, through a pool."""
+
+    def __init__(self, spec: ChainSpec, pool: NodePool) -> None:
+        self._spec = spec
+        self._pool = pool
+        self._web3: Any = None
+
+    async def head(self) -> Head:
+        """Return the newest block and the newest settled one under the chain's finality rule."""
+        latest = await self._tagged("latest")
+        rule, _, depth = self._spec.finality.partition(":")
+        if rule == "confirmations":
+            return Head(latest=latest, settled=max(latest.number - int(depth), -1), finality=Finality.CONFIRMED)
+        settled = latest if rule == "latest" else await self._tagged(rule)
+        return Head(latest=latest, settled=min(settled.number, latest.number), finality=_TAGS[rule])
+
+    async def _tagged(self, tag: str) -> Block:
+        try:
+            header = await self._pool.call("eth_getBlockByNumber", (tag, False), OptionalHeader)
+        except RpcFault as fault:
+            message = f"chain {self._spec.id}: {fault}; set `finality` to a rule that this node knows"
+            raise NodeWrong(message) from fault
+        if header is None:
+            raise NodeWrong(f"chain {self._spec.id}: the node has no block for the tag {tag!r} yet")
+        return _block(header)
+
+    async def blocks(self, numbers: Collection[int]) -> dict[int, Block]:
+        """Return those of the blocks that exist; raises `NodeWrong` when a node answers with another block."""
+        wanted = sorted(numbers)
+        requests = [("eth_getBlockByNumber", (hex(number), False)) for number in wanted]
+        headers = await self._pool.batch(requests, OptionalHeader)
+        found = {n: _block(header) for n, header in zip(wanted, headers, strict=True) if header is not None}
+        for number, block in found.items():
+            if block.number != number:
+                raise NodeWrong(f"chain {self._spec.id}: asked for block {number}, the node gave {block.number}")
+        return found
+
+    async def logs(self, addresses: Collection[bytes] | None, topics: Topics, first: int, last: int) -> pa.Table:
+        """Return matching logs in chain order."""
+        query: dict[str, object] = {
+            "fromBlock": hex(first),
+            "toBlock": hex(last),
+            "topics": [None if t is None else ["0x" + topic.hex() for topic in sorted(t)] for t in topics],
+        }
+        if addresses is not None:
+            query["address"] = ["0x" + address.hex() for address in sorted(addresses)]
+        logs = await self._pool.call("eth_getLogs", (query,), list[RpcLog])
+        table = log_table(logs)
+        numbers = table["block_number"]
+        if table.num_rows and not (first <= numbers[0].as_py() <= numbers[-1].as_py() <= last):
+            raise NodeWrong(f"chain {self._spec.id}: eth_getLogs gave logs outside blocks {first}..{last}")
+        return table
+
+    async def read(self, reads: Collection[Read], blocks: Mapping[int, Block]) -> dict[Read, Answer]:
+        """Answer questions, each pinned to the hash of its block; raises `HistoryGone` where no node has the state."""
+        answers: dict[Read, Answer] = {}
+        for read in sorted(reads):
+            match read.method:
+                case "eth_call":
+                    answers[read] = await self._call(read, blocks[read.block])
+                case "last_log":
+                    answers[read] = await self._last_log(read)
+                case _:
+                    answers[read] = await self._first_log(read)
+        return answers
+
+    async def _call(self, read: Read, block: Block) -> Answer:
+        from web3.exceptions import ContractLogicError, Web3RPCError  # noqa: PLC0415 - web3 takes a second to import
+
+        if self._web3 is None:
+            from chains.evm.provider import web3_over  # noqa: PLC0415
+
+            self._web3 = web3_over(self._pool)
+        call = {"to": to_checksum_address(read.address), "data": "0x" + read.input.hex()}
+        try:
+            output = await self._web3.eth.call(call, block_identifier="0x" + block.hash.hex(), ccip_read_enabled=False)
+        except ContractLogicError as error:
+            return Answer("reverted", _revert_data(error.data))
+        except Web3RPCError as error:
+            if _HALTED.search(str(error)):
+                return Answer("reverted", b"")
+            raise NodeWrong(f"chain {self._spec.id}: the node refuses an eth_call at block {read.block}") from error
+        return Answer("returned", bytes(output))
+
+    async def _last_log(self, read: Read) -> Answer:
+        last, width = read.block - 1, _FIRST_LOOK
+        lowest = max(0, read.block - LOOK_BACK)
+        while last >= lowest:
+            first = max(lowest, last - width + 1)
+            try:
+                table = await self.logs([read.address], [[read.input]], first, last)
+            except RangeTooWide:
+                if first == last:
+                    raise
+                width = max(1, (last - first + 1) // 2)
+                continue
+            if table.num_rows:
+                return Answer("returned", _log_json(table.slice(table.num_rows - 1)))
+            last, width = first - 1, width * 4
+        return Answer("absent", b"")
+
+    async def _first_log(self, read: Read) -> Answer:
+        """Find the first log with topic0 `input` and `address` as its second indexed argument, from the block on."""
+        topics = [[read.input], None, [bytes(12) + read.address]]
+        head, first, width = (await self.head()).latest.number, read.block, _FIRST_LOOK
+        while first <= head:
+            last = min(head, first + width - 1)
+            try:
+                table = await self.logs(None, topics, first, last)
+            except RangeTooWide:
+                if first == last:
+                    raise
+                width = max(1, (last - first + 1) // 2)
+                continue
+            if table.num_rows:
+                return Answer("returned", _log_json(table.slice(0, 1)))
+            first, width = last + 1, width * 4
+        return Answer("absent", b"")
+
+    async def has_code(self, address: bytes) -> bool:
+        """Tell whether a contract is deployed at an address now."""
+        code = await self._pool.call("eth_getCode", ("0x" + address.hex(), "latest"), str)
+        return len(code) > 2  # noqa: PLR2004 - "0x" alone is no code
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await self._pool.aclose()
+
+
+class StoredSource:
+    """Facts from raw rows: what was not stored does not exist."""
+
+    def __init__(self, raw: RawReader, cursor: Block) -> None:
+        self._raw = raw
+        self._cursor = cursor
+        self._answers: dict[tuple[str, bytes, bytes], list[tuple[int, Answer]]] = {}
+        for row in raw.table("evm_read", 0, cursor.number).to_pylist():
+            answer = Answer(row["outcome"], row["output"])
+            key = (row["method"], row["address"], row["input"])
+            self._answers.setdefault(key, []).append((row["block_number"], answer))
+
+    async def head(self) -> Head:
+        """Return the last stored block, for both."""
+        return Head(latest=self._cursor, settled=self._cursor.number, finality=Finality.FINALIZED)
+
+    async def blocks(self, numbers: Collection[int]) -> dict[int, Block]:
+        """Return the stored blocks; one without rows is not kept and comes back with its number alone."""
+        if not numbers:
+            return {}
+        wanted = set(numbers)
+        stored = {b.number: b for b in self._raw.blocks(min(wanted), max(wanted)) if b.number in wanted}
+        return {number: stored.get(number) or _without_rows(number) for number in wanted}
+
+    async def logs(self, addresses: Collection[bytes] | None, topics: Topics, first: int, last: int) -> pa.Table:
+        """Return stored logs of the addresses, in chain order."""
+        table = self._raw.table("evm_log", first, last)
+        if table.num_rows == 0:
+            return empty_logs()
+        if addresses is not None:
+            table = of_addresses(table, list(addresses))
+        for i, wanted in enumerate(topics):
+            if wanted is not None:
+                table = table.filter(pc.is_in(table[f"topic{i}"], pa.array(list(wanted), pa.binary())))
+        return in_order(table)
+
+    async def read(self, reads: Collection[Read], blocks: Mapping[int, Block]) -> dict[Read, Answer]:
+        """Answer from what was stored: an answer holds until the next stored one of the same question."""
+        del blocks
+        return {read: self._stored(read) for read in reads}
+
+    def _stored(self, read: Read) -> Answer:
+        history = self._answers.get((read.method, read.address, read.input), [])
+        known = [answer for block, answer in history if block <= read.block]
+        if not known:
+            message = (
+                f"no stored answer of 0x{read.address.hex()} to 0x{read.input.hex()} at block {read.block};"
+                " this store was not indexed by this version: index again from the chain"
+            )
+            raise HistoryGone(message)
+        return known[-1]
+
+    async def has_code(self, address: bytes) -> bool:
+        """Tell that a contract was there: the store would be empty otherwise."""
+        del address
+        return True
+
+    async def aclose(self) -> None:
+        """Do nothing: there is no connection."""
+
+
+def _without_rows(number: int) -> Block:
+    return Block(number=number, hash=b"", parent_hash=b"", time=0)
+
+
+def _block(header: _Header) -> Block:
+    try:
+        return Block(
+            number=int(header.number, 16),
+            hash=unhex(header.hash),
+            parent_hash=unhex(header.parent_hash),
+            time=int(header.timestamp, 16),
+        )
+    except ValueError as error:
+        raise NodeWrong(f"eth_getBlockByNumber: a malformed header ({error})") from error
+
+
+def _revert_data(data: object) -> bytes:
+    try:
+        return unhex(data) if isinstance(data, str) else b""
+    except ValueError:
+        return b""
+
+
+def _log_json(table: pa.Table) -> bytes:
+    (row,) = table.to_pylist()
+    topics = [row[f"topic{i}"] for i in range(4)]
+    said = {
+        "address": "0x" + row["address"].hex(),
+        "topics": ["0x" + topic.hex() for topic in topics if topic is not None],
+        "data": "0x" + row["data"].hex(),
+        "blockNumber": row["block_number"],
+        "blockHash": "0x" + row["block_hash"].hex(),
+        "transactionHash": "0x" + row["tx_hash"].hex(),
+        "logIndex": row["log_index"],
+    }
+    return json.dumps(said, separators=(",", ":")).encode()
+
+
+__all__ = ["ETH_CALL", "FIRST_LOG", "LAST_LOG", "EvmSource", "NodeSource", "StoredSource"]

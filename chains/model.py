@@ -1,0 +1,294 @@
+"""What a chain says and what is derived from it: plain values, shared by every adapter and by the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+START_OF_BLOCK = -1
+"""Ordinal of a change that holds from the first instant of its block (a value found by looking back)."""
+
+END_OF_BLOCK = 2**31 - 1
+"""Ordinal of a change that was read from the state after the whole block."""
+
+FEEDS = "feeds"
+"""The `venue_id` under which the journals keep the phases of price feeds."""
+
+WHOLE_VENUE = b""
+"""The `market` of facts that belong to a venue and not to one of its markets."""
+
+
+class Finality(StrEnum):
+    """How settled a block is, in the words of the chain's own nodes."""
+
+    LATEST = "latest"
+    SAFE = "safe"
+    CONFIRMED = "confirmed"
+    FINALIZED = "finalized"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """One block of a chain: `number` (height or slot), `hash` and `parent_hash` in raw bytes, `time` in Unix seconds."""
+
+    number: int
+    hash: bytes
+    parent_hash: bytes
+    time: int
+
+
+class Side(StrEnum):
+    """Which way a position counts."""
+
+    SUPPLY = "supply"
+    BORROW = "borrow"
+
+
+class Basis(StrEnum):
+    """How a journal row came about: from what a log says, from a read at a block, or seen between two reads."""
+
+    EXACT = "exact"
+    SETTLED = "settled"
+    OBSERVED = "observed"
+
+
+class PositionChange(NamedTuple):
+    """The raw protocol amount of one position after a change (Aave: the scaled balance)."""
+
+    block: int
+    tx_index: int
+    ordinal: int
+    venue_id: str
+    unit_id: bytes
+    owner: bytes
+    market: bytes
+    side: Side
+    asset: bytes
+    amount_raw: int
+    engine_version: str
+    basis: Basis
+
+
+class MarketChange(NamedTuple):
+    """One aspect of a market after a change; `state` is exact JSON text whose shape the protocol's own `fold.py` documents."""
+
+    block: int
+    tx_index: int
+    ordinal: int
+    venue_id: str
+    market: bytes
+    aspect: str
+    state: str
+    engine_version: str
+    basis: Basis
+
+
+class AccountChange(NamedTuple):
+    """One setting of a unit after a change: a collateral flag of a market, an eMode category, an elevation group."""
+
+    block: int
+    tx_index: int
+    ordinal: int
+    venue_id: str
+    unit_id: bytes
+    owner: bytes
+    market: bytes
+    aspect: str
+    state: str
+    engine_version: str
+    basis: Basis
+
+
+class PriceObservation(NamedTuple):
+    """One answer of a price source (Chainlink: an aggregator behind a proxy); `answer_raw` may be zero or negative, as said."""
+
+    block: int
+    tx_index: int
+    ordinal: int
+    source: bytes
+    answer_raw: int
+    round_id: int
+    updated_at: int
+    basis: Basis
+
+
+class LendingEvent(NamedTuple):
+    """One line of human history: supply, withdraw, borrow, repay, transfer, liquidation; amounts in token units times 10^decimals."""
+
+    block: int
+    tx_index: int
+    ordinal: int
+    tx_hash: bytes
+    venue_id: str
+    kind: str
+    market: bytes
+    owner: bytes
+    counterparty: bytes | None
+    asset: bytes
+    amount_raw: int
+    extra: str
+
+
+class Quarantined(NamedTuple):
+    """A word that fits no column or a log that fits no event: kept exactly, named, and never guessed at."""
+
+    block: int
+    tx_index: int
+    ordinal: int
+    venue_id: str
+    reason: str
+    word: bytes
+
+
+@dataclass(slots=True, kw_only=True)
+class Rows:
+    """Everything that one fold derived from one batch, in chain order."""
+
+    positions: list[PositionChange] = field(default_factory=list)
+    markets: list[MarketChange] = field(default_factory=list)
+    accounts: list[AccountChange] = field(default_factory=list)
+    prices: list[PriceObservation] = field(default_factory=list)
+    events: list[LendingEvent] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+
+    def extend(self, other: Rows) -> None:
+        """Append the rows of `other` behind these."""
+        self.positions += other.positions
+        self.markets += other.markets
+        self.accounts += other.accounts
+        self.prices += other.prices
+        self.events += other.events
+        self.quarantined += other.quarantined
+
+
+class PriceAnswer(NamedTuple):
+    """The last answer of a price source at a block, with the block that carried it."""
+
+    answer_raw: int
+    round_id: int
+    updated_at: int
+    block: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueSnapshot:
+    """All that decides a venue's numbers at one block, apart from what belongs to a single unit.
+
+    `markets`: (market, aspect) → JSON text; `feeds`: feed proxy → JSON text of its phase at the block (see `chains.evm.oracles.chainlink`);
+    `answers`: price source (the aggregator behind a proxy) → its last answer at the block.
+    """
+
+    venue: VenueSpec
+    at: Block
+    markets: Mapping[tuple[bytes, str], str]
+    feeds: Mapping[bytes, str]
+    answers: Mapping[bytes, PriceAnswer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitSnapshot:
+    """What belongs to one unit at that block: (market, side) → raw protocol amount; (market, aspect) → JSON text of a setting."""
+
+    unit_id: bytes
+    owner: bytes
+    positions: Mapping[tuple[bytes, Side], int]
+    settings: Mapping[tuple[bytes, str], str]
+
+
+class Reason(NamedTuple):
+    """Why a number is missing or doubtful: a fixed `code`, what it is about, and one sentence for people."""
+
+    code: str
+    subject: str
+    detail: str
+
+
+class VenuePrice(NamedTuple):
+    """The price that a venue itself uses: `answer_raw` / `unit_raw` in the venue's base currency, as its `source` (a feed proxy) gave it at `updated_at`."""
+
+    answer_raw: int
+    unit_raw: int
+    source: bytes
+    updated_at: int
+    block: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitPosition:
+    """One position of a unit in token terms, as the venue counts it.
+
+    `amount_raw`: token units times 10^`decimals`, with interest to the block; `protocol_raw`: the stored protocol amount (scaled balance, shares);
+    `counts`: a supply that backs debt at the venue (enabled as collateral, with a threshold), or any debt; `price`: the venue's own, `None` with the
+    reason listed in the unit; `liquidation_threshold`: the venue's, as a fraction in basis points, `None` for debt.
+    """
+
+    market: bytes
+    asset: bytes
+    side: Side
+    symbol: str
+    decimals: int
+    amount_raw: int
+    protocol_raw: int
+    counts: bool
+    price: VenuePrice | None
+    liquidation_threshold: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueUnit:
+    """What a venue liquidates separately, with the venue's own numbers under its own names.
+
+    `native` is `None` when the venue itself could not answer or an input is unknown; then `reasons` says why. `health_factor_wad` is the venue's
+    health factor normalised to 1e18 = liquidation boundary, `None` without debt or when unknown; `base_unit` is one unit of `*_base` amounts' currency.
+    """
+
+    venue_id: str
+    unit_id: bytes
+    owner: bytes
+    native: Mapping[str, int] | None
+    health_factor_wad: int | None
+    liquidatable: bool | None
+    has_debt: bool
+    collateral_base: int | None
+    debt_base: int | None
+    base_unit: int | None
+    positions: tuple[UnitPosition, ...]
+    reasons: tuple[Reason, ...]
+    engine_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueSpec:
+    """A venue as configured: `address` in raw bytes, `start_block` the first block that can matter."""
+
+    id: str
+    protocol: str
+    chain_id: str
+    address: bytes
+    start_block: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedSpec:
+    """A price feed as configured, for one asset on one chain; `heartbeat_s` seconds, `deviation` a fraction (0.005 = 0.5 %)."""
+
+    asset: str
+    kind: str
+    chain_id: str
+    address: bytes
+    heartbeat_s: int
+    deviation: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainSpec:
+    """A chain as configured: CAIP-2 `id`, node addresses (may hold secrets: never printed), finality rule and first block to index."""
+
+    id: str
+    name: str
+    rpc: tuple[str, ...] = field(repr=False)
+    finality: str
+    start_block: int

@@ -1,0 +1,121 @@
+"""The seams between networks, protocols and the store: every port of this package, in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import pyarrow as pa
+
+from chains.model import (
+    Block,
+    ChainSpec,
+    Finality,
+    Rows,
+    Side,
+    UnitSnapshot,
+    VenueSnapshot,
+    VenueUnit,
+)
+
+PositionKey = tuple[bytes, bytes, Side]
+"""(unit_id, market, side)"""
+
+AccountKey = tuple[bytes, bytes, str]
+"""(unit_id, market, aspect)"""
+
+MarketKey = tuple[bytes, str]
+"""(market, aspect)"""
+
+
+OpenBook = Callable[[VenueSnapshot], Callable[[UnitSnapshot], VenueUnit]]
+"""A protocol's own arithmetic: a venue at a block gives the function that turns each of its units into the venue's own numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The newest block that a chain's nodes know, and the newest that counts as settled under the configured rule."""
+
+    latest: Block
+    settled: int
+    finality: Finality
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Covered:
+    """A span of blocks, both ends included, over which one interest was fetched, and the evidence that nothing is missing."""
+
+    interest: str
+    first: int
+    last: int
+    level: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Blocks `first`..`last.number` as said and as folded: raw rows by table name, derived rows, coverage."""
+
+    chain_id: str
+    first: int
+    last: Block
+    raw: Mapping[str, pa.Table]
+    rows: Rows
+    covered: tuple[Covered, ...] = field(default=())
+
+
+class StateReader(Protocol):
+    """The tips of the journals of one chain: all the state that a fold may look at."""
+
+    def markets(self, venue_id: str) -> dict[MarketKey, str]:
+        """Return every aspect of every market of a venue."""
+        ...
+
+    def positions(self, venue_id: str, keys: Collection[PositionKey]) -> dict[PositionKey, int]:
+        """Return the raw protocol amounts of those keys that ever changed."""
+        ...
+
+    def accounts(self, venue_id: str, keys: Collection[AccountKey]) -> dict[AccountKey, str]:
+        """Return the settings of those keys that ever changed."""
+        ...
+
+
+class RawReader(Protocol):
+    """What was stored as said, for deriving everything again without a network."""
+
+    def blocks(self, first: int, last: int) -> list[Block]:
+        """Return the stored blocks of a span, ascending."""
+        ...
+
+    def table(self, name: str, first: int, last: int) -> pa.Table:
+        """Return the rows of one raw table within a span of blocks, in chain order."""
+        ...
+
+
+class Chain(Protocol):
+    """One network: it tells its head and turns spans of blocks into batches."""
+
+    @property
+    def spec(self) -> ChainSpec:
+        """The configuration this chain was made from."""
+        ...
+
+    async def head(self) -> Head:
+        """Return the newest and the newest settled block; raises `ChainError`."""
+        ...
+
+    async def block(self, number: int) -> Block | None:
+        """Return one block, or `None` where the chain has none (yet); raises `ChainError`."""
+        ...
+
+    async def advance(self, first: int, last: int, settled: int, state: StateReader) -> Batch:
+        """Fetch and fold blocks from `first` to at most `last` upon `state`, the tips after block `first` - 1.
+
+        Blocks up to `settled` cannot change any more. Raises `ChainError`.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        ...

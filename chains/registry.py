@@ -1,0 +1,53 @@
+"""Which protocols exist, by the name that configuration uses; each is imported when it is first asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from chains.errors import Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from chains.errors import ChainError
+    from chains.model import Block, ChainSpec, FeedSpec, VenueSpec
+    from chains.ports import Chain, OpenBook, RawReader
+
+PROTOCOLS = {"aave-v3": "chains.evm.aave_v3"}
+FEED_KINDS = ("chainlink",)
+NAMESPACES = {"eip155": "chains.evm.chain"}
+
+
+def open_book(protocol: str) -> OpenBook:
+    """Return a protocol's own arithmetic; raises `Unsupported` for a name that is not in `PROTOCOLS`."""
+    if protocol not in PROTOCOLS:
+        known = ", ".join(sorted(PROTOCOLS))
+        message = f"protocol {protocol!r} is not supported; use one of {known}"
+        raise Unsupported(message)
+    return cast("OpenBook", import_module(PROTOCOLS[protocol]).open_book)
+
+
+def connect(
+    spec: ChainSpec,
+    venues: Sequence[VenueSpec],
+    feeds: Sequence[FeedSpec],
+    *,
+    stored: RawReader | None = None,
+    cursor: Block | None = None,
+    on_error: Callable[[str, ChainError], None] | None = None,
+) -> Chain:
+    """Make the adapter of a chain: over its nodes, or over what was `stored` of it up to `cursor`, with no network at all.
+
+    `on_error` is told the label of a node and every error met there, also of those that a retry mended.
+    """
+    namespace = spec.id.partition(":")[0]
+    if namespace not in NAMESPACES:
+        message = f"chain {spec.id!r}: namespace {namespace!r} is not supported; use one of {', '.join(NAMESPACES)}"
+        raise Unsupported(message)
+    return cast(
+        "Chain",
+        import_module(NAMESPACES[namespace]).connect(
+            spec, venues, feeds, stored=stored, cursor=cursor, on_error=on_error
+        ),
+    )

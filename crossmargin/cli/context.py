@@ -1,0 +1,67 @@
+"""What every command is given: the global options, the settings they lead to, and the two streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crossmargin.redaction import Redactor
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from crossmargin.settings import Settings
+
+GLOBAL_FLAGS = ("--json", "--quiet", "-q", "--verbose", "-v", "-vv", "--log-json")
+GLOBAL_VALUES = ("--config",)
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """The global options of one call."""
+
+    config: Path | None = None
+    json: bool = False
+    quiet: bool = False
+    verbosity: int = 0
+    log_json: bool = False
+    redactor: Redactor = field(default_factory=Redactor)
+
+    def settings(self) -> Settings:
+        """Read the configuration; from here on its secrets are kept out of every message."""
+        from crossmargin.settings import load, locate
+
+        settings = load(locate(self.config))
+        self.redactor = Redactor(address for chain in settings.chains for address in chain.spec.rpc)
+        return settings
+
+    def stdout(self) -> Console:
+        """Where data goes."""
+        from rich.console import Console
+
+        return Console(highlight=False, markup=False, emoji=False)
+
+    def stderr(self) -> Console:
+        """Where progress and errors go."""
+        from rich.console import Console
+
+        return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def hoisted(arguments: Iterable[str]) -> list[str]:
+    """Move the global options in front of the command, so that they may stand behind it too."""
+    words = iter(arguments)
+    front: list[str] = []
+    rest: list[str] = []
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word in GLOBAL_FLAGS or word.startswith(tuple(f"{name}=" for name in GLOBAL_VALUES)):
+            front.append(word)
+        elif word in GLOBAL_VALUES:
+            front += [word, *([value] if (value := next(words, None)) is not None else [])]
+        else:
+            rest.append(word)
+    return [*front, *rest]

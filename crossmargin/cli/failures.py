@@ -1,0 +1,70 @@
+"""However a command ends: its exit code, and one message on stderr when it failed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from crossmargin.cli.context import Context
+from crossmargin.exits import ExitCode
+
+INTERRUPTED = "interrupted; everything that was committed stays"
+
+
+def guarded(app: typer.Typer, arrange: Callable[[Sequence[str]], list[str]]) -> NoReturn:
+    """Run the command line and exit with its code."""
+    arguments = sys.argv[1:]
+    context = Context(json="--json" in arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = app(args=arrange(arguments), standalone_mode=False, obj=context, prog_name="crossmargin")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.OK
+    except (KeyboardInterrupt, typer.Abort):
+        code = ExitCode.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - no traceback reaches a person unasked
+        code = _explained(context, error)
+    if code == ExitCode.INTERRUPTED:
+        report(context, "interrupted", ExitCode.INTERRUPTED, INTERRUPTED)
+    sys.exit(code or ExitCode.OK)
+
+
+def _explained(context: Context, error: Exception) -> int:
+    if isinstance(error, TyperException):
+        report(context, "usage", ExitCode.USAGE, error.format_message())
+        return ExitCode.USAGE
+    from crossmargin.failures import failure_of
+
+    failure = failure_of(error)
+    report(context, failure.code, failure.exit_code, failure.message)
+    if failure.code == "fault" and context.verbosity:
+        trace = "".join(traceback.format_exception(error))
+        sys.stderr.write(context.redactor.scrub(trace))
+    return failure.exit_code
+
+
+def report(context: Context, code: str, exit_code: ExitCode, message: str) -> None:
+    """Print one message on stderr, without secrets."""
+    clean = context.redactor.scrub(message)
+    if context.json:
+        body = {"error": {"code": code, "exit_code": int(exit_code), "message": clean}}
+        sys.stderr.write(f"{json.dumps(body)}\n")
+    elif clean:
+        console = context.stderr()
+        console.print("error:", style="bold red", end=" ")
+        console.print(clean, soft_wrap=True)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,280 @@
+"""The commands: what each takes and says in `--help`. What it does is loaded when it is called."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crossmargin.cli.context import Context, hoisted
+from crossmargin.cli.failures import guarded
+
+CODES = (
+    "Exit codes: 0 ok · 1 could not be done (node, store) · 2 usage or configuration · 3 stale or unknown · "
+    "4 verification failed · 5 below the threshold."
+)
+
+app = typer.Typer(
+    name="crossmargin",
+    help="Cross-chain margin accounts: index lending protocols, value them, serve account health.",
+    epilog=f"--config, --json, -q, -v and --log-json may stand before or after the command. {CODES}",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+account_app = typer.Typer(no_args_is_help=True, help="The configured margin accounts.")
+snapshot_app = typer.Typer(no_args_is_help=True, help="Snapshots of every account at one cut-off.")
+app.add_typer(account_app, name="account")
+app.add_typer(snapshot_app, name="snapshot")
+
+
+class SqlFormat(StrEnum):
+    """How `sql` prints its rows."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+Ctx = typer.Context
+AccountId = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="A margin account, a CAIP-10 account (eip155:1:0x…), or a bare 0x… address: "
+        "that key on every EVM chain.",
+    ),
+]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="WHEN",
+        help="A block (20100000), a block per chain (eip155:1=20100000,eip155:10=1200), "
+        "or a time (2026-01-31T00:00:00Z or Unix seconds).",
+    ),
+]
+Host = Annotated[str | None, typer.Option("--host", help="Address to serve on; loopback unless --public.")]
+Port = Annotated[
+    int | None, typer.Option("--port", min=0, max=65_535, help="Port to serve on; 0 takes any free one.")
+]
+Public = Annotated[
+    bool, typer.Option("--public", help="Allow a host that other machines reach; there are no API keys yet.")
+]
+
+
+@app.callback()
+def options(
+    context: Ctx,
+    *,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Configuration; else $CROSSMARGIN_CONFIG, else ./crossmargin.toml.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="More on stderr; twice for all.")
+    ] = 0,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Log as JSON lines, also on a terminal.")
+    ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    context.obj = Context(config=config, json=as_json, quiet=quiet, verbosity=verbose, log_json=log_json)
+    if version:
+        from crossmargin.cli import about
+
+        about.version(context.obj)
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    context: Ctx,
+    *,
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="End after the demonstration.")] = False,
+    host: Host = None,
+    port: Port = None,
+    public: Public = False,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", metavar="DIR", help="Keep the store and the snapshot in this folder."),
+    ] = None,
+) -> None:
+    """Index two recorded chains, show what a price crash does to accounts, serve them. Needs no network."""
+    from crossmargin.cli import demonstrate
+
+    demonstrate.demo(context.obj, serve=not no_serve, host=host, port=port, public=public, keep=keep)
+
+
+@app.command()
+def check(context: Ctx) -> None:
+    """Read the configuration and print it as understood, without secrets."""
+    from crossmargin.cli import about
+
+    about.check(context.obj)
+
+
+@app.command()
+def index(
+    context: Ctx,
+    *,
+    until: Annotated[
+        str, typer.Option("--until", metavar="latest|finalized|N", help="Where to end: a word or a block.")
+    ] = "latest",
+    chain: Annotated[
+        list[str] | None, typer.Option("--chain", metavar="ID", help="Only this chain; may be given again.")
+    ] = None,
+) -> None:
+    """Fetch the configured chains into the store up to a block, then end. Starts where it stopped."""
+    from crossmargin.cli import indexing
+
+    indexing.index(context.obj, until=until, chains=tuple(chain or ()))
+
+
+@app.command()
+def run(context: Ctx, *, host: Host = None, port: Port = None, public: Public = False) -> None:
+    """Follow every chain, make the scheduled snapshots and serve HTTP, in one process, until interrupted."""
+    from crossmargin.cli import serving
+
+    serving.run(context.obj, host=host, port=port, public=public)
+
+
+@app.command()
+def serve(context: Ctx, *, host: Host = None, port: Port = None, public: Public = False) -> None:
+    """Serve what the store holds over HTTP, without indexing, until interrupted."""
+    from crossmargin.cli import serving
+
+    serving.serve(context.obj, host=host, port=port, public=public)
+
+
+@app.command()
+def status(context: Ctx) -> None:
+    """Show how far each chain is indexed. Exits 3 when one is stale."""
+    from crossmargin.cli import asking
+
+    asking.status(context.obj)
+
+
+@app.command()
+def health(
+    context: Ctx,
+    account: AccountId,
+    *,
+    at: At = None,
+    fail_below: Annotated[
+        float | None,
+        typer.Option(
+            "--fail-below",
+            metavar="X",
+            min=0,
+            help="Exit 5 when the lowest of the account's and its units' health factors is below X.",
+        ),
+    ] = None,
+) -> None:
+    """Show an account's health, the venues' own numbers and the prices behind them. Exits 3 when unknown."""
+    from crossmargin.cli import asking
+
+    asking.health(context.obj, account, at=at, fail_below=fail_below)
+
+
+@app.command()
+def positions(context: Ctx, account: AccountId, *, at: At = None) -> None:
+    """List an account's supplies and debts, venue by venue."""
+    from crossmargin.cli import asking
+
+    asking.positions(context.obj, account, at=at)
+
+
+@account_app.command("list")
+def account_list(context: Ctx) -> None:
+    """List the configured margin accounts with their health."""
+    from crossmargin.cli import asking
+
+    asking.accounts(context.obj)
+
+
+@account_app.command("show")
+def account_show(context: Ctx, account: AccountId) -> None:
+    """Show the members of an account and where each has positions."""
+    from crossmargin.cli import asking
+
+    asking.account(context.obj, account)
+
+
+@app.command()
+def prices(context: Ctx, *, at: At = None) -> None:
+    """List every asset's price, its age and where it comes from."""
+    from crossmargin.cli import asking
+
+    asking.prices(context.obj, at=at)
+
+
+@app.command()
+def sql(
+    context: Ctx,
+    query: Annotated[
+        str | None, typer.Argument(metavar="[QUERY]", help="One SELECT; read from stdin when absent.")
+    ] = None,
+    *,
+    form: Annotated[SqlFormat, typer.Option("--format", help="How to print the rows.")] = SqlFormat.TABLE,
+) -> None:
+    """Ask the store's public views one SELECT."""
+    from crossmargin.cli import asking
+
+    asking.sql(context.obj, query, form="json" if context.obj.json else form.value)
+
+
+@app.command()
+def inputs(context: Ctx, digest: Annotated[str, typer.Argument(metavar="DIGEST")]) -> None:
+    """Print the stored inputs of a health document, by its input_digest."""
+    from crossmargin.cli import asking
+
+    asking.inputs(context.obj, digest)
+
+
+@snapshot_app.command("create")
+def snapshot_create(context: Ctx, *, at: At = None) -> None:
+    """Write a snapshot of every account, at the tip or at a given time."""
+    from crossmargin.cli import snapshots
+
+    snapshots.create(context.obj, at=at)
+
+
+@snapshot_app.command("list")
+def snapshot_list(context: Ctx) -> None:
+    """List the snapshots with late and missed slots."""
+    from crossmargin.cli import snapshots
+
+    snapshots.listing(context.obj)
+
+
+@snapshot_app.command("verify")
+def snapshot_verify(
+    context: Ctx, folder: Annotated[Path, typer.Argument(metavar="SNAPSHOT", help="Its folder or its name.")]
+) -> None:
+    """Check a snapshot's files against its manifest. Exits 4 when they differ."""
+    from crossmargin.cli import snapshots
+
+    snapshots.verify(context.obj, folder)
+
+
+@app.command()
+def rebuild(context: Ctx) -> None:
+    """Derive everything again from what the nodes once said, without a network."""
+    from crossmargin.cli import indexing
+
+    indexing.rebuild(context.obj)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    guarded(app, hoisted)

@@ -1,0 +1,1 @@
+"""The demonstration: recorded chains on loopback nodes, through the real adapters, store and aggregator."""

@@ -1,0 +1,47 @@
+"""The one place where questions are answered, for the command line and for HTTP alike."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from crossmargin.documents import Document
+
+
+class Desk(Protocol):
+    """Answers questions with documents.
+
+    `account`: a margin account, a CAIP-10 account or a bare address. `at`: see `crossmargin.cut`, or the tip.
+    Raises `DeskError`, `StoreError`, `ChainError`.
+    """
+
+    def health(self, account: str, at: str | None) -> Document:
+        """Return the health document of an account."""
+        ...
+
+    def positions(self, account: str, at: str | None) -> Document:
+        """Return what an account has supplied and owes, venue by venue."""
+        ...
+
+    def accounts(self) -> Document:
+        """Return the configured margin accounts with their health."""
+        ...
+
+    def account(self, account: str) -> Document:
+        """Return the members of an account and where each has positions."""
+        ...
+
+    def prices(self, at: str | None) -> Document:
+        """Return the price of every asset, with its age and source."""
+        ...
+
+    def status(self) -> Document:
+        """Return how far each chain is indexed and whether it may be believed."""
+        ...
+
+    def sql(self, query: str) -> Document:
+        """Return the rows of one SELECT over the public views."""
+        ...
+
+    def inputs(self, digest: str) -> Document:
+        """Return the stored inputs of a health document."""
+        ...

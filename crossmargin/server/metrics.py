@@ -1,0 +1,89 @@
+"""What Prometheus reads; no label ever holds an account's address."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from chains.errors import ChainError
+from chains.ports import Head
+from crossmargin.documents import Document
+from indexer.loop import Progress
+
+CHAIN = ("chain",)
+REORG_DEPTHS = (1, 2, 3, 5, 8, 13, 21, 34, 64, 128)
+REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """A listener that counts; `render` adds what documents say at that moment."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.head = self._gauge("crossmargin_head_block", "Newest block that the nodes know.", CHAIN)
+        self.indexed = self._gauge("crossmargin_indexed_block", "Last block in the store.", CHAIN)
+        self.finalized = self._gauge("crossmargin_finalized_block", "Last final block in the store.", CHAIN)
+        self.lag = self._gauge("crossmargin_lag_seconds", "Age of the last block in the store.", CHAIN)
+        self.feed_age = self._gauge(
+            "crossmargin_feed_age_seconds",
+            "Age of a feed's answer at its chain's last stored block.",
+            ("feed",),
+        )
+        self.snapshot = self._gauge(
+            "crossmargin_snapshot_last_success_timestamp_seconds", "When the last snapshot was finished.", ()
+        )
+        self.reorgs = self._counter("crossmargin_reorgs_total", "Rewinds of a chain.", CHAIN)
+        self.errors = self._counter(
+            "crossmargin_node_errors_total", "Failed attempts to ask a chain's nodes.", ("chain", "kind")
+        )
+        self.rows = self._counter("crossmargin_rows_total", "Rows derived and stored.", CHAIN)
+        self.depth = Histogram(
+            "crossmargin_reorg_depth", "Blocks per rewind.", buckets=REORG_DEPTHS, registry=self.registry
+        )
+        self.requests = Histogram(
+            "crossmargin_http_request_seconds",
+            "Duration of requests.",
+            ("route", "method", "status"),
+            buckets=REQUEST_SECONDS,
+            registry=self.registry,
+        )
+
+    def appended(self, progress: Progress) -> None:
+        self.rows.labels(progress.chain_id).inc(progress.rows)
+
+    def rewound(self, chain_id: str, depth: int, to: int) -> None:
+        del to
+        self.reorgs.labels(chain_id).inc()
+        self.depth.observe(depth)
+
+    def polled(self, chain_id: str, head: Head) -> None:
+        self.head.labels(chain_id).set(head.latest.number)
+
+    def failed(self, chain_id: str, error: ChainError, retry_in: float) -> None:
+        del retry_in
+        self.errors.labels(chain_id, type(error).__name__).inc()
+
+    def render(self, status: Document, prices: Document) -> bytes:
+        """Write the exposition format."""
+        for chain in status["chains"]:
+            self._observe_chain(chain)
+        for feed in prices["feeds"]:
+            if feed["age_seconds"] is not None:
+                self.feed_age.labels(feed["feed"]).set(feed["age_seconds"])
+        if status["last_snapshot_at"] is not None:
+            self.snapshot.set(status["last_snapshot_at"])
+        return generate_latest(self.registry)
+
+    def _observe_chain(self, chain: Document) -> None:
+        indexed = chain["indexed"]
+        if indexed is None:
+            return
+        self.indexed.labels(chain["chain"]).set(indexed["block"])
+        self.lag.labels(chain["chain"]).set(chain["lag_seconds"])
+        if chain["finalized_block"] is not None:
+            self.finalized.labels(chain["chain"]).set(chain["finalized_block"])
+
+    def _gauge(self, name: str, text: str, labels: tuple[str, ...]) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)

@@ -1,0 +1,46 @@
+"""Errors as RFC 9457 problem documents."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from aiohttp import web
+
+from crossmargin.documents import encode
+from crossmargin.failures import Failure
+
+CONTENT_TYPE = "application/problem+json"
+TYPE = "urn:crossmargin:problem:"
+
+
+def problem(failure: Failure, detail: str, trace_id: str) -> web.Response:
+    """Answer a failure; `exit_code` is what the command line ends with for the same one."""
+    body = {
+        "type": f"{TYPE}{failure.code}",
+        "title": failure.title,
+        "status": failure.http_status,
+        "detail": detail,
+        "code": failure.code,
+        "exit_code": int(failure.exit_code),
+        "trace_id": trace_id,
+    }
+    return web.Response(status=failure.http_status, body=encode(body), content_type=CONTENT_TYPE)
+
+
+def http_problem(error: web.HTTPException, trace_id: str) -> web.Response:
+    """Answer what aiohttp itself refuses: no such route, wrong method, too large a body."""
+    phrase = HTTPStatus(error.status).phrase
+    code = phrase.lower().replace(" ", "-")
+    body = {
+        "type": f"{TYPE}{code}",
+        "title": phrase,
+        "status": error.status,
+        "detail": error.text or phrase,
+        "code": code,
+        "exit_code": 2,
+        "trace_id": trace_id,
+    }
+    answer = web.Response(status=error.status, body=encode(body), content_type=CONTENT_TYPE)
+    if "Allow" in error.headers:
+        answer.headers["Allow"] = error.headers["Allow"]
+    return answer

@@ -1,0 +1,130 @@
+"""Which path is answered by what. The desk works in threads: DuckDB never blocks the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from crossmargin.desk import Desk
+from crossmargin.documents import Document, encode
+from crossmargin.errors import Forbidden, UsageError
+from crossmargin.server.metrics import Metrics
+
+JSON = "application/json"
+EXPOSITION = "text/plain"
+LONGEST_QUERY = 64 * 1024
+
+
+class Routes:
+    """The handlers over one desk; `token` lets its holder ask SQL."""
+
+    def __init__(self, desk: Desk, metrics: Metrics, token: str) -> None:
+        self._desk = desk
+        self._metrics = metrics
+        self._token = token
+
+    def table(self) -> list[web.RouteDef]:
+        """Every route."""
+        return [
+            web.get("/v1/accounts", self.accounts),
+            web.get("/v1/accounts/{id}", self.account),
+            web.get("/v1/accounts/{id}/health", self.health),
+            web.get("/v1/accounts/{id}/positions", self.positions),
+            web.get("/v1/prices", self.prices),
+            web.get("/v1/status", self.status),
+            web.get("/v1/inputs/{digest}", self.inputs),
+            web.post("/v1/sql", self.sql),
+            web.get("/healthz", self.healthz),
+            web.get("/readyz", self.readyz),
+            web.get("/metrics", self.metrics),
+        ]
+
+    async def accounts(self, request: web.Request) -> web.Response:
+        _only(request)
+        return await _document(self._desk.accounts)
+
+    async def account(self, request: web.Request) -> web.Response:
+        _only(request)
+        return await _document(self._desk.account, request.match_info["id"])
+
+    async def health(self, request: web.Request) -> web.Response:
+        _only(request, "at")
+        return await _document(self._desk.health, request.match_info["id"], request.query.get("at"))
+
+    async def positions(self, request: web.Request) -> web.Response:
+        _only(request, "at")
+        return await _document(self._desk.positions, request.match_info["id"], request.query.get("at"))
+
+    async def prices(self, request: web.Request) -> web.Response:
+        _only(request, "at")
+        return await _document(self._desk.prices, request.query.get("at"))
+
+    async def status(self, request: web.Request) -> web.Response:
+        _only(request)
+        return await _document(self._desk.status)
+
+    async def inputs(self, request: web.Request) -> web.Response:
+        _only(request)
+        return await _document(self._desk.inputs, request.match_info["digest"])
+
+    async def sql(self, request: web.Request) -> web.Response:
+        """SQL is for whoever can read the service's own file; there are no API keys yet."""
+        given = request.headers.get("Authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
+            raise Forbidden("SQL is for the owner of the store: use `crossmargin sql` on that machine")
+        return await _document(self._desk.sql, _query(await request.read()))
+
+    async def healthz(self, request: web.Request) -> web.Response:
+        """The process answers."""
+        _only(request)
+        return web.Response(body=encode({"status": "ok"}), content_type=JSON)
+
+    async def readyz(self, request: web.Request) -> web.Response:
+        """Answers can be believed: every chain is followed, reached and near its head."""
+        _only(request)
+        status = await asyncio.to_thread(self._desk.status)
+        reasons = [
+            chain["reason"] | {"chain": chain["chain"]} for chain in status["chains"] if chain["reason"]
+        ]
+        body = {"status": "not ready" if reasons else "ready", "reasons": reasons}
+        return web.Response(status=503 if reasons else 200, body=encode(body), content_type=JSON)
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        _only(request)
+        body = await asyncio.to_thread(self._exposition)
+        return web.Response(body=body, content_type=EXPOSITION, charset="utf-8")
+
+    def _exposition(self) -> bytes:
+        return self._metrics.render(self._desk.status(), self._desk.prices(None))
+
+
+async def _document(ask: Callable[..., Document], *question: str | None) -> web.Response:
+    body = await asyncio.to_thread(lambda: encode(ask(*question)))
+    return web.Response(body=body, content_type=JSON)
+
+
+def _only(request: web.Request, *known: str) -> None:
+    """Refuse query parameters that mean nothing here: a misspelt `at` must not answer for now."""
+    for name in request.query:
+        if name not in known:
+            takes = f"it takes {', '.join(known)}" if known else "it takes none"
+            raise UsageError(f'unknown query parameter "{name}"; {takes}')
+    for name in known:
+        if len(request.query.getall(name, [])) > 1:
+            raise UsageError(f'query parameter "{name}" is given twice; give it once')
+
+
+def _query(body: bytes) -> str:
+    try:
+        said: Any = json.loads(body)
+        query = said["query"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError('the body must be {"query": "SELECT …"}') from error
+    if not isinstance(query, str) or not query.strip():
+        raise UsageError('"query" must be one SELECT')
+    return query

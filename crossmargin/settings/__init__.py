@@ -1,0 +1,27 @@
+"""Settings: one TOML file with `${NAME}` from the environment, read whole and refused whole.
+
+`load` gives `Settings` or raises `SettingsError` with every problem of the file at once.
+"""
+
+from crossmargin.settings.errors import SettingsError
+from crossmargin.settings.load import load, locate
+from crossmargin.settings.model import (
+    AccountSettings,
+    AssetSettings,
+    ChainSettings,
+    ServerSettings,
+    Settings,
+    SnapshotSettings,
+)
+
+__all__ = [
+    "AccountSettings",
+    "AssetSettings",
+    "ChainSettings",
+    "ServerSettings",
+    "Settings",
+    "SettingsError",
+    "SnapshotSettings",
+    "load",
+    "locate",
+]

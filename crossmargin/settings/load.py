@@ -1,0 +1,112 @@
+"""A configuration file read into `Settings`, or refused with everything that is wrong with it."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from crossmargin.settings import sections
+from crossmargin.settings.errors import SettingsError
+from crossmargin.settings.model import Settings, SnapshotSettings
+from crossmargin.settings.references import unresolved
+from crossmargin.settings.section import Section, unknown
+
+T = TypeVar("T")
+
+FILE_NAME = "crossmargin.toml"
+VARIABLE = "CROSSMARGIN_CONFIG"
+LISTS = ("chain", "venue", "feed", "asset", "account")
+TABLES = ("store", "server", "snapshot", "policy")
+
+
+def locate(option: Path | None, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the file to read: the option, `CROSSMARGIN_CONFIG`, or `crossmargin.toml` in this folder.
+
+    Raises `SettingsError`.
+    """
+    path = option or Path(environment.get(VARIABLE) or FILE_NAME)
+    if path.is_file():
+        return path
+    if option or environment.get(VARIABLE):
+        raise SettingsError(None, (f"there is no configuration file at {path}",))
+    raise SettingsError(
+        None, (f"there is no {FILE_NAME} in this folder; name one with --config FILE or in {VARIABLE}",)
+    )
+
+
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Return what a file says; raises `SettingsError` with all that is wrong."""
+    document = _parsed(path)
+    problems: list[str] = []
+    reader = _Reader(document, problems, environment)
+    settings = reader.settings(path.absolute())
+    problems += unresolved(settings, chains_read=reader.chains_read(settings))
+    if problems:
+        raise SettingsError(path, tuple(problems))
+    return settings
+
+
+def _parsed(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(None, (f"{path} cannot be read: {error.strerror}",)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(path, (f"is not TOML: {error}",)) from error
+
+
+class _Reader:
+    """Reads the sections of one document; problems go into one list."""
+
+    def __init__(
+        self, document: Mapping[str, object], problems: list[str], environment: Mapping[str, str]
+    ) -> None:
+        self._document = document
+        self._problems = problems
+        self._environment = environment
+        known = LISTS + TABLES
+        problems += [unknown("section", key, known) for key in document if key not in known]
+
+    def settings(self, path: Path) -> Settings:
+        places = sections.Places(path.parent)
+        store = self._table("store", lambda section: sections.store(section, places)) or places.store
+        folder = store.parent / "snapshots"
+        return Settings(
+            path=path,
+            store=store,
+            chains=self._list("chain", sections.chain),
+            venues=self._list("venue", sections.venue),
+            feeds=self._list("feed", sections.feed),
+            assets=self._list("asset", sections.asset),
+            accounts=self._list("account", sections.account),
+            server=self._table("server", sections.server) or sections.SERVER,
+            snapshot=self._table("snapshot", lambda section: sections.snapshot(section, places, folder))
+            or SnapshotSettings(folder=folder, schedule=None),
+            policy=self._table("policy", lambda section: sections.policy(section, places)),
+        )
+
+    def _table(self, key: str, read: Callable[[Section], T | None]) -> T | None:
+        value = self._document.get(key, {})
+        if not isinstance(value, dict):
+            self._problems.append(f"[{key}] must be one table, not {type(value).__name__}; write [{key}]")
+            return None
+        return read(Section(value, f"[{key}]", self._problems, self._environment))
+
+    def _list(self, key: str, read: Callable[[Section], T | None]) -> tuple[T, ...]:
+        value = self._document.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            self._problems.append(f"[[{key}]] must be a list of tables; write [[{key}]] before each")
+            return ()
+        tables = (
+            Section(table, sections.place(key, number, table), self._problems, self._environment)
+            for number, table in enumerate(value, start=1)
+        )
+        return tuple(made for made in map(read, tables) if made is not None)
+
+    def chains_read(self, settings: Settings) -> bool:
+        """Whether every [[chain]] of the file could be read: only then is a missing one really missing."""
+        written = self._document.get("chain", [])
+        return isinstance(written, list) and len(written) == len(settings.chains)

@@ -1,0 +1,138 @@
+"""What the followers of this process see of their chains, and whether a chain may still be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from threading import Lock
+
+from chains.errors import ChainError
+from chains.model import Block, Reason
+from chains.ports import Head
+from crossmargin.documents import moment
+from crossmargin.logs import Logger
+from crossmargin.settings import ChainSettings
+from indexer.loop import Listener, Progress
+
+Clock = Callable[[], float]
+"""Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """The last that was seen of a chain: `polled_at`, when a node last answered; `since`, when it began."""
+
+    since: float
+    head: Head | None = None
+    polled_at: float | None = None
+    fault: str | None = None
+    stopped: bool = False
+
+
+class Watch:
+    """A listener that remembers; it is told by the event loop and asked by any thread."""
+
+    def __init__(self, chains: Iterable[ChainSettings], clock: Clock) -> None:
+        self._clock = clock
+        self._limits = {chain.spec.id: chain.stale_after_s for chain in chains}
+        self._sights = {chain_id: Sight(since=clock()) for chain_id in self._limits}
+        self._lock = Lock()
+
+    def appended(self, progress: Progress) -> None:
+        """A batch came in, so that a node has answered."""
+        self._see(progress.chain_id, polled_at=self._clock())
+
+    def rewound(self, chain_id: str, depth: int, to: int) -> None:
+        """Nothing to remember: the store knows."""
+
+    def polled(self, chain_id: str, head: Head) -> None:
+        self._see(chain_id, head=head, polled_at=self._clock(), fault=None)
+
+    def failed(self, chain_id: str, error: ChainError, retry_in: float) -> None:
+        del retry_in
+        self._see(chain_id, fault=str(error))
+
+    def stopped(self, chain_id: str, error: Exception) -> None:
+        """Note that a follower ended for good."""
+        self._see(chain_id, fault=str(error), stopped=True)
+
+    def sight(self, chain_id: str) -> Sight:
+        """Return the last that was seen of a chain."""
+        with self._lock:
+            return self._sights[chain_id]
+
+    def doubts(self, indexed: Mapping[str, Block | None]) -> tuple[Reason, ...]:
+        """Say which chains may not be believed, given the last block of each that is stored."""
+        reasons = (self.doubt(chain_id, indexed.get(chain_id)) for chain_id in self._limits)
+        return tuple(reason for reason in reasons if reason is not None)
+
+    def doubt(self, chain_id: str, indexed: Block | None) -> Reason | None:
+        """Say why a chain may not be believed, in words that stay the same while nothing changes."""
+        sight, limit = self.sight(chain_id), self._limits[chain_id]
+        seen = sight.polled_at if sight.polled_at is not None else sight.since
+        if sight.stopped:
+            return Reason("chain_stopped", chain_id, f"following has ended: {sight.fault}")
+        if self._clock() - seen > limit:
+            return Reason("chain_stale", chain_id, f"no node has answered since {moment(int(seen))}")
+        if sight.head is None:
+            return Reason("chain_stale", chain_id, "no node has answered yet")
+        if indexed is None:
+            return Reason("chain_stale", chain_id, "nothing is indexed yet")
+        if sight.head.latest.time - indexed.time > limit:
+            return Reason("chain_behind", chain_id, f"indexed to block {indexed.number}, far behind the head")
+        return None
+
+    def _see(self, chain_id: str, **seen: object) -> None:
+        with self._lock:
+            self._sights[chain_id] = replace(self._sights[chain_id], **seen)  # type: ignore[arg-type]
+
+
+class LogListener:
+    """A listener that writes events."""
+
+    def __init__(self, log: Logger) -> None:
+        self._log = log
+
+    def appended(self, progress: Progress) -> None:
+        self._log.debug(
+            "appended",
+            chain=progress.chain_id,
+            first=progress.first,
+            indexed=progress.indexed,
+            target=progress.target,
+            logs=progress.logs,
+            rows=progress.rows,
+        )
+
+    def rewound(self, chain_id: str, depth: int, to: int) -> None:
+        self._log.info("rewound", chain=chain_id, depth=depth, to=to)
+
+    def polled(self, chain_id: str, head: Head) -> None:
+        self._log.debug("polled", chain=chain_id, head=head.latest.number, settled=head.settled)
+
+    def failed(self, chain_id: str, error: ChainError, retry_in: float) -> None:
+        kind = type(error).__name__
+        self._log.warning("node_failed", chain=chain_id, kind=kind, error=str(error), retry_in=retry_in)
+
+
+class Listeners:
+    """Tells several listeners the same."""
+
+    def __init__(self, *listeners: Listener) -> None:
+        self._listeners = listeners
+
+    def appended(self, progress: Progress) -> None:
+        for listener in self._listeners:
+            listener.appended(progress)
+
+    def rewound(self, chain_id: str, depth: int, to: int) -> None:
+        for listener in self._listeners:
+            listener.rewound(chain_id, depth, to)
+
+    def polled(self, chain_id: str, head: Head) -> None:
+        for listener in self._listeners:
+            listener.polled(chain_id, head)
+
+    def failed(self, chain_id: str, error: ChainError, retry_in: float) -> None:
+        for listener in self._listeners:
+            listener.failed(chain_id, error, retry_in)

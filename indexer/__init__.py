@@ -1,0 +1,1 @@
+"""Follows chains into the store, step by step."""

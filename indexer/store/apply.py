@@ -1,0 +1,149 @@
+"""The three things that can happen to the store, each within the caller's transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chains.model import Block
+from chains.ports import Batch
+from indexer.steps import Append, Finalize, Rewind, Step
+from indexer.store.coverage import add_coverage
+from indexer.store.errors import StepRefused
+from indexer.store.journals import DERIVED
+from indexer.store.raw import RAW, append_raw, blocks
+from indexer.store.session import Con
+from indexer.store.statements import statement
+from indexer.store.tips import append_derived, delete_above, rewind_derived
+
+NOTHING_FINAL = -1
+"""The finalised number of a chain without a final block."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """How far a chain is stored: its last block, and the number of the newest stored block that cannot change any more."""
+
+    block: Block
+    finalized: int
+
+
+def apply_step(con: Con, step: Step) -> None:
+    """Fold one step into the store; raises `StepRefused`, and then the caller's transaction must not be committed."""
+    match step:
+        case Append():
+            append(con, step)
+        case Rewind():
+            rewind(con, step)
+        case Finalize():
+            finalize(con, step)
+
+
+def append(con: Con, step: Append) -> None:
+    batch = step.batch
+    held = cursor(con, batch.chain_id)
+    check_place(step, held)
+    check_rows(batch)
+    append_raw(con, batch)
+    append_derived(con, batch.chain_id, batch.rows)
+    add_coverage(con, batch)
+    set_cursor(
+        con, batch.chain_id, Cursor(block=batch.last, finalized=held.finalized if held else NOTHING_FINAL)
+    )
+
+
+def check_place(step: Append, held: Cursor | None) -> None:
+    """A batch is folded upon the tips after its parent: upon any other block it would be wrong."""
+    batch, stored = step.batch, held.block if held else None
+    if stored != step.parent:
+        raise StepRefused(
+            f"{batch.chain_id}: the batch was built on {named(step.parent)}, the store stands at {named(stored)}; "
+            "read the cursor and fetch again"
+        )
+    if stored and batch.first != stored.number + 1:
+        raise StepRefused(
+            f"{batch.chain_id}: the batch begins with block {batch.first}, not with {stored.number + 1}"
+        )
+    if batch.first > batch.last.number:
+        raise StepRefused(
+            f"{batch.chain_id}: the batch ends with block {batch.last.number}, before {batch.first}"
+        )
+
+
+def check_rows(batch: Batch) -> None:
+    """Every derived row belongs to a block of the batch: else a rewind would leave it, or a restart repeat it."""
+    for journal in DERIVED:
+        numbers = [row.block for row in getattr(batch.rows, journal.field)]
+        if numbers and (min(numbers) < batch.first or max(numbers) > batch.last.number):
+            raise StepRefused(
+                f"{batch.chain_id}: rows of {journal.name} reach from block {min(numbers)} to {max(numbers)}, "
+                f"the batch from {batch.first} to {batch.last.number}"
+            )
+
+
+def rewind(con: Con, step: Rewind) -> None:
+    held = cursor(con, step.chain_id)
+    if held is None and step.to is None:
+        return
+    check_fork(con, step, held)
+    number = step.to.number if step.to else -1
+    for table in RAW.values():
+        delete_above(con, step.chain_id, table.name, table.block, number)
+    rewind_derived(con, step.chain_id, number)
+    delete_above(con, step.chain_id, "coverage", "first", number)
+    con.execute(statement("coverage_cut"), {"chain_id": step.chain_id, "number": number})
+    set_cursor(
+        con, step.chain_id, Cursor(block=step.to, finalized=held.finalized) if step.to and held else None
+    )
+
+
+def check_fork(con: Con, step: Rewind, held: Cursor | None) -> None:
+    """A rewind leads to a block that is stored, and never below the final one."""
+    number = step.to.number if step.to else -1
+    if held is not None and number < held.finalized:
+        raise StepRefused(
+            f"{step.chain_id}: block {held.finalized} is final here, and a rewind to {named(step.to)} would undo it"
+        )
+    if held is None or (step.to and blocks(con, step.chain_id, number, number) != [step.to]):
+        raise StepRefused(f"{step.chain_id}: {named(step.to)} is not stored, so nothing can be rewound to it")
+
+
+def finalize(con: Con, step: Finalize) -> None:
+    held = cursor(con, step.chain_id)
+    if held is None:
+        return
+    con.execute(statement("finalize"), {"chain_id": step.chain_id, "number": step.number})
+    now = cursor(con, step.chain_id)
+    if now and now.finalized > held.finalized:
+        con.execute(
+            statement("prune"), {"chain_id": step.chain_id, "first": held.finalized, "last": now.finalized}
+        )
+
+
+def cursor(con: Con, chain_id: str) -> Cursor | None:
+    """How far a chain is stored, `None` for a chain without a block."""
+    found = con.execute(statement("cursor"), {"chain_id": chain_id}).fetchall()
+    for number, digest, parent, time, finalized in found:
+        return Cursor(
+            block=Block(number=number, hash=digest, parent_hash=parent, time=time), finalized=finalized
+        )
+    return None
+
+
+def set_cursor(con: Con, chain_id: str, to: Cursor | None) -> None:
+    con.execute("DELETE FROM cursor WHERE chain_id = $chain_id", {"chain_id": chain_id})
+    if to is None:
+        return
+    values = {
+        "chain_id": chain_id,
+        "number": to.block.number,
+        "hash": to.block.hash,
+        "parent_hash": to.block.parent_hash,
+        "time": to.block.time,
+        "finalized": to.finalized,
+    }
+    con.execute(statement("cursor_set"), values)
+
+
+def named(block: Block | None) -> str:
+    """A block as people name it."""
+    return f"block {block.number} 0x{block.hash.hex()}" if block else "no block"

@@ -1,0 +1,136 @@
+"""What venues and units were at a block: the journals' last rows at or before it, or the tips where it is the cursor's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chains.model import FEEDS, Block, PriceAnswer, Side, UnitSnapshot, VenueSnapshot, VenueSpec
+from indexer.store.apply import cursor, named
+from indexer.store.errors import BlockUnknown
+from indexer.store.journals import ACCOUNTS, MARKETS, POSITIONS, PRICES, Journal
+from indexer.store.raw import blocks
+from indexer.store.session import Con
+from indexer.store.statements import statement
+
+PHASE = "phase"
+"""The aspect under which a feed's journal says which price source it points to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsOf:
+    """A stored block of a chain; `tips`: it is the cursor's, so that the tips are its state."""
+
+    con: Con
+    chain_id: str
+    number: int
+    tips: bool
+
+    def source(self, journal: Journal) -> str:
+        """The table that holds the last rows at the block, among others or alone."""
+        return journal.tip if self.tips and journal.tip else journal.name
+
+    def values(self, **more: str | bytes) -> dict[str, str | bytes | int]:
+        return {"chain_id": self.chain_id, "number": self.number, **more}
+
+
+def as_of(con: Con, chain_id: str, at: Block, *, tips: bool = True) -> AsOf:
+    """Check that a block is stored, or was while it was not final; raises `BlockUnknown`."""
+    held = cursor(con, chain_id)
+    if held is None or at.number > held.block.number:
+        last = f"it stands at {named(held.block)}" if held else "nothing of this chain is stored"
+        raise BlockUnknown(f"{chain_id}: block {at.number} is not stored yet; {last}")
+    stored = blocks(con, chain_id, at.number, at.number)
+    if stored and stored != [at]:
+        raise BlockUnknown(f"{chain_id}: {named(at)} is not of this chain any more; it has {named(stored[0])}")
+    return AsOf(con=con, chain_id=chain_id, number=at.number, tips=tips and held.block == at)
+
+
+def venue_snapshot(at: AsOf, venue: VenueSpec, block: Block) -> VenueSnapshot:
+    """All that decides a venue's numbers at the block, apart from what belongs to a single unit."""
+    return VenueSnapshot(venue=venue, at=block, markets=markets(at, venue.id), feeds=feeds(at), answers=answers(at))
+
+
+def markets(at: AsOf, venue_id: str) -> dict[tuple[bytes, str], str]:
+    text = statement("market_asof", source=at.source(MARKETS))
+    found = at.con.execute(text, at.values(venue_id=venue_id)).fetchall()
+    return {(market, aspect): state for market, aspect, state in found}
+
+
+def feeds(at: AsOf) -> dict[bytes, str]:
+    """The phase of every feed proxy."""
+    return {proxy: state for (proxy, aspect), state in markets(at, FEEDS).items() if aspect == PHASE}
+
+
+def answers(at: AsOf) -> dict[bytes, PriceAnswer]:
+    """The last answer of every price source."""
+    found = at.con.execute(statement("price_asof", source=at.source(PRICES)), at.values()).fetchall()
+    return {source: PriceAnswer(*answer) for source, *answer in found}
+
+
+def feed_answer(at: AsOf, proxy: bytes) -> tuple[str, PriceAnswer | None] | None:
+    """The phase of a feed and the last answer of the source it points to; `None` for a feed that is not followed."""
+    phase = feeds(at).get(proxy)
+    if phase is None:
+        return None
+    source = json.loads(phase).get("aggregator")
+    return phase, answers(at).get(bytes.fromhex(source.removeprefix("0x"))) if source else None
+
+
+def owners(at: AsOf, venue_id: str) -> list[bytes]:
+    """Everybody who owns a unit, even an empty one."""
+    text = statement("owners", positions=at.source(POSITIONS), accounts=at.source(ACCOUNTS))
+    return [owner for (owner,) in at.con.execute(text, at.values(venue_id=venue_id)).fetchall()]
+
+
+def unit_snapshots(
+    at: AsOf, venue_id: str, *, owner: bytes | None = None, unit_id: bytes | None = None
+) -> list[UnitSnapshot]:
+    """Every unit that ever changed, by id: all of them, one owner's, or one; positions of nothing are left out."""
+    which, values = selection(at, owner=owner, unit_id=unit_id)
+    units: dict[bytes, Unit] = {}
+    bound = at.values(venue_id=venue_id, **values)
+    text = statement("position_asof", source=at.source(POSITIONS), which=which)
+    for unit, market, side, holder, amount_raw, place in at.con.execute(text, bound).fetchall():
+        units.setdefault(unit, Unit()).hold(market, Side(side), amount_raw).owned(holder, place)
+    text = statement("account_asof", source=at.source(ACCOUNTS), which=which)
+    for unit, market, aspect, holder, state, place in at.con.execute(text, bound).fetchall():
+        units.setdefault(unit, Unit()).put(market, aspect, state).owned(holder, place)
+    return [units[key].snapshot(key) for key in sorted(units) if owner in (None, units[key].owner)]
+
+
+def selection(at: AsOf, *, owner: bytes | None, unit_id: bytes | None) -> tuple[str, Mapping[str, bytes]]:
+    """The condition on units, and its values."""
+    if unit_id is not None:
+        return "unit_id = $unit_id", {"unit_id": unit_id}
+    if owner is not None:
+        of_owner = statement("units_of_owner", positions=at.source(POSITIONS), accounts=at.source(ACCOUNTS))
+        return f"unit_id IN ({of_owner})", {"owner": owner}
+    return "TRUE", {}
+
+
+@dataclass(slots=True)
+class Unit:
+    """A unit while its rows are read; its owner is the one that its last row names."""
+
+    owner: bytes = b""
+    place: int = -1
+    positions: dict[tuple[bytes, Side], int] = field(default_factory=dict)
+    settings: dict[tuple[bytes, str], str] = field(default_factory=dict)
+
+    def hold(self, market: bytes, side: Side, amount_raw: int) -> Unit:
+        if amount_raw:
+            self.positions[market, side] = amount_raw
+        return self
+
+    def put(self, market: bytes, aspect: str, state: str) -> Unit:
+        self.settings[market, aspect] = state
+        return self
+
+    def owned(self, owner: bytes, place: int) -> None:
+        if place > self.place:
+            self.owner, self.place = owner, place
+
+    def snapshot(self, unit_id: bytes) -> UnitSnapshot:
+        return UnitSnapshot(unit_id=unit_id, owner=self.owner, positions=self.positions, settings=self.settings)

@@ -1,0 +1,66 @@
+"""Numbered changes of the schema, each in a transaction of its own."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+
+from indexer.store.errors import StoreBroken, StoreNewer, StoreOlder
+
+
+class Migration(NamedTuple):
+    version: int
+    name: str
+    text: str
+
+
+def migrations() -> list[Migration]:
+    """Every migration of this program, oldest first: `migrations/NNNN_name.sql`."""
+    folder = files(__package__).joinpath("migrations")
+    return sorted(
+        Migration(int(entry.name[:4]), entry.name.removesuffix(".sql")[5:], entry.read_text(encoding="utf-8"))
+        for entry in folder.iterdir()
+        if entry.name.endswith(".sql")
+    )
+
+
+def migrate(con: duckdb.DuckDBPyConnection, path: Path | str, *, read_only: bool) -> None:
+    """Bring the schema up to this program's; raises `StoreNewer`, `StoreOlder`, or `StoreBroken` for somebody else's file."""
+    version = stored_version(con, path)
+    missing = [migration for migration in migrations() if migration.version > version]
+    newest = migrations()[-1].version
+    if version > newest:
+        raise StoreNewer(f"{path}: its schema is {version}, this program knows {newest}; upgrade the program")
+    if missing and read_only:
+        raise StoreOlder(
+            f"{path}: its schema is {version}, this program needs {newest}; open it once for writing"
+        )
+    for migration in missing:
+        run(con, migration)
+
+
+def stored_version(con: duckdb.DuckDBPyConnection, path: Path | str) -> int:
+    """The newest migration that the file has had, 0 for an empty file."""
+    tables = {name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    if "schema_version" in tables:
+        return int(con.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchall()[0][0])
+    if tables:
+        raise StoreBroken(
+            f"{path}: a DuckDB file with other tables ({', '.join(sorted(tables)[:3])} …); name another file"
+        )
+    return 0
+
+
+def run(con: duckdb.DuckDBPyConnection, migration: Migration) -> None:
+    con.begin()
+    try:
+        con.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+        con.execute(migration.text)
+        con.execute("INSERT INTO schema_version VALUES ($version)", {"version": migration.version})
+        con.commit()
+    except BaseException:
+        con.rollback()
+        raise

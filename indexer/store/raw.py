@@ -1,0 +1,165 @@
+"""The raw tables: what nodes said, as said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from chains.model import Block
+from chains.ports import Batch
+from indexer.store.errors import StepRefused
+from indexer.store.session import Con, Reading, staged, table_of
+from indexer.store.statements import statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawTable:
+    """A raw table: its columns after `chain_id`, the one that holds the block, and those that no two rows share."""
+
+    name: str
+    columns: tuple[str, ...]
+    block: str
+    identity: tuple[str, ...]
+    order: tuple[str, ...]
+
+
+BLOCKS = RawTable(
+    name="evm_block",
+    columns=("number", "hash", "parent_hash", "time"),
+    block="number",
+    identity=("number",),
+    order=("number",),
+)
+LOGS = RawTable(
+    name="evm_log",
+    columns=(
+        "block_number",
+        "tx_index",
+        "log_index",
+        "block_hash",
+        "tx_hash",
+        "address",
+        "topic0",
+        "topic1",
+        "topic2",
+        "topic3",
+        "data",
+    ),
+    block="block_number",
+    identity=("block_number", "log_index"),
+    order=("block_number", "log_index"),
+)
+READS = RawTable(
+    name="evm_read",
+    columns=("block_number", "block_hash", "method", "address", "input", "outcome", "output"),
+    block="block_number",
+    identity=("block_number", "method", "address", "input"),
+    order=("block_number", "method", "address", "input"),
+)
+
+RAW: Mapping[str, RawTable] = {table.name: table for table in (BLOCKS, LOGS, READS)}
+
+
+def append_raw(con: Con, batch: Batch) -> None:
+    """Store a batch's raw rows; raises `StepRefused` for a row outside its span, and for two different rows of one thing."""
+    for name, rows in batch.raw.items():
+        table = known(name)
+        given = arranged(table, batch, rows)
+        check_span(table, batch, given)
+        with staged(con, given):
+            con.execute(
+                statement("raw_append", table=table.name, order=", ".join(table.order)),
+                {"chain_id": batch.chain_id},
+            )
+    append_last_block(con, batch)
+    for table in RAW.values():
+        check_twice(con, table, batch)
+
+
+def append_last_block(con: Con, batch: Batch) -> None:
+    """The block that the cursor will name is stored whether the batch's raw rows hold it or not."""
+    last = batch.last
+    values = {"number": last.number, "hash": last.hash, "parent_hash": last.parent_hash, "time": last.time}
+    held = blocks(con, batch.chain_id, last.number, last.number)
+    if held and held != [last]:
+        raise StepRefused(
+            f"{batch.chain_id}: the batch ends with block {last.number} 0x{last.hash.hex()}, "
+            f"but its headers say 0x{held[0].hash.hex()}; fetch it again"
+        )
+    if not held:
+        con.execute(
+            "INSERT INTO evm_block VALUES ($chain_id, $number, $hash, $parent_hash, $time)",
+            {"chain_id": batch.chain_id, **values},
+        )
+
+
+def known(name: str) -> RawTable:
+    if name not in RAW:
+        raise StepRefused(f"there is no raw table {name!r}; use one of {', '.join(RAW)}")
+    return RAW[name]
+
+
+def arranged(table: RawTable, batch: Batch, rows: pa.Table) -> pa.Table:
+    """The given columns in the table's order, without `chain_id`, which is the batch's."""
+    names = set(rows.column_names)
+    if "chain_id" in names and pc.unique(rows["chain_id"]).to_pylist() not in ([], [batch.chain_id]):
+        raise StepRefused(f"{batch.chain_id}: raw rows of {table.name} belong to another chain")
+    if names - {"chain_id"} != set(table.columns):
+        wrong = ", ".join(sorted((names - {"chain_id"}) ^ set(table.columns)))
+        raise StepRefused(f"{batch.chain_id}: raw rows of {table.name} lack, or should not have, {wrong}")
+    return rows.select(list(table.columns))
+
+
+def check_span(table: RawTable, batch: Batch, rows: pa.Table) -> None:
+    if not rows.num_rows:
+        return
+    ends = pc.min_max(rows[table.block]).as_py()
+    if ends["min"] < batch.first or ends["max"] > batch.last.number:
+        raise StepRefused(
+            f"{batch.chain_id}: raw rows of {table.name} reach from block {ends['min']} to {ends['max']}, "
+            f"the batch from {batch.first} to {batch.last.number}"
+        )
+
+
+def check_twice(con: Con, table: RawTable, batch: Batch) -> None:
+    identity = ", ".join(table.identity)
+    twice = con.execute(
+        statement("raw_twice", table=table.name, block=table.block, identity=identity),
+        {"chain_id": batch.chain_id, "first": batch.first, "last": batch.last.number},
+    ).fetchall()
+    if twice:
+        values = ", ".join(f"0x{part.hex()}" if isinstance(part, bytes) else str(part) for part in twice[0])
+        raise StepRefused(
+            f"{batch.chain_id}: {table.name} has ({identity}) = ({values}) twice; fetch the span again"
+        )
+
+
+def blocks(con: Con, chain_id: str, first: int, last: int) -> list[Block]:
+    found = con.execute(statement("blocks"), {"chain_id": chain_id, "first": first, "last": last})
+    return [block_of(row) for row in found.fetchall()]
+
+
+def block_of(row: tuple[int, bytes, bytes, int]) -> Block:
+    number, digest, parent, time = row
+    return Block(number=number, hash=digest, parent_hash=parent, time=time)
+
+
+class StoredRaw:
+    """The `RawReader` of one chain."""
+
+    def __init__(self, reading: Reading, chain_id: str) -> None:
+        self._reading = reading
+        self._chain_id = chain_id
+
+    def blocks(self, first: int, last: int) -> list[Block]:
+        with self._reading() as con:
+            return blocks(con, self._chain_id, first, last)
+
+    def table(self, name: str, first: int, last: int) -> pa.Table:
+        table = known(name)
+        text = statement("raw_span", table=table.name, block=table.block, order=", ".join(table.order))
+        with self._reading() as con:
+            return table_of(con, text, {"chain_id": self._chain_id, "first": first, "last": last})

@@ -1,0 +1,59 @@
+"""Deriving everything of a chain again from its raw rows: in one transaction, so that it happened or it did not."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+from chains.ports import Batch, StateReader
+from indexer.store.apply import Cursor, check_rows, cursor, named
+from indexer.store.errors import StepRefused
+from indexer.store.journals import DERIVED
+from indexer.store.session import Con
+from indexer.store.statements import statement
+from indexer.store.tips import StoredState, append_derived
+
+
+class Rebuild:
+    """Derived rows of one chain under reconstruction; raw rows, coverage and cursor stay as they are."""
+
+    def __init__(self, con: Con, chain_id: str) -> None:
+        self._con = con
+        self._chain_id = chain_id
+        self._goal = cursor(con, chain_id)
+        self._reached: int | None = None
+        clear_derived(con, chain_id)
+
+    @property
+    def goal(self) -> Cursor | None:
+        """How far the raw rows go."""
+        return self._goal
+
+    @property
+    def state(self) -> StateReader:
+        """The tips as far as they are derived."""
+        return StoredState(lambda: nullcontext(self._con), self._chain_id)
+
+    def apply(self, batch: Batch) -> None:
+        """Add the derived rows of the next batch; raises `StepRefused` for any other batch."""
+        if batch.chain_id != self._chain_id:
+            raise StepRefused(f"{self._chain_id} is rebuilt, the batch is of {batch.chain_id}")
+        if self._reached is not None and batch.first != self._reached + 1:
+            raise StepRefused(f"{self._chain_id}: the next block to derive is {self._reached + 1}, not {batch.first}")
+        check_rows(batch)
+        append_derived(self._con, self._chain_id, batch.rows)
+        self._reached = batch.last.number
+
+    def finish(self) -> None:
+        """Check that everything was derived; raises `StepRefused`."""
+        if self._goal is None or self._reached == self._goal.block.number:
+            return
+        raise StepRefused(
+            f"{self._chain_id}: derived up to block {self._reached}, stored up to {named(self._goal.block)}; "
+            "the rows of before are kept"
+        )
+
+
+def clear_derived(con: Con, chain_id: str) -> None:
+    for journal in DERIVED:
+        for table in filter(None, (journal.name, journal.tip)):
+            con.execute(statement("clear", table=table), {"chain_id": chain_id})

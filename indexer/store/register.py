@@ -1,0 +1,109 @@
+"""What the configuration names, as tables; and when it may not change under what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from chains.model import ChainSpec, FeedSpec, VenueSpec
+from indexer.store.apply import Cursor, cursor
+from indexer.store.errors import ConfigRefused
+from indexer.store.journals import DERIVED
+from indexer.store.session import Con
+
+ELSEWHERE = "index into a new store ([store] path)"
+
+
+class AssetRow(NamedTuple):
+    """An asset as configured; `symbol` and `same_as` as far as the configuration says."""
+
+    asset_id: str
+    symbol: str | None
+    asset_class: str
+    same_as: str | None
+
+
+class MemberRow(NamedTuple):
+    """One CAIP-10 member of a margin account."""
+
+    account_id: str
+    member: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """Everything that a configuration names."""
+
+    chains: Sequence[ChainSpec] = ()
+    venues: Sequence[VenueSpec] = ()
+    feeds: Sequence[FeedSpec] = ()
+    assets: Sequence[AssetRow] = ()
+    members: Sequence[MemberRow] = ()
+
+    def tables(self) -> dict[str, list[tuple[Any, ...]]]:
+        """The rows of every table, in its column order."""
+        return {
+            "chain": [(c.id, c.name, c.finality, c.start_block) for c in self.chains],
+            "venue": [(v.id, v.protocol, v.chain_id, v.address, v.start_block) for v in self.venues],
+            "feed": [(f.asset, f.kind, f.chain_id, f.address, f.heartbeat_s, f.deviation) for f in self.feeds],
+            "asset": [tuple(asset) for asset in self.assets],
+            "margin_account": [tuple(member) for member in self.members],
+        }
+
+
+def register(con: Con, registry: Registry) -> None:
+    """Let the tables say what the configuration says; raises `ConfigRefused` where stored rows would lose their meaning."""
+    check_venues(con, registry.venues)
+    check_feeds(con, registry)
+    for table, rows in registry.tables().items():
+        if sorted(rows, key=repr) != sorted(stored(con, table), key=repr):
+            replace(con, table, rows)
+
+
+def replace(con: Con, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    con.execute(f"DELETE FROM {table}")
+    for row in rows:
+        con.execute(f"INSERT INTO {table} VALUES ({', '.join('?' for _ in row)})", list(row))
+
+
+def stored(con: Con, table: str) -> list[tuple[Any, ...]]:
+    return con.execute(f"SELECT * FROM {table}").fetchall()
+
+
+def check_venues(con: Con, venues: Sequence[VenueSpec]) -> None:
+    known = {venue_id: (facts, start) for venue_id, *facts, start in stored(con, "venue")}
+    for venue in venues:
+        facts, start = known.get(venue.id, (None, None))
+        same = facts == [venue.protocol, venue.chain_id, venue.address]
+        if not same and has_rows(con, venue.id):
+            raise ConfigRefused(
+                f"venue {venue.id}: rows of another protocol, chain or address are stored under this id; "
+                f"choose a new id, or {ELSEWHERE}"
+            )
+        held = cursor(con, venue.chain_id)
+        if held and venue.start_block <= held.block.number and (not same or start is None or venue.start_block < start):
+            raise ConfigRefused(
+                f"venue {venue.id}: starts at block {venue.start_block}, but {venue.chain_id} is indexed without it "
+                f"up to block {held.block.number}; {ELSEWHERE}"
+            )
+
+
+def check_feeds(con: Con, registry: Registry) -> None:
+    known = {(kind, chain_id, address) for _, kind, chain_id, address, *_ in stored(con, "feed")}
+    starts = {chain.id: chain.start_block for chain in registry.chains}
+    for feed in registry.feeds:
+        held = cursor(con, feed.chain_id)
+        is_new = (feed.kind, feed.chain_id, feed.address) not in known
+        if is_new and held and starts.get(feed.chain_id, 0) <= held.block.number:
+            raise ConfigRefused(
+                f"feed 0x{feed.address.hex()}: {feed.chain_id} is indexed without it up to block {held.block.number}; "
+                f"{ELSEWHERE}"
+            )
+
+
+def has_rows(con: Con, venue_id: str) -> bool:
+    """Whether anything was ever derived under a venue's id."""
+    tables = [journal.name for journal in DERIVED if "venue_id" in journal.columns]
+    ask = " UNION ALL ".join(f"(SELECT 1 FROM {table} WHERE venue_id = $venue_id LIMIT 1)" for table in tables)
+    return bool(con.execute(ask, {"venue_id": venue_id}).fetchall())

@@ -1,0 +1,2 @@
+SELECT number, hash, parent_hash, time FROM evm_block
+WHERE chain_id = $chain_id AND number BETWEEN $first AND $last ORDER BY number

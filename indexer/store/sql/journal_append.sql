@@ -1,0 +1,1 @@
+INSERT INTO {journal} SELECT $chain_id AS chain_id, * FROM staged

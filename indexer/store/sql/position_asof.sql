@@ -1,0 +1,8 @@
+SELECT
+    unit_id, market, side,
+    arg_max(owner, place) AS owner,
+    CAST(arg_max(amount_raw, place) AS HUGEINT) AS amount_raw,
+    max(place) AS place
+FROM (SELECT *, block_number * 4294967296 + ordinal + 1 AS place FROM {source})
+WHERE chain_id = $chain_id AND venue_id = $venue_id AND block_number <= $number AND {which}
+GROUP BY unit_id, market, side ORDER BY unit_id, market, side

@@ -1,0 +1,2 @@
+SELECT * EXCLUDE (chain_id) FROM {table}
+WHERE chain_id = $chain_id AND {block} BETWEEN $first AND $last ORDER BY {order}

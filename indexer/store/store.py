@@ -1,0 +1,125 @@
+"""The store: one DuckDB file, one process that owns it, one connection that writes, a connection for every reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from chains.model import Block
+from chains.ports import RawReader, StateReader
+from indexer.steps import Step
+from indexer.store.apply import Cursor, apply_step
+from indexer.store.connection import connect, first_line
+from indexer.store.errors import StoreBroken, StoreError
+from indexer.store.migrate import migrate
+from indexer.store.raw import StoredRaw
+from indexer.store.reader import Reader
+from indexer.store.session import Con, transaction
+from indexer.store.tips import StoredState
+
+
+class Store:
+    """A store that is open. Every method may be called from any thread; writers wait for each other, readers for nobody."""
+
+    def __init__(self, root: Con, path: Path | str) -> None:
+        self.path = path
+        self._root = root
+        self._writer = root.cursor()
+        self._lock = RLock()
+
+    @classmethod
+    def open(cls, path: Path | str, *, read_only: bool = False, allowed: Sequence[Path] = ()) -> Self:
+        """Open or make the file and bring its schema up to date; `allowed` folders can be exported to. Raises `StoreError`."""
+        root = connect(path, read_only=read_only, allowed=allowed)
+        try:
+            migrate(root, path, read_only=read_only)
+        except duckdb.Error as error:
+            root.close()
+            raise StoreBroken(
+                f"{path}: its schema cannot be read or changed ({first_line(error)})"
+            ) from error
+        except BaseException:
+            root.close()
+            raise
+        return cls(root, path)
+
+    def close(self) -> None:
+        """Close the file; a reader that is still at work finishes first."""
+        with self._lock:
+            self._writer.close()
+            self._root.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def apply(self, step: Step) -> None:
+        """Fold one step into the store, all of it or nothing; raises `StepRefused` or another `StoreError`."""
+        with self._writing() as con:
+            apply_step(con, step)
+
+    @contextmanager
+    def reading(self) -> Iterator[Reader]:
+        """Open one consistent state for several questions, on a connection of the caller's own."""
+        with self._session() as con:
+            yield Reader(con)
+
+    def chains(self) -> list[str]:
+        """Every chain with a block, by id."""
+        with self.reading() as reader:
+            return reader.chains()
+
+    def cursor(self, chain_id: str) -> Cursor | None:
+        """How far a chain is stored, `None` for a chain without a block."""
+        with self.reading() as reader:
+            return reader.cursor(chain_id)
+
+    def window(self, chain_id: str) -> list[Block]:
+        """The blocks that a reorg can reach, ascending: from the newest final one that is stored to the cursor's."""
+        with self.reading() as reader:
+            return reader.window(chain_id)
+
+    def block(self, chain_id: str, number: int) -> Block | None:
+        """One stored block; a final block without rows is not kept."""
+        with self.reading() as reader:
+            return reader.block(chain_id, number)
+
+    def block_at_time(self, chain_id: str, time: int) -> Block | None:
+        """The last stored block at or before a Unix time."""
+        with self.reading() as reader:
+            return reader.block_at_time(chain_id, time)
+
+    def state(self, chain_id: str) -> StateReader:
+        """The journals' last rows, for folds."""
+        return StoredState(self._session, chain_id)
+
+    def raw(self, chain_id: str) -> RawReader:
+        """What nodes said, for deriving everything again."""
+        return StoredRaw(self._session, chain_id)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Con]:
+        with self._lock, transaction(self._writer, what=f"{self.path}: cannot be written") as con:
+            yield con
+
+    @contextmanager
+    def _session(self) -> Iterator[Con]:
+        try:
+            con = self._root.cursor()
+        except duckdb.Error as error:
+            raise StoreError(f"{self.path}: is closed") from error
+        try:
+            with transaction(con, what=f"{self.path}: cannot be read", read_only=True):
+                yield con
+        finally:
+            con.close()

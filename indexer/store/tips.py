@@ -1,0 +1,90 @@
+"""The journals' last rows: kept while blocks are appended, restored when they are rewound, read by folds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pyarrow as pa
+
+from chains.model import Rows, Side
+from chains.ports import AccountKey, MarketKey, PositionKey
+from indexer.store.journals import DERIVED, JOURNALS, Journal, derive
+from indexer.store.session import Con, Reading, staged
+from indexer.store.statements import statement
+
+
+def append_derived(con: Con, chain_id: str, rows: Rows) -> None:
+    """Add folded rows to the journals and move the tips."""
+    for journal, given in derive(rows).items():
+        with staged(con, given):
+            con.execute(statement("journal_append", journal=journal.name), {"chain_id": chain_id})
+            if journal.tip:
+                set_tips(con, chain_id, journal, journal.tip)
+
+
+def set_tips(con: Con, chain_id: str, journal: Journal, tip: str) -> None:
+    con.execute(statement("tip_forget", tip=tip, match=match(journal, "t", "s")), {"chain_id": chain_id})
+    con.execute(statement("tip_set", tip=tip, key=", ".join(journal.key)), {"chain_id": chain_id})
+
+
+def rewind_derived(con: Con, chain_id: str, number: int) -> None:
+    """Delete every derived row above a block, and let the tips be what they were there."""
+    for journal in JOURNALS:
+        if journal.tip:
+            key = ", ".join(f"j.{name}" for name in journal.key)
+            restore = statement(
+                "tip_restore", journal=journal.name, tip=journal.tip, key=key, match=match(journal, "j", "t")
+            )
+            con.execute(restore, {"chain_id": chain_id, "number": number})
+            delete_above(con, chain_id, journal.tip, "block_number", number)
+    for journal in DERIVED:
+        delete_above(con, chain_id, journal.name, "block_number", number)
+
+
+def delete_above(con: Con, chain_id: str, table: str, block: str, number: int) -> None:
+    con.execute(statement("delete_above", table=table, block=block), {"chain_id": chain_id, "number": number})
+
+
+def match(journal: Journal, left: str, right: str) -> str:
+    return " AND ".join(f"{left}.{name} = {right}.{name}" for name in journal.key)
+
+
+class StoredState:
+    """The `StateReader` of one chain."""
+
+    def __init__(self, reading: Reading, chain_id: str) -> None:
+        self._reading = reading
+        self._chain_id = chain_id
+
+    def markets(self, venue_id: str) -> dict[MarketKey, str]:
+        with self._reading() as con:
+            found = con.execute(statement("tip_markets"), self._of(venue_id)).fetchall()
+        return {(market, aspect): state for market, aspect, state in found}
+
+    def positions(self, venue_id: str, keys: Collection[PositionKey]) -> dict[PositionKey, int]:
+        if not keys:
+            return {}
+        with self._reading() as con, staged(con, keys_table("side", keys)):
+            found = con.execute(statement("tip_positions"), self._of(venue_id)).fetchall()
+        return {(unit_id, market, Side(side)): amount_raw for unit_id, market, side, amount_raw in found}
+
+    def accounts(self, venue_id: str, keys: Collection[AccountKey]) -> dict[AccountKey, str]:
+        if not keys:
+            return {}
+        with self._reading() as con, staged(con, keys_table("aspect", keys)):
+            found = con.execute(statement("tip_accounts"), self._of(venue_id)).fetchall()
+        return {(unit_id, market, aspect): state for unit_id, market, aspect, state in found}
+
+    def _of(self, venue_id: str) -> dict[str, str]:
+        return {"chain_id": self._chain_id, "venue_id": venue_id}
+
+
+def keys_table(third: str, keys: Collection[tuple[bytes, bytes, str]]) -> pa.Table:
+    units, markets, thirds = zip(*keys, strict=True)
+    return pa.table(
+        {
+            "unit_id": pa.array(units, pa.binary()),
+            "market": pa.array(markets, pa.binary()),
+            third: pa.array(thirds, pa.string()),
+        }
+    )

@@ -1,0 +1,59 @@
+"""How large a function may grow, and what every protocol folder holds."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGES = ("chains", "indexer", "aggregator", "crossmargin")
+LONGEST = 60
+
+# A function that is longer has its reason here: "path:name": "why it reads better whole".
+LONG_FOR_A_REASON: dict[str, str] = {}
+
+# Every protocol reads like its neighbour; price sources are no protocol.
+PROTOCOL_FILES = {"__init__.py", "events.py", "fold.py", "unit.py"}
+NOT_PROTOCOLS = {"oracles"}
+
+
+def test_no_function_is_longer_than_a_screen_without_a_reason(checkout: Path) -> None:
+    long = {name for name, length in function_lengths(checkout) if length > LONGEST}
+
+    assert long == set(LONG_FOR_A_REASON)
+
+
+def test_every_protocol_folder_has_the_same_shape(checkout: Path) -> None:
+    missing = {
+        str(folder.relative_to(checkout)): sorted(PROTOCOL_FILES - {path.name for path in folder.iterdir()})
+        for folder in protocol_folders(checkout)
+    }
+
+    assert missing != {}
+    assert set(map(tuple, missing.values())) == {()}, missing
+
+
+def test_every_package_says_what_it_is_for(checkout: Path) -> None:
+    silent = [
+        str(path.relative_to(checkout))
+        for package in PACKAGES
+        for path in (checkout / package).rglob("__init__.py")
+        if ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) is None
+    ]
+
+    assert silent == []
+
+
+def function_lengths(checkout: Path) -> Iterator[tuple[str, int]]:
+    for package in PACKAGES:
+        for path in (checkout / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
+                    yield f"{path.relative_to(checkout)}:{node.name}", node.end_lineno - node.lineno + 1
+
+
+def protocol_folders(checkout: Path) -> Iterator[Path]:
+    for family in ("evm", "solana"):
+        for folder in sorted((checkout / "chains" / family).glob("*/")):
+            if (folder / "__init__.py").exists() and folder.name not in NOT_PROTOCOLS:
+                yield folder

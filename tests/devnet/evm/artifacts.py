@@ -1,0 +1,93 @@
+"""Creation code: the protocol's own from its package, ours from `contracts/`."""
+
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+MODULES = HERE / "node_modules"
+AAVE = MODULES / "@aave" / "core-v3" / "artifacts" / "contracts"
+BUILD = HERE / ".build"
+INSTALL_HINT = "run `npm ci --ignore-scripts` in tests/devnet/evm"
+
+
+class MissingPart(Exception):
+    """A part of the devnet that has not been installed."""
+
+
+def aave_bytecode(source: str, libraries: Mapping[str, str] | None = None) -> str:
+    """Linked creation code by `folder/File`, or `folder/File:Contract` where the names differ."""
+    artifact = aave_artifact(source)
+    code: str = artifact["bytecode"]
+    for links in artifact["linkReferences"].values():
+        for library, places in links.items():
+            code = link(code, places, (libraries or {})[library])
+    return code
+
+
+def link(code: str, places: list[dict[str, int]], address: str) -> str:
+    """The code with a library's address put at its places."""
+    for place in places:
+        first = 2 + 2 * place["start"]
+        code = code[:first] + address[2:].lower() + code[first + 2 * place["length"] :]
+    return code
+
+
+@cache
+def aave_artifact(source: str) -> dict[str, Any]:
+    """A Hardhat artifact of the protocol's package."""
+    file, _, contract = source.partition(":")
+    path = AAVE / f"{file}.sol" / f"{contract or Path(file).name}.json"
+    if not path.exists():
+        raise MissingPart(f"{path.name} of @aave/core-v3 is not there: {INSTALL_HINT}")
+    return dict(json.loads(path.read_text()))
+
+
+def own_bytecode(contract: str) -> str:
+    """Creation code of a contract in `contracts/`."""
+    return str(compiled()[contract]["bytecode"])
+
+
+@cache
+def compiled() -> dict[str, Any]:
+    """Every contract of `contracts/`, compiled once per state of the sources and the compiler."""
+    stored = BUILD / f"{source_digest()}.json"
+    if not stored.exists():
+        store(stored, run_compiler())
+    return dict(json.loads(stored.read_text()))
+
+
+def source_digest() -> str:
+    """A digest of everything that the compiled code depends on."""
+    manifest = MODULES / "solc" / "package.json"
+    if not manifest.exists():
+        raise MissingPart(f"solc is not there: {INSTALL_HINT}")
+    digest = hashlib.sha256(json.loads(manifest.read_text())["version"].encode())
+    for path in (HERE / "compile.js", *sorted((HERE / "contracts").glob("*.sol"))):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def run_compiler() -> str:
+    """The compiler's answer. Raises RuntimeError with its complaints."""
+    run = subprocess.run(
+        ["node", str(HERE / "compile.js")], capture_output=True, text=True, check=False, timeout=120
+    )
+    if run.returncode != 0:
+        raise RuntimeError(f"contracts do not compile:\n{run.stderr}")
+    return run.stdout
+
+
+def store(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(handle, "w") as stream:
+        stream.write(text)
+    Path(temporary).replace(path)

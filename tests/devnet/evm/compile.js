@@ -1,0 +1,33 @@
+// Compiles contracts/*.sol and prints {contract name: {abi, bytecode}} as JSON.
+"use strict";
+
+const fs = require("fs");
+const path = require("path");
+const solc = require("solc");
+
+const folder = path.join(__dirname, "contracts");
+const names = fs.readdirSync(folder).filter((name) => name.endsWith(".sol")).sort();
+const sources = Object.fromEntries(
+  names.map((name) => [name, { content: fs.readFileSync(path.join(folder, name), "utf8") }]),
+);
+const settings = {
+  optimizer: { enabled: true, runs: 200 },
+  evmVersion: "paris",
+  metadata: { bytecodeHash: "none" },
+  outputSelection: { "*": { "*": ["abi", "evm.bytecode.object"] } },
+};
+
+const output = JSON.parse(solc.compile(JSON.stringify({ language: "Solidity", sources, settings })));
+const problems = (output.errors || []).map((problem) => problem.formattedMessage);
+if (problems.length > 0) {
+  process.stderr.write(problems.join("\n"));
+  process.exit(1);
+}
+
+const artifacts = {};
+for (const contracts of Object.values(output.contracts)) {
+  for (const [name, contract] of Object.entries(contracts)) {
+    artifacts[name] = { abi: contract.abi, bytecode: "0x" + contract.evm.bytecode.object };
+  }
+}
+process.stdout.write(JSON.stringify(artifacts));

@@ -42,6 +42,14 @@ class Desk(Protocol):
         """Return the rows of one SELECT over the public views."""
         ...
 
+    def snapshots(self) -> Document:
+        """Return the ledger of snapshots, with late, failed and missed slots."""
+        ...
+
+    def create_snapshot(self, at: str | None) -> Document:
+        """Write a snapshot of every account and return its line of the ledger."""
+        ...
+
     def inputs(self, digest: str) -> Document:
         """Return the stored inputs of a health document."""
         ...

@@ -19,10 +19,10 @@ from crossmargin.exits import ExitCode
 class DeskError(Exception):
     """A refusal: a fixed `code` word, and one message that says what, where and what to do."""
 
-    code: ClassVar[str] = "failed"
+    code: str = "failed"
     title: ClassVar[str] = "This could not be done"
     http_status: ClassVar[int] = 500
-    exit_code: ClassVar[ExitCode] = ExitCode.FAILED
+    exit_code: ExitCode = ExitCode.FAILED
 
 
 class UsageError(DeskError):

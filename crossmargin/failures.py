@@ -57,9 +57,7 @@ def failure_of(error: Exception) -> Failure:
 
 def _deeper(error: Exception) -> Failure:
     if isinstance(error, CONFIGURATION):
-        return _named(
-            code_word(error), "The configuration does not fit what is there", error, ExitCode.USAGE, 503
-        )
+        return _named(code_word(error), "The configuration does not fit what is there", error, ExitCode.USAGE, 503)
     if isinstance(error, ChainError):
         return _named(code_word(error), "The chain could not be asked", error, ExitCode.FAILED, 503)
     if isinstance(error, StoreError):

@@ -40,9 +40,7 @@ def parse(text: str) -> Schedule:
         trigger = CronTrigger.from_crontab(_by_weekday_name(text), timezone=UTC)
         _next_fire(trigger, 0)
     except ValueError as error:
-        raise ValueError(
-            f'must be "every 1h" or a cron line such as "0 0 * * *", not "{text}": {error}'
-        ) from error
+        raise ValueError(f'must be "every 1h" or a cron line such as "0 0 * * *", not "{text}": {error}') from error
     return Schedule(text=text, after=lambda time: _next_fire(trigger, time))
 
 

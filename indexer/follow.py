@@ -29,14 +29,15 @@ class Fork:
 Plan = Extend | Idle | Fork
 
 
-def plan(tip: Block | None, theirs: Block | None, *, start: int, target: int) -> Plan:
-    """Decide from the stored `tip` and the block that the nodes have at its height (`None` where they have none yet)."""
-    if tip is not None and theirs is not None and theirs.hash != tip.hash:
+def plan(tip: Block | None, ours: Block | None, theirs: Block | None, *, start: int, target: int) -> Plan:
+    """Decide from the stored `tip` and the highest height that both sides have: the block stored there, and the nodes'.
+
+    Nodes that are merely behind are waited for; nodes that are behind on another branch have left the stored one.
+    """
+    if ours is not None and theirs is not None and theirs.hash != ours.hash:
         return Fork()
     first = start if tip is None else tip.number + 1
-    if first > target or (tip is not None and theirs is None):
-        return Idle()
-    return Extend(first=first, last=target)
+    return Extend(first=first, last=target) if first <= target else Idle()
 
 
 def shared(window: Sequence[Block], theirs: Mapping[int, Block | None]) -> Block | None:

@@ -108,7 +108,7 @@ async def rebuild(
         first = spec.start_block
         while first <= tip.number:
             began = monotonic()
-            batch = await chain.advance(first, tip.number, tip.number, target)
+            batch = await chain.advance(first, tip.number, tip.number, target.state)
             derived = monotonic()
             target.apply(batch)
             seconds = {"derive": derived - began, "store": monotonic() - derived}
@@ -131,8 +131,10 @@ async def _step(chain: Chain, store: Store, head: Head, target: int, listener: L
     chain_id = chain.spec.id
     cursor = await asyncio.to_thread(store.cursor, chain_id)
     tip = cursor.block if cursor else None
-    theirs = await chain.block(tip.number) if tip else None
-    match plan(tip, theirs, start=chain.spec.start_block, target=target):
+    height = min(tip.number, head.latest.number) if tip else 0
+    ours = await asyncio.to_thread(store.block, chain_id, height) if tip else None
+    theirs = await chain.block(height) if tip else None
+    match plan(tip, ours, theirs, start=chain.spec.start_block, target=target):
         case Idle():
             await _finalize(store, chain_id, head)
             return False

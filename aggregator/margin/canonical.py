@@ -64,9 +64,7 @@ def _inputs(inputs: HealthInputs) -> Json:
     return {
         "methodology_version": inputs.methodology_version,
         "account": {"id": inputs.account.id, "members": list(inputs.account.members)},
-        "as_of": {
-            chain: _block(cut.block) | {"finality": cut.finality} for chain, cut in inputs.as_of.items()
-        },
+        "as_of": {chain: _block(cut.block) | {"finality": cut.finality} for chain, cut in inputs.as_of.items()},
         "stale_chains": [reason._asdict() for reason in inputs.stale_chains],
         "gaps": [reason._asdict() for reason in inputs.gaps],
         "consulted": list(inputs.consulted),
@@ -161,10 +159,7 @@ def _read_unit(json: Json) -> UnitSnapshot:
     return UnitSnapshot(
         unit_id=_bytes(json["unit_id"]),
         owner=_bytes(json["owner"]),
-        positions={
-            (_bytes(item["market"]), Side(item["side"])): int(item["amount_raw"])
-            for item in json["positions"]
-        },
+        positions={(_bytes(item["market"]), Side(item["side"])): int(item["amount_raw"]) for item in json["positions"]},
         settings={(_bytes(item["market"]), item["aspect"]): item["state"] for item in json["settings"]},
     )
 
@@ -219,9 +214,7 @@ def _read_observation(json: Json) -> Observation:
         | {
             "feed": _bytes(json["feed"]),
             "deviation": float(json["deviation"]),
-            "reading": None
-            if reading is None
-            else Reading(**{key: int(value) for key, value in reading.items()}),
+            "reading": None if reading is None else Reading(**{key: int(value) for key, value in reading.items()}),
         }
     )
 

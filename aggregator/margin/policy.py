@@ -72,14 +72,10 @@ def parse_policy(text: str) -> Policy:
     _refuse_unknown("the policy", table, ("status", "class"))
     classes = _table("class", table.get("class"))
     if DEFAULT_CLASS not in classes:
-        raise PolicyError(
-            f"[class.{DEFAULT_CLASS}] is missing; it values the assets that no configuration names"
-        )
+        raise PolicyError(f"[class.{DEFAULT_CLASS}] is missing; it values the assets that no configuration names")
     return Policy(
         status=_status(_table("status", table.get("status"))),
-        classes={
-            name: _class(f"class.{name}", _table(f"class.{name}", values)) for name, values in classes.items()
-        },
+        classes={name: _class(f"class.{name}", _table(f"class.{name}", values)) for name, values in classes.items()},
     )
 
 

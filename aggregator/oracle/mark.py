@@ -172,9 +172,7 @@ def lower_median(used: Sequence[Used], value: Callable[[Used], float]) -> float:
     ordered = sorted(used, key=value)
     below = accumulate(weight(item) for item in ordered)
     half = Fraction(sum(map(weight, used)), 2)
-    return next(
-        value(item) for item, weight_below in zip(ordered, below, strict=True) if weight_below >= half
-    )
+    return next(value(item) for item, weight_below in zip(ordered, below, strict=True) if weight_below >= half)
 
 
 def upper_median(used: Sequence[Used], value: Callable[[Used], float]) -> float:

@@ -44,8 +44,7 @@ AccountId = Annotated[
     str,
     typer.Argument(
         metavar="ID",
-        help="A margin account, a CAIP-10 account (eip155:1:0x…), or a bare 0x… address: "
-        "that key on every EVM chain.",
+        help="A margin account, a CAIP-10 account (eip155:1:0x…), or a bare 0x… address: that key on every EVM chain.",
     ),
 ]
 At = Annotated[
@@ -58,12 +57,18 @@ At = Annotated[
     ),
 ]
 Host = Annotated[str | None, typer.Option("--host", help="Address to serve on; loopback unless --public.")]
-Port = Annotated[
-    int | None, typer.Option("--port", min=0, max=65_535, help="Port to serve on; 0 takes any free one.")
-]
+Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="Port to serve on; 0 takes any free one.")]
 Public = Annotated[
     bool, typer.Option("--public", help="Allow a host that other machines reach; there are no API keys yet.")
 ]
+
+
+def _version(context: Ctx, *, asked: bool) -> None:
+    if asked:
+        from crossmargin.cli import about
+
+        about.version(context.obj)
+        raise typer.Exit
 
 
 @app.callback()
@@ -80,20 +85,15 @@ def options(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
-    verbose: Annotated[
-        int, typer.Option("--verbose", "-v", count=True, help="More on stderr; twice for all.")
-    ] = 0,
-    log_json: Annotated[
-        bool, typer.Option("--log-json", help="Log as JSON lines, also on a terminal.")
+    verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="More on stderr; twice for all.")] = 0,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log as JSON lines, also on a terminal.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and end.")
     ] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
 ) -> None:
-    context.obj = Context(config=config, json=as_json, quiet=quiet, verbosity=verbose, log_json=log_json)
-    if version:
-        from crossmargin.cli import about
-
-        about.version(context.obj)
-        raise typer.Exit
+    del version
+    given: Context = context.obj
+    given.config, given.json, given.quiet, given.verbosity, given.log_json = config, as_json, quiet, verbose, log_json
 
 
 @app.command()

@@ -22,17 +22,22 @@ class NotRecorded(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """One chain; `calls`: (address, calldata) → answers, each from its first block on."""
+    """One chain.
+
+    `calls`: (address, calldata) → answers, each from its first block on; `code`: contract → its first block;
+    `market`: the Aave market and its feeds; `story`: what happened when, and to whom; `expected`: for some blocks,
+    what `getUserAccountData` answered about every account.
+    """
 
     label: str
     chain_number: int
     blocks: Mapping[int, RpcObject]
     logs: Sequence[RpcObject]
     calls: Mapping[tuple[str, str], Sequence[tuple[int, object]]]
-    code: frozenset[str]
+    code: Mapping[str, int]
     market: RpcObject
     story: RpcObject
-    expected: RpcObject
+    expected: Sequence[RpcObject]
 
     @property
     def chain_id(self) -> str:
@@ -78,7 +83,7 @@ def load(path: Path) -> Recording:
             (call["to"].lower(), call["data"].lower()): [(first, answer) for first, answer in call["spans"]]
             for call in said["calls"]
         },
-        code=frozenset(address.lower() for address in said["code"]),
+        code={code["address"].lower(): code["first_block"] for code in said["code"] if code["size"]},
         market=said["market"],
         story=said["events_of_story"],
         expected=said["expected"],

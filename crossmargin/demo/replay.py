@@ -20,6 +20,8 @@ NO_METHOD = -32601
 INVALID_PARAMS = -32602
 SERVER_ERROR = -32000
 TOPICS = 4
+NOT_THE_CODE = "0xfe"
+"""What is said of a contract's code: that there is some. Recordings do not hold it."""
 
 
 class RpcError(Exception):
@@ -125,9 +127,7 @@ class ReplayNode:
     def _span(self, query: RpcObject) -> tuple[int, int]:
         if "blockHash" in query:
             if "fromBlock" in query or "toBlock" in query:
-                raise RpcError(
-                    INVALID_PARAMS, "invalid params: blockHash and a block range exclude each other"
-                )
+                raise RpcError(INVALID_PARAMS, "invalid params: blockHash and a block range exclude each other")
             number = self._known_hash(query["blockHash"])
             return number, number
         first, last = (self._number(query.get(key, "latest")) for key in ("fromBlock", "toBlock"))
@@ -143,14 +143,13 @@ class ReplayNode:
         answer = self.recording.answer(call["to"].lower(), calldata.lower(), self._state_of(block))
         if isinstance(answer, dict):
             error = answer["error"]
-            raise RpcError(
-                error.get("code", 3), error.get("message", "execution reverted"), error.get("data")
-            )
+            raise RpcError(error.get("code", 3), error.get("message", "execution reverted"), error.get("data"))
         return answer
 
     def _code(self, params: Sequence[Any]) -> str:
-        self._state_of(params[1] if len(params) > 1 else "latest")
-        return "0xfe" if params[0].lower() in self.recording.code else "0x"
+        block = self._state_of(params[1] if len(params) > 1 else "latest")
+        first = self.recording.code.get(params[0].lower())
+        return "0x" if first is None or block < first else NOT_THE_CODE
 
     def _state_of(self, block: object) -> int:
         """The number of a block that must exist: a tag, a number, a hash, or an EIP-1898 object."""
@@ -211,9 +210,7 @@ def _choices(wanted: object) -> Collection[str] | None:
     return {str(value).lower() for value in values}
 
 
-def _matches(
-    log: RpcObject, addresses: Collection[str] | None, topics: Sequence[Collection[str] | None]
-) -> bool:
+def _matches(log: RpcObject, addresses: Collection[str] | None, topics: Sequence[Collection[str] | None]) -> bool:
     if addresses is not None and log["address"].lower() not in addresses:
         return False
     said = log["topics"]

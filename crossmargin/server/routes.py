@@ -88,9 +88,7 @@ class Routes:
         """Answers can be believed: every chain is followed, reached and near its head."""
         _only(request)
         status = await asyncio.to_thread(self._desk.status)
-        reasons = [
-            chain["reason"] | {"chain": chain["chain"]} for chain in status["chains"] if chain["reason"]
-        ]
+        reasons = [chain["reason"] | {"chain": chain["chain"]} for chain in status["chains"] if chain["reason"]]
         body = {"status": "not ready" if reasons else "ready", "reasons": reasons}
         return web.Response(status=503 if reasons else 200, body=encode(body), content_type=JSON)
 

@@ -35,14 +35,10 @@ def _value(match: re.Match[str], environment: Mapping[str, str]) -> str:
         return match[0][1:]
     name = match["name"]
     if name is None:
-        raise MissingVariableError(
-            '"${" is not closed; write ${NAME}, or $${ for the two characters themselves'
-        )
+        raise MissingVariableError('"${" is not closed; write ${NAME}, or $${ for the two characters themselves')
     for value in _candidates(name, match["default"], environment):
         return value
-    raise MissingVariableError(
-        f"environment variable {name} is not set; set it, or write ${{{name}:-default}}"
-    )
+    raise MissingVariableError(f"environment variable {name} is not set; set it, or write ${{{name}:-default}}")
 
 
 def _candidates(name: str, default: str | None, environment: Mapping[str, str]) -> Iterator[str]:

@@ -61,9 +61,7 @@ def _parsed(path: Path) -> dict[str, object]:
 class _Reader:
     """Reads the sections of one document; problems go into one list."""
 
-    def __init__(
-        self, document: Mapping[str, object], problems: list[str], environment: Mapping[str, str]
-    ) -> None:
+    def __init__(self, document: Mapping[str, object], problems: list[str], environment: Mapping[str, str]) -> None:
         self._document = document
         self._problems = problems
         self._environment = environment

@@ -69,9 +69,7 @@ def interpolated(value: object, environment: Mapping[str, str]) -> object:
         case list():
             return [interpolated(item, environment) for item in value]
         case dict():
-            return {
-                key: interpolated(item, environment) for key, item in cast("dict[str, Any]", value).items()
-            }
+            return {key: interpolated(item, environment) for key, item in cast("dict[str, Any]", value).items()}
         case _:
             return value
 

@@ -70,9 +70,7 @@ def venue(section: Section) -> VenueSpec | None:
     address = section.need("address", names.address)
     start_block = section.need("start_block", _start_block)
     return section.build(
-        lambda: VenueSpec(
-            id=venue_id, protocol=protocol, chain_id=chain_id, address=address, start_block=start_block
-        )
+        lambda: VenueSpec(id=venue_id, protocol=protocol, chain_id=chain_id, address=address, start_block=start_block)
     )
 
 
@@ -99,9 +97,7 @@ def asset(section: Section) -> AssetSettings | None:
     symbol = section.need("symbol", values.text)
     asset_class = section.need("class", values.slug)
     same_as = section.get("same_as", values.text, asset_id)
-    return section.build(
-        lambda: AssetSettings(id=asset_id, symbol=symbol, asset_class=asset_class, same_as=same_as)
-    )
+    return section.build(lambda: AssetSettings(id=asset_id, symbol=symbol, asset_class=asset_class, same_as=same_as))
 
 
 def account(section: Section) -> AccountSettings | None:
@@ -138,9 +134,7 @@ def _chain_id(value: object) -> str:
     chain_id = names.chain_id(value)
     namespace = chain_id.partition(":")[0]
     if namespace not in NAMESPACES:
-        raise values.Unfit(
-            f'is of namespace "{namespace}", which is not supported; use {", ".join(NAMESPACES)}'
-        )
+        raise values.Unfit(f'is of namespace "{namespace}", which is not supported; use {", ".join(NAMESPACES)}')
     return chain_id
 
 
@@ -161,9 +155,7 @@ def _finality(value: object) -> str:
     if isinstance(value, str) and (value in FINALITIES or CONFIRMATIONS.fullmatch(value)):
         return value
     known = ", ".join(FINALITIES)
-    raise values.Unfit(
-        f"must be one of {known} or confirmations:N (confirmations:12), not {values.shown(value)}"
-    )
+    raise values.Unfit(f"must be one of {known} or confirmations:N (confirmations:12), not {values.shown(value)}")
 
 
 def _start_block(value: object) -> int:

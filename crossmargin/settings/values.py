@@ -48,9 +48,7 @@ def text(value: object) -> str:
 def slug(value: object) -> str:
     """A name of our own: letters, digits, dot, dash, underscore."""
     if not isinstance(value, str) or not SLUG.fullmatch(value) or ADDRESS_LIKE.fullmatch(value):
-        raise Unfit(
-            f'must be a name of letters, digits, ".", "-" and "_" such as "acme-1", not {shown(value)}'
-        )
+        raise Unfit(f'must be a name of letters, digits, ".", "-" and "_" such as "acme-1", not {shown(value)}')
     return value
 
 

@@ -3,6 +3,7 @@
 from indexer.store.apply import NOTHING_FINAL, Cursor
 from indexer.store.connection import MEMORY
 from indexer.store.errors import (
+    BlockUnknown,
     ConfigRefused,
     QueryRefused,
     QueryTimeout,
@@ -14,17 +15,28 @@ from indexer.store.errors import (
     StoreNewer,
     StoreOlder,
 )
+from indexer.store.ledger import SnapshotRow
+from indexer.store.query import QueryResult
 from indexer.store.reader import Reader
+from indexer.store.rebuild import Rebuild
+from indexer.store.register import AssetRow, MemberRow, Registry
 from indexer.store.store import Store
 
 __all__ = [
     "MEMORY",
     "NOTHING_FINAL",
+    "AssetRow",
+    "BlockUnknown",
     "ConfigRefused",
     "Cursor",
+    "MemberRow",
     "QueryRefused",
+    "QueryResult",
     "QueryTimeout",
     "Reader",
+    "Rebuild",
+    "Registry",
+    "SnapshotRow",
     "StepRefused",
     "Store",
     "StoreBroken",

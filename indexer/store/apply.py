@@ -46,9 +46,7 @@ def append(con: Con, step: Append) -> None:
     append_raw(con, batch)
     append_derived(con, batch.chain_id, batch.rows)
     add_coverage(con, batch)
-    set_cursor(
-        con, batch.chain_id, Cursor(block=batch.last, finalized=held.finalized if held else NOTHING_FINAL)
-    )
+    set_cursor(con, batch.chain_id, Cursor(block=batch.last, finalized=held.finalized if held else NOTHING_FINAL))
 
 
 def check_place(step: Append, held: Cursor | None) -> None:
@@ -60,13 +58,9 @@ def check_place(step: Append, held: Cursor | None) -> None:
             "read the cursor and fetch again"
         )
     if stored and batch.first != stored.number + 1:
-        raise StepRefused(
-            f"{batch.chain_id}: the batch begins with block {batch.first}, not with {stored.number + 1}"
-        )
+        raise StepRefused(f"{batch.chain_id}: the batch begins with block {batch.first}, not with {stored.number + 1}")
     if batch.first > batch.last.number:
-        raise StepRefused(
-            f"{batch.chain_id}: the batch ends with block {batch.last.number}, before {batch.first}"
-        )
+        raise StepRefused(f"{batch.chain_id}: the batch ends with block {batch.last.number}, before {batch.first}")
 
 
 def check_rows(batch: Batch) -> None:
@@ -91,9 +85,7 @@ def rewind(con: Con, step: Rewind) -> None:
     rewind_derived(con, step.chain_id, number)
     delete_above(con, step.chain_id, "coverage", "first", number)
     con.execute(statement("coverage_cut"), {"chain_id": step.chain_id, "number": number})
-    set_cursor(
-        con, step.chain_id, Cursor(block=step.to, finalized=held.finalized) if step.to and held else None
-    )
+    set_cursor(con, step.chain_id, Cursor(block=step.to, finalized=held.finalized) if step.to and held else None)
 
 
 def check_fork(con: Con, step: Rewind, held: Cursor | None) -> None:
@@ -114,18 +106,14 @@ def finalize(con: Con, step: Finalize) -> None:
     con.execute(statement("finalize"), {"chain_id": step.chain_id, "number": step.number})
     now = cursor(con, step.chain_id)
     if now and now.finalized > held.finalized:
-        con.execute(
-            statement("prune"), {"chain_id": step.chain_id, "first": held.finalized, "last": now.finalized}
-        )
+        con.execute(statement("prune"), {"chain_id": step.chain_id, "first": held.finalized, "last": now.finalized})
 
 
 def cursor(con: Con, chain_id: str) -> Cursor | None:
     """How far a chain is stored, `None` for a chain without a block."""
     found = con.execute(statement("cursor"), {"chain_id": chain_id}).fetchall()
     for number, digest, parent, time, finalized in found:
-        return Cursor(
-            block=Block(number=number, hash=digest, parent_hash=parent, time=time), finalized=finalized
-        )
+        return Cursor(block=Block(number=number, hash=digest, parent_hash=parent, time=time), finalized=finalized)
     return None
 
 

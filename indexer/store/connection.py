@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -18,7 +20,7 @@ MEMORY = ":memory:"
 SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
-    "checkpoint_threshold": "1GB",
+    "checkpoint_threshold": "256MB",
     "python_enable_replacements": False,
 }
 
@@ -31,12 +33,14 @@ def connect(path: Path | str, *, read_only: bool, allowed: Sequence[Path]) -> du
     prepare(path, read_only=read_only)
     try:
         con = duckdb.connect(str(path), read_only=read_only, config=SETTINGS)
-        con.execute(
-            "SET allowed_directories = $folders", {"folders": [str(folder.resolve()) for folder in allowed]}
-        )
+    except duckdb.Error as error:
+        raise refusal(path, error) from error
+    try:
+        con.execute("SET allowed_directories = $folders", {"folders": [str(folder.resolve()) for folder in allowed]})
         con.execute("SET enable_external_access = false")
         con.execute("SET lock_configuration = true")
     except duckdb.Error as error:
+        con.close()
         raise refusal(path, error) from error
     return con
 
@@ -50,9 +54,29 @@ def prepare(path: Path | str, *, read_only: bool) -> None:
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreBroken(
-            f"{path}: its folder cannot be made ({error.strerror}); check [store] path"
-        ) from error
+        raise StoreBroken(f"{path}: its folder cannot be made ({error.strerror}); check [store] path") from error
+
+
+def is_new(path: Path | str) -> bool:
+    """Whether a file would be made by opening it."""
+    return str(path) != MEMORY and not Path(path).exists()
+
+
+@contextmanager
+def made(path: Path | str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Make a file under another name; it appears at `path` when the context ends well, and only whole."""
+    prepare(path, read_only=False)
+    place = Path(path)
+    unfinished = place.with_name(f".{place.name}.{os.getpid()}")
+    try:
+        with duckdb.connect(str(unfinished), config=SETTINGS) as con:
+            yield con
+        if not place.exists():
+            unfinished.rename(place)
+    except (OSError, duckdb.Error) as error:
+        raise StoreBroken(f"{path}: cannot be made ({first_line(error)}); check [store] path") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def refusal(path: Path | str, error: duckdb.Error) -> StoreError:
@@ -60,9 +84,7 @@ def refusal(path: Path | str, error: duckdb.Error) -> StoreError:
     text = str(error)
     if held := LOCK_HELD.search(text):
         pid = int(held.group(1))
-        return StoreLocked(
-            f"{path}: process {pid} has this store open; ask that process, or stop it first", pid=pid
-        )
+        return StoreLocked(f"{path}: process {pid} has this store open; ask that process, or stop it first", pid=pid)
     if any(words in text for words in OTHER_SETTINGS):
         return StoreLocked(f"{path}: this process has this store open already; use that one")
     if "Could not set lock" in text:

@@ -55,9 +55,7 @@ def proof(span: Covered) -> tuple[str, str, str]:
 
 
 def widened(span: Covered, last: int) -> Covered:
-    return Covered(
-        interest=span.interest, first=span.first, last=last, level=span.level, evidence=span.evidence
-    )
+    return Covered(interest=span.interest, first=span.first, last=last, level=span.level, evidence=span.evidence)
 
 
 def spans_table(spans: list[Covered]) -> pa.Table:

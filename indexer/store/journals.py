@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,11 @@ from chains.model import FEEDS, Quarantined, Rows
 AMOUNT = pa.decimal128(38, 0)
 TOO_WIDE = 10**38
 """The first amount that DECIMAL(38, 0) cannot hold, on either side of zero."""
+
+Row = tuple[Any, ...]
+
+in_order = itemgetter(0, 2)
+"""Block and ordinal of a derived row."""
 
 PLACE = {"block_number": pa.int64(), "tx_index": pa.int32(), "ordinal": pa.int32()}
 ORIGIN = {"engine_version": pa.string(), "basis": pa.string()}
@@ -28,16 +34,19 @@ class Journal:
     tip: str | None = None
     key: tuple[str, ...] = ()
 
-    @property
-    def amounts(self) -> tuple[int, ...]:
-        """Which fields may be too wide for their column."""
-        return tuple(i for i, kind in enumerate(self.columns.values()) if kind == AMOUNT)
+    def fields(self, *names: str) -> tuple[int, ...]:
+        """Which fields of a row those columns are."""
+        order = list(self.columns)
+        return tuple(order.index(name) for name in names)
 
-    @property
-    def identity(self) -> tuple[int, ...]:
-        """Which fields, together, no two rows may share: the key at one instant."""
-        names = list(self.columns)
-        return tuple(names.index(name) for name in ("block_number", "ordinal", *self.key)) if self.key else ()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derived:
+    """Rows for a journal as columns in chain order, and which of them are the last of their key."""
+
+    journal: Journal
+    rows: pa.Table
+    last: list[int]
 
 
 POSITIONS = Journal(
@@ -127,37 +136,49 @@ JOURNALS = (POSITIONS, MARKETS, ACCOUNTS, PRICES, EVENTS)
 DERIVED = (*JOURNALS, QUARANTINE)
 
 
-def derive(rows: Rows) -> dict[Journal, pa.Table]:
-    """The columns of every derived table that has rows: one row a key and instant, amounts that fit no column in quarantine."""
+def derive(rows: Rows) -> list[Derived]:
+    """The columns of every derived table that has rows; a row with an amount that fits no column is in quarantine instead."""
     quarantined = list(rows.quarantined)
-    kept: dict[Journal, Sequence[tuple[Any, ...]]] = {}
+    derived = []
     for journal in JOURNALS:
-        given = unique(journal, getattr(rows, journal.field))
-        quarantined += [word for row in given for word in overflows(journal, row)]
-        kept[journal] = [row for row in given if fits(journal, row)]
-    kept[QUARANTINE] = quarantined
-    return {journal: columns(journal, given) for journal, given in kept.items() if given}
+        given = unique(journal, sorted(getattr(rows, journal.field), key=in_order))
+        if too_wide(journal, given):
+            quarantined += [word for row in given for word in words(journal, row)]
+            given = [row for row in given if not words(journal, row)]
+        derived.append(arranged(journal, given))
+    derived.append(arranged(QUARANTINE, sorted(quarantined)))
+    return [table for table in derived if table.rows.num_rows]
 
 
-def unique(journal: Journal, rows: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
+def unique(journal: Journal, rows: list[Row]) -> list[Row]:
     """Of several values that one key takes at one instant the last one given: only that one outlives the instant."""
-    if not journal.identity:
+    if not journal.key:
         return rows
-    return list({tuple(row[i] for i in journal.identity): row for row in rows}.values())
+    identity = itemgetter(*journal.fields("block_number", "ordinal", *journal.key))
+    return list({identity(row): row for row in rows}.values())
 
 
-def fits(journal: Journal, row: tuple[Any, ...]) -> bool:
-    return all(-TOO_WIDE < row[i] < TOO_WIDE for i in journal.amounts)
+def too_wide(journal: Journal, rows: Sequence[Row]) -> bool:
+    """Whether any row has an amount that no column can hold."""
+    return any(
+        min(amounts) <= -TOO_WIDE or max(amounts) >= TOO_WIDE
+        for amounts in ([row[i] for row in rows] for i in amount_fields(journal))
+        if amounts
+    )
 
 
-def overflows(journal: Journal, row: tuple[Any, ...]) -> list[Quarantined]:
+def amount_fields(journal: Journal) -> tuple[int, ...]:
+    return tuple(i for i, kind in enumerate(journal.columns.values()) if kind == AMOUNT)
+
+
+def words(journal: Journal, row: Row) -> list[Quarantined]:
     """The words of a row that fit no column, exactly as they are."""
     block, tx_index, ordinal = row[:3]
     venue_id = getattr(row, "venue_id", FEEDS)
     reason = f"exceeds_decimal38:{journal.name}"
     return [
         Quarantined(block, tx_index, ordinal, venue_id, reason, word(row[i]))
-        for i in journal.amounts
+        for i in amount_fields(journal)
         if not -TOO_WIDE < row[i] < TOO_WIDE
     ]
 
@@ -168,10 +189,10 @@ def word(amount: int) -> bytes:
     return amount.to_bytes(32 * max(1, -(-bits // 256)), "big", signed=amount < 0)
 
 
-def columns(journal: Journal, rows: Sequence[tuple[Any, ...]]) -> pa.Table:
-    """Turn rows into an Arrow table; raises `pyarrow.ArrowInvalid` or `pyarrow.ArrowTypeError` for a value of the wrong kind."""
-    by_column = zip(*rows, strict=True)
-    arrays = [
-        pa.array(values, kind) for values, kind in zip(by_column, journal.columns.values(), strict=True)
-    ]
-    return pa.table(dict(zip(journal.columns, arrays, strict=True)))
+def arranged(journal: Journal, rows: Sequence[Row]) -> Derived:
+    """Turn rows in chain order into columns; raises `pyarrow.ArrowException` for a value of the wrong kind."""
+    by_column = list(zip(*rows, strict=True)) or [()] * len(journal.columns)
+    kinds = journal.columns.items()
+    table = pa.table({name: pa.array(values, kind) for (name, kind), values in zip(kinds, by_column, strict=True)})
+    keys = zip(*(by_column[i] for i in journal.fields(*journal.key)), strict=True)
+    return Derived(journal=journal, rows=table, last=list({key: i for i, key in enumerate(keys)}.values()))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass, fields
 
 from indexer.store.errors import StoreError
-from indexer.store.session import Con
+from indexer.store.session import Con, insert
+from indexer.store.statements import statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,17 +24,9 @@ class SnapshotRow:
     detail: str
 
 
-COLUMNS = ", ".join(column.name for column in fields(SnapshotRow))
-VALUES = ", ".join("?" for _ in fields(SnapshotRow))
-
-
 def save_input(con: Con, digest: str, account_id: str, document: str) -> None:
     """Keep a document under its digest, once."""
-    con.execute(
-        "INSERT INTO health_input SELECT $digest, $account_id, $document "
-        "WHERE NOT EXISTS (SELECT 1 FROM health_input WHERE digest = $digest)",
-        {"digest": digest, "account_id": account_id, "document": document},
-    )
+    con.execute(statement("input_save"), {"digest": digest, "account_id": account_id, "document": document})
 
 
 def load_input(con: Con, digest: str) -> str | None:
@@ -43,24 +36,26 @@ def load_input(con: Con, digest: str) -> str | None:
 
 
 def add_snapshot(con: Con, row: SnapshotRow) -> None:
-    """Enter a snapshot; a schedule has one for every slot."""
-    if any(held.snapshot_id == row.snapshot_id for held in snapshots(con)):
-        raise StoreError(f"snapshot {row.snapshot_id} is in the ledger already; choose another id")
-    if any(held.slot_time == row.slot_time for held in snapshots(con, row.schedule)):
-        raise StoreError(f"the slot {row.slot_time} of schedule {row.schedule} is in the ledger already; update it")
-    con.execute(f"INSERT INTO snapshot ({COLUMNS}) VALUES ({VALUES})", list(astuple(row)))
+    """Enter a snapshot; raises `StoreError` for an id, or a slot of a schedule, that is there already."""
+    for held in snapshots(con):
+        if held.snapshot_id == row.snapshot_id:
+            raise StoreError(f"snapshot {row.snapshot_id} is in the ledger already; choose another id")
+        if (held.schedule, held.slot_time) == (row.schedule, row.slot_time):
+            raise StoreError(f"slot {row.slot_time} of schedule {row.schedule} is in the ledger already; update it")
+    insert(con, "snapshot", astuple(row))
 
 
 def update_snapshot(con: Con, row: SnapshotRow) -> None:
-    """Replace the line of a snapshot."""
+    """Replace the line of a snapshot; raises `StoreError` if there is none."""
     if not any(held.snapshot_id == row.snapshot_id for held in snapshots(con)):
-        raise StoreError(f"snapshot {row.snapshot_id} is not in the ledger")
+        raise StoreError(f"snapshot {row.snapshot_id} is not in the ledger; add it first")
     con.execute("DELETE FROM snapshot WHERE snapshot_id = $id", {"id": row.snapshot_id})
-    con.execute(f"INSERT INTO snapshot ({COLUMNS}) VALUES ({VALUES})", list(astuple(row)))
+    insert(con, "snapshot", astuple(row))
 
 
 def snapshots(con: Con, schedule: str | None = None) -> list[SnapshotRow]:
     """The ledger in slot order, of one schedule or of all."""
-    found = con.execute(f"SELECT {COLUMNS} FROM snapshot ORDER BY slot_time, snapshot_id").fetchall()
-    rows = [SnapshotRow(**dict(zip(COLUMNS.split(", "), row, strict=True))) for row in found]
+    names = [column.name for column in fields(SnapshotRow)]
+    found = con.execute(statement("snapshots")).fetchall()
+    rows = [SnapshotRow(**dict(zip(names, row, strict=True))) for row in found]
     return [row for row in rows if schedule in (None, row.schedule)]

@@ -19,15 +19,35 @@ from indexer.store.connection import first_line
 from indexer.store.errors import QueryRefused, QueryTimeout
 from indexer.store.session import Con
 
-EXPLAIN = re.compile(r"\s*EXPLAIN\b\s*(ANALYZE\b)?\s*", re.IGNORECASE)
+EXPLAIN = re.compile(r"\s*EXPLAIN\b\s*(ANALYZE\b|\(\s*(ANALYZE|FORMAT)\b[\w\s,]*\))?\s*", re.IGNORECASE)
 
 # Sources of rows that can be named in FROM: values, the schema with its comments, exported Parquet, and our own macros.
 TABLE_FUNCTIONS = frozenset(
-    """
-    duckdb_columns duckdb_functions duckdb_keywords duckdb_schemas duckdb_tables duckdb_types duckdb_views
-    fct_position_at generate_series json_each json_tree parquet_file_metadata parquet_kv_metadata parquet_metadata
-    parquet_scan parquet_schema pragma_version range read_parquet repeat repeat_row summary unnest
-    """.split()
+    {
+        "duckdb_columns",
+        "duckdb_functions",
+        "duckdb_keywords",
+        "duckdb_schemas",
+        "duckdb_tables",
+        "duckdb_types",
+        "duckdb_views",
+        "fct_position_at",
+        "generate_series",
+        "json_each",
+        "json_tree",
+        "parquet_file_metadata",
+        "parquet_kv_metadata",
+        "parquet_metadata",
+        "parquet_scan",
+        "parquet_schema",
+        "pragma_version",
+        "range",
+        "read_parquet",
+        "repeat",
+        "repeat_row",
+        "summary",
+        "unnest",
+    }
 )
 REFUSED_FUNCTIONS = frozenset({"current_setting", "getenv", "json_execute_serialized_sql", "write_log"})
 """Scalar functions that look out of the database or write beside it."""
@@ -53,7 +73,9 @@ def query(con: Con, sql: str, *, timeout_s: float, max_rows: int) -> QueryResult
         rows = found.fetchmany(max_rows + 1)
         described = found.description or []
     except duckdb.InterruptException as error:
-        raise QueryTimeout(f"the query took longer than {timeout_s:g} s and was stopped; ask for less at once") from error
+        raise QueryTimeout(
+            f"the query took longer than {timeout_s:g} s and was stopped; ask for less at once"
+        ) from error
     except (duckdb.Error, MemoryError) as error:
         raise QueryRefused(f"DuckDB cannot run this query: {first_line(error)}") from error
     finally:
@@ -91,16 +113,16 @@ def only_statement(con: Con, sql: str) -> duckdb.Statement:
     return statements[0]
 
 
-def parsed(con: Con, sql: str) -> Any:
+def parsed(con: Con, sql: str) -> dict[str, object]:
     """The syntax tree of a SELECT."""
     (text,) = con.execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchall()[0]
-    tree = json.loads(text)
+    tree: dict[str, object] = json.loads(text)
     if tree["error"]:
         raise QueryRefused(f"only plain SELECT is answered: {tree['error_message']}")
     return tree
 
 
-def refused_functions(tree: Any) -> Iterator[str]:
+def refused_functions(tree: object) -> Iterator[str]:
     """Every function of a syntax tree that is not open to strangers."""
     for node in nodes(tree):
         if node.get("type") == "TABLE_FUNCTION":
@@ -112,7 +134,7 @@ def refused_functions(tree: Any) -> Iterator[str]:
             yield name
 
 
-def nodes(tree: Any) -> Iterator[dict[str, Any]]:
+def nodes(tree: object) -> Iterator[dict[str, Any]]:
     waiting = [tree]
     while waiting:
         node = waiting.pop()

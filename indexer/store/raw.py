@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from chains.model import Block
 from chains.ports import Batch
 from indexer.store.errors import StepRefused
-from indexer.store.session import Con, Reading, staged, table_of
+from indexer.store.session import Con, Reading, append_rows, table_of
 from indexer.store.statements import statement
 
 
@@ -69,14 +69,15 @@ def append_raw(con: Con, batch: Batch) -> None:
         table = known(name)
         given = arranged(table, batch, rows)
         check_span(table, batch, given)
-        with staged(con, given):
-            con.execute(
-                statement("raw_append", table=table.name, order=", ".join(table.order)),
-                {"chain_id": batch.chain_id},
-            )
+        append_rows(con, batch.chain_id, table.name, once(given) if table is READS else given)
     append_last_block(con, batch)
     for table in RAW.values():
         check_twice(con, table, batch)
+
+
+def once(rows: pa.Table) -> pa.Table:
+    """The same rows, each one time: one question may have been asked twice."""
+    return rows.group_by(rows.column_names, use_threads=False).aggregate([])
 
 
 def append_last_block(con: Con, batch: Batch) -> None:
@@ -132,9 +133,7 @@ def check_twice(con: Con, table: RawTable, batch: Batch) -> None:
     ).fetchall()
     if twice:
         values = ", ".join(f"0x{part.hex()}" if isinstance(part, bytes) else str(part) for part in twice[0])
-        raise StepRefused(
-            f"{batch.chain_id}: {table.name} has ({identity}) = ({values}) twice; fetch the span again"
-        )
+        raise StepRefused(f"{batch.chain_id}: {table.name} has ({identity}) = ({values}) twice; fetch the span again")
 
 
 def blocks(con: Con, chain_id: str, first: int, last: int) -> list[Block]:

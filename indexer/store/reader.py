@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from chains.model import Block
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+
+from chains.model import Block, PriceAnswer, Quarantined, UnitSnapshot, VenueSnapshot, VenueSpec
 from chains.ports import Covered
+from indexer.store import asof, ledger
 from indexer.store.apply import Cursor, cursor
+from indexer.store.connection import first_line
 from indexer.store.coverage import coverage
-from indexer.store.raw import block_of, blocks
+from indexer.store.errors import StoreError
+from indexer.store.journals import DERIVED
+from indexer.store.ledger import SnapshotRow
+from indexer.store.raw import RAW, block_of, blocks
 from indexer.store.session import Con
 from indexer.store.statements import statement
+
+Value = str | int | bytes
 
 
 class Reader:
@@ -20,8 +32,7 @@ class Reader:
     def chains(self) -> list[str]:
         """Every chain with a block, by id."""
         return [
-            chain_id
-            for (chain_id,) in self._con.execute("SELECT chain_id FROM cursor ORDER BY chain_id").fetchall()
+            chain_id for (chain_id,) in self._con.execute("SELECT chain_id FROM cursor ORDER BY chain_id").fetchall()
         ]
 
     def cursor(self, chain_id: str) -> Cursor | None:
@@ -48,3 +59,62 @@ class Reader:
     def coverage(self, chain_id: str) -> list[Covered]:
         """Which spans of a chain are complete, and by which proof."""
         return coverage(self._con, chain_id)
+
+    def counts(self, chain_id: str) -> dict[str, int]:
+        """How many rows of a chain every raw table, every journal and the quarantine hold."""
+        names = [*RAW, *(journal.name for journal in DERIVED)]
+        ask = {name: statement("counts", table=name) for name in names}
+        return {name: self._con.execute(text, {"chain_id": chain_id}).fetchall()[0][0] for name, text in ask.items()}
+
+    def quarantined(self, chain_id: str, at: Block) -> list[Quarantined]:
+        """What fitted no column up to a block, in chain order."""
+        number = self._as_of(chain_id, at).number
+        found = self._con.execute(statement("quarantined"), {"chain_id": chain_id, "number": number}).fetchall()
+        return [Quarantined(*row) for row in found]
+
+    def venue_snapshot(self, venue: VenueSpec, at: Block) -> VenueSnapshot:
+        """All that decides a venue's numbers at a block, apart from single units; raises `BlockUnknown`."""
+        return asof.venue_snapshot(self._as_of(venue.chain_id, at), venue, at)
+
+    def unit_snapshots(
+        self, venue: VenueSpec, at: Block, *, owner: bytes | None = None, unit_id: bytes | None = None
+    ) -> list[UnitSnapshot]:
+        """Every unit of a venue at a block, by id; all, one owner's, or one; raises `BlockUnknown`."""
+        return asof.unit_snapshots(self._as_of(venue.chain_id, at), venue.id, owner=owner, unit_id=unit_id)
+
+    def owners(self, venue: VenueSpec, at: Block) -> list[bytes]:
+        """Everybody who owns a unit of a venue at a block, even an empty one; raises `BlockUnknown`."""
+        return asof.owners(self._as_of(venue.chain_id, at), venue.id)
+
+    def feeds(self, chain_id: str, at: Block) -> Mapping[bytes, str]:
+        """The phase of every followed feed at a block: proxy → JSON text; raises `BlockUnknown`."""
+        return asof.feeds(self._as_of(chain_id, at))
+
+    def answers(self, chain_id: str, at: Block) -> Mapping[bytes, PriceAnswer]:
+        """The last answer of every price source at a block; raises `BlockUnknown`."""
+        return asof.answers(self._as_of(chain_id, at))
+
+    def feed_answer(self, chain_id: str, proxy: bytes, at: Block) -> tuple[str, PriceAnswer | None] | None:
+        """The phase of a feed at a block and its source's last answer; `None` if it is not followed; raises `BlockUnknown`."""
+        return asof.feed_answer(self._as_of(chain_id, at), proxy)
+
+    def load_input(self, digest: str) -> str | None:
+        """The document of a digest, if it was kept."""
+        return ledger.load_input(self._con, digest)
+
+    def snapshots(self, schedule: str | None = None) -> list[SnapshotRow]:
+        """The ledger in slot order, of one schedule or of all."""
+        return ledger.snapshots(self._con, schedule)
+
+    def copy_parquet(self, query: str, path: Path, values: Mapping[str, Value] | None = None) -> int:
+        """Write the rows of a query, in an order that depends on nothing but them, and return how many; raises `StoreError`."""
+        bound = {**(values or {}), "path": str(path.resolve())}
+        try:
+            return int(self._con.execute(statement("export", query=query), bound).fetchall()[0][0])
+        except duckdb.PermissionException as error:
+            raise StoreError(f"{path}: is outside the folders that the store may write to") from error
+        except duckdb.Error as error:
+            raise StoreError(f"{path}: cannot be written ({first_line(error)})") from error
+
+    def _as_of(self, chain_id: str, at: Block) -> asof.AsOf:
+        return asof.as_of(self._con, chain_id, at)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from chains.model import ChainSpec, FeedSpec, VenueSpec
-from indexer.store.apply import Cursor, cursor
+from indexer.store.apply import cursor
 from indexer.store.errors import ConfigRefused
 from indexer.store.journals import DERIVED
-from indexer.store.session import Con
+from indexer.store.session import Con, insert
+from indexer.store.statements import statement
 
 ELSEWHERE = "index into a new store ([store] path)"
 
@@ -62,13 +63,13 @@ def register(con: Con, registry: Registry) -> None:
 
 
 def replace(con: Con, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    con.execute(f"DELETE FROM {table}")
+    con.execute(statement("empty", table=table))
     for row in rows:
-        con.execute(f"INSERT INTO {table} VALUES ({', '.join('?' for _ in row)})", list(row))
+        insert(con, table, row)
 
 
 def stored(con: Con, table: str) -> list[tuple[Any, ...]]:
-    return con.execute(f"SELECT * FROM {table}").fetchall()
+    return con.execute(statement("table", table=table)).fetchall()
 
 
 def check_venues(con: Con, venues: Sequence[VenueSpec]) -> None:
@@ -105,5 +106,5 @@ def check_feeds(con: Con, registry: Registry) -> None:
 def has_rows(con: Con, venue_id: str) -> bool:
     """Whether anything was ever derived under a venue's id."""
     tables = [journal.name for journal in DERIVED if "venue_id" in journal.columns]
-    ask = " UNION ALL ".join(f"(SELECT 1 FROM {table} WHERE venue_id = $venue_id LIMIT 1)" for table in tables)
-    return bool(con.execute(ask, {"venue_id": venue_id}).fetchall())
+    values = {"venue_id": venue_id}
+    return any(con.execute(statement("venue_row", table=table), values).fetchall() for table in tables)

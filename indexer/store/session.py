@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from indexer.store.connection import first_line
 from indexer.store.errors import StoreError
+from indexer.store.statements import statement
 
 Con = duckdb.DuckDBPyConnection
 
@@ -56,3 +57,14 @@ def roll_back(con: Con) -> None:
 def table_of(con: Con, text: str, values: Mapping[str, Any]) -> pa.Table:
     """The rows of a query as an Arrow table."""
     return con.sql(text, params=dict(values)).to_arrow_table()
+
+
+def insert(con: Con, table: str, row: Sequence[Any]) -> None:
+    """Add one row of values in column order."""
+    con.execute(statement("insert_row", table=table, values=", ".join("?" for _ in row)), list(row))
+
+
+def append_rows(con: Con, chain_id: str, table: str, rows: pa.Table) -> None:
+    """Add rows of a chain, their columns in the table's order without the first, `chain_id`."""
+    with staged(con, rows):
+        con.execute(statement("append", table=table), {"chain_id": chain_id})

@@ -14,12 +14,17 @@ import duckdb
 from chains.model import Block
 from chains.ports import RawReader, StateReader
 from indexer.steps import Step
+from indexer.store import ledger
 from indexer.store.apply import Cursor, apply_step
-from indexer.store.connection import connect, first_line
+from indexer.store.connection import connect, first_line, is_new, made
 from indexer.store.errors import StoreBroken, StoreError
+from indexer.store.ledger import SnapshotRow
 from indexer.store.migrate import migrate
+from indexer.store.query import QueryResult, query
 from indexer.store.raw import StoredRaw
 from indexer.store.reader import Reader
+from indexer.store.rebuild import Rebuild
+from indexer.store.register import Registry, register
 from indexer.store.session import Con, transaction
 from indexer.store.tips import StoredState
 
@@ -32,18 +37,20 @@ class Store:
         self._root = root
         self._writer = root.cursor()
         self._lock = RLock()
+        self._rebuilding = False
 
     @classmethod
     def open(cls, path: Path | str, *, read_only: bool = False, allowed: Sequence[Path] = ()) -> Self:
         """Open or make the file and bring its schema up to date; `allowed` folders can be exported to. Raises `StoreError`."""
+        if not read_only and is_new(path):
+            with made(path) as con:
+                migrate(con, path, read_only=False)
         root = connect(path, read_only=read_only, allowed=allowed)
         try:
             migrate(root, path, read_only=read_only)
         except duckdb.Error as error:
             root.close()
-            raise StoreBroken(
-                f"{path}: its schema cannot be read or changed ({first_line(error)})"
-            ) from error
+            raise StoreBroken(f"{path}: its schema cannot be read or changed ({first_line(error)})") from error
         except BaseException:
             root.close()
             raise
@@ -108,9 +115,62 @@ class Store:
         return StoredRaw(self._session, chain_id)
 
     @contextmanager
+    def rebuilding(self, chain_id: str) -> Iterator[Rebuild]:
+        """Derive a chain's journals again: what is applied within replaces all of before at the end, or nothing does.
+
+        Until then other readers see the rows of before, and no other step can be applied. Raises `StoreError`.
+        """
+        with self._writing() as con:
+            self._rebuilding = True
+            try:
+                rebuild = Rebuild(con, chain_id)
+                yield rebuild
+                rebuild.finish()
+            finally:
+                self._rebuilding = False
+
+    def register(self, registry: Registry) -> None:
+        """Let SQL and documents name what the configuration names; raises `ConfigRefused`."""
+        with self._writing() as con:
+            register(con, registry)
+
+    def save_input(self, digest: str, account_id: str, document: str) -> None:
+        """Keep a document under its digest, once."""
+        with self._writing() as con:
+            ledger.save_input(con, digest, account_id, document)
+
+    def load_input(self, digest: str) -> str | None:
+        """The document of a digest, if it was kept."""
+        with self.reading() as reader:
+            return reader.load_input(digest)
+
+    def add_snapshot(self, row: SnapshotRow) -> None:
+        """Enter a snapshot in the ledger; raises `StoreError` for an id, or a slot of a schedule, that is there already."""
+        with self._writing() as con:
+            ledger.add_snapshot(con, row)
+
+    def update_snapshot(self, row: SnapshotRow) -> None:
+        """Replace the line of a snapshot; raises `StoreError` if there is none."""
+        with self._writing() as con:
+            ledger.update_snapshot(con, row)
+
+    def snapshots(self, schedule: str | None = None) -> list[SnapshotRow]:
+        """The ledger in slot order, of one schedule or of all."""
+        with self.reading() as reader:
+            return reader.snapshots(schedule)
+
+    def query(self, sql: str, *, timeout_s: float, max_rows: int) -> QueryResult:
+        """Answer one SELECT that somebody else wrote; raises `QueryRefused` or `QueryTimeout`."""
+        with self._session() as con:
+            return query(con, sql, timeout_s=timeout_s, max_rows=max_rows)
+
+    @contextmanager
     def _writing(self) -> Iterator[Con]:
-        with self._lock, transaction(self._writer, what=f"{self.path}: cannot be written") as con:
-            yield con
+        with self._lock:
+            if self._rebuilding:
+                raise StoreError(f"{self.path}: is being rebuilt; write to it when that is done")
+            with transaction(self._writer, what=f"{self.path}: cannot be written") as con:
+                yield con
 
     @contextmanager
     def _session(self) -> Iterator[Con]:

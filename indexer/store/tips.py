@@ -9,22 +9,22 @@ import pyarrow as pa
 from chains.model import Rows, Side
 from chains.ports import AccountKey, MarketKey, PositionKey
 from indexer.store.journals import DERIVED, JOURNALS, Journal, derive
-from indexer.store.session import Con, Reading, staged
+from indexer.store.session import Con, Reading, append_rows, staged
 from indexer.store.statements import statement
 
 
 def append_derived(con: Con, chain_id: str, rows: Rows) -> None:
     """Add folded rows to the journals and move the tips."""
-    for journal, given in derive(rows).items():
-        with staged(con, given):
-            con.execute(statement("journal_append", journal=journal.name), {"chain_id": chain_id})
-            if journal.tip:
-                set_tips(con, chain_id, journal, journal.tip)
+    for derived in derive(rows):
+        append_rows(con, chain_id, derived.journal.name, derived.rows)
+        if derived.journal.tip:
+            set_tips(con, chain_id, derived.journal, derived.journal.tip, derived.rows.take(derived.last))
 
 
-def set_tips(con: Con, chain_id: str, journal: Journal, tip: str) -> None:
-    con.execute(statement("tip_forget", tip=tip, match=match(journal, "t", "s")), {"chain_id": chain_id})
-    con.execute(statement("tip_set", tip=tip, key=", ".join(journal.key)), {"chain_id": chain_id})
+def set_tips(con: Con, chain_id: str, journal: Journal, tip: str, last: pa.Table) -> None:
+    with staged(con, last):
+        con.execute(statement("tip_forget", tip=tip, match=match(journal, "t", "s")), {"chain_id": chain_id})
+    append_rows(con, chain_id, tip, last)
 
 
 def rewind_derived(con: Con, chain_id: str, number: int) -> None:

@@ -103,8 +103,7 @@ def deploy_core(ledger: Ledger, admin: str) -> Core:
 def deploy_libraries(ledger: Ledger, admin: str) -> dict[str, str]:
     """The pool's and the configurator's logic by name."""
     libraries = {
-        name: ledger.deploy(admin, aave_bytecode(LOGIC + name))
-        for name in (*POOL_LIBRARIES, "ConfiguratorLogic")
+        name: ledger.deploy(admin, aave_bytecode(LOGIC + name)) for name in (*POOL_LIBRARIES, "ConfiguratorLogic")
     }
     flash_loans = ledger.deploy(admin, aave_bytecode(LOGIC + "FlashLoanLogic", libraries))
     return libraries | {"FlashLoanLogic": flash_loans}
@@ -119,18 +118,14 @@ def deploy_implementations(ledger: Ledger, admin: str, pool: str) -> Implementat
     return Implementations(a_token=a_token, stable_debt_token=stable, variable_debt_token=variable)
 
 
-def deploy_oracle(
-    ledger: Ledger, admin: str, provider: str, assets: Sequence[str], sources: Sequence[str]
-) -> str:
+def deploy_oracle(ledger: Ledger, admin: str, provider: str, assets: Sequence[str], sources: Sequence[str]) -> str:
     """A price oracle in US dollars with eight decimals."""
     types = ["address", "address[]", "address[]", "address", "address", "uint256"]
     values = [provider, assets, sources, NOBODY, NOBODY, UNIT]
     return ledger.deploy(admin, aave_bytecode("misc/AaveOracle"), types, values)
 
 
-def deploy_on(
-    ledger: Ledger, admin: str, source: str, base: str, libraries: dict[str, str] | None = None
-) -> str:
+def deploy_on(ledger: Ledger, admin: str, source: str, base: str, libraries: dict[str, str] | None = None) -> str:
     """A contract whose constructor takes one address."""
     return ledger.deploy(admin, aave_bytecode(source, libraries), ["address"], [base])
 

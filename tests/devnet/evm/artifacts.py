@@ -76,9 +76,7 @@ def source_digest() -> str:
 
 def run_compiler() -> str:
     """The compiler's answer. Raises RuntimeError with its complaints."""
-    run = subprocess.run(
-        ["node", str(HERE / "compile.js")], capture_output=True, text=True, check=False, timeout=120
-    )
+    run = subprocess.run(["node", str(HERE / "compile.js")], capture_output=True, text=True, check=False, timeout=120)
     if run.returncode != 0:
         raise RuntimeError(f"contracts do not compile:\n{run.stderr}")
     return run.stdout

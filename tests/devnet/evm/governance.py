@@ -36,9 +36,7 @@ def replace_oracle(scene: Scene) -> Sequence[Tx]:
     """Another oracle with the same sources takes over."""
     sources = {reserve.asset: reserve.feed.proxy for reserve in scene.market.reserves} | scene.extra_sources
     market = scene.market
-    oracle = aave.deploy_oracle(
-        scene.ledger, market.admin, market.provider, list(sources), list(sources.values())
-    )
+    oracle = aave.deploy_oracle(scene.ledger, market.admin, market.provider, list(sources), list(sources.values()))
     scene.market = replace(market, oracle=oracle)
     return [invoke(market.admin, market.provider, "setPriceOracle(address)", oracle)]
 
@@ -74,12 +72,8 @@ def usual_terms(scene: Scene, symbol: str) -> Sequence[Tx]:
 def change_caps(scene: Scene) -> Sequence[Tx]:
     asset = scene.reserve().asset
     return [
-        aave.configure(
-            scene.market, "setSupplyCap(address,uint256)", asset, scene.rng.randrange(10**8, 10**9)
-        ),
-        aave.configure(
-            scene.market, "setBorrowCap(address,uint256)", asset, scene.rng.randrange(10**8, 10**9)
-        ),
+        aave.configure(scene.market, "setSupplyCap(address,uint256)", asset, scene.rng.randrange(10**8, 10**9)),
+        aave.configure(scene.market, "setBorrowCap(address,uint256)", asset, scene.rng.randrange(10**8, 10**9)),
     ]
 
 

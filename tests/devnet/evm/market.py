@@ -169,10 +169,6 @@ WSTETH = Listing(
 )
 FIRST_LISTINGS = (WETH, USDC, WBTC)
 
-MAJORS = EMode(
-    category=1, label="majors", ltv_bps=8_800, liquidation_threshold_bps=9_100, liquidation_bonus_bps=10_200
-)
-STAKED = EMode(
-    category=2, label="staked", ltv_bps=9_000, liquidation_threshold_bps=9_300, liquidation_bonus_bps=10_100
-)
+MAJORS = EMode(category=1, label="majors", ltv_bps=8_800, liquidation_threshold_bps=9_100, liquidation_bonus_bps=10_200)
+STAKED = EMode(category=2, label="staked", ltv_bps=9_000, liquidation_threshold_bps=9_300, liquidation_bonus_bps=10_100)
 EMODES = (MAJORS, STAKED)

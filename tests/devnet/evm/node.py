@@ -26,9 +26,7 @@ class Node:
     def __init__(self, url: str, *, timeout_seconds: float = 60) -> None:
         parts = urlsplit(url)
         self.url = url
-        self._http = http.client.HTTPConnection(
-            parts.hostname or "127.0.0.1", parts.port, timeout=timeout_seconds
-        )
+        self._http = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=timeout_seconds)
 
     def close(self) -> None:
         """Drop the connection."""

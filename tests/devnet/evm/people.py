@@ -131,9 +131,7 @@ def borrow_nearly_all(scene: Scene, person: str) -> Sequence[Tx]:
     reserve = scene.market.reserve(USDC.symbol)
     available = scene.accounts([person])[person].available_borrows_base
     return [
-        aave.borrow(
-            scene.market, person, reserve.asset, scene.amount_of_usd(reserve, NEARLY_ALL * available / UNIT)
-        )
+        aave.borrow(scene.market, person, reserve.asset, scene.amount_of_usd(reserve, NEARLY_ALL * available / UNIT))
     ]
 
 

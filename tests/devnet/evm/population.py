@@ -20,8 +20,8 @@ STRETCHED = 3
 LIQUIDATIONS_AFTER_SHOCK = 4
 BLOCK_SIZES = (1, 1, 1, 2, 3, 4)
 EMPTY_SHARE, WARP_SHARE, PRICE_SHARE = 0.06, 0.06, 0.1
-DESCENT = ("price_shock", "time_warp", "move_price", "empty_block")
-KINDS = frozenset({*USER_PLANS, *GOVERNANCE_PLANS, *DESCENT})
+WEATHER = ("price_shock", "time_warp", "move_price", "empty_block")
+KINDS = frozenset({*USER_PLANS, *GOVERNANCE_PLANS, *WEATHER})
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class Population:
             for place in range(done, following):
                 if place % GOVERNANCE_EVERY == GOVERNANCE_EVERY // 2:
                     self._govern()
-                if place in shocks:
+                if place in shocks and "price_shock" not in self.without:
                     self.shock(*shocks[place])
             self._weather()
             done = following
@@ -76,8 +76,9 @@ class Population:
             self.act("liquidate_for_a_tokens" if turn % 2 else "liquidate_for_underlying")
 
     def act(self, kind: str) -> None:
-        """One action of a kind in a block of its own."""
-        self._mine_one(kind, plan_of(kind)(self.scene))
+        """One action of a kind in a block of its own, unless it is to be left out."""
+        if kind not in self.without:
+            self._mine_one(kind, plan_of(kind)(self.scene))
 
     def warp(self, seconds: int) -> None:
         """Let time pass in one empty block."""
@@ -128,7 +129,7 @@ class Population:
         rng = self.scene.rng
         if rng.random() < PRICE_SHARE and "move_price" not in self.without:
             self._mine_one("move_price", move_price(self.scene))
-        if rng.random() < EMPTY_SHARE:
+        if rng.random() < EMPTY_SHARE and "empty_block" not in self.without:
             self._mine_one("empty_block", [])
         if rng.random() < WARP_SHARE and "time_warp" not in self.without:
             self.warp(rng.randrange(HOUR, LONGEST_WARP))

@@ -1,4 +1,4 @@
-"""The prices of the story: one path for all chains, of which every chain's feeds see a slightly different copy."""
+"""The prices of the story: one path, of which every chain's feeds see a slightly different copy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

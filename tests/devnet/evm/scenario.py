@@ -1,4 +1,4 @@
-"""A story with some hundreds of accounts: they open positions, prices crash, liquidators act, calm returns."""
+"""A story of some hundreds of accounts: they open positions, prices crash, liquidators act, calm returns."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -115,7 +115,7 @@ def tell(
     accounts: int = ACCOUNTS,
     shared: int = SHARED,
 ) -> Iterator[Story]:
-    """One of the two sides (0 or 1) of a story: both have the same prices and times, and share some owners."""
+    """One of the two sides (0 or 1) of a story: both have the same prices and times, and some owners."""
     numbers = range(side * (accounts - shared), side * (accounts - shared) + accounts)
     provider = keys.address(seed, "provider")
     with anvil(chain_id=chain_id) as node:
@@ -279,9 +279,7 @@ def calm_down(story: Story, path: Path) -> None:
         mine_at(story, target, *publish(story, seen), *relief(story))
         if step % 4 == 0:
             liquidate_worthwhile(story)
-    mine_at(
-        story, now(story) + 2 * BLOCK_SECONDS, *publish(story, seen_by_feeds(story.scene.rng, path.calm[-1]))
-    )
+    mine_at(story, now(story) + 2 * BLOCK_SECONDS, *publish(story, seen_by_feeds(story.scene.rng, path.calm[-1])))
     liquidate_worthwhile(story)
     story.scene.ledger.idle(2)
     story.mark("last_block")
@@ -302,10 +300,7 @@ def relief(story: Story) -> Iterator[Tx]:
 
 def publish(story: Story, seen: Prices) -> Sequence[Tx]:
     """Every feed's new answer."""
-    return [
-        transmit(story.node, reserve.feed, round(seen[reserve.symbol] * UNIT))
-        for reserve in story.market.reserves
-    ]
+    return [transmit(story.node, reserve.feed, round(seen[reserve.symbol] * UNIT)) for reserve in story.market.reserves]
 
 
 def now(story: Story) -> int:

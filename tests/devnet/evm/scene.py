@@ -114,10 +114,7 @@ class Scene:
         chosen = owners or self.rng.sample(self.people, min(SAMPLE, len(self.people)))
         wanted = [(owner, reserve, token) for owner in chosen for reserve, token in tokens]
         answers = self.ledger.node.batch(
-            [
-                eth_call_request(token, calldata("balanceOf(address)", owner), "latest")
-                for owner, _, token in wanted
-            ]
+            [eth_call_request(token, calldata("balanceOf(address)", owner), "latest") for owner, _, token in wanted]
         )
         return [
             Holding(owner=owner, reserve=reserve, amount=int(answer, 16))
@@ -130,9 +127,7 @@ def account_data(
     ledger: Ledger, pool: str, owners: Sequence[str], block: int | str = "latest"
 ) -> dict[str, AccountData]:
     """`getUserAccountData` of many owners at a block."""
-    calls = [
-        eth_call_request(pool, calldata("getUserAccountData(address)", owner), block) for owner in owners
-    ]
+    calls = [eth_call_request(pool, calldata("getUserAccountData(address)", owner), block) for owner in owners]
     answers = ledger.node.batch(calls)
     return {owner: parse_account(answer) for owner, answer in zip(owners, answers, strict=True)}
 

@@ -55,9 +55,7 @@ def truth_at(node: Node, market: Market, block: int, holders: Iterable[str] | No
         accounts={owner: parse_account(answer) for owner, answer in accounts.items()},
         refused_accounts=frozenset(owners) - accounts.keys(),
         scaled_balances={token: scaled_balances(node, token, owners, block) for token in tokens},
-        scaled_totals=integers(
-            node, block, {token: (token, calldata("scaledTotalSupply()")) for token in tokens}
-        ),
+        scaled_totals=integers(node, block, {token: (token, calldata("scaledTotalSupply()")) for token in tokens}),
         prices={asset: int(answer, 16) for asset, answer in prices.items()},
         refused_prices=frozenset(reserve.asset for reserve in reserves) - prices.keys(),
     )

@@ -1,0 +1,243 @@
+"""The health document: what `crossmargin health` prints and `GET /v1/accounts/{id}/health` answers, key for key.
+
+Decimals and raw integers are strings. USD have 8 places, ratios 6, prices 12; `None` is "not known" or "does not
+apply", never zero.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from aggregator.margin.status import Status
+
+
+class Model(BaseModel):
+    """Frozen, strict, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class AsOf(Model):
+    """A block that an answer is as of."""
+
+    block: int
+    hash: str
+    time: str | None
+    """RFC 3339, UTC."""
+    finality: str
+    """In the words of the chain's nodes: latest, safe, confirmed, finalized."""
+
+
+class Interval(Model):
+    """The health factor from three sides."""
+
+    low: str
+    """Collateral at the low of its mark, debt at the high."""
+    mid: str
+    high: str | None
+    """The reverse of low; `null` while counted collateral has no price, for then nothing bounds it."""
+
+
+class Collateral(Model):
+    """Supplies that count for the house, in USD; unpriced ones add nothing."""
+
+    raw: str
+    """At the middle of the marks."""
+    haircut: str
+    """What may carry new debt: at the low of the marks, after haircuts."""
+    maintenance: str
+    """What counts against liquidation: at the middle of the marks, times the liquidation threshold."""
+    not_counted: str
+    """Supplies that are no collateral, at the middle of the marks."""
+
+
+class Debt(Model):
+    """Debt in USD; `null` while any debt is unknown or unpriced."""
+
+    raw: str | None
+    initial: str | None
+    """At the high of the marks, times the initial factor."""
+    maintenance: str | None
+    """At the middle of the marks, times the maintenance factor."""
+
+
+class MarginSums(Model):
+    """One margin: collateral and debt as it counts them, and what is left."""
+
+    collateral: str
+    debt: str | None
+    excess: str | None
+
+
+class VenuePriceView(Model):
+    """The price that a venue itself uses, in its base currency."""
+
+    price: str
+    answer_raw: str
+    unit_raw: str
+    source: str
+    updated_at: str | None
+    age_s: int | None
+    block: int
+
+
+class PositionView(Model):
+    """One position of a unit."""
+
+    market: str
+    asset: str
+    """CAIP-19."""
+    symbol: str
+    side: str
+    """supply or borrow"""
+    amount_raw: str
+    amount: str
+    """In whole tokens, exactly."""
+    protocol_raw: str
+    """As the protocol stores it (a scaled balance, shares)."""
+    counts: bool
+    """At the venue: enabled collateral, or debt."""
+    counted: bool
+    """For the house."""
+    venue_price: VenuePriceView | None
+    mark_usd: str | None
+    value_usd: str | None
+    asset_class: str
+    haircut: str
+    liquidation_threshold: str | None
+    """The venue's, as a fraction; `null` for debt."""
+
+
+class ReasonView(Model):
+    """Why a number is missing or doubtful."""
+
+    code: str
+    subject: str
+    detail: str
+
+
+class NativeAsOf(Model):
+    """The block of a unit's own numbers."""
+
+    block: int
+    hash: str
+    time: str | None
+
+
+class UnitView(Model):
+    """What a venue liquidates separately."""
+
+    unit_id: str
+    owner: str
+    native_as_of: NativeAsOf
+    status: Status
+    health_factor: str | None
+    """The venue's own, 1 being its liquidation boundary; `null` without debt or when unknown."""
+    liquidatable: bool | None
+    collateral: str | None
+    """In the venue's base currency, as the venue counts it."""
+    debt: str | None
+    positions: tuple[PositionView, ...]
+    native: dict[str, str] | None
+    """The venue's own numbers under its own names."""
+    engine: str
+    reasons: tuple[ReasonView, ...]
+
+
+class VenueView(Model):
+    """A venue where the account has something."""
+
+    venue: str
+    protocol: str
+    chain: str
+    address: str
+    units: tuple[UnitView, ...]
+
+
+class LiquidationPriceView(Model):
+    """The price of one identity, all others unchanged, at which the house health factor is 1."""
+
+    identity: str
+    price_usd: str
+    liquidation_price_usd: str | None
+    distance_pct: str | None
+    """From today's price, in percent; negative where the price must fall. `null` where no price does it."""
+
+
+class FeedView(Model):
+    """What one feed said, and whether it was used."""
+
+    asset: str
+    kind: str
+    chain: str
+    feed: str
+    answer_raw: str | None
+    unit_raw: str | None
+    price_usd: str | None
+    updated_at: str | None
+    age_s: int | None
+    heartbeat_s: int | None
+    deviation: str
+    block: int | None
+    used: bool
+    reason: str | None
+    """Why it was left out."""
+
+
+class PriceView(Model):
+    """The mark of one identity and what it rests on."""
+
+    identity: str
+    low: str | None
+    mid: str | None
+    high: str | None
+    feeds: tuple[FeedView, ...]
+
+
+class ChainView(Model):
+    """How complete the view of a chain is."""
+
+    stale: bool
+    members: tuple[str, ...]
+
+
+class Completeness(Model):
+    """What the answer covers."""
+
+    complete: bool
+    chains: dict[str, ChainView]
+    venues: tuple[str, ...]
+    """Every venue that was looked at."""
+    missing: tuple[ReasonView, ...]
+    unpriced: tuple[str, ...]
+    """Assets that count and have no house price."""
+
+
+class HealthDocument(Model):
+    """The whole answer about one margin account."""
+
+    account: str
+    members: tuple[str, ...]
+    as_of: dict[str, AsOf]
+    status: Status
+    health_factor: str | None
+    """The house's, over all members; `null` without debt, or while debt is unknown or unpriced."""
+    health_factor_interval: Interval | None
+    min_unit_health_factor: str | None
+    """The lowest of the venues'; `null` without debt, or when one is unknown."""
+    score: int | None = Field(ge=0, le=100)
+    collateral: Collateral
+    debt: Debt
+    initial_margin: MarginSums
+    maintenance_margin: MarginSums
+    headroom: str | None
+    """The excess of the initial margin."""
+    ltv: str | None
+    risk_adjusted_ltv: str | None
+    venues: tuple[VenueView, ...]
+    liquidation_prices: tuple[LiquidationPriceView, ...]
+    prices: tuple[PriceView, ...]
+    completeness: Completeness
+    reasons: tuple[ReasonView, ...]
+    methodology_version: str
+    input_digest: str

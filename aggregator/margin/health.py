@@ -1,0 +1,208 @@
+"""Health inputs in, health document out: a pure function, the same for a live answer, a replay and an audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from aggregator.margin import numbers, views
+from aggregator.margin.account import Assessment, Margins, assess
+from aggregator.margin.canonical import digest
+from aggregator.margin.document import (
+    AsOf,
+    ChainView,
+    Collateral,
+    Completeness,
+    Debt,
+    HealthDocument,
+    Interval,
+    MarginSums,
+)
+from aggregator.margin.house import LARGEST_RATIO, Bound, value
+from aggregator.margin.inputs import METHODOLOGY_VERSION, HealthInputs, VenueInputs
+from aggregator.margin.valuation import Context, OpenUnit, make_context
+from aggregator.oracle.mark import Unpriced
+from chains.identifiers import format_hash, parse_account
+from chains.registry import open_book
+
+
+class OtherMethodology(ValueError):
+    """Inputs of another version of the methodology; only that version can compute its answer again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HouseNumbers:
+    """The house's sums and ratios, rounded to the safe side; `None` where debt is none, unknown or unpriced."""
+
+    health_factor: Decimal | None
+    low: Decimal | None
+    high: Decimal | None
+    collateral: Decimal
+    debt: Decimal | None
+    headroom: Decimal | None
+    ltv: Decimal | None
+    risk_adjusted_ltv: Decimal | None
+
+
+def evaluate(inputs: HealthInputs) -> HealthDocument:
+    """Compute the whole answer about an account; raises `OtherMethodology` and `chains.errors.Unsupported`."""
+    if inputs.methodology_version != METHODOLOGY_VERSION:
+        message = (
+            f"these inputs are of methodology {inputs.methodology_version}, this program has {METHODOLOGY_VERSION}"
+        )
+        raise OtherMethodology(message)
+    context = context_of(inputs)
+    units = [unit for venue in inputs.venues for unit in open_units(venue)]
+    assessment = assess(context, units, stale_chains=inputs.stale_chains, gaps=inputs.gaps)
+    return _document(inputs, context, assessment)
+
+
+def context_of(inputs: HealthInputs) -> Context:
+    """Combine what the configured feeds say into marks."""
+    return make_context(
+        as_of=inputs.as_of,
+        assets=inputs.assets,
+        policy=inputs.policy,
+        feeds=inputs.feeds,
+        observations=inputs.observations,
+    )
+
+
+def open_units(venue: VenueInputs) -> Iterator[OpenUnit]:
+    """Run a protocol's own arithmetic over the units of a venue."""
+    snapshot = venue.snapshot
+    book = open_book(snapshot.venue.protocol)(snapshot)
+    for unit in venue.units:
+        yield OpenUnit(venue=snapshot.venue, at=snapshot.at, unit=book(unit))
+
+
+def house_numbers(assessment: Assessment) -> HouseNumbers:
+    """Round the house's numbers, and leave out those that rest on debt that is not known."""
+    low, mid, high = assessment.margins.low, assessment.margins.mid, assessment.margins.high
+    measurable, debt_known = assessment.measurable, assessment.debt_known
+    bounded = measurable and assessment.collateral_known
+    return HouseNumbers(
+        health_factor=numbers.ratio_down(mid.health_factor) if measurable else None,
+        low=numbers.ratio_down(low.health_factor) if measurable else None,
+        high=numbers.ratio_down(high.health_factor) if bounded else None,
+        collateral=numbers.usd_down(mid.collateral),
+        debt=numbers.usd_up(mid.debt) if debt_known else None,
+        headroom=numbers.usd_down(low.headroom) if debt_known else None,
+        ltv=_loan_to_value(mid.debt, mid.collateral) if debt_known else None,
+        risk_adjusted_ltv=_loan_to_value(mid.maintenance_debt, mid.maintenance_collateral) if debt_known else None,
+    )
+
+
+def _loan_to_value(debt: float, collateral: float) -> Decimal | None:
+    """Divide upward; `None` for a debt against nothing."""
+    if debt == 0:
+        return numbers.ratio_up(0.0)
+    return numbers.ratio_up(min(debt / collateral, LARGEST_RATIO)) if collateral > 0 else None
+
+
+def _document(inputs: HealthInputs, context: Context, assessment: Assessment) -> HealthDocument:
+    house = house_numbers(assessment)
+    return HealthDocument(
+        account=inputs.account.id,
+        members=inputs.account.members,
+        as_of=_as_of(inputs),
+        status=assessment.status,
+        health_factor=views.text(house.health_factor),
+        health_factor_interval=_interval(house),
+        min_unit_health_factor=views.wad(assessment.min_unit_wad),
+        score=assessment.score,
+        collateral=_collateral(assessment, house),
+        debt=_debt(assessment.margins, house),
+        initial_margin=_initial_margin(assessment.margins, house),
+        maintenance_margin=_maintenance_margin(assessment.margins, house),
+        headroom=views.text(house.headroom),
+        ltv=views.text(house.ltv),
+        risk_adjusted_ltv=views.text(house.risk_adjusted_ltv),
+        venues=views.venues(assessment, context.policy.status),
+        liquidation_prices=views.liquidation(assessment),
+        prices=views.prices(assessment),
+        completeness=_completeness(inputs, assessment),
+        reasons=views.reasons(assessment.reasons),
+        methodology_version=inputs.methodology_version,
+        input_digest=digest(inputs),
+    )
+
+
+def _as_of(inputs: HealthInputs) -> dict[str, AsOf]:
+    return {
+        chain: AsOf(
+            block=cut.block.number,
+            hash=format_hash(chain, cut.block.hash),
+            time=numbers.rfc3339(cut.block.time),
+            finality=cut.finality.value,
+        )
+        for chain, cut in sorted(inputs.as_of.items())
+    }
+
+
+def _interval(house: HouseNumbers) -> Interval | None:
+    if house.health_factor is None or house.low is None:
+        return None
+    return Interval(low=numbers.text(house.low), mid=numbers.text(house.health_factor), high=views.text(house.high))
+
+
+def _collateral(assessment: Assessment, house: HouseNumbers) -> Collateral:
+    margins = assessment.margins
+    idle = sum(value(item, Bound.MID) for item in assessment.positions if not item.is_debt and not item.counted)
+    return Collateral(
+        raw=numbers.text(house.collateral),
+        haircut=numbers.text(numbers.usd_down(margins.low.initial_collateral)),
+        maintenance=numbers.text(numbers.usd_down(margins.mid.maintenance_collateral)),
+        not_counted=numbers.text(numbers.usd_down(idle)),
+    )
+
+
+def _debt(margins: Margins, house: HouseNumbers) -> Debt:
+    if house.debt is None:
+        return Debt(raw=None, initial=None, maintenance=None)
+    return Debt(
+        raw=numbers.text(house.debt),
+        initial=numbers.text(numbers.usd_up(margins.low.initial_debt)),
+        maintenance=numbers.text(numbers.usd_up(margins.mid.maintenance_debt)),
+    )
+
+
+def _initial_margin(margins: Margins, house: HouseNumbers) -> MarginSums:
+    low = margins.low
+    return MarginSums(
+        collateral=numbers.text(numbers.usd_down(low.initial_collateral)),
+        debt=None if house.debt is None else numbers.text(numbers.usd_up(low.initial_debt)),
+        excess=views.text(house.headroom),
+    )
+
+
+def _maintenance_margin(margins: Margins, house: HouseNumbers) -> MarginSums:
+    mid = margins.mid
+    excess = mid.maintenance_collateral - mid.maintenance_debt
+    return MarginSums(
+        collateral=numbers.text(numbers.usd_down(mid.maintenance_collateral)),
+        debt=None if house.debt is None else numbers.text(numbers.usd_up(mid.maintenance_debt)),
+        excess=None if house.debt is None else numbers.text(numbers.usd_down(excess)),
+    )
+
+
+def _completeness(inputs: HealthInputs, assessment: Assessment) -> Completeness:
+    stale = {reason.subject for reason in inputs.stale_chains}
+    unpriced = sorted(
+        {item.asset_id for item in assessment.positions if item.matters and isinstance(item.mark, Unpriced)}
+    )
+    chains = sorted({parse_account(member).chain_id for member in inputs.account.members})
+    return Completeness(
+        complete=not (inputs.gaps or stale.intersection(chains) or unpriced),
+        chains={chain: _chain(chain, inputs.account.members, stale=chain in stale) for chain in chains},
+        venues=inputs.consulted,
+        missing=views.reasons(inputs.gaps),
+        unpriced=tuple(unpriced),
+    )
+
+
+def _chain(chain: str, members: Iterable[str], *, stale: bool) -> ChainView:
+    return ChainView(
+        stale=stale, members=tuple(member for member in members if parse_account(member).chain_id == chain)
+    )

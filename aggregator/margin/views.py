@@ -1,0 +1,196 @@
+"""From what is known of an account to what its document says: each part is written here, each number rounded once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from aggregator.margin import numbers
+from aggregator.margin.account import Assessment, priced_value
+from aggregator.margin.canonical import SAFE_INTEGER
+from aggregator.margin.document import (
+    FeedView,
+    LiquidationPriceView,
+    NativeAsOf,
+    PositionView,
+    PriceView,
+    ReasonView,
+    UnitView,
+    VenuePriceView,
+    VenueView,
+)
+from aggregator.margin.house import LiquidationPrice, liquidation_prices
+from aggregator.margin.policy import StatusPolicy
+from aggregator.margin.status import unit_status
+from aggregator.margin.valuation import OpenUnit, ValuedPosition
+from aggregator.oracle.mark import Discarded, Mark, Unpriced, Used
+from chains.identifiers import format_address, format_hash
+from chains.model import Reason, VenuePrice
+
+BASIS_POINT_PLACES = 4
+
+
+def reasons(items: Iterable[Reason]) -> tuple[ReasonView, ...]:
+    return tuple(ReasonView(**item._asdict()) for item in items)
+
+
+def venues(assessment: Assessment, policy: StatusPolicy) -> tuple[VenueView, ...]:
+    """Write every venue with its units, in the order of the inputs."""
+    by_venue: dict[str, list[OpenUnit]] = {}
+    for held_in in assessment.units:
+        by_venue.setdefault(held_in.venue.id, []).append(held_in)
+    return tuple(_venue(units, assessment.positions, policy) for units in by_venue.values())
+
+
+def _venue(units: Sequence[OpenUnit], positions: Sequence[ValuedPosition], policy: StatusPolicy) -> VenueView:
+    venue = units[0].venue
+    return VenueView(
+        venue=venue.id,
+        protocol=venue.protocol,
+        chain=venue.chain_id,
+        address=format_address(venue.chain_id, venue.address),
+        units=tuple(
+            _unit(held_in, [item for item in positions if item.held_in is held_in], policy) for held_in in units
+        ),
+    )
+
+
+def _unit(held_in: OpenUnit, positions: Sequence[ValuedPosition], policy: StatusPolicy) -> UnitView:
+    unit, chain_id = held_in.unit, held_in.venue.chain_id
+    return UnitView(
+        unit_id=format_address(chain_id, unit.unit_id),
+        owner=format_address(chain_id, unit.owner),
+        native_as_of=NativeAsOf(
+            block=held_in.at.number,
+            hash=format_hash(chain_id, held_in.at.hash),
+            time=numbers.rfc3339(held_in.at.time),
+        ),
+        status=unit_status(unit, policy),
+        health_factor=wad(unit.health_factor_wad if unit.has_debt else None),
+        liquidatable=unit.liquidatable,
+        collateral=_base(unit.collateral_base, unit.base_unit),
+        debt=_base(unit.debt_base, unit.base_unit),
+        positions=tuple(map(_position, positions)),
+        native=None if unit.native is None else {name: str(number) for name, number in unit.native.items()},
+        engine=unit.engine_version,
+        reasons=reasons(unit.reasons),
+    )
+
+
+def _position(item: ValuedPosition) -> PositionView:
+    position, chain_id = item.position, item.held_in.venue.chain_id
+    worth = priced_value(item)
+    threshold = position.liquidation_threshold
+    return PositionView(
+        market=format_address(chain_id, position.market),
+        asset=item.asset_id,
+        symbol=position.symbol,
+        side=position.side.value,
+        amount_raw=str(position.amount_raw),
+        amount=numbers.scaled(position.amount_raw, position.decimals),
+        protocol_raw=str(position.protocol_raw),
+        counts=position.counts,
+        counted=item.counted,
+        venue_price=None if position.price is None else _venue_price(item.held_in, position.price),
+        mark_usd=numbers.text(numbers.price(item.mark.mid)) if isinstance(item.mark, Mark) else None,
+        value_usd=None if worth is None else text(numbers.usd_up(worth) if item.is_debt else numbers.usd_down(worth)),
+        asset_class=item.asset_class,
+        haircut=numbers.text(numbers.ratio_up(item.factors.haircut)),
+        liquidation_threshold=None if threshold is None else numbers.scaled(threshold, BASIS_POINT_PLACES),
+    )
+
+
+def _venue_price(held_in: OpenUnit, price: VenuePrice) -> VenuePriceView:
+    return VenuePriceView(
+        price=numbers.text(numbers.price(price.answer_raw / price.unit_raw)),
+        answer_raw=str(price.answer_raw),
+        unit_raw=str(price.unit_raw),
+        source=format_address(held_in.venue.chain_id, price.source),
+        updated_at=numbers.rfc3339(price.updated_at),
+        age_s=_age(held_in.at.time - price.updated_at),
+        block=price.block,
+    )
+
+
+def prices(assessment: Assessment) -> tuple[PriceView, ...]:
+    """Write the mark of every identity that the account holds or owes, with every feed used or left out."""
+    marks = {item.identity: item.mark for item in assessment.positions}
+    return tuple(price_view(marks[identity]) for identity in sorted(marks))
+
+
+def price_view(mark: Mark | Unpriced) -> PriceView:
+    """Write one mark with its provenance."""
+    match mark:
+        case Mark():
+            return PriceView(
+                identity=mark.identity,
+                low=numbers.text(numbers.price(mark.low)),
+                mid=numbers.text(numbers.price(mark.mid)),
+                high=numbers.text(numbers.price(mark.high)),
+                feeds=(*map(_feed, mark.used), *map(_feed, mark.discarded)),
+            )
+        case Unpriced():
+            feeds = tuple(map(_feed, mark.discarded))
+            return PriceView(identity=mark.identity, low=None, mid=None, high=None, feeds=feeds)
+
+
+def _feed(judged: Used | Discarded) -> FeedView:
+    observation = judged.observation
+    reading = observation.reading
+    return FeedView(
+        asset=observation.asset,
+        kind=observation.kind,
+        chain=observation.chain_id,
+        feed=format_address(observation.chain_id, observation.feed),
+        answer_raw=None if reading is None else str(reading.answer_raw),
+        unit_raw=None if reading is None else str(reading.unit_raw),
+        price_usd=numbers.text(numbers.price(judged.price)) if isinstance(judged, Used) else None,
+        updated_at=None if reading is None else numbers.rfc3339(reading.updated_at),
+        age_s=_age(judged.age_s),
+        heartbeat_s=observation.heartbeat_s,
+        deviation=numbers.text(numbers.ratio_up(observation.deviation)),
+        block=None if reading is None else reading.block,
+        used=isinstance(judged, Used),
+        reason=judged.refusal.value if isinstance(judged, Discarded) else None,
+    )
+
+
+def liquidation(assessment: Assessment) -> tuple[LiquidationPriceView, ...]:
+    """Write, for every identity that counts, the price that would liquidate the account, or that none does."""
+    found = {item.identity: item for item in liquidation_prices(assessment.positions)} if assessment.measurable else {}
+    mids = {
+        item.identity: item.mark.mid
+        for item in assessment.positions
+        if item.matters and isinstance(item.mark, Mark) and assessment.has_debt
+    }
+    return tuple(_liquidation(identity, mids[identity], found.get(identity)) for identity in sorted(mids))
+
+
+def _liquidation(identity: str, mid: float, found: LiquidationPrice | None) -> LiquidationPriceView:
+    return LiquidationPriceView(
+        identity=identity,
+        price_usd=numbers.text(numbers.price(mid)),
+        liquidation_price_usd=None if found is None else numbers.text(numbers.price(found.price)),
+        distance_pct=None if found is None else numbers.text(_toward_zero(found.distance * 100)),
+    )
+
+
+def _toward_zero(value: float) -> Decimal:
+    return numbers.ratio_down(value) if value > 0 else numbers.ratio_up(value)
+
+
+def text(value: Decimal | None) -> str | None:
+    return None if value is None else numbers.text(value)
+
+
+def wad(value: int | None) -> str | None:
+    return None if value is None else numbers.text(numbers.wad_down(value))
+
+
+def _base(raw: int | None, unit: int | None) -> str | None:
+    return None if raw is None or unit is None else numbers.base_amount(raw, unit)
+
+
+def _age(age_s: int | None) -> int | None:
+    """Return an age that JSON readers can hold."""
+    return age_s if age_s is not None and abs(age_s) <= SAFE_INTEGER else None

@@ -1,0 +1,51 @@
+"""Which account is meant: a configured one by its name, a CAIP-10 account, or one key on every EVM chain."""
+
+from __future__ import annotations
+
+import re
+
+from aggregator.margin.inputs import MarginAccount
+from chains.identifiers import EVM, Account, IdentifierError, format_address, namespace_of, parse_account
+from chains.identifiers import parse_address as parse
+from crossmargin.errors import NoSuchThing, UsageError
+from crossmargin.settings import Settings
+from crossmargin.settings.section import nearest
+
+BARE_ADDRESS = re.compile(r"0[xX][0-9a-fA-F]*")
+
+
+def resolve(settings: Settings, name: str) -> MarginAccount:
+    """Return the account that a name means; raises `UsageError` and `NoSuchThing`."""
+    for account in settings.accounts:
+        if account.id == name:
+            return MarginAccount(id=account.id, members=account.members)
+    try:
+        if BARE_ADDRESS.fullmatch(name):
+            return _everywhere(settings, name)
+        if ":" in name:
+            return _single(settings, parse_account(name))
+    except IdentifierError as error:
+        raise UsageError(str(error)) from error
+    raise NoSuchThing(f'there is no margin account "{name}"; {_known(settings, name)}')
+
+
+def _everywhere(settings: Settings, name: str) -> MarginAccount:
+    chains = [chain.spec.id for chain in settings.chains if namespace_of(chain.spec.id) == EVM]
+    if not chains:
+        raise UsageError(f"{name} is an EVM address, and no EVM chain is configured")
+    key = parse(chains[0], name)
+    members = tuple(str(Account(chain_id, key)) for chain_id in chains)
+    return MarginAccount(id=format_address(chains[0], key), members=members)
+
+
+def _single(settings: Settings, account: Account) -> MarginAccount:
+    known = [chain.spec.id for chain in settings.chains]
+    if account.chain_id not in known:
+        raise NoSuchThing(f"{account} is on a chain that is not configured; {nearest(account.chain_id, known)}")
+    return MarginAccount(id=str(account), members=(str(account),))
+
+
+def _known(settings: Settings, name: str) -> str:
+    if not settings.accounts:
+        return "none is configured: add an [[account]], or ask for eip155:1:0x… or 0x…"
+    return f"{nearest(name, [account.id for account in settings.accounts])} An address works too"

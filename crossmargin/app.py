@@ -1,0 +1,72 @@
+"""The composition root: the only place that makes chains, stores and policies out of settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic, sleep
+
+from aggregator.margin.policy import Policy, PolicyError, parse_policy
+from chains import registry
+from chains.ports import Chain
+from crossmargin.packaged import config
+from crossmargin.settings import Settings, SettingsError
+from indexer.store import Store, StoreLocked
+from indexer.store.register import AssetRow, MemberRow, Registry
+
+LOCK_WAIT_S = 3.0
+LOCK_PAUSE_S = 0.1
+
+
+@contextmanager
+def opened(settings: Settings, *, read_only: bool = False, wait_s: float = LOCK_WAIT_S) -> Iterator[Store]:
+    """Open the store, waiting a moment for another command to finish with it; raises `StoreError`."""
+    with _unlocked(settings, read_only=read_only, wait_s=wait_s) as store:
+        if not read_only:
+            store.register(registry_of(settings))
+        yield store
+
+
+def _unlocked(settings: Settings, *, read_only: bool, wait_s: float) -> Store:
+    deadline = monotonic() + wait_s
+    while True:
+        try:
+            return Store.open(settings.store, read_only=read_only, allowed=[settings.snapshot.folder])
+        except StoreLocked:
+            if monotonic() >= deadline:
+                raise
+            sleep(LOCK_PAUSE_S)
+
+
+def registry_of(settings: Settings) -> Registry:
+    """What the configuration names, as the store keeps it."""
+    return Registry(
+        chains=[chain.spec for chain in settings.chains],
+        venues=settings.venues,
+        feeds=settings.feeds,
+        assets=[AssetRow(asset.id, asset.symbol, asset.asset_class, asset.same_as) for asset in settings.assets],
+        members=[MemberRow(account.id, member) for account in settings.accounts for member in account.members],
+    )
+
+
+def connect(settings: Settings, chain_id: str) -> Chain:
+    """Make the adapter of a configured chain over its nodes."""
+    spec = settings.chain(chain_id).spec
+    return registry.connect(spec, settings.venues_of(chain_id), settings.feeds_of(chain_id))
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Read the policy, and check that it has every class that an asset names; raises `SettingsError`."""
+    path = settings.policy or config("policy.toml")
+    try:
+        policy = parse_policy(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, PolicyError) as error:
+        raise SettingsError(path, (str(error),)) from error
+    missing = tuple(
+        f'[[asset]] "{asset.id}": class "{asset.asset_class}" is not in the policy; use one of {", ".join(policy.classes)}'
+        for asset in settings.assets
+        if asset.asset_class not in policy.classes
+    )
+    if missing:
+        raise SettingsError(settings.path, missing)
+    return policy

@@ -1,0 +1,82 @@
+"""Decimal strings as people read them; rounding never makes an account look better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from rich.text import Text
+
+NONE = "–"
+SECONDS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
+STATUS_STYLES: Mapping[str, str] = {
+    "no_debt": "green",
+    "healthy": "green",
+    "watch": "yellow",
+    "danger": "bold red",
+    "liquidatable": "bold white on red",
+    "unknown": "bold magenta",
+}
+HUGE = Decimal(10) ** 6
+
+
+def status(word: str) -> Text:
+    return Text(word.replace("_", " ").upper(), style=STATUS_STYLES.get(word, ""))
+
+
+def factor(value: str | None) -> str:
+    """A health factor, down to four places."""
+    if value is None:
+        return NONE
+    number = Decimal(value)
+    return "> 1,000,000" if number > HUGE else f"{number.quantize(Decimal('0.0001'), ROUND_FLOOR):,}"
+
+
+def usd_down(value: str | None) -> str:
+    """What is owned."""
+    return NONE if value is None else f"{Decimal(value).quantize(Decimal('0.01'), ROUND_FLOOR):,}"
+
+
+def usd_up(value: str | None) -> str:
+    """What is owed."""
+    return NONE if value is None else f"{Decimal(value).quantize(Decimal('0.01'), ROUND_CEILING):,}"
+
+
+def percent(value: str | None) -> str:
+    """A ratio as a percentage, upward."""
+    return NONE if value is None else f"{(Decimal(value) * 100).quantize(Decimal('0.01'), ROUND_CEILING):,}%"
+
+
+def amount(value: str) -> str:
+    """A number of tokens with six significant places after it began."""
+    number = Decimal(value)
+    if number == 0:
+        return "0"
+    places = max(0, 5 - number.adjusted()) if number.adjusted() < 5 else 0  # noqa: PLR2004
+    return f"{number.quantize(Decimal(1).scaleb(-min(places, 18)), ROUND_FLOOR):,}"
+
+
+def price(value: str | None) -> str:
+    if value is None:
+        return NONE
+    number = Decimal(value)
+    places = "0.01" if abs(number) >= 10 else "0.000001"  # noqa: PLR2004
+    return f"{number.quantize(Decimal(places)):,}"
+
+
+def age(seconds: int | None) -> str:
+    """A span of time in its two largest units."""
+    if seconds is None:
+        return NONE
+    parts: list[str] = []
+    left = abs(seconds)
+    for unit, size in SECONDS:
+        count, left = divmod(left, size)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count}{unit}")
+    return ("-" if seconds < 0 else "") + " ".join(parts[:2])
+
+
+def short(address: str) -> str:
+    """An address by its two ends."""
+    return address if len(address) <= 14 else f"{address[:8]}…{address[-4:]}"  # noqa: PLR2004

@@ -1,0 +1,152 @@
+"""A health document for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from crossmargin.cli import figures
+from crossmargin.cli.output import add_rows, table, words
+from crossmargin.documents import Document, symbol
+
+BORROW = "borrow"
+
+
+def show_health(console: Console, document: Document) -> None:
+    """Print everything about an account's health."""
+    console.print(_summary(document))
+    for part in (units, positions, prices, liquidation_prices):
+        part(console, document)
+    reasons(console, document)
+
+
+def _summary(document: Document) -> Panel:
+    interval = document["health_factor_interval"]
+    span = f"  [{figures.factor(interval['low'])} to {figures.factor(interval['high'])}]" if interval else ""
+    score = document["score"]
+    first = Text.assemble(
+        figures.status(document["status"]),
+        f"   health factor {figures.factor(document['health_factor'])}{span}",
+        f"   weakest unit {figures.factor(document['min_unit_health_factor'])}",
+        f"   score {figures.NONE if score is None else score} of 100",
+    )
+    collateral, debt = document["collateral"], document["debt"]
+    second = (
+        f"collateral {figures.usd_down(collateral['raw'])} USD   debt {figures.usd_up(debt['raw'])} USD   "
+        f"headroom {figures.usd_down(document['headroom'])} USD   LTV {figures.percent(document['ltv'])}"
+    )
+    lines = [first, words(second), *(words(line, "dim") for line in _as_of(document))]
+    return Panel(Group(*lines), title=words(document["account"]), title_align="left", expand=False)
+
+
+def _as_of(document: Document) -> Iterator[str]:
+    for chain_id, at in document["as_of"].items():
+        yield f"{chain_id} as of block {at['block']:,} ({at['time'] or 'unknown time'}, {at['finality']})"
+
+
+def units(console: Console, document: Document) -> None:
+    """What the venues themselves say."""
+    rows = [
+        (
+            venue["venue"],
+            venue["chain"],
+            figures.short(unit["unit_id"]),
+            figures.factor(unit["health_factor"]),
+            figures.status(unit["status"]),
+            figures.usd_down(unit["collateral"]),
+            figures.usd_up(unit["debt"]),
+        )
+        for venue in document["venues"]
+        for unit in venue["units"]
+    ]
+    made = table(
+        "venue",
+        "chain",
+        "unit",
+        "health factor",
+        "status",
+        "collateral",
+        "debt",
+        right=("health factor", "collateral", "debt"),
+    )
+    _section(console, "The venues' own numbers", made, rows)
+
+
+def positions(console: Console, document: Document) -> None:
+    """What is supplied and owed, with the house's value."""
+    rows = [
+        (
+            venue["venue"],
+            position["side"],
+            symbol(position["symbol"]),
+            figures.amount(position["amount"]),
+            (figures.usd_up if position["side"] == BORROW else figures.usd_down)(position["value_usd"]),
+            "" if position["counted"] else "does not count",
+        )
+        for venue in document["venues"]
+        for unit in venue["units"]
+        for position in unit["positions"]
+    ]
+    made = table("venue", "side", "asset", "amount", "USD", "", right=("amount", "USD"))
+    _section(console, "Positions", made, rows)
+
+
+def prices(console: Console, document: Document) -> None:
+    """Every mark, and each feed behind it with its age."""
+    rows = chain.from_iterable(price_rows(price) for price in document["prices"])
+    made = table("price of", "low", "mid", "high", "feed", "chain", "age", "", right=("low", "mid", "high", "age"))
+    _section(console, "Prices in USD", made, list(rows))
+
+
+def price_rows(price: Document) -> Iterator[tuple[object, ...]]:
+    """One row a feed; the mark stands on the first."""
+    mark = (symbol(price["identity"]), *(figures.price(price[bound]) for bound in ("low", "mid", "high")))
+    feeds = [
+        (
+            f"{feed['kind']} {figures.short(feed['feed'])}",
+            feed["chain"],
+            figures.age(feed["age_s"]),
+            "" if feed["used"] else Text(str(feed["reason"]), style="yellow"),
+        )
+        for feed in price["feeds"]
+    ]
+    for number, feed in enumerate(feeds or [("no feed", "", "", "")]):
+        yield (*(mark if number == 0 else ("", "", "", "")), *feed)
+
+
+def liquidation_prices(console: Console, document: Document) -> None:
+    """Where the account would be liquidated, if one price moved alone."""
+    rows = [
+        (
+            symbol(item["identity"]),
+            figures.price(item["price_usd"]),
+            figures.price(item["liquidation_price_usd"]),
+            figures.NONE if item["distance_pct"] is None else f"{float(item['distance_pct']):+.2f}%",
+        )
+        for item in document["liquidation_prices"]
+    ]
+    made = table("price of", "now", "liquidation at", "distance", right=("now", "liquidation at", "distance"))
+    _section(console, "Liquidation prices of the whole account", made, rows)
+
+
+def reasons(console: Console, document: Document) -> None:
+    """Everything that is missing or doubtful."""
+    if not document["reasons"]:
+        return
+    console.print(words("Reasons", "bold"))
+    for reason in document["reasons"]:
+        code, subject, detail = (words(reason[key]) for key in ("code", "subject", "detail"))
+        code.stylize("yellow")
+        console.print(Text.assemble("  ", code, "  ", subject, ": ", detail), soft_wrap=True)
+
+
+def _section(console: Console, title: str, made: Table, rows: Sequence[Sequence[object]]) -> None:
+    if rows:
+        console.print(words(title, "bold"))
+        console.print(add_rows(made, rows))
+        console.print()

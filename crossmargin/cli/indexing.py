@@ -1,0 +1,100 @@
+"""`index` and `rebuild`: chains into the store, and the store derived again."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TypeVar
+
+from chains.identifiers import IdentifierError, parse_chain
+from crossmargin.app import connect, opened, policy_of
+from crossmargin.cli.context import Context
+from crossmargin.cli.output import emit
+from crossmargin.cli.progress import progress_on
+from crossmargin.cli.tasks import run
+from crossmargin.errors import UsageError
+from crossmargin.settings import Settings
+from crossmargin.settings.section import nearest
+from indexer import loop
+from indexer.loop import Listener, Until
+from indexer.store import Store
+
+T = TypeVar("T")
+
+
+def index(context: Context, *, until: str, chains: tuple[str, ...]) -> None:
+    """Take in the chains side by side up to a target; raises `ChainError` and `StoreError`."""
+    settings = context.settings()
+    policy_of(settings)
+    target, chosen = _target(until), _chosen(settings, chains)
+    if isinstance(target, int) and len(chosen) > 1:
+        raise UsageError(f"block {target} of which chain? Name one with --chain, or index until latest or finalized")
+    names = {chain.spec.id: chain.spec.name for chain in settings.chains}
+    with opened(settings) as store, progress_on(context, names) as listener:
+        run(_index_all(settings, store, chosen, target, listener))
+        document = {"chains": [_reached(store, chain_id) for chain_id in chosen]}
+    emit(context, document, lambda _: None)
+
+
+async def _index_all(
+    settings: Settings, store: Store, chains: tuple[str, ...], until: Until, listener: Listener
+) -> None:
+    """A chain that fails ends the others, at a step's end: what was committed stays."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for chain_id in chains:
+                group.create_task(_index_one(settings, store, chain_id, until, listener))
+    except* Exception as failures:  # noqa: BLE001 - the first failure is what is reported
+        raise failures.exceptions[0] from None
+
+
+async def _index_one(settings: Settings, store: Store, chain_id: str, until: Until, listener: Listener) -> None:
+    async with aclosing(connect(settings, chain_id)) as chain:
+        await loop.index(chain, store, until=until, listener=listener)
+
+
+def rebuild(context: Context) -> None:
+    """Derive every chain again from its raw rows."""
+    settings = context.settings()
+    names = {chain.spec.id: chain.spec.name for chain in settings.chains}
+    with opened(settings) as store, progress_on(context, names) as listener:
+        for chain in settings.chains:
+            chain_id = chain.spec.id
+            venues, feeds = settings.venues_of(chain_id), settings.feeds_of(chain_id)
+            run(loop.rebuild(chain.spec, venues, feeds, store, listener=listener))
+        document = {"chains": [_reached(store, chain.spec.id) for chain in settings.chains]}
+    emit(context, document, lambda _: None)
+
+
+def _target(until: str) -> Until:
+    match until:
+        case "latest" | "finalized":
+            return until
+        case number if number.isascii() and number.isdigit():
+            return int(number)
+        case _:
+            raise UsageError(f'--until must be latest, finalized or a block, not "{until}"')
+
+
+def _chosen(settings: Settings, chains: tuple[str, ...]) -> tuple[str, ...]:
+    known = [chain.spec.id for chain in settings.chains]
+    for chain_id in chains:
+        try:
+            parse_chain(chain_id)
+        except IdentifierError as error:
+            raise UsageError(f"--chain: {error}") from error
+        if chain_id not in known:
+            raise UsageError(f"--chain {chain_id} is not configured; {nearest(chain_id, known)}")
+    return tuple(dict.fromkeys(chains)) or tuple(known)
+
+
+def _reached(store: Store, chain_id: str) -> dict[str, object]:
+    cursor = store.cursor(chain_id)
+    if cursor is None:
+        return {"chain": chain_id, "block": None, "hash": None, "finalized_block": None}
+    return {
+        "chain": chain_id,
+        "block": cursor.block.number,
+        "hash": f"0x{cursor.block.hash.hex()}",
+        "finalized_block": cursor.finalized if cursor.finalized >= 0 else None,
+    }

@@ -1,0 +1,65 @@
+"""`run` and `serve`: the service in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from time import time
+
+from crossmargin.app import opened, policy_of
+from crossmargin.cli.context import Context
+from crossmargin.cli.output import write_json
+from crossmargin.cli.tasks import until_interrupted
+from crossmargin.local_desk import LocalDesk
+from crossmargin.logs import logger
+from crossmargin.server.site import check_host
+from crossmargin.service import Parts, serve_until
+from crossmargin.settings import ServerSettings, Settings
+from crossmargin.watch import Watch
+
+
+def run(context: Context, *, host: str | None, port: int | None, public: bool) -> None:
+    """Follow, make snapshots and serve until interrupted."""
+    _serve(context, _settings(context, host, port, public=public), follow=True)
+
+
+def serve(context: Context, *, host: str | None, port: int | None, public: bool) -> None:
+    """Serve what is stored until interrupted."""
+    _serve(context, _settings(context, host, port, public=public), follow=False)
+
+
+def _serve(context: Context, settings: Settings, *, follow: bool) -> None:
+    policy = policy_of(settings)
+    watch = Watch(settings.chains, time) if follow else None
+    log = logger(context.redactor, as_json=context.log_json, quiet=context.quiet, verbosity=context.verbosity)
+    with opened(settings) as store:
+        desk = LocalDesk(settings, store, policy, watch=watch)
+        parts = Parts(settings=settings, store=store, desk=desk, watch=watch, redactor=context.redactor, log=log)
+        asyncio.run(_until_interrupted(context, parts))
+
+
+async def _until_interrupted(context: Context, parts: Parts) -> None:
+    stop = asyncio.Event()
+    until_interrupted(stop)
+    await serve_until(parts, stop, lambda url: announce(context, url))
+
+
+def announce(context: Context, url: str) -> None:
+    """Say on stdout where the service is, for people and for scripts that asked for port 0."""
+    if context.json:
+        write_json({"url": url})
+    else:
+        context.stdout().print(f"serving on {url}")
+
+
+def _settings(context: Context, host: str | None, port: int | None, *, public: bool) -> Settings:
+    """The configuration with the command's own host and port; refuses a host that strangers reach before anything starts."""
+    settings = context.settings()
+    given = settings.server
+    server = ServerSettings(
+        host=host if host is not None else given.host,
+        port=port if port is not None else given.port,
+        public=public or given.public,
+    )
+    check_host(server)
+    return replace(settings, server=server)

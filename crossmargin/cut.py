@@ -1,0 +1,93 @@
+"""`--at`: a block, a block per chain, or a time, for people and for HTTP alike.
+
+`20100000` a block (when one chain is asked about) · `eip155:1=20100000,eip155:10=1200` · `2026-01-31T00:00:00Z` ·
+Unix seconds: `@1769817600`, or any bare number from 1000000000 on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from crossmargin.errors import UsageError
+
+FIRST_TIME = 1_000_000_000
+"""A bare number from here on is a time (2001 and later): no chain has so many blocks."""
+
+NUMBER = re.compile(r"\d{1,15}")
+EXAMPLES = (
+    'write a block (20100000), a block per chain ("eip155:1=20100000,eip155:10=1200"), '
+    "a time (2026-01-31T00:00:00Z) or Unix seconds (@1769817600)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AtTime:
+    """The last stored block of each chain at or before a Unix time."""
+
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class AtBlock:
+    """One block, where only one chain is asked about."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class AtBlocks:
+    """A block of each chain."""
+
+    numbers: dict[str, int]
+
+
+At = AtTime | AtBlock | AtBlocks
+
+
+def parse_at(text: str) -> At:
+    """Read what `--at` says; raises `UsageError`."""
+    word = text.strip()
+    if "=" in word:
+        return AtBlocks(dict(_pair(part) for part in word.split(",")))
+    if word.startswith("@") and NUMBER.fullmatch(word[1:]):
+        return AtTime(int(word[1:]))
+    if NUMBER.fullmatch(word):
+        number = int(word)
+        return AtTime(number) if number >= FIRST_TIME else AtBlock(number)
+    return AtTime(_moment(word))
+
+
+def blocks_of(at: AtBlock | AtBlocks, chains: Collection[str]) -> dict[str, int]:
+    """Name a block for each of `chains`, and for no other; raises `UsageError`."""
+    if isinstance(at, AtBlock):
+        if len(chains) != 1:
+            raise UsageError(f"block {at.number} of which chain? {_wanted(chains)}")
+        return dict.fromkeys(chains, at.number)
+    if set(at.numbers) != set(chains):
+        raise UsageError(f"--at names {', '.join(sorted(at.numbers))}: {_wanted(chains)}")
+    return dict(at.numbers)
+
+
+def _wanted(chains: Collection[str]) -> str:
+    example = ",".join(f"{chain_id}=N" for chain_id in sorted(chains))
+    return f'the question concerns {len(chains)} chains; write --at "{example}", or a time'
+
+
+def _pair(part: str) -> tuple[str, int]:
+    chain_id, _, number = part.partition("=")
+    if not chain_id.strip() or not NUMBER.fullmatch(number.strip()):
+        raise UsageError(f'"{part}" is no block of a chain; {EXAMPLES}')
+    return chain_id.strip(), int(number)
+
+
+def _moment(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f'"{text}" is neither a block nor a time; {EXAMPLES}') from error
+    if moment.tzinfo is None:
+        raise UsageError(f'"{text}" has no time zone; write 2026-01-31T00:00:00Z')
+    return int(moment.timestamp())

@@ -1,0 +1,118 @@
+"""The service: HTTP over one store, and in `run` also the followers of every chain and the scheduled snapshots."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+from chains.errors import ChainError
+from crossmargin.app import connect
+from crossmargin.failures import CONFIGURATION
+from crossmargin.local_desk import LocalDesk
+from crossmargin.logs import Logger
+from crossmargin.redaction import Redactor
+from crossmargin.schedule import AlarmClock
+from crossmargin.server.metrics import Metrics
+from crossmargin.server.site import serving
+from crossmargin.service_file import Service, announced
+from crossmargin.settings import ChainSettings, Settings
+from crossmargin.watch import Listeners, LogListener, Watch
+from indexer import loop
+from indexer.loop import Listener
+from indexer.store import Store, StoreError
+
+TICK_S = 30
+TOKEN_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a service is made of; with a `watch` it follows its chains, without one it serves what is stored."""
+
+    settings: Settings
+    store: Store
+    desk: LocalDesk
+    watch: Watch | None
+    redactor: Redactor
+    log: Logger
+
+
+@asynccontextmanager
+async def running_service(parts: Parts, *listeners: Listener) -> AsyncIterator[str]:
+    """Run the service within the context; gives its address.
+
+    Raises what no retry mends and the configuration must: `WrongChain`, `NoContract`, `Unsupported`. A follower that ends
+    for any other reason leaves the others running; its chain is not believed any more.
+    """
+    metrics = Metrics()
+    async with AsyncExitStack() as stack:
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        settings = parts.settings
+        url = await stack.enter_async_context(
+            serving(parts.desk, settings.server, metrics=metrics, token=token, redactor=parts.redactor, log=parts.log)
+        )
+        stack.enter_context(announced(settings.store, Service(pid=os.getpid(), url=url, token=token)))
+        if parts.watch is not None:
+            told = Listeners(parts.watch, metrics, LogListener(parts.log), *listeners)
+            await stack.enter_async_context(_followers(parts, parts.watch, told))
+            await stack.enter_async_context(_ticking(parts))
+        parts.log.info("serving", url=url, following=parts.watch is not None)
+        yield url
+
+
+async def serve_until(parts: Parts, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+    """Run the service until `stop` is set."""
+    async with running_service(parts) as url:
+        ready(url)
+        await stop.wait()
+        parts.log.info("stopping")
+
+
+@asynccontextmanager
+async def _followers(parts: Parts, watch: Watch, listener: Listener) -> AsyncIterator[None]:
+    """Follow every chain; they end at a step's end."""
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        for chain in parts.settings.chains:
+            group.create_task(_follow(parts, chain, watch, listener, stop))
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+async def _follow(parts: Parts, settings: ChainSettings, watch: Watch, listener: Listener, stop: asyncio.Event) -> None:
+    chain_id = settings.spec.id
+    try:
+        async with aclosing(connect(parts.settings, chain_id)) as chain:
+            await loop.follow(chain, parts.store, listener=listener, stop=stop, poll_s=settings.poll_s)
+    except CONFIGURATION:
+        raise
+    except (ChainError, StoreError) as error:
+        watch.stopped(chain_id, error)
+        parts.log.critical("following_ended", chain=chain_id, kind=type(error).__name__, error=str(error))
+
+
+@asynccontextmanager
+async def _ticking(parts: Parts) -> AsyncIterator[None]:
+    """Make the snapshots that are due, at once and then twice a minute."""
+    if parts.settings.snapshot.schedule is None:
+        yield
+        return
+
+    async def tick() -> None:
+        try:
+            await asyncio.to_thread(parts.desk.make_due_snapshots)
+        except Exception as error:  # noqa: BLE001 - the next tick tries again
+            parts.log.warning("snapshot_failed", kind=type(error).__name__, error=str(error))
+
+    clock = AlarmClock(tick, TICK_S)
+    clock.start()
+    try:
+        yield
+    finally:
+        clock.stop()

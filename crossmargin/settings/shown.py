@@ -1,0 +1,66 @@
+"""The effective configuration, as it may be shown: node addresses without what could be a key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chains.identifiers import format_address
+from crossmargin.redaction import label
+from crossmargin.settings.model import Settings
+
+
+def effective(settings: Settings) -> dict[str, Any]:
+    """Return the configuration with every default filled in and no secret."""
+    return {
+        "path": str(settings.path),
+        "store": {"path": str(settings.store)},
+        "chain": [
+            {
+                "id": chain.spec.id,
+                "name": chain.spec.name,
+                "rpc": [label(address) for address in chain.spec.rpc],
+                "finality": chain.spec.finality,
+                "start_block": chain.spec.start_block,
+                "poll": seconds(chain.poll_s),
+                "stale_after": seconds(chain.stale_after_s),
+            }
+            for chain in settings.chains
+        ],
+        "venue": [
+            {
+                "id": venue.id,
+                "protocol": venue.protocol,
+                "chain": venue.chain_id,
+                "address": format_address(venue.chain_id, venue.address),
+                "start_block": venue.start_block,
+            }
+            for venue in settings.venues
+        ],
+        "feed": [
+            {
+                "asset": feed.asset,
+                "kind": feed.kind,
+                "address": format_address(feed.chain_id, feed.address),
+                "heartbeat": seconds(feed.heartbeat_s),
+                "deviation": f"{feed.deviation * 100:g}%",
+            }
+            for feed in settings.feeds
+        ],
+        "asset": [
+            {"id": asset.id, "symbol": asset.symbol, "class": asset.asset_class, "same_as": asset.same_as}
+            for asset in settings.assets
+        ],
+        "account": [{"id": account.id, "members": list(account.members)} for account in settings.accounts],
+        "server": {
+            "host": settings.server.host,
+            "port": settings.server.port,
+            "public": settings.server.public,
+        },
+        "snapshot": {"folder": str(settings.snapshot.folder), "schedule": settings.snapshot.schedule},
+        "policy": {"path": str(settings.policy) if settings.policy else None},
+    }
+
+
+def seconds(value: float) -> str:
+    """Write a duration as a configuration does."""
+    return f"{value:g}s" if value >= 1 else f"{value * 1000:g}ms"

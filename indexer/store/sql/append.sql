@@ -1,0 +1,1 @@
+INSERT INTO {table} SELECT $chain_id AS chain_id, * FROM staged

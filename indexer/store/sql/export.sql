@@ -1,0 +1,1 @@
+COPY (SELECT * FROM ({query}) ORDER BY ALL) TO $path (FORMAT parquet, COMPRESSION zstd)

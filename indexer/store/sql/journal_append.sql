@@ -1,1 +1,0 @@
-INSERT INTO {journal} SELECT $chain_id AS chain_id, * FROM staged

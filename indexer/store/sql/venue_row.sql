@@ -1,0 +1,1 @@
+SELECT 1 FROM {table} WHERE venue_id = $venue_id LIMIT 1

@@ -1,0 +1,79 @@
+"""Aave v3 on the protocol's own contracts: every number that is derived here equals the contracts' own, to the last unit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chains.evm.aave_v3 import open_book
+from chains.model import Block, Side, UnitSnapshot, VenueSpec
+from indexer.store import Reader, Store
+from tests.devnet.evm.chain import Devnet, build
+from tests.devnet.evm.truth import Truth, truth_at
+from tests.support.indexing import indexed, raw, venue_of
+
+EARLIER_BLOCKS = 10
+FIELDS = (
+    "total_collateral_base",
+    "total_debt_base",
+    "available_borrows_base",
+    "current_liquidation_threshold",
+    "ltv",
+    "health_factor",
+)
+
+
+@pytest.mark.parametrize("seed", [1, 20, 300])
+def test_native_and_scaled_balances_equal_the_contracts_at_head_and_ten_earlier_blocks(
+    seed: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "store.duckdb"
+    with build(seed=seed) as net:
+        indexed(net, path)
+        venue, head = venue_of(net), net.node.height()
+        blocks = [head, *(head * i // (EARLIER_BLOCKS + 1) for i in range(1, EARLIER_BLOCKS + 1))]
+
+        with Store.open(path) as store, store.reading() as reader:
+            compared = sum(compare(reader, venue, net, number) for number in blocks)
+
+    assert compared > 100
+
+
+def compare(reader: Reader, venue: VenueSpec, net: Devnet, number: int) -> int:
+    truth = truth_at(net.node, net.market, number)
+    at = block_of(net, number)
+    units = {unit.unit_id: unit for unit in reader.unit_snapshots(venue, at)}
+    value = open_book(reader.venue_snapshot(venue, at))
+    for owner, account in truth.accounts.items():
+        native = value(units.get(raw(owner)) or nobody(raw(owner))).native
+        assert native is not None, f"block {number}: {owner} has no native numbers"
+        assert list(native.values()) == [getattr(account, name) for name in FIELDS], f"block {number}: {owner}"
+    for owner in truth.refused_accounts:
+        assert value(units.get(raw(owner)) or nobody(raw(owner))).native is None
+    compare_balances(units, truth)
+    return len(truth.accounts)
+
+
+def compare_balances(units: dict[bytes, UnitSnapshot], truth: Truth) -> None:
+    for reserve in truth.reserves:
+        for token, side in ((reserve.a_token, Side.SUPPLY), (reserve.variable_debt_token, Side.BORROW)):
+            key = (raw(reserve.asset), side)
+            held = {unit_id: unit.positions.get(key, 0) for unit_id, unit in units.items()}
+            for owner, scaled in truth.scaled_balances[token].items():
+                assert held.get(raw(owner), 0) == scaled, f"block {truth.block}: {owner} of {token}"
+            assert sum(held.values()) == truth.scaled_totals[token], f"block {truth.block}: total of {token}"
+
+
+def block_of(net: Devnet, number: int) -> Block:
+    header = net.node.header(number)
+    return Block(
+        number=number,
+        hash=raw(header["hash"]),
+        parent_hash=raw(header["parentHash"]),
+        time=int(header["timestamp"], 16),
+    )
+
+
+def nobody(owner: bytes) -> UnitSnapshot:
+    return UnitSnapshot(unit_id=owner, owner=owner, positions={}, settings={})

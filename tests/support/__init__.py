@@ -1,0 +1,1 @@
+"""Shared arrangements of tests: devnets into stores, and stores into comparable tables."""

@@ -1,0 +1,204 @@
+"""Opening a store: what is made, what is refused, and in which words."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from indexer.store import Store, StoreBroken, StoreError, StoreLocked, StoreMissing, StoreNewer, StoreOlder
+from indexer.store.migrate import migrations
+from tests.unit.store.builders import CHAIN, append, batch, block
+
+HOLD = "import sys; from indexer.store import Store; s = Store.open(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+
+
+@contextmanager
+def held_by_another_process(path: Path) -> Iterator[int]:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        yield holder.pid
+        holder.communicate()
+
+
+def test_a_new_store_is_made_with_its_folder_and_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "deep" / "store.duckdb"
+
+    Store.open(path).close()
+
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_was_stored_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    with Store.open(path) as store:
+        append(store, batch(1, 3))
+
+    with Store.open(path) as store:
+        held = store.cursor(CHAIN)
+
+    assert held is not None
+    assert held.block == block(3)
+
+
+def test_every_migration_is_recorded_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    Store.open(path).close()
+    Store.open(path).close()
+
+    with duckdb.connect(path) as con:
+        recorded = con.execute("SELECT * FROM schema_version ORDER BY ALL").fetchall()
+
+    assert recorded == [(migration.version,) for migration in migrations()]
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    assert [migration.version for migration in migrations()] == list(range(1, len(migrations()) + 1))
+
+
+def test_a_migration_that_fails_leaves_the_schema_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    with duckdb.connect(path) as con:
+        con.execute("CREATE TABLE schema_version (version INTEGER NOT NULL); INSERT INTO schema_version VALUES (1)")
+
+    with pytest.raises(StoreBroken, match="its schema cannot be read or changed"):
+        Store.open(path)
+
+    with duckdb.connect(path) as con:
+        assert con.execute("SELECT version FROM schema_version").fetchall() == [(1,)]
+        assert con.execute("SELECT count(*) FROM duckdb_schemas() WHERE schema_name = 'public'").fetchall() == [(0,)]
+
+
+def test_a_store_that_another_process_has_open_is_refused_with_its_process_id(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+
+    with (
+        held_by_another_process(path) as pid,
+        pytest.raises(StoreLocked, match=f"{path}: process {pid} has") as refused,
+    ):
+        Store.open(path)
+
+    assert refused.value.pid == pid
+    Store.open(path).close()
+
+
+def test_a_reader_is_refused_too_while_another_process_writes(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+
+    with held_by_another_process(path) as pid, pytest.raises(StoreLocked) as refused:
+        Store.open(path, read_only=True)
+
+    assert refused.value.pid == pid
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_store_that_this_process_has_open_is_refused(tmp_path: Path, read_only: bool) -> None:
+    path = tmp_path / "store.duckdb"
+
+    with Store.open(path) as store, pytest.raises(StoreLocked, match="this process has this store open already"):
+        append(store, batch(1, 1))
+        Store.open(path, read_only=read_only)
+
+    with Store.open(path, read_only=read_only) as store:
+        assert store.block(CHAIN, 1) == block(1)
+
+
+def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    Store.open(path).close()
+    newest = len(migrations())
+    with duckdb.connect(path) as con:
+        con.execute("INSERT INTO schema_version VALUES (9999)")
+    before = path.read_bytes()
+
+    with pytest.raises(StoreNewer, match=f"its schema is 9999, this program knows {newest}; upgrade"):
+        Store.open(path)
+
+    assert path.read_bytes() == before
+
+
+def test_an_older_schema_is_not_changed_by_reading(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    Store.open(path).close()
+    newest = len(migrations())
+    with duckdb.connect(path) as con:
+        con.execute("DELETE FROM schema_version WHERE version = $newest", {"newest": newest})
+
+    with pytest.raises(StoreOlder, match=f"this program needs {newest}; open it once for writing"):
+        Store.open(path, read_only=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello\n" * 4000, bytes(8192)])
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "store.duckdb"
+    path.write_bytes(content)
+
+    with pytest.raises(StoreBroken, match=f"{path}: cannot be opened as a store"):
+        Store.open(path)
+
+    assert path.read_bytes() == content
+
+
+def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    with duckdb.connect(path) as con:
+        con.execute("CREATE TABLE customers (name VARCHAR)")
+
+    with pytest.raises(StoreBroken, match="other tables \\(customers …\\); name another file"):
+        Store.open(path)
+
+
+def test_a_damaged_store_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    Store.open(path).close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:12_288] + bytes(len(whole) - 12_288))
+
+    with pytest.raises(StoreBroken, match=str(path)):
+        Store.open(path)
+
+
+def test_reading_a_store_that_does_not_exist_makes_none(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "store.duckdb"
+
+    with pytest.raises(StoreMissing, match="there is no store here; index something first"):
+        Store.open(path, read_only=True)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(StoreBroken, match="its folder cannot be made"):
+        Store.open(tmp_path / "file" / "store.duckdb")
+
+
+def test_a_store_that_is_only_read_refuses_every_step(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    Store.open(path).close()
+
+    with Store.open(path, read_only=True) as store, pytest.raises(StoreError, match="cannot be written: .*read-only"):
+        append(store, batch(1, 1))
+
+
+def test_a_closed_store_says_so(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store.duckdb")
+    store.close()
+
+    with pytest.raises(StoreError, match="is closed"):
+        store.cursor(CHAIN)
+    with pytest.raises(StoreError, match="cannot be written"):
+        append_anything(store)
+
+
+def append_anything(store: Store) -> None:
+    store.save_input("digest", "acme", "{}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from aggregator.margin.house import Bound, Margin, margin, value
@@ -50,9 +50,12 @@ class Assessment:
 
 
 def assess(
-    context: Context, units: Sequence[OpenUnit], *, stale_chains: Sequence[Reason], gaps: Sequence[Reason]
+    context: Context, units: Sequence[OpenUnit], *, chains: Collection[str], gaps: Sequence[Reason]
 ) -> Assessment:
-    """Value an account's units and judge it; the rules and formulas are those of `docs/methodology.md`."""
+    """Value an account's units and judge it; the rules and formulas are those of `docs/methodology.md`.
+
+    `chains`: where its members are; `gaps`: what is known to be missing from its data.
+    """
     positions = value_positions(context, units)
     margins = Margins(**{bound.value: margin(positions, bound) for bound in Bound})
     has_debt = any(held_in.unit.has_debt for held_in in units)
@@ -62,8 +65,11 @@ def assess(
     debt_known = not (gaps or silent.blocking or unpriced_debt)
     blocking = [*gaps, *silent.blocking, *unpriced_debt, *needed.blocking]
     noted = [*silent.noted, *needed.noted, *unpriced_supply]
-    (blocking if has_debt and _touches(stale_chains, positions, units) else noted).extend(stale_chains)
-    if has_debt and debt_known and margins.low.health_factor < 1 and _doubtful(context, positions, margins.mid):
+    relied_on = _relied_on(positions, units) if has_debt else set()
+    blocking += [reason for reason in context.stale_chains if reason.subject in relied_on]
+    noted += [reason for reason in context.stale_chains if reason.subject in chains]
+    verdict_open = has_debt and debt_known and not any(held_in.unit.liquidatable for held_in in units)
+    if verdict_open and margins.low.health_factor < 1 and _doubtful(context, positions, margins.mid):
         blocking.append(LOW_BOUND_NOT_HEALTHY)
     min_unit_wad = _min_unit(units)
     status = _status(context, units, margins, has_debt=has_debt, blocked=bool(blocking))
@@ -117,19 +123,16 @@ def _unpriced(positions: Iterable[ValuedPosition], *, debt: bool) -> list[Reason
     """List what counts and has no house price, once an asset."""
     kind = "debt" if debt else "collateral"
     return [
-        Reason(
-            f"{kind}_unpriced", item.asset_id, f"{item.position.symbol} has no usable house price: {item.mark.cause}"
-        )
+        Reason(f"{kind}_unpriced", item.asset_id, f"{item.symbol} has no usable house price: {item.mark.cause}")
         for item in positions
         if item.is_debt is debt and item.matters and isinstance(item.mark, Unpriced)
     ]
 
 
-def _touches(stale_chains: Sequence[Reason], positions: Sequence[ValuedPosition], units: Sequence[OpenUnit]) -> bool:
-    """Whether the account has debt or counted collateral on a stale chain."""
-    stale = {reason.subject for reason in stale_chains}
-    indebted = any(held_in.unit.has_debt and held_in.venue.chain_id in stale for held_in in units)
-    return indebted or any(item.matters and item.held_in.venue.chain_id in stale for item in positions)
+def _relied_on(positions: Iterable[ValuedPosition], units: Iterable[OpenUnit]) -> set[str]:
+    """Return the chains of debt, of counted collateral, and of the feeds that price them."""
+    indebted = {held_in.venue.chain_id for held_in in units if held_in.unit.has_debt}
+    return indebted.union(*(item.chains for item in positions if item.matters))
 
 
 def _doubtful(context: Context, positions: Sequence[ValuedPosition], mid: Margin) -> bool:

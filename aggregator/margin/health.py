@@ -54,7 +54,8 @@ def evaluate(inputs: HealthInputs) -> HealthDocument:
         raise OtherMethodology(message)
     context = context_of(inputs)
     units = [unit for venue in inputs.venues for unit in open_units(venue)]
-    assessment = assess(context, units, stale_chains=inputs.stale_chains, gaps=inputs.gaps)
+    chains = {parse_account(member).chain_id for member in inputs.account.members}
+    assessment = assess(context, units, chains=chains, gaps=inputs.gaps)
     return _document(inputs, context, assessment)
 
 
@@ -66,6 +67,7 @@ def context_of(inputs: HealthInputs) -> Context:
         policy=inputs.policy,
         feeds=inputs.feeds,
         observations=inputs.observations,
+        stale_chains=inputs.stale_chains,
     )
 
 

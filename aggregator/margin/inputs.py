@@ -23,12 +23,15 @@ class Cut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
-    """An asset as configured: CAIP-19 `id`, policy class, and `same_as`, its price identity across chains."""
+    """An asset as configured: CAIP-19 `id`, policy class, and `same_as`, its price identity across chains.
+
+    Without a `symbol` the token's own is shown; without `same_as` the asset is only itself.
+    """
 
     id: str
-    symbol: str
+    symbol: str | None
     asset_class: str
-    same_as: str
+    same_as: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from aggregator.margin.inputs import Asset, Cut
 from aggregator.margin.policy import DEFAULT_CLASS, ClassPolicy, Policy
 from aggregator.oracle.mark import Mark, Observation, Reading, Unpriced, mark
 from chains.identifiers import token
-from chains.model import Block, FeedSpec, Side, UnitPosition, VenuePrice, VenueSpec, VenueUnit
+from chains.model import Block, FeedSpec, Reason, Side, UnitPosition, VenuePrice, VenueSpec, VenueUnit
 
 USD_BASE_UNIT = 10**8
 """One USD in a venue's base currency; prices of a venue with any other base are not taken for USD prices."""
@@ -40,7 +40,8 @@ class OpenUnit:
 class Context:
     """What values the positions of any account: cuts, assets, policy, and what the configured feeds say.
 
-    `heartbeats`: (chain, feed) → its heartbeat; `feed_marks`: identity → mark, for each identity with a feed.
+    `heartbeats`: (chain, feed) → its heartbeat; `feed_marks`: identity → mark, for each identity with a feed;
+    `stale_chains`: why a chain (the `subject`) is not to be relied on.
     """
 
     as_of: Mapping[str, Cut]
@@ -48,6 +49,7 @@ class Context:
     policy: Policy
     heartbeats: Mapping[tuple[str, bytes], int]
     feed_marks: Mapping[str, Mark | Unpriced]
+    stale_chains: tuple[Reason, ...]
 
     @property
     def times(self) -> dict[str, int]:
@@ -63,11 +65,22 @@ class ValuedPosition:
     position: UnitPosition
     asset_id: str
     identity: str
+    configured_symbol: str | None
     asset_class: str
     factors: ClassPolicy
     mark: Mark | Unpriced
     amount: float
     counted: bool
+
+    @property
+    def chains(self) -> set[str]:
+        """The chains that its amount and its mark come from."""
+        used = self.mark.used if isinstance(self.mark, Mark) else ()
+        return {self.held_in.venue.chain_id, *(item.observation.chain_id for item in used)}
+
+    @property
+    def symbol(self) -> str:
+        return self.configured_symbol or self.position.symbol
 
     @property
     def is_debt(self) -> bool:
@@ -86,9 +99,12 @@ def make_context(
     policy: Policy,
     feeds: Iterable[FeedSpec],
     observations: Iterable[Observation],
+    stale_chains: Iterable[Reason],
 ) -> Context:
     """Combine the configured feeds into marks, once for any number of accounts."""
     by_id = {asset.id: asset for asset in assets}
+    stale = tuple(stale_chains)
+    subjects = {reason.subject for reason in stale}
     times = {chain: cut.block.time for chain, cut in as_of.items()}
     seen: dict[str, list[Observation]] = {}
     for observation in observations:
@@ -98,13 +114,14 @@ def make_context(
         assets=by_id,
         policy=policy,
         heartbeats={(feed.chain_id, feed.address): feed.heartbeat_s for feed in feeds},
-        feed_marks={identity: mark(identity, items, times) for identity, items in seen.items()},
+        feed_marks={identity: mark(identity, items, times, subjects) for identity, items in seen.items()},
+        stale_chains=stale,
     )
 
 
 def identity_of(asset_id: str, assets: Mapping[str, Asset]) -> str:
     """Return the price identity of an asset; one that is not configured is only itself."""
-    return assets[asset_id].same_as if asset_id in assets else asset_id
+    return (assets[asset_id].same_as if asset_id in assets else None) or asset_id
 
 
 def asset_class_of(asset_id: str, context: Context) -> str:
@@ -125,8 +142,9 @@ def value_positions(context: Context, units: Sequence[OpenUnit]) -> tuple[Valued
         for position in held_in.unit.positions
     ]
     marks = dict(context.feed_marks)
+    stale = {reason.subject for reason in context.stale_chains}
     for identity, observations in _venue_observations(context, held).items():
-        marks.setdefault(identity, mark(identity, observations, context.times))
+        marks.setdefault(identity, mark(identity, observations, context.times, stale))
     return tuple(_valued(context, marks, *item) for item in held)
 
 
@@ -144,6 +162,7 @@ def _valued(
         position=position,
         asset_id=asset_id,
         identity=identity,
+        configured_symbol=context.assets[asset_id].symbol if asset_id in context.assets else None,
         asset_class=asset_class,
         factors=context.policy.of_class(asset_class),
         mark=marks.get(identity) or Unpriced(identity=identity, discarded=()),

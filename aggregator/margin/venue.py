@@ -110,7 +110,7 @@ def _base_value(unit: VenueUnit, position: UnitPosition) -> int:
 
 def _reason(context: Context, item: ValuedPosition, fault: str, *, dust: bool) -> Reason:
     code = f"venue_price_{fault}_dust" if dust else f"venue_price_{fault}"
-    what = f"{item.held_in.venue.id} needs the price of {item.position.symbol}"
+    what = f"{item.held_in.venue.id} needs the price of {item.symbol}"
     price = item.position.price
     if price is None:
         return Reason(code, item.asset_id, f"{what} and has none")

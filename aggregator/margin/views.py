@@ -84,7 +84,7 @@ def _position(item: ValuedPosition) -> PositionView:
     return PositionView(
         market=format_address(chain_id, position.market),
         asset=item.asset_id,
-        symbol=position.symbol,
+        symbol=item.symbol,
         side=position.side.value,
         amount_raw=str(position.amount_raw),
         amount=numbers.scaled(position.amount_raw, position.decimals),

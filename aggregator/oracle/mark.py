@@ -5,7 +5,7 @@ Doubt falls on the outer side: `low` is the lower and `high` the upper of what t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -46,6 +46,7 @@ class Refusal(StrEnum):
     NON_POSITIVE = "non_positive"
     FROM_THE_FUTURE = "from_the_future"
     STALE = "stale"
+    STALE_CHAIN = "stale_chain"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,25 +113,35 @@ def refusal(reading: Reading | None, *, now: int, heartbeat_s: int | None) -> Re
     return None
 
 
-def mark(identity: str, observations: Sequence[Observation], times: Mapping[str, int]) -> Mark | Unpriced:
+def mark(
+    identity: str, observations: Sequence[Observation], times: Mapping[str, int], stale_chains: Collection[str] = ()
+) -> Mark | Unpriced:
     """Combine what feeds say of one identity.
 
-    `times`: chain → time of the block from which its feeds are seen; any other chain's answers are refused.
+    `times`: chain → time of the block from which its feeds are seen; any other chain's answers are refused. What a stale
+    chain says is used only where no other chain says anything.
     """
-    judged = [judge(observation, times.get(observation.chain_id, 0)) for observation in observations]
     used: list[Used] = []
     discarded: list[Discarded] = []
-    for item in judged:
-        match item:
-            case Used():
+    for observation in observations:
+        match judge(observation, times.get(observation.chain_id, 0)):
+            case Used() as item:
                 used.append(item)
-            case Discarded():
+            case Discarded() as item:
                 discarded.append(item)
-            case _:
-                assert_never(item)
+            case other:
+                assert_never(other)
+    live = [item for item in used if item.observation.chain_id not in stale_chains]
+    if live:
+        discarded += [outdated(item) for item in used if item not in live]
     if not used:
         return Unpriced(identity=identity, discarded=tuple(discarded))
-    return combine(identity, tuple(used), tuple(discarded))
+    return combine(identity, tuple(live or used), tuple(discarded))
+
+
+def outdated(item: Used) -> Discarded:
+    """Leave out what a stale chain says."""
+    return Discarded(observation=item.observation, age_s=item.age_s, refusal=Refusal.STALE_CHAIN)
 
 
 def judge(observation: Observation, now: int) -> Used | Discarded:

@@ -16,9 +16,8 @@ from chains.evm.ports import FIRST_LOG, Answer, EvmProtocol, Folded, NeedReads, 
 from chains.evm.source import EvmSource, NodeSource, StoredSource
 from chains.model import Block, ChainSpec, FeedSpec, Rows, VenueSpec
 from chains.ports import Batch, Covered, Head, RawReader, StateReader
+from chains.registry import PROTOCOLS
 from chains.rpc import NodePool
-
-PROTOCOLS = {"aave-v3": "chains.evm.aave_v3"}
 
 SPAN_FIRST, SPAN_LAST = 2_000, 100_000
 UNSETTLED_SPAN = 500

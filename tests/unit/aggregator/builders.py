@@ -107,12 +107,11 @@ class Holding:
 
 
 def raw(asset: bytes, tokens: float) -> int:
-    return round(tokens * 10 ** DECIMALS[asset])
+    scale: int = 10 ** DECIMALS[asset]
+    return round(tokens * scale)
 
 
-def venue(
-    prices: Mapping[bytes, Price], *holdings: Holding, name: str = "toy-1", chain: str = CHAIN
-) -> VenueInputs:
+def venue(prices: Mapping[bytes, Price], *holdings: Holding, name: str = "toy-1", chain: str = CHAIN) -> VenueInputs:
     """Put holdings on a venue of a chain."""
     snapshot = VenueSnapshot(
         venue=VenueSpec(id=name, protocol="toy", chain_id=chain, address=b"\xaa" * 20, start_block=1),
@@ -179,9 +178,7 @@ def _open(snapshot: VenueSnapshot, unit: UnitSnapshot) -> VenueUnit:
     )
 
 
-def _position(
-    snapshot: VenueSnapshot, unit: UnitSnapshot, asset: bytes, side: Side, amount_raw: int
-) -> UnitPosition:
+def _position(snapshot: VenueSnapshot, unit: UnitSnapshot, asset: bytes, side: Side, amount_raw: int) -> UnitPosition:
     said = json.loads(snapshot.markets.get((asset, "price"), '{"answer": null, "updated_at": 0, "threshold_bp": 0}'))
     price = None if said["answer"] is None else VenuePrice(said["answer"], USD, source(asset), said["updated_at"], 99)
     return UnitPosition(

@@ -1,0 +1,132 @@
+"""The whole book at one cut: every owner of every venue as an account, with each venue opened once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from aggregator.gather import SOUND, Catalogue, Condition, Journals, gaps_of, observe, sorted_venues
+from aggregator.margin import numbers
+from aggregator.margin.account import Assessment, assess
+from aggregator.margin.health import HouseNumbers, house_numbers, open_units
+from aggregator.margin.inputs import Cut, MarginAccount, VenueInputs
+from aggregator.margin.status import Status
+from aggregator.margin.valuation import Context, OpenUnit, make_context
+from chains.identifiers import Account, parse_account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssessedAccount:
+    """One account of the book."""
+
+    account: MarginAccount
+    assessment: Assessment
+
+    @property
+    def house(self) -> HouseNumbers:
+        return house_numbers(self.assessment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """All accounts at one cut, by id: registered ones, and every other owner of a unit on its own."""
+
+    cuts: Mapping[str, Cut]
+    catalogue: Catalogue
+    condition: Condition
+    context: Context
+    units: tuple[OpenUnit, ...]
+    accounts: tuple[AssessedAccount, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookRow:
+    """One account in short; the numbers are those of its health document."""
+
+    account: str
+    status: Status
+    score: int | None
+    health_factor: Decimal | None
+    min_unit_health_factor: Decimal | None
+    collateral_usd: Decimal
+    debt_usd: Decimal | None
+
+
+def evaluate_book(
+    journals: Journals, cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition = SOUND
+) -> tuple[BookRow, ...]:
+    """Value every account at the cuts, by id; raises `StoreError`."""
+    return tuple(map(row, assess_book(journals, cuts, catalogue, condition).accounts))
+
+
+def row(entry: AssessedAccount) -> BookRow:
+    house, wad = entry.house, entry.assessment.min_unit_wad
+    return BookRow(
+        account=entry.account.id,
+        status=entry.assessment.status,
+        score=entry.assessment.score,
+        health_factor=house.health_factor,
+        min_unit_health_factor=None if wad is None else numbers.wad_down(wad),
+        collateral_usd=house.collateral,
+        debt_usd=house.debt,
+    )
+
+
+def assess_book(
+    journals: Journals, cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition = SOUND
+) -> Book:
+    """Open every venue once and judge every account; raises `StoreError`."""
+    units = tuple(_units(journals, cuts, catalogue))
+    context = make_context(
+        as_of=cuts,
+        assets=catalogue.assets,
+        policy=catalogue.policy,
+        feeds=catalogue.feeds,
+        observations=observe(journals, catalogue.feeds, cuts),
+        stale_chains=condition.stale_chains,
+    )
+    by_owner: dict[Account, list[OpenUnit]] = {}
+    for held_in in units:
+        by_owner.setdefault(Account(held_in.venue.chain_id, held_in.unit.owner), []).append(held_in)
+    accounts = sorted(_accounts(catalogue, by_owner), key=lambda account: account.id)
+    return Book(
+        cuts=cuts,
+        catalogue=catalogue,
+        condition=condition,
+        context=context,
+        units=units,
+        accounts=tuple(_assessed(account, by_owner, context, catalogue, condition) for account in accounts),
+    )
+
+
+def _units(journals: Journals, cuts: Mapping[str, Cut], catalogue: Catalogue) -> Iterator[OpenUnit]:
+    for spec in sorted_venues(catalogue, cuts, cuts):
+        at = cuts[spec.chain_id].block
+        snapshots = journals.unit_snapshots(spec, at)
+        if snapshots:
+            yield from open_units(VenueInputs(snapshot=journals.venue_snapshot(spec, at), units=tuple(snapshots)))
+
+
+def _accounts(catalogue: Catalogue, by_owner: Mapping[Account, list[OpenUnit]]) -> Iterator[MarginAccount]:
+    """Yield the registered accounts, and each other owner that has anything."""
+    registered = {parse_account(member) for account in catalogue.accounts for member in account.members}
+    yield from catalogue.accounts
+    for owner, units in by_owner.items():
+        if owner not in registered and any(held_in.unit.positions for held_in in units):
+            yield MarginAccount(id=str(owner), members=(str(owner),))
+
+
+def _assessed(
+    account: MarginAccount,
+    by_owner: Mapping[Account, list[OpenUnit]],
+    context: Context,
+    catalogue: Catalogue,
+    condition: Condition,
+) -> AssessedAccount:
+    members = [parse_account(member) for member in account.members]
+    chains = {member.chain_id for member in members}
+    units = [held_in for member in dict.fromkeys(members) for held_in in by_owner.get(member, [])]
+    units.sort(key=lambda held_in: (held_in.venue.id, held_in.unit.unit_id))
+    gaps = gaps_of(chains, context.as_of, catalogue, condition)
+    return AssessedAccount(account=account, assessment=assess(context, units, chains=chains, gaps=gaps))

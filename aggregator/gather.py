@@ -1,0 +1,169 @@
+"""From the store to health inputs: what the journals say of one account at one block of each chain."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from aggregator.margin.health import open_units
+from aggregator.margin.inputs import METHODOLOGY_VERSION, Asset, Cut, HealthInputs, MarginAccount, VenueInputs
+from aggregator.margin.policy import Policy
+from aggregator.margin.valuation import identity_of
+from aggregator.oracle.mark import Observation, Reading
+from chains.identifiers import parse_account, token
+from chains.model import Block, FeedSpec, PriceAnswer, Reason, UnitSnapshot, VenueSnapshot, VenueSpec
+
+
+class Journals(Protocol):
+    """What is asked of the store; `indexer.store.reader.Reader` answers all of it from one state."""
+
+    def venue_snapshot(self, venue: VenueSpec, at: Block) -> VenueSnapshot: ...
+
+    def unit_snapshots(self, venue: VenueSpec, at: Block, *, owner: bytes | None = None) -> list[UnitSnapshot]: ...
+
+    def feeds(self, chain_id: str, at: Block) -> Mapping[bytes, str]: ...
+
+    def answers(self, chain_id: str, at: Block) -> Mapping[bytes, PriceAnswer]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """What the configuration names and how the house values it; `accounts` are the registered margin accounts."""
+
+    venues: tuple[VenueSpec, ...]
+    feeds: tuple[FeedSpec, ...]
+    assets: tuple[Asset, ...]
+    policy: Policy
+    accounts: tuple[MarginAccount, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """What is wrong with the data as the caller knows it; the `subject` of a reason is a chain or a venue.
+
+    `stale_chains`: chains without a recent block; `gaps`: chains and venues of which something is missing.
+    """
+
+    stale_chains: tuple[Reason, ...] = ()
+    gaps: tuple[Reason, ...] = ()
+
+
+SOUND = Condition()
+
+
+def gather(
+    journals: Journals,
+    account: MarginAccount,
+    cuts: Mapping[str, Cut],
+    catalogue: Catalogue,
+    condition: Condition = SOUND,
+) -> HealthInputs:
+    """Collect what decides the health of an account, and nothing that does not; raises `StoreError`."""
+    members = [parse_account(member) for member in account.members]
+    consulted = sorted_venues(catalogue, {member.chain_id for member in members}, cuts)
+    venues = tuple(
+        venue
+        for spec in consulted
+        for venue in _venue(journals, spec, cuts, [who.address for who in members if who.chain_id == spec.chain_id])
+    )
+    named, sources = _named(venues, catalogue.assets)
+    feeds = tuple(feed for feed in _feeds(catalogue) if (feed.chain_id, feed.address) in sources or feed.asset in named)
+    chains = {member.chain_id for member in members} | {feed.chain_id for feed in feeds}
+    return HealthInputs(
+        methodology_version=METHODOLOGY_VERSION,
+        account=account,
+        as_of={chain: cut for chain, cut in sorted(cuts.items()) if chain in chains},
+        stale_chains=tuple(reason for reason in condition.stale_chains if reason.subject in chains),
+        gaps=gaps_of({member.chain_id for member in members}, cuts, catalogue, condition),
+        consulted=tuple(spec.id for spec in consulted),
+        venues=venues,
+        assets=tuple(sorted((asset for asset in catalogue.assets if asset.id in named), key=lambda asset: asset.id)),
+        feeds=feeds,
+        observations=observe(journals, [feed for feed in feeds if feed.asset in named], cuts),
+        policy=catalogue.policy,
+    )
+
+
+def sorted_venues(catalogue: Catalogue, chains: Iterable[str], cuts: Mapping[str, Cut]) -> list[VenueSpec]:
+    """Return the venues of those chains that have a cut, by id."""
+    known = cuts.keys() & set(chains)
+    return sorted((venue for venue in catalogue.venues if venue.chain_id in known), key=lambda venue: venue.id)
+
+
+def gaps_of(
+    chains: Iterable[str], cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition
+) -> tuple[Reason, ...]:
+    """Return what is missing for an account on these chains: chains without a cut, and gaps that the caller knows."""
+    wanted = set(chains)
+    subjects = wanted | {venue.id for venue in catalogue.venues if venue.chain_id in wanted}
+    unseen = [
+        Reason("chain_not_indexed", chain, f"nothing of {chain} is stored, and the account has a member there")
+        for chain in sorted(wanted - cuts.keys())
+    ]
+    return (*unseen, *(reason for reason in condition.gaps if reason.subject in subjects))
+
+
+def observe(journals: Journals, feeds: Sequence[FeedSpec], cuts: Mapping[str, Cut]) -> tuple[Observation, ...]:
+    """Ask every feed for its last answer at the cut of its own chain."""
+    chains = sorted({feed.chain_id for feed in feeds} & cuts.keys())
+    phases = {chain: journals.feeds(chain, cuts[chain].block) for chain in chains}
+    answers = {chain: journals.answers(chain, cuts[chain].block) for chain in chains}
+    return tuple(
+        observation_of(feed, reading_of(feed, phases.get(feed.chain_id, {}), answers.get(feed.chain_id, {})))
+        for feed in feeds
+    )
+
+
+def observation_of(feed: FeedSpec, reading: Reading | None) -> Observation:
+    return Observation(
+        asset=feed.asset,
+        kind=feed.kind,
+        chain_id=feed.chain_id,
+        feed=feed.address,
+        heartbeat_s=feed.heartbeat_s,
+        deviation=feed.deviation,
+        reading=reading,
+    )
+
+
+def reading_of(feed: FeedSpec, phases: Mapping[bytes, str], answers: Mapping[bytes, PriceAnswer]) -> Reading | None:
+    """Return what a feed says: the last answer of the source that its phase points to, at the scale that it declares."""
+    phase = phases.get(feed.address)
+    state = json.loads(phase) if phase is not None else {}
+    source, decimals = state.get("aggregator"), state.get("decimals")
+    answer = answers.get(bytes.fromhex(source.removeprefix("0x"))) if source else None
+    if answer is None or decimals is None:
+        return None
+    return Reading(answer.answer_raw, 10**decimals, answer.updated_at, answer.block)
+
+
+def _venue(
+    journals: Journals, spec: VenueSpec, cuts: Mapping[str, Cut], owners: Sequence[bytes]
+) -> Iterator[VenueInputs]:
+    """Yield a venue with the units of some owners, if they have any."""
+    at = cuts[spec.chain_id].block
+    found = {unit.unit_id: unit for owner in owners for unit in journals.unit_snapshots(spec, at, owner=owner)}
+    if found:
+        units = tuple(unit for _, unit in sorted(found.items()))
+        yield VenueInputs(snapshot=journals.venue_snapshot(spec, at), units=units)
+
+
+def _named(venues: Iterable[VenueInputs], assets: Sequence[Asset]) -> tuple[set[str], set[tuple[str, bytes]]]:
+    """Return every asset with the identity of one that is held or owed, and the price sources that venues use for them."""
+    by_id = {asset.id: asset for asset in assets}
+    held = [
+        (held_in.venue.chain_id, position)
+        for venue in venues
+        for held_in in open_units(venue)
+        for position in held_in.unit.positions
+    ]
+    ids = {str(token(chain_id, position.asset)) for chain_id, position in held}
+    identities = {identity_of(asset_id, by_id) for asset_id in ids}
+    sources = {(chain_id, position.price.source) for chain_id, position in held if position.price is not None}
+    return ids | {asset.id for asset in assets if identity_of(asset.id, by_id) in identities}, sources
+
+
+def _feeds(catalogue: Catalogue) -> list[FeedSpec]:
+    return sorted(catalogue.feeds, key=lambda feed: (feed.asset, feed.chain_id, feed.kind, feed.address))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from aggregator.gather import SOUND, Catalogue, Condition, Journals, gaps_of, observe, sorted_venues
+from aggregator.gather import SOUND, Catalogue, Condition, Journals, gaps_of, observe, sorted_feeds, sorted_venues
 from aggregator.margin import numbers
 from aggregator.margin.account import Assessment, assess
 from aggregator.margin.health import HouseNumbers, house_numbers, open_units
@@ -83,7 +83,7 @@ def assess_book(
         assets=catalogue.assets,
         policy=catalogue.policy,
         feeds=catalogue.feeds,
-        observations=observe(journals, catalogue.feeds, cuts),
+        observations=observe(journals, sorted_feeds(catalogue), cuts),
         stale_chains=condition.stale_chains,
     )
     by_owner: dict[Account, list[OpenUnit]] = {}

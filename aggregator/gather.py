@@ -69,7 +69,9 @@ def gather(
         for venue in _venue(journals, spec, cuts, [who.address for who in members if who.chain_id == spec.chain_id])
     )
     named, sources = _named(venues, catalogue.assets)
-    feeds = tuple(feed for feed in _feeds(catalogue) if (feed.chain_id, feed.address) in sources or feed.asset in named)
+    feeds = tuple(
+        feed for feed in sorted_feeds(catalogue) if (feed.chain_id, feed.address) in sources or feed.asset in named
+    )
     chains = {member.chain_id for member in members} | {feed.chain_id for feed in feeds}
     return HealthInputs(
         methodology_version=METHODOLOGY_VERSION,
@@ -165,5 +167,6 @@ def _named(venues: Iterable[VenueInputs], assets: Sequence[Asset]) -> tuple[set[
     return ids | {asset.id for asset in assets if identity_of(asset.id, by_id) in identities}, sources
 
 
-def _feeds(catalogue: Catalogue) -> list[FeedSpec]:
+def sorted_feeds(catalogue: Catalogue) -> list[FeedSpec]:
+    """Return the configured feeds in an order of their own."""
     return sorted(catalogue.feeds, key=lambda feed: (feed.asset, feed.chain_id, feed.kind, feed.address))

@@ -1,15 +1,17 @@
 """What can go wrong, by what to do about it.
 
-    ChainError
-    ├── NodeBusy          try again later: rate limit, time-out, refused connection
-    ├── NodeWrong         ask another node: malformed answer, missing block, stale replica
-    │   └── RangeTooWide  ask for less at once
-    └── Stop              no retry helps
-        ├── WrongChain    the node serves another chain than the configured one
-        ├── NoContract    nothing, or something else, is deployed at a configured address
-        ├── DeepFork      the chain left a block that was final for this store
-        ├── HistoryGone   the node no longer has the state of a block that is needed
-        └── Unsupported   a protocol version or contract that is not known exactly
+| error          | kind      | met when                                                  |
+|----------------|-----------|-----------------------------------------------------------|
+| `NodeBusy`     | try again | rate limit, time-out, refused connection                  |
+| `NodeWrong`    | another   | malformed answer, missing block, stale replica            |
+| `RangeTooWide` | ask less  | a `NodeWrong`: too many blocks or logs in one answer      |
+| `WrongChain`   | stop      | the node serves another chain than the configured one     |
+| `NoContract`   | stop      | nothing, or something else, is at a configured address    |
+| `DeepFork`     | stop      | the chain left a block that was final for this store      |
+| `HistoryGone`  | stop      | no node has the state of a block that is needed           |
+| `Unsupported`  | stop      | a protocol version or contract that is not known exactly  |
+
+Those of kind stop are `Stop`; all are `ChainError`.
 """
 
 from __future__ import annotations

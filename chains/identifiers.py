@@ -69,9 +69,7 @@ def parse_account(text: str) -> Account:
     """Read a CAIP-10 account; raises `IdentifierError`."""
     chain_id, separator, address = text.rpartition(":")
     if not separator or not _CHAIN.fullmatch(chain_id):
-        raise IdentifierError(
-            f'"{text}" is no CAIP-10 account; write it like eip155:1:0x… (chain, then address)'
-        )
+        raise IdentifierError(f'"{text}" is no CAIP-10 account; write it like eip155:1:0x… (chain, then address)')
     return Account(chain_id, parse_address(chain_id, address))
 
 
@@ -80,9 +78,7 @@ def parse_asset(text: str) -> Asset:
     chain_id, _, asset = text.partition("/")
     namespace, separator, reference = asset.partition(":")
     if not separator or not _CHAIN.fullmatch(chain_id):
-        raise IdentifierError(
-            f'"{text}" is no CAIP-19 asset; write it like eip155:1/erc20:0x… or eip155:1/slip44:60'
-        )
+        raise IdentifierError(f'"{text}" is no CAIP-19 asset; write it like eip155:1/erc20:0x… or eip155:1/slip44:60')
     if namespace == _TOKEN_NAMESPACE.get(namespace_of(chain_id)):
         return Asset(chain_id, namespace, parse_address(chain_id, reference))
     if namespace == "slip44" and reference.isascii() and reference.isdigit():
@@ -103,9 +99,7 @@ def parse_address(chain_id: str, text: str) -> bytes:
         case "solana":
             return _parse_solana_address(text)
         case other:
-            raise IdentifierError(
-                f'addresses of the namespace "{other}" are not known; use {EVM} or {SOLANA}'
-            )
+            raise IdentifierError(f'addresses of the namespace "{other}" are not known; use {EVM} or {SOLANA}')
 
 
 def format_address(chain_id: str, address: bytes) -> str:
@@ -152,9 +146,7 @@ def _parse_evm_address(text: str) -> bytes:
     address = bytes.fromhex(text[2:])
     one_case = text[2:] in {text[2:].lower(), text[2:].upper()}
     if not one_case and text != _checksummed(address):
-        raise IdentifierError(
-            f'"{text}" has a wrong checksum; if it is right otherwise, write {_checksummed(address)}'
-        )
+        raise IdentifierError(f'"{text}" has a wrong checksum; if it is right otherwise, write {_checksummed(address)}')
     return address
 
 

@@ -206,7 +206,7 @@ class Reason(NamedTuple):
 
 
 class VenuePrice(NamedTuple):
-    """The price that a venue itself uses: `answer_raw` / `unit_raw` in the venue's base currency, as its `source` (a feed proxy) gave it at `updated_at`."""
+    """The price that a venue itself uses: `answer_raw` / `unit_raw` in its base currency, as `source` (a feed proxy) gave it."""
 
     answer_raw: int
     unit_raw: int
@@ -219,9 +219,10 @@ class VenuePrice(NamedTuple):
 class UnitPosition:
     """One position of a unit in token terms, as the venue counts it.
 
-    `amount_raw`: token units times 10^`decimals`, with interest to the block; `protocol_raw`: the stored protocol amount (scaled balance, shares);
-    `counts`: a supply that backs debt at the venue (enabled as collateral, with a threshold), or any debt; `price`: the venue's own, `None` with the
-    reason listed in the unit; `liquidation_threshold`: the venue's, as a fraction in basis points, `None` for debt.
+    `amount_raw`: token units times 10^`decimals`, with interest to the block; `protocol_raw`: the stored protocol amount (scaled
+    balance, shares); `counts`: a supply that backs debt at the venue (enabled as collateral, with a threshold), or any debt;
+    `price`: the venue's own, `None` with the reason listed in the unit; `liquidation_threshold`: the venue's, in basis points, `None`
+    for debt.
     """
 
     market: bytes
@@ -240,8 +241,9 @@ class UnitPosition:
 class VenueUnit:
     """What a venue liquidates separately, with the venue's own numbers under its own names.
 
-    `native` is `None` when the venue itself could not answer or an input is unknown; then `reasons` says why. `health_factor_wad` is the venue's
-    health factor normalised to 1e18 = liquidation boundary, `None` without debt or when unknown; `base_unit` is one unit of `*_base` amounts' currency.
+    `native` is `None` when the venue itself could not answer or an input is unknown; then `reasons` says why. `health_factor_wad` is
+    the venue's health factor normalised to 1e18 = liquidation boundary, `None` without debt or when unknown; `base_unit` is one unit
+    of the currency of the `*_base` amounts.
     """
 
     venue_id: str

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from aggregator.margin.policy import PolicyError
 from chains.errors import ChainError, NoContract, Unsupported, WrongChain
-from crossmargin.errors import DeskError
+from crossmargin.errors import DeskError, NotStored
 from crossmargin.exits import ExitCode
 from crossmargin.settings import SettingsError
 from indexer.store.errors import (
     ConfigRefused,
+    BlockUnknown,
     QueryRefused,
     QueryTimeout,
     StoreError,
@@ -47,6 +48,8 @@ def failure_of(error: Exception) -> Failure:
             return _named("configuration", "The configuration cannot be used", error, ExitCode.USAGE, 500)
         case QueryRefused():
             return _named("query-refused", "The query is refused", error, ExitCode.USAGE, 400)
+        case BlockUnknown():
+            return _named("not-stored", NotStored.title, error, NotStored.exit_code, NotStored.http_status)
         case QueryTimeout():
             return _named("query-timeout", "The query took too long", error, ExitCode.FAILED, 503)
         case StoreLocked() | StoreMissing():

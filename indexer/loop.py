@@ -76,9 +76,7 @@ async def index(chain: Chain, store: Store, *, until: Until, listener: Listener)
             return
 
 
-async def follow(
-    chain: Chain, store: Store, *, listener: Listener, stop: asyncio.Event, poll_s: float = 1.0
-) -> None:
+async def follow(chain: Chain, store: Store, *, listener: Listener, stop: asyncio.Event, poll_s: float = 1.0) -> None:
     """Take in a chain and stay at its head until `stop` is set; raises only what no retry can mend (`chains.errors.Stop`)."""
     failures = 0
     while not stop.is_set():
@@ -184,7 +182,9 @@ def _must_follow(chain_id: str, tip: Block | None, batch: Batch) -> None:
         return
     parent = batch.raw["evm_block"]["parent_hash"][numbers.index(batch.first)].as_py()
     if parent != tip.hash:
-        raise NodeWrong(f"chain {chain_id}: block {batch.first} does not follow the stored block {tip.number}; it moved")
+        raise NodeWrong(
+            f"chain {chain_id}: block {batch.first} does not follow the stored block {tip.number}; it moved"
+        )
 
 
 def _progress(batch: Batch, target: int, seconds: dict[str, float]) -> Progress:

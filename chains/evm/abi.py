@@ -55,7 +55,8 @@ class Argument:
 class Event:
     """An event by signature, as in `Event("Burn(address indexed from, uint256 value)")`.
 
-    Addresses decode to 20 bytes, integers to `int`, `bool` to `bool`, `bytesN` to bytes, strings to `str`; an indexed dynamic argument is its hash.
+    Addresses decode to 20 bytes, integers to `int`, `bool` to `bool`, `bytesN` to bytes, strings to `str`; an indexed dynamic
+    argument is its hash.
     """
 
     __slots__ = ("arguments", "name", "topic0")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
 
 import pyarrow as pa
 
-from chains.errors import NoContract, NodeWrong, RangeTooWide, Unsupported
+from chains.errors import ChainError, NoContract, NodeWrong, RangeTooWide, Unsupported
 from chains.evm.logs import empty_logs, in_order
 from chains.evm.oracles.chainlink.fold import Chainlink, Seen, watch
 from chains.evm.ports import FIRST_LOG, Answer, EvmProtocol, Folded, NeedReads, Read, Reads
@@ -47,7 +46,7 @@ def connect(
     *,
     stored: RawReader | None = None,
     cursor: Block | None = None,
-    on_error: Any = None,
+    on_error: Callable[[str, ChainError], None] | None = None,
 ) -> EvmChain:
     """Make the adapter of an EVM chain over its nodes, or over what was `stored` of it up to `cursor`."""
     source: EvmSource
@@ -286,9 +285,13 @@ class _Span:
     async def _vouch(self) -> None:
         """Check every log against the header of the block that it names."""
         await self._need_blocks(set(self.logs["block_number"].to_pylist()))
-        for number, said in zip(self.logs["block_number"].to_pylist(), self.logs["block_hash"].to_pylist(), strict=True):
+        for number, said in zip(
+            self.logs["block_number"].to_pylist(), self.logs["block_hash"].to_pylist(), strict=True
+        ):
             if self.blocks[number].hash != said:
-                raise NodeWrong(f"chain {self.chain.spec.id}: a log names another block {number} than the node's header")
+                raise NodeWrong(
+                    f"chain {self.chain.spec.id}: a log names another block {number} than the node's header"
+                )
 
     async def _need_blocks(self, numbers: Iterable[int]) -> None:
         missing = {n for n in numbers if n not in self.blocks}
@@ -301,7 +304,9 @@ class _Span:
         for number in sorted(found) if self.unsettled else ():
             before = self.blocks.get(number - 1)
             if before is not None and before.hash != self.blocks[number].parent_hash:
-                raise NodeWrong(f"chain {self.chain.spec.id}: block {number} does not follow block {number - 1}; it moved")
+                raise NodeWrong(
+                    f"chain {self.chain.spec.id}: block {number} does not follow block {number - 1}; it moved"
+                )
 
     async def _still_there(self) -> None:
         if not self.unsettled:
@@ -313,6 +318,7 @@ class _Span:
     async def _changes(self, fold: _Fold) -> list[Seen]:
         """Ask every watched proxy at the end of the span, and find the first block of each change."""
         changes = []
+        await self._poll_all(fold.watched, self.last)
         for proxy, (since, known) in sorted(fold.watched.items()):
             if await self._poll(proxy, self.last) != known:
                 changes.append(await self._first_change(proxy, max(since, self.first - 1), known))
@@ -329,16 +335,24 @@ class _Span:
         return Seen(changed, proxy, await self._poll(proxy, changed))
 
     async def _poll(self, proxy: bytes, number: int) -> Answer:
-        read = watch(proxy, number)
-        if read not in self.polled:
-            blocks = await self.source.blocks([number]) if number not in self.blocks else self.blocks
-            self.polled |= await self.source.read([read], blocks)
-        return self.polled[read]
+        await self._poll_all([proxy], number)
+        return self.polled[watch(proxy, number)]
+
+    async def _poll_all(self, proxies: Iterable[bytes], number: int) -> None:
+        missing = [read for proxy in proxies if (read := watch(proxy, number)) not in self.polled]
+        if missing:
+            blocks = self.blocks if number in self.blocks else await self.source.blocks([number])
+            self.polled |= await self.source.read(missing, blocks)
 
     def _block_rows(self, reads: Iterable[Read]) -> pa.Table:
         kept = set(self.logs["block_number"].to_pylist()) | {read.block for read in reads} | {self.last}
         blocks = [b for n, b in sorted(self.blocks.items()) if n >= self.first and (self.unsettled or n in kept)]
-        columns = [[b.number for b in blocks], [b.hash for b in blocks], [b.parent_hash for b in blocks], [b.time for b in blocks]]
+        columns = [
+            [b.number for b in blocks],
+            [b.hash for b in blocks],
+            [b.parent_hash for b in blocks],
+            [b.time for b in blocks],
+        ]
         return pa.table([pa.array(c, f.type) for c, f in zip(columns, BLOCK_SCHEMA, strict=True)], schema=BLOCK_SCHEMA)
 
     def _read_rows(self, reads: Mapping[Read, Answer]) -> pa.Table:
@@ -360,4 +374,3 @@ class _Span:
             interest="feeds", first=self.first, last=self.last, level="fetched",
             evidence="eth_getLogs of one node; aggregator() asked at the end of every span",
         )  # fmt: skip
-

@@ -109,8 +109,6 @@ class EvmProtocol(Protocol):
         """Return the contracts to follow, as far as the journals know them, with the first block that matters."""
         ...
 
-    def fold(
-        self, state: StateReader, logs: pa.Table, times: Mapping[int, int], reads: Reads
-    ) -> Folded | NeedReads:
+    def fold(self, state: StateReader, logs: pa.Table, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:
         """Derive rows from the logs of a span upon `state`; `times` holds every block with logs; asks for reads until it has them all."""
         ...

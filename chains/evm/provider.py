@@ -19,7 +19,7 @@ class PoolProvider(AsyncBaseProvider):
         super().__init__()
         self._pool = pool
 
-    async def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+    async def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:  # noqa: ANN401 - web3's own signature
         """Send one request; a node's refusal comes back as web3 expects it, every other error is raised."""
         (outcome,) = await self._pool.outcomes([(method, params)])
         if isinstance(outcome, RpcFault):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -14,7 +15,7 @@ from eth_utils.address import to_checksum_address
 
 from chains.errors import HistoryGone, NodeWrong, RangeTooWide
 from chains.evm.logs import RpcLog, empty_logs, in_order, log_table, of_addresses, unhex
-from chains.evm.ports import ETH_CALL, FIRST_LOG, LAST_LOG, Answer, Read
+from chains.evm.ports import ETH_CALL, LAST_LOG, Answer, Read
 from chains.model import Block, ChainSpec, Finality
 from chains.ports import Head, RawReader
 from chains.rpc import NodePool, RpcFault
@@ -22,6 +23,7 @@ from chains.rpc import NodePool, RpcFault
 LOOK_BACK = 500_000
 """How many blocks a search for a feed's last answer goes back."""
 
+READS_AT_ONCE = 10
 _FIRST_LOOK = 2_000
 _TAGS = {"latest": Finality.LATEST, "safe": Finality.SAFE, "finalized": Finality.FINALIZED}
 
@@ -41,9 +43,7 @@ class EvmSource(Protocol):
         """Return those of the blocks that exist."""
         ...
 
-    async def logs(
-        self, addresses: Collection[bytes] | None, topics: Topics, first: int, last: int
-    ) -> pa.Table:
+    async def logs(self, addresses: Collection[bytes] | None, topics: Topics, first: int, last: int) -> pa.Table:
         """Return matching logs of blocks `first`..`last` in chain order; raises `RangeTooWide` for too wide a span."""
         ...
 
@@ -77,6 +77,7 @@ class NodeSource:
         self._spec = spec
         self._pool = pool
         self._web3: Any = None
+        self._slots = asyncio.Semaphore(READS_AT_ONCE)
 
     async def head(self) -> Head:
         """Return the newest block and the newest settled one under the chain's finality rule."""
@@ -126,16 +127,15 @@ class NodeSource:
 
     async def read(self, reads: Collection[Read], blocks: Mapping[int, Block]) -> dict[Read, Answer]:
         """Answer questions, each pinned to the hash of its block; raises `HistoryGone` where no node has the state."""
-        answers: dict[Read, Answer] = {}
-        for read in sorted(reads):
-            match read.method:
-                case "eth_call":
-                    answers[read] = await self._call(read, blocks[read.block])
-                case "last_log":
-                    answers[read] = await self._last_log(read)
-                case _:
-                    answers[read] = await self._first_log(read)
-        return answers
+        wanted = sorted(reads)
+        found = await asyncio.gather(*(self._answer(read, blocks) for read in wanted))
+        return dict(zip(wanted, found, strict=True))
+
+    async def _answer(self, read: Read, blocks: Mapping[int, Block]) -> Answer:
+        async with self._slots:
+            if read.method == ETH_CALL:
+                return await self._call(read, blocks[read.block])
+            return await (self._last_log(read) if read.method == LAST_LOG else self._first_log(read))
 
     async def _call(self, read: Read, block: Block) -> Answer:
         from web3.exceptions import ContractLogicError, Web3RPCError  # noqa: PLC0415 - web3 takes a second to import
@@ -297,6 +297,3 @@ def _log_json(table: pa.Table) -> bytes:
         "logIndex": row["log_index"],
     }
     return json.dumps(said, separators=(",", ":")).encode()
-
-
-__all__ = ["ETH_CALL", "FIRST_LOG", "LAST_LOG", "EvmSource", "NodeSource", "StoredSource"]

@@ -19,12 +19,15 @@ class ChainSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetSettings:
-    """An asset: its policy `asset_class`, and `same_as`, its price and correlation identity across chains."""
+    """An asset: its policy `asset_class`, and `same_as`, its price and correlation identity across chains.
+
+    Without a `symbol` the token's own is shown; without `same_as` the asset is only itself.
+    """
 
     id: str
-    symbol: str
+    symbol: str | None
     asset_class: str
-    same_as: str
+    same_as: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

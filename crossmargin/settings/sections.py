@@ -94,9 +94,9 @@ def feed(section: Section) -> FeedSpec | None:
 
 def asset(section: Section) -> AssetSettings | None:
     asset_id = section.need("id", names.asset_id)
-    symbol = section.need("symbol", values.text)
+    symbol = section.get("symbol", values.text, None)
     asset_class = section.need("class", values.slug)
-    same_as = section.get("same_as", values.text, asset_id)
+    same_as = section.get("same_as", values.text, None)
     return section.build(lambda: AssetSettings(id=asset_id, symbol=symbol, asset_class=asset_class, same_as=same_as))
 
 

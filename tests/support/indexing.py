@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chains.errors import ChainError
 from chains.model import ChainSpec, FeedSpec, VenueSpec
-from chains.ports import Chain, Head
+from chains.ports import Batch, Chain, Head, StateReader
 from chains.registry import connect
 from indexer.loop import Progress, Until, index
 from indexer.store import Store
@@ -79,9 +79,8 @@ def indexed(
     span: int | None = None,
 ) -> Heard:
     """Index a devnet into the store at `path`, in spans of at most `span` blocks."""
-    chain = connect(chain_of(net, finality=finality), [venue_of(net)], feeds)
-    if span is not None:
-        chain = Narrow(chain, span)
+    chain: Chain = connect(chain_of(net, finality=finality), [venue_of(net)], feeds)
+    chain = chain if span is None else Narrow(chain, span)
     with Store.open(path) as store:
         return asyncio.run(take_in(chain, store, until=until))
 
@@ -92,10 +91,13 @@ class Narrow:
     def __init__(self, chain: Chain, span: int) -> None:
         self._chain = chain
         self._span = span
-        self.spec = chain.spec
         self.head = chain.head
         self.block = chain.block
         self.aclose = chain.aclose
 
-    async def advance(self, first: int, last: int, settled: int, state: object) -> object:
-        return await self._chain.advance(first, min(last, first + self._span - 1), settled, state)  # type: ignore[arg-type]
+    @property
+    def spec(self) -> ChainSpec:
+        return self._chain.spec
+
+    async def advance(self, first: int, last: int, settled: int, state: StateReader) -> Batch:
+        return await self._chain.advance(first, min(last, first + self._span - 1), settled, state)

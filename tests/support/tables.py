@@ -11,11 +11,7 @@ def tables_of(path: Path, *, without: frozenset[str] = frozenset()) -> dict[str,
     """Every row of every table of a closed store, sorted."""
     with duckdb.connect(str(path), read_only=True) as con:
         names = con.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal ORDER BY 1").fetchall()
-        return {
-            name: sorted(con.execute(f'SELECT * FROM "{name}"').fetchall(), key=repr)
-            for (name,) in names
-            if name not in without
-        }
+        return {name: sorted(con.table(f'"{name}"').fetchall(), key=repr) for (name,) in names if name not in without}
 
 
 def assert_same_tables(ours: Path, theirs: Path, *, without: frozenset[str] = frozenset()) -> int:

@@ -24,7 +24,7 @@ COLLATERAL_ENABLED = Event("ReserveUsedAsCollateralEnabled(address indexed reser
 COLLATERAL_DISABLED = Event("ReserveUsedAsCollateralDisabled(address indexed reserve, address indexed user)")
 USER_EMODE_SET = Event("UserEModeSet(address indexed user, uint8 categoryId)")
 
-# Pool: history for people
+# Pool, history for people
 SUPPLY = Event(
     "Supply(address indexed reserve, address user, address indexed onBehalfOf, uint256 amount,"
     " uint16 indexed referralCode)"
@@ -42,7 +42,7 @@ LIQUIDATION_CALL = Event(
     " uint256 debtToCover, uint256 liquidatedCollateralAmount, address liquidator, bool receiveAToken)"
 )
 
-# Configurator: listing and terms
+# The configurator lists reserves and sets their terms
 RESERVE_INITIALIZED = Event(
     "ReserveInitialized(address indexed asset, address indexed aToken, address stableDebtToken,"
     " address variableDebtToken, address interestRateStrategyAddress)"

@@ -1,11 +1,12 @@
 """Aave v3 events and reads → journals.
 
-Aspects of `market_change`, all integers beyond 2^53 as text:
-    of the whole venue  `wiring` {provider, oracle, configurator, base_unit}, `engine` {engine, revision, supported, since},
-                        `followed` {contract: first block}, `emode:<id>` {ltv, liquidation_threshold, liquidation_bonus, price_source, label}
-    of an asset         `reserve` {id, symbol, decimals, a_token, variable_debt_token, stable_debt_token, since},
-                        `rates` {liquidity_index, liquidity_rate, variable_borrow_index, variable_borrow_rate, updated_at},
-                        `terms` {ltv, liquidation_threshold, liquidation_bonus, emode}, `source` {source, since}
+Aspects of `market_change`, all integers beyond 2^53 as text. Of the whole venue:
+    `wiring` {provider, oracle, configurator, base_unit}, `engine` {engine, revision, supported, since}, `followed` {contract: first block},
+    `emode:<id>` {ltv, liquidation_threshold, liquidation_bonus, price_source, label}.
+Of an asset:
+    `reserve` {id, symbol, decimals, a_token, variable_debt_token, stable_debt_token, since}, `source` {source, since},
+    `rates` {liquidity_index, liquidity_rate, variable_borrow_index, variable_borrow_rate, updated_at},
+    `terms` {ltv, liquidation_threshold, liquidation_bonus, emode}.
 Settings of `account_change`: `collateral` per asset, `emode` of the account, `stable_debt` per asset; units are owners.
 """
 
@@ -20,21 +21,11 @@ import pyarrow as pa
 from chains.errors import NodeWrong, Unsupported
 from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.maths import RAY, ray_div, ray_mul
-from chains.evm.abi import Event, Function, LoggedEvent, Misfit, decode_all
+from chains.evm.aave_v3.tips import UNKNOWN_ENGINE, State, Tips, hexed
+from chains.evm.abi import Event, Function, LoggedEvent, decode_all
 from chains.evm.logs import unhex
 from chains.evm.ports import Folded, NeedReads, Reads
-from chains.model import (
-    WHOLE_VENUE,
-    AccountChange,
-    Basis,
-    LendingEvent,
-    MarketChange,
-    PositionChange,
-    Quarantined,
-    Rows,
-    Side,
-    VenueSpec,
-)
+from chains.model import WHOLE_VENUE, Side, VenueSpec
 from chains.ports import StateReader
 
 ENGINES = {1: "aave-3.0"}
@@ -45,7 +36,6 @@ _CONFIGURATOR = b"POOL_CONFIGURATOR".ljust(32, b"\0")
 _POOL = b"POOL".ljust(32, b"\0")
 
 Position = tuple[bytes, bytes, Side]
-State = dict[str, Any]
 
 
 class AaveV3:
@@ -74,9 +64,7 @@ class AaveV3:
         """Return pool, provider and whatever the journals know of oracle, configurator and tokens."""
         return self._contracts(state.markets(self.venue.id))
 
-    def fold(
-        self, state: StateReader, logs: pa.Table, times: Mapping[int, int], reads: Reads
-    ) -> Folded | NeedReads:
+    def fold(self, state: StateReader, logs: pa.Table, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:
         """Derive rows from a span's logs; asks for what no event carries: symbols, decimals, ids, sources, base unit, revision."""
         logged, misfits = decode_all(ev.EVENTS, logs)
         work = _Pass(self.venue, self.provider, state.markets(self.venue.id), times, reads)
@@ -84,10 +72,11 @@ class AaveV3:
         for event in logged:
             HANDLERS[event.event](work, event)
         for misfit in misfits:
-            work.quarantine(misfit, self._contracts(work.markets))
+            if misfit.address in self._contracts(work.tips.markets):
+                work.tips.quarantine(misfit)
         if reads.missing:
             return NeedReads(reads=frozenset(reads.missing))
-        return Folded(rows=work.rows, contracts=self._contracts(work.markets), sources=work.sources)
+        return Folded(rows=work.tips.rows, contracts=self._contracts(work.tips.markets), sources=work.sources)
 
     def _contracts(self, markets: Mapping[tuple[bytes, str], str]) -> dict[bytes, int]:
         found = {self.venue.address: self.venue.start_block, self.provider: self.venue.start_block}
@@ -108,22 +97,19 @@ class _Pass:
     ) -> None:
         self.venue = venue
         self.provider = provider
-        self.markets = dict(markets)
         self.times = times
         self.reads = reads
-        self.rows = Rows()
+        self.tips = Tips(venue.id, markets)
         self.positions: dict[Position, int] = {}
         self.tokens: dict[bytes, tuple[bytes, Side]] = {}
         self.stable_tokens: dict[bytes, bytes] = {}
         self.sources: dict[bytes, int] = {}
-        self.followed: dict[str, int] = self._state(WHOLE_VENUE, "followed") or {}
-        self.wiring: State = self._state(WHOLE_VENUE, "wiring") or {}
-        engine = self._state(WHOLE_VENUE, "engine")
-        self.engine = engine["engine"] if engine else "aave-unknown"
+        self.followed: dict[str, int] = self.tips.state(WHOLE_VENUE, "followed") or {}
+        self.wiring: State = self.tips.state(WHOLE_VENUE, "wiring") or {}
+        engine = self.tips.state(WHOLE_VENUE, "engine")
         self.exact = bool(engine and engine["supported"])
-        for (market, aspect), text in self.markets.items():
-            if aspect == "reserve":
-                self._learn_tokens(market, json.loads(text))
+        for asset, reserve in self.tips.each("reserve"):
+            self._learn_tokens(asset, reserve)
 
     def load_positions(self, state: StateReader, logged: list[LoggedEvent]) -> None:
         """Fetch the prior balance of every account that a token event of the span touches."""
@@ -158,7 +144,7 @@ class _Pass:
             self._change(row, receiver, scaled)
         if row.address in self.tokens:
             asset, _ = self.tokens[row.address]
-            self._history(row, "transfer", asset, sender, receiver, ray_mul(scaled, index))
+            self.tips.history(row, "transfer", asset, owner=sender, other=receiver, amount=ray_mul(scaled, index))
 
     def _change(self, row: LoggedEvent, holder: bytes, delta: int) -> None:
         if row.address not in self.tokens or not self.exact:
@@ -173,17 +159,12 @@ class _Pass:
             )
             raise NodeWrong(message)
         self.positions[key] = amount
-        self.rows.positions.append(
-            PositionChange(
-                row.block, row.tx_index, row.ordinal, self.venue.id, holder, holder, asset, side, asset, amount,
-                self.engine, Basis.EXACT,
-            )
-        )  # fmt: skip
+        self.tips.position(row, holder, asset, side, amount)
 
     def stable_mint(self, row: LoggedEvent) -> None:
         asset = self.stable_tokens.get(row.address)
         if asset is not None:
-            self._account(row, row.args[1], asset, "stable_debt", "true")
+            self.tips.account(row, row.args[1], asset, "stable_debt", "true")
 
     # Pool
 
@@ -191,7 +172,7 @@ class _Pass:
         if row.address != self.venue.address:
             return
         asset, liquidity_rate, _, borrow_rate, liquidity_index, borrow_index = row.args
-        self._market(
+        self.tips.market(
             row, asset, "rates",
             liquidity_index=str(liquidity_index), liquidity_rate=str(liquidity_rate),
             variable_borrow_index=str(borrow_index), variable_borrow_rate=str(borrow_rate), updated_at=self.times[row.block],
@@ -206,39 +187,41 @@ class _Pass:
     def _collateral(self, row: LoggedEvent, flag: str) -> None:
         if row.address == self.venue.address:
             asset, user = row.args
-            self._account(row, user, asset, "collateral", flag)
+            self.tips.account(row, user, asset, "collateral", flag)
 
     def user_emode_set(self, row: LoggedEvent) -> None:
         if row.address == self.venue.address:
             user, category = row.args
-            self._account(row, user, WHOLE_VENUE, "emode", str(category))
+            self.tips.account(row, user, WHOLE_VENUE, "emode", str(category))
 
     def supply(self, row: LoggedEvent) -> None:
         asset, user, owner, amount, _ = row.args
-        self._pool_history(row, "supply", asset, owner, user, amount)
+        self._pool_history(row, "supply", asset, owner=owner, other=user, amount=amount)
 
     def withdraw(self, row: LoggedEvent) -> None:
         asset, user, receiver, amount = row.args
-        self._pool_history(row, "withdraw", asset, user, receiver, amount)
+        self._pool_history(row, "withdraw", asset, owner=user, other=receiver, amount=amount)
 
     def borrow(self, row: LoggedEvent) -> None:
         asset, user, owner, amount, *_ = row.args
-        self._pool_history(row, "borrow", asset, owner, user, amount)
+        self._pool_history(row, "borrow", asset, owner=owner, other=user, amount=amount)
 
     def repay(self, row: LoggedEvent) -> None:
         asset, user, repayer, amount, _ = row.args
-        self._pool_history(row, "repay", asset, user, repayer, amount)
+        self._pool_history(row, "repay", asset, owner=user, other=repayer, amount=amount)
 
     def liquidation_call(self, row: LoggedEvent) -> None:
         collateral, debt, user, covered, seized, liquidator, receive = row.args
-        extra = {"collateral_asset": _hex(collateral), "collateral_amount_raw": str(seized), "receive_a_token": receive}
-        self._pool_history(row, "liquidation", debt, user, liquidator, covered, extra)
+        extra = {
+            "collateral_asset": hexed(collateral),
+            "collateral_amount_raw": str(seized),
+            "receive_a_token": receive,
+        }
+        self._pool_history(row, "liquidation", debt, owner=user, other=liquidator, amount=covered, extra=extra)
 
-    def _pool_history(
-        self, row: LoggedEvent, kind: str, asset: bytes, owner: bytes, other: bytes, amount: int, extra: State | None = None
-    ) -> None:
+    def _pool_history(self, row: LoggedEvent, kind: str, asset: bytes, **facts: Any) -> None:  # noqa: ANN401 - of `history`
         if row.address == self.venue.address:
-            self._history(row, kind, asset, owner, other, amount, extra)
+            self.tips.history(row, kind, asset, **facts)
 
     # Listing, terms, prices
 
@@ -252,14 +235,14 @@ class _Pass:
             "id": data[7] if data else None,
             "symbol": self._symbol(row.block, asset),
             "decimals": decimals,
-            "a_token": _hex(a_token),
-            "variable_debt_token": _hex(variable),
-            "stable_debt_token": _hex(stable),
+            "a_token": hexed(a_token),
+            "variable_debt_token": hexed(variable),
+            "stable_debt_token": hexed(stable),
             "since": row.block,
         }
-        self._market(row, asset, "reserve", **reserve)
-        self._market(row, asset, "terms", ltv=0, liquidation_threshold=0, liquidation_bonus=0, emode=0)
-        self._market(
+        self.tips.market(row, asset, "reserve", **reserve)
+        self.tips.market(row, asset, "terms", ltv=0, liquidation_threshold=0, liquidation_bonus=0, emode=0)
+        self.tips.market(
             row, asset, "rates", liquidity_index=str(RAY), liquidity_rate="0", variable_borrow_index=str(RAY),
             variable_borrow_rate="0", updated_at=0,
         )  # fmt: skip
@@ -270,32 +253,32 @@ class _Pass:
     def reserve_dropped(self, row: LoggedEvent) -> None:
         if self._is(row, "configurator"):
             (asset,) = row.args
-            self._amend(row, asset, "terms", ltv=0, liquidation_threshold=0, liquidation_bonus=0, emode=0)
+            self.tips.amend(row, asset, "terms", ltv=0, liquidation_threshold=0, liquidation_bonus=0, emode=0)
 
     def collateral_configuration_changed(self, row: LoggedEvent) -> None:
         if self._is(row, "configurator"):
             asset, ltv, threshold, bonus = row.args
-            self._amend(row, asset, "terms", ltv=ltv, liquidation_threshold=threshold, liquidation_bonus=bonus)
+            self.tips.amend(row, asset, "terms", ltv=ltv, liquidation_threshold=threshold, liquidation_bonus=bonus)
 
     def emode_asset_category_changed(self, row: LoggedEvent) -> None:
         if self._is(row, "configurator"):
             asset, _, category = row.args
-            self._amend(row, asset, "terms", emode=category)
+            self.tips.amend(row, asset, "terms", emode=category)
 
     def emode_category_added(self, row: LoggedEvent) -> None:
         if not self._is(row, "configurator"):
             return
         category, ltv, threshold, bonus, price_source, label = row.args
-        self._market(
+        self.tips.market(
             row, WHOLE_VENUE, f"emode:{category}", ltv=ltv, liquidation_threshold=threshold, liquidation_bonus=bonus,
-            price_source=_hex(price_source), label=label,
+            price_source=hexed(price_source), label=label,
         )  # fmt: skip
         if price_source != NOWHERE:
             self._read_source(row, price_source)
 
     def asset_source_updated(self, row: LoggedEvent) -> None:
         asset, source = row.args
-        if self._is(row, "oracle") and (asset, "source") in self.markets:
+        if self._is(row, "oracle") and (asset, "source") in self.tips.markets:
             self._source(row, asset, source)
 
     def _read_source(self, row: LoggedEvent, asset: bytes) -> None:
@@ -306,7 +289,7 @@ class _Pass:
     def _source(self, row: LoggedEvent, asset: bytes, source: bytes) -> None:
         if source != NOWHERE:
             self.sources.setdefault(source, row.block)
-        self._market(row, asset, "source", source=_hex(source), since=row.block)
+        self.tips.market(row, asset, "source", source=hexed(source), since=row.block)
 
     # Wiring
 
@@ -337,8 +320,8 @@ class _Pass:
         if row.address != self.provider or self.wiring:
             return
         nothing = dict.fromkeys(("oracle", "configurator", "base_unit"))
-        self.wiring = {"provider": _hex(self.provider), **nothing}
-        self._market(row, WHOLE_VENUE, "wiring", **self.wiring)
+        self.wiring = {"provider": hexed(self.provider), **nothing}
+        self.tips.market(row, WHOLE_VENUE, "wiring", **self.wiring)
         if row.event is not ev.OWNERSHIP_TRANSFERRED or row.args[0] != NOWHERE:
             self._read_wiring(row)
 
@@ -363,82 +346,36 @@ class _Pass:
         unit = self._first(row.block, address, ev.BASE_CURRENCY_UNIT)
         self.wiring["base_unit"] = None if unit is None else str(unit)
         self._wire(row, "oracle", address)
-        for asset in [market for market, aspect in self.markets if aspect == "source"]:
+        for asset, _ in self.tips.each("source"):
             self._read_source(row, asset)
 
     def _wire(self, row: LoggedEvent, role: str, address: bytes) -> None:
-        self.wiring |= {role: _hex(address)}
-        self._market(row, WHOLE_VENUE, "wiring", **self.wiring)
+        self.wiring |= {role: hexed(address)}
+        self.tips.market(row, WHOLE_VENUE, "wiring", **self.wiring)
         self._follow(row, address)
 
     def _follow(self, row: LoggedEvent, *addresses: bytes) -> None:
         """Note contracts to follow from this block on, for ever: what replaced one does not undo its past."""
-        fresh = [_hex(a) for a in addresses if a != NOWHERE and _hex(a) not in self.followed]
+        fresh = [hexed(a) for a in addresses if a != NOWHERE and hexed(a) not in self.followed]
         if fresh:
             self.followed |= dict.fromkeys(fresh, row.block)
-            self._market(row, WHOLE_VENUE, "followed", **self.followed)
+            self.tips.market(row, WHOLE_VENUE, "followed", **self.followed)
 
     def _read_engine(self, row: LoggedEvent) -> None:
         revision = self._first(row.block, self.venue.address, ev.POOL_REVISION)
-        self.engine = ENGINES.get(revision, f"aave-revision-{revision}") if revision is not None else "aave-unknown"
-        before = self._state(WHOLE_VENUE, "engine")
+        engine = ENGINES.get(revision, f"aave-revision-{revision}") if revision is not None else UNKNOWN_ENGINE
+        before = self.tips.state(WHOLE_VENUE, "engine")
         gap = before is not None and not before["supported"]
         self.exact = revision in ENGINES and not gap
-        self._market(
-            row, WHOLE_VENUE, "engine", engine=self.engine, revision=revision, supported=self.exact, since=row.block
+        self.tips.engine = engine
+        self.tips.market(
+            row, WHOLE_VENUE, "engine", engine=engine, revision=revision, supported=self.exact, since=row.block
         )
-
-    # Rows
-
-    def quarantine(self, misfit: Misfit, followed: Mapping[bytes, int]) -> None:
-        """Keep a log of a followed contract whose shape is not the event's."""
-        if misfit.address in followed:
-            self.rows.quarantined.append(
-                Quarantined(
-                    misfit.block, misfit.tx_index, misfit.ordinal, self.venue.id,
-                    f"malformed_event:{misfit.event.name}", misfit.data,
-                )
-            )  # fmt: skip
-
-    def _market(self, row: LoggedEvent, market: bytes, aspect: str, **state: Any) -> None:
-        text = json.dumps(state, separators=(",", ":"))
-        self.markets[market, aspect] = text
-        self.rows.markets.append(
-            MarketChange(
-                row.block, row.tx_index, row.ordinal, self.venue.id, market, aspect, text, self.engine, Basis.EXACT
-            )
-        )
-
-    def _amend(self, row: LoggedEvent, market: bytes, aspect: str, **change: Any) -> None:
-        self._market(row, market, aspect, **{**(self._state(market, aspect) or {}), **change})
-
-    def _account(self, row: LoggedEvent, user: bytes, market: bytes, aspect: str, state: str) -> None:
-        self.rows.accounts.append(
-            AccountChange(
-                row.block, row.tx_index, row.ordinal, self.venue.id, user, user, market, aspect, state, self.engine,
-                Basis.EXACT,
-            )
-        )  # fmt: skip
-
-    def _history(
-        self, row: LoggedEvent, kind: str, asset: bytes, owner: bytes, other: bytes, amount: int, extra: State | None = None
-    ) -> None:
-        text = json.dumps(extra or {}, separators=(",", ":"))
-        self.rows.events.append(
-            LendingEvent(
-                row.block, row.tx_index, row.ordinal, row.tx_hash, self.venue.id, kind, asset, owner, other, asset, amount,
-                text,
-            )
-        )  # fmt: skip
 
     # Looking up
 
-    def _state(self, market: bytes, aspect: str) -> State | None:
-        text = self.markets.get((market, aspect))
-        return None if text is None else json.loads(text)
-
     def _is(self, row: LoggedEvent, role: str) -> bool:
-        return bool(self.wiring.get(role) == _hex(row.address))
+        return bool(self.wiring.get(role) == hexed(row.address))
 
     def _learn_tokens(self, asset: bytes, reserve: State) -> None:
         self.tokens = {token: (held, side) for token, (held, side) in self.tokens.items() if held != asset}
@@ -450,7 +387,7 @@ class _Pass:
         answer = self.reads(block, to, view.calldata(*arguments))
         return view.result(answer.output) if answer.returned else None
 
-    def _first(self, block: int, to: bytes, view: Function, *arguments: bytes) -> Any:
+    def _first(self, block: int, to: bytes, view: Function, *arguments: bytes) -> Any:  # noqa: ANN401 - the ABI decides
         values = self._answer(block, to, view, *arguments)
         return values[0] if values else None
 
@@ -460,10 +397,6 @@ class _Pass:
         if values is not None:
             return str(values[0])
         return answer.output.rstrip(b"\0").decode("utf-8", "replace") if answer.returned else ""
-
-
-def _hex(address: bytes) -> str:
-    return "0x" + address.hex()
 
 
 HANDLERS: Mapping[Event, Callable[[_Pass, LoggedEvent], None]] = {

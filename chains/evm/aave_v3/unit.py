@@ -87,7 +87,9 @@ class _Book:
             return answer
         if answer.answer_raw <= 0:
             return Reason(
-                "price_not_positive", subject, f"source {state['source']} answers {answer.answer_raw}; the fallback is unknown"
+                "price_not_positive",
+                subject,
+                f"source {state['source']} answers {answer.answer_raw}; the fallback is unknown",
             )
         return VenuePrice(answer.answer_raw, self.base_unit, source, answer.updated_at, answer.block)
 
@@ -176,7 +178,9 @@ class _Account:
     def legs(self) -> list[_Leg]:
         """The reserves that this account holds, owes, or has flagged as collateral."""
         held = {market for market, _ in self.unit.positions}
-        flagged = {market for (market, aspect), on in self.unit.settings.items() if aspect == "collateral" and on == "true"}
+        flagged = {
+            market for (market, aspect), on in self.unit.settings.items() if aspect == "collateral" and on == "true"
+        }
         return [self._leg(self.book.reserves[asset]) for asset in sorted(held | flagged) if asset in self.book.reserves]
 
     def _leg(self, reserve: Reserve) -> _Leg:
@@ -198,7 +202,9 @@ class _Account:
     @cached_property
     def _emode_price(self) -> VenuePrice | Reason:
         source = self.emode.price_source if self.emode else None
-        return self.book.price(source) if source else Reason("no_price_source", "", "the category has no price of its own")
+        return (
+            self.book.price(source) if source else Reason("no_price_source", "", "the category has no price of its own")
+        )
 
     def _reasons(self) -> tuple[Reason, ...]:
         """Why the pool's view has no answer, or this program none for it: the same prices that the view asks for."""
@@ -212,7 +218,9 @@ class _Account:
             if leg.reserve.decimals is None:
                 found.append(Reason("no_decimals", leg.reserve.symbol, "the token's decimals could not be read"))
         if self._stable_debt():
-            found.append(Reason("stable_debt", self.book.snapshot.venue.id, "stable-rate debt is not valued by this version"))
+            found.append(
+                Reason("stable_debt", self.book.snapshot.venue.id, "stable-rate debt is not valued by this version")
+            )
         return tuple(found)
 
     def _stable_debt(self) -> bool:
@@ -270,5 +278,3 @@ class _Account:
             for side, amount, counts, threshold in sides
             if self.unit.positions.get((reserve.asset, side))
         ]
-
-

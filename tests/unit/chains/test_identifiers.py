@@ -88,9 +88,7 @@ def test_what_is_no_account_is_refused(text: str) -> None:
         parse_account(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["eip155:1", f"eip155:1/token:{CHECKSUMMED}", "eip155:1/slip44:x", "eip155:1/erc20"]
-)
+@pytest.mark.parametrize("text", ["eip155:1", f"eip155:1/token:{CHECKSUMMED}", "eip155:1/slip44:x", "eip155:1/erc20"])
 def test_what_is_no_asset_is_refused(text: str) -> None:
     with pytest.raises(IdentifierError):
         parse_asset(text)

@@ -235,5 +235,4 @@ TABLES = (
 def content(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table that steps change, in one order."""
     with store.reading() as reader:
-        con = reader._con
-        return {name: con.execute(f"SELECT * FROM {name} ORDER BY ALL").fetchall() for name in TABLES}
+        return {name: sorted(reader._con.table(name).fetchall(), key=repr) for name in TABLES}

@@ -100,12 +100,13 @@ def test_a_reader_is_refused_too_while_another_process_writes(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("read_only", [False, True])
-def test_a_store_that_this_process_has_open_is_refused(tmp_path: Path, read_only: bool) -> None:
+def test_a_store_that_this_process_has_open_is_refused(tmp_path: Path, *, read_only: bool) -> None:
     path = tmp_path / "store.duckdb"
 
-    with Store.open(path) as store, pytest.raises(StoreLocked, match="this process has this store open already"):
+    with Store.open(path) as store:
         append(store, batch(1, 1))
-        Store.open(path, read_only=read_only)
+        with pytest.raises(StoreLocked, match="this process has this store open already"):
+            Store.open(path, read_only=read_only)
 
     with Store.open(path, read_only=read_only) as store:
         assert store.block(CHAIN, 1) == block(1)
@@ -186,7 +187,7 @@ def test_a_store_that_is_only_read_refuses_every_step(tmp_path: Path) -> None:
     path = tmp_path / "store.duckdb"
     Store.open(path).close()
 
-    with Store.open(path, read_only=True) as store, pytest.raises(StoreError, match="cannot be written: .*read-only"):
+    with Store.open(path, read_only=True) as store, pytest.raises(StoreError, match=r"cannot be written: .*read-only"):
         append(store, batch(1, 1))
 
 
@@ -197,8 +198,4 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is closed"):
         store.cursor(CHAIN)
     with pytest.raises(StoreError, match="cannot be written"):
-        append_anything(store)
-
-
-def append_anything(store: Store) -> None:
-    store.save_input("digest", "acme", "{}")
+        store.save_input("digest", "acme", "{}")

@@ -59,7 +59,7 @@ def test_tips_that_were_not_touched_stay(store: Store) -> None:
 
     rewind(store, 5)
 
-    assert [(row[5], row[10]) for row in content(store)["position_current"]] == [(b"\x0c" * 20, 1), (other, 7)]
+    assert {row[5]: row[10] for row in content(store)["position_current"]} == {b"\x0c" * 20: 1, other: 7}
 
 
 def test_a_rewind_to_nothing_forgets_the_chain_and_no_other(store: Store) -> None:

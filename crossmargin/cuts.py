@@ -1,0 +1,103 @@
+"""From what `--at` says to a block of every chain that the store reaches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from contextlib import aclosing
+
+from aggregator.margin.inputs import Cut
+from chains.errors import ChainError
+from chains.model import Block, Finality
+from chains.ports import Chain
+from crossmargin.cut import AtTime, blocks_of, parse_at
+from crossmargin.errors import NotStored
+from indexer.store import Cursor, Reader
+
+Connect = Callable[[str], Chain]
+"""Makes the adapter of a chain over its nodes."""
+
+RULES = {
+    "finalized": Finality.FINALIZED,
+    "safe": Finality.SAFE,
+    "confirmed": Finality.CONFIRMED,
+    "confirmations": Finality.CONFIRMED,
+    "latest": Finality.LATEST,
+}
+
+
+class Cuts:
+    """Finds cuts in one state of the store; `rules`: configured chain → its finality rule."""
+
+    def __init__(self, reader: Reader, rules: Mapping[str, str], connect: Connect) -> None:
+        self._reader = reader
+        self._rules = rules
+        self._connect = connect
+
+    def at(self, text: str | None, chains: Collection[str]) -> dict[str, Cut]:
+        """Return the cut of every configured chain that the store reaches; `chains` are those that were asked about.
+
+        Chains that were not asked about, but whose feeds may count, are cut by the time of the latest that was. Raises
+        `UsageError`, `NotStored` and `ChainError`.
+        """
+        if text is None:
+            return self._made({chain_id: held.block for chain_id, held in self._cursors().items()})
+        at = parse_at(text)
+        if isinstance(at, AtTime):
+            return self._made(self._at_time(at.time))
+        named = {chain_id: self._block(chain_id, number) for chain_id, number in blocks_of(at, chains).items()}
+        others = self._at_time(max(block.time for block in named.values()))
+        return self._made(others | named)
+
+    def _cursors(self) -> dict[str, Cursor]:
+        held = {chain_id: self._reader.cursor(chain_id) for chain_id in self._rules}
+        return {chain_id: cursor for chain_id, cursor in held.items() if cursor is not None}
+
+    def _at_time(self, time: int) -> dict[str, Block]:
+        found = {chain_id: self._reader.block_at_time(chain_id, time) for chain_id in self._cursors()}
+        return {chain_id: block for chain_id, block in found.items() if block is not None}
+
+    def _block(self, chain_id: str, number: int) -> Block:
+        cursor = self._cursors().get(chain_id)
+        if cursor is None:
+            raise NotStored(f"nothing of {chain_id} is indexed yet; run `crossmargin index`")
+        if number > cursor.block.number:
+            raise NotStored(
+                f"block {number} of {chain_id} is not indexed; the last one is {cursor.block.number}: "
+                "index further, or ask for an earlier block"
+            )
+        return self._reader.block(chain_id, number) or self._asked(chain_id, number)
+
+    def _asked(self, chain_id: str, number: int) -> Block:
+        """A final block without rows is not stored: its header comes from the chain's nodes."""
+        try:
+            block = asyncio.run(_header(self._connect(chain_id), number))
+        except ChainError as error:
+            raise NotStored(
+                f"block {number} of {chain_id} changed nothing and is not stored, and its header cannot be asked for "
+                f"({error}); {self._nearest(chain_id, number)}"
+            ) from error
+        if block is None:
+            raise NotStored(f"{chain_id} has no block {number}; {self._nearest(chain_id, number)}")
+        return block
+
+    def _nearest(self, chain_id: str, number: int) -> str:
+        before, after = self._reader.neighbours(chain_id, number)
+        names = [str(block.number) for block in (before, after) if block is not None]
+        return f"the nearest stored blocks are {' and '.join(names)}" if names else "no other block is stored"
+
+    def _made(self, blocks: Mapping[str, Block]) -> dict[str, Cut]:
+        cursors = self._cursors()
+        return {
+            chain_id: Cut(block=block, finality=self._finality(chain_id, block, cursors[chain_id]))
+            for chain_id, block in sorted(blocks.items())
+        }
+
+    def _finality(self, chain_id: str, block: Block, cursor: Cursor) -> Finality:
+        rule = self._rules[chain_id].partition(":")[0]
+        return RULES[rule] if block.number <= cursor.finalized else Finality.LATEST
+
+
+async def _header(chain: Chain, number: int) -> Block | None:
+    async with aclosing(chain):
+        return await chain.block(number)

@@ -1,0 +1,175 @@
+"""What venues and units were at a block."""
+
+from __future__ import annotations
+
+from chains.model import (
+    END_OF_BLOCK,
+    FEEDS,
+    START_OF_BLOCK,
+    PriceAnswer,
+    Rows,
+    Side,
+    UnitSnapshot,
+    VenueSnapshot,
+    VenueSpec,
+)
+from indexer.store import Store
+from tests.unit.store.builders import (
+    CHAIN,
+    MARKET,
+    OWNER,
+    VENUE,
+    append,
+    batch,
+    block,
+    market,
+    position,
+    price,
+    setting,
+)
+
+SPEC = VenueSpec(id=VENUE, protocol="aave-v3", chain_id=CHAIN, address=b"\x01" * 20, start_block=1)
+OTHER = b"\x0d" * 20
+PROXY = b"\x0e" * 20
+SOURCE = b"\x0f" * 20
+SECOND = b"\xf0" * 20
+SUPPLY = (MARKET, Side.SUPPLY)
+BORROW = (MARKET, Side.BORROW)
+
+
+def phase(number: int, source: str, *, ordinal: int = END_OF_BLOCK) -> object:
+    return market(number, f'{{"aggregator":{source}}}', ordinal=ordinal, venue_id=FEEDS, market=PROXY, aspect="phase")
+
+
+def of(source: bytes) -> str:
+    return f'"0x{source.hex()}"'
+
+
+def unit(
+    owner: bytes, positions: dict[tuple[bytes, Side], int], settings: dict[tuple[bytes, str], str]
+) -> UnitSnapshot:
+    return UnitSnapshot(unit_id=owner, owner=owner, positions=positions, settings=settings)
+
+
+def test_a_venue_at_a_block_is_made_of_the_last_rows_until_then(store: Store) -> None:
+    markets = [
+        market(2, "a", ordinal=3),
+        market(4, "b", ordinal=1),
+        market(4, "c", ordinal=2),
+        market(4, "t", aspect="terms"),
+        market(7, "d"),
+        market(2, "elsewhere", venue_id="another"),
+        phase(3, of(SOURCE)),
+        phase(6, of(SECOND)),
+    ]
+    prices = [
+        price(2, 20, ordinal=START_OF_BLOCK, source=SOURCE),
+        price(5, 50, source=SOURCE),
+        price(6, -1, source=SECOND),
+    ]
+    append(store, batch(1, 9, Rows(markets=markets, prices=prices)))  # type: ignore[arg-type]
+
+    with store.reading() as reader:
+        at_3, at_5, at_9 = (reader.venue_snapshot(SPEC, block(n)) for n in (3, 5, 9))
+
+    assert at_3 == VenueSnapshot(
+        venue=SPEC,
+        at=block(3),
+        markets={(MARKET, "reserve"): "a"},
+        feeds={PROXY: f'{{"aggregator":{of(SOURCE)}}}'},
+        answers={SOURCE: PriceAnswer(20, 2, 1_024, 2)},
+    )
+    assert at_5.markets == {(MARKET, "reserve"): "c", (MARKET, "terms"): "t"}
+    assert at_5.answers == {SOURCE: PriceAnswer(50, 5, 1_060, 5)}
+    assert at_9.markets == {(MARKET, "reserve"): "d", (MARKET, "terms"): "t"}
+    assert at_9.feeds == {PROXY: f'{{"aggregator":{of(SECOND)}}}'}
+    assert at_9.answers == {SOURCE: PriceAnswer(50, 5, 1_060, 5), SECOND: PriceAnswer(-1, 6, 1_072, 6)}
+
+
+def test_what_holds_from_the_start_of_a_block_gives_way_to_its_first_log(store: Store) -> None:
+    prices = [price(4, 41, ordinal=0, source=SOURCE), price(4, 40, ordinal=START_OF_BLOCK, source=SOURCE)]
+    append(store, batch(1, 5, Rows(prices=prices)))
+
+    with store.reading() as reader:
+        assert reader.answers(CHAIN, block(4))[SOURCE].answer_raw == 41
+        assert reader.answers(CHAIN, block(5))[SOURCE].answer_raw == 41
+
+
+def test_what_was_read_after_a_block_outlasts_its_logs_and_gives_way_to_the_next_block(store: Store) -> None:
+    rows = [
+        market(4, "read", ordinal=END_OF_BLOCK),
+        market(4, "log", ordinal=900),
+        market(5, "next", ordinal=START_OF_BLOCK),
+    ]
+    append(store, batch(1, 9, Rows(markets=rows)))
+
+    with store.reading() as reader:
+        assert reader.venue_snapshot(SPEC, block(4)).markets == {(MARKET, "reserve"): "read"}
+        assert reader.venue_snapshot(SPEC, block(5)).markets == {(MARKET, "reserve"): "next"}
+
+
+def test_units_at_a_block_hold_positions_and_settings(store: Store) -> None:
+    positions = [position(2, 5), position(4, 7), position(4, 3, side=Side.BORROW), position(5, 9, owner=OTHER)]
+    accounts = [setting(2, "true"), setting(6, "false"), setting(3, "1", aspect="emode", market=b"")]
+    append(store, batch(1, 9, Rows(positions=positions, accounts=accounts)))
+
+    with store.reading() as reader:
+        at_3, at_9 = (reader.unit_snapshots(SPEC, block(n)) for n in (3, 9))
+
+    assert at_3 == [unit(OWNER, {SUPPLY: 5}, {(MARKET, "collateral"): "true", (b"", "emode"): "1"})]
+    assert at_9 == [
+        unit(OWNER, {SUPPLY: 7, BORROW: 3}, {(MARKET, "collateral"): "false", (b"", "emode"): "1"}),
+        unit(OTHER, {SUPPLY: 9}, {}),
+    ]
+
+
+def test_a_closed_position_is_left_out_and_its_unit_is_not(store: Store) -> None:
+    append(store, batch(1, 9, Rows(positions=[position(2, 5), position(4, 0)])))
+
+    with store.reading() as reader:
+        assert reader.unit_snapshots(SPEC, block(9)) == [unit(OWNER, {}, {})]
+        assert reader.owners(SPEC, block(9)) == [OWNER]
+
+
+def test_one_owner_or_one_unit_can_be_asked_for(store: Store) -> None:
+    sub_account = position(3, 8)._replace(unit_id=b"\x01" * 21)
+    append(store, batch(1, 9, Rows(positions=[position(2, 5), sub_account, position(4, 9, owner=OTHER)])))
+
+    with store.reading() as reader:
+        for at in (block(5), block(9)):
+            owned = reader.unit_snapshots(SPEC, at, owner=OWNER)
+            assert [(found.unit_id, found.positions) for found in owned] == [
+                (b"\x01" * 21, {SUPPLY: 8}),
+                (OWNER, {SUPPLY: 5}),
+            ]
+            assert reader.unit_snapshots(SPEC, at, unit_id=OTHER) == [unit(OTHER, {SUPPLY: 9}, {})]
+            assert reader.unit_snapshots(SPEC, at, owner=b"\x99" * 20) == []
+            assert reader.owners(SPEC, at) == [OWNER, OTHER]
+
+
+def test_a_unit_belongs_to_whom_its_last_row_names(store: Store) -> None:
+    handed_over = setting(5, "true", owner=OTHER)._replace(unit_id=OWNER)
+    append(store, batch(1, 9, Rows(positions=[position(2, 5)], accounts=[handed_over])))
+
+    with store.reading() as reader:
+        assert [found.owner for found in reader.unit_snapshots(SPEC, block(4))] == [OWNER]
+        assert reader.owners(SPEC, block(4)) == [OWNER]
+        for at in (block(6), block(9)):
+            assert reader.unit_snapshots(SPEC, at, owner=OWNER) == []
+            assert [found.positions for found in reader.unit_snapshots(SPEC, at, owner=OTHER)] == [{SUPPLY: 5}]
+            assert reader.owners(SPEC, at) == [OTHER]
+
+
+def test_a_feed_answers_with_what_its_source_of_the_moment_said(store: Store) -> None:
+    markets = [phase(2, of(SOURCE)), phase(5, of(SECOND)), phase(7, "null")]
+    append(store, batch(1, 9, Rows(markets=markets, prices=[price(3, 30, source=SOURCE)])))  # type: ignore[arg-type]
+
+    with store.reading() as reader:
+        asked = [reader.feed_answer(CHAIN, PROXY, block(n)) for n in (1, 4, 6, 8)]
+
+    assert asked == [
+        None,
+        (f'{{"aggregator":{of(SOURCE)}}}', PriceAnswer(30, 3, 1_036, 3)),
+        (f'{{"aggregator":{of(SECOND)}}}', None),
+        ('{"aggregator":null}', None),
+    ]

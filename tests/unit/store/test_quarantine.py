@@ -1,0 +1,108 @@
+"""An amount that fits no column is kept exactly, named, and never wrapped or rounded."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import duckdb
+import pytest
+
+from chains.model import FEEDS, Quarantined, Rows, Side
+from indexer.store import Store
+from indexer.store.journals import word
+from tests.unit.store.builders import (
+    CHAIN,
+    MARKET,
+    OWNER,
+    VENUE,
+    append,
+    batch,
+    block,
+    content,
+    event,
+    position,
+    price,
+    rewind,
+)
+
+KEY = (OWNER, MARKET, Side.SUPPLY)
+WIDEST = 10**38 - 1
+MAX_UINT256 = 2**256 - 1
+MIN_INT256 = -(2**255)
+
+
+def quarantined(store: Store) -> list[Quarantined]:
+    with store.reading() as reader:
+        return reader.quarantined(CHAIN, block(9))
+
+
+@pytest.mark.parametrize("amount", [WIDEST, -WIDEST, 0])
+def test_the_widest_amounts_that_fit_are_stored_as_they_are(store: Store, amount: int) -> None:
+    append(store, batch(1, 9, Rows(positions=[position(2, amount)], prices=[price(2, amount)])))
+
+    assert store.state(CHAIN).positions(VENUE, [KEY]) == {KEY: amount}
+    assert content(store)["price_observation"][0][5] == Decimal(amount)
+    assert quarantined(store) == []
+
+
+@pytest.mark.parametrize(
+    "amount, exact",
+    [
+        (10**38, "000000000000000000000000000000004b3b4ca85a86c47a098a224000000000"),
+        (MAX_UINT256, "ff" * 32),
+        (-(10**38), "ffffffffffffffffffffffffffffffffb4c4b357a5793b85f675ddc000000000"),
+        (MIN_INT256, "80" + "00" * 31),
+    ],
+)
+def test_a_wider_amount_is_kept_as_its_word(store: Store, amount: int, exact: str) -> None:
+    append(store, batch(1, 9, Rows(positions=[position(2, amount, ordinal=4)], events=[event(3, amount)])))
+
+    assert quarantined(store) == [
+        Quarantined(2, 0, 4, VENUE, "exceeds_decimal38:position_change", bytes.fromhex(exact)),
+        Quarantined(3, 0, 0, VENUE, "exceeds_decimal38:lending_event", bytes.fromhex(exact)),
+    ]
+    assert content(store)["position_change"] == content(store)["lending_event"] == []
+    assert store.state(CHAIN).positions(VENUE, [KEY]) == {}
+
+
+def test_a_price_that_is_too_wide_belongs_to_the_feeds(store: Store) -> None:
+    append(store, batch(1, 9, Rows(prices=[price(2, 10**40)])))
+
+    assert quarantined(store) == [Quarantined(2, 0, 0, FEEDS, "exceeds_decimal38:price_observation", word(10**40))]
+
+
+def test_later_values_that_fit_are_stored(store: Store) -> None:
+    append(store, batch(1, 9, Rows(positions=[position(2, 5), position(3, MAX_UINT256), position(4, 6)])))
+
+    assert [row[10] for row in content(store)["position_change"]] == [5, 6]
+    assert store.state(CHAIN).positions(VENUE, [KEY]) == {KEY: 6}
+
+
+def test_what_a_fold_could_not_read_is_kept_beside_it(store: Store) -> None:
+    odd = Quarantined(2, 1, 3, VENUE, "malformed_event:Supply", b"\x01\x02")
+    append(store, batch(1, 9, Rows(positions=[position(3, MAX_UINT256)], quarantined=[odd])))
+
+    assert [row.reason for row in quarantined(store)] == ["malformed_event:Supply", "exceeds_decimal38:position_change"]
+    assert quarantined(store)[0] == odd
+
+
+def test_a_rewind_takes_the_quarantine_along(store: Store) -> None:
+    append(store, batch(1, 9, Rows(positions=[position(2, MAX_UINT256), position(7, MAX_UINT256)])))
+
+    rewind(store, 5)
+
+    assert [row[1] for row in content(store)["quarantine"]] == [2]
+
+
+def test_a_number_wider_than_a_word_takes_a_second_one() -> None:
+    assert word(2**256) == (1).to_bytes(32) + bytes(32)
+    assert word(MIN_INT256 - 1) == b"\xff" * 32 + b"\x7f" + b"\xff" * 31
+
+
+def test_a_sum_that_does_not_fit_raises_instead_of_wrapping(store: Store) -> None:
+    """DuckDB below 2.0 wrapped here without a word."""
+    rows = [position(2, 9 * 10**37, owner=bytes([n]) * 20) for n in range(2)]
+    append(store, batch(1, 9, Rows(positions=rows)))
+
+    with store.reading() as reader, pytest.raises(duckdb.OutOfRangeException):
+        reader._con.execute("SELECT sum(amount_raw) FROM position_change").fetchall()

@@ -1,0 +1,138 @@
+"""The tables name what the configuration names, unless stored rows would lose their meaning."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from chains.model import ChainSpec, FeedSpec, Quarantined, Rows, VenueSpec
+from indexer.store import AssetRow, ConfigRefused, MemberRow, Registry, Store
+from tests.unit.store.builders import CHAIN, VENUE, append, batch, position, rewind
+
+SPEC = ChainSpec(id=CHAIN, name="devnet", rpc=("http://secret",), finality="finalized", start_block=1)
+AAVE = VenueSpec(id=VENUE, protocol="aave-v3", chain_id=CHAIN, address=b"\x01" * 20, start_block=3)
+ETH = FeedSpec(
+    asset=f"{CHAIN}/slip44:60",
+    kind="chainlink",
+    chain_id=CHAIN,
+    address=b"\x02" * 20,
+    heartbeat_s=3600,
+    deviation=0.005,
+)
+REGISTRY = Registry(
+    chains=[SPEC],
+    venues=[AAVE],
+    feeds=[ETH],
+    assets=[AssetRow(ETH.asset, "ETH", "major", None)],
+    members=[MemberRow("acme", f"{CHAIN}:0xAb"), MemberRow("acme", "solana:x:y")],
+)
+
+
+def rows(store: Store, table: str) -> list[tuple[object, ...]]:
+    return store.query(f"FROM {table} ORDER BY ALL", timeout_s=9, max_rows=99).rows
+
+
+def refused(store: Store, registry: Registry, match: str) -> None:
+    tables = ("chain", "venue", "feed", "asset", "margin_account")
+    before = [rows(store, table) for table in tables]
+    with pytest.raises(ConfigRefused, match=match):
+        store.register(registry)
+    assert [rows(store, table) for table in tables] == before
+
+
+def test_the_tables_say_what_the_configuration_says(store: Store) -> None:
+    store.register(REGISTRY)
+
+    assert rows(store, "chain") == [(CHAIN, "devnet", "finalized", 1)]
+    assert rows(store, "venue") == [(VENUE, "aave-v3", CHAIN, b"\x01" * 20, 3)]
+    assert rows(store, "feed") == [(ETH.asset, "chainlink", CHAIN, b"\x02" * 20, 3600, 0.005)]
+    assert rows(store, "asset") == [(ETH.asset, "ETH", "major", None)]
+    assert rows(store, "margin_account") == [("acme", f"{CHAIN}:0xAb"), ("acme", "solana:x:y")]
+
+
+def test_what_is_not_configured_any_more_goes(store: Store) -> None:
+    store.register(REGISTRY)
+
+    store.register(replace(REGISTRY, members=[MemberRow("beta", f"{CHAIN}:0xAb")], assets=[]))
+
+    assert rows(store, "margin_account") == [("beta", f"{CHAIN}:0xAb")]
+    assert rows(store, "asset") == []
+
+
+def test_an_unchanged_configuration_writes_nothing(store: Store) -> None:
+    store.register(REGISTRY)
+    before = store.query("SELECT rowid FROM margin_account", timeout_s=9, max_rows=9).rows
+
+    store.register(replace(REGISTRY, members=list(reversed(REGISTRY.members))))
+
+    assert store.query("SELECT rowid FROM margin_account", timeout_s=9, max_rows=9).rows == before
+
+
+def test_before_anything_is_indexed_everything_may_change(store: Store) -> None:
+    store.register(REGISTRY)
+
+    store.register(replace(REGISTRY, venues=[replace(AAVE, address=b"\x09" * 20, start_block=1)], feeds=[]))
+
+    assert rows(store, "venue") == [(VENUE, "aave-v3", CHAIN, b"\x09" * 20, 1)]
+
+
+@pytest.mark.parametrize(
+    "venue",
+    [
+        replace(AAVE, address=b"\x09" * 20, start_block=50),
+        replace(AAVE, protocol="morpho-blue", start_block=50),
+        replace(AAVE, chain_id="eip155:1"),
+    ],
+)
+@pytest.mark.parametrize(
+    "derived", [Rows(positions=[position(4, 1)]), Rows(quarantined=[Quarantined(4, 0, 0, VENUE, "odd", b"")])]
+)
+def test_an_id_with_stored_rows_cannot_mean_another_venue(store: Store, venue: VenueSpec, derived: Rows) -> None:
+    store.register(REGISTRY)
+    append(store, batch(1, 9, derived))
+
+    refused(
+        store, replace(REGISTRY, venues=[venue]), f"venue {VENUE}: rows of another .* choose a new id, or index into"
+    )
+
+
+def test_a_venue_that_was_taken_out_cannot_come_back_over_a_gap(store: Store) -> None:
+    store.register(REGISTRY)
+    append(store, batch(1, 9, Rows(positions=[position(4, 1)])))
+    store.register(replace(REGISTRY, venues=[]))
+
+    refused(store, REGISTRY, f"venue {VENUE}: rows of another protocol, chain or address")
+
+
+def test_a_venue_that_is_new_below_the_cursor_is_refused(store: Store) -> None:
+    store.register(REGISTRY)
+    append(store, batch(1, 9))
+    fork = replace(AAVE, id="spark", address=b"\x05" * 20)
+
+    refused(store, replace(REGISTRY, venues=[AAVE, replace(fork, start_block=9)]), "indexed without it up to block 9")
+    refused(store, replace(REGISTRY, venues=[replace(AAVE, start_block=2)]), "starts at block 2, but .* new store")
+
+    store.register(replace(REGISTRY, venues=[AAVE, replace(fork, start_block=10)]))
+    assert len(rows(store, "venue")) == 2
+
+
+def test_a_feed_that_is_new_on_an_indexed_chain_is_refused(store: Store) -> None:
+    store.register(REGISTRY)
+    append(store, batch(1, 9))
+    new = replace(ETH, address=b"\x07" * 20)
+
+    refused(store, replace(REGISTRY, feeds=[ETH, new]), f"feed 0x{'07' * 20}: .* indexed without it up to block 9")
+
+    store.register(replace(REGISTRY, feeds=[replace(ETH, heartbeat_s=60, asset=f"{CHAIN}/slip44:1")]))
+    assert rows(store, "feed")[0][4] == 60
+
+
+def test_a_rewound_chain_can_be_configured_anew(store: Store) -> None:
+    store.register(REGISTRY)
+    append(store, batch(1, 9, Rows(positions=[position(4, 1)])))
+    rewind(store, None)
+
+    store.register(replace(REGISTRY, venues=[replace(AAVE, address=b"\x09" * 20)]))
+
+    assert rows(store, "venue")[0][3] == b"\x09" * 20

@@ -1,0 +1,37 @@
+"""What Python believes of the tables is what the migrations make."""
+
+from __future__ import annotations
+
+import pytest
+
+from indexer.store import Store
+from indexer.store.journals import DERIVED, Journal
+from indexer.store.raw import RAW, RawTable
+from tests.unit.store.builders import TABLES
+
+CONFIGURED = {"chain", "venue", "feed", "asset", "margin_account"}
+ANSWERED = {"health_input", "snapshot", "schema_version"}
+
+
+def columns(store: Store, table: str) -> list[str]:
+    found = store.query(f"SELECT column_name FROM (DESCRIBE main.{table})", timeout_s=9, max_rows=99)
+    return [name for (name,) in found.rows]
+
+
+@pytest.mark.parametrize("journal", DERIVED, ids=lambda journal: journal.name)
+def test_a_journal_has_its_columns_in_order_and_so_has_its_tip(store: Store, journal: Journal) -> None:
+    assert columns(store, journal.name) == ["chain_id", *journal.columns]
+    if journal.tip:
+        assert columns(store, journal.tip) == ["chain_id", *journal.columns]
+
+
+@pytest.mark.parametrize("table", RAW.values(), ids=lambda table: table.name)
+def test_a_raw_table_has_its_columns_in_order(store: Store, table: RawTable) -> None:
+    assert columns(store, table.name) == ["chain_id", *table.columns]
+    assert set(table.identity) | {table.block} <= set(table.columns)
+
+
+def test_no_table_is_forgotten_by_these_tests(store: Store) -> None:
+    found = store.query("SELECT table_name FROM duckdb_tables() WHERE NOT temporary", timeout_s=9, max_rows=99)
+
+    assert {name for (name,) in found.rows} == {*TABLES, *CONFIGURED, *ANSWERED}

@@ -80,6 +80,10 @@ class StateReader(Protocol):
         """Return the settings of those keys that ever changed."""
         ...
 
+    def answers(self) -> dict[bytes, int]:
+        """Return the last answer of every price source."""
+        ...
+
 
 class RawReader(Protocol):
     """What was stored as said, for deriving everything again without a network."""

@@ -48,4 +48,5 @@ def _single(settings: Settings, account: Account) -> MarginAccount:
 def _known(settings: Settings, name: str) -> str:
     if not settings.accounts:
         return "none is configured: add an [[account]], or ask for eip155:1:0x… or 0x…"
-    return f"{nearest(name, [account.id for account in settings.accounts])} An address works too"
+    known = nearest(name, [account.id for account in settings.accounts])
+    return f"{known} (an address works too)"

@@ -11,11 +11,17 @@ from chains import registry
 from chains.ports import Chain
 from crossmargin.packaged import config
 from crossmargin.settings import Settings, SettingsError
-from indexer.store import Store, StoreLocked
+from indexer.store import Store, StoreLocked, StoreMissing
 from indexer.store.register import AssetRow, MemberRow, Registry
 
 LOCK_WAIT_S = 3.0
 LOCK_PAUSE_S = 0.1
+
+
+def must_exist(settings: Settings) -> None:
+    """Refuse to answer from a store that was never written; raises `StoreMissing`."""
+    if not settings.store.exists():
+        raise StoreMissing(f"{settings.store}: there is no store here; run `crossmargin index`, or check [store] path")
 
 
 @contextmanager

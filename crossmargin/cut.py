@@ -67,13 +67,13 @@ def blocks_of(at: AtBlock | AtBlocks, chains: Collection[str]) -> dict[str, int]
             raise UsageError(f"block {at.number} of which chain? {_wanted(chains)}")
         return dict.fromkeys(chains, at.number)
     if set(at.numbers) != set(chains):
-        raise UsageError(f"--at names {', '.join(sorted(at.numbers))}: {_wanted(chains)}")
+        raise UsageError(f"blocks of {', '.join(sorted(at.numbers))} are named; {_wanted(chains)}")
     return dict(at.numbers)
 
 
 def _wanted(chains: Collection[str]) -> str:
     example = ",".join(f"{chain_id}=N" for chain_id in sorted(chains))
-    return f'the question concerns {len(chains)} chains; write --at "{example}", or a time'
+    return f'the question concerns {len(chains)} chains; write "{example}", or a time'
 
 
 def _pair(part: str) -> tuple[str, int]:

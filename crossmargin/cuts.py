@@ -5,17 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 
+from aggregator.gather import Condition
 from aggregator.margin.inputs import Cut
 from chains.errors import ChainError
 from chains.model import Block, Finality
 from chains.ports import Chain
 from crossmargin.cut import AtTime, blocks_of, parse_at
 from crossmargin.errors import NotStored
-from indexer.store import Cursor, Reader
+from indexer.store import Cursor, Reader, Store
 
 Connect = Callable[[str], Chain]
 """Makes the adapter of a chain over its nodes."""
+
+NEAREST = """
+SELECT max(number) FILTER (number < {number}), min(number) FILTER (number > {number})
+FROM evm_block WHERE chain_id = '{chain_id}'
+"""
+"""Both are checked before they come here: a CAIP-2 chain holds no quote."""
+
+NEAREST_TIMEOUT_S = 10.0
 
 RULES = {
     "finalized": Finality.FINALIZED,
@@ -26,10 +36,20 @@ RULES = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """One state of the store at one cut, with what is known to be wrong with it."""
+
+    reader: Reader
+    cuts: Mapping[str, Cut]
+    condition: Condition
+
+
 class Cuts:
     """Finds cuts in one state of the store; `rules`: configured chain → its finality rule."""
 
-    def __init__(self, reader: Reader, rules: Mapping[str, str], connect: Connect) -> None:
+    def __init__(self, store: Store, reader: Reader, rules: Mapping[str, str], connect: Connect) -> None:
+        self._store = store
         self._reader = reader
         self._rules = rules
         self._connect = connect
@@ -82,9 +102,10 @@ class Cuts:
         return block
 
     def _nearest(self, chain_id: str, number: int) -> str:
-        before, after = self._reader.neighbours(chain_id, number)
-        names = [str(block.number) for block in (before, after) if block is not None]
-        return f"the nearest stored blocks are {' and '.join(names)}" if names else "no other block is stored"
+        query = NEAREST.format(chain_id=chain_id, number=number)
+        found = self._store.query(query, timeout_s=NEAREST_TIMEOUT_S, max_rows=1).rows
+        names = [str(near) for near in found[0] if near is not None]
+        return f"the nearest stored blocks are {' and '.join(names)}"
 
     def _made(self, blocks: Mapping[str, Block]) -> dict[str, Cut]:
         cursors = self._cursors()

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aggregator.audit.snapshot import SnapshotExists
 from aggregator.margin.policy import PolicyError
 from chains.errors import ChainError, NoContract, Unsupported, WrongChain
 from crossmargin.errors import DeskError, NotStored
 from crossmargin.exits import ExitCode
 from crossmargin.settings import SettingsError
-from indexer.store.errors import (
-    ConfigRefused,
-    BlockUnknown,
-    QueryRefused,
-    QueryTimeout,
-    StoreError,
-    StoreLocked,
-    StoreMissing,
-)
+from indexer.store.errors import BlockUnknown, ConfigRefused, QueryRefused, StoreError
 
 CONFIGURATION = (WrongChain, NoContract, Unsupported, ConfigRefused)
 
@@ -33,40 +26,48 @@ class Failure:
     http_status: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A family of errors that end alike; without a `code` each type's own name is it."""
+
+    types: tuple[type[Exception], ...]
+    title: str
+    exit_code: ExitCode
+    http_status: int
+    code: str | None = None
+
+
+_KINDS = (
+    _Kind((SettingsError, PolicyError), "The configuration cannot be used", ExitCode.USAGE, 500, "configuration"),
+    _Kind((QueryRefused,), "The query is refused", ExitCode.USAGE, 400),
+    _Kind((BlockUnknown,), NotStored.title, NotStored.exit_code, NotStored.http_status, NotStored.code),
+    _Kind((SnapshotExists,), "Another snapshot is there already", ExitCode.FAILED, 409),
+    _Kind(CONFIGURATION, "The configuration does not fit what is there", ExitCode.USAGE, 503),
+    _Kind((ChainError,), "The chain could not be asked", ExitCode.FAILED, 503),
+    _Kind((StoreError,), "The store could not do this", ExitCode.FAILED, 503),
+    _Kind((OSError,), "The system refused", ExitCode.FAILED, 500, "system"),
+)
+
+
 def failure_of(error: Exception) -> Failure:
     """Say what an error means to whoever asked."""
-    match error:
-        case DeskError():
+    if isinstance(error, DeskError):
+        return Failure(
+            code=error.code,
+            title=error.title,
+            message=str(error),
+            exit_code=error.exit_code,
+            http_status=error.http_status,
+        )
+    for kind in _KINDS:
+        if isinstance(error, kind.types):
             return Failure(
-                code=error.code,
-                title=error.title,
+                code=kind.code or code_word(error),
+                title=kind.title,
                 message=str(error),
-                exit_code=error.exit_code,
-                http_status=error.http_status,
+                exit_code=kind.exit_code,
+                http_status=kind.http_status,
             )
-        case SettingsError() | PolicyError():
-            return _named("configuration", "The configuration cannot be used", error, ExitCode.USAGE, 500)
-        case QueryRefused():
-            return _named("query-refused", "The query is refused", error, ExitCode.USAGE, 400)
-        case BlockUnknown():
-            return _named("not-stored", NotStored.title, error, NotStored.exit_code, NotStored.http_status)
-        case QueryTimeout():
-            return _named("query-timeout", "The query took too long", error, ExitCode.FAILED, 503)
-        case StoreLocked() | StoreMissing():
-            return _named(code_word(error), "The store cannot be opened", error, ExitCode.FAILED, 503)
-        case _:
-            return _deeper(error)
-
-
-def _deeper(error: Exception) -> Failure:
-    if isinstance(error, CONFIGURATION):
-        return _named(code_word(error), "The configuration does not fit what is there", error, ExitCode.USAGE, 503)
-    if isinstance(error, ChainError):
-        return _named(code_word(error), "The chain could not be asked", error, ExitCode.FAILED, 503)
-    if isinstance(error, StoreError):
-        return _named(code_word(error), "The store could not do this", error, ExitCode.FAILED, 503)
-    if isinstance(error, OSError):
-        return _named("system", "The system refused", error, ExitCode.FAILED, 500)
     return Failure(
         code="fault",
         title="A fault of the program",
@@ -74,10 +75,6 @@ def _deeper(error: Exception) -> Failure:
         exit_code=ExitCode.FAILED,
         http_status=500,
     )
-
-
-def _named(code: str, title: str, error: Exception, exit_code: ExitCode, http_status: int) -> Failure:
-    return Failure(code=code, title=title, message=str(error), exit_code=exit_code, http_status=http_status)
 
 
 def code_word(error: Exception) -> str:

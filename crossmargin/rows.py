@@ -20,9 +20,7 @@ def rows_document(result: QueryResult) -> Document:
     """Write a result; a column of wide integers or decimals is all strings, whatever its values."""
     wide = [kind.startswith(WIDE_TYPES) for kind in result.types]
     return {
-        "columns": [
-            {"name": name, "type": kind} for name, kind in zip(result.columns, result.types, strict=True)
-        ],
+        "columns": [{"name": name, "type": kind} for name, kind in zip(result.columns, result.types, strict=True)],
         "rows": [
             [_number_text(value) if is_wide else plain(value) for value, is_wide in zip(row, wide, strict=True)]
             for row in result.rows

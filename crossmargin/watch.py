@@ -14,6 +14,9 @@ from crossmargin.logs import Logger
 from crossmargin.settings import ChainSettings
 from indexer.loop import Listener, Progress
 
+SETTLING_S = 60
+"""How long after a moment a block of that moment may still arrive."""
+
 Clock = Callable[[], float]
 """Unix seconds."""
 
@@ -81,6 +84,12 @@ class Watch:
         if sight.head.latest.time - indexed.time > limit:
             return Reason("chain_behind", chain_id, f"indexed to block {indexed.number}, far behind the head")
         return None
+
+    def at_head_after(self, chain_id: str, moment: int, indexed: Block | None) -> bool:
+        """Whether a node was asked well after a moment, and everything that it knew is indexed."""
+        sight = self.sight(chain_id)
+        asked = sight.polled_at is not None and sight.polled_at > moment + SETTLING_S
+        return asked and sight.head is not None and sight.head.latest == indexed
 
     def _see(self, chain_id: str, **seen: object) -> None:
         with self._lock:

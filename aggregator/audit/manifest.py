@@ -100,9 +100,12 @@ def read_files(text: str) -> dict[str, FileEntry]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"it is not of the format {FORMAT}")
     try:
-        return {name: FileEntry(**entry) for name, entry in content["files"].items()}
+        files = {name: FileEntry(**entry) for name, entry in content["files"].items()}
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"it does not name its files: {error}") from error
+    if any(Path(name).name != name for name in files):
+        raise ValueError("it names files outside its folder")
+    return files
 
 
 def sha256(raw: bytes) -> str:

@@ -47,17 +47,26 @@ def write_snapshot(root: Path, book: Book, *, slot_time: int, previous: str | No
     return target, written
 
 
-def verify(folder: Path) -> list[str]:
-    """Compare a snapshot with its manifest and return what differs, one sentence each; nothing: it is intact."""
+def verify(folder: Path, *, expected: str | None = None) -> list[str]:
+    """Compare a snapshot with its manifest and return what differs, one sentence each; nothing: it is intact.
+
+    `expected`: the hash that the manifest itself must have, as a ledger or another snapshot names it.
+    """
     path = folder / MANIFEST
     try:
-        text = path.read_text(encoding="utf-8")
-        files = read_files(text)
+        raw = path.read_bytes()
+        files = read_files(raw.decode("utf-8"))
     except (OSError, ValueError) as error:
         return [f"{MANIFEST} cannot be read: {error}"]
+    found = sha256(raw)
+    forged = [] if expected in {None, found} else [f"{MANIFEST} has the hash {found}, expected was {expected}"]
     present = {item.name for item in folder.iterdir()} - {MANIFEST}
     strange = [f"{name} is not in the manifest" for name in sorted(present - files.keys())]
-    return [*(fault for name, entry in sorted(files.items()) for fault in _check(folder / name, entry)), *strange]
+    return [
+        *forged,
+        *(fault for name, entry in sorted(files.items()) for fault in _check(folder / name, entry)),
+        *strange,
+    ]
 
 
 def manifest_hash(folder: Path) -> str:

@@ -53,7 +53,8 @@ def needed_prices(context: Context, positions: Sequence[ValuedPosition]) -> Doub
     for held_in, held in _by_unit(positions):
         if not held_in.unit.has_debt:
             continue
-        doubtful = [(item, fault) for item in held if item.matters and (fault := _fault(context, item))]
+        needed = [item for item in held if item.position.counts and item.position.amount_raw > 0]
+        doubtful = [(item, fault) for item in needed if (fault := _fault(context, item))]
         stale_supplies = [item.position for item, fault in doubtful if fault == Refusal.STALE and not item.is_debt]
         ignored = _is_dust(context, held_in.unit, stale_supplies)
         for item, fault in doubtful:

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from chains.errors import ChainError, NoContract, NodeWrong, RangeTooWide, Unsupported
 from chains.evm.logs import empty_logs, in_order
-from chains.evm.oracles.chainlink.fold import Chainlink, Seen, watch
-from chains.evm.ports import FIRST_LOG, Answer, EvmProtocol, Folded, NeedReads, Read, Reads
+from chains.evm.oracles.chainlink.fold import Chainlink, Doubt, Seen, question, verdict, watch
+from chains.evm.ports import CHECK, FIRST_LOG, Answer, EvmProtocol, Folded, NeedReads, Read, Reads, Watched
 from chains.evm.source import EvmSource, NodeSource, StoredSource
 from chains.model import Block, ChainSpec, FeedSpec, Rows, VenueSpec
 from chains.ports import Batch, Covered, Head, RawReader, StateReader
@@ -173,7 +173,7 @@ class _Fold:
     rows: Rows = field(default_factory=Rows)
     contracts: dict[bytes, int] = field(default_factory=dict)
     sources: dict[bytes, int] = field(default_factory=dict)
-    watched: dict[bytes, tuple[int, Answer]] = field(default_factory=dict)
+    watched: dict[bytes, Watched] = field(default_factory=dict)
     needed: set[Read] = field(default_factory=set)
     used: set[Read] = field(default_factory=set)
 
@@ -194,6 +194,7 @@ class _Span:
         self.answers: dict[Read, Answer] = {}
         self.polled: dict[Read, Answer] = {}
         self.seen: list[Seen] = []
+        self.doubts: list[Doubt] = []
 
     async def _fetch(self) -> None:
         """Fetch the logs of everything that is known to matter, and the headers that vouch for them."""
@@ -212,6 +213,9 @@ class _Span:
         await self._still_there()
         reads = {read: self.answers[read] for read in fold.used}
         reads |= {watch(s.proxy, s.block): s.answer for s in self.seen}
+        for doubt in self.doubts:
+            asked = question(doubt.proxy, doubt.block)
+            reads[asked._replace(method=CHECK)] = Answer("returned", doubt.fault)
         reads |= self.chain.origin_reads(self.first, self.last)
         await self._need_blocks({read.block for read in reads})
         return Batch(
@@ -234,9 +238,11 @@ class _Span:
                 await self._follow(fresh)
                 continue
             changes = await self._changes(fold)
-            if not changes:
+            doubts = [] if changes else await self._doubtful(fold)
+            if not changes and not doubts:
                 return fold
             self.seen += changes
+            self.doubts += doubts
         raise NodeWrong(f"chain {self.chain.spec.id}: blocks {self.first}..{self.last} never settle; check the node")
 
     def _fold(self) -> _Fold:
@@ -248,7 +254,7 @@ class _Span:
         if not fold.needed:
             reads = Reads(self.answers)
             oracle = self.chain.oracle
-            self._take(fold, oracle.fold(self.state, self.logs, fold.sources, self.seen, reads), reads)
+            self._take(fold, oracle.fold(self.state, self.logs, fold.sources, [*self.seen, *self.doubts], reads), reads)
         return fold
 
     def _take(self, fold: _Fold, outcome: Folded | NeedReads, reads: Reads) -> None:
@@ -319,10 +325,36 @@ class _Span:
         """Ask every watched proxy at the end of the span, and find the first block of each change."""
         changes = []
         await self._poll_all(fold.watched, self.last)
-        for proxy, (since, known) in sorted(fold.watched.items()):
-            if await self._poll(proxy, self.last) != known:
-                changes.append(await self._first_change(proxy, max(since, self.first - 1), known))
+        for proxy, feed in sorted(fold.watched.items()):
+            if await self._poll(proxy, self.last) != feed.pointer:
+                changes.append(await self._first_change(proxy, max(feed.since, self.first - 1), feed.pointer))
         return changes
+
+    async def _doubtful(self, fold: _Fold) -> list[Doubt]:
+        """Check every plain feed's own word at the end of the span, and find the first block where it was otherwise."""
+        plain = {proxy: feed for proxy, feed in fold.watched.items() if feed.answers}
+        verdicts = await self._verdicts(plain, self.last)
+        return [
+            await self._first_doubt(proxy, feed)
+            for proxy, feed in sorted(plain.items())
+            if verdicts[proxy] != feed.fault
+        ]
+
+    async def _first_doubt(self, proxy: bytes, feed: Watched) -> Doubt:
+        same, other = max(feed.since - 1, self.first - 1), self.last
+        while other - same > 1:
+            middle = (same + other) // 2
+            if (await self._verdicts({proxy: feed}, middle))[proxy] == feed.fault:
+                same = middle
+            else:
+                other = middle
+        return Doubt(other, proxy, (await self._verdicts({proxy: feed}, other))[proxy])
+
+    async def _verdicts(self, feeds: Mapping[bytes, Watched], number: int) -> dict[bytes, bytes]:
+        reads = {question(proxy, number): feed.answer_at(number) for proxy, feed in feeds.items()}
+        blocks = self.blocks if number in self.blocks else await self.source.blocks([number])
+        found = await self.source.check(reads, verdict, blocks)
+        return {read.address: said for read, said in found.items()}
 
     async def _first_change(self, proxy: bytes, same: int, known: Answer) -> Seen:
         changed = self.last

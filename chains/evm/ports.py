@@ -14,13 +14,15 @@ from chains.ports import StateReader
 ETH_CALL = "eth_call"
 LAST_LOG = "last_log"
 FIRST_LOG = "first_log"
+CHECK = "check"
 
 
 class Read(NamedTuple):
     """A question to a node about the state after `block`.
 
     `eth_call`: `input` is calldata. `last_log`: the newest log of `address` with topic0 `input` in any earlier block.
-    `first_log`: the first log from the block on with topic0 `input` whose second indexed argument is `address`.
+    `first_log`: the first log from the block on with topic0 `input` whose second indexed argument is `address`. `check`: what is
+    wrong with the answer to calldata `input`, beside the journals; nothing, if it is as they say.
     """
 
     block: int
@@ -79,17 +81,34 @@ class NeedReads:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """A feed proxy whose answers can change without an event.
+
+    `since` is the block of its last phase, `pointer` the answer to `aggregator()` since then, `fault` what a check found wrong
+    (empty: nothing), `answers` the (block, answer) pairs of its aggregator, ascending.
+    """
+
+    since: int
+    pointer: Answer
+    fault: bytes
+    answers: tuple[tuple[int, int], ...]
+
+    def answer_at(self, block: int) -> int | None:
+        """Return the last answer that was emitted up to a block."""
+        return next((answer for number, answer in reversed(self.answers) if number <= block), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Folded:
     """Derived rows, and what must be followed from now on.
 
-    `contracts`: address → first block that matters; `sources`: price source → likewise; `watched`: feed proxy → the block since which
-    its journalled answer holds, and that answer.
+    `contracts`: address → first block that matters; `sources`: price source → likewise; `watched`: feed proxies.
     """
 
     rows: Rows
     contracts: Mapping[bytes, int]
     sources: Mapping[bytes, int]
-    watched: Mapping[bytes, tuple[int, Answer]] = field(default_factory=dict)
+    watched: Mapping[bytes, Watched] = field(default_factory=dict)
 
 
 class EvmProtocol(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -15,7 +15,7 @@ from eth_utils.address import to_checksum_address
 
 from chains.errors import HistoryGone, NodeWrong, RangeTooWide
 from chains.evm.logs import RpcLog, empty_logs, in_order, log_table, of_addresses, unhex
-from chains.evm.ports import ETH_CALL, LAST_LOG, Answer, Read
+from chains.evm.ports import CHECK, ETH_CALL, LAST_LOG, Answer, Read
 from chains.model import Block, ChainSpec, Finality
 from chains.ports import Head, RawReader
 from chains.rpc import NodePool, RpcFault
@@ -28,6 +28,9 @@ _FIRST_LOOK = 2_000
 _TAGS = {"latest": Finality.LATEST, "safe": Finality.SAFE, "finalized": Finality.FINALIZED}
 
 _HALTED = re.compile(r"revert|opcode|out of gas|EVM error|stack (under|over)flow|invalid jump", re.IGNORECASE)
+
+Judge = Callable[[Answer, int | None], bytes]
+"""Says what is wrong with an answer, given what the journals expect."""
 
 Topics = Sequence[Collection[bytes] | None]
 
@@ -49,6 +52,12 @@ class EvmSource(Protocol):
 
     async def read(self, reads: Collection[Read], blocks: Mapping[int, Block]) -> dict[Read, Answer]:
         """Answer questions, each pinned to the hash of its block."""
+        ...
+
+    async def check(
+        self, reads: Mapping[Read, int | None], judge: Judge, blocks: Mapping[int, Block]
+    ) -> dict[Read, bytes]:
+        """Return what `judge` finds wrong with each answer, given what the journals expect; empty for nothing."""
         ...
 
     async def has_code(self, address: bytes) -> bool:
@@ -190,6 +199,13 @@ class NodeSource:
             first, width = last + 1, width * 4
         return Answer("absent", b"")
 
+    async def check(
+        self, reads: Mapping[Read, int | None], judge: Judge, blocks: Mapping[int, Block]
+    ) -> dict[Read, bytes]:
+        """Ask the node and judge its answers."""
+        answers = await self.read(reads, blocks)
+        return {read: judge(answers[read], expected) for read, expected in reads.items()}
+
     async def has_code(self, address: bytes) -> bool:
         """Tell whether a contract is deployed at an address now."""
         code = await self._pool.call("eth_getCode", ("0x" + address.hex(), "latest"), str)
@@ -240,6 +256,17 @@ class StoredSource:
         """Answer from what was stored: an answer holds until the next stored one of the same question."""
         del blocks
         return {read: self._stored(read) for read in reads}
+
+    async def check(
+        self, reads: Mapping[Read, int | None], judge: Judge, blocks: Mapping[int, Block]
+    ) -> dict[Read, bytes]:
+        """Return the verdicts that were stored: one holds until the next."""
+        del judge, blocks
+        return {read: self._verdict(read) for read in reads}
+
+    def _verdict(self, read: Read) -> bytes:
+        history = self._answers.get((CHECK, read.address, read.input), [])
+        return next((answer.output for block, answer in reversed(history) if block <= read.block), b"")
 
     def _stored(self, read: Read) -> Answer:
         history = self._answers.get((read.method, read.address, read.input), [])

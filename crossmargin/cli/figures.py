@@ -47,13 +47,14 @@ def percent(value: str | None) -> str:
     return NONE if value is None else f"{(Decimal(value) * 100).quantize(Decimal('0.01'), ROUND_CEILING):,}%"
 
 
-def amount(value: str) -> str:
-    """A number of tokens with six significant places after it began."""
+def amount(value: str, *, up: bool) -> str:
+    """A number of tokens in at least six significant digits."""
     number = Decimal(value)
     if number == 0:
         return "0"
     places = max(0, 5 - number.adjusted()) if number.adjusted() < 5 else 0  # noqa: PLR2004
-    return f"{number.quantize(Decimal(1).scaleb(-min(places, 18)), ROUND_FLOOR):,}"
+    rounding = ROUND_CEILING if up else ROUND_FLOOR
+    return f"{number.quantize(Decimal(1).scaleb(-min(places, 18)), rounding):,}"
 
 
 def price(value: str | None) -> str:

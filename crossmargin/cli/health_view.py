@@ -84,7 +84,7 @@ def positions(console: Console, document: Document) -> None:
             venue["venue"],
             position["side"],
             symbol(position["symbol"]),
-            figures.amount(position["amount"]),
+            figures.amount(position["amount"], up=position["side"] == BORROW),
             (figures.usd_up if position["side"] == BORROW else figures.usd_down)(position["value_usd"]),
             "" if position["counted"] else "does not count",
         )

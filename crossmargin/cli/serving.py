@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from time import time
 
-from crossmargin.app import opened, policy_of
+from crossmargin.app import must_exist, opened, policy_of
 from crossmargin.cli.context import Context
 from crossmargin.cli.output import write_json
 from crossmargin.cli.tasks import until_interrupted
@@ -30,6 +30,8 @@ def serve(context: Context, *, host: str | None, port: int | None, public: bool)
 
 def _serve(context: Context, settings: Settings, *, follow: bool) -> None:
     policy = policy_of(settings)
+    if not follow:
+        must_exist(settings)
     watch = Watch(settings.chains, time) if follow else None
     log = logger(context.redactor, as_json=context.log_json, quiet=context.quiet, verbosity=context.verbosity)
     with opened(settings) as store:

@@ -28,9 +28,7 @@ class Metrics:
             "Age of a feed's answer at its chain's last stored block.",
             ("feed",),
         )
-        self.snapshot = self._gauge(
-            "crossmargin_snapshot_last_success_timestamp_seconds", "When the last snapshot was finished.", ()
-        )
+        self.snapshot: Gauge | None = None
         self.reorgs = self._counter("crossmargin_reorgs_total", "Rewinds of a chain.", CHAIN)
         self.errors = self._counter(
             "crossmargin_node_errors_total", "Failed attempts to ask a chain's nodes.", ("chain", "kind")
@@ -66,12 +64,19 @@ class Metrics:
         """Write the exposition format."""
         for chain in status["chains"]:
             self._observe_chain(chain)
-        for feed in prices["feeds"]:
-            if feed["age_seconds"] is not None:
-                self.feed_age.labels(feed["feed"]).set(feed["age_seconds"])
+        for feed in (feed for price in prices["prices"] for feed in price["feeds"]):
+            if feed["age_s"] is not None:
+                self.feed_age.labels(f"{feed['chain']}/{feed['feed']}").set(feed["age_s"])
         if status["last_snapshot_at"] is not None:
-            self.snapshot.set(status["last_snapshot_at"])
+            self._snapshot_gauge().set(status["last_snapshot_at"])
         return generate_latest(self.registry)
+
+    def _snapshot_gauge(self) -> Gauge:
+        """Absent until there is one: a gauge at 0 would be a snapshot of 1970."""
+        if self.snapshot is None:
+            name = "crossmargin_snapshot_last_success_timestamp_seconds"
+            self.snapshot = self._gauge(name, "When the last snapshot was finished.", ())
+        return self.snapshot
 
     def _observe_chain(self, chain: Document) -> None:
         indexed = chain["indexed"]

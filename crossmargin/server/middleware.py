@@ -22,6 +22,7 @@ SAFE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
+    "Server": "crossmargin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
@@ -52,7 +53,7 @@ def surroundings(
                 _check_local(request.host)
             return await handler(request)
         except web.HTTPException as error:
-            return http_problem(error, trace_id)
+            return http_problem(request, error, trace_id)
         except Exception as error:
             failure = failure_of(error)
             if failure.http_status >= SERVER_FAULTS:

@@ -6,10 +6,11 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from crossmargin.documents import encode
+from crossmargin.documents import encode, harmless
 from crossmargin.failures import Failure
 
 CONTENT_TYPE = "application/problem+json"
+LONGEST_PATH = 200
 TYPE = "urn:crossmargin:problem:"
 
 
@@ -27,7 +28,7 @@ def problem(failure: Failure, detail: str, trace_id: str) -> web.Response:
     return web.Response(status=failure.http_status, body=encode(body), content_type=CONTENT_TYPE)
 
 
-def http_problem(error: web.HTTPException, trace_id: str) -> web.Response:
+def http_problem(request: web.Request, error: web.HTTPException, trace_id: str) -> web.Response:
     """Answer what aiohttp itself refuses: no such route, wrong method, too large a body."""
     phrase = HTTPStatus(error.status).phrase
     code = phrase.lower().replace(" ", "-")
@@ -35,7 +36,7 @@ def http_problem(error: web.HTTPException, trace_id: str) -> web.Response:
         "type": f"{TYPE}{code}",
         "title": phrase,
         "status": error.status,
-        "detail": error.text or phrase,
+        "detail": f"{request.method} {harmless(request.path, longest=LONGEST_PATH)}: {_told(error) or phrase}",
         "code": code,
         "exit_code": 2,
         "trace_id": trace_id,
@@ -44,3 +45,9 @@ def http_problem(error: web.HTTPException, trace_id: str) -> web.Response:
     if "Allow" in error.headers:
         answer.headers["Allow"] = error.headers["Allow"]
     return answer
+
+
+def _told(error: web.HTTPException) -> str:
+    """What an error says beyond its own status line."""
+    text = error.text or ""
+    return "" if text == f"{error.status}: {error.reason}" else text

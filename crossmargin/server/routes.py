@@ -38,6 +38,8 @@ class Routes:
             web.get("/v1/prices", self.prices),
             web.get("/v1/status", self.status),
             web.get("/v1/inputs/{digest}", self.inputs),
+            web.get("/v1/snapshots", self.snapshots),
+            web.post("/v1/snapshots", self.create_snapshot),
             web.post("/v1/sql", self.sql),
             web.get("/healthz", self.healthz),
             web.get("/readyz", self.readyz),
@@ -73,11 +75,30 @@ class Routes:
         return await _document(self._desk.inputs, request.match_info["digest"])
 
     async def sql(self, request: web.Request) -> web.Response:
-        """SQL is for whoever can read the service's own file; there are no API keys yet."""
+        """SQL is for the owner of the store; there are no API keys yet."""
+        self._check_owner(request)
+        query = _said(await request.read(), "query")
+        if not isinstance(query, str) or not query.strip():
+            raise UsageError('"query" must be one SELECT')
+        return await _document(self._desk.sql, query)
+
+    async def snapshots(self, request: web.Request) -> web.Response:
+        _only(request)
+        return await _document(self._desk.snapshots)
+
+    async def create_snapshot(self, request: web.Request) -> web.Response:
+        self._check_owner(request)
+        at = _said(await request.read(), "at")
+        if at is not None and not isinstance(at, str):
+            raise UsageError('"at" must be a text as `--at` takes it, or null')
+        return await _document(self._desk.create_snapshot, at)
+
+    def _check_owner(self, request: web.Request) -> None:
+        """Whoever can read the service's own file holds its token."""
+        _only(request)
         given = request.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
-            raise Forbidden("SQL is for the owner of the store: use `crossmargin sql` on that machine")
-        return await _document(self._desk.sql, _query(await request.read()))
+            raise Forbidden("this is for the owner of the store: use the `crossmargin` command on that machine")
 
     async def healthz(self, request: web.Request) -> web.Response:
         """The process answers."""
@@ -117,12 +138,9 @@ def _only(request: web.Request, *known: str) -> None:
             raise UsageError(f'query parameter "{name}" is given twice; give it once')
 
 
-def _query(body: bytes) -> str:
+def _said(body: bytes, key: str) -> object:
     try:
         said: Any = json.loads(body)
-        query = said["query"]
+        return said[key]
     except (ValueError, KeyError, TypeError) as error:
-        raise UsageError('the body must be {"query": "SELECT …"}') from error
-    if not isinstance(query, str) or not query.strip():
-        raise UsageError('"query" must be one SELECT')
-    return query
+        raise UsageError(f'the body must be {{"{key}": …}} in JSON') from error

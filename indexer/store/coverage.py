@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-
-import pyarrow as pa
+from dataclasses import asdict
 
 from chains.ports import Batch, Covered
 from indexer.store.errors import StepRefused
-from indexer.store.session import Con, staged
+from indexer.store.session import Con, insert
 from indexer.store.statements import statement
 
 
@@ -31,11 +30,12 @@ def add_coverage(con: Con, batch: Batch) -> None:
             )
     before = coverage(con, batch.chain_id)
     after = merged([*before, *batch.covered])
-    if after == before:
-        return
-    con.execute("DELETE FROM coverage WHERE chain_id = $chain_id", {"chain_id": batch.chain_id})
-    with staged(con, spans_table(after)):
-        con.execute(statement("coverage_add"), {"chain_id": batch.chain_id})
+    for span in before:
+        if span not in after:
+            con.execute(statement("coverage_delete"), {"chain_id": batch.chain_id, **asdict(span)})
+    for span in after:
+        if span not in before:
+            insert(con, "coverage", [batch.chain_id, span.interest, span.first, span.last, span.level, span.evidence])
 
 
 def merged(spans: Iterable[Covered]) -> list[Covered]:
@@ -56,15 +56,3 @@ def proof(span: Covered) -> tuple[str, str, str]:
 
 def widened(span: Covered, last: int) -> Covered:
     return Covered(interest=span.interest, first=span.first, last=last, level=span.level, evidence=span.evidence)
-
-
-def spans_table(spans: list[Covered]) -> pa.Table:
-    return pa.table(
-        {
-            "interest": pa.array([s.interest for s in spans], pa.string()),
-            "first": pa.array([s.first for s in spans], pa.int64()),
-            "last": pa.array([s.last for s in spans], pa.int64()),
-            "level": pa.array([s.level for s in spans], pa.string()),
-            "evidence": pa.array([s.evidence for s in spans], pa.string()),
-        }
-    )

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from chains.model import Block
 from chains.ports import Batch
 from indexer.store.errors import StepRefused
-from indexer.store.session import Con, Reading, append_rows, table_of
+from indexer.store.session import Con, Reading, staged, table_of
 from indexer.store.statements import statement
 
 
@@ -68,11 +68,16 @@ def append_raw(con: Con, batch: Batch) -> None:
     for name, rows in batch.raw.items():
         table = known(name)
         given = arranged(table, batch, rows)
-        check_span(table, batch, given)
-        append_rows(con, batch.chain_id, table.name, once(given) if table is READS else given)
+        if given.num_rows:
+            check_span(table, batch, given)
+            append_rows(con, table, batch, once(given) if table is READS else given)
     append_last_block(con, batch)
-    for table in RAW.values():
-        check_twice(con, table, batch)
+
+
+def append_rows(con: Con, table: RawTable, batch: Batch, rows: pa.Table) -> None:
+    with staged(con, rows):
+        con.execute(statement("append", table=table.name), {"chain_id": batch.chain_id})
+    check_twice(con, table, batch)
 
 
 def once(rows: pa.Table) -> pa.Table:
@@ -115,8 +120,6 @@ def arranged(table: RawTable, batch: Batch, rows: pa.Table) -> pa.Table:
 
 
 def check_span(table: RawTable, batch: Batch, rows: pa.Table) -> None:
-    if not rows.num_rows:
-        return
     ends = pc.min_max(rows[table.block]).as_py()
     if ends["min"] < batch.first or ends["max"] > batch.last.number:
         raise StepRefused(

@@ -62,9 +62,3 @@ def table_of(con: Con, text: str, values: Mapping[str, Any]) -> pa.Table:
 def insert(con: Con, table: str, row: Sequence[Any]) -> None:
     """Add one row of values in column order."""
     con.execute(statement("insert_row", table=table, values=", ".join("?" for _ in row)), list(row))
-
-
-def append_rows(con: Con, chain_id: str, table: str, rows: pa.Table) -> None:
-    """Add rows of a chain, their columns in the table's order without the first, `chain_id`."""
-    with staged(con, rows):
-        con.execute(statement("append", table=table), {"chain_id": chain_id})

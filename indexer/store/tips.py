@@ -9,22 +9,24 @@ import pyarrow as pa
 from chains.model import Rows, Side
 from chains.ports import AccountKey, MarketKey, PositionKey
 from indexer.store.journals import DERIVED, JOURNALS, Journal, derive
-from indexer.store.session import Con, Reading, append_rows, staged
+from indexer.store.session import Con, Reading, staged
 from indexer.store.statements import statement
 
 
 def append_derived(con: Con, chain_id: str, rows: Rows) -> None:
     """Add folded rows to the journals and move the tips."""
     for derived in derive(rows):
-        append_rows(con, chain_id, derived.journal.name, derived.rows)
+        with staged(con, derived.rows):
+            con.execute(statement("append", table=derived.journal.name), {"chain_id": chain_id})
         if derived.journal.tip:
-            set_tips(con, chain_id, derived.journal, derived.journal.tip, derived.rows.take(derived.last))
+            with staged(con, derived.rows.take(derived.last)):
+                set_tips(con, chain_id, derived.journal, derived.journal.tip)
 
 
-def set_tips(con: Con, chain_id: str, journal: Journal, tip: str, last: pa.Table) -> None:
-    with staged(con, last):
-        con.execute(statement("tip_forget", tip=tip, match=match(journal, "t", "s")), {"chain_id": chain_id})
-    append_rows(con, chain_id, tip, last)
+def set_tips(con: Con, chain_id: str, journal: Journal, tip: str) -> None:
+    """Let the staged rows be the tips of their keys."""
+    con.execute(statement("tip_forget", tip=tip, match=match(journal, "t", "s")), {"chain_id": chain_id})
+    con.execute(statement("append", table=tip), {"chain_id": chain_id})
 
 
 def rewind_derived(con: Con, chain_id: str, number: int) -> None:
@@ -74,6 +76,11 @@ class StoredState:
         with self._reading() as con, staged(con, keys_table("aspect", keys)):
             found = con.execute(statement("tip_accounts"), self._of(venue_id)).fetchall()
         return {(unit_id, market, aspect): state for unit_id, market, aspect, state in found}
+
+    def answers(self) -> dict[bytes, int]:
+        with self._reading() as con:
+            found = con.execute(statement("tip_prices"), {"chain_id": self._chain_id}).fetchall()
+        return {source: int(answer_raw) for source, answer_raw in found}
 
     def _of(self, venue_id: str) -> dict[str, str]:
         return {"chain_id": self._chain_id, "venue_id": venue_id}

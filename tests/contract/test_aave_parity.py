@@ -9,7 +9,9 @@ import pytest
 from chains.evm.aave_v3 import open_book
 from chains.model import Block, Side, UnitSnapshot, VenueSpec
 from indexer.store import Reader, Store
+from tests.devnet.evm import feeds
 from tests.devnet.evm.chain import Devnet, build
+from tests.devnet.evm.feeds import Feed
 from tests.devnet.evm.truth import Truth, truth_at
 from tests.support.indexing import indexed, raw, venue_of
 
@@ -38,6 +40,38 @@ def test_native_and_scaled_balances_equal_the_contracts_at_head_and_ten_earlier_
             compared = sum(compare(reader, venue, net, number) for number in blocks)
 
     assert compared > 100
+
+
+def test_a_feed_that_reverts_has_no_price_until_it_answers_again(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    with build(seed=4, actions=80) as net:
+        feed = net.market.reserve("WETH").feed
+        healthy = net.node.height()
+        set_reverting(net, feed, reverting=True)
+        net.ledger.idle(3)
+        down = net.node.height()
+        indexed(net, path)
+        set_reverting(net, feed, reverting=False)
+        net.ledger.idle(3)
+        mended = net.node.height()
+        indexed(net, path)
+        venue = venue_of(net)
+
+        with Store.open(path) as store, store.reading() as reader:
+            assert compare(reader, venue, net, healthy) > 10
+            assert compare(reader, venue, net, down) < compare(reader, venue, net, mended)
+            refused = truth_at(net.node, net.market, down).refused_accounts
+            at = block_of(net, down)
+            value = open_book(reader.venue_snapshot(venue, at))
+            (unit,) = reader.unit_snapshots(venue, at, owner=raw(min(refused)))
+
+    assert [(reason.code, reason.detail) for reason in value(unit).reasons] == [
+        ("feed_in_doubt", "latestAnswer() reverts")
+    ]
+
+
+def set_reverting(net: Devnet, feed: Feed, *, reverting: bool) -> None:
+    net.ledger.do(feeds.set_reverting(net.node, feed, reverting=reverting))
 
 
 def compare(reader: Reader, venue: VenueSpec, net: Devnet, number: int) -> int:

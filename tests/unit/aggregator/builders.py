@@ -106,6 +106,12 @@ class Holding:
     mute: str | None = None
 
 
+def borrower(owed: float, **supplied: float) -> Holding:
+    """Supplies by name, all enabled but JUNK, against USDC."""
+    by_name = {"weth": WETH, "usdc": USDC, "junk": JUNK}
+    return Holding(supplied={by_name[name]: tokens for name, tokens in supplied.items()}, owed={USDC: owed})
+
+
 def raw(asset: bytes, tokens: float) -> int:
     scale: int = 10 ** DECIMALS[asset]
     return round(tokens * scale)

@@ -232,7 +232,17 @@ TABLES = (
 )
 
 
-def content(store: Store) -> dict[str, list[tuple[Any, ...]]]:
+Content = dict[str, list[tuple[Any, ...]]]
+
+
+def content(store: Store) -> Content:
     """Every row of every table that steps change, in one order."""
     with store.reading() as reader:
         return {name: sorted(reader._con.table(name).fetchall(), key=repr) for name in TABLES}
+
+
+def content_of(store: Store, chain_id: str) -> Content:
+    """Every row of one chain without its name: two chains with the same content are equal."""
+    with store.reading() as reader:
+        found = {name: reader._con.table(name).filter(f"chain_id = '{chain_id}'").fetchall() for name in TABLES}
+    return {name: sorted((row[1:] for row in rows), key=repr) for name, rows in found.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from indexer.store import Store
-from tests.unit.store.builders import CHAIN, append, batch, block, blocks_table, content, finalize
+from tests.unit.store.builders import CHAIN, append, batch, block, blocks_table, content, content_of, finalize
 
 
 def numbers(store: Store) -> list[int]:
@@ -85,9 +85,4 @@ def test_how_often_blocks_were_finalized_leaves_no_trace(store: Store) -> None:
         append(store, batch(number, number, logs=[(3, 0)] if number == 3 else []))
         finalize(store, min(number, 7))
 
-    by_chain: dict[str, list[tuple[object, ...]]] = {CHAIN: [], "eip155:1": []}
-    for rows in content(store).values():
-        for chain_id, *row in rows:
-            by_chain[chain_id].append(tuple(row))
-
-    assert by_chain[CHAIN] == by_chain["eip155:1"]
+    assert content_of(store, CHAIN) == content_of(store, "eip155:1")

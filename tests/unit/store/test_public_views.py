@@ -227,7 +227,7 @@ def test_a_liquidation_has_two_sides(indexed: Store) -> None:
 
 def test_positions_are_open_ones_now_and_at_any_block(indexed: Store) -> None:
     now = rows(indexed, "FROM public.fct_position")
-    before = rows(indexed, f"SELECT protocol_raw, since_block FROM public.fct_position_at('{CHAIN}', 5)")
+    before = rows(indexed, "SELECT protocol_raw, since_block FROM public.fct_position_at('eip155:31337', 5)")
 
     assert now == [
         (
@@ -247,7 +247,7 @@ def test_positions_are_open_ones_now_and_at_any_block(indexed: Store) -> None:
         )
     ]
     assert before == [(Decimal(5), 3)]
-    assert rows(indexed, f"FROM public.fct_position_at('{CHAIN}', 9)") == now
+    assert rows(indexed, "FROM public.fct_position_at('eip155:31337', 9)") == now
     assert rows(indexed, "FROM public.fct_position_at('eip155:1', 9)") == []
 
 

@@ -139,5 +139,5 @@ def test_a_block_above_the_cursor_cannot_be_asked_about(store: Store) -> None:
 def test_a_block_that_a_reorg_took_cannot_be_asked_about(store: Store) -> None:
     append(store, batch(1, 5, fork="b", forked_at=4))
 
-    with store.reading() as reader, pytest.raises(BlockUnknown, match="block 4 0x.* is not of this chain any more"):
+    with store.reading() as reader, pytest.raises(BlockUnknown, match=r"block 4 0x.* is not of this chain any more"):
         reader.feeds(CHAIN, block(4))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from chains.model import Rows, Side
+from chains.ports import Batch
 from indexer.store import StepRefused, Store, StoreError
-from tests.unit.store.builders import CHAIN, MARKET, OWNER, VENUE, append, batch, block, content, finalize, position
+from tests.unit.store.builders import CHAIN, MARKET, OWNER, VENUE, append, batch, content, finalize, position
 
 KEY = (OWNER, MARKET, Side.SUPPLY)
 
@@ -75,41 +76,39 @@ def test_a_rebuild_that_breaks_off_leaves_the_store_as_it_was(store: Store) -> N
     append(store, batch(10, 11))
 
 
-def test_a_rebuild_that_does_not_reach_the_cursor_is_refused(store: Store) -> None:
+def rebuilt(store: Store, *batches: Batch) -> None:
+    with store.rebuilding(CHAIN) as target:
+        for given in batches:
+            target.apply(given)
+
+
+@pytest.mark.parametrize(
+    "batches, why",
+    [
+        ([batch(1, 4)], "derived up to block 4, stored up to block 9"),
+        ([], "derived up to block None, stored up to block 9"),
+        ([batch(1, 4), batch(6, 9)], "the next block to derive is 5, not 6"),
+        ([batch(1, 9, chain_id="eip155:1")], "the batch is of eip155:1"),
+        ([batch(1, 9, Rows(positions=[position(12, 1)]))], "reach from block 12"),
+    ],
+)
+def test_a_rebuild_that_is_not_of_every_block_is_refused(store: Store, batches: list[Batch], why: str) -> None:
     indexed(store)
     before = content(store)
 
-    with (
-        pytest.raises(StepRefused, match="derived up to block 4, stored up to block 9"),
-        store.rebuilding(CHAIN) as target,
-    ):
-        target.apply(batch(1, 4))
+    with pytest.raises(StepRefused, match=why):
+        rebuilt(store, *batches)
 
     assert content(store) == before
-
-
-def test_a_rebuild_that_leaves_blocks_out_is_refused(store: Store) -> None:
-    indexed(store)
-
-    with pytest.raises(StepRefused, match="the next block to derive is 5, not 6"), store.rebuilding(CHAIN) as target:
-        target.apply(batch(1, 4))
-        target.apply(batch(6, 9))
-
-
-def test_rows_of_another_chain_or_span_are_refused(store: Store) -> None:
-    indexed(store)
-
-    with pytest.raises(StepRefused, match="the batch is of eip155:1"), store.rebuilding(CHAIN) as target:
-        target.apply(batch(1, 9, chain_id="eip155:1"))
-    with pytest.raises(StepRefused, match="reach from block 12"), store.rebuilding(CHAIN) as target:
-        target.apply(batch(1, 9, Rows(positions=[position(12, 1)])))
 
 
 def test_nothing_else_is_written_meanwhile(store: Store) -> None:
     indexed(store)
 
-    with pytest.raises(StoreError, match="is being rebuilt"), store.rebuilding(CHAIN):
-        append(store, batch(10, 11))
+    with store.rebuilding(CHAIN) as target:
+        with pytest.raises(StoreError, match="is being rebuilt"):
+            append(store, batch(10, 11))
+        target.apply(batch(1, 9))
 
     assert store.block(CHAIN, 10) is None
 
@@ -119,4 +118,3 @@ def test_a_chain_without_blocks_has_nothing_to_rebuild(store: Store) -> None:
         assert target.goal is None
 
     assert store.cursor(CHAIN) is None
-    assert store.block(CHAIN, 9) != block(9)

@@ -14,8 +14,12 @@ ANSWERED = {"health_input", "snapshot", "schema_version"}
 
 
 def columns(store: Store, table: str) -> list[str]:
-    found = store.query(f"SELECT column_name FROM (DESCRIBE main.{table})", timeout_s=9, max_rows=99)
-    return [name for (name,) in found.rows]
+    found = store.query(
+        "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'main' ORDER BY column_index",
+        timeout_s=9,
+        max_rows=999,
+    )
+    return [column for name, column in found.rows if name == table]
 
 
 @pytest.mark.parametrize("journal", DERIVED, ids=lambda journal: journal.name)

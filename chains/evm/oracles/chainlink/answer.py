@@ -14,6 +14,8 @@ def current_answer(snapshot: VenueSnapshot, proxy: bytes) -> PriceAnswer | Reaso
     state = json.loads(phase)
     if state["aggregator"] is None:
         return Reason("feed_without_aggregator", subject, state["problem"])
+    if state["fault"]:
+        return Reason("feed_in_doubt", subject, state["fault"])
     answer = snapshot.answers.get(bytes.fromhex(state["aggregator"][2:]))
     if answer is None:
         return Reason("feed_without_answer", subject, f"aggregator {state['aggregator']} has emitted no answer yet")

@@ -6,3 +6,4 @@ ANSWER_UPDATED = Event("AnswerUpdated(int256 indexed current, uint256 indexed ro
 
 AGGREGATOR = Function("aggregator()", "address")
 DECIMALS = Function("decimals()", "uint8")
+LATEST_ANSWER = Function("latestAnswer()", "int256")

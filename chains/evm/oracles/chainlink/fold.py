@@ -1,9 +1,10 @@
 """Chainlink events and reads → price observations and phases.
 
 The phase of a feed is a `market_change` of the venue `feeds`: market = proxy, aspect `phase`, state
-{aggregator, problem, decimals, since, followed {aggregator: first block}}. A proxy changes its aggregator without any event, so
+{aggregator, problem, fault, decimals, since, followed {aggregator: first block}}. A proxy changes its aggregator without any event, so
 `aggregator()` is watched: asked at the end of every span, and the block of a change is found by bisection. An address that has no
-`aggregator()` and emits answers itself is its own aggregator.
+`aggregator()` and emits answers itself is its own aggregator. `latestAnswer()` is asked beside it: where it reverts, or differs from the
+last answer that was emitted, the feed is in doubt (`fault`) and has no answer here; its value is never taken over.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import pyarrow as pa
 
 from chains.evm.abi import address_of, decode_all
 from chains.evm.logs import of_addresses, unhex
-from chains.evm.oracles.chainlink.events import AGGREGATOR, ANSWER_UPDATED, DECIMALS
-from chains.evm.ports import PENDING, Answer, Folded, NeedReads, Read, Reads
+from chains.evm.oracles.chainlink.events import AGGREGATOR, ANSWER_UPDATED, DECIMALS, LATEST_ANSWER
+from chains.evm.ports import PENDING, Answer, Folded, NeedReads, Read, Reads, Watched
 from chains.model import END_OF_BLOCK, FEEDS, START_OF_BLOCK, Basis, MarketChange, PriceObservation, Quarantined, Rows
 from chains.ports import StateReader
 
@@ -30,6 +31,14 @@ class Seen(NamedTuple):
     block: int
     proxy: bytes
     answer: Answer
+
+
+class Doubt(NamedTuple):
+    """What a check of a proxy found wrong from `block` on; empty when it is right again."""
+
+    block: int
+    proxy: bytes
+    fault: bytes
 
 
 class Chainlink:
@@ -47,21 +56,28 @@ class Chainlink:
         return _followed(_phases(state))
 
     def fold(
-        self, state: StateReader, logs: pa.Table, sources: Mapping[bytes, int], seen: Sequence[Seen], reads: Reads
+        self,
+        state: StateReader,
+        logs: pa.Table,
+        sources: Mapping[bytes, int],
+        found: Sequence[Seen | Doubt],
+        reads: Reads,
     ) -> Folded | NeedReads:
-        """Derive phases and answers; `sources` are the proxies to follow with their first block, `seen` the watched changes."""
+        """Derive phases and answers; `sources` are the proxies to follow with their first block, `found` what asking them told."""
         work = _Pass(_phases(state), self.with_decimals, reads)
         for proxy, since in sorted(sources.items()):
             if proxy not in work.phases:
                 work.point(Seen(since, proxy, reads(since, proxy, AGGREGATOR.calldata())))
-        for change in sorted(seen):
-            work.point(change)
+        for change in sorted(found, key=lambda change: (change.block, isinstance(change, Doubt))):
+            if isinstance(change, Doubt):
+                work.doubt(change)
+            else:
+                work.point(change)
         if reads.missing:
             return NeedReads(reads=frozenset(reads.missing))
         contracts = _followed(work.phases)
         work.observe(of_addresses(logs, list(contracts)), contracts)
-        watched = {proxy: (phase["since"], answer_of(phase)) for proxy, phase in work.phases.items()}
-        return Folded(rows=work.rows, contracts=contracts, sources={}, watched=watched)
+        return Folded(rows=work.rows, contracts=contracts, sources={}, watched=work.watched(state))
 
 
 def answer_of(phase: Mapping[str, Any]) -> Answer:
@@ -72,6 +88,19 @@ def answer_of(phase: Mapping[str, Any]) -> Answer:
 def watch(proxy: bytes, block: int) -> Read:
     """Return the question that tells whether a proxy changed its aggregator."""
     return Read(block, "eth_call", proxy, AGGREGATOR.calldata())
+
+
+def verdict(answer: Answer, emitted: int | None) -> bytes:
+    """Return what is wrong with an answer to `latestAnswer()`, given the last answer that was emitted; empty for nothing."""
+    values = LATEST_ANSWER.result(answer.output) if answer.returned else None
+    if values is None:
+        return b"latestAnswer() reverts"
+    return b"latestAnswer() is not the last answer emitted" if emitted not in {None, values[0]} else b""
+
+
+def question(proxy: bytes, block: int) -> Read:
+    """Return the question whose answer is checked against what was emitted."""
+    return Read(block, "eth_call", proxy, LATEST_ANSWER.calldata())
 
 
 def _phases(state: StateReader) -> dict[bytes, dict[str, Any]]:
@@ -150,17 +179,41 @@ class _Pass:
         phase = {
             "aggregator": None if aggregator is None else "0x" + aggregator.hex(),
             "problem": problem,
+            "fault": "",
             "decimals": decimals,
             "since": seen.block,
             "followed": followed,
             "outcome": seen.answer.outcome,
             "output": "0x" + seen.answer.output.hex(),
         }
-        self.phases[seen.proxy] = phase
+        self._phase(seen.block, seen.proxy, phase)
+
+    def doubt(self, doubt: Doubt) -> None:
+        """Put a feed in doubt, or out of it."""
+        self._phase(doubt.block, doubt.proxy, {**self.phases[doubt.proxy], "fault": doubt.fault.decode()})
+
+    def _phase(self, block: int, proxy: bytes, phase: dict[str, Any]) -> None:
+        self.phases[proxy] = phase
         text = json.dumps(phase, separators=(",", ":"))
         self.rows.markets.append(
-            MarketChange(seen.block, -1, END_OF_BLOCK, FEEDS, seen.proxy, "phase", text, ENGINE, Basis.SETTLED)
+            MarketChange(block, -1, END_OF_BLOCK, FEEDS, proxy, "phase", text, ENGINE, Basis.SETTLED)
         )
+
+    def watched(self, state: StateReader) -> dict[bytes, Watched]:
+        """Return every followed proxy with what it rests on, for the questions at the end of a span."""
+        before = state.answers()
+        emitted: dict[bytes, list[tuple[int, int]]] = {}
+        for row in self.rows.prices:
+            emitted.setdefault(row.source, []).append((row.block, row.answer_raw))
+        found = {}
+        for proxy, phase in self.phases.items():
+            source = unhex(phase["aggregator"] or "0x")
+            first = [(-1, before[source])] if source in before else []
+            answers = (*first, *emitted.get(source, ()))
+            found[proxy] = Watched(
+                since=phase["since"], pointer=answer_of(phase), fault=phase["fault"].encode(), answers=answers
+            )
+        return found
 
     def observe(self, logs: pa.Table, since: Mapping[bytes, int]) -> None:
         """Take every answer that a followed aggregator emitted."""

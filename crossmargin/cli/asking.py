@@ -1,0 +1,176 @@
+"""Commands that ask: `status`, `health`, `positions`, `account`, `prices`, `sql`, `inputs`."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from decimal import Decimal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from crossmargin.cli import figures
+from crossmargin.cli.context import Context
+from crossmargin.cli.desks import desk_of
+from crossmargin.cli.health_view import positions as show_positions
+from crossmargin.cli.health_view import price_rows, reasons, show_health
+from crossmargin.cli.output import add_rows, emit, facts, table, words, write_json
+from crossmargin.documents import Document, cell, harmless, symbol
+from crossmargin.errors import UsageError
+from crossmargin.exits import ExitCode
+
+UNKNOWN = "unknown"
+
+
+def health(context: Context, account: str, *, at: str | None, fail_below: float | None) -> None:
+    """Print a health document; the exit code says whether it can be believed and is good enough."""
+    with desk_of(context, writes=True) as desk:
+        document = desk.health(account, at)
+    emit(context, document, lambda console: show_health(console, document))
+    if document["status"] == UNKNOWN:
+        raise typer.Exit(ExitCode.UNKNOWN)
+    lowest = lowest_factor(document)
+    if fail_below is not None and lowest is not None and lowest < Decimal(str(fail_below)):
+        raise typer.Exit(ExitCode.BELOW)
+
+
+def lowest_factor(document: Document) -> Decimal | None:
+    """The lower of the house's health factor and the weakest unit's, `None` without debt."""
+    known = (document["health_factor"], document["min_unit_health_factor"])
+    return min((Decimal(value) for value in known if value is not None), default=None)
+
+
+def positions(context: Context, account: str, *, at: str | None) -> None:
+    with desk_of(context) as desk:
+        document = desk.positions(account, at)
+
+    def show(console: Console) -> None:
+        show_positions(console, document)
+        reasons(console, document)
+
+    emit(context, document, show)
+
+
+def accounts(context: Context) -> None:
+    with desk_of(context) as desk:
+        document = desk.accounts()
+    emit(context, document, lambda console: console.print(accounts_table(document)))
+
+
+def accounts_table(document: Document) -> Table:
+    """Accounts in short, one a row."""
+    columns = ("account", "status", "health factor", "weakest unit", "score", "collateral USD", "debt USD")
+    rows = [
+        (
+            account["account"],
+            figures.status(account["status"]),
+            figures.factor(account["health_factor"]),
+            figures.factor(account["min_unit_health_factor"]),
+            account["score"],
+            figures.usd_down(account["collateral_usd"]),
+            figures.usd_up(account["debt_usd"]),
+        )
+        for account in document["accounts"]
+    ]
+    return add_rows(table(*columns, right=columns[2:]), rows)
+
+
+def account(context: Context, name: str) -> None:
+    with desk_of(context) as desk:
+        document = desk.account(name)
+    emit(context, document, lambda console: facts(console, document))
+
+
+def prices(context: Context, *, at: str | None) -> None:
+    with desk_of(context) as desk:
+        document = desk.prices(at)
+    columns = ("price of", "low", "mid", "high", "feed", "chain", "age", "")
+    rows = [row for price in document["prices"] for row in price_rows(price)]
+    emit(
+        context,
+        document,
+        lambda console: console.print(add_rows(table(*columns, right=("low", "mid", "high", "age")), rows)),
+    )
+
+
+def status(context: Context) -> None:
+    """Print how far each chain is; exits 3 when one may not be believed."""
+    with desk_of(context) as desk:
+        document = desk.status()
+    emit(context, document, lambda console: _show_status(console, document))
+    if any(chain["reason"] for chain in document["chains"]):
+        raise typer.Exit(ExitCode.UNKNOWN)
+
+
+def _show_status(console: Console, document: Document) -> None:
+    columns = ("chain", "name", "state", "block", "time", "final", "head", "age")
+    rows = [
+        (
+            chain["chain"],
+            chain["name"],
+            words(chain["state"], "green" if chain["reason"] is None else "bold red"),
+            f"{chain['indexed']['block']:,}" if chain["indexed"] else None,
+            chain["indexed"]["time"] if chain["indexed"] else None,
+            None if chain["finalized_block"] is None else f"{chain['finalized_block']:,}",
+            None if chain["head_block"] is None else f"{chain['head_block']:,}",
+            figures.age(chain["lag_seconds"]),
+        )
+        for chain in document["chains"]
+    ]
+    console.print(words("a service follows these chains" if document["following"] else "no service is following"))
+    console.print(add_rows(table(*columns, right=("block", "final", "head", "age")), rows))
+    for chain in document["chains"]:
+        if chain["reason"]:
+            console.print(words(f"{chain['chain']}: {chain['reason']['detail']}", "yellow"), soft_wrap=True)
+        if chain["fault"]:
+            console.print(words(f"{chain['chain']}: {chain['fault']}", "yellow"), soft_wrap=True)
+
+
+def sql(context: Context, query: str | None, *, form: str) -> None:
+    """Print the rows of one SELECT, from the argument or stdin."""
+    text = query if query is not None else _from_stdin()
+    with desk_of(context) as desk:
+        document = desk.sql(text)
+    match form:
+        case "json":
+            write_json(document)
+        case "csv":
+            _write_csv(document)
+        case _:
+            _show_rows(context.stdout(), document)
+    if document["truncated"] and form != "json":
+        count = len(document["rows"])
+        context.stderr().print(f"there are more rows; the first {count:,} are shown", soft_wrap=True)
+
+
+def _from_stdin() -> str:
+    if sys.stdin.isatty():
+        raise UsageError('give the query as an argument or on stdin: crossmargin sql "SELECT …"')
+    return sys.stdin.read()
+
+
+def _write_csv(document: Document) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow([cell(column["name"]) for column in document["columns"]])
+    writer.writerows([[cell(value) for value in row] for row in document["rows"]])
+
+
+def _show_rows(console: Console, document: Document) -> None:
+    """Rows are as wide as they are: a pager or a narrower query helps, cut values do not."""
+    names = [symbol(column["name"]) for column in document["columns"]]
+    made = table(*names)
+    for column in made.columns:
+        column.no_wrap = True
+        column.overflow = "ignore"
+    shown = [[harmless(str(value)) if value is not None else "" for value in row] for row in document["rows"]]
+    widths = [max([len(name), *(len(row[i]) for row in shown)]) for i, name in enumerate(names)]
+    console.width = max(console.width, sum(widths) + 2 * len(widths))
+    console.print(add_rows(made, shown), soft_wrap=True)
+
+
+def inputs(context: Context, digest: str) -> None:
+    """Print the inputs as they are kept: the canonical JSON that the digest is of."""
+    with desk_of(context) as desk:
+        document = desk.inputs(digest)
+    write_json(document)

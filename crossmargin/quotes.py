@@ -1,0 +1,62 @@
+"""The price of every asset: of each identity with a feed, and of everything else that a venue lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from aggregator.gather import Catalogue, Condition, observe, sorted_venues
+from aggregator.margin import views
+from aggregator.margin.health import open_units
+from aggregator.margin.inputs import Cut, VenueInputs
+from aggregator.margin.numbers import rfc3339
+from aggregator.margin.valuation import Context, OpenUnit, make_context, value_positions
+from aggregator.oracle.mark import Mark, Unpriced
+from chains.identifiers import format_hash
+from chains.model import Side, UnitSnapshot
+from crossmargin.documents import Document
+from indexer.store import Reader
+
+NOBODY = bytes(20)
+ANY_AMOUNT = 10**18
+
+
+def quotes(reader: Reader, cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition) -> Document:
+    """Return the prices document."""
+    context = make_context(
+        as_of=cuts,
+        assets=catalogue.assets,
+        policy=catalogue.policy,
+        feeds=catalogue.feeds,
+        observations=observe(reader, catalogue.feeds, cuts),
+        stale_chains=condition.stale_chains,
+    )
+    marks = {**_listed(context, list(_holding_everything(reader, cuts, catalogue))), **context.feed_marks}
+    return {
+        "as_of": {
+            chain_id: {
+                "block": cut.block.number,
+                "hash": format_hash(chain_id, cut.block.hash),
+                "time": rfc3339(cut.block.time),
+                "finality": cut.finality.value,
+            }
+            for chain_id, cut in cuts.items()
+        },
+        "prices": [
+            views.price_view(marks[identity]).model_dump(mode="json")
+            | {"assets": sorted(asset.id for asset in catalogue.assets if (asset.same_as or asset.id) == identity)}
+            for identity in sorted(marks)
+        ],
+    }
+
+
+def _listed(context: Context, units: Sequence[OpenUnit]) -> dict[str, Mark | Unpriced]:
+    return {item.identity: item.mark for item in value_positions(context, units)}
+
+
+def _holding_everything(reader: Reader, cuts: Mapping[str, Cut], catalogue: Catalogue) -> Iterator[OpenUnit]:
+    """Yield for every venue a unit that holds some of each market: so the venue itself says what it lists, and its prices."""
+    for spec in sorted_venues(catalogue, cuts, cuts):
+        snapshot = reader.venue_snapshot(spec, cuts[spec.chain_id].block)
+        holding = {(market, Side.SUPPLY): ANY_AMOUNT for market, _ in snapshot.markets if market}
+        unit = UnitSnapshot(unit_id=NOBODY, owner=NOBODY, positions=holding, settings={})
+        yield from open_units(VenueInputs(snapshot=snapshot, units=(unit,)))

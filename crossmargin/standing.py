@@ -1,0 +1,66 @@
+"""How far each chain is, and whether it may be believed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chains.identifiers import format_hash
+from chains.model import Reason
+from crossmargin.documents import Document, moment
+from crossmargin.packaged import program_version
+from crossmargin.settings import ChainSettings, Settings
+from crossmargin.watch import Watch
+from indexer.store import Cursor, Reader
+
+NOTHING_YET = "nothing is indexed yet; run `crossmargin index` or `crossmargin run`"
+
+
+def standing(settings: Settings, reader: Reader, watch: Watch | None, now: float) -> Document:
+    """Return the status document; without a watch nobody follows, and only what is stored is told."""
+    made = [row.created_at for row in reader.snapshots() if row.state == "done"]
+    return {
+        "version": program_version(),
+        "following": watch is not None,
+        "chains": [_chain(chain, reader, watch, now) for chain in settings.chains],
+        "last_snapshot_at": max(made, default=None),
+    }
+
+
+def _chain(chain: ChainSettings, reader: Reader, watch: Watch | None, now: float) -> dict[str, Any]:
+    chain_id = chain.spec.id
+    cursor = reader.cursor(chain_id)
+    reason = _reason(chain_id, cursor, watch)
+    sight = watch.sight(chain_id) if watch is not None else None
+    head = sight.head.latest.number if sight is not None and sight.head is not None else None
+    return {
+        "chain": chain_id,
+        "name": chain.spec.name,
+        "state": _state(cursor, watch, reason),
+        "indexed": _block(chain_id, cursor),
+        "finalized_block": cursor.finalized if cursor is not None and cursor.finalized >= 0 else None,
+        "head_block": head,
+        "lag_blocks": None if head is None or cursor is None else max(0, head - cursor.block.number),
+        "lag_seconds": None if cursor is None else max(0, int(now) - cursor.block.time),
+        "polled_at": moment(int(sight.polled_at)) if sight is not None and sight.polled_at is not None else None,
+        "fault": sight.fault if sight is not None else None,
+        "reason": None if reason is None else reason._asdict(),
+    }
+
+
+def _reason(chain_id: str, cursor: Cursor | None, watch: Watch | None) -> Reason | None:
+    if watch is not None:
+        return watch.doubt(chain_id, cursor.block if cursor is not None else None)
+    return Reason("chain_empty", chain_id, NOTHING_YET) if cursor is None else None
+
+
+def _state(cursor: Cursor | None, watch: Watch | None, reason: Reason | None) -> str:
+    if reason is not None:
+        return reason.code.removeprefix("chain_")
+    return "stored" if watch is None or cursor is None else "following"
+
+
+def _block(chain_id: str, cursor: Cursor | None) -> dict[str, Any] | None:
+    if cursor is None:
+        return None
+    block = cursor.block
+    return {"block": block.number, "hash": format_hash(chain_id, block.hash), "time": moment(block.time)}

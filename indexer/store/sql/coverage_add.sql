@@ -1,1 +1,0 @@
-INSERT INTO coverage BY NAME SELECT $chain_id AS chain_id, * FROM staged

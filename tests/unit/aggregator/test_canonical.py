@@ -1,0 +1,89 @@
+"""Health inputs have one written form, and it can be read back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+import pytest
+
+from aggregator.margin.canonical import MalformedInputs, digest, from_json, to_json
+from aggregator.margin.health import evaluate
+from aggregator.margin.inputs import HealthInputs
+from chains.model import FeedSpec, PriceAnswer, Reason
+from tests.unit.aggregator.builders import CHAIN, USDC, WETH, Holding, Price, assets, inputs, observation, source, venue
+
+
+def full() -> HealthInputs:
+    """Inputs with something in every place."""
+    prices = {WETH: Price(usd=2000), USDC: Price(usd=1)}
+    held = venue(prices, Holding(supplied={WETH: 10**9}, owed={USDC: 8000.5}))
+    snapshot = replace(
+        held.snapshot,
+        venue=replace(held.snapshot.venue, options={"deep": {"list": [1, "two", False]}}),
+        feeds={source(WETH): '{"aggregator":null}'},
+        answers={source(WETH): PriceAnswer(-(2**100), 2**80 + 1, 2**63, 7)},
+    )
+    feed = FeedSpec(
+        asset=assets()[0].id, kind="chainlink", chain_id=CHAIN, address=source(WETH), heartbeat_s=3600, deviation=0.005
+    )
+    return inputs(
+        replace(held, snapshot=snapshot),
+        observations=[observation(WETH, 2000.0), observation(USDC, None, heartbeat_s=None)],
+        feeds=[feed],
+        stale_chains=[Reason("chain_stale", CHAIN, "ä – ″")],
+        gaps=[Reason("venue_incomplete", "toy-1", "a hole")],
+    )
+
+
+def test_what_is_written_is_read_back_equal() -> None:
+    assert from_json(to_json(full())) == full()
+    assert to_json(from_json(to_json(full()))) == to_json(full())
+
+
+def test_what_is_read_back_gives_the_same_document() -> None:
+    assert evaluate(from_json(to_json(full()))) == evaluate(full())
+
+
+def test_the_digest_is_the_hash_of_the_canonical_text() -> None:
+    expected = hashlib.sha256(to_json(full()).encode()).hexdigest()
+
+    assert digest(full()) == f"sha256:{expected}"
+    assert evaluate(full()).input_digest == f"sha256:{expected}"
+
+
+def test_amounts_are_strings_bytes_are_hex_and_small_integers_are_numbers() -> None:
+    written = json.loads(to_json(full()))
+
+    (position, _) = written["venues"][0]["units"][0]["positions"]
+    assert position == {"market": "0x" + "c0" * 20, "side": "borrow", "amount_raw": "8000500000"}
+    (answer,) = written["venues"][0]["answers"].values()
+    assert answer == {
+        "answer_raw": str(-(2**100)),
+        "round_id": str(2**80 + 1),
+        "updated_at": str(2**63),
+        "block": 7,
+    }
+    assert written["as_of"][CHAIN]["number"] == 100
+
+
+def test_the_order_of_mappings_does_not_matter() -> None:
+    turned = full()
+    turned = replace(turned, as_of=dict(reversed(list(turned.as_of.items()))))
+
+    assert digest(turned) == digest(full())
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"methodology_version": "1"}', "null"])
+def test_a_text_that_is_no_document_is_refused(text: str) -> None:
+    with pytest.raises(MalformedInputs):
+        from_json(text)
+
+
+def test_a_document_with_an_unknown_key_inside_is_refused() -> None:
+    written = json.loads(to_json(full()))
+    written["feeds"][0]["colour"] = "red"
+
+    with pytest.raises(MalformedInputs, match="colour"):
+        from_json(json.dumps(written))

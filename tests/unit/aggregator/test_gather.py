@@ -1,0 +1,200 @@
+"""What is collected for one account, and what is left out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from aggregator.book import assess_book, evaluate_book
+from aggregator.gather import Catalogue, Condition, Journals, gather, reading_of
+from aggregator.margin import numbers
+from aggregator.margin.health import evaluate
+from aggregator.margin.inputs import Cut, MarginAccount
+from aggregator.margin.status import Status
+from aggregator.oracle.mark import Reading
+from chains.identifiers import Account
+from chains.model import FeedSpec, Finality, PriceAnswer, Reason
+from indexer.store.reader import Reader
+from tests.unit.aggregator.builders import (
+    CHAIN,
+    NOW,
+    OTHER_CHAIN,
+    OWNER,
+    USDC,
+    WETH,
+    Holding,
+    Price,
+    assets,
+    block,
+    house_feed,
+    policy,
+    venue,
+)
+from tests.unit.aggregator.journals import ToyJournals
+
+
+def read_from(reader: Reader) -> Journals:
+    """The store's reader is what is gathered from; the type checker says so."""
+    return reader
+
+
+PRICES = {WETH: Price(usd=2000), USDC: Price(usd=1, threshold_bp=9_000)}
+STRANGER = bytes.fromhex("22" * 20)
+AGGREGATOR = b"\xa9" * 20
+PHASE = json.dumps({"aggregator": "0x" + AGGREGATOR.hex(), "decimals": 8, "problem": None})
+CUTS = {chain: Cut(block=block(), finality=Finality.FINALIZED) for chain in (CHAIN, OTHER_CHAIN)}
+ACME = MarginAccount(id="acme", members=(str(Account(CHAIN, OWNER)), str(Account(OTHER_CHAIN, OWNER))))
+
+
+def feed(asset: bytes, chain: str = CHAIN) -> FeedSpec:
+    name = next(item.id for item in assets() if item.id.startswith(f"{chain}/") and asset.hex() in item.id.lower())
+    return FeedSpec(
+        asset=name, kind="chainlink", chain_id=chain, address=house_feed(asset), heartbeat_s=3600, deviation=0.005
+    )
+
+
+def journals() -> ToyJournals:
+    """OWNER has collateral on one chain and debt on the other; a stranger only lends USDC."""
+    return ToyJournals(
+        venues=[
+            venue(PRICES, Holding(supplied={WETH: 1}), Holding(supplied={USDC: 5}, owner=STRANGER), name="toy-1"),
+            venue(PRICES, Holding(supplied={WETH: 1}, owed={USDC: 1000}), name="toy-10", chain=OTHER_CHAIN),
+        ],
+        phases={CHAIN: {house_feed(WETH): PHASE}},
+        said={CHAIN: {AGGREGATOR: PriceAnswer(1900 * 10**8, 1, NOW - 60, 99)}},
+    )
+
+
+def catalogue(toy: ToyJournals, *feeds: FeedSpec) -> Catalogue:
+    return Catalogue(
+        venues=tuple(item.snapshot.venue for item in toy.venues),
+        feeds=feeds,
+        assets=assets(),
+        policy=policy(),
+        accounts=(ACME,),
+    )
+
+
+def test_an_account_is_gathered_over_all_of_its_chains() -> None:
+    toy = journals()
+
+    found = gather(toy, ACME, CUTS, catalogue(toy, feed(WETH)))
+
+    assert [item.snapshot.venue.id for item in found.venues] == ["toy-1", "toy-10"]
+    assert [unit.owner for item in found.venues for unit in item.units] == [OWNER, OWNER]
+    document = evaluate(found)
+    assert document.health_factor == "3.040000"  # 2 · 1900 · 0.8 / 1000, the feed of one chain for both
+    assert list(document.as_of) == [CHAIN, OTHER_CHAIN]
+
+
+def test_only_what_decides_the_answer_is_kept() -> None:
+    toy = journals()
+    stranger = MarginAccount(id="stranger", members=(str(Account(CHAIN, STRANGER)),))
+
+    found = gather(toy, stranger, CUTS, catalogue(toy, feed(WETH), feed(USDC, OTHER_CHAIN)))
+
+    assert [item.asset for item in found.observations] == [feed(USDC, OTHER_CHAIN).asset]
+    assert list(found.as_of) == [CHAIN, OTHER_CHAIN]  # the feed of its asset is on the other chain
+    assert {asset.same_as for asset in found.assets} == {"USDC"}
+    assert list(gather(toy, stranger, CUTS, catalogue(toy, feed(WETH))).as_of) == [CHAIN]
+
+
+def test_a_venue_where_the_account_has_nothing_is_consulted_and_not_opened() -> None:
+    toy = journals()
+    stranger = MarginAccount(id="stranger", members=(str(Account(OTHER_CHAIN, STRANGER)),))
+
+    found = gather(toy, stranger, CUTS, catalogue(toy))
+
+    assert found.consulted == ("toy-10",)
+    assert found.venues == ()
+    assert toy.asked == []
+    assert evaluate(found).status is Status.NO_DEBT
+
+
+def test_a_member_on_a_chain_that_is_not_indexed_is_a_gap() -> None:
+    toy = journals()
+
+    document = evaluate(gather(toy, ACME, {CHAIN: CUTS[CHAIN]}, catalogue(toy)))
+
+    assert document.status is Status.UNKNOWN
+    assert [(reason.code, reason.subject) for reason in document.reasons] == [("chain_not_indexed", OTHER_CHAIN)]
+
+
+def test_what_the_caller_knows_reaches_only_the_accounts_it_concerns() -> None:
+    toy = journals()
+    condition = Condition(
+        stale_chains=(Reason("chain_stale", OTHER_CHAIN, "silent"),),
+        gaps=(Reason("venue_incomplete", "toy-10", "hole"),),
+    )
+    stranger = MarginAccount(id="stranger", members=(str(Account(CHAIN, STRANGER)),))
+
+    assert gather(toy, ACME, CUTS, catalogue(toy), condition).gaps == condition.gaps
+    assert gather(toy, ACME, CUTS, catalogue(toy), condition).stale_chains == condition.stale_chains
+    assert gather(toy, stranger, CUTS, catalogue(toy), condition).gaps == ()
+    assert gather(toy, stranger, CUTS, catalogue(toy), condition).stale_chains == ()
+
+
+@pytest.mark.parametrize(
+    "phase, expected",
+    [
+        (PHASE, Reading(7, 10**8, 5, 4)),
+        (json.dumps({"aggregator": None, "decimals": 8}), None),
+        (json.dumps({"aggregator": "0x" + "bb" * 20, "decimals": 8}), None),
+        (json.dumps({"aggregator": "0x" + AGGREGATOR.hex(), "decimals": None}), None),
+        (None, None),
+    ],
+)
+def test_a_feed_says_what_the_source_behind_its_phase_said(phase: str | None, expected: Reading | None) -> None:
+    phases = {} if phase is None else {house_feed(WETH): phase}
+
+    assert reading_of(feed(WETH), phases, {AGGREGATOR: PriceAnswer(7, 1, 5, 4)}) == expected
+
+
+def test_the_book_has_every_owner_once_and_says_what_their_documents_say() -> None:
+    toy = journals()
+    known = catalogue(toy, feed(WETH))
+
+    rows = evaluate_book(toy, CUTS, known)
+
+    assert [row.account for row in rows] == ["acme", str(Account(CHAIN, STRANGER))]
+    for row in rows:
+        account = next((item for item in known.accounts if item.id == row.account), None)
+        document = evaluate(gather(toy, account or MarginAccount(id=row.account, members=(row.account,)), CUTS, known))
+        assert (row.status, row.score) == (document.status, document.score)
+        assert [
+            None if number is None else numbers.text(number)
+            for number in (row.health_factor, row.min_unit_health_factor, row.collateral_usd, row.debt_usd)
+        ] == [
+            document.health_factor,
+            document.min_unit_health_factor,
+            document.collateral.raw,
+            document.debt.raw,
+        ]
+
+
+def test_the_book_opens_each_venue_once() -> None:
+    toy = journals()
+
+    evaluate_book(toy, CUTS, catalogue(toy))
+
+    assert toy.asked == ["toy-1", "toy-10"]
+
+
+def test_an_owner_whose_units_are_empty_is_not_in_the_book() -> None:
+    toy = journals()
+    first = toy.venues[0]
+    emptied = replace(first, units=tuple(replace(unit, positions={}) for unit in first.units))
+    toy.venues = [emptied, toy.venues[1]]
+
+    assert [row.account for row in evaluate_book(toy, CUTS, catalogue(toy))] == ["acme"]
+
+
+def test_the_book_keeps_gaps_to_those_they_concern() -> None:
+    toy = journals()
+    condition = Condition(gaps=(Reason("venue_incomplete", "toy-10", "hole"),))
+
+    book = assess_book(toy, CUTS, catalogue(toy), condition)
+
+    assert [entry.assessment.status for entry in book.accounts] == [Status.UNKNOWN, Status.NO_DEBT]

@@ -1,0 +1,126 @@
+"""Observations become a mark, or the reasons why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from aggregator.oracle.mark import Mark, Refusal, Unpriced, age_limit_s, mark
+from tests.unit.aggregator.builders import CHAIN, NOW, OTHER_CHAIN, USDC, WETH, observation
+
+TIMES = {CHAIN: NOW, OTHER_CHAIN: NOW}
+
+
+def priced(found: Mark | Unpriced) -> Mark:
+    assert isinstance(found, Mark)
+    return found
+
+
+def refusals(found: Mark | Unpriced) -> list[Refusal]:
+    return [item.refusal for item in found.discarded]
+
+
+def test_one_feed_is_the_mark_and_its_deviation_the_bounds() -> None:
+    found = priced(mark("ETH", [observation(WETH, 2000.0, deviation=0.25)], TIMES))
+
+    assert (found.low, found.mid, found.high) == (1500.0, 2000.0, 2500.0)  # 2000 · (1 ∓ 0.25)
+
+
+def test_of_two_feeds_the_mark_is_the_middle_and_the_bounds_are_the_outer_ones() -> None:
+    found = priced(mark("ETH", [observation(WETH, 1900.0), observation(WETH, 2000.0, feed=b"\x01" * 20)], TIMES))
+
+    assert (found.low, found.mid, found.high) == (1900.0, 1950.0, 2000.0)
+
+
+def test_of_three_feeds_one_that_is_far_off_moves_nothing() -> None:
+    feeds = [observation(WETH, usd, feed=bytes([n]) * 20) for n, usd in enumerate((1990.0, 2000.0, 9.0))]
+
+    found = priced(mark("ETH", feeds, TIMES))
+
+    assert (found.low, found.mid, found.high) == (1990.0, 1990.0, 1990.0)
+
+
+@pytest.mark.parametrize(
+    "age_s, refused",
+    [
+        (4020, []),  # 3600 · 11 // 10 + 60
+        (4021, [Refusal.STALE]),
+        (-1, [Refusal.FROM_THE_FUTURE]),
+        (0, []),
+    ],
+)
+def test_an_answer_has_an_age_limit_and_none_comes_from_the_future(age_s: int, refused: list[Refusal]) -> None:
+    assert age_limit_s(3600) == 4020
+    assert refusals(mark("ETH", [observation(WETH, 2000.0, age_s=age_s)], TIMES)) == refused
+
+
+def test_the_age_is_counted_from_the_block_of_the_feeds_own_chain() -> None:
+    times = {CHAIN: NOW + 10_000, OTHER_CHAIN: NOW}
+
+    found = mark("ETH", [observation(WETH, 2000.0, chain=OTHER_CHAIN), observation(WETH, 1.0)], times)
+
+    assert priced(found).mid == 2000.0
+    assert refusals(found) == [Refusal.STALE]
+
+
+@pytest.mark.parametrize("answer_raw", [0, -1, -(2**255)])
+def test_an_answer_that_is_not_positive_is_no_price(answer_raw: int) -> None:
+    assert refusals(mark("ETH", [observation(WETH, None, answer_raw=answer_raw)], TIMES)) == [Refusal.NON_POSITIVE]
+
+
+def test_the_largest_answer_is_a_finite_price() -> None:
+    huge = observation(WETH, None, answer_raw=2**255 - 1)
+
+    assert priced(mark("ETH", [huge], TIMES)).mid == (2**255 - 1) / 10**8
+
+
+def test_a_feed_that_has_said_nothing_is_listed() -> None:
+    found = mark("ETH", [observation(WETH, None)], TIMES)
+
+    assert isinstance(found, Unpriced)
+    assert found.cause == "no_answer"
+
+
+def test_without_any_feed_the_cause_is_named() -> None:
+    found = mark("ETH", [], TIMES)
+
+    assert isinstance(found, Unpriced)
+    assert found.cause == "no_feed"
+
+
+def test_every_discarded_observation_keeps_its_own_reason() -> None:
+    feeds = [
+        observation(WETH, 2000.0),
+        observation(WETH, 2000.0, age_s=99_999),
+        observation(WETH, None),
+        observation(WETH, None, answer_raw=0),
+    ]
+
+    found = mark("ETH", feeds, TIMES)
+
+    assert refusals(found) == [Refusal.STALE, Refusal.NO_ANSWER, Refusal.NON_POSITIVE]
+    assert [item.age_s for item in found.discarded] == [99_999, None, 0]
+
+
+def test_a_fixed_answer_does_not_age() -> None:
+    fixed = replace(observation(USDC, 1.0, age_s=10**9, heartbeat_s=None), kind="fixed")
+
+    assert priced(mark("USDC", [fixed], TIMES)).mid == 1.0
+
+
+def test_what_a_stale_chain_says_gives_way_to_any_other() -> None:
+    feeds = [observation(WETH, 1000.0), observation(WETH, 2000.0, chain=OTHER_CHAIN)]
+
+    found = mark("ETH", feeds, TIMES, {CHAIN})
+
+    assert priced(found).mid == 2000.0
+    assert refusals(found) == [Refusal.STALE_CHAIN]
+
+
+def test_what_a_stale_chain_says_is_used_where_nothing_else_speaks() -> None:
+    assert priced(mark("ETH", [observation(WETH, 1000.0)], TIMES, {CHAIN})).mid == 1000.0
+
+
+def test_a_chain_without_a_block_prices_nothing() -> None:
+    assert refusals(mark("ETH", [observation(WETH, 2000.0)], {})) == [Refusal.FROM_THE_FUTURE]

@@ -1,0 +1,180 @@
+"""A snapshot is written whole, is the same bytes every time, and betrays every change."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from aggregator.audit.manifest import MANIFEST
+from aggregator.audit.snapshot import SnapshotExists, manifest_hash, snapshot_id, verify, write_snapshot
+from aggregator.book import Book, assess_book
+from aggregator.gather import Catalogue
+from aggregator.margin.inputs import Cut, MarginAccount
+from chains.identifiers import Account
+from chains.model import Finality
+from tests.unit.aggregator.builders import (
+    CHAIN,
+    JUNK,
+    NOW,
+    OTHER_CHAIN,
+    OWNER,
+    USDC,
+    WETH,
+    Holding,
+    Price,
+    assets,
+    block,
+    policy,
+    venue,
+)
+from tests.unit.aggregator.journals import ToyJournals
+
+PRICES = {WETH: Price(usd=2000), USDC: Price(usd=1, threshold_bp=9_000)}
+SLOT = 1_700_000_100
+FILES = ["accounts.parquet", "as_of.parquet", "marks.parquet", "positions.parquet", "units.parquet"]
+
+
+def book(tokens: float = 1.0) -> Book:
+    toy = ToyJournals(
+        venues=[
+            venue(PRICES, Holding(supplied={WETH: tokens, JUNK: 2**53}, flagged=(WETH,)), name="toy-1"),
+            venue(PRICES, Holding(supplied={WETH: 1}, owed={USDC: 1000}), name="toy-10", chain=OTHER_CHAIN),
+        ]
+    )
+    catalogue = Catalogue(
+        venues=tuple(item.snapshot.venue for item in toy.venues),
+        feeds=(),
+        assets=assets(),
+        policy=policy(),
+        accounts=(MarginAccount(id="acme", members=(str(Account(CHAIN, OWNER)), str(Account(OTHER_CHAIN, OWNER)))),),
+    )
+    cuts = {chain: Cut(block=block(), finality=Finality.FINALIZED) for chain in (CHAIN, OTHER_CHAIN)}
+    return assess_book(toy, cuts, catalogue)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_the_same_book_is_the_same_bytes(tmp_path: Path) -> None:
+    first, _ = write_snapshot(tmp_path / "a", book(), slot_time=SLOT, previous="sha256:0")
+    second, _ = write_snapshot(tmp_path / "b", book(), slot_time=SLOT, previous="sha256:0")
+
+    assert files(first) == files(second)
+    assert sorted(files(first)) == sorted([*FILES, MANIFEST])
+    assert first.name == snapshot_id(SLOT) == "20231114T221500Z"
+
+
+def test_the_manifest_says_what_the_snapshot_is_of(tmp_path: Path) -> None:
+    folder, written = write_snapshot(tmp_path, book(), slot_time=SLOT, previous="sha256:before")
+
+    content = json.loads((folder / MANIFEST).read_text())
+    assert content["slot_time"] == "2023-11-14T22:15:00Z"
+    assert content["previous"] == "sha256:before"
+    assert content["cut"][CHAIN]["block"] == 100
+    assert {name: entry["rows"] for name, entry in content["files"].items()} == {
+        "accounts.parquet": 1,
+        "as_of.parquet": 2,
+        "marks.parquet": 3,
+        "positions.parquet": 4,
+        "units.parquet": 2,
+    }
+    assert manifest_hash(folder) == written.hash
+
+
+def test_raw_amounts_keep_every_digit(tmp_path: Path) -> None:
+    folder, _ = write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
+
+    rows = pq.read_table(folder / "positions.parquet").to_pylist()
+    assert {row["amount_raw"] for row in rows if row["symbol"] == "JUNK"} == {"9007199254740992"}
+    (account,) = pq.read_table(folder / "accounts.parquet").to_pylist()
+    assert (account["account"], account["health_factor"]) == ("acme", "3.200000")  # 2 · 2000 · 0.8 / 1000
+    units = pq.read_table(folder / "units.parquet").to_pylist()
+    assert json.loads(units[1]["native"])["healthFactor"] == str(16 * 10**17)
+
+
+def test_a_snapshot_as_written_is_intact(tmp_path: Path) -> None:
+    folder, written = write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
+
+    assert verify(folder) == []
+    assert verify(folder, expected=written.hash) == []
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_changed_byte_is_found(tmp_path: Path, name: str) -> None:
+    folder, _ = write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
+    raw = bytearray((folder / name).read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (folder / name).write_bytes(raw)
+
+    (fault,) = verify(folder)
+
+    assert name in fault
+
+
+def test_a_missing_and_a_strange_file_are_found(tmp_path: Path) -> None:
+    folder, _ = write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
+    (folder / "marks.parquet").rename(folder / "notes.txt")
+
+    assert verify(folder) == ["marks.parquet is missing", "notes.txt is not in the manifest"]
+
+
+def test_a_forged_manifest_is_found_by_its_expected_hash(tmp_path: Path) -> None:
+    folder, written = write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
+    text = (folder / MANIFEST).read_text()
+    (folder / MANIFEST).write_text(text.replace(f'"slot_time":"{2023}', '"slot_time":"2024'))
+
+    assert verify(folder) == []
+    (fault,) = verify(folder, expected=written.hash)
+    assert written.hash in fault
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format":"crossmargin-snapshot-1"}', '{"format":"other"}'])
+def test_a_manifest_that_is_none_is_said_to_be_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / MANIFEST).write_text(text)
+
+    (fault,) = verify(tmp_path)
+
+    assert fault.startswith("manifest.json cannot be read")
+
+
+def test_a_manifest_that_names_files_elsewhere_is_refused(tmp_path: Path) -> None:
+    entry = '{"sha256":"sha256:0","bytes":1,"rows":1}'
+    (tmp_path / MANIFEST).write_text('{"format":"crossmargin-snapshot-1","files":{"../x":' + entry + "}}")
+
+    assert verify(tmp_path) == ["manifest.json cannot be read: it names files outside its folder"]
+
+
+def test_writing_the_same_snapshot_again_changes_nothing(tmp_path: Path) -> None:
+    first, _ = write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
+    before = {path.name: path.stat().st_mtime_ns for path in first.iterdir()}
+
+    again, _ = write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
+
+    assert again == first
+    assert {path.name: path.stat().st_mtime_ns for path in again.iterdir()} == before
+
+
+def test_another_snapshot_in_the_same_slot_is_refused_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
+
+    with pytest.raises(SnapshotExists, match="holds another snapshot"):
+        write_snapshot(tmp_path, book(tokens=2.0), slot_time=SLOT, previous=None)
+
+    assert [path.name for path in tmp_path.iterdir()] == [snapshot_id(SLOT)]
+
+
+def test_a_snapshot_that_fails_half_way_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("aggregator.audit.snapshot.manifest", fail)
+
+    with pytest.raises(OSError, match="disk full"):
+        write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
+
+    assert list(tmp_path.iterdir()) == []
+    assert NOW < SLOT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from aggregator.margin.health import open_units
 from aggregator.margin.inputs import METHODOLOGY_VERSION, Asset, Cut, HealthInputs, MarginAccount, VenueInputs
@@ -112,13 +112,13 @@ def observe(journals: Journals, feeds: Sequence[FeedSpec], cuts: Mapping[str, Cu
     chains = sorted({feed.chain_id for feed in feeds} & cuts.keys())
     phases = {chain: journals.feeds(chain, cuts[chain].block) for chain in chains}
     answers = {chain: journals.answers(chain, cuts[chain].block) for chain in chains}
-    return tuple(
-        observation_of(feed, reading_of(feed, phases.get(feed.chain_id, {}), answers.get(feed.chain_id, {})))
-        for feed in feeds
-    )
+    return tuple(observation_of(feed, phases.get(feed.chain_id, {}), answers.get(feed.chain_id, {})) for feed in feeds)
 
 
-def observation_of(feed: FeedSpec, reading: Reading | None) -> Observation:
+def observation_of(feed: FeedSpec, phases: Mapping[bytes, str], answers: Mapping[bytes, PriceAnswer]) -> Observation:
+    """Return what a feed says: the last answer of the source that its phase points to, at the scale that it declares."""
+    phase = phases.get(feed.address)
+    state = json.loads(phase) if phase is not None else {}
     return Observation(
         asset=feed.asset,
         kind=feed.kind,
@@ -126,14 +126,12 @@ def observation_of(feed: FeedSpec, reading: Reading | None) -> Observation:
         feed=feed.address,
         heartbeat_s=feed.heartbeat_s,
         deviation=feed.deviation,
-        reading=reading,
+        reading=_reading(state, answers),
+        fault=state.get("fault") or state.get("problem"),
     )
 
 
-def reading_of(feed: FeedSpec, phases: Mapping[bytes, str], answers: Mapping[bytes, PriceAnswer]) -> Reading | None:
-    """Return what a feed says: the last answer of the source that its phase points to, at the scale that it declares."""
-    phase = phases.get(feed.address)
-    state = json.loads(phase) if phase is not None else {}
+def _reading(state: Mapping[str, Any], answers: Mapping[bytes, PriceAnswer]) -> Reading | None:
     source, decimals = state.get("aggregator"), state.get("decimals")
     answer = answers.get(bytes.fromhex(source.removeprefix("0x"))) if source else None
     if answer is None or decimals is None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic, sleep
 
 from aggregator.margin.policy import Policy, PolicyError, parse_policy
 from chains import registry
+from chains.errors import ChainError
 from chains.ports import Chain
 from crossmargin.packaged import config
 from crossmargin.settings import Settings, SettingsError
 from indexer.store import Store, StoreLocked, StoreMissing
 from indexer.store.register import AssetRow, MemberRow, Registry
 
+OnError = Callable[[str, ChainError], None]
 LOCK_WAIT_S = 3.0
 LOCK_PAUSE_S = 0.1
 
@@ -55,10 +57,10 @@ def registry_of(settings: Settings) -> Registry:
     )
 
 
-def connect(settings: Settings, chain_id: str) -> Chain:
-    """Make the adapter of a configured chain over its nodes."""
+def connect(settings: Settings, chain_id: str, on_error: OnError | None = None) -> Chain:
+    """Make the adapter of a configured chain over its nodes; `on_error` is told every fault, also mended ones."""
     spec = settings.chain(chain_id).spec
-    return registry.connect(spec, settings.venues_of(chain_id), settings.feeds_of(chain_id))
+    return registry.connect(spec, settings.venues_of(chain_id), settings.feeds_of(chain_id), on_error=on_error)
 
 
 def policy_of(settings: Settings) -> Policy:

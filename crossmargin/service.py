@@ -8,9 +8,10 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from chains.errors import ChainError
-from crossmargin.app import connect
+from crossmargin.app import OnError, connect
 from crossmargin.failures import CONFIGURATION
 from crossmargin.local_desk import LocalDesk
 from crossmargin.logs import Logger
@@ -48,7 +49,7 @@ async def running_service(parts: Parts, *listeners: Listener) -> AsyncIterator[s
     Raises what no retry mends and the configuration must: `WrongChain`, `NoContract`, `Unsupported`. A follower that ends
     for any other reason leaves the others running; its chain is not believed any more.
     """
-    metrics = Metrics()
+    metrics = Metrics(chain.spec.id for chain in parts.settings.chains)
     async with AsyncExitStack() as stack:
         token = secrets.token_urlsafe(TOKEN_BYTES)
         settings = parts.settings
@@ -58,7 +59,7 @@ async def running_service(parts: Parts, *listeners: Listener) -> AsyncIterator[s
         stack.enter_context(announced(settings.store, Service(pid=os.getpid(), url=url, token=token)))
         if parts.watch is not None:
             told = Listeners(parts.watch, metrics, LogListener(parts.log), *listeners)
-            await stack.enter_async_context(_followers(parts, parts.watch, told))
+            await stack.enter_async_context(_followers(parts, parts.watch, told, metrics))
             await stack.enter_async_context(_ticking(parts))
         parts.log.info("serving", url=url, following=parts.watch is not None)
         yield url
@@ -73,28 +74,35 @@ async def serve_until(parts: Parts, stop: asyncio.Event, ready: Callable[[str], 
 
 
 @asynccontextmanager
-async def _followers(parts: Parts, watch: Watch, listener: Listener) -> AsyncIterator[None]:
+async def _followers(parts: Parts, watch: Watch, listener: Listener, metrics: Metrics) -> AsyncIterator[None]:
     """Follow every chain; they end at a step's end."""
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for chain in parts.settings.chains:
-            group.create_task(_follow(parts, chain, watch, listener, stop))
+            count = partial(_count, metrics, chain.spec.id)
+            group.create_task(_follow(parts, chain, watch=watch, listener=listener, stop=stop, on_error=count))
         try:
             yield
         finally:
             stop.set()
 
 
-async def _follow(parts: Parts, settings: ChainSettings, watch: Watch, listener: Listener, stop: asyncio.Event) -> None:
+async def _follow(
+    parts: Parts, settings: ChainSettings, *, watch: Watch, listener: Listener, stop: asyncio.Event, on_error: OnError
+) -> None:
     chain_id = settings.spec.id
     try:
-        async with aclosing(connect(parts.settings, chain_id)) as chain:
+        async with aclosing(connect(parts.settings, chain_id, on_error)) as chain:
             await loop.follow(chain, parts.store, listener=listener, stop=stop, poll_s=settings.poll_s)
     except CONFIGURATION:
         raise
     except (ChainError, StoreError) as error:
         watch.stopped(chain_id, error)
         parts.log.critical("following_ended", chain=chain_id, kind=type(error).__name__, error=str(error))
+
+
+def _count(metrics: Metrics, chain_id: str, _node: str, error: ChainError) -> None:
+    metrics.node_failed(chain_id, error)
 
 
 @asynccontextmanager

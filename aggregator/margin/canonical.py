@@ -195,6 +195,7 @@ def _observation(observation: Observation) -> Json:
         "heartbeat_s": observation.heartbeat_s,
         "deviation": observation.deviation,
         "reading": None if reading is None else _reading(reading),
+        "fault": observation.fault,
     }
 
 

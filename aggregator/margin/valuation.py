@@ -17,6 +17,7 @@ USD_BASE_UNIT = 10**8
 
 ABOUT_PRICES = frozenset(
     {
+        "feed_in_doubt",
         "feed_not_followed",
         "feed_without_aggregator",
         "feed_without_answer",

@@ -28,6 +28,7 @@ class Observation:
 
     `heartbeat_s`: the longest silence that the feed promises; `None`: its answer does not age (`fixed`).
     `deviation`: the move, as a fraction of the price, below which the feed may stay silent.
+    `fault`: why the feed is not to be believed, whatever it says.
     """
 
     asset: str
@@ -37,12 +38,14 @@ class Observation:
     heartbeat_s: int | None
     deviation: float
     reading: Reading | None
+    fault: str | None = None
 
 
 class Refusal(StrEnum):
     """Why an observation is not used."""
 
     NO_ANSWER = "no_answer"
+    IN_DOUBT = "in_doubt"
     NON_POSITIVE = "non_positive"
     FROM_THE_FUTURE = "from_the_future"
     STALE = "stale"
@@ -147,7 +150,8 @@ def outdated(item: Used) -> Discarded:
 def judge(observation: Observation, now: int) -> Used | Discarded:
     """Turn one observation into a price, or into the reason that it is none."""
     reading = observation.reading
-    reason = refusal(reading, now=now, heartbeat_s=observation.heartbeat_s)
+    doubted = Refusal.IN_DOUBT if observation.fault and reading is not None else None
+    reason = doubted or refusal(reading, now=now, heartbeat_s=observation.heartbeat_s)
     age_s = None if reading is None else now - reading.updated_at
     if reading is None or age_s is None or reason is not None:
         return Discarded(observation=observation, age_s=age_s, refusal=reason or Refusal.NO_ANSWER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from crossmargin.settings import Settings
 
+PIPE_WIDTH = 240
 GLOBAL_FLAGS = ("--json", "--quiet", "-q", "--verbose", "-v", "-vv", "--log-json")
 GLOBAL_VALUES = ("--config",)
 
@@ -41,13 +43,20 @@ class Context:
         """Where data goes."""
         from rich.console import Console
 
-        return Console(highlight=False, markup=False, emoji=False)
+        return _wide(Console(highlight=False, markup=False, emoji=False))
 
     def stderr(self) -> Console:
         """Where progress and errors go."""
         from rich.console import Console
 
-        return Console(stderr=True, highlight=False, markup=False, emoji=False)
+        return _wide(Console(stderr=True, highlight=False, markup=False, emoji=False))
+
+
+def _wide(console: Console) -> Console:
+    """A file or a pipe has no width: nothing is cut to fit one, unless COLUMNS asks for it."""
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = PIPE_WIDTH
+    return console
 
 
 def hoisted(arguments: Iterable[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -146,7 +146,7 @@ def show_crash(console: Console, result: Document) -> None:
     show_health(console, stations[-1]["health"])
 
 
-def show_chains(console: Console, chains: Document) -> None:
+def show_chains(console: Console, chains: Sequence[Document]) -> None:
     _title(console, "Indexed")
     columns = ("chain", "name", "blocks", "logs", "position changes", "price observations")
     rows = [
@@ -161,7 +161,7 @@ def show_chains(console: Console, chains: Document) -> None:
     console.print(add_rows(table(*columns, right=columns[2:]), rows))
 
 
-def show_weakest(console: Console, weakest: Document) -> None:
+def show_weakest(console: Console, weakest: Sequence[Document]) -> None:
     _title(console, "The ten weakest accounts")
     console.print(accounts_table({"accounts": weakest}))
 
@@ -180,7 +180,12 @@ def show_snapshot(console: Console, snapshot: Document) -> None:
     console.print(words("verified" if snapshot["verified"] else "differs", "green" if snapshot["verified"] else "red"))
 
 
-SHOWN = {"chains": show_chains, "weakest": show_weakest, "parity": show_parity, "snapshot": show_snapshot}
+SHOWN: Mapping[str, Callable[[Console, Any], None]] = {
+    "chains": show_chains,
+    "weakest": show_weakest,
+    "parity": show_parity,
+    "snapshot": show_snapshot,
+}
 
 
 def _in_short(health: Document) -> tuple[object, ...]:
@@ -195,7 +200,8 @@ def _in_short(health: Document) -> tuple[object, ...]:
 
 
 def _statuses(station: Document) -> str:
-    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in station["statuses"].items())
+    counts = station["statuses"]
+    return ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in figures.STATUS_STYLES if name in counts)
 
 
 def _title(console: Console, text: str) -> None:

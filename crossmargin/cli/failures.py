@@ -41,6 +41,8 @@ def guarded(app: typer.Typer, arrange: Callable[[Sequence[str]], list[str]]) -> 
 
 
 def _explained(context: Context, error: Exception) -> int:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
     if isinstance(error, TyperException):
         report(context, "usage", ExitCode.USAGE, error.format_message())
         return ExitCode.USAGE

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import TypeVar
+
+from rich.console import Console
 
 from chains.identifiers import IdentifierError, parse_chain
 from crossmargin.app import connect, opened, policy_of
 from crossmargin.cli.context import Context
-from crossmargin.cli.output import emit
+from crossmargin.cli.output import add_rows, emit, table
 from crossmargin.cli.progress import progress_on
 from crossmargin.cli.tasks import run
+from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 from crossmargin.settings import Settings
 from crossmargin.settings.section import nearest
 from indexer import loop
 from indexer.loop import Listener, Until
 from indexer.store import Store
-
-T = TypeVar("T")
 
 
 def index(context: Context, *, until: str, chains: tuple[str, ...]) -> None:
@@ -33,19 +33,16 @@ def index(context: Context, *, until: str, chains: tuple[str, ...]) -> None:
     with opened(settings) as store, progress_on(context, names) as listener:
         run(_index_all(settings, store, chosen, target, listener))
         document = {"chains": [_reached(store, chain_id) for chain_id in chosen]}
-    emit(context, document, lambda _: None)
+    emit(context, document, lambda console: _show(console, document))
 
 
 async def _index_all(
     settings: Settings, store: Store, chains: tuple[str, ...], until: Until, listener: Listener
 ) -> None:
     """A chain that fails ends the others, at a step's end: what was committed stays."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for chain_id in chains:
-                group.create_task(_index_one(settings, store, chain_id, until, listener))
-    except* Exception as failures:  # noqa: BLE001 - the first failure is what is reported
-        raise failures.exceptions[0] from None
+    async with asyncio.TaskGroup() as group:
+        for chain_id in chains:
+            group.create_task(_index_one(settings, store, chain_id, until, listener))
 
 
 async def _index_one(settings: Settings, store: Store, chain_id: str, until: Until, listener: Listener) -> None:
@@ -63,7 +60,13 @@ def rebuild(context: Context) -> None:
             venues, feeds = settings.venues_of(chain_id), settings.feeds_of(chain_id)
             run(loop.rebuild(chain.spec, venues, feeds, store, listener=listener))
         document = {"chains": [_reached(store, chain.spec.id) for chain in settings.chains]}
-    emit(context, document, lambda _: None)
+    emit(context, document, lambda console: _show(console, document))
+
+
+def _show(console: Console, document: Document) -> None:
+    columns = ("chain", "block", "hash", "final")
+    rows = [(row["chain"], row["block"], row["hash"], row["finalized_block"]) for row in document["chains"]]
+    console.print(add_rows(table(*columns, right=("block", "final")), rows))
 
 
 def _target(until: str) -> Until:

@@ -40,7 +40,9 @@ def table(*columns: str, right: Iterable[str] = ()) -> Table:
     """A table without a frame; `right`: the columns of numbers."""
     made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", no_wrap=column in right)
+        made.add_column(
+            column, justify="right" if column in right else "left", no_wrap=column in right, overflow="fold"
+        )
     return made
 
 

@@ -92,7 +92,7 @@ class Lines:
         """Nothing to show."""
 
     def failed(self, chain_id: str, error: ChainError, retry_in: float) -> None:
-        self._say(f"{self._names[chain_id]}: {error}; trying again in {retry_in:.0f} s")
+        self._say(f"{self._names[chain_id]}: {error}; trying again in {retry_in:g} s")
 
 
 class BarListener:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from chains.errors import ChainError
@@ -17,7 +19,7 @@ REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 class Metrics:
     """A listener that counts; `render` adds what documents say at that moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, chains: Iterable[str]) -> None:
         self.registry = CollectorRegistry()
         self.head = self._gauge("crossmargin_head_block", "Newest block that the nodes know.", CHAIN)
         self.indexed = self._gauge("crossmargin_indexed_block", "Last block in the store.", CHAIN)
@@ -44,6 +46,9 @@ class Metrics:
             buckets=REQUEST_SECONDS,
             registry=self.registry,
         )
+        for chain_id in chains:
+            self.reorgs.labels(chain_id)
+            self.rows.labels(chain_id)
 
     def appended(self, progress: Progress) -> None:
         self.rows.labels(progress.chain_id).inc(progress.rows)
@@ -57,7 +62,10 @@ class Metrics:
         self.head.labels(chain_id).set(head.latest.number)
 
     def failed(self, chain_id: str, error: ChainError, retry_in: float) -> None:
-        del retry_in
+        """Every single fault has been counted by then."""
+
+    def node_failed(self, chain_id: str, error: ChainError) -> None:
+        """Count one fault of one node, also one that a retry mended."""
         self.errors.labels(chain_id, type(error).__name__).inc()
 
     def render(self, status: Document, prices: Document) -> bytes:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from chains.model import FEEDS, Block, PriceAnswer, Side, UnitSnapshot, VenueSnapshot, VenueSpec
 from indexer.store.apply import cursor, named
@@ -31,7 +31,7 @@ class AsOf:
         """The table that holds the last rows at the block, among others or alone."""
         return journal.tip if self.tips and journal.tip else journal.name
 
-    def values(self, **more: str | bytes) -> dict[str, str | bytes | int]:
+    def values(self, **more: str | bytes | list[bytes]) -> dict[str, str | bytes | int | list[bytes]]:
         return {"chain_id": self.chain_id, "number": self.number, **more}
 
 
@@ -88,26 +88,30 @@ def unit_snapshots(
     at: AsOf, venue_id: str, *, owner: bytes | None = None, unit_id: bytes | None = None
 ) -> list[UnitSnapshot]:
     """Every unit that ever changed, by id: all of them, one owner's, or one; positions of nothing are left out."""
-    which, values = selection(at, owner=owner, unit_id=unit_id)
+    wanted = [unit_id] if unit_id is not None else None if owner is None else units_of(at, venue_id, owner)
     units: dict[bytes, Unit] = {}
-    bound = at.values(venue_id=venue_id, **values)
-    text = statement("position_asof", source=at.source(POSITIONS), which=which)
-    for unit, market, side, holder, amount_raw, place in at.con.execute(text, bound).fetchall():
+    for unit, market, side, holder, amount_raw, place in last_rows(at, POSITIONS, venue_id, wanted):
         units.setdefault(unit, Unit()).hold(market, Side(side), amount_raw).owned(holder, place)
-    text = statement("account_asof", source=at.source(ACCOUNTS), which=which)
-    for unit, market, aspect, holder, state, place in at.con.execute(text, bound).fetchall():
+    for unit, market, aspect, holder, state, place in last_rows(at, ACCOUNTS, venue_id, wanted):
         units.setdefault(unit, Unit()).put(market, aspect, state).owned(holder, place)
     return [units[key].snapshot(key) for key in sorted(units) if owner in (None, units[key].owner)]
 
 
-def selection(at: AsOf, *, owner: bytes | None, unit_id: bytes | None) -> tuple[str, Mapping[str, bytes]]:
-    """The condition on units, and its values."""
-    if unit_id is not None:
-        return "unit_id = $unit_id", {"unit_id": unit_id}
-    if owner is not None:
-        of_owner = statement("units_of_owner", positions=at.source(POSITIONS), accounts=at.source(ACCOUNTS))
-        return f"unit_id IN ({of_owner})", {"owner": owner}
-    return "TRUE", {}
+def units_of(at: AsOf, venue_id: str, owner: bytes) -> list[bytes]:
+    """Units that this owner had at some time until the block."""
+    text = statement("units_of_owner", positions=at.source(POSITIONS), accounts=at.source(ACCOUNTS))
+    return [unit for (unit,) in at.con.execute(text, at.values(venue_id=venue_id, owner=owner)).fetchall()]
+
+
+def last_rows(at: AsOf, journal: Journal, venue_id: str, wanted: list[bytes] | None) -> list[tuple[Any, ...]]:
+    """The last row of every key of these units, or of all: unit, market, side or aspect, owner, value, place."""
+    name = "position_asof" if journal is POSITIONS else "account_asof"
+    if wanted is None:
+        text, values = statement(name, source=at.source(journal), which="TRUE"), at.values(venue_id=venue_id)
+    else:
+        text = statement(name, source=at.source(journal), which="list_contains($units, unit_id)")
+        values = at.values(venue_id=venue_id, units=wanted)
+    return at.con.execute(text, values).fetchall()
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -68,6 +68,7 @@ def made(path: Path | str) -> Iterator[duckdb.DuckDBPyConnection]:
     prepare(path, read_only=False)
     place = Path(path)
     unfinished = place.with_name(f".{place.name}.{os.getpid()}")
+    forget(unfinished)
     try:
         with duckdb.connect(str(unfinished), config=SETTINGS) as con:
             yield con
@@ -76,7 +77,14 @@ def made(path: Path | str) -> Iterator[duckdb.DuckDBPyConnection]:
     except (OSError, duckdb.Error) as error:
         raise StoreBroken(f"{path}: cannot be made ({first_line(error)}); check [store] path") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        forget(unfinished)
+
+
+def forget(unfinished: Path) -> None:
+    """Remove a file that was not finished, and its log: in a container, the next process has the same id."""
+    for path in (unfinished, unfinished.with_name(f"{unfinished.name}.wal")):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def refusal(path: Path | str, error: duckdb.Error) -> StoreError:

@@ -30,7 +30,7 @@ def full() -> HealthInputs:
     )
     return inputs(
         replace(held, snapshot=snapshot),
-        observations=[observation(WETH, 2000.0), observation(USDC, None, heartbeat_s=None)],
+        observations=[observation(WETH, 2000.0), replace(observation(USDC, None, heartbeat_s=None), fault="odd")],
         feeds=[feed],
         stale_chains=[Reason("chain_stale", CHAIN, "ä – ″")],
         gaps=[Reason("venue_incomplete", "toy-1", "a hole")],

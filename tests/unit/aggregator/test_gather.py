@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from aggregator.book import assess_book, evaluate_book
-from aggregator.gather import Catalogue, Condition, Journals, gather, reading_of
+from aggregator.gather import Catalogue, Condition, Journals, gather, observation_of
 from aggregator.margin import numbers
 from aggregator.margin.health import evaluate
 from aggregator.margin.inputs import Cut, MarginAccount
@@ -149,7 +149,18 @@ def test_what_the_caller_knows_reaches_only_the_accounts_it_concerns() -> None:
 def test_a_feed_says_what_the_source_behind_its_phase_said(phase: str | None, expected: Reading | None) -> None:
     phases = {} if phase is None else {house_feed(WETH): phase}
 
-    assert reading_of(feed(WETH), phases, {AGGREGATOR: PriceAnswer(7, 1, 5, 4)}) == expected
+    assert observation_of(feed(WETH), phases, {AGGREGATOR: PriceAnswer(7, 1, 5, 4)}).reading == expected
+
+
+def test_a_feed_in_doubt_keeps_its_answer_and_its_fault_and_prices_nothing() -> None:
+    toy = journals()
+    toy.phases = {CHAIN: {house_feed(WETH): json.dumps(json.loads(PHASE) | {"fault": "it says 7 and emitted 8"})}}
+
+    document = evaluate(gather(toy, ACME, CUTS, catalogue(toy, feed(WETH))))
+
+    (weth,) = (price for price in document.prices if price.identity == "ETH")
+    assert [(item.reason, item.answer_raw) for item in weth.feeds] == [("in_doubt", str(1900 * 10**8))]
+    assert weth.mid is None
 
 
 def test_the_book_has_every_owner_once_and_says_what_their_documents_say() -> None:

@@ -82,6 +82,13 @@ def test_a_feed_that_has_said_nothing_is_listed() -> None:
     assert found.cause == "no_answer"
 
 
+def test_a_feed_in_doubt_is_not_believed_whatever_it_says() -> None:
+    doubted = replace(observation(WETH, 2000.0), fault="it says 7 and emitted 8")
+
+    assert refusals(mark("ETH", [doubted], TIMES)) == [Refusal.IN_DOUBT]
+    assert refusals(mark("ETH", [replace(doubted, reading=None)], TIMES)) == [Refusal.NO_ANSWER]
+
+
 def test_without_any_feed_the_cause_is_named() -> None:
     found = mark("ETH", [], TIMES)
 

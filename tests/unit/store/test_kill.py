@@ -119,3 +119,35 @@ def test_a_store_that_was_killed_while_it_was_made_can_be_made_again(
 
     with Store.open(path) as store:
         append(store, batch(1, 3))
+
+
+FILL = """
+import resource, sys
+from indexer.store import Store, StoreError
+from tests.unit.store.test_kill import index
+with Store.open(sys.argv[1]) as store:
+    index(store, until=32)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
+    try:
+        index(store, until=100_000)
+    except StoreError as error:
+        print(error, flush=True)
+"""
+
+
+def test_a_full_disk_is_one_message_and_leaves_whole_steps_behind(tmp_path: Path, checkout: Path) -> None:
+    path = tmp_path / "store.duckdb"
+
+    filled = subprocess.run(
+        [sys.executable, "-c", FILL, str(path)], capture_output=True, text=True, cwd=checkout, check=False
+    )
+
+    assert filled.stdout.startswith(f"{path}: cannot be written: "), filled
+    with Store.open(path) as store, Store.open(MEMORY) as undisturbed:
+        held = store.cursor(CHAIN)
+        assert held is not None
+        assert held.block.number >= 32
+        goal = -(-held.block.number // STEP) * STEP + STEP
+        index(store, until=goal)
+        index(undisturbed, until=goal)
+        assert content(store) == content(undisturbed)

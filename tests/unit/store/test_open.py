@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,6 +36,15 @@ def test_a_new_store_is_made_with_its_folder_and_nothing_beside_it(tmp_path: Pat
     Store.open(path).close()
 
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_store_that_was_not_finished_under_the_same_process_id_is_forgotten(tmp_path: Path) -> None:
+    for name in (f".store.duckdb.{os.getpid()}", f".store.duckdb.{os.getpid()}.wal"):
+        (tmp_path / name).write_bytes(b"half")
+
+    Store.open(tmp_path / "store.duckdb").close()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["store.duckdb"]
 
 
 def test_what_was_stored_is_there_when_it_is_opened_again(tmp_path: Path) -> None:

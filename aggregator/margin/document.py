@@ -182,6 +182,8 @@ class FeedView(Model):
     used: bool
     reason: str | None
     """Why it was left out."""
+    fault: str | None
+    """What is wrong with the feed itself, in words."""
 
 
 class PriceView(Model):

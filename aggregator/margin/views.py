@@ -152,6 +152,7 @@ def _feed(judged: Used | Discarded) -> FeedView:
         block=None if reading is None else reading.block,
         used=isinstance(judged, Used),
         reason=judged.refusal.value if isinstance(judged, Discarded) else None,
+        fault=observation.fault,
     )
 
 

@@ -114,9 +114,7 @@ start_block = {net.market.start_block}
 
 def busiest(nets: tuple[Devnet, Devnet]) -> str:
     """The owner with debt on both chains and most of it."""
-    debts = [
-        {user: data.total_debt_base for user, data in net.scene.accounts(net.users).items()} for net in nets
-    ]
+    debts = [{user: data.total_debt_base for user, data in net.scene.accounts(net.users).items()} for net in nets]
     return max(nets[0].users, key=lambda user: min(debt.get(user, 0) for debt in debts))
 
 
@@ -135,7 +133,7 @@ def crossmargin(folder: Path, *arguments: str) -> subprocess.CompletedProcess[st
 
 
 def get(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(url, timeout=30) as reply:
+    with urllib.request.urlopen(url, timeout=30) as reply:  # noqa: S310 - our own loopback address
         return dict(json.load(reply))
 
 
@@ -145,7 +143,9 @@ def serving(folder: Path) -> Iterator[str]:
     command = [COMMAND, "serve", "--port", "0"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=quiet, text=True) as server:
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=quiet, text=True
+    ) as server:
         assert server.stdout is not None
         try:
             yield server.stdout.readline().removeprefix("serving on ").strip()

@@ -12,7 +12,8 @@ from indexer.store import Store
 from tests.support.indexing import Narrow, raw, take_in
 
 
-def main(chain_id: str, url: str, pool: str, start: str, store_path: str, span: str) -> None:
+def main(arguments: list[str]) -> None:
+    chain_id, url, pool, start, store_path, span = arguments
     spec = ChainSpec(id=chain_id, name="devnet", rpc=(url,), finality="finalized", start_block=0)
     number = chain_id.partition(":")[2]
     venue = VenueSpec(
@@ -20,9 +21,10 @@ def main(chain_id: str, url: str, pool: str, start: str, store_path: str, span: 
     )
     chain = Narrow(connect(spec, [venue], []), int(span))
     with Store.open(Path(store_path)) as store:
-        print("started", flush=True)
+        sys.stdout.write("started\n")
+        sys.stdout.flush()
         asyncio.run(take_in(chain, store))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1:])

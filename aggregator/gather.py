@@ -12,8 +12,9 @@ from aggregator.margin.inputs import METHODOLOGY_VERSION, Asset, Cut, HealthInpu
 from aggregator.margin.policy import Policy
 from aggregator.margin.valuation import identity_of
 from aggregator.oracle.mark import Observation, Reading
-from chains.identifiers import parse_account, token
+from chains.identifiers import Account, parse_account, token
 from chains.model import Block, FeedSpec, PriceAnswer, Reason, UnitSnapshot, VenueSnapshot, VenueSpec
+from chains.registry import owner_is_unit
 
 
 class Journals(Protocol):
@@ -63,11 +64,7 @@ def gather(
     """Collect what decides the health of an account, and nothing that does not; raises `StoreError`."""
     members = [parse_account(member) for member in account.members]
     consulted = sorted_venues(catalogue, {member.chain_id for member in members}, cuts)
-    venues = tuple(
-        venue
-        for spec in consulted
-        for venue in _venue(journals, spec, cuts, [who.address for who in members if who.chain_id == spec.chain_id])
-    )
+    venues = tuple(_venues(journals, consulted, cuts, members))
     named, sources = _named(venues, catalogue.assets)
     feeds = tuple(
         feed for feed in sorted_feeds(catalogue) if (feed.chain_id, feed.address) in sources or feed.asset in named
@@ -139,15 +136,35 @@ def _reading(state: Mapping[str, Any], answers: Mapping[bytes, PriceAnswer]) -> 
     return Reading(answer.answer_raw, 10**decimals, answer.updated_at, answer.block)
 
 
-def _venue(
-    journals: Journals, spec: VenueSpec, cuts: Mapping[str, Cut], owners: Sequence[bytes]
+def _venues(
+    journals: Journals, consulted: Sequence[VenueSpec], cuts: Mapping[str, Cut], members: Sequence[Account]
 ) -> Iterator[VenueInputs]:
-    """Yield a venue with the units of some owners, if they have any."""
+    """Yield the venues where members have units.
+
+    A member without any on its chain is shown with what that chain's venues say of an account that holds and owes nothing.
+    """
+    found = {spec.id: _units_of(journals, spec, cuts, members) for spec in consulted}
+    busy = {(spec.chain_id, unit.owner) for spec in consulted for unit in found[spec.id].values()}
+    idle = [member for member in members if (member.chain_id, member.address) not in busy]
+    for spec in consulted:
+        units = found[spec.id]
+        if owner_is_unit(spec.protocol):
+            units |= {who.address: _nothing(who.address) for who in idle if who.chain_id == spec.chain_id}
+        snapshot = journals.venue_snapshot(spec, cuts[spec.chain_id].block) if units else None
+        if snapshot is not None and snapshot.markets:
+            yield VenueInputs(snapshot=snapshot, units=tuple(unit for _, unit in sorted(units.items())))
+
+
+def _units_of(
+    journals: Journals, spec: VenueSpec, cuts: Mapping[str, Cut], members: Sequence[Account]
+) -> dict[bytes, UnitSnapshot]:
+    owners = [member.address for member in members if member.chain_id == spec.chain_id]
     at = cuts[spec.chain_id].block
-    found = {unit.unit_id: unit for owner in owners for unit in journals.unit_snapshots(spec, at, owner=owner)}
-    if found:
-        units = tuple(unit for _, unit in sorted(found.items()))
-        yield VenueInputs(snapshot=journals.venue_snapshot(spec, at), units=units)
+    return {unit.unit_id: unit for owner in owners for unit in journals.unit_snapshots(spec, at, owner=owner)}
+
+
+def _nothing(owner: bytes) -> UnitSnapshot:
+    return UnitSnapshot(unit_id=owner, owner=owner, positions={}, settings={})
 
 
 def _named(venues: Iterable[VenueInputs], assets: Sequence[Asset]) -> tuple[set[str], set[tuple[str, bytes]]]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from chains.ports import Chain, OpenBook, RawReader
 
 PROTOCOLS = {"aave-v3": "chains.evm.aave_v3"}
+OWNER_IS_UNIT = frozenset({"aave-v3"})
 FEED_KINDS = ("chainlink",)
 NAMESPACES = {"eip155": "chains.evm.chain"}
 
@@ -26,6 +27,11 @@ def open_book(protocol: str) -> OpenBook:
         message = f"protocol {protocol!r} is not supported; use one of {known}"
         raise Unsupported(message)
     return cast("OpenBook", import_module(PROTOCOLS[protocol]).open_book)
+
+
+def owner_is_unit(protocol: str) -> bool:
+    """Tell whether a protocol keeps one account per owner, so that it has an answer for everybody."""
+    return protocol in OWNER_IS_UNIT
 
 
 def connect(

@@ -14,9 +14,7 @@ from hypothesis import HealthCheck, settings
 # On a person's machine each run explores new examples and remembers what failed. In CI the same commit gives
 # the same answer: examples are derived from the test itself, so that a red run means a change and never luck.
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile(
-    "ci", settings.get_profile("explore"), derandomize=True, database=None, print_blob=True
-)
+settings.register_profile("ci", settings.get_profile("explore"), derandomize=True, database=None, print_blob=True)
 settings.register_profile("deep", settings.get_profile("explore"), max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "explore"))
 

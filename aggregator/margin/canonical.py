@@ -229,7 +229,8 @@ def _read_policy(json: Json) -> Policy:
 
 def _read_class(json: Mapping[str, float]) -> ClassPolicy:
     numbers: Json = {key: float(value) for key, value in json.items()}
-    return ClassPolicy(**numbers | {"heartbeat_s": int(json["heartbeat_s"])})
+    exact = {"heartbeat_s": int(json["heartbeat_s"]), "venue_threshold": bool(json["venue_threshold"])}
+    return ClassPolicy(**numbers | exact)
 
 
 def _number(value: int) -> int | str:

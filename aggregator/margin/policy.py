@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
 DEFAULT_CLASS = "default"
+VENUE = "venue"
 LARGEST = 1e9
 ROUNDING = 1e-12
 
@@ -27,8 +28,8 @@ class ClassPolicy:
     """What an asset class counts for.
 
     For the initial margin collateral counts `1 - haircut` and debt `initial_factor`; for the maintenance
-    margin `liquidation_threshold` and `maintenance_factor`. `heartbeat_s` and `deviation` describe price
-    sources that no `[[feed]]` describes.
+    margin `liquidation_threshold` and `maintenance_factor`. Where the threshold is the venue's (`venue_threshold`), each
+    position carries that of its own venue. `heartbeat_s` and `deviation` describe price sources that no `[[feed]]` describes.
     """
 
     haircut: float
@@ -37,6 +38,13 @@ class ClassPolicy:
     maintenance_factor: float
     heartbeat_s: int
     deviation: float
+    venue_threshold: bool = False
+
+    def at(self, venue_threshold: float) -> ClassPolicy:
+        """Return the factors of a position whose venue has this liquidation threshold; what may be borrowed stays within it."""
+        if not self.venue_threshold:
+            return self
+        return replace(self, liquidation_threshold=venue_threshold, haircut=max(self.haircut, 1 - venue_threshold))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,19 +102,22 @@ def _status(table: Mapping[str, Any]) -> StatusPolicy:
 
 
 def _class(place: str, table: Mapping[str, Any]) -> ClassPolicy:
-    read = _reader(place, table, tuple(ClassPolicy.__dataclass_fields__), {"heartbeat_s": "heartbeat"})
+    fields = tuple(name for name in ClassPolicy.__dataclass_fields__ if name != "venue_threshold")
+    read = _reader(place, table, fields, {"heartbeat_s": "heartbeat"})
+    venue_threshold = table.get("liquidation_threshold") == VENUE
     policy = ClassPolicy(
         haircut=read("haircut", _number),
-        liquidation_threshold=read("liquidation_threshold", _number),
+        liquidation_threshold=0.0 if venue_threshold else read("liquidation_threshold", _number),
         initial_factor=read("initial_factor", _number),
         maintenance_factor=read("maintenance_factor", _number),
         heartbeat_s=read("heartbeat", _seconds),
         deviation=read("deviation", _fraction),
+        venue_threshold=venue_threshold,
     )
     _demand(place, 0 <= policy.haircut <= 1, "0 ≤ haircut ≤ 1")
     _demand(
         place,
-        1 - policy.haircut - ROUNDING <= policy.liquidation_threshold <= 1,
+        venue_threshold or 1 - policy.haircut - ROUNDING <= policy.liquidation_threshold <= 1,
         "1 − haircut ≤ liquidation_threshold ≤ 1 (what may be borrowed must not be liquidatable at once)",
     )
     _demand(

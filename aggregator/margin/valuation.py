@@ -13,6 +13,7 @@ from chains.identifiers import token
 from chains.model import Block, FeedSpec, Reason, Side, UnitPosition, VenuePrice, VenueSpec, VenueUnit
 
 USD_BASE_UNIT = 10**8
+BASIS_POINTS = 10_000
 """One USD in a venue's base currency; prices of a venue with any other base are not taken for USD prices."""
 
 ABOUT_PRICES = frozenset(
@@ -165,7 +166,7 @@ def _valued(
         identity=identity,
         configured_symbol=context.assets[asset_id].symbol if asset_id in context.assets else None,
         asset_class=asset_class,
-        factors=context.policy.of_class(asset_class),
+        factors=context.policy.of_class(asset_class).at((position.liquidation_threshold or 0) / BASIS_POINTS),
         mark=marks.get(identity) or Unpriced(identity=identity, discarded=()),
         amount=position.amount_raw / 10**position.decimals,
         counted=position.side is Side.BORROW or _accepted(held_in.unit, position),

@@ -18,9 +18,7 @@ def documents(checkout: Path, tracked: frozenset[str]) -> dict[str, str]:
     return {path: (checkout / path).read_text(encoding="utf-8") for path in tracked if path.endswith(".md")}
 
 
-def test_every_relative_link_leads_to_a_tracked_file(
-    documents: dict[str, str], tracked: frozenset[str]
-) -> None:
+def test_every_relative_link_leads_to_a_tracked_file(documents: dict[str, str], tracked: frozenset[str]) -> None:
     dead = [
         f"{path} -> {target}"
         for path, text in documents.items()
@@ -56,9 +54,7 @@ def test_every_make_target_that_a_document_names_exists(checkout: Path, document
     assert named - targets == set()
 
 
-def test_every_command_that_a_document_names_exists(
-    documents: dict[str, str], commands: frozenset[str]
-) -> None:
+def test_every_command_that_a_document_names_exists(documents: dict[str, str], commands: frozenset[str]) -> None:
     call = re.compile(r"^\s*(?:\$ )?(?:\.venv/bin/)?crossmargin (?:--config \S+ |--json )*([a-z][a-z-]*)")
     named = {name for text in documents.values() for code in code_of(text) for name in call.findall(code)}
 
@@ -107,9 +103,7 @@ def leads_somewhere(path: str, target: str, tracked: frozenset[str]) -> bool:
 def has_anchor(checkout: Path, path: str, target: str) -> bool:
     name, _, anchor = target.partition("#")
     aimed = checkout / (normal(Path(path).parent / name) if name else path)
-    headings = re.findall(
-        r"^#+ +(.+?)\s*$", FENCE.sub("", aimed.read_text(encoding="utf-8")), flags=re.MULTILINE
-    )
+    headings = re.findall(r"^#+ +(.+?)\s*$", FENCE.sub("", aimed.read_text(encoding="utf-8")), flags=re.MULTILINE)
     return anchor in {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 

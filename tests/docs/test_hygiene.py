@@ -27,9 +27,7 @@ def test_no_file_holds(checkout: Path, tracked: frozenset[str], kind: str) -> No
 def test_locks_pin_every_package_by_hash(checkout: Path) -> None:
     for lock in checkout.glob("requirements*.lock"):
         for requirement in re.split(r"\n(?=[a-z])", lock.read_text(encoding="utf-8")):
-            assert re.match(r"[a-z0-9-]+==\S+( ; [^\n]+)? \\\n +--hash=sha256:[0-9a-f]{64}", requirement), (
-                requirement
-            )
+            assert re.match(r"[a-z0-9-]+==\S+( ; [^\n]+)? \\\n +--hash=sha256:[0-9a-f]{64}", requirement), requirement
 
 
 def text_of(path: Path) -> str:

@@ -84,9 +84,7 @@ def test_services_run_commands_that_exist(compose: dict[str, Any], commands: fro
 
 def test_the_image_is_pinned_and_installs_by_hash(dockerfile: list[tuple[str, str]]) -> None:
     (base,) = (rest for word, rest in dockerfile if word == "ARG")
-    installs = [
-        step for word, rest in dockerfile if word == "RUN" for step in rest.split("&&") if " install " in step
-    ]
+    installs = [step for word, rest in dockerfile if word == "RUN" for step in rest.split("&&") if " install " in step]
 
     assert re.fullmatch(r"PYTHON=python:3\.\d+\.\d+-slim-\w+(@sha256:[0-9a-f]{64})?", base)
     assert [s for s in installs if "pip" in s and not re.search("--require-hashes|--no-deps", s)] == []
@@ -100,9 +98,7 @@ def test_the_image_runs_the_command_as_nobody_special(dockerfile: list[tuple[str
     assert "/healthz" in last["HEALTHCHECK"]
 
 
-def test_what_the_image_copies_passes_its_ignore_file(
-    checkout: Path, dockerfile: list[tuple[str, str]]
-) -> None:
+def test_what_the_image_copies_passes_its_ignore_file(checkout: Path, dockerfile: list[tuple[str, str]]) -> None:
     let_through = (checkout / ".dockerignore").read_text(encoding="utf-8").splitlines()
     copied = [
         path
@@ -124,9 +120,7 @@ def test_dashboards_and_alerts_ask_for_metrics_that_exist(checkout: Path) -> Non
     source = "\n".join(path.read_text(encoding="utf-8") for path in (checkout / "crossmargin").rglob("*.py"))
 
     assert asked != set()
-    assert {
-        name for name in asked if not re.search(rf'"{name.removesuffix("_total")}(_total)?"', source)
-    } == set()
+    assert {name for name in asked if not re.search(rf'"{name.removesuffix("_total")}(_total)?"', source)} == set()
 
 
 def test_every_alert_says_what_to_do(checkout: Path) -> None:

@@ -112,9 +112,7 @@ def test_the_installed_demo_needs_no_network_and_no_file(installed: Path, empty:
     assert list(empty.iterdir()) == []
 
 
-def test_every_module_imports_without_a_development_dependency(
-    installed: Path, tracked: frozenset[str]
-) -> None:
+def test_every_module_imports_without_a_development_dependency(installed: Path, tracked: frozenset[str]) -> None:
     names = sorted(
         path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         for path in tracked
@@ -144,9 +142,7 @@ def install(environment: Path, *arguments: str) -> None:
 
 def run(*command: str, cwd: Path | None = None) -> str:
     """What a command prints, with no variable that would lead Python back into the checkout."""
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
-    }
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -52,3 +52,12 @@ def test_a_policy_that_cannot_be_meant_is_refused(old: str, new: str, message: s
 def test_a_class_that_the_policy_lacks_is_refused_with_the_nearest() -> None:
     with pytest.raises(PolicyError, match='unknown asset class "majors"; did you mean "major"'):
         policy().of_class("majors")
+
+
+def test_a_class_may_take_the_threshold_of_each_venue() -> None:
+    parsed = parse_policy(POLICY.replace("liquidation_threshold = 0.8\n", 'liquidation_threshold = "venue"\n'))
+
+    factors = parsed.of_class("major").at(0.7)
+
+    assert factors.liquidation_threshold == 0.7
+    assert factors.haircut == pytest.approx(0.3)  # max(0.25, 1 − 0.7)

@@ -113,8 +113,9 @@ class Teller:
             f"  crossmargin --config {folder / 'crossmargin.toml'} health {account}",
             f"  curl {url}/v1/accounts/{account}/health",
         )
+        console = self._context.stderr() if self._out is None else self._out
         for line in lines:
-            self._context.stderr().print(line, soft_wrap=True)
+            console.print(line, soft_wrap=True)
 
     def _note(self, text: str) -> None:
         if not self._context.quiet:

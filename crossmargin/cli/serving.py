@@ -47,10 +47,11 @@ async def _until_interrupted(context: Context, parts: Parts) -> None:
 
 
 def announce(context: Context, url: str) -> None:
-    """Say where the service is: on stderr for people, and on stdout as JSON for scripts that asked for it."""
+    """Say on stdout where the service is, for people and for scripts that asked for port 0."""
     if context.json:
         write_json({"url": url})
-    context.stderr().print(f"serving on {url}", soft_wrap=True)
+    else:
+        context.stdout().print(f"serving on {url}", soft_wrap=True)
 
 
 def _settings(context: Context, host: str | None, port: int | None, *, public: bool) -> Settings:

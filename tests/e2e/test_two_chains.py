@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +12,8 @@ from eth_utils.address import to_checksum_address
 
 from tests.devnet.evm.chain import Devnet, build
 from tests.devnet.evm.truth import truth_at
+from tests.support.product import chain_tables, crossmargin, get, serving
 
-COMMAND = str(Path(sys.executable).with_name("crossmargin"))
 NATIVE = {
     "totalCollateralBase": "total_collateral_base",
     "totalDebtBase": "total_debt_base",
@@ -94,24 +89,6 @@ def configuration(nets: tuple[Devnet, Devnet]) -> str:
     return "\n".join(['[store]\npath = "two.duckdb"\n', *map(chain_tables, nets), account])
 
 
-def chain_tables(net: Devnet) -> str:
-    return f"""
-[[chain]]
-id = "eip155:{net.chain_id}"
-name = "chain-{net.chain_id}"
-rpc = ["{net.url}"]
-finality = "finalized"
-start_block = 0
-
-[[venue]]
-id = "aave-{net.chain_id}"
-protocol = "aave-v3"
-chain = "eip155:{net.chain_id}"
-address = "{net.market.pool}"
-start_block = {net.market.start_block}
-"""
-
-
 def busiest(nets: tuple[Devnet, Devnet]) -> str:
     """The owner with debt on both chains and most of it."""
     debts = [{user: data.total_debt_base for user, data in net.scene.accounts(net.users).items()} for net in nets]
@@ -119,36 +96,6 @@ def busiest(nets: tuple[Devnet, Devnet]) -> str:
 
 
 def native_of(document: dict[str, Any]) -> dict[str, str]:
-    units = [unit for venue in document["venues"] for unit in venue["units"]]
-    if not units:
-        nothing = dict.fromkeys(NATIVE, "0")
-        return {**nothing, "healthFactor": str(2**256 - 1)}
-    (unit,) = units
+    (unit,) = [unit for venue in document["venues"] for unit in venue["units"]]
     assert unit["native"] is not None, unit["reasons"]
     return dict(unit["native"])
-
-
-def crossmargin(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, *arguments], cwd=folder, capture_output=True, text=True, check=False)
-
-
-def get(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(url, timeout=30) as reply:  # noqa: S310 - our own loopback address
-        return dict(json.load(reply))
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """`crossmargin serve` on a free port, until the block ends."""
-    command = [COMMAND, "serve", "--port", "0"]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=quiet, text=True
-    ) as server:
-        assert server.stdout is not None
-        try:
-            yield server.stdout.readline().removeprefix("serving on ").strip()
-        finally:
-            server.terminate()
-            assert server.wait(timeout=30) == 0

@@ -1,0 +1,45 @@
+"""Recorded chains, indexed once; each test works on a copy of the store."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from crossmargin.demo.replay import ReplayNode
+from tests.support.recorded import Nodes, configure, crossmargin, nodes_running, recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """A folder with a configuration and an indexed store, and the nodes that it was indexed from."""
+
+    folder: Path
+    nodes: tuple[ReplayNode, ...]
+
+
+@pytest.fixture(scope="session")
+def nodes() -> Iterator[Nodes]:
+    with nodes_running() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def indexed_once(nodes: Nodes, tmp_path_factory: pytest.TempPathFactory) -> Indexed:
+    serving = tuple(nodes.start(recording) for recording in recorded())
+    folder = tmp_path_factory.mktemp("indexed")
+    configure(folder, serving)
+    done = crossmargin(folder, "index")
+    assert done.returncode == 0, done.stderr
+    return Indexed(folder, serving)
+
+
+@pytest.fixture
+def indexed(indexed_once: Indexed, tmp_path: Path) -> Indexed:
+    """A copy of its own for each test."""
+    folder = tmp_path / "indexed"
+    shutil.copytree(indexed_once.folder, folder)
+    return Indexed(folder, indexed_once.nodes)

@@ -1,0 +1,139 @@
+"""The demonstration's recorded chains for tests: nodes that serve them from a thread, and the command over them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from threading import Thread
+from typing import Any, TypeVar
+
+from crossmargin.demo.configuration import configuration
+from crossmargin.demo.recording import Recording, load
+from crossmargin.demo.replay import ReplayNode
+from crossmargin.packaged import recordings
+
+T = TypeVar("T")
+
+COMMAND = str(Path(sys.executable).with_name("crossmargin"))
+CONFIGURATION = "crossmargin.toml"
+
+
+@lru_cache
+def recorded() -> tuple[Recording, Recording]:
+    """The two recorded chains."""
+    north, south = (load(path) for path in recordings())
+    return north, south
+
+
+class Nodes:
+    """Replay nodes on an event loop in a thread of its own."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.open: list[ReplayNode] = []
+
+    def start(self, recording: Recording, head: int | None = None) -> ReplayNode:
+        """Serve one more recording."""
+        node = ReplayNode(recording, head=head)
+        self.do(node.__aenter__)
+        self.open.append(node)
+        return node
+
+    def stop(self, node: ReplayNode) -> None:
+        """Take a node off the network."""
+        self.open.remove(node)
+        self.do(lambda: node.__aexit__(None, None, None))
+
+    def do(self, work: Callable[[], Awaitable[T]]) -> T:
+        async def await_it() -> T:
+            return await work()
+
+        return asyncio.run_coroutine_threadsafe(await_it(), self._loop).result(timeout=30)
+
+
+@contextmanager
+def nodes_running() -> Iterator[Nodes]:
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever)
+    thread.start()
+    nodes = Nodes(loop)
+    try:
+        yield nodes
+    finally:
+        for node in [*nodes.open]:
+            nodes.stop(node)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def configure(folder: Path, nodes: Sequence[ReplayNode], edit: Callable[[str], str] = str) -> Path:
+    """Write the demonstration's configuration over some nodes, with one edit."""
+    text = configuration([(node.recording, node.url) for node in nodes], host="127.0.0.1", port=0, public=False)
+    path = folder / CONFIGURATION
+    path.write_text(edit(text), encoding="utf-8")
+    return path
+
+
+def crossmargin(
+    folder: Path, *arguments: str, stdin: str = "", variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the installed command in a folder."""
+    return subprocess.run(
+        [COMMAND, *arguments],
+        cwd=folder,
+        env=environment(variables),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@contextmanager
+def service(folder: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run `crossmargin run` or `serve` until the block ends; gives its address. It must then end cleanly."""
+    errors = (folder / "service.log").open("w")
+    command = [COMMAND, *arguments, "--port", "0"]
+    with (
+        errors,
+        subprocess.Popen(
+            command, cwd=folder, env=environment(None), stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().removeprefix("serving on ").strip(), process
+        finally:
+            process.terminate()
+            assert process.wait(timeout=30) == 0
+
+
+def environment(variables: Mapping[str, str] | None) -> dict[str, str]:
+    """Nothing of the caller's that would change what is printed."""
+    plain = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("CROSSMARGIN") and name not in {"COLUMNS", "NO_COLOR", "FORCE_COLOR"}
+    }
+    return plain | dict(variables or {})
+
+
+def owner_of(name: str) -> str:
+    """An owner with positions on both chains, by the name that the story gives it."""
+    return str(recorded()[0].story[name])
+
+
+def numbers_at(recording: Recording, block: int, owner: str) -> list[str]:
+    """What `getUserAccountData` answered about an owner at a recorded block."""
+    (expected,) = (item for item in recording.expected if item["block"] == block)
+    answers: dict[str, Any] = expected["accounts"]
+    found: list[str] = next(numbers for key, numbers in answers.items() if key.lower() == owner.lower())
+    return found

@@ -149,7 +149,8 @@ class NodePool:
                     raise
                 node.verified = False
                 problem = error
-            await asyncio.sleep(_pause(attempt, problem))
+            if attempt + 1 < self._tries:
+                await asyncio.sleep(_pause(attempt, problem))
         assert problem is not None  # noqa: S101 - the loop ran at least once
         tried = f"{self._tries} tries over {len(self.nodes)} node{'s' if len(self.nodes) > 1 else ''}"
         raise type(problem)(f"chain {self.chain}: {problem} ({tried}); check the node and its address") from problem

@@ -16,7 +16,7 @@ from indexer.store import Store, StoreLocked, StoreMissing
 from indexer.store.register import AssetRow, MemberRow, Registry
 
 OnError = Callable[[str, ChainError], None]
-LOCK_WAIT_S = 3.0
+LOCK_WAIT_S = 5.0
 LOCK_PAUSE_S = 0.1
 
 

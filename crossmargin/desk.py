@@ -50,6 +50,6 @@ class Desk(Protocol):
         """Write a snapshot of every account and return its line of the ledger."""
         ...
 
-    def inputs(self, digest: str) -> Document:
-        """Return the stored inputs of a health document."""
+    def inputs(self, digest: str) -> str:
+        """Return the stored inputs of a health document: the very text that the digest is of."""
         ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -32,6 +31,7 @@ from indexer.store import Reader, Store
 
 SQL_TIMEOUT_S = 60.0
 SQL_ROWS = 100_000
+KEPT_IN_MIND = 10_000
 QUARANTINE = "rows_quarantined"
 
 
@@ -46,11 +46,12 @@ class LocalDesk:
         self._watch = watch
         self._clock = clock
         self.catalogue = catalogue_of(settings, policy)
+        self._kept: dict[str, None] = {}
         self._snapshots = Snapshots(settings.snapshot, store, clock)
 
     def health(self, account: str, at: str | None) -> Document:
         inputs, document = self._health(resolve(self._settings, account), at)
-        self._store.save_input(document.input_digest, document.account, to_json(inputs))
+        self._keep(document, inputs)
         return document.model_dump(mode="json")
 
     def positions(self, account: str, at: str | None) -> Document:
@@ -94,12 +95,11 @@ class LocalDesk:
     def sql(self, query: str) -> Document:
         return rows_document(self._store.query(query, timeout_s=SQL_TIMEOUT_S, max_rows=SQL_ROWS))
 
-    def inputs(self, digest: str) -> Document:
+    def inputs(self, digest: str) -> str:
         kept = self._store.load_input(digest)
         if kept is None:
             raise NoSuchThing(f'no inputs are kept under "{digest}"; the input_digest of a health document names them')
-        document: dict[str, Any] = json.loads(kept)
-        return document
+        return kept
 
     def snapshots(self) -> Document:
         return self._snapshots.listing()
@@ -113,6 +113,16 @@ class LocalDesk:
     def make_due_snapshots(self) -> None:
         """Make every scheduled snapshot that is due."""
         self._snapshots.make_due(lambda time: self._scene(f"@{time}", ()), self.catalogue, self._watch)
+
+    def _keep(self, document: HealthDocument, inputs: HealthInputs) -> None:
+        """Keep what an answer was computed from; the same answer, given again, writes nothing."""
+        digest = document.input_digest
+        if digest in self._kept:
+            return
+        self._store.save_input(digest, document.account, to_json(inputs))
+        self._kept[digest] = None
+        while len(self._kept) > KEPT_IN_MIND:
+            self._kept.pop(next(iter(self._kept)), None)
 
     def _health(self, account: MarginAccount, at: str | None) -> tuple[HealthInputs, HealthDocument]:
         chains = {parse_account(member).chain_id for member in account.members}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 HIDDEN = "•••"
 SHORTEST = 6
@@ -40,7 +40,7 @@ def _parts(address: str) -> Iterator[str]:
     """Every part of an address that could be a secret, also without its percent signs."""
     parts = urlsplit(address)
     segments = [segment for segment in parts.path.split("/") if not PLAIN_WORD.fullmatch(segment)]
-    pairs = [value for pair in parse_qsl(parts.query, keep_blank_values=True) for value in pair]
+    pairs = [word for pair in parts.query.split("&") for word in (pair, *pair.split("=", 1))]
     user = parts.netloc.rpartition("@")[0]
     whole = [parts.path, parts.query, f"{parts.path}?{parts.query}", parts.fragment]
     for part in (*whole, *segments, *pairs, user, parts.username, parts.password):

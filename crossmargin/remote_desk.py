@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -60,8 +60,8 @@ class RemoteDesk:
     def sql(self, query: str) -> Document:
         return self._ask("POST", "/v1/sql", {"query": query})
 
-    def inputs(self, digest: str) -> Document:
-        return self._ask("GET", f"/v1/inputs/{quote(digest, safe='')}")
+    def inputs(self, digest: str) -> str:
+        return self._body("GET", f"/v1/inputs/{quote(digest, safe='')}").decode("utf-8")
 
     def snapshots(self) -> Document:
         return self._ask("GET", "/v1/snapshots")
@@ -72,27 +72,33 @@ class RemoteDesk:
     def _ask(
         self, method: str, path: str, body: Document | None = None, *, timeout_s: float = TIMEOUT_S
     ) -> dict[str, Any]:
+        return _document(self._body(method, path, body, timeout_s=timeout_s))
+
+    def _body(self, method: str, path: str, body: Document | None = None, *, timeout_s: float = TIMEOUT_S) -> bytes:
         where = urlsplit(self._service.url)
         connection = HTTPConnection(where.hostname or "", where.port, timeout=timeout_s)
         headers = {"Authorization": f"Bearer {self._service.token}"} if body is not None else {}
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
-            said = _parsed(answer)
-        except (OSError, HTTPException, ValueError) as error:
+            said = answer.read()
+        except (OSError, HTTPException) as error:
             message = f"the service at {self._service.url} did not answer ({error}); see whether process {self._service.pid} lives"
             raise ServiceError(message) from error
         finally:
             connection.close()
         if answer.status >= FIRST_FAILURE:
-            raise Refused(said)
+            raise Refused(_document(said))
         return said
 
 
-def _parsed(answer: HTTPResponse) -> dict[str, Any]:
-    said = json.loads(answer.read())
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(body)
+    except ValueError as error:
+        raise ServiceError(f"the service gave no JSON ({error}); is another program on its port?") from error
     if not isinstance(said, dict):
-        raise ValueError("no document")  # noqa: TRY004 - a malformed answer, whatever its type
+        raise ServiceError("the service gave no document; is another program on its port?")
     return said
 
 

@@ -19,7 +19,7 @@ from indexer.store import Store
 
 Until = Literal["latest", "finalized"] | int
 
-TRIES = 5
+TRIES = 3
 PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from decimal import Decimal
 
@@ -170,7 +171,10 @@ def _show_rows(console: Console, document: Document) -> None:
 
 
 def inputs(context: Context, digest: str) -> None:
-    """Print the inputs as they are kept: the canonical JSON that the digest is of."""
+    """Print the inputs as they are kept: the canonical JSON that the digest is of; on a terminal, spread out and safe."""
     with desk_of(context) as desk:
-        document = desk.inputs(digest)
-    write_json(document)
+        kept = desk.inputs(digest)
+    if sys.stdout.isatty():
+        write_json(json.loads(kept))
+    else:
+        sys.stdout.buffer.write(kept.encode("utf-8") + b"\n")

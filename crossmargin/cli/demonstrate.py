@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -35,10 +37,11 @@ BEFORE, BOTTOM, AFTER = 0, 2, 3
 
 def demo(context: Context, *, serve: bool, host: str | None, port: int | None, public: bool, keep: Path | None) -> None:
     """Tell the story, then serve it until interrupted; raises `Unverified` if a number is not the contracts' own."""
-    server = ServerSettings(host=host or SERVER.host, port=port if port is not None else SERVER.port, public=public)
-    if not serve:
-        server = ServerSettings(host=SERVER.host, port=0, public=False)
-    check_host(server)
+    server = ServerSettings(host=SERVER.host, port=0, public=False)
+    if serve:
+        server = ServerSettings(host=host or SERVER.host, port=0 if port is None else port, public=public)
+        check_host(server)
+        server = server if port is not None else replace(server, port=usual_port(server.host))
     teller = Teller(context)
     with _folder(keep) as folder:
         try:
@@ -46,6 +49,17 @@ def demo(context: Context, *, serve: bool, host: str | None, port: int | None, p
         except KeyboardInterrupt:
             if not teller.serving:
                 raise
+
+
+def usual_port(host: str) -> int:
+    """Return the usual port, or 0 for any free one where it is taken: a demonstration is to be seen."""
+    try:
+        with socket(AF_INET6 if ":" in host else AF_INET) as probe:
+            probe.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+            probe.bind((host, SERVER.port))
+    except OSError:
+        return 0
+    return SERVER.port
 
 
 @contextmanager

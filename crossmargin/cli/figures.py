@@ -54,7 +54,7 @@ def amount(value: str, *, up: bool) -> str:
         return "0"
     places = max(0, 5 - number.adjusted()) if number.adjusted() < 5 else 0  # noqa: PLR2004
     rounding = ROUND_CEILING if up else ROUND_FLOOR
-    return f"{number.quantize(Decimal(1).scaleb(-min(places, 18)), rounding):,}"
+    return f"{number.quantize(Decimal(1).scaleb(-min(places, 18)), rounding):,f}"
 
 
 def price(value: str | None) -> str:

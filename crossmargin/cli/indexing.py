@@ -34,6 +34,8 @@ def index(context: Context, *, until: str, chains: tuple[str, ...]) -> None:
         run(_index_all(settings, store, chosen, target, listener))
         document = {"chains": [_reached(store, chain_id) for chain_id in chosen]}
     emit(context, document, lambda console: _show(console, document))
+    if isinstance(target, int) and not context.quiet and (ends := document["chains"][0]["block"]) != target:
+        context.stderr().print(f"block {target} is not reached: the store ends at {ends}", soft_wrap=True)
 
 
 async def _index_all(

@@ -71,8 +71,10 @@ class Routes:
         return await _document(self._desk.status)
 
     async def inputs(self, request: web.Request) -> web.Response:
+        """The very bytes that the digest is of."""
         _only(request)
-        return await _document(self._desk.inputs, request.match_info["digest"])
+        kept = await asyncio.to_thread(self._desk.inputs, request.match_info["digest"])
+        return web.Response(body=kept.encode("utf-8"), content_type=JSON)
 
     async def sql(self, request: web.Request) -> web.Response:
         """SQL is for the owner of the store; there are no API keys yet."""

@@ -54,6 +54,8 @@ def chain(section: Section) -> ChainSettings | None:
     start_block = section.get("start_block", values.whole, 0)
     poll_s = section.get("poll", values.duration, POLL_S)
     stale_after_s = section.get("stale_after", values.duration, STALE_AFTER_S)
+    if poll_s and stale_after_s and stale_after_s <= poll_s:
+        section.wrong("stale_after must be longer than poll, or the chain would be stale between two questions")
     return section.build(
         lambda: ChainSettings(
             spec=ChainSpec(id=chain_id, name=name, rpc=rpc, finality=finality, start_block=start_block),

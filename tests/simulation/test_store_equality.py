@@ -15,7 +15,7 @@ from indexer.store import Store
 from tests.devnet.evm.chain import Devnet, build
 from tests.devnet.evm.market import Market
 from tests.devnet.evm.people import USER_PLANS
-from tests.support.indexing import Heard, chain_of, indexed, venue_of
+from tests.support.indexing import Heard, chain_of, feeds_of, indexed, venue_of
 from tests.support.tables import assert_same_tables, tables_of
 
 GOVERNED = (
@@ -33,8 +33,8 @@ GOVERNED = (
 def test_tables_do_not_depend_on_how_the_span_was_cut(span: int, tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole.duckdb", tmp_path / "cut.duckdb"
     with build(seed=5, actions=120) as net:
-        indexed(net, whole)
-        heard = indexed(net, cut, span=span)
+        indexed(net, whole, feeds=feeds_of(net))
+        heard = indexed(net, cut, span=span, feeds=feeds_of(net))
 
     assert len(heard.appended_) > 1
     assert assert_same_tables(whole, cut) > 500
@@ -102,12 +102,13 @@ def test_a_node_that_went_backwards_is_waited_for(tmp_path: Path) -> None:
 def test_rebuild_without_the_network_gives_the_same_tables(tmp_path: Path) -> None:
     path, copy = tmp_path / "store.duckdb", tmp_path / "copy.duckdb"
     with build(seed=9, actions=150) as net:
-        indexed(net, path)
-        indexed(net, copy)
+        feeds = feeds_of(net)
+        indexed(net, path, feeds=feeds)
+        indexed(net, copy, feeds=feeds)
         spec, venue = chain_of(net, url="http://127.0.0.1:9"), venue_of(net)
 
     with Store.open(copy) as store:
-        asyncio.run(rebuild(spec, [venue], [], store, listener=Heard()))
+        asyncio.run(rebuild(spec, [venue], feeds, store, listener=Heard()))
 
     assert assert_same_tables(path, copy) > 500
 

@@ -61,6 +61,22 @@ def venue_of(net: Devnet) -> VenueSpec:
     )
 
 
+def feeds_of(net: Devnet) -> list[FeedSpec]:
+    """The feeds of the devnet's reserves, as configured feeds of their assets."""
+    chain_id = f"eip155:{net.chain_id}"
+    return [
+        FeedSpec(
+            asset=f"{chain_id}/erc20:{reserve.asset}",
+            kind="chainlink",
+            chain_id=chain_id,
+            address=raw(reserve.feed.proxy),
+            heartbeat_s=3_600,
+            deviation=0.005,
+        )
+        for reserve in net.market.reserves
+    ]
+
+
 async def take_in(chain: Chain, store: Store, *, until: Until = "latest") -> Heard:
     """Index one chain and close its connections."""
     heard = Heard()

@@ -98,8 +98,8 @@ def crossmargin(
 
 
 @contextmanager
-def service(folder: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run `crossmargin run` or `serve` until the block ends; gives its address. It must then end cleanly."""
+def service(folder: Path, *arguments: str, ends_with: int = 0) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run `crossmargin run` or `serve` until the block ends; gives its address. It must then end as it should."""
     errors = (folder / "service.log").open("w")
     command = [COMMAND, *arguments, "--port", "0"]
     with (
@@ -113,7 +113,7 @@ def service(folder: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Pop
             yield process.stdout.readline().removeprefix("serving on ").strip(), process
         finally:
             process.terminate()
-            assert process.wait(timeout=30) == 0
+            assert process.wait(timeout=30) == ends_with
 
 
 def environment(variables: Mapping[str, str] | None) -> dict[str, str]:

@@ -33,7 +33,6 @@ ENGINES = {1: "aave-3.0"}
 
 NOWHERE = bytes(20)
 _CONFIGURATOR = b"POOL_CONFIGURATOR".ljust(32, b"\0")
-_POOL = b"POOL".ljust(32, b"\0")
 
 Position = tuple[bytes, bytes, Side]
 
@@ -304,7 +303,7 @@ class _Pass:
         name, proxy, _ = row.args
         if name == _CONFIGURATOR:
             self._wire(row, "configurator", proxy)
-        elif name == _POOL and proxy == self.venue.address:
+        elif proxy == self.venue.address:
             self._read_engine(row)
 
     def price_oracle_updated(self, row: LoggedEvent) -> None:

@@ -19,7 +19,10 @@ FEED = f'[[feed]]\nasset = "eip155:1/erc20:{TOKEN}"\naddress = "{POOL}"\nheartbe
 REFUSED = {
     "an unknown key": ("[store]\npth = 'x'\n" + CHAIN, '[store]: unknown key "pth"; did you mean "path"?'),
     "an unknown section": (CHAIN + "[servers]\n", 'unknown section "servers"; did you mean "server"?'),
-    "a single table for a list": ('[chain]\nid = "eip155:1"\n', "[[chain]] must be a list of tables; write [[chain]] before each"),
+    "a single table for a list": (
+        '[chain]\nid = "eip155:1"\n',
+        "[[chain]] must be a list of tables; write [[chain]] before each",
+    ),
     "a list for a single table": (CHAIN + "[[store]]\n", "[store] must be one table, not list; write [store]"),
     "no chain": ("", "no chain is configured; add a [[chain]] with an id and rpc"),
     "a missing key": ('[[chain]]\nid = "eip155:1"\n', '[[chain]] #1 "eip155:1": rpc is missing'),
@@ -27,7 +30,10 @@ REFUSED = {
         '[[chain]]\nid = "eip155:1"\nrpc = "http://x"\n',
         "rpc must be a list with at least one item, [ … ], not a single str",
     ),
-    "no node": ('[[chain]]\nid = "eip155:1"\nrpc = []\n', "rpc must be a list with at least one item, [ … ], not an empty list"),
+    "no node": (
+        '[[chain]]\nid = "eip155:1"\nrpc = []\n',
+        "rpc must be a list with at least one item, [ … ], not an empty list",
+    ),
     "a node that is no address": (
         '[[chain]]\nid = "eip155:1"\nrpc = ["ws://x"]\n',
         'rpc (item 1) must be an address such as "https://node.example:8545/…" (http or https)',
@@ -39,7 +45,7 @@ REFUSED = {
     ),
     "a finality that is none": (
         CHAIN + 'finality = "confirmations:0"\n',
-        'finality must be finalized, safe, latest or confirmations:N (confirmations:12), not "confirmations:0"',
+        'finality must be one of finalized, safe, latest or confirmations:N (confirmations:12), not "confirmations:0"',
     ),
     "a number in quotes": (CHAIN + 'start_block = "7"\n', 'start_block must be a whole number, 0 or more, not "7"'),
     "a negative block": (CHAIN + "start_block = -1\n", "start_block must be a whole number, 0 or more, not -1"),
@@ -57,7 +63,7 @@ REFUSED = {
     ),
     "a checksum that is wrong": (
         CHAIN + VENUE.replace("0x87870B", "0x87870b"),
-        f'has a wrong checksum; if it is right otherwise, write {POOL}',
+        f"has a wrong checksum; if it is right otherwise, write {POOL}",
     ),
     "an address that is too short": (
         CHAIN + VENUE.replace(POOL, "0x12"),
@@ -66,6 +72,14 @@ REFUSED = {
     "a venue on a chain that is not there": (
         CHAIN + VENUE.replace("eip155:1", "eip155:10"),
         '[[venue]] "aave": chain is on a chain that is not configured: unknown chain "eip155:10"; did you mean "eip155:1"?',
+    ),
+    "a chain that starts after its venue": (
+        CHAIN + "start_block = 8\n" + VENUE,
+        '[[venue]] "aave": starts at block 7, and its chain only at 8; let the chain start no later',
+    ),
+    "a chain that would be stale between two questions": (
+        CHAIN + 'poll = "1m"\n',
+        "stale_after must be longer than poll",
     ),
     "one contract as two venues": (
         CHAIN + VENUE + VENUE.replace('"aave"', '"other"'),
@@ -97,7 +111,10 @@ REFUSED = {
         CHAIN + f'[[account]]\nid = "a"\nmembers = ["eip155:2:{POOL}"]\n',
         "is on a chain that is not configured",
     ),
-    "a port out of range": (CHAIN + "[server]\nport = 70000\n", "port must be a port, 0 (any free one) to 65535, not 70000"),
+    "a port out of range": (
+        CHAIN + "[server]\nport = 70000\n",
+        "port must be a port, 0 (any free one) to 65535, not 70000",
+    ),
     "a truth in quotes": (CHAIN + '[server]\npublic = "yes"\n', 'public must be true or false, not "yes"'),
     "a schedule that is none": (
         CHAIN + '[snapshot]\nschedule = "daily"\n',
@@ -109,7 +126,7 @@ REFUSED = {
     ),
     "a variable that is not set": (
         CHAIN.replace("abc", "${NODE_KEY}"),
-        "rpc: environment variable NODE_KEY is not set; set it or write ${NODE_KEY:-default}",
+        "rpc: environment variable NODE_KEY is not set; set it, or write ${NODE_KEY:-default}",
     ),
     "a reference that is not closed": (CHAIN.replace("abc", "${NODE"), '"${" is not closed'),
     "no TOML": ("[[chain]\n", "is not TOML"),
@@ -242,7 +259,7 @@ def test_the_file_is_the_option_then_the_variable_then_the_one_here(
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
-    with pytest.raises(SettingsError, match="there is no configuration file at x.toml"):
+    with pytest.raises(SettingsError, match=r"there is no configuration file at x\.toml"):
         locate(Path("x.toml"), {})
     with pytest.raises(SettingsError, match="name one with --config FILE or in CROSSMARGIN_CONFIG"):
         locate(None, {})

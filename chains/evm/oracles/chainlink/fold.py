@@ -125,8 +125,8 @@ class _Pass:
 
     def point(self, seen: Seen) -> None:
         """Let a proxy point to what `aggregator()` says, look back for that aggregator's last answer, and note the phase."""
-        if seen.answer is PENDING:
-            return
+        if seen.answer is PENDING or self._own(seen) is PENDING:
+            return  # nothing is asked on a guess: a rebuild could not answer it
         aggregator, problem = self._aggregator(seen)
         before = self.phases.get(seen.proxy, {})
         followed = dict(before.get("followed", {}))
@@ -140,14 +140,18 @@ class _Pass:
     def _aggregator(self, seen: Seen) -> tuple[bytes | None, str | None]:
         outcome, output = seen.answer
         target = address_of(output) if outcome == "returned" else None
-        if target is not None and any(target):
-            return target, None
-        if outcome == "returned" and target is not None:
-            return None, "aggregator() answers the zero address"
-        last = self.reads.last_log(seen.block, seen.proxy, ANSWER_UPDATED.topic0)
-        if last.outcome in {"returned", "pending"}:
+        if target is not None:
+            return (target, None) if any(target) else (None, "aggregator() answers the zero address")
+        own = self._own(seen)
+        if own is not None and own.returned:
             return seen.proxy, None
         return None, f"aggregator() {'reverts' if outcome == 'reverted' else 'gives no address'}; not a plain feed"
+
+    def _own(self, seen: Seen) -> Answer | None:
+        """Return the last answer that an address without an aggregator emitted itself; `None` where it has one."""
+        if seen.answer.returned and address_of(seen.answer.output) is not None:
+            return None
+        return self.reads.last_log(seen.block, seen.proxy, ANSWER_UPDATED.topic0)
 
     def _decimals(self, seen: Seen) -> int | None:
         if seen.proxy not in self.with_decimals:

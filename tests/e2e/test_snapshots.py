@@ -1,0 +1,188 @@
+"""Snapshots: one for every slot, as of its slot, none forgotten; and a changed byte is found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crossmargin.app import opened, policy_of
+from crossmargin.documents import moment
+from crossmargin.local_desk import LocalDesk
+from crossmargin.settings import SnapshotSettings, load
+from indexer.store import Store
+from tests.e2e.conftest import Indexed
+from tests.e2e.test_service import get, until
+from tests.support.recorded import CONFIGURATION, crossmargin, recorded, service
+
+HOUR = 3600
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self, now: int) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return float(self.now)
+
+
+class Office:
+    """A desk with a schedule and a clock; it can close and open again."""
+
+    def __init__(self, folder: Path, store: Store, clock: Clock, schedule: str) -> None:
+        settings = load(folder / CONFIGURATION, {})
+        snapshot = SnapshotSettings(folder=settings.snapshot.folder, schedule=schedule)
+        self.settings = replace(settings, snapshot=snapshot)
+        self.desk = LocalDesk(self.settings, store, policy_of(settings), clock=clock)
+
+    def ledger(self) -> list[tuple[str, str]]:
+        """Slots and their states, oldest first."""
+        rows: list[dict[str, Any]] = self.desk.snapshots()["snapshots"]
+        return [(row["slot_time"], row["state"]) for row in reversed(rows)]
+
+
+@pytest.fixture
+def store(indexed: Indexed) -> Iterator[Store]:
+    with opened(load(indexed.folder / CONFIGURATION, {})) as store:
+        yield store
+
+
+@pytest.fixture
+def crash() -> int:
+    """The last whole hour before the crash."""
+    north = recorded()[0]
+    return int(north.blocks[north.story["crash_block"]]["timestamp"], 16) // HOUR * HOUR
+
+
+def test_a_schedule_begins_with_its_next_slot(indexed: Indexed, store: Store, crash: int) -> None:
+    office = Office(indexed.folder, store, Clock(crash - 10), "every 1h")
+
+    office.desk.make_due_snapshots()
+
+    assert office.ledger() == [(moment(crash), "waiting")]
+
+
+def test_a_slot_is_made_once_as_of_its_own_time(indexed: Indexed, store: Store, crash: int) -> None:
+    clock = Clock(crash - 10)
+    office = Office(indexed.folder, store, clock, "every 1h")
+    office.desk.make_due_snapshots()
+
+    clock.now = crash + 30
+    for _ in range(3):
+        office.desk.make_due_snapshots()
+
+    assert office.ledger() == [(moment(crash), "done"), (moment(crash + HOUR), "waiting")]
+    (made,) = (row for row in office.desk.snapshots()["snapshots"] if row["state"] == "done")
+    for recording in recorded():
+        at = made["cut"][recording.chain_id]["block"]
+        assert int(recording.blocks[at]["timestamp"], 16) <= crash < int(recording.blocks[at + 1]["timestamp"], 16)
+
+
+def test_slots_that_came_while_the_service_was_off_are_made_late(indexed: Indexed, store: Store, crash: int) -> None:
+    clock = Clock(crash - 10)
+    Office(indexed.folder, store, clock, "every 1h").desk.make_due_snapshots()
+
+    clock.now = crash + 3 * HOUR + 30
+    office = Office(indexed.folder, store, clock, "every 1h")
+    office.desk.make_due_snapshots()
+
+    assert office.ledger() == [
+        (moment(crash), "late"),
+        (moment(crash + HOUR), "late"),
+        (moment(crash + 2 * HOUR), "late"),
+        (moment(crash + 3 * HOUR), "done"),
+        (moment(crash + 4 * HOUR), "waiting"),
+    ]
+
+
+def test_each_snapshot_names_the_one_before(indexed: Indexed, store: Store, crash: int) -> None:
+    clock = Clock(crash - 10)
+    office = Office(indexed.folder, store, clock, "every 1h")
+    office.desk.make_due_snapshots()
+    clock.now = crash + 2 * HOUR
+    office.desk.make_due_snapshots()
+
+    newest_first = [row for row in office.desk.snapshots()["snapshots"] if row["manifest_hash"]]
+    previous = [json.loads((Path(row["path"]) / "manifest.json").read_text())["previous"] for row in newest_first]
+
+    assert previous == [*(row["manifest_hash"] for row in newest_first[1:]), None]
+
+
+def test_a_slot_waits_until_the_chains_have_passed_it(indexed: Indexed, store: Store) -> None:
+    """A snapshot of a time that a chain has not reached would be of another time."""
+    last = int(recorded()[0].blocks[recorded()[0].last]["timestamp"], 16)
+    clock = Clock(last + 10)
+    office = Office(indexed.folder, store, clock, "every 1h")
+    office.desk.make_due_snapshots()
+    ((slot, _),) = office.ledger()
+
+    clock.now += 2 * HOUR
+    office.desk.make_due_snapshots()
+
+    assert office.ledger()[0] == (slot, "overdue")
+
+
+def test_a_slot_before_anything_was_stored_is_missed(indexed: Indexed, store: Store) -> None:
+    clock = Clock(HOUR - 10)
+    office = Office(indexed.folder, store, clock, "every 1h")
+    office.desk.make_due_snapshots()
+
+    clock.now = HOUR
+    office.desk.make_due_snapshots()
+
+    assert office.ledger()[0] == (moment(HOUR), "missed")
+
+
+def test_a_changed_schedule_leaves_no_slot_open(indexed: Indexed, store: Store, crash: int) -> None:
+    clock = Clock(crash - 10)
+    Office(indexed.folder, store, clock, "every 1h").desk.make_due_snapshots()
+
+    office = Office(indexed.folder, store, clock, "every 2h")
+    office.desk.make_due_snapshots()
+
+    assert [state for _, state in office.ledger()].count("cancelled") == 1
+    assert [state for _, state in office.ledger()].count("waiting") == 1
+
+
+def test_a_snapshot_on_request_can_be_verified_anywhere_and_tells_a_changed_byte(
+    indexed: Indexed, tmp_path: Path
+) -> None:
+    made = json.loads(crossmargin(indexed.folder, "snapshot", "create", "--json").stdout)
+    again = json.loads(crossmargin(indexed.folder, "snapshot", "create", "--json").stdout)
+    folder = Path(made["path"])
+
+    intact = crossmargin(tmp_path, "snapshot", "verify", str(folder))
+    by_name = crossmargin(indexed.folder, "snapshot", "verify", folder.name, "--json")
+    parquet = next(folder.glob("*.parquet"))
+    body = bytearray(parquet.read_bytes())
+    body[len(body) // 2] ^= 1
+    parquet.write_bytes(body)
+    changed = crossmargin(tmp_path, "snapshot", "verify", str(folder), "--json")
+
+    assert made["manifest_hash"] == again["manifest_hash"]
+    assert (intact.returncode, by_name.returncode) == (0, 0)
+    assert json.loads(by_name.stdout)["manifest_hash"] == made["manifest_hash"]
+    assert changed.returncode == 4
+    assert parquet.name in json.loads(changed.stderr)["error"]["message"]
+
+
+def test_the_service_makes_scheduled_snapshots_and_shows_them(indexed: Indexed) -> None:
+    """The recorded chains stand still since 2025; a slot of now is made once their heads were seen well after it."""
+    path = indexed.folder / CONFIGURATION
+    path.write_text(path.read_text().replace("[snapshot]", '[snapshot]\nschedule = "every 1m"'))
+
+    with service(indexed.folder, "run") as (url, _):
+        until(lambda: json.loads(get(url + "/v1/snapshots").body)["snapshots"] != [])
+        (row,) = json.loads(get(url + "/v1/snapshots").body)["snapshots"]
+        made = crossmargin(indexed.folder, "snapshot", "create", "--json")
+        metrics = get(url + "/metrics").body
+
+    assert row["state"] == "waiting"
+    assert json.loads(made.stdout)["state"] == "done"
+    assert "crossmargin_snapshot_last_success_timestamp_seconds 1." in metrics

@@ -1,0 +1,52 @@
+"""`--at` means a block, a block per chain, or a time; whatever is ambiguous is asked back."""
+
+from __future__ import annotations
+
+import pytest
+
+from crossmargin.cut import AtBlock, AtBlocks, AtTime, blocks_of, parse_at
+from crossmargin.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    "text, at",
+    [
+        ("20100000", AtBlock(20_100_000)),
+        ("0", AtBlock(0)),
+        ("999999999", AtBlock(999_999_999)),
+        ("1000000000", AtTime(1_000_000_000)),
+        ("@12", AtTime(12)),
+        ("2026-01-31T00:00:00Z", AtTime(1_769_817_600)),
+        ("2026-01-31T01:00:00+01:00", AtTime(1_769_817_600)),
+        ("eip155:1=5,eip155:10=6", AtBlocks({"eip155:1": 5, "eip155:10": 6})),
+        (" eip155:1 = 5 ", AtBlocks({"eip155:1": 5})),
+    ],
+)
+def test_each_form_has_one_meaning(text: str, at: object) -> None:
+    assert parse_at(text) == at
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1.5", "eip155:1=", "=5", "eip155:1=x", "2026-13-01T00:00:00Z"])
+def test_what_means_nothing_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(UsageError, match="write a block"):
+        parse_at(text)
+
+
+def test_a_time_must_name_its_zone() -> None:
+    with pytest.raises(UsageError, match="has no time zone"):
+        parse_at("2026-01-31T00:00:00")
+
+
+def test_a_block_is_of_the_only_chain() -> None:
+    assert blocks_of(AtBlock(5), ["eip155:1"]) == {"eip155:1": 5}
+
+
+def test_a_block_of_several_chains_is_asked_back() -> None:
+    with pytest.raises(UsageError, match=r'block 5 of which chain\?.*"eip155:1=N,eip155:10=N"'):
+        blocks_of(AtBlock(5), ["eip155:10", "eip155:1"])
+
+
+@pytest.mark.parametrize("named", [{"eip155:1": 5}, {"eip155:1": 5, "eip155:10": 6, "eip155:137": 7}])
+def test_blocks_must_be_of_exactly_the_chains_that_are_asked_about(named: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match="concerns 2 chains"):
+        blocks_of(AtBlocks(named), ["eip155:1", "eip155:10"])

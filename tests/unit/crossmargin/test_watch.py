@@ -1,0 +1,125 @@
+"""A chain is believed while a node answers, its follower lives, and the store is near the head."""
+
+from __future__ import annotations
+
+from chains.errors import DeepFork, NodeBusy
+from chains.model import Block, ChainSpec, Finality
+from chains.ports import Head
+from crossmargin.settings import ChainSettings
+from crossmargin.watch import Watch
+
+CHAIN = "eip155:1"
+LIMIT_S = 60.0
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_chain_is_doubted_until_a_node_answered() -> None:
+    watch, _ = followed()
+
+    assert code(watch, block(5)) == "chain_stale"
+
+
+def test_a_chain_at_its_head_is_believed() -> None:
+    watch, _ = followed()
+
+    watch.polled(CHAIN, head(block(5)))
+
+    assert watch.doubt(CHAIN, block(5)) is None
+
+
+def test_a_chain_whose_nodes_are_silent_for_too_long_is_doubted() -> None:
+    watch, clock = followed()
+    watch.polled(CHAIN, head(block(5)))
+
+    clock.now += LIMIT_S
+    assert watch.doubt(CHAIN, block(5)) is None
+
+    clock.now += 1
+    assert code(watch, block(5)) == "chain_stale"
+
+
+def test_the_words_of_a_doubt_do_not_change_while_nothing_else_does() -> None:
+    """Health inputs hold them: a digest of the same state must stay the same."""
+    watch, clock = followed()
+    watch.polled(CHAIN, head(block(5)))
+    clock.now += 100
+    first = watch.doubts({CHAIN: block(5)})
+    clock.now += 100
+
+    assert first == watch.doubts({CHAIN: block(5)}) != ()
+
+
+def test_failures_alone_do_not_make_a_chain_doubted() -> None:
+    watch, _ = followed()
+    watch.polled(CHAIN, head(block(5)))
+
+    watch.failed(CHAIN, NodeBusy("busy"), 1.0)
+
+    assert watch.doubt(CHAIN, block(5)) is None
+    assert watch.sight(CHAIN).fault == "busy"
+
+
+def test_an_answer_ends_a_fault() -> None:
+    watch, _ = followed()
+    watch.failed(CHAIN, NodeBusy("busy"), 1.0)
+
+    watch.polled(CHAIN, head(block(5)))
+
+    assert watch.sight(CHAIN).fault is None
+
+
+def test_a_store_far_behind_the_head_is_doubted() -> None:
+    watch, _ = followed()
+    watch.polled(CHAIN, head(block(500)))
+
+    assert code(watch, block(5)) == "chain_behind"
+    assert code(watch, None) == "chain_stale"
+
+
+def test_a_follower_that_ended_is_doubted_for_good() -> None:
+    watch, _ = followed()
+    watch.polled(CHAIN, head(block(5)))
+    watch.stopped(CHAIN, DeepFork("left"))
+
+    watch.polled(CHAIN, head(block(5)))
+
+    assert code(watch, block(5)) == "chain_stopped"
+
+
+def test_a_chain_is_past_a_moment_when_its_head_was_seen_well_after_it() -> None:
+    watch, clock = followed()
+    watch.polled(CHAIN, head(block(5)))
+
+    assert watch.at_head_after(CHAIN, int(clock.now) - 61, block(5))
+    assert not watch.at_head_after(CHAIN, int(clock.now) - 59, block(5))
+    assert not watch.at_head_after(CHAIN, int(clock.now) - 61, block(4))
+
+
+def followed() -> tuple[Watch, Clock]:
+    clock = Clock()
+    spec = ChainSpec(id=CHAIN, name="x", rpc=("http://x",), finality="finalized", start_block=0)
+    return Watch([ChainSettings(spec=spec, poll_s=1, stale_after_s=LIMIT_S)], clock), clock
+
+
+def code(watch: Watch, indexed: Block | None) -> str:
+    reason = watch.doubt(CHAIN, indexed)
+    assert reason is not None
+    return reason.code
+
+
+def block(number: int) -> Block:
+    """Blocks come every 12 s."""
+    return Block(number=number, hash=bytes([number % 256]) * 32, parent_hash=bytes(32), time=12 * number)
+
+
+def head(latest: Block) -> Head:
+    return Head(latest=latest, settled=latest.number, finality=Finality.FINALIZED)

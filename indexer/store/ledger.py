@@ -8,6 +8,11 @@ from indexer.store.errors import StoreError
 from indexer.store.session import Con, insert
 from indexer.store.statements import statement
 
+INPUTS_KEPT = 20_000
+"""How many answers can be computed again; some 13 kB each."""
+
+PRUNED_AT_ONCE = 1_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotRow:
@@ -25,8 +30,11 @@ class SnapshotRow:
 
 
 def save_input(con: Con, digest: str, account_id: str, document: str) -> None:
-    """Keep a document under its digest, once."""
+    """Keep a document under its digest, once; of more than `INPUTS_KEPT` the oldest make room."""
     con.execute(statement("input_save"), {"digest": digest, "account_id": account_id, "document": document})
+    ((held,),) = con.execute("SELECT count(*) FROM health_input").fetchall()
+    if held > INPUTS_KEPT + PRUNED_AT_ONCE:
+        con.execute(statement("input_prune"), {"kept": INPUTS_KEPT})
 
 
 def load_input(con: Con, digest: str) -> str | None:

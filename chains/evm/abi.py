@@ -134,7 +134,14 @@ class Function:
             return None
 
 
-def decode_all(events: Iterable[Event], table: pa.Table) -> tuple[list[LoggedEvent], list[Misfit]]:
+class Decoded(NamedTuple):
+    """The known events of a log table in chain order, and the logs that name one and have another shape."""
+
+    events: list[LoggedEvent]
+    misfits: list[Misfit]
+
+
+def decode_all(events: Iterable[Event], table: pa.Table) -> Decoded:
     """Decode every known event of a log table, in chain order."""
     logged: list[LoggedEvent] = []
     misfits: list[Misfit] = []
@@ -143,7 +150,7 @@ def decode_all(events: Iterable[Event], table: pa.Table) -> tuple[list[LoggedEve
         logged += rows
         misfits += odd
     logged.sort(key=lambda row: row[:2])
-    return logged, sorted(misfits, key=lambda row: row[:2])
+    return Decoded(logged, sorted(misfits, key=lambda row: row[:2]))
 
 
 def address_of(output: bytes) -> bytes | None:

@@ -9,11 +9,12 @@ from importlib import import_module
 import pyarrow as pa
 
 from chains.errors import ChainError, NoContract, NodeWrong, RangeTooWide, Unsupported
+from chains.evm.abi import Decoded
 from chains.evm.logs import empty_logs, in_order
 from chains.evm.oracles.chainlink.fold import Chainlink, Doubt, Seen, question, verdict, watch
 from chains.evm.ports import CHECK, FIRST_LOG, Answer, EvmProtocol, Folded, NeedReads, Read, Reads, Watched
 from chains.evm.source import EvmSource, NodeSource, StoredSource
-from chains.model import Block, ChainSpec, FeedSpec, Rows, VenueSpec
+from chains.model import FEEDS, Block, ChainSpec, FeedSpec, Rows, VenueSpec
 from chains.ports import Batch, Covered, Head, RawReader, StateReader
 from chains.registry import PROTOCOLS
 from chains.rpc import NodePool
@@ -195,6 +196,7 @@ class _Span:
         self.polled: dict[Read, Answer] = {}
         self.seen: list[Seen] = []
         self.doubts: list[Doubt] = []
+        self.decoded: dict[str, Decoded] = {}
 
     async def _fetch(self) -> None:
         """Fetch the logs of everything that is known to matter, and the headers that vouch for them."""
@@ -250,12 +252,18 @@ class _Span:
         times = {number: block.time for number, block in self.blocks.items()}
         for venue in self.chain.venues(self.last):
             reads = Reads(self.answers)
-            self._take(fold, venue.fold(self.state, self.logs, times, reads), reads)
+            self._take(fold, venue.fold(self.state, self._events(venue.venue.id, venue), times, reads), reads)
         if not fold.needed:
             reads = Reads(self.answers)
             oracle = self.chain.oracle
-            self._take(fold, oracle.fold(self.state, self.logs, fold.sources, [*self.seen, *self.doubts], reads), reads)
+            answers = self._events(FEEDS, oracle)
+            self._take(fold, oracle.fold(self.state, answers, fold.sources, [*self.seen, *self.doubts], reads), reads)
         return fold
+
+    def _events(self, name: str, decoder: EvmProtocol | Chainlink) -> Decoded:
+        if name not in self.decoded:
+            self.decoded[name] = decoder.decode(self.logs)
+        return self.decoded[name]
 
     def _take(self, fold: _Fold, outcome: Folded | NeedReads, reads: Reads) -> None:
         fold.used |= reads.used
@@ -283,6 +291,7 @@ class _Span:
             parts.append(await self.source.logs(addresses, [self._topics()], start, self.last))
         self.fetched |= {address for address, since in contracts.items() if since <= self.last}
         self.logs = in_order(pa.concat_tables(parts))
+        self.decoded.clear()
         await self._vouch()
 
     def _topics(self) -> set[bytes]:

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
+from chains.evm.abi import Decoded
 from chains.model import Rows, VenueSpec
 from chains.ports import StateReader
 
@@ -128,6 +129,10 @@ class EvmProtocol(Protocol):
         """Return the contracts to follow, as far as the journals know them, with the first block that matters."""
         ...
 
-    def fold(self, state: StateReader, logs: pa.Table, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:
-        """Derive rows from the logs of a span upon `state`; `times` holds every block with logs; asks for reads until it has them all."""
+    def decode(self, logs: pa.Table) -> Decoded:
+        """Turn the logs of a span into events; needs no state, so it is done once however often the fold runs."""
+        ...
+
+    def fold(self, state: StateReader, decoded: Decoded, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:
+        """Derive rows from the events of a span upon `state`; `times` holds every block with logs; asks until it has all."""
         ...

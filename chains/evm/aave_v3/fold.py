@@ -22,7 +22,7 @@ from chains.errors import NodeWrong, Unsupported
 from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.maths import RAY, ray_div, ray_mul
 from chains.evm.aave_v3.tips import UNKNOWN_ENGINE, State, Tips, hexed
-from chains.evm.abi import Event, Function, LoggedEvent, decode_all
+from chains.evm.abi import Decoded, Event, Function, LoggedEvent, decode_all
 from chains.evm.logs import unhex
 from chains.evm.ports import Folded, NeedReads, Reads
 from chains.model import WHOLE_VENUE, Side, VenueSpec
@@ -63,9 +63,13 @@ class AaveV3:
         """Return pool, provider and whatever the journals know of oracle, configurator and tokens."""
         return self._contracts(state.markets(self.venue.id))
 
-    def fold(self, state: StateReader, logs: pa.Table, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:
-        """Derive rows from a span's logs; asks for what no event carries: symbols, decimals, ids, sources, base unit, revision."""
-        logged, misfits = decode_all(ev.EVENTS, logs)
+    def decode(self, logs: pa.Table) -> Decoded:
+        """Turn the logs of a span into the market's events."""
+        return decode_all(ev.EVENTS, logs)
+
+    def fold(self, state: StateReader, decoded: Decoded, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:
+        """Derive rows from a span's events; asks for what none carries: symbols, decimals, ids, sources, base unit, revision."""
+        logged, misfits = decoded
         work = _Pass(self.venue, self.provider, state.markets(self.venue.id), times, reads)
         work.load_positions(state, logged)
         for event in logged:

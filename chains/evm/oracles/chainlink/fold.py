@@ -15,14 +15,15 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from chains.evm.abi import address_of, decode_all
-from chains.evm.logs import of_addresses, unhex
+from chains.evm.abi import Decoded, address_of, decode_all
+from chains.evm.logs import unhex
 from chains.evm.oracles.chainlink.events import AGGREGATOR, ANSWER_UPDATED, DECIMALS, LATEST_ANSWER
 from chains.evm.ports import PENDING, Answer, Folded, NeedReads, Read, Reads, Watched
 from chains.model import END_OF_BLOCK, FEEDS, START_OF_BLOCK, Basis, MarketChange, PriceObservation, Quarantined, Rows
 from chains.ports import StateReader
 
 ENGINE = "chainlink-1"
+NEVER = 2**63
 
 
 class Seen(NamedTuple):
@@ -55,10 +56,14 @@ class Chainlink:
         """Return every aggregator that was ever behind a followed proxy, with the first block that matters."""
         return _followed(_phases(state))
 
+    def decode(self, logs: pa.Table) -> Decoded:
+        """Turn the logs of a span into answers."""
+        return decode_all((ANSWER_UPDATED,), logs)
+
     def fold(
         self,
         state: StateReader,
-        logs: pa.Table,
+        decoded: Decoded,
         sources: Mapping[bytes, int],
         found: Sequence[Seen | Doubt],
         reads: Reads,
@@ -76,7 +81,7 @@ class Chainlink:
         if reads.missing:
             return NeedReads(reads=frozenset(reads.missing))
         contracts = _followed(work.phases)
-        work.observe(of_addresses(logs, list(contracts)), contracts)
+        work.observe(decoded, contracts)
         return Folded(rows=work.rows, contracts=contracts, sources={}, watched=work.watched(state))
 
 
@@ -219,17 +224,17 @@ class _Pass:
             )
         return found
 
-    def observe(self, logs: pa.Table, since: Mapping[bytes, int]) -> None:
+    def observe(self, decoded: Decoded, since: Mapping[bytes, int]) -> None:
         """Take every answer that a followed aggregator emitted."""
-        logged, misfits = decode_all((ANSWER_UPDATED,), logs)
-        for row in logged:
-            if row.block >= since[row.address]:
+        for row in decoded.events:
+            if row.block >= since.get(row.address, NEVER):
                 answer, round_id, updated_at = row.args
                 self.rows.prices.append(
                     PriceObservation(
                         row.block, row.tx_index, row.ordinal, row.address, answer, round_id, updated_at, Basis.EXACT
                     )
                 )
-        for odd in misfits:
-            reason = f"malformed_event:{odd.event.name}"
-            self.rows.quarantined.append(Quarantined(odd.block, odd.tx_index, odd.ordinal, FEEDS, reason, odd.data))
+        for odd in decoded.misfits:
+            if odd.address in since:
+                reason = f"malformed_event:{odd.event.name}"
+                self.rows.quarantined.append(Quarantined(odd.block, odd.tx_index, odd.ordinal, FEEDS, reason, odd.data))

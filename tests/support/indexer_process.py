@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from chains.model import ChainSpec, VenueSpec
@@ -20,6 +21,7 @@ def main(arguments: list[str]) -> None:
         id=f"aave-{number}", protocol="aave-v3", chain_id=chain_id, address=raw(pool), start_block=int(start)
     )
     chain = Narrow(connect(spec, [venue], []), int(span))
+    import_module("chains.evm.provider")  # loaded on first use otherwise, which takes longer than this process may live
     with Store.open(Path(store_path)) as store:
         sys.stdout.write("started\n")
         sys.stdout.flush()

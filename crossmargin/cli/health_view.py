@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 
 from rich.console import Console, Group
 from rich.panel import Panel
@@ -98,14 +99,22 @@ def positions(console: Console, document: Document) -> None:
 
 def prices(console: Console, document: Document) -> None:
     """Every mark, and each feed behind it with its age."""
-    rows = chain.from_iterable(price_rows(price) for price in document["prices"])
+    names = names_of(document)
+    rows = chain.from_iterable(price_rows(price, names) for price in document["prices"])
     made = table("price of", "low", "mid", "high", "feed", "chain", "age", "", right=("low", "mid", "high", "age"))
     _section(console, "Prices in USD", made, list(rows))
 
 
-def price_rows(price: Document) -> Iterator[tuple[object, ...]]:
+def names_of(document: Document) -> dict[str, str]:
+    """What to call an asset that no configuration names: its token's symbol, with the address that tells it from others."""
+    positions = [p for venue in document["venues"] for unit in venue["units"] for p in unit["positions"]]
+    return {p["asset"]: f"{p['symbol']} {figures.short(p['asset'].rpartition(':')[2])}" for p in positions}
+
+
+def price_rows(price: Document, names: Mapping[str, str] = MappingProxyType({})) -> Iterator[tuple[object, ...]]:
     """One row a feed; the mark stands on the first."""
-    mark = (symbol(price["identity"]), *(figures.price(price[bound]) for bound in ("low", "mid", "high")))
+    identity = names.get(price["identity"], price["identity"])
+    mark = (symbol(identity), *(figures.price(price[bound]) for bound in ("low", "mid", "high")))
     feeds = [
         (
             f"{feed['kind']} {figures.short(feed['feed'])}",
@@ -121,9 +130,10 @@ def price_rows(price: Document) -> Iterator[tuple[object, ...]]:
 
 def liquidation_prices(console: Console, document: Document) -> None:
     """Where the account would be liquidated, if one price moved alone."""
+    names = names_of(document)
     rows = [
         (
-            symbol(item["identity"]),
+            symbol(names.get(item["identity"], item["identity"])),
             figures.price(item["price_usd"]),
             figures.price(item["liquidation_price_usd"]),
             figures.NONE if item["distance_pct"] is None else f"{float(item['distance_pct']):+.2f}%",

@@ -212,11 +212,9 @@ class _Account:
         asked = [leg for leg in self.legs if leg.collateral or leg.owed]
         if asked and self.emode and self.emode.price_source and isinstance(self._emode_price, Reason):
             found.append(self._emode_price)
-        for leg in asked:
-            if isinstance(leg.price, Reason):
-                found.append(leg.price)
-            if leg.reserve.decimals is None:
-                found.append(Reason("no_decimals", leg.reserve.symbol, "the token's decimals could not be read"))
+        found += [leg.price for leg in asked if isinstance(leg.price, Reason)]
+        unread = [leg.reserve for leg in self.legs if leg.reserve.decimals is None]
+        found += [Reason("no_decimals", "0x" + r.asset.hex(), "the token's decimals could not be read") for r in unread]
         if self._stable_debt():
             found.append(
                 Reason("stable_debt", self.book.snapshot.venue.id, "stable-rate debt is not valued by this version")
@@ -258,6 +256,8 @@ class _Account:
 
     def _positions(self, leg: _Leg) -> list[UnitPosition]:
         reserve = leg.reserve
+        if reserve.decimals is None:
+            return []
         sides = (
             (Side.SUPPLY, leg.supplied, leg.collateral and reserve.liquidation_threshold != 0, self._threshold(leg)),
             (Side.BORROW, leg.owed, True, None),
@@ -268,7 +268,7 @@ class _Account:
                 asset=reserve.asset,
                 side=side,
                 symbol=reserve.symbol,
-                decimals=reserve.decimals or 0,
+                decimals=reserve.decimals,
                 amount_raw=amount,
                 protocol_raw=self.unit.positions[reserve.asset, side],
                 counts=counts,

@@ -39,6 +39,15 @@ class Block:
     time: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A slot that is proven to hold no block: the block `child` above it names the block `parent` below it as its own parent."""
+
+    number: int
+    parent: int
+    child: int
+
+
 class Side(StrEnum):
     """Which way a position counts."""
 
@@ -102,7 +111,11 @@ class AccountChange(NamedTuple):
 
 
 class PriceObservation(NamedTuple):
-    """One answer of a price source (Chainlink: an aggregator behind a proxy); `answer_raw` may be zero or negative, as said."""
+    """One answer of a price source (Chainlink: an aggregator behind a proxy; Pyth: a price account).
+
+    `answer_raw` may be zero or negative, as said; `confidence_raw`: the half-width of the source's own interval at the same scale,
+    `None` for a source that gives none.
+    """
 
     block: int
     tx_index: int
@@ -112,6 +125,7 @@ class PriceObservation(NamedTuple):
     round_id: int
     updated_at: int
     basis: Basis
+    confidence_raw: int | None = None
 
 
 class LendingEvent(NamedTuple):
@@ -129,6 +143,16 @@ class LendingEvent(NamedTuple):
     asset: bytes
     amount_raw: int
     extra: str
+
+
+class AccountBytes(NamedTuple):
+    """An account of an account-based chain as a node said it; `closed`: the account was not there, and the rest is empty."""
+
+    slot: int
+    owner: bytes
+    lamports: int
+    data: bytes
+    closed: bool
 
 
 class Quarantined(NamedTuple):
@@ -164,12 +188,13 @@ class Rows:
 
 
 class PriceAnswer(NamedTuple):
-    """The last answer of a price source at a block, with the block that carried it."""
+    """The last answer of a price source at a block, with the block that carried it; see `PriceObservation`."""
 
     answer_raw: int
     round_id: int
     updated_at: int
     block: int
+    confidence_raw: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +202,7 @@ class VenueSnapshot:
     """All that decides a venue's numbers at one block, apart from what belongs to a single unit.
 
     `markets`: (market, aspect) → JSON text; `feeds`: feed proxy → JSON text of its phase at the block (see `chains.evm.oracles.chainlink`);
-    `answers`: price source (the aggregator behind a proxy) → its last answer at the block.
+    `answers`: price source (the aggregator behind a proxy, a price account) → its last answer at the block.
     """
 
     venue: VenueSpec
@@ -263,7 +288,10 @@ class VenueUnit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueSpec:
-    """A venue as configured: `address` in raw bytes, `start_block` the first block that can matter."""
+    """A venue as configured: `address` in raw bytes, `start_block` the first block that can matter.
+
+    `options`: what only this protocol has, as JSON values; its folder says which.
+    """
 
     id: str
     protocol: str
@@ -275,7 +303,11 @@ class VenueSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedSpec:
-    """A price feed as configured, for one asset on one chain; `heartbeat_s` seconds, `deviation` a fraction (0.005 = 0.5 %)."""
+    """A price feed as configured, for one asset on one chain; `heartbeat_s` seconds, `deviation` a fraction (0.005 = 0.5 %).
+
+    `feed_id`: what the account at `address` must be a price of; `max_confidence`: the widest interval that is believed, as a
+    fraction of the price. Both are for feeds that say them (Pyth), `None` for others.
+    """
 
     asset: str
     kind: str
@@ -283,14 +315,20 @@ class FeedSpec:
     address: bytes
     heartbeat_s: int
     deviation: float
+    feed_id: bytes | None = None
+    max_confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainSpec:
-    """A chain as configured: CAIP-2 `id`, node addresses (may hold secrets: never printed), finality rule and first block to index."""
+    """A chain as configured: CAIP-2 `id`, node addresses (may hold secrets: never printed), finality rule and first block to index.
+
+    `ws`: websocket addresses that tell of news; without any the nodes are asked at intervals.
+    """
 
     id: str
     name: str
     rpc: tuple[str, ...] = field(repr=False)
     finality: str
     start_block: int
+    ws: tuple[str, ...] = field(default=(), repr=False)

@@ -9,11 +9,13 @@ from typing import Protocol
 import pyarrow as pa
 
 from chains.model import (
+    AccountBytes,
     Block,
     ChainSpec,
     Finality,
     Rows,
     Side,
+    Skipped,
     UnitSnapshot,
     VenueSnapshot,
     VenueUnit,
@@ -55,7 +57,10 @@ class Covered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Blocks `first`..`last.number` as said and as folded: raw rows by table name, derived rows, coverage."""
+    """Blocks `first`..`last.number` as said and as folded: raw rows by table name, derived rows, coverage.
+
+    `parent_hash`: what the first block of the span names as its parent, where that block was fetched.
+    """
 
     chain_id: str
     first: int
@@ -63,6 +68,7 @@ class Batch:
     raw: Mapping[str, pa.Table]
     rows: Rows
     covered: tuple[Covered, ...] = field(default=())
+    parent_hash: bytes | None = None
 
 
 class StateReader(Protocol):
@@ -82,6 +88,10 @@ class StateReader(Protocol):
 
     def answers(self) -> dict[bytes, int]:
         """Return the last answer of every price source."""
+        ...
+
+    def account_bytes(self, addresses: Collection[bytes]) -> dict[bytes, AccountBytes]:
+        """Return what was last stored of those accounts that were ever read (account-based chains only)."""
         ...
 
 
@@ -109,8 +119,12 @@ class Chain(Protocol):
         """Return the newest and the newest settled block; raises `ChainError`."""
         ...
 
-    async def block(self, number: int) -> Block | None:
-        """Return one block, or `None` where the chain has none (yet); raises `ChainError`."""
+    async def block(self, number: int) -> Block | Skipped | None:
+        """Return one block, the proof that there is none, or `None` where the nodes do not know (yet); raises `ChainError`."""
+        ...
+
+    async def floor(self, number: int) -> int:
+        """Return the number of the newest block at or below a height that the nodes have reached; raises `ChainError`."""
         ...
 
     async def advance(self, first: int, last: int, settled: int, state: StateReader) -> Batch:
@@ -118,6 +132,10 @@ class Chain(Protocol):
 
         Blocks up to `settled` cannot change any more. Raises `ChainError`.
         """
+        ...
+
+    async def news(self, timeout_s: float) -> None:
+        """Return when a node tells of something new, or after `timeout_s` seconds; never fails."""
         ...
 
     async def aclose(self) -> None:

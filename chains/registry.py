@@ -14,10 +14,19 @@ if TYPE_CHECKING:
     from chains.model import Block, ChainSpec, FeedSpec, VenueSpec
     from chains.ports import Chain, OpenBook, RawReader
 
-PROTOCOLS = {"aave-v3": "chains.evm.aave_v3"}
+PROTOCOLS = {
+    "aave-v3": "chains.evm.aave_v3",
+    "escrow": "chains.evm.escrow",
+    "spl-escrow": "chains.solana.escrow",
+}
+ESCROWS = frozenset({"escrow", "spl-escrow"})
+"""Protocols that hold collateral for other systems' positions: their venues say what becomes of liabilities."""
+
 OWNER_IS_UNIT = frozenset({"aave-v3"})
-FEED_KINDS = ("chainlink",)
-NAMESPACES = {"eip155": "chains.evm.chain"}
+FEED_KINDS = {"chainlink": "eip155", "pyth-solana": "solana"}
+"""Kind of feed → the namespace of the chains that have it."""
+
+NAMESPACES = {"eip155": "chains.evm.chain", "solana": "chains.solana.chain"}
 
 
 def open_book(protocol: str) -> OpenBook:

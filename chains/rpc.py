@@ -6,34 +6,20 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
-from chains.errors import ChainError, HistoryGone, NodeBusy, NodeWrong, RangeTooWide, WrongChain
+from chains.errors import ChainError, NodeBusy, NodeWrong, RangeTooWide
 
 T = TypeVar("T")
-
-BATCH = 500
-"""Requests in one JSON-RPC batch."""
 
 TRIES = 5
 TIMEOUT_S = 30.0
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
-
-_RANGE = re.compile(
-    r"block range|range (is )?too|too (many|large)|more than \d+|exceed\w* .*(range|results|logs|size)"
-    r"|response size|limited to|maximum .*blocks",
-    re.IGNORECASE,
-)
-_GONE = re.compile(
-    r"missing trie node|state .*(unavailable|not available|pruned)|historical state|block.*out of range", re.IGNORECASE
-)
-_BUSY_CODES = {-32005, -32097, 429}
-
 
 class RpcFault(ChainError):
     """A node's own error answer to one request: `code`, `text` and `data` as it gave them."""
@@ -73,6 +59,24 @@ class Node:
 Outcome = msgspec.Raw | RpcFault
 
 
+class Dialect(Protocol):
+    """What differs between families of nodes: how to ask which chain they serve, and what their errors mean."""
+
+    batch: int
+    """Requests in one JSON-RPC batch."""
+
+    identity: tuple[str, Sequence[object]]
+    """The request that tells which chain a node serves."""
+
+    def check(self, chain: str, label: str, served: msgspec.Raw) -> None:
+        """Compare the answer to `identity`; raises `WrongChain`, `NodeWrong`."""
+        ...
+
+    def error(self, chain: str, label: str, method: str, fault: RpcFault) -> ChainError:
+        """Return what a node's own error means; the fault itself where it is an answer to the question."""
+        ...
+
+
 class NodePool:
     """The nodes of one chain, asked in turn until one of them gives a usable answer.
 
@@ -82,7 +86,7 @@ class NodePool:
     def __init__(
         self,
         chain: str,
-        chain_number: int,
+        dialect: Dialect,
         urls: Sequence[str],
         *,
         timeout_s: float = TIMEOUT_S,
@@ -90,7 +94,7 @@ class NodePool:
         on_error: Callable[[str, ChainError], None] | None = None,
     ) -> None:
         self.chain = chain
-        self.chain_number = chain_number
+        self._dialect = dialect
         self.nodes = [Node(url, f"node {i + 1} ({_host(url)})") for i, url in enumerate(urls)]
         self.requests = 0
         self._tries = tries
@@ -98,6 +102,11 @@ class NodePool:
         self._session: aiohttp.ClientSession | None = None
         self._on_error = on_error
         self._first = 0
+
+    @property
+    def batch_size(self) -> int:
+        """How many requests go into one batch."""
+        return self._dialect.batch
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -115,8 +124,8 @@ class NodePool:
     async def batch(self, requests: Sequence[tuple[str, Sequence[object]]], kind: type[T]) -> list[T]:
         """Return the results of many requests in their order; raises like `call`."""
         outcomes: list[Outcome] = []
-        for start in range(0, len(requests), BATCH):
-            outcomes += await self.outcomes(requests[start : start + BATCH])
+        for start in range(0, len(requests), self._dialect.batch):
+            outcomes += await self.outcomes(requests[start : start + self._dialect.batch])
         for outcome in outcomes:
             if isinstance(outcome, RpcFault):
                 raise outcome
@@ -159,16 +168,10 @@ class NodePool:
         """Ask a node once, and again after every fault, which chain it serves."""
         if node.verified:
             return
-        (outcome,) = await self._ask(node, [("eth_chainId", ())])
+        (outcome,) = await self._ask(node, [self._dialect.identity])
         if isinstance(outcome, RpcFault):
-            raise NodeWrong(f"{node.label} refuses eth_chainId: {outcome.text}")
-        served = _quantity(self.decoded("eth_chainId", outcome, str))
-        if served != self.chain_number:
-            message = (
-                f"chain {self.chain}: {node.label} serves chain id {served}, the configuration says {self.chain_number};"
-                " correct `rpc` or `id` of this [[chain]]"
-            )
-            raise WrongChain(message)
+            raise NodeWrong(f"{node.label} refuses {self._dialect.identity[0]}: {outcome.text}")
+        self._dialect.check(self.chain, node.label, outcome)
         node.verified = True
 
     async def _ask(self, node: Node, requests: Sequence[tuple[str, Sequence[object]]]) -> list[Outcome]:
@@ -208,15 +211,13 @@ class NodePool:
             if not bytes(reply.result):
                 raise NodeWrong(f"{node.label} answered {method} with neither result nor error")
             return reply.result
-        fault, text = reply.error, _clean(reply.error.message)
-        if method == "eth_getLogs" and (_RANGE.search(text) or "range" in text):
-            raise RangeTooWide(f"{node.label} refuses the span: {text}")
-        if fault.code in _BUSY_CODES:
-            raise NodeBusy(f"{node.label} limits the request rate: {text}")
-        if _GONE.search(text):
-            message = f"chain {self.chain}: {node.label} has no state for the block: {text}; use an archive node"
-            raise HistoryGone(message)
-        return RpcFault(f"{node.label} refuses {method}: {text}", code=fault.code, text=text, data=fault.data)
+        text = _clean(reply.error.message)
+        message = f"{node.label} refuses {method}: {text}"
+        fault = RpcFault(message, code=reply.error.code, text=text, data=reply.error.data)
+        meant = self._dialect.error(self.chain, node.label, method, fault)
+        if isinstance(meant, RpcFault):
+            return meant
+        raise meant
 
 
 def _pause(attempt: int, problem: ChainError) -> float:
@@ -229,13 +230,6 @@ def _seconds(headers: Mapping[str, str]) -> float | None:
         return float(headers.get("Retry-After", ""))
     except ValueError:
         return None
-
-
-def _quantity(text: str) -> int:
-    try:
-        return int(text, 16)
-    except ValueError as error:
-        raise NodeWrong(f"a node gave {text[:20]!r} where a hexadecimal number belongs") from error
 
 
 def _host(url: str) -> str:

@@ -1,0 +1,68 @@
+"""What Solana nodes call themselves and their troubles.
+
+Codes: agave `rpc-client-api/src/custom_error.rs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from chains.errors import ChainError, HistoryGone, NodeBusy, NodeWrong, WrongChain
+from chains.rpc import RpcFault
+
+CAIP_REFERENCE = 32
+"""How many characters of a genesis hash name a chain (CAIP-2, namespace solana)."""
+
+BLOCK_CLEANED_UP = -32001
+BLOCK_NOT_AVAILABLE = -32004
+NODE_UNHEALTHY = -32005
+SLOT_SKIPPED = -32007
+HISTORY_NOT_AVAILABLE = -32011
+LONG_TERM_SLOT_SKIPPED = -32009
+BLOCK_STATUS_NOT_AVAILABLE_YET = -32014
+MIN_CONTEXT_SLOT_NOT_REACHED = -32016
+LONG_TERM_UNREACHABLE = -32019
+
+SKIPPED = frozenset({SLOT_SKIPPED, LONG_TERM_SLOT_SKIPPED})
+"""A node's claim that a slot holds no block, or that it lost it: to be proven by the block above."""
+
+_BEHIND = {BLOCK_NOT_AVAILABLE, BLOCK_STATUS_NOT_AVAILABLE_YET, MIN_CONTEXT_SLOT_NOT_REACHED, NODE_UNHEALTHY}
+_LIMITED = {429, -32429}
+_GONE = {BLOCK_CLEANED_UP, HISTORY_NOT_AVAILABLE}
+
+
+class SolanaDialect:
+    """Nodes of the cluster whose genesis hash begins with the reference of a CAIP-2 chain."""
+
+    batch = 100
+    identity: tuple[str, Sequence[object]] = ("getGenesisHash", ())
+
+    def check(self, chain: str, label: str, served: msgspec.Raw) -> None:
+        """Compare genesis hashes."""
+        try:
+            genesis = msgspec.json.decode(served, type=str)
+        except msgspec.DecodeError as error:
+            raise NodeWrong(f"{label} gave no genesis hash") from error
+        if genesis[:CAIP_REFERENCE] != chain.partition(":")[2]:
+            message = (
+                f"chain {chain}: {label} serves solana:{genesis[:CAIP_REFERENCE]};"
+                " correct `rpc` or `id` of this [[chain]]"
+            )
+            raise WrongChain(message)
+
+    def error(self, chain: str, label: str, method: str, fault: RpcFault) -> ChainError:
+        """Tell a node that is behind, or limits, or forgot, from one that refuses."""
+        if fault.code in _LIMITED:
+            return NodeBusy(f"{label} limits the request rate: {fault.text}")
+        if fault.code in _BEHIND:
+            return NodeBusy(f"{label} is behind ({method}): {fault.text}")
+        if fault.code in _GONE:
+            return HistoryGone(
+                f"chain {chain}: {label} does not keep what {method} asks for: {fault.text};"
+                " use a node with the whole history, or a later `start_block`"
+            )
+        if fault.code == LONG_TERM_UNREACHABLE:
+            return NodeBusy(f"{label} cannot reach its long-term storage: {fault.text}")
+        return fault

@@ -1,0 +1,79 @@
+"""Notifications over a websocket: they say that it is worth looking, and nothing else, so that a lost one costs time and no row."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
+
+from chains.errors import ChainError, NodeBusy
+
+ACCOUNTS = 100
+"""Accounts that are subscribed to on one connection; of more, the first ones."""
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+REQUEST_TIMEOUT_S = 10.0
+
+
+class News:
+    """A connection to one of several websocket addresses, made again whenever it breaks; with no address, silence."""
+
+    def __init__(self, urls: Sequence[str], *, on_error: Callable[[str, ChainError], None] | None = None) -> None:
+        self._urls = tuple(urls)
+        self._on_error = on_error
+        self._something = asyncio.Event()
+        self._listening: asyncio.Task[None] | None = None
+        self._failures = 0
+
+    async def wait(self, timeout_s: float, accounts: Sequence[bytes], commitment: str) -> None:
+        """Return at the next notification, or after `timeout_s` seconds; what came since the last call counts."""
+        if self._urls and self._listening is None:
+            self._listening = asyncio.create_task(self._listen(accounts[:ACCOUNTS], commitment))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._something.wait(), timeout_s)
+        self._something.clear()
+
+    async def _listen(self, accounts: Sequence[bytes], commitment: str) -> None:
+        turn = 0
+        while True:
+            url = self._urls[turn % len(self._urls)]
+            try:
+                await self._hear(url, accounts, commitment)
+            except Exception as error:  # noqa: BLE001 - whatever ends a connection, another is made
+                self._report(f"websocket {turn % len(self._urls) + 1} ({urlsplit(url).hostname})", error)
+            turn += 1
+            self._something.set()
+            await asyncio.sleep(min(FIRST_PAUSE_S * 2 ** min(self._failures, 10), LONGEST_PAUSE_S))
+            self._failures += 1
+
+    async def _hear(self, url: str, accounts: Sequence[bytes], commitment: str) -> None:
+        from solana.rpc.commitment import Commitment  # noqa: PLC0415 - half a second to import, for those who listen
+        from solana.rpc.websocket_api import OverflowPolicy, SolanaWsClient  # noqa: PLC0415
+        from solders.pubkey import Pubkey  # noqa: PLC0415
+
+        client = SolanaWsClient(url, request_timeout=REQUEST_TIMEOUT_S, overflow=OverflowPolicy.DROP_OLDEST)
+        async with client:
+            for account in accounts:
+                await client.account_subscribe(
+                    pubkey=Pubkey.from_bytes(account), commitment=Commitment(commitment), encoding="base64"
+                )
+            self._failures = 0
+            self._something.set()
+            while True:
+                await client.recv()
+                self._something.set()
+
+    def _report(self, label: str, error: Exception) -> None:
+        """Tell of a broken connection by its kind alone: what it says may hold the address."""
+        if self._on_error is not None:
+            self._on_error(label, NodeBusy(f"{label} broke off ({type(error).__name__}); polling goes on"))
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        if self._listening is not None:
+            self._listening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._listening
+            self._listening = None

@@ -1,0 +1,119 @@
+"""The seams of the Solana adapter: transactions and accounts as said, and what a protocol folder does with them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from chains.model import AccountBytes, Block, Rows, VenueSpec
+from chains.ports import StateReader
+
+ACCOUNT = "account"
+"""Method of a read: the bytes of an account as the node has them now, whatever the slot of the question."""
+
+RETURNED, ABSENT = "returned", "absent"
+
+
+class SlotBlock(NamedTuple):
+    """A block with what only Solana has: its parent's slot, its height, the signatures of its transactions in order."""
+
+    block: Block
+    parent_slot: int
+    height: int | None
+    signatures: tuple[str, ...]
+
+
+class Listed(NamedTuple):
+    """A transaction that changed something, as the index of an address names it."""
+
+    slot: int
+    signature: str
+
+
+class Said(NamedTuple):
+    """A transaction as a node said it: `body` is its JSON text, `tx_index` its place in the block."""
+
+    slot: int
+    tx_index: int
+    signature: bytes
+    block_hash: bytes
+    body: str
+
+
+class Read(NamedTuple):
+    """A question about state that no transaction carries; `slot` is where the answer is needed."""
+
+    slot: int
+    method: str
+    address: bytes
+
+
+class Answer(NamedTuple):
+    """What a node answered, and the slot that it answered from."""
+
+    outcome: str
+    output: bytes
+    context_slot: int
+
+
+class Reads:
+    """The answers so far; what was asked for and is missing is in `missing`, what was given in `used`."""
+
+    __slots__ = ("_answers", "missing", "used")
+
+    def __init__(self, answers: Mapping[Read, Answer]) -> None:
+        self._answers = answers
+        self.missing: set[Read] = set()
+        self.used: set[Read] = set()
+
+    def account(self, slot: int, address: bytes) -> Answer | None:
+        """Return an account's bytes, or `None` until they were asked for."""
+        read = Read(slot, ACCOUNT, address)
+        answer = self._answers.get(read)
+        (self.missing if answer is None else self.used).add(read)
+        return answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedReads:
+    """The fold cannot go on without these answers."""
+
+    reads: frozenset[Read]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """Derived rows, and what is to be compared with the accounts themselves.
+
+    `balances`: token account → the raw amount that it must hold after the span, `None` where no transaction was ever seen.
+    """
+
+    rows: Rows
+    balances: Mapping[bytes, int | None] = field(default_factory=dict)
+
+
+class SolanaProtocol(Protocol):
+    """One protocol folder's fold for one venue."""
+
+    @property
+    def venue(self) -> VenueSpec:
+        """The venue that this fold derives."""
+        ...
+
+    @property
+    def addresses(self) -> Collection[bytes]:
+        """The accounts whose every transaction matters."""
+        ...
+
+    def decode(self, said: Sequence[Said]) -> Any:  # noqa: ANN401 - each protocol's own, given back to its fold
+        """Turn transactions into this protocol's effects; needs no state."""
+        ...
+
+    def fold(self, state: StateReader, decoded: Any, reads: Reads) -> Folded | NeedReads:  # noqa: ANN401
+        """Derive rows from the effects of a span upon `state`; asks until it has all."""
+        ...
+
+    def amount(self, address: bytes, account: AccountBytes) -> int:
+        """Return the raw amount that an account's own bytes say; raises `NoContract` for an account that is not the venue's."""
+        ...

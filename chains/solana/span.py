@@ -1,0 +1,274 @@
+"""One span of slots: fetched, folded, compared with what accounts hold, and written as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pyarrow as pa
+
+from chains.errors import NoContract, NodeBusy, NodeWrong
+from chains.identifiers import base58
+from chains.model import FEEDS, AccountBytes, Rows
+from chains.ports import Batch, Covered, StateReader
+from chains.solana.oracles.pyth import Pyth
+from chains.solana.ports import Answer, Folded, Listed, NeedReads, Read, Reads, Said, SlotBlock, SolanaProtocol
+from chains.solana.source import SolanaSource
+
+LINKED = 256
+"""Slots in a span whose every block is fetched and checked to follow the one before."""
+
+TRANSACTIONS = "every signature that names a vault account, found in its block; balances chain from one to the next"
+PRICES = "account bytes as they were whenever the head was read; what they were in between is not known"
+
+BLOCK_SCHEMA = pa.schema(
+    [
+        ("slot", pa.int64()),
+        ("hash", pa.binary()),
+        ("parent_hash", pa.binary()),
+        ("parent_slot", pa.int64()),
+        ("height", pa.int64()),
+        ("time", pa.int64()),
+    ]
+)
+TRANSACTION_SCHEMA = pa.schema(
+    [
+        ("slot", pa.int64()),
+        ("tx_index", pa.int32()),
+        ("signature", pa.binary()),
+        ("block_hash", pa.binary()),
+        ("body", pa.string()),
+    ]
+)
+ACCOUNT_SCHEMA = pa.schema(
+    [
+        ("slot", pa.int64()),
+        ("address", pa.binary()),
+        ("owner", pa.binary()),
+        ("lamports", pa.decimal128(38, 0)),
+        ("data", pa.binary()),
+        ("closed", pa.bool_()),
+    ]
+)
+READ_SCHEMA = pa.schema(
+    [
+        ("slot", pa.int64()),
+        ("method", pa.string()),
+        ("address", pa.binary()),
+        ("input", pa.binary()),
+        ("context_slot", pa.int64()),
+        ("outcome", pa.string()),
+        ("output", pa.binary()),
+    ]
+)
+
+
+@dataclass(slots=True)
+class _Fold:
+    """One pass over a span: rows, balances to compare, or what is still to be asked."""
+
+    rows: Rows = field(default_factory=Rows)
+    balances: list[tuple[SolanaProtocol, Mapping[bytes, int | None]]] = field(default_factory=list)
+    needed: set[Read] = field(default_factory=set)
+    used: set[Read] = field(default_factory=set)
+
+
+class Span:
+    """Slots `first`..`last`, fetched and folded until nothing more has to be asked."""
+
+    def __init__(
+        self,
+        chain_id: str,
+        source: SolanaSource,
+        venues: Sequence[SolanaProtocol],
+        pyth: Pyth,
+        *,
+        first: int,
+        last: int,
+        settled: int,
+        state: StateReader,
+    ) -> None:
+        self.chain_id = chain_id
+        self.source = source
+        self.venues = venues
+        self.pyth = pyth
+        self.first = first
+        self.last = last
+        self.unsettled = last > settled
+        self.state = state
+        self.blocks: dict[int, SlotBlock] = {}
+        self.answers: dict[Read, Answer] = {}
+        self.parent_hash: bytes | None = None
+
+    async def batch(self, listed: Sequence[Listed]) -> Batch:
+        """Fetch, fold, ask and compare; raises `NodeBusy` or `NodeWrong` where the node contradicts itself."""
+        linked = await self._link()
+        touched = {item.slot for item in listed}
+        self.blocks |= await self.source.blocks(touched, signatures=True)
+        if self.last not in self.blocks:
+            self.blocks |= await self.source.blocks([self.last], signatures=False)
+        self._must_agree(linked)
+        said = await self.source.said(listed, self.blocks)
+        seen = self._changed(self.source.observed(self.first, self.last))
+        fold = await self._settle(said)
+        fold.rows.extend(self.pyth.fold(self.state, seen))
+        if self.source.live:
+            await self._compare(fold)
+            await self._still_there()
+        kept = linked if self.unsettled else {}
+        await self._need(({account.slot for _, account in seen} | {read.slot for read in fold.used}) - kept.keys())
+        return Batch(
+            chain_id=self.chain_id,
+            first=self.first,
+            last=self.blocks[self.last].block,
+            raw={
+                "solana_block": _block_rows({**kept, **self.blocks}.values()),
+                "solana_transaction": _transaction_rows(said),
+                "solana_account": _account_rows(seen),
+                "solana_read": _read_rows({read: self.answers[read] for read in fold.used}),
+            },
+            rows=fold.rows,
+            covered=tuple(self._covered()),
+            parent_hash=self.parent_hash,
+        )
+
+    async def _link(self) -> dict[int, SlotBlock]:
+        """Fetch every block of a span near the head and see that each names the one before: so are skipped slots proven."""
+        if not self.source.live or not (self.unsettled or self.last - self.first < LINKED):
+            return {}
+        found = await self.source.blocks(await self.source.slots(self.first, self.last), signatures=False)
+        ordered = [found[slot] for slot in sorted(found)]
+        for before, after in pairwise(ordered):
+            if after.parent_slot != before.block.number or after.block.parent_hash != before.block.hash:
+                raise NodeWrong(
+                    f"chain {self.chain_id}: block {after.block.number} follows {after.parent_slot}, the node lists"
+                    f" {before.block.number} before it; it moved, or ask another"
+                )
+        if not ordered or ordered[-1].block.number != self.last:
+            raise NodeWrong(f"chain {self.chain_id}: the node does not list its own block {self.last}; it moved")
+        if ordered[0].parent_slot >= self.first:
+            raise NodeWrong(
+                f"chain {self.chain_id}: block {ordered[0].block.number} follows {ordered[0].parent_slot},"
+                " which the node does not list; ask another"
+            )
+        self.parent_hash = ordered[0].block.parent_hash
+        return found
+
+    def _must_agree(self, linked: Mapping[int, SlotBlock]) -> None:
+        for slot, block in self.blocks.items():
+            if linked and (slot not in linked or linked[slot].block != block.block):
+                raise NodeWrong(f"chain {self.chain_id}: block {slot} was replaced while it was read")
+
+    def _changed(self, observed: Iterable[tuple[bytes, AccountBytes]]) -> list[tuple[bytes, AccountBytes]]:
+        """Keep the accounts whose bytes are not those that are stored."""
+        seen = list(observed)
+        if not self.source.live:
+            return seen
+        known = self.state.account_bytes([address for address, _ in seen])
+        return [
+            (address, account)
+            for address, account in seen
+            if address not in known or known[address]._replace(slot=0) != account._replace(slot=0)
+        ]
+
+    async def _settle(self, said: Sequence[Said]) -> _Fold:
+        decoded = [venue.decode(said) for venue in self.venues]
+        while True:
+            fold = self._fold(decoded)
+            if not fold.needed:
+                return fold
+            self.answers |= await self.source.read(fold.needed)
+
+    def _fold(self, decoded: Sequence[object]) -> _Fold:
+        fold = _Fold()
+        for venue, effects in zip(self.venues, decoded, strict=True):
+            reads = Reads(self.answers)
+            match venue.fold(self.state, effects, reads):
+                case NeedReads(reads=needed):
+                    fold.needed |= needed
+                case Folded(rows=rows, balances=balances):
+                    fold.rows.extend(rows)
+                    fold.balances.append((venue, balances))
+            fold.used |= reads.used
+        return fold
+
+    async def _compare(self, fold: _Fold) -> None:
+        """Compare what transactions add up to with what accounts held in the last slot: so is a missing transaction found."""
+        held = dict(self.source.observed(self.last, self.last))
+        for venue, balances in fold.balances:
+            for address, amount in sorted(balances.items()):
+                if address in held:
+                    await self._must_hold(venue, address, amount, held[address])
+
+    async def _must_hold(
+        self, venue: SolanaProtocol, address: bytes, amount: int | None, account: AccountBytes
+    ) -> None:
+        said = venue.amount(address, account)
+        if amount is None and account.closed:
+            raise NoContract(
+                f"venue {venue.venue.id}: {base58(address)} does not exist on {self.chain_id} and has no history;"
+                " check `accounts` and `chain` of this [[venue]]"
+            )
+        if said == (amount or 0):
+            return
+        if amount is None and await self.source.listed(address, 0, self.first - 1, self.first - 1):
+            raise NoContract(
+                f"venue {venue.venue.id}: {base58(address)} holds {said} raw units from before slot {self.first}: those deposits"
+                " would be missing; set `start_block` to a slot before the first one"
+            )
+        raise NodeBusy(
+            f"chain {self.chain_id}: {base58(address)} holds {said} raw units in slot {account.slot}, and its"
+            f" transactions so far add up to {amount or 0}; the node's history lags behind its state, or lacks something"
+        )
+
+    async def _still_there(self) -> None:
+        if self.unsettled:
+            now = (await self.source.blocks([self.last], signatures=False))[self.last]
+            if now.block != self.blocks[self.last].block:
+                raise NodeWrong(f"chain {self.chain_id}: block {self.last} was replaced while it was read")
+
+    async def _need(self, slots: Collection[int]) -> None:
+        missing = set(slots) - self.blocks.keys()
+        if missing:
+            self.blocks |= await self.source.blocks(missing, signatures=False)
+
+    def _covered(self) -> Iterator[Covered]:
+        for venue in self.venues:
+            if venue.venue.start_block <= self.last:
+                start = max(self.first, venue.venue.start_block)
+                yield Covered(
+                    interest=venue.venue.id, first=start, last=self.last, level="continuous", evidence=TRANSACTIONS
+                )
+        if self.pyth.addresses:
+            yield Covered(interest=FEEDS, first=self.first, last=self.last, level="observed", evidence=PRICES)
+
+
+def _block_rows(blocks: Iterable[SlotBlock]) -> pa.Table:
+    rows = [
+        {
+            "slot": slot.block.number,
+            "hash": slot.block.hash,
+            "parent_hash": slot.block.parent_hash,
+            "parent_slot": slot.parent_slot,
+            "height": slot.height,
+            "time": slot.block.time,
+        }
+        for slot in sorted(blocks, key=lambda item: item.block.number)
+    ]
+    return pa.Table.from_pylist(rows, schema=BLOCK_SCHEMA)
+
+
+def _transaction_rows(said: Iterable[Said]) -> pa.Table:
+    rows = sorted((item._asdict() for item in said), key=lambda row: (row["slot"], row["tx_index"]))
+    return pa.Table.from_pylist(rows, schema=TRANSACTION_SCHEMA)
+
+
+def _account_rows(seen: Iterable[tuple[bytes, AccountBytes]]) -> pa.Table:
+    rows = [{"address": address, **account._asdict()} for address, account in seen]
+    return pa.Table.from_pylist(rows, schema=ACCOUNT_SCHEMA)
+
+
+def _read_rows(reads: Mapping[Read, Answer]) -> pa.Table:
+    rows = [{**read._asdict(), **answer._asdict(), "input": b""} for read, answer in sorted(reads.items())]
+    return pa.Table.from_pylist(rows, schema=READ_SCHEMA)

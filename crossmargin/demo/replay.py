@@ -2,109 +2,45 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Sequence
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Collection, Sequence
+from typing import Any
 
-from aiohttp import web
-
-from crossmargin.demo.recording import NotRecorded, Recording, RpcObject
+from crossmargin.demo.node import INVALID_PARAMS, SERVER_ERROR, RpcError, RpcNode
+from crossmargin.demo.recording import Recording, RpcObject
 
 SAFE_DEPTH = 32
 FINAL_DEPTH = 64
-BODY_LIMIT = 16 * 1024 * 1024
-PARSE_ERROR = -32700
-INVALID_REQUEST = -32600
-NO_METHOD = -32601
-INVALID_PARAMS = -32602
-SERVER_ERROR = -32000
 TOPICS = 4
 NOT_THE_CODE = "0xfe"
 """What is said of a contract's code: that there is some. Recordings do not hold it."""
 
 
-class RpcError(Exception):
-    """An error answer of a node."""
-
-    def __init__(self, code: int, message: str, data: object = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.data = data
-
-
-class ReplayNode:
+class ReplayNode(RpcNode):
     """Serves `recording` at `url` within its async context; knows nothing above its head."""
 
     def __init__(self, recording: Recording, *, head: int | None = None) -> None:
+        super().__init__(
+            {
+                "eth_chainId": lambda _: hex(recording.chain_number),
+                "net_version": lambda _: str(recording.chain_number),
+                "web3_clientVersion": lambda _: "crossmargin-replay/1",
+                "eth_blockNumber": lambda _: hex(self.head),
+                "eth_getBlockByNumber": self._block_by_number,
+                "eth_getBlockByHash": self._block_by_hash,
+                "eth_getLogs": self._logs,
+                "eth_call": self._call,
+                "eth_getCode": self._code,
+            }
+        )
         self.recording = recording
-        self.url = ""
         self.head = recording.last if head is None else head
-        self.requests = 0
         self._by_hash = {header["hash"]: number for number, header in recording.blocks.items()}
-        self._runner: web.AppRunner | None = None
-        self._methods: dict[str, Callable[[Sequence[Any]], object]] = {
-            "eth_chainId": lambda _: hex(recording.chain_number),
-            "net_version": lambda _: str(recording.chain_number),
-            "web3_clientVersion": lambda _: "crossmargin-replay/1",
-            "eth_blockNumber": lambda _: hex(self.head),
-            "eth_getBlockByNumber": self._block_by_number,
-            "eth_getBlockByHash": self._block_by_hash,
-            "eth_getLogs": self._logs,
-            "eth_call": self._call,
-            "eth_getCode": self._code,
-        }
 
     def set_head(self, number: int) -> None:
         """Move the head, forward or back."""
         if number not in self.recording.blocks:
             raise ValueError(f"{self.recording.label} has no block {number}")
         self.head = number
-
-    async def __aenter__(self) -> Self:
-        app = web.Application(client_max_size=BODY_LIMIT)
-        app.router.add_post("/", self._serve)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/"
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def _serve(self, request: web.Request) -> web.Response:
-        try:
-            body = json.loads(await request.read())
-        except ValueError:
-            answer: object = _failed(None, RpcError(PARSE_ERROR, "Parse error"))
-        else:
-            answer = [self._answer(one) for one in body] if isinstance(body, list) else self._answer(body)
-        return web.json_response(answer)
-
-    def _answer(self, request: object) -> RpcObject:
-        self.requests += 1
-        if not isinstance(request, dict) or not isinstance(request.get("method"), str):
-            return _failed(None, RpcError(INVALID_REQUEST, "Invalid request"))
-        number, params = request.get("id"), request.get("params", [])
-        try:
-            return {"jsonrpc": "2.0", "id": number, "result": self._method(request["method"])(params)}
-        except RpcError as error:
-            return _failed(number, error)
-        except NotRecorded as error:
-            return _failed(number, RpcError(SERVER_ERROR, str(error)))
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-            return _failed(number, RpcError(INVALID_PARAMS, f"invalid params: {error}"))
-
-    def _method(self, name: str) -> Callable[[Sequence[Any]], object]:
-        if name not in self._methods:
-            raise RpcError(NO_METHOD, f"the method {name} does not exist")
-        return self._methods[name]
 
     def _block_by_number(self, params: Sequence[Any]) -> RpcObject | None:
         number = self._number(params[0])
@@ -191,11 +127,6 @@ class ReplayNode:
         return number
 
 
-def _refusal(error: RpcObject) -> RpcError:
-    """The error that the recorded node gave."""
-    return RpcError(error.get("code", 3), error.get("message", "execution reverted"), error.get("data"))
-
-
 def _quantity(text: str) -> int:
     if not text.startswith("0x") or text == "0x":
         raise RpcError(INVALID_PARAMS, f"invalid params: {text!r} is no quantity")
@@ -217,10 +148,3 @@ def _matches(log: RpcObject, addresses: Collection[str] | None, topics: Sequence
     return len(said) >= len(topics) and all(
         wanted is None or topic in wanted for wanted, topic in zip(topics, said, strict=False)
     )
-
-
-def _failed(number: object, error: RpcError) -> RpcObject:
-    body = {"code": error.code, "message": error.message}
-    if error.data is not None:
-        body["data"] = error.data
-    return {"jsonrpc": "2.0", "id": number, "error": body}

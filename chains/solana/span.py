@@ -109,7 +109,7 @@ class Span:
         if self.last not in self.blocks:
             self.blocks |= await self.source.blocks([self.last], signatures=False)
         self._must_agree(linked)
-        said = await self.source.said(listed, self.blocks)
+        said = sorted(await self.source.said(listed, self.blocks))
         seen = self._changed(self.source.observed(self.first, self.last))
         fold = await self._settle(said)
         fold.rows.extend(self.pyth.fold(self.state, seen))
@@ -260,8 +260,7 @@ def _block_rows(blocks: Iterable[SlotBlock]) -> pa.Table:
 
 
 def _transaction_rows(said: Iterable[Said]) -> pa.Table:
-    rows = sorted((item._asdict() for item in said), key=lambda row: (row["slot"], row["tx_index"]))
-    return pa.Table.from_pylist(rows, schema=TRANSACTION_SCHEMA)
+    return pa.Table.from_pylist([item._asdict() for item in said], schema=TRANSACTION_SCHEMA)
 
 
 def _account_rows(seen: Iterable[tuple[bytes, AccountBytes]]) -> pa.Table:

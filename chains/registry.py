@@ -38,6 +38,12 @@ def open_book(protocol: str) -> OpenBook:
     return cast("OpenBook", import_module(PROTOCOLS[protocol]).open_book)
 
 
+def namespace_of_protocol(protocol: str) -> str:
+    """Return the namespace of the chains that have a protocol; raises `KeyError` for a name that is not in `PROTOCOLS`."""
+    families = {module.rpartition(".")[0]: namespace for namespace, module in NAMESPACES.items()}
+    return families[PROTOCOLS[protocol].rpartition(".")[0]]
+
+
 def owner_is_unit(protocol: str) -> bool:
     """Tell whether a protocol keeps one account per owner, so that it has an answer for everybody."""
     return protocol in OWNER_IS_UNIT

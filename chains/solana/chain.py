@@ -98,7 +98,10 @@ class SolanaChain:
         await self.source.aclose()
 
     async def advance(self, first: int, last: int, settled: int, state: StateReader) -> Batch:
-        """Fetch and fold slots from `first` to at most `last`, which holds a block; those up to `settled` cannot change any more."""
+        """Fetch and fold slots from `first` to at most `last`; those up to `settled` cannot change any more.
+
+        Raises `NodeWrong` where none of them holds a block.
+        """
         limit = min(last, first + (self._span if first <= settled else UNSETTLED_SPAN) - 1)
         if first <= settled:
             limit = min(limit, settled)
@@ -125,7 +128,7 @@ class SolanaChain:
         if len(listed) > MANY:
             end = listed[MANY - 1].slot
             return end, [item for item in listed if item.slot <= end]
-        if limit == last:
+        if self._head is not None and limit == self._head.number:
             return limit, listed
         below = await self.source.floor(limit, first)
         if below is not None:
@@ -134,14 +137,14 @@ class SolanaChain:
         return above, await self._listed(first, above, above)
 
     async def _next_block(self, slot: int, last: int) -> int:
-        """Return the first slot from `slot` on that holds a block; `last` does."""
-        width = LOOK_AROUND
-        while slot <= last:
-            found = await self.source.slots(slot, min(last, slot + width - 1))
+        """Return the first slot from `slot` on that holds a block."""
+        start, width = slot, LOOK_AROUND
+        while start <= last:
+            found = await self.source.slots(start, min(last, start + width - 1))
             if found:
                 return found[0]
-            slot, width = slot + width, width * 4
-        raise NodeWrong(f"chain {self._spec.id}: the node does not list its own block {last}; check the node")
+            start, width = start + width, width * 4
+        raise NodeWrong(f"chain {self._spec.id}: the node lists no block in slots {slot}..{last}; check the node")
 
     def _adapt(self, transactions: int) -> None:
         if transactions > MANY:

@@ -28,7 +28,10 @@ LONG_TERM_UNREACHABLE = -32019
 SKIPPED = frozenset({SLOT_SKIPPED, LONG_TERM_SLOT_SKIPPED})
 """A node's claim that a slot holds no block, or that it lost it: to be proven by the block above."""
 
-_BEHIND = {BLOCK_NOT_AVAILABLE, BLOCK_STATUS_NOT_AVAILABLE_YET, MIN_CONTEXT_SLOT_NOT_REACHED, NODE_UNHEALTHY}
+NOT_YET = frozenset({BLOCK_NOT_AVAILABLE, BLOCK_STATUS_NOT_AVAILABLE_YET})
+"""A block above what the node has: an answer, and not a reason to ask again at once."""
+
+_BEHIND = {MIN_CONTEXT_SLOT_NOT_REACHED, NODE_UNHEALTHY}
 _LIMITED = {429, -32429}
 _GONE = {BLOCK_CLEANED_UP, HISTORY_NOT_AVAILABLE}
 

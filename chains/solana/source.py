@@ -15,7 +15,7 @@ from chains.identifiers import IdentifierError, base58, from_base58
 from chains.model import AccountBytes, Block, ChainSpec, Finality, Skipped
 from chains.ports import Head, RawReader
 from chains.rpc import NodePool, RpcFault
-from chains.solana.dialect import SKIPPED
+from chains.solana.dialect import NOT_YET, SKIPPED
 from chains.solana.ports import ABSENT, RETURNED, Answer, Listed, Read, Said, SlotBlock
 from chains.solana.transactions import text_of
 
@@ -223,21 +223,22 @@ class NodeSource:
         try:
             return (await self._headers([slot]))[slot]
         except RpcFault as fault:
-            if fault.code not in SKIPPED:
+            if fault.code not in SKIPPED | NOT_YET:
                 raise NodeWrong(f"chain {self._spec.id}: {fault}") from fault
-        except NodeBusy:
-            if slot > await self._slot(self._commitment):
-                return None
-            raise
         return await self._proof(slot)
 
     async def _proof(self, slot: int) -> Skipped | None:
-        """Find the block above a slot and see that it names a parent below; raises `NodeWrong` where it does not."""
+        """Find the block above a slot and see that it names a parent below; raises `NodeWrong` where it does not.
+
+        A slot that was skipped since the last final block is "not available" to nodes, as one that is still to come is.
+        """
         after = await self._call("getBlocksWithLimit", [slot, 1, {"commitment": self._commitment}], list[int])
         if not after:
             return None
+        if after[0] == slot:
+            raise NodeBusy(f"chain {self._spec.id}: the node lists slot {slot} and does not serve its block yet")
         child = (await self.blocks([after[0]], signatures=False))[after[0]]
-        if after[0] <= slot or child.parent_slot >= slot:
+        if child.parent_slot >= slot:
             raise NodeWrong(
                 f"chain {self._spec.id}: the node says that slot {slot} was skipped, and that block {after[0]} follows"
                 f" {child.parent_slot}; ask another"

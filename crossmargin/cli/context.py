@@ -36,7 +36,7 @@ class Context:
         from crossmargin.settings import load, locate
 
         settings = load(locate(self.config))
-        self.redactor = Redactor(address for chain in settings.chains for address in chain.spec.rpc)
+        self.redactor = Redactor(url for chain in settings.chains for url in (*chain.spec.rpc, *chain.spec.ws))
         return settings
 
     def stdout(self) -> Console:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 
+from chains.identifiers import format_address
+from crossmargin.settings.escrows import ACCOUNTS
 from crossmargin.settings.model import Settings
+from crossmargin.settings.names import chain_of
 from crossmargin.settings.section import unknown
 
 
@@ -31,22 +34,55 @@ def _twice(place: str, keys: Iterable[Hashable]) -> Iterator[str]:
 
 def _same_contract(settings: Settings) -> Iterator[str]:
     """A contract that is read as two venues, or a feed that is combined with itself, would count double."""
-    venues = Counter((venue.chain_id, venue.address) for venue in settings.venues)
+    venues = Counter((venue.chain_id, venue.address) for venue in settings.venues if ACCOUNTS not in venue.options)
     for (chain_id, address), count in venues.items():
         if count > 1:
-            yield f"[[venue]] 0x{address.hex()} on {chain_id} is written {count} times; write it once"
-    feeds = Counter((feed.asset, feed.address) for feed in settings.feeds)
-    for (asset, address), count in feeds.items():
+            yield f"[[venue]] {format_address(chain_id, address)} on {chain_id} is written {count} times; write it once"
+    yield from _same_account(settings)
+    feeds = Counter((feed.asset, feed.chain_id, feed.address) for feed in settings.feeds)
+    for (asset, chain_id, address), count in feeds.items():
         if count > 1:
-            yield f"[[feed]] 0x{address.hex()} of {asset} is written {count} times; write it once"
+            yield f"[[feed]] {format_address(chain_id, address)} of {asset} is written {count} times; write it once"
+    yield from _same_source(settings)
+
+
+def _same_account(settings: Settings) -> Iterator[str]:
+    """Vaults of Solana may share an authority; a token account belongs to one of them."""
+    venues: dict[tuple[str, str], list[str]] = {}
+    for venue in settings.venues:
+        for account in venue.options.get(ACCOUNTS, ()):
+            venues.setdefault((venue.chain_id, account), []).append(f'"{venue.id}"')
+    for (_, account), ids in venues.items():
+        if len(ids) > 1:
+            yield f"[[venue]] accounts: {account} is named by {' and '.join(ids)}, and would count double; name it in one"
+
+
+def _same_source(settings: Settings) -> Iterator[str]:
+    """Assets with one price identity share their feeds, so that a feed of two of them would count double."""
+    identities = {asset.id: asset.same_as or asset.id for asset in settings.assets}
+    assets: dict[tuple[str, str, bytes], dict[str, None]] = {}
+    for feed in settings.feeds:
+        key = (identities.get(feed.asset, feed.asset), feed.chain_id, feed.address)
+        assets.setdefault(key, {})[feed.asset] = None
+    for (identity, chain_id, address), ids in assets.items():
+        if len(ids) > 1:
+            yield (
+                f"[[feed]] {format_address(chain_id, address)} on {chain_id} is written for {' and '.join(ids)}, "
+                f'which are one as "{identity}" and share their feeds; write it for one of them'
+            )
 
 
 def _other_chains(settings: Settings) -> Iterator[str]:
     known = [chain.spec.id for chain in settings.chains]
     named = [
         *((f'[[venue]] "{venue.id}": chain', venue.chain_id) for venue in settings.venues),
-        *((f'[[feed]] "{feed.asset}": asset', feed.chain_id) for feed in settings.feeds),
-        *((f'[[asset]] "{asset.id}": id', asset.id.partition("/")[0]) for asset in settings.assets),
+        *((f'[[feed]] "{feed.asset}": asset', chain_of(feed.asset)) for feed in settings.feeds),
+        *(
+            (f'[[feed]] "{feed.asset}": chain', feed.chain_id)
+            for feed in settings.feeds
+            if feed.chain_id != chain_of(feed.asset)
+        ),
+        *((f'[[asset]] "{asset.id}": id', chain_of(asset.id)) for asset in settings.assets),
         *(
             (f'[[account]] "{account.id}": member {member}', member.rpartition(":")[0])
             for account in settings.accounts

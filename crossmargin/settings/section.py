@@ -26,11 +26,11 @@ class Section:
         self._known: list[str] = []
         self._sound = True
 
-    def need(self, key: str, parse: Parse[T]) -> T:
-        """Return the value of a key that must be there."""
+    def need(self, key: str, parse: Parse[T], *, write: str = "") -> T:
+        """Return the value of a key that must be there; `write` says what to write where it is not plain."""
         self._known.append(key)
         if key not in self._table:
-            self.wrong(f"{key} is missing")
+            self.wrong(f"{key} is missing; {write}" if write else f"{key} is missing")
             return cast("T", None)
         return self._parsed(key, parse)
 
@@ -38,6 +38,16 @@ class Section:
         """Return the value of a key, or `default` where the file has none."""
         self._known.append(key)
         return self._parsed(key, parse) if key in self._table else default
+
+    def pass_over(self, *keys: str) -> None:
+        """Know keys without reading them: what decides their meaning is wrong itself, and told."""
+        self._known += keys
+
+    def refuse(self, key: str, why: str) -> None:
+        """Know a key that has no meaning here, and say why where it is written."""
+        self._known.append(key)
+        if key in self._table:
+            self.wrong(f"{key} {why}")
 
     def build(self, make: Callable[[], T]) -> T | None:
         """Return `make()`, or `None` when a key was wrong, missing or unknown."""

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from chains.identifiers import EVM, SOLANA, namespace_of
 from chains.model import FEEDS, ChainSpec, FeedSpec, VenueSpec
-from chains.registry import FEED_KINDS, NAMESPACES, PROTOCOLS
-from crossmargin.settings import names, values
+from chains.registry import FEED_KINDS, PROTOCOLS, namespace_of_protocol
+from crossmargin.settings import escrows, names, values
 from crossmargin.settings.model import (
     AccountSettings,
     AssetSettings,
@@ -17,13 +18,15 @@ from crossmargin.settings.model import (
     ServerSettings,
     SnapshotSettings,
 )
-from crossmargin.settings.section import Section, nearest
+from crossmargin.settings.section import Parse, Section, nearest
 
-FINALITIES = ("finalized", "safe", "latest")
+FINALITIES = {EVM: ("finalized", "safe", "latest"), SOLANA: ("finalized", "confirmed")}
 CONFIRMATIONS = re.compile(r"confirmations:[1-9]\d{0,5}")
 POLL_S = 2.0
 STALE_AFTER_S = 60.0
 DEVIATION = 0.01
+MAX_CONFIDENCE = 0.02
+PYTH = "pyth-solana"
 SERVER = ServerSettings(host="127.0.0.1", port=8080, public=False)
 
 
@@ -47,10 +50,11 @@ def store(section: Section, places: Places) -> Path | None:
 
 
 def chain(section: Section) -> ChainSettings | None:
-    chain_id = section.need("id", _chain_id)
+    chain_id = section.need("id", names.own_chain_id)
     name = section.get("name", values.text, chain_id)
     rpc = section.need("rpc", values.several(values.node))
-    finality = section.get("finality", _finality, "finalized")
+    ws = _websockets(section, chain_id)
+    finality = section.get("finality", _finality_of(chain_id), "finalized")
     start_block = section.get("start_block", values.whole, 0)
     poll_s = section.get("poll", values.duration, POLL_S)
     stale_after_s = section.get("stale_after", values.duration, STALE_AFTER_S)
@@ -58,7 +62,7 @@ def chain(section: Section) -> ChainSettings | None:
         section.wrong("stale_after must be longer than poll, or the chain would be stale between two questions")
     return section.build(
         lambda: ChainSettings(
-            spec=ChainSpec(id=chain_id, name=name, rpc=rpc, finality=finality, start_block=start_block),
+            spec=ChainSpec(id=chain_id, name=name, rpc=rpc, finality=finality, start_block=start_block, ws=ws),
             poll_s=poll_s,
             stale_after_s=stale_after_s,
         )
@@ -69,27 +73,40 @@ def venue(section: Section) -> VenueSpec | None:
     venue_id = section.need("id", _venue_id)
     protocol = section.need("protocol", _protocol)
     chain_id = section.need("chain", names.chain_id)
-    address = section.need("address", names.address)
-    start_block = section.need("start_block", _start_block)
+    home = _home(section, protocol, chain_id)
+    address = section.need("address", names.address_on(home))
+    start_block = section.need("start_block", _start_block_on(home))
+    options = escrows.options(section, protocol, home, address)
     return section.build(
-        lambda: VenueSpec(id=venue_id, protocol=protocol, chain_id=chain_id, address=address, start_block=start_block)
+        lambda: VenueSpec(
+            id=venue_id,
+            protocol=protocol,
+            chain_id=chain_id,
+            address=address,
+            start_block=start_block,
+            options=options,
+        )
     )
 
 
 def feed(section: Section) -> FeedSpec | None:
     asset_id = section.need("asset", names.asset_id)
-    kind = section.get("kind", values.one_of(*FEED_KINDS), FEED_KINDS[0])
-    address = section.need("address", names.address)
+    chain_id = section.get("chain", names.chain_id, names.chain_of(asset_id) if asset_id else "")
+    kind = section.get("kind", values.one_of(*FEED_KINDS), _usual_kind(chain_id))
+    address = section.need("address", names.address_on(_source_chain(section, kind, chain_id)))
     heartbeat_s = section.need("heartbeat", values.whole_seconds)
     deviation = section.get("deviation", values.percent, DEVIATION)
+    feed_id, max_confidence = _pyth(section, kind)
     return section.build(
         lambda: FeedSpec(
             asset=asset_id,
             kind=kind,
-            chain_id=names.chain_of(asset_id),
+            chain_id=chain_id,
             address=address,
             heartbeat_s=heartbeat_s,
             deviation=deviation,
+            feed_id=feed_id,
+            max_confidence=max_confidence,
         )
     )
 
@@ -132,12 +149,52 @@ def place(key: str, number: int, table: Mapping[str, object]) -> str:
     return f'[[{key}]] #{number} "{named}"' if isinstance(named, str) else f"[[{key}]] #{number}"
 
 
-def _chain_id(value: object) -> str:
-    chain_id = names.chain_id(value)
-    namespace = chain_id.partition(":")[0]
-    if namespace not in NAMESPACES:
-        raise values.Unfit(f'is of namespace "{namespace}", which is not supported; use {", ".join(NAMESPACES)}')
-    return chain_id
+def _websockets(section: Section, chain_id: str) -> tuple[str, ...]:
+    if chain_id and namespace_of(chain_id) == EVM:
+        section.refuse("ws", "is not used for EVM chains yet; leave it out")
+        return ()
+    return section.get("ws", values.one_or_several(values.websocket), ())
+
+
+def _home(section: Section, protocol: str, chain_id: str) -> str | None:
+    """The chain of a venue, unless there is something wrong with it or the protocol cannot be there."""
+    if not protocol or not chain_id:
+        return chain_id or None
+    wanted, there = namespace_of_protocol(protocol), namespace_of(chain_id)
+    if wanted == there:
+        return chain_id
+    fitting = " or ".join(name for name in PROTOCOLS if namespace_of_protocol(name) == there)
+    section.wrong(f'protocol "{protocol}" is for {names.FAMILIES[wanted]} chains, not {chain_id}; there use {fitting}')
+    return None
+
+
+def _usual_kind(chain_id: str) -> str:
+    return next((kind for kind, family in FEED_KINDS.items() if chain_id and family == namespace_of(chain_id)), "")
+
+
+def _source_chain(section: Section, kind: str, chain_id: str) -> str | None:
+    """The chain of a feed, unless there is something wrong with it or the kind cannot be there."""
+    if not kind or not chain_id:
+        return chain_id or None
+    if FEED_KINDS[kind] == namespace_of(chain_id):
+        return chain_id
+    section.wrong(
+        f'kind "{kind}" is for {names.FAMILIES[FEED_KINDS[kind]]} chains, not {chain_id}; '
+        f'use {_usual_kind(chain_id)}, or name the chain of the feed itself, chain = "{FEED_KINDS[kind]}:…"'
+    )
+    return None
+
+
+def _pyth(section: Section, kind: str) -> tuple[bytes | None, float | None]:
+    """What a Pyth account must be a price of, and the widest interval that is believed."""
+    if not kind:
+        section.pass_over("feed_id", "max_confidence")
+        return None, None
+    if kind != PYTH:
+        for key in ("feed_id", "max_confidence"):
+            section.refuse(key, f"is for {PYTH} feeds, not for {kind}; leave it out")
+        return None, None
+    return section.get("feed_id", values.key_32, None), section.get("max_confidence", values.percent, MAX_CONFIDENCE)
 
 
 def _venue_id(value: object) -> str:
@@ -147,23 +204,39 @@ def _venue_id(value: object) -> str:
 
 
 def _protocol(value: object) -> str:
-    if value not in PROTOCOLS:
-        name = values.text(value)
-        raise values.Unfit(f'"{name}" is not supported; {nearest(name, PROTOCOLS)}')
-    return str(value)
+    name = values.text(value)
+    if name not in PROTOCOLS:
+        raise values.Unfit(f"{values.shown(name)} is not supported; {nearest(name, PROTOCOLS)}")
+    return str(name)
 
 
-def _finality(value: object) -> str:
-    if isinstance(value, str) and (value in FINALITIES or CONFIRMATIONS.fullmatch(value)):
+def _finality_of(chain_id: str) -> Parse[str]:
+    if not chain_id:
+        return values.text
+    return _evm_finality if namespace_of(chain_id) == EVM else values.one_of(*FINALITIES[namespace_of(chain_id)])
+
+
+def _evm_finality(value: object) -> str:
+    if isinstance(value, str) and (value in FINALITIES[EVM] or CONFIRMATIONS.fullmatch(value)):
         return value
-    known = ", ".join(FINALITIES)
+    known = ", ".join(FINALITIES[EVM])
     raise values.Unfit(f"must be one of {known} or confirmations:N (confirmations:12), not {values.shown(value)}")
 
 
-def _start_block(value: object) -> int:
-    if value == "auto":
-        raise values.Unfit('"auto" is not supported yet; write the block in which the contract was deployed')
-    return values.whole(value)
+def _start_block_on(chain_id: str | None) -> Parse[int]:
+    on_solana = chain_id is not None and namespace_of(chain_id) == SOLANA
+    first = (
+        "the slot in which the oldest of its accounts was made"
+        if on_solana
+        else "the block in which the contract was deployed"
+    )
+
+    def parse(value: object) -> int:
+        if value == "auto":
+            raise values.Unfit(f'"auto" is not supported yet; write {first}')
+        return values.whole(value)
+
+    return parse
 
 
 def _schedule(value: object) -> str:

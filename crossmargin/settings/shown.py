@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from chains.escrow import LIABILITY_MAX_AGE_S
 from chains.identifiers import format_address
+from chains.model import FeedSpec
 from crossmargin.redaction import label
+from crossmargin.settings.escrows import LIABILITY_MAX_AGE
 from crossmargin.settings.model import Settings
 
 
@@ -19,6 +23,7 @@ def effective(settings: Settings) -> dict[str, Any]:
                 "id": chain.spec.id,
                 "name": chain.spec.name,
                 "rpc": [label(address) for address in chain.spec.rpc],
+                "ws": [label(address) for address in chain.spec.ws],
                 "finality": chain.spec.finality,
                 "start_block": chain.spec.start_block,
                 "poll": seconds(chain.poll_s),
@@ -34,16 +39,19 @@ def effective(settings: Settings) -> dict[str, Any]:
                 "address": format_address(venue.chain_id, venue.address),
                 "start_block": venue.start_block,
             }
+            | _options(venue.options)
             for venue in settings.venues
         ],
         "feed": [
             {
                 "asset": feed.asset,
                 "kind": feed.kind,
+                "chain": feed.chain_id,
                 "address": format_address(feed.chain_id, feed.address),
                 "heartbeat": seconds(feed.heartbeat_s),
-                "deviation": f"{feed.deviation * 100:g}%",
+                "deviation": percent(feed.deviation),
             }
+            | _confidence(feed)
             for feed in settings.feeds
         ],
         "asset": [
@@ -59,6 +67,31 @@ def effective(settings: Settings) -> dict[str, Any]:
         "snapshot": {"folder": str(settings.snapshot.folder), "schedule": settings.snapshot.schedule},
         "policy": {"path": str(settings.policy) if settings.policy else None},
     }
+
+
+def _options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What only the venue's protocol has, under the keys that a configuration writes."""
+    written: dict[str, Any] = {}
+    for key, value in options.items():
+        if key == LIABILITY_MAX_AGE_S:
+            written[LIABILITY_MAX_AGE] = seconds(value)
+        else:
+            written[key] = list(value) if isinstance(value, tuple) else value
+    return written
+
+
+def _confidence(feed: FeedSpec) -> dict[str, Any]:
+    if feed.max_confidence is None:
+        return {}
+    return {
+        "feed_id": feed.feed_id.hex() if feed.feed_id is not None else None,
+        "max_confidence": percent(feed.max_confidence),
+    }
+
+
+def percent(fraction: float) -> str:
+    """Write a fraction as a configuration does."""
+    return f"{fraction * 100:g}%"
 
 
 def seconds(value: float) -> str:

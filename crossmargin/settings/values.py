@@ -23,6 +23,7 @@ DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
 PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?%")
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 ADDRESS_LIKE = re.compile(r"0[xX][0-9a-fA-F]{40}")
+HEX_32 = re.compile(r"[0-9a-fA-F]{64}")
 PORTS = range(65_536)
 LONGEST_SHOWN = 80
 
@@ -103,17 +104,35 @@ def percent(value: object) -> float:
     return float(Decimal(match[1]) / 100)
 
 
+def key_32(value: object) -> bytes:
+    """32 bytes in hex, with or without `0x`. Somebody may put a private key here, so that no message quotes it."""
+    digits = value.removeprefix("0x") if isinstance(value, str) else ""
+    if not HEX_32.fullmatch(digits):
+        raise Unfit("must be 64 hexadecimal digits in quotes")
+    return bytes.fromhex(digits)
+
+
 def node(value: object) -> str:
+    """The address of a node, for questions."""
+    return _reachable(value, ("http", "https"), "https://node.example:8545/…")
+
+
+def websocket(value: object) -> str:
+    """The address of a node, for news."""
+    return _reachable(value, ("ws", "wss"), "wss://node.example:8900/…")
+
+
+def _reachable(value: object, schemes: tuple[str, ...], example: str) -> str:
     """The address of a node. It may hold a key, so that no message quotes it."""
     if not isinstance(value, str):
         raise Unfit(f"must be the address of a node in quotes, not {type(value).__name__}")
     try:
         parts = urlsplit(value)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     if not usable:
-        raise Unfit('must be an address such as "https://node.example:8545/…" (http or https)')
+        raise Unfit(f'must be an address such as "{example}" ({" or ".join(schemes)})')
     return value
 
 
@@ -138,6 +157,16 @@ def several(parse: Callable[[object], T]) -> Callable[[object], tuple[T, ...]]:
         return items
 
     return parse_all
+
+
+def one_or_several(parse: Callable[[object], T]) -> Callable[[object], tuple[T, ...]]:
+    """A single item, or a list as `several` takes it."""
+    listed = several(parse)
+
+    def parse_any(value: object) -> tuple[T, ...]:
+        return (parse(value),) if isinstance(value, str) else listed(value)
+
+    return parse_any
 
 
 def _item(parse: Callable[[object], T], value: object, number: int) -> T:

@@ -3,45 +3,86 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 import pytest
 
+from chains.model import ChainSpec, VenueSpec
 from indexer.store import Store
-from tests.devnet.evm.chain import Devnet, build
-from tests.support.indexing import indexed
+from tests.devnet.evm.chain import build as build_evm
+from tests.devnet.solana.chain import build as build_solana
+from tests.support import indexing, solana_indexing
+from tests.support.indexer_process import arguments
 from tests.support.tables import assert_same_tables
 
-KILLS = 22
+EVM_KILLS, SOLANA_KILLS = 22, 12
 LONGEST_LIFE_S = 0.6
-SPAN = "1"
-LAST_SPAN = "40"
+SPAN = 1
+LAST_SPAN = 40
 ACTIONS = 600
+SOLANA_ACTIONS = 900
 
 
 @pytest.mark.parametrize("seed", [11])
-def test_twenty_kills_at_random_moments_change_no_row(seed: int, tmp_path: Path, checkout: Path) -> None:
-    undisturbed, killed, rng = tmp_path / "undisturbed.duckdb", tmp_path / "killed.duckdb", Random(seed)
-    heights = []
-    with build(seed=seed, actions=ACTIONS) as net:
-        indexed(net, undisturbed)
-        for _ in range(KILLS):
-            kill_after(rng.uniform(0, LONGEST_LIFE_S), net, killed, checkout)
-            heights.append(height_of(killed, net))
-        with process(net, killed, checkout, LAST_SPAN) as last:
-            assert last.wait(timeout=120) == 0
+def test_twenty_kills_at_random_moments_change_no_row_of_an_evm_chain(
+    seed: int, tmp_path: Path, checkout: Path
+) -> None:
+    undisturbed, killed = tmp_path / "undisturbed.duckdb", tmp_path / "killed.duckdb"
+    with build_evm(seed=seed, actions=ACTIONS) as net:
+        indexing.indexed(net, undisturbed)
+        survive(
+            Killed(killed, checkout, Random(seed), EVM_KILLS),
+            indexing.chain_of(net),
+            indexing.venue_of(net),
+            net.node.height(),
+        )
 
-        assert heights == sorted(heights)
-        assert len(set(heights)) > 5, "some must have met work that others had begun"
-        assert heights[KILLS // 2] < net.node.height(), "and work that was not finished"
     assert assert_same_tables(undisturbed, killed) > 1_000
 
 
-def kill_after(seconds: float, net: Devnet, store: Path, checkout: Path) -> None:
-    with process(net, store, checkout) as running:
+@pytest.mark.parametrize("seed", [12])
+def test_a_dozen_kills_at_random_moments_change_no_row_of_a_solana_chain(
+    seed: int, tmp_path: Path, checkout: Path
+) -> None:
+    undisturbed, killed = tmp_path / "undisturbed.duckdb", tmp_path / "killed.duckdb"
+    with build_solana(seed=seed, actions=SOLANA_ACTIONS) as net:
+        net.finalize()
+        chain, venue = solana_indexing.chain_of(net), solana_indexing.venue_of(net)
+        solana_indexing.indexed(net, undisturbed, feeds=[])
+        survive(Killed(killed, checkout, Random(seed), SOLANA_KILLS), chain, venue, net.ledger.tip.slot)
+
+    assert assert_same_tables(undisturbed, killed) > 3_000
+
+
+class Killed(NamedTuple):
+    """A store whose indexers are killed at moments of chance."""
+
+    store: Path
+    checkout: Path
+    rng: Random
+    kills: int
+
+
+def survive(killed: Killed, chain: ChainSpec, venue: VenueSpec, height: int) -> None:
+    """Index in processes that are killed, then in one that may finish."""
+    heights = []
+    for _ in range(killed.kills):
+        command = arguments(chain, venue, killed.store, SPAN)
+        kill_after(killed.rng.uniform(0, LONGEST_LIFE_S), command, killed.checkout)
+        heights.append(height_of(killed.store, chain.id))
+    with subprocess.Popen(arguments(chain, venue, killed.store, LAST_SPAN), cwd=killed.checkout) as last:
+        assert last.wait(timeout=120) == 0
+
+    assert heights == sorted(heights)
+    assert len(set(heights)) > 5, "some must have met work that others had begun"
+    assert heights[killed.kills // 2] < height, "and work that was not finished"
+
+
+def kill_after(seconds: float, command: list[str], checkout: Path) -> None:
+    with subprocess.Popen(command, cwd=checkout, stdout=subprocess.PIPE) as running:
         assert running.stdout is not None
         assert running.stdout.readline() == b"started\n"
         time.sleep(seconds)
@@ -49,13 +90,7 @@ def kill_after(seconds: float, net: Devnet, store: Path, checkout: Path) -> None
         assert running.wait(timeout=30) == -9
 
 
-def process(net: Devnet, store: Path, checkout: Path, span: str = SPAN) -> subprocess.Popen[bytes]:
-    arguments = [f"eip155:{net.chain_id}", net.url, net.market.pool, str(net.market.start_block), str(store), span]
-    command = [sys.executable, "-m", "tests.support.indexer_process", *arguments]
-    return subprocess.Popen(command, cwd=checkout, stdout=subprocess.PIPE)
-
-
-def height_of(store: Path, net: Devnet) -> int:
+def height_of(store: Path, chain_id: str) -> int:
     with Store.open(store) as opened:
-        cursor = opened.cursor(f"eip155:{net.chain_id}")
+        cursor = opened.cursor(chain_id)
     return -1 if cursor is None else cursor.block.number

@@ -109,6 +109,8 @@ class Narrow:
         self._span = span
         self.head = chain.head
         self.block = chain.block
+        self.floor = chain.floor
+        self.news = chain.news
         self.aclose = chain.aclose
 
     @property
@@ -116,4 +118,7 @@ class Narrow:
         return self._chain.spec
 
     async def advance(self, first: int, last: int, settled: int, state: StateReader) -> Batch:
-        return await self._chain.advance(first, min(last, first + self._span - 1), settled, state)
+        end = min(last, first + self._span - 1)
+        while await self._chain.floor(end) < first:
+            end = min(last, end + self._span)
+        return await self._chain.advance(first, end, settled, state)

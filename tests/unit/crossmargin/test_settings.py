@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from chains.identifiers import format_address
+from chains.identifiers import format_address, namespace_of
+from chains.registry import FEED_KINDS, PROTOCOLS
+from crossmargin.cli.context import Context
 from crossmargin.settings import Settings, SettingsError, load, locate
 from crossmargin.settings.shown import effective
 
 CHAIN = '[[chain]]\nid = "eip155:1"\nrpc = ["http://node.example/v3/abc"]\n'
+SOLANA = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"
+SOLANA_CHAIN = f'[[chain]]\nid = "{SOLANA}"\nrpc = ["http://solana.example"]\n'
 POOL = "0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2"
 TOKEN = "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"
 VENUE = f'[[venue]]\nid = "aave"\nprotocol = "aave-v3"\nchain = "eip155:1"\naddress = "{POOL}"\nstart_block = 7\n'
@@ -41,7 +45,19 @@ REFUSED = {
     "a chain twice": (CHAIN + CHAIN, '[[chain]] "eip155:1" is written 2 times; write it once'),
     "a chain of another family": (
         CHAIN.replace("eip155:1", "cosmos:hub"),
-        'id is of namespace "cosmos", which is not supported; use eip155',
+        'id is wrong: "cosmos:hub" is of namespace "cosmos", which is not supported; use eip155 or solana',
+    ),
+    "a chain by its name": (
+        CHAIN.replace("eip155:1", "eip155:mainnet"),
+        'id is wrong: "eip155:mainnet" is no EVM chain; write eip155: and its chain id in digits, like eip155:1',
+    ),
+    "news of an EVM chain": (
+        CHAIN + 'ws = "ws://node.example"\n',
+        '[[chain]] #1 "eip155:1": ws is not used for EVM chains yet; leave it out',
+    ),
+    "a finality of another family": (
+        CHAIN + 'finality = "confirmed"\n',
+        'finality must be one of finalized, safe, latest or confirmations:N (confirmations:12), not "confirmed"',
     ),
     "a finality that is none": (
         CHAIN + 'finality = "confirmations:0"\n',
@@ -83,7 +99,7 @@ REFUSED = {
     ),
     "one contract as two venues": (
         CHAIN + VENUE + VENUE.replace('"aave"', '"other"'),
-        f"[[venue]] {POOL.lower()} on eip155:1 is written 2 times; write it once",
+        f"[[venue]] {POOL} on eip155:1 is written 2 times; write it once",
     ),
     "the venue name that the store keeps": (
         CHAIN + VENUE.replace('"aave"', '"feeds"'),
@@ -97,7 +113,14 @@ REFUSED = {
         CHAIN + FEED + "deviation = 0.5\n",
         'deviation must be a percentage such as "0.5%", not 0.5',
     ),
-    "a feed kind that is not there": (CHAIN + FEED + 'kind = "pyth"\n', 'kind must be one of chainlink, not "pyth"'),
+    "a feed kind that is not there": (
+        CHAIN + FEED + 'kind = "pyth"\n',
+        'kind must be one of chainlink, pyth-solana, not "pyth"',
+    ),
+    "a protocol that is no text": (
+        CHAIN + VENUE.replace('"aave-v3"', "[]"),
+        '[[venue]] #1 "aave": protocol must be a text in quotes, not []',
+    ),
     "an account without a name": (CHAIN + "[[account]]\nmembers = []\n", "[[account]] #1: id is missing"),
     "an account that looks like an address": (
         CHAIN + f'[[account]]\nid = "{POOL}"\nmembers = ["eip155:1:{POOL}"]\n',
@@ -227,6 +250,10 @@ def test_numbers_and_truths_may_come_from_the_environment(tmp_path: Path) -> Non
         CHAIN + 'finality = "${KEY}"\n',
         CHAIN + VENUE.replace(POOL, "${KEY}"),
         CHAIN + '[server]\nport = "${KEY}"\n',
+        CHAIN.replace("eip155:1", "${KEY}:1"),
+        CHAIN + VENUE.replace("aave-v3", "${KEY}"),
+        SOLANA_CHAIN + 'ws = "http://${KEY}"\n',
+        SOLANA_CHAIN + 'finality = "${KEY}"\n',
     ],
 )
 def test_no_message_quotes_what_came_from_the_environment(tmp_path: Path, text: str) -> None:
@@ -242,6 +269,24 @@ def test_no_form_of_the_settings_shows_a_node_whole(tmp_path: Path) -> None:
     assert "canary" not in repr(settings)
     assert effective(settings)["chain"][0]["rpc"] == ["http://node.example/•••"]
     assert "canary" not in str(effective(settings))
+
+
+def test_no_form_of_the_settings_shows_a_websocket_whole(tmp_path: Path) -> None:
+    settings = read(tmp_path, SOLANA_CHAIN + 'ws = "wss://user:canary@node.example/canary?k=canary"\n')
+
+    assert "canary" not in repr(settings)
+    assert effective(settings)["chain"][0]["ws"] == ["wss://node.example/•••"]
+    assert "canary" not in str(effective(settings))
+
+
+def test_a_command_keeps_websockets_out_of_its_messages(tmp_path: Path) -> None:
+    read(tmp_path, SOLANA_CHAIN + 'ws = "wss://node.example/s3cr3tcanary"\n')
+    context = Context(config=tmp_path / "crossmargin.toml")
+
+    context.settings()
+
+    said = context.redactor.scrub("no answer at wss://node.example/s3cr3tcanary")
+    assert said == "no answer at wss://node.example/•••"
 
 
 def test_the_file_is_the_option_then_the_variable_then_the_one_here(
@@ -265,16 +310,21 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.M
         locate(None, {})
 
 
-def test_the_example_configuration_is_one(checkout: Path) -> None:
-    environment = {"MAINNET_RPC_KEY": "k1", "OPTIMISM_RPC_KEY": "k2"}
+def test_the_example_configuration_shows_every_kind_of_chain_venue_and_feed(checkout: Path) -> None:
+    environment = {
+        "MAINNET_RPC_KEY": "k1",
+        "OPTIMISM_RPC_KEY": "k2",
+        "SOLANA_RPC_KEY": "k3",
+        "PERP_DESK_PUBLIC_KEY": "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+    }
 
     settings = load(checkout / "config" / "example.toml", environment)
 
-    assert settings.chains
-    assert settings.venues
-    assert settings.feeds
+    assert [namespace_of(chain.spec.id) for chain in settings.chains] == ["eip155", "eip155", "solana"]
+    assert {venue.protocol for venue in settings.venues} == PROTOCOLS.keys()
+    assert {feed.kind for feed in settings.feeds} == FEED_KINDS.keys()
+    assert {namespace_of(member) for member in settings.accounts[0].members} == {"eip155", "solana"}
     assert settings.assets
-    assert settings.accounts
 
 
 def read(folder: Path, text: str, environment: dict[str, str] | None = None) -> Settings:

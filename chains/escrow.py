@@ -1,5 +1,7 @@
 """Collateral that is held for its depositors, on any chain: what configuration says of it, and what a unit of it is.
 
+What is wrong with one token concerns no other: whoever deposits a broken one for a stranger changes nothing for him.
+
 A unit is one depositor. Its journal amount is what the vault received from it less what the vault paid to it, in raw
 token units; it is negative for somebody who was paid more. Market aspects, both JSON:
 `token` {"decimals": int, "symbol": str or null} · `vault` {"balance": str, "claims": str}: the raw units that the vault
@@ -43,14 +45,13 @@ def open_book(snapshot: VenueSnapshot) -> Callable[[UnitSnapshot], VenueUnit]:
 
     def unit(depositor: UnitSnapshot) -> VenueUnit:
         held = sorted(depositor.positions.items())
-        known = all(tokens.get(market, {}).get("decimals") is not None for (market, _), _ in held)
         positions = tuple(_position(market, amount, tokens.get(market), short) for (market, _), amount in held)
         chain_id = snapshot.venue.chain_id
         return VenueUnit(
             venue_id=snapshot.venue.id,
             unit_id=depositor.unit_id,
             owner=depositor.owner,
-            native={format_address(chain_id, market): amount for (market, _), amount in held} if known else None,
+            native={format_address(chain_id, market): amount for (market, _), amount in held},
             health_factor_wad=None,
             liquidatable=False,
             has_debt=False,
@@ -102,9 +103,15 @@ def _position(
 def _reasons(
     chain_id: str, markets: list[bytes], tokens: Mapping[bytes, Mapping[str, object]], short: Mapping[bytes, str]
 ) -> list[Reason]:
-    reasons = [Reason("vault_short", format_address(chain_id, market), short[market]) for market in markets if market in short]
+    reasons = [
+        Reason("vault_short", format_address(chain_id, market), short[market]) for market in markets if market in short
+    ]
     for market in markets:
         if tokens.get(market, {}).get("decimals") is None:
             subject = format_address(chain_id, market)
-            reasons.append(Reason("token_unknown", subject, "the decimals of this token are not known, so its amount is not either"))
+            reasons.append(
+                Reason(
+                    "token_unknown", subject, "the decimals of this token are not known, so its amount is not either"
+                )
+            )
     return reasons

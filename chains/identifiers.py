@@ -118,6 +118,7 @@ def format_hash(chain_id: str, block_hash: bytes) -> str:
     return base58(block_hash) if namespace_of(chain_id) == SOLANA else f"0x{block_hash.hex()}"
 
 
+@lru_cache(maxsize=65_536)
 def base58(raw: bytes) -> str:
     """Write bytes in Bitcoin's base 58; a leading zero byte is a leading `1`."""
     number = int.from_bytes(raw)
@@ -128,6 +129,7 @@ def base58(raw: bytes) -> str:
     return "1" * (len(raw) - len(raw.lstrip(b"\0"))) + digits
 
 
+@lru_cache(maxsize=65_536)
 def from_base58(text: str) -> bytes:
     """Read Bitcoin's base 58; raises `IdentifierError`."""
     number = 0

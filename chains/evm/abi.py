@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,8 +18,11 @@ from eth_abi.exceptions import DecodingError
 from eth_utils.crypto import keccak
 
 Words = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
 
-_SIGNATURE = re.compile(r"^(\w+)\((.*)\)$")
+_SIGNATURE = re.compile(r"^([\w$]+)\((.*)\)$")
+_SIZES = re.compile(r"\[(\d*)\]")
+_REFUSED = (DecodingError, OverflowError, UnicodeDecodeError)
 
 
 class LoggedEvent(NamedTuple):
@@ -51,12 +56,27 @@ class Argument:
     name: str
     indexed: bool
 
+    @property
+    def element(self) -> str:
+        """The type without the sizes of an array."""
+        return self.type.partition("[")[0]
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether its length is told by its content."""
+        return self.element in {"string", "bytes"} or "[]" in self.type
+
+    @property
+    def words(self) -> int:
+        """How many words a static argument takes where it is not indexed."""
+        return prod(int(size) for size in _SIZES.findall(self.type))
+
 
 class Event:
     """An event by signature, as in `Event("Burn(address indexed from, uint256 value)")`.
 
-    Addresses decode to 20 bytes, integers to `int`, `bool` to `bool`, `bytesN` to bytes, strings to `str`; an indexed dynamic
-    argument is its hash.
+    Addresses decode to 20 bytes, integers to `int`, `bool` to `bool`, `bytesN` to bytes, strings to `str`, arrays of fixed size to their
+    words; an indexed dynamic argument or array is its hash.
     """
 
     __slots__ = ("arguments", "name", "topic0")
@@ -75,14 +95,15 @@ class Event:
         mine = table.filter(pc.equal(table["topic0"], pa.scalar(self.topic0, pa.binary())))
         if mine.num_rows == 0:
             return [], []
-        fits = self._fits(mine)
-        misfits = self._misfits(mine.filter(pc.invert(fits)))
-        fitting = mine.filter(fits).combine_chunks()
+        shaped = self._shaped(mine)
+        misfits = self._misfits(mine.filter(pc.invert(shaped)))
+        fitting = mine.filter(shaped).combine_chunks()
+        clean = self._clean(fitting)
+        if not clean.all():
+            misfits += self._misfits(fitting.filter(pa.array(~clean)))
+            fitting = fitting.filter(pa.array(clean)).combine_chunks()
         places = _places(fitting, "tx_hash", "address")
-        try:
-            arguments = list(zip(*self._columns(fitting), strict=True)) or [()] * fitting.num_rows
-        except DecodingError:
-            return [], [*misfits, *self._misfits(fitting)]
+        arguments = list(zip(*self._columns(fitting), strict=True)) or [()] * fitting.num_rows
         return [
             LoggedEvent(block, ordinal, tx_index, tx_hash, address, self, args)
             for (block, ordinal, tx_index, tx_hash, address), args in zip(places, arguments, strict=True)
@@ -92,7 +113,8 @@ class Event:
         rows = _places(table, "address", "data")
         return [Misfit(block, ordinal, tx, address, self, data) for block, ordinal, tx, address, data in rows]
 
-    def _fits(self, table: pa.Table) -> pa.Array:
+    def _shaped(self, table: pa.Table) -> pa.ChunkedArray:
+        """Tell which logs have as many topics and words as the signature."""
         indexed = sum(a.indexed for a in self.arguments)
         fits = pc.equal(table["log_index"], table["log_index"])
         for i in range(1, 4):
@@ -100,8 +122,16 @@ class Event:
             fits = pc.and_(fits, present if i <= indexed else pc.invert(present))
         plain = [a for a in self.arguments if not a.indexed]
         if _fixed_shape(plain):
-            fits = pc.and_(fits, pc.equal(pc.binary_length(table["data"]), 32 * len(plain)))
+            fits = pc.and_(fits, pc.equal(pc.binary_length(table["data"]), 32 * sum(a.words for a in plain)))
         return fits
+
+    def _clean(self, table: pa.Table) -> Mask:
+        """Tell which logs hold values of the types of their arguments, and nothing in the bits that these leave empty."""
+        clean = _clean_data([a for a in self.arguments if not a.indexed], table)
+        for i, argument in enumerate(a for a in self.arguments if a.indexed):
+            if argument.element == argument.type:
+                clean &= _in_range(_words(table[f"topic{i + 1}"], 1)[:, 0], argument.type)
+        return clean
 
     def _columns(self, table: pa.Table) -> list[list[Any]]:
         plain = [a for a in self.arguments if not a.indexed]
@@ -130,7 +160,7 @@ class Function:
         """Decode an answer; `None` when it is not an answer of this function."""
         try:
             return tuple(decode(self._results, output))
-        except (DecodingError, OverflowError):
+        except _REFUSED:
             return None
 
 
@@ -168,7 +198,7 @@ def _parse(signature: str) -> tuple[str, tuple[Argument, ...]]:
 
 
 def _fixed_shape(arguments: Sequence[Argument]) -> bool:
-    return not any(a.type in {"string", "bytes"} or a.type.endswith("]") for a in arguments)
+    return not any(a.dynamic for a in arguments)
 
 
 def _places(table: pa.Table, *more: str) -> list[tuple[Any, ...]]:
@@ -187,22 +217,70 @@ def _data_columns(arguments: Sequence[Argument], table: pa.Table) -> list[list[A
     if not arguments:
         return []
     if _fixed_shape(arguments):
-        words = _words(table["data"], len(arguments))
-        return [_column(words[:, i], a.type) for i, a in enumerate(arguments)]
+        parts = zip(arguments, _split(arguments, table), strict=True)
+        return [_arrays(words) if a.type.endswith("]") else _column(words[:, 0], a.type) for a, words in parts]
+    decoded = [values for data in table["data"].to_pylist() if (values := _decoded(arguments, data)) is not None]
+    return [list(column) for column in zip(*decoded, strict=True)] or [[]] * len(arguments)
+
+
+def _clean_data(arguments: Sequence[Argument], table: pa.Table) -> Mask:
+    if not _fixed_shape(arguments):
+        return np.array([_decoded(arguments, data) is not None for data in table["data"].to_pylist()], np.bool_)
+    clean = np.ones(table.num_rows, np.bool_)
+    for argument, words in zip(arguments, _split(arguments, table), strict=True):
+        for i in range(argument.words):
+            clean &= _in_range(words[:, i], argument.element)
+    return clean
+
+
+def _split(arguments: Sequence[Argument], table: pa.Table) -> list[Words]:
+    """Return the words of each static argument, by log."""
+    ends = list(accumulate(a.words for a in arguments))
+    words = _words(table["data"], ends[-1] if ends else 0)
+    return [words[:, end - a.words : end] for a, end in zip(arguments, ends, strict=True)]
+
+
+def _decoded(arguments: Sequence[Argument], data: bytes) -> list[Any] | None:
     types = [a.type for a in arguments]
-    decoded = [_with_raw_addresses(types, decode(types, data)) for data in table["data"].to_pylist()]
-    return [list(column) for column in zip(*decoded, strict=True)]
-
-
-def _with_raw_addresses(types: Sequence[str], values: Sequence[Any]) -> list[Any]:
+    try:
+        values = decode(types, data)
+    except _REFUSED:
+        return None
     return [bytes.fromhex(v[2:]) if t == "address" else v for t, v in zip(types, values, strict=True)]
 
 
 def _column(words: Words, type_name: str) -> list[Any]:
-    for prefix, read in _READERS:
+    for prefix, read in () if type_name.endswith("]") else _READERS:
         if type_name.startswith(prefix):
             return read(words)
     return _slices(words, 0, 32)
+
+
+def _arrays(words: Words) -> list[tuple[bytes, ...]]:
+    return [tuple(bytes(word) for word in row) for row in words]
+
+
+def _in_range(words: Words, type_name: str) -> Mask:
+    """Tell which words are values of a type, with nothing where the type leaves nothing to say."""
+    kind = type_name.rstrip("0123456789")
+    size = int(type_name[len(kind) :] or 256)
+    match kind:
+        case "address":
+            return _empty(words[:, :12])
+        case "bool":
+            return _empty(words[:, :31]) & (words[:, 31] <= 1)
+        case "uint":
+            return _empty(words[:, : 32 - size // 8])
+        case "int":
+            first = 32 - size // 8
+            sign = (words[:, first] >> 7) * np.uint8(0xFF)
+            return _empty(words[:, :first] != sign[:, None])
+        case _:
+            return _empty(words[:, size:])
+
+
+def _empty(part: npt.NDArray[Any]) -> Mask:
+    return np.asarray(~part.any(axis=1), np.bool_)
 
 
 def _slices(words: Words, start: int, stop: int) -> list[bytes]:

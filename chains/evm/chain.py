@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from typing import cast
 
 import pyarrow as pa
 
 from chains.errors import ChainError, NoContract, NodeWrong, RangeTooWide, Unsupported
 from chains.evm.abi import Decoded
+from chains.evm.dialect import EvmDialect
 from chains.evm.logs import empty_logs, in_order
 from chains.evm.oracles.chainlink.fold import Chainlink, Doubt, Seen, question, verdict, watch
-from chains.evm.ports import CHECK, FIRST_LOG, Answer, EvmProtocol, Folded, NeedReads, Read, Reads, Watched
+from chains.evm.ports import CHECK, Adapter, Answer, EvmProtocol, Folded, NeedReads, Read, Reads, Watched
 from chains.evm.source import EvmSource, NodeSource, StoredSource
 from chains.model import FEEDS, Block, ChainSpec, FeedSpec, Rows, VenueSpec
 from chains.ports import Batch, Covered, Head, RawReader, StateReader
@@ -55,7 +58,7 @@ def connect(
         source = StoredSource(stored, cursor)
     else:
         number = int(spec.id.partition(":")[2])
-        source = NodeSource(spec, NodePool(spec.id, number, spec.rpc, on_error=on_error))
+        source = NodeSource(spec, NodePool(spec.id, EvmDialect(number), spec.rpc, on_error=on_error))
     return EvmChain(spec, source, venues, feeds)
 
 
@@ -70,6 +73,9 @@ class EvmChain:
         self._specs = [venue for venue in venues if venue.chain_id == spec.id]
         self._feeds = [feed for feed in feeds if feed.chain_id == spec.id and feed.kind == "chainlink"]
         self._oracle = Chainlink([feed.address for feed in self._feeds])
+        self._adapters = {venue.id: _adapter_of(venue) for venue in self._specs}
+        self.topics = set(self._oracle.topics).union(*(self._adapters[v.id].topics(v) for v in self._specs))
+        """The topic0 of every event that matters to anything configured: what is asked for never depends on the span."""
         self._venues: dict[str, EvmProtocol] = {}
         self._origins: dict[str, tuple[Read, Answer]] = {}
         self._span = SPAN_FIRST
@@ -87,15 +93,23 @@ class EvmChain:
         """Return one block, or `None` where the chain has none."""
         return (await self._source.blocks([number])).get(number)
 
+    async def floor(self, number: int) -> int:
+        """Return the number itself: every height holds a block."""
+        return number
+
+    async def news(self, timeout_s: float) -> None:
+        """Return after `timeout_s` seconds."""
+        await asyncio.sleep(timeout_s)
+
     async def aclose(self) -> None:
         """Close connections."""
         await self._source.aclose()
 
     async def advance(self, first: int, last: int, settled: int, state: StateReader) -> Batch:
         """Fetch and fold blocks from `first` to at most `last` upon `state`; blocks up to `settled` cannot change any more."""
-        await self._find_venues(last)
         while True:
             end = self._end(first, last, settled)
+            await self._find_venues(first, end)
             try:
                 batch = await _Span(self, first, end, settled, state).batch()
             except RangeTooWide:
@@ -117,32 +131,25 @@ class EvmChain:
         elif logs < FEW_LOGS:
             self._span = min(SPAN_LAST, self._span * 2)
 
-    async def _find_venues(self, last: int) -> None:
+    async def _find_venues(self, first: int, last: int) -> None:
+        """Find the venues of a span; one whose first block is in it is found anew, for the chain may have changed."""
         for venue in self._specs:
-            if venue.id not in self._venues and venue.start_block <= last:
-                self._venues[venue.id] = await self._find(venue)
+            if venue.start_block <= last and (venue.id not in self._venues or first <= venue.start_block):
+                self._venues[venue.id] = await self._find(venue, begun=venue.start_block < first)
 
-    async def _find(self, venue: VenueSpec) -> EvmProtocol:
-        """Find a venue's origin on the chain: the log in which its address was announced, and by whom."""
-        if venue.protocol not in PROTOCOLS:
-            raise Unsupported(f"venue {venue.id}: protocol {venue.protocol!r} is not an EVM protocol known here")
-        adapter = import_module(PROTOCOLS[venue.protocol]).adapter
-        read = Read(venue.start_block, FIRST_LOG, venue.address, adapter.origin.topic0)
+    async def _find(self, venue: VenueSpec, *, begun: bool) -> EvmProtocol:
+        adapter = self._adapters[venue.id]
+        read = adapter.origin(venue, begun=begun)
+        if read is None:
+            return adapter.found(venue, None)
         answer = (await self._source.read([read], {}))[read]
-        if not answer.returned:
-            raise NoContract(await self._why_not_found(venue))
+        if not answer.returned and not await self._source.has_code(venue.address):
+            raise NoContract(
+                f"venue {venue.id}: 0x{venue.address.hex()} on {venue.chain_id} has no code;"
+                " check `address` and `chain` of this [[venue]]"
+            )
         self._origins[venue.id] = read, answer
-        found: EvmProtocol = adapter.from_origin(venue, answer.output)
-        return found
-
-    async def _why_not_found(self, venue: VenueSpec) -> str:
-        address = f"venue {venue.id}: 0x{venue.address.hex()} on {self._spec.id}"
-        if not await self._source.has_code(venue.address):
-            return f"{address} has no code; check `address` and `chain` of this [[venue]]"
-        return (
-            f"{address} was not announced by any addresses provider from block {venue.start_block} on; check that it is"
-            f" the protocol's main contract and that `start_block` is not later than its deployment"
-        )
+        return adapter.found(venue, answer)
 
     def venues(self, last: int) -> list[EvmProtocol]:
         """Return the folds of venues that have begun."""
@@ -165,6 +172,19 @@ class EvmChain:
     def source(self) -> EvmSource:
         """Where facts come from."""
         return self._source
+
+
+def _adapter_of(venue: VenueSpec) -> Adapter:
+    module = PROTOCOLS.get(venue.protocol, "")
+    if not module.startswith("chains.evm."):
+        raise Unsupported(f"venue {venue.id}: protocol {venue.protocol!r} is not an EVM protocol known here")
+    return cast("Adapter", import_module(module).adapter)
+
+
+def _follow_too(known: dict[bytes, int], more: Mapping[bytes, int]) -> None:
+    """Add addresses to follow; one that several ask for, from the earliest block."""
+    for address, since in more.items():
+        known[address] = min(since, known.get(address, since))
 
 
 @dataclass(slots=True)
@@ -204,7 +224,7 @@ class _Span:
             await self._need_blocks(range(self.first, self.last + 1))
         known: dict[bytes, int] = dict(self.chain.oracle.contracts(self.state))
         for venue in self.chain.venues(self.last):
-            known |= venue.contracts(self.state)
+            _follow_too(known, venue.contracts(self.state))
         await self._follow(known)
         await self._need_blocks([self.last])
 
@@ -227,6 +247,7 @@ class _Span:
             raw={"evm_block": self._block_rows(reads), "evm_log": self.logs, "evm_read": self._read_rows(reads)},
             rows=fold.rows,
             covered=tuple(self._covered()),
+            parent_hash=self._parent_hash(),
         )
 
     async def _settle(self) -> _Fold:
@@ -271,9 +292,8 @@ class _Span:
             fold.needed |= outcome.reads
             return
         fold.rows.extend(outcome.rows)
-        fold.contracts |= outcome.contracts
-        for source, since in outcome.sources.items():
-            fold.sources[source] = min(since, fold.sources.get(source, since))
+        _follow_too(fold.contracts, outcome.contracts)
+        _follow_too(fold.sources, outcome.sources)
         fold.watched |= outcome.watched
 
     async def _ask(self, reads: Collection[Read]) -> None:
@@ -288,14 +308,11 @@ class _Span:
             if start > self.last:
                 continue
             addresses = [address for address, first in contracts.items() if first == since]
-            parts.append(await self.source.logs(addresses, [self._topics()], start, self.last))
+            parts.append(await self.source.logs(addresses, [self.chain.topics], start, self.last))
         self.fetched |= {address for address, since in contracts.items() if since <= self.last}
         self.logs = in_order(pa.concat_tables(parts))
         self.decoded.clear()
         await self._vouch()
-
-    def _topics(self) -> set[bytes]:
-        return {t for venue in self.chain.venues(self.last) for t in venue.topics} | set(self.chain.oracle.topics)
 
     async def _vouch(self) -> None:
         """Check every log against the header of the block that it names."""
@@ -384,6 +401,10 @@ class _Span:
         if missing:
             blocks = self.blocks if number in self.blocks else await self.source.blocks([number])
             self.polled |= await self.source.read(missing, blocks)
+
+    def _parent_hash(self) -> bytes | None:
+        block = self.blocks.get(self.first)
+        return block.parent_hash or None if block else None
 
     def _block_rows(self, reads: Iterable[Read]) -> pa.Table:
         kept = set(self.logs["block_number"].to_pylist()) | {read.block for read in reads} | {self.last}

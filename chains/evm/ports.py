@@ -15,6 +15,7 @@ from chains.ports import StateReader
 ETH_CALL = "eth_call"
 LAST_LOG = "last_log"
 FIRST_LOG = "first_log"
+CODE_BEFORE = "code_before"
 CHECK = "check"
 
 
@@ -22,8 +23,9 @@ class Read(NamedTuple):
     """A question to a node about the state after `block`.
 
     `eth_call`: `input` is calldata. `last_log`: the newest log of `address` with topic0 `input` in any earlier block.
-    `first_log`: the first log from the block on with topic0 `input` whose second indexed argument is `address`. `check`: what is
-    wrong with the answer to calldata `input`, beside the journals; nothing, if it is as they say.
+    `first_log`: the first log from the block on with topic0 `input` whose second indexed argument is `address`. `code_before`: the
+    code that `address` held before the block; absent where it holds none even now. `check`: what is wrong with the answer to calldata
+    `input`, beside the journals; nothing, if it is as they say.
     """
 
     block: int
@@ -33,7 +35,7 @@ class Read(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the node said: `returned` or `reverted` with its bytes, or `absent` (no such log); `pending` is not asked yet."""
+    """What the node said: `returned` or `reverted` with its bytes, or `absent` (no such log or code); `pending` is not asked yet."""
 
     outcome: str
     output: bytes
@@ -120,11 +122,6 @@ class EvmProtocol(Protocol):
         """The venue that this fold derives."""
         ...
 
-    @property
-    def topics(self) -> tuple[bytes, ...]:
-        """The topic0 of every event that matters."""
-        ...
-
     def contracts(self, state: StateReader) -> Mapping[bytes, int]:
         """Return the contracts to follow, as far as the journals know them, with the first block that matters."""
         ...
@@ -135,4 +132,23 @@ class EvmProtocol(Protocol):
 
     def fold(self, state: StateReader, decoded: Decoded, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:
         """Derive rows from the events of a span upon `state`; `times` holds every block with logs; asks until it has all."""
+        ...
+
+
+class Adapter(Protocol):
+    """How one protocol's venues are found: each by the answer to one question about the chain."""
+
+    def topics(self, venue: VenueSpec) -> tuple[bytes, ...]:
+        """Return the topic0 of every event that matters; depends on nothing but the configuration."""
+        ...
+
+    def origin(self, venue: VenueSpec, *, begun: bool) -> Read | None:
+        """Return the question by which a venue is found, about its `start_block`; its answer is stored with that block.
+
+        `begun`: that block was taken in before. `None` where then nothing has to be asked again.
+        """
+        ...
+
+    def found(self, venue: VenueSpec, answer: Answer | None) -> EvmProtocol:
+        """Return the fold of a venue, given the answer if one was needed; raises `NoContract` for one that is not what it should be."""
         ...

@@ -15,7 +15,7 @@ from eth_utils.address import to_checksum_address
 
 from chains.errors import HistoryGone, NodeWrong, RangeTooWide
 from chains.evm.logs import RpcLog, empty_logs, in_order, log_table, of_addresses, unhex
-from chains.evm.ports import CHECK, ETH_CALL, LAST_LOG, Answer, Read
+from chains.evm.ports import CHECK, CODE_BEFORE, ETH_CALL, FIRST_LOG, LAST_LOG, Answer, Read
 from chains.model import Block, ChainSpec, Finality
 from chains.ports import Head, RawReader
 from chains.rpc import NodePool, RpcFault
@@ -27,7 +27,11 @@ READS_AT_ONCE = 10
 _FIRST_LOOK = 2_000
 _TAGS = {"latest": Finality.LATEST, "safe": Finality.SAFE, "finalized": Finality.FINALIZED}
 
-_HALTED = re.compile(r"revert|opcode|out of gas|EVM error|stack (under|over)flow|invalid jump", re.IGNORECASE)
+_HALTED = re.compile(
+    r"revert|opcode|out of gas|gas uint64|EVM error|stack (under|over)flow|stack limit|invalid jump|out of bounds",
+    re.IGNORECASE,
+)
+"""What a node says when a contract itself could not answer: no fault of the node, whoever wrote the contract."""
 
 Judge = Callable[[Answer, int | None], bytes]
 """Says what is wrong with an answer, given what the journals expect."""
@@ -144,7 +148,8 @@ class NodeSource:
         async with self._slots:
             if read.method == ETH_CALL:
                 return await self._call(read, blocks[read.block])
-            return await (self._last_log(read) if read.method == LAST_LOG else self._first_log(read))
+            ask = {LAST_LOG: self._last_log, FIRST_LOG: self._first_log, CODE_BEFORE: self._code_before}[read.method]
+            return await ask(read)
 
     async def _call(self, read: Read, block: Block) -> Answer:
         from web3.exceptions import ContractLogicError, Web3RPCError  # noqa: PLC0415 - web3 takes a second to import
@@ -199,6 +204,11 @@ class NodeSource:
             first, width = last + 1, width * 4
         return Answer("absent", b"")
 
+    async def _code_before(self, read: Read) -> Answer:
+        if not await self.has_code(read.address):
+            return Answer("absent", b"")
+        return Answer("returned", await self._code(read.address, hex(read.block - 1)) if read.block else b"")
+
     async def check(
         self, reads: Mapping[Read, int | None], judge: Judge, blocks: Mapping[int, Block]
     ) -> dict[Read, bytes]:
@@ -208,8 +218,13 @@ class NodeSource:
 
     async def has_code(self, address: bytes) -> bool:
         """Tell whether a contract is deployed at an address now."""
-        code = await self._pool.call("eth_getCode", ("0x" + address.hex(), "latest"), str)
-        return len(code) > 2  # noqa: PLR2004 - "0x" alone is no code
+        return len(await self._code(address, "latest")) > 0
+
+    async def _code(self, address: bytes, block: str) -> bytes:
+        try:
+            return unhex(await self._pool.call("eth_getCode", ("0x" + address.hex(), block), str))
+        except (RpcFault, ValueError) as error:
+            raise NodeWrong(f"chain {self._spec.id}: eth_getCode at {block}: {error}; check the node") from error
 
     async def aclose(self) -> None:
         """Close connections."""

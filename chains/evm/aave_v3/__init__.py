@@ -2,7 +2,8 @@
 
 from chains.evm.aave_v3.fold import AaveV3
 from chains.evm.aave_v3.unit import open_book
+from chains.evm.ports import Adapter
 
-adapter = AaveV3
+adapter: Adapter = AaveV3
 
 __all__ = ["AaveV3", "adapter", "open_book"]

@@ -109,5 +109,3 @@ RESERVE_DATA = Function(
 RESERVES_LIST = Function("getReservesList()", "address[]")
 PRICE_ORACLE = Function("getPriceOracle()", "address")
 POOL_CONFIGURATOR = Function("getPoolConfigurator()", "address")
-SYMBOL = Function("symbol()", "string")
-DECIMALS = Function("decimals()", "uint8")

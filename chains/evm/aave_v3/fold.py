@@ -18,13 +18,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from chains.errors import NodeWrong, Unsupported
+from chains.errors import NoContract, NodeWrong, Unsupported
 from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.maths import RAY, ray_div, ray_mul
 from chains.evm.aave_v3.tips import UNKNOWN_ENGINE, State, Tips, hexed
 from chains.evm.abi import Decoded, Event, Function, LoggedEvent, decode_all
+from chains.evm.erc20 import DECIMALS, SYMBOL, symbol_of
 from chains.evm.logs import unhex
-from chains.evm.ports import Folded, NeedReads, Reads
+from chains.evm.ports import FIRST_LOG, Answer, Folded, NeedReads, Read, Reads
 from chains.model import WHOLE_VENUE, Side, VenueSpec
 from chains.ports import StateReader
 
@@ -42,22 +43,32 @@ class AaveV3:
 
     __slots__ = ("provider", "venue")
 
-    origin = ev.PROXY_CREATED
-    """The event by which the addresses provider of a pool is found: its third topic is the pool."""
-
     def __init__(self, venue: VenueSpec, provider: bytes) -> None:
         self.venue = venue
         self.provider = provider
 
     @classmethod
-    def from_origin(cls, venue: VenueSpec, log: bytes) -> AaveV3:
-        """Make the fold of a venue from the log, as JSON, in which a provider announced its pool."""
-        return cls(venue, unhex(json.loads(log)["address"]))
-
-    @property
-    def topics(self) -> tuple[bytes, ...]:
-        """The topic0 of every event that matters."""
+    def topics(cls, venue: VenueSpec) -> tuple[bytes, ...]:
+        """Return the topic0 of every event that matters."""
+        del venue
         return tuple(event.topic0 for event in ev.EVENTS)
+
+    @classmethod
+    def origin(cls, venue: VenueSpec, *, begun: bool) -> Read:
+        """Ask for the log in which an addresses provider announced the pool: its third topic is the pool."""
+        del begun
+        return Read(venue.start_block, FIRST_LOG, venue.address, ev.PROXY_CREATED.topic0)
+
+    @classmethod
+    def found(cls, venue: VenueSpec, answer: Answer | None) -> AaveV3:
+        """Make the fold of a venue from that log, as JSON; raises `NoContract` where there is none."""
+        if answer is None or not answer.returned:
+            raise NoContract(
+                f"venue {venue.id}: 0x{venue.address.hex()} on {venue.chain_id} was not announced by any addresses provider"
+                f" from block {venue.start_block} on; check that it is the protocol's main contract and that `start_block`"
+                " is not later than its deployment"
+            )
+        return cls(venue, unhex(json.loads(answer.output)["address"]))
 
     def contracts(self, state: StateReader) -> Mapping[bytes, int]:
         """Return pool, provider and whatever the journals know of oracle, configurator and tokens."""
@@ -232,7 +243,7 @@ class _Pass:
         if not self._is(row, "configurator"):
             return
         asset, a_token, stable, variable, _ = row.args
-        decimals = self._first(row.block, asset, ev.DECIMALS)
+        decimals = self._first(row.block, asset, DECIMALS)
         data = self._answer(row.block, self.venue.address, ev.RESERVE_DATA, asset)
         reserve = {
             "id": data[7] if data else None,
@@ -395,11 +406,7 @@ class _Pass:
         return values[0] if values else None
 
     def _symbol(self, block: int, token: bytes) -> str:
-        answer = self.reads(block, token, ev.SYMBOL.calldata())
-        values = ev.SYMBOL.result(answer.output) if answer.returned else None
-        if values is not None:
-            return str(values[0])
-        return answer.output.rstrip(b"\0").decode("utf-8", "replace") if answer.returned else ""
+        return symbol_of(self.reads(block, token, SYMBOL.calldata())) or ""
 
 
 HANDLERS: Mapping[Event, Callable[[_Pass, LoggedEvent], None]] = {

@@ -124,6 +124,7 @@ class _Books:
     venue: VenueSpec
     tokens: dict[bytes, str]
     vaults: dict[bytes, _Vault]
+    texts: dict[bytes, str]
     nets: dict[PositionKey, int]
     rows: Rows = field(default_factory=Rows)
     _next: int = 0
@@ -138,10 +139,12 @@ class _Books:
             for move in seen.movements
             if move.account == held.account and move.owner is not None
         }
+        texts = {market: text for (market, aspect), text in markets.items() if aspect == VAULT}
         return _Books(
             venue=venue,
             tokens={market: text for (market, aspect), text in markets.items() if aspect == TOKEN},
-            vaults={market: _Vault.of(text) for (market, aspect), text in markets.items() if aspect == VAULT},
+            vaults={market: _Vault.of(text) for market, text in texts.items()},
+            texts=texts,
             nets=dict(state.positions(venue.id, keys)),
         )
 
@@ -242,7 +245,6 @@ class _Books:
     def _keep(self, seen: VaultTransaction, held: Held, attributed: int) -> None:
         """Note what the account holds now, and what of the change belongs to nobody."""
         vault = self.vaults.setdefault(held.mint, _Vault())
-        before = vault.text()
         rest = held.after - held.before - attributed
         vault.unattributed += rest
         vault.accounts[held.account] = held.after
@@ -251,7 +253,8 @@ class _Books:
             extra = {"vault_account": base58(held.account)}
             kind = "donation" if rest > 0 else "unattributed_outflow"
             self._event(seen, kind, held.mint, None, abs(rest), extra)
-        if (text := vault.text()) != before:
+        if (text := vault.text()) != self.texts.get(held.mint):
+            self.texts[held.mint] = text
             self.rows.markets.append(self._market(seen, held.mint, VAULT, text))
 
     def _event(  # noqa: PLR0917 - as many facts as its row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from chains.errors import ChainError, NodeWrong, Unsupported
+from chains.errors import ChainError, NodeBusy, NodeWrong, Unsupported
 from chains.model import Block, ChainSpec, FeedSpec, Skipped, VenueSpec
 from chains.ports import Batch, Head, RawReader, StateReader
 from chains.registry import PROTOCOLS
@@ -19,8 +19,8 @@ from chains.solana.span import Span
 
 SPAN_FIRST, SPAN_LAST = 20_000, 2_000_000
 UNSETTLED_SPAN = 500
-MANY, FEW = 4_000, 500
-"""Transactions in one batch."""
+MANY, FEW, FEWEST = 4_000, 500, 50
+"""Transactions in one batch; a node that limits or lags is asked for fewer, until it gives."""
 
 
 def connect(
@@ -54,6 +54,7 @@ class SolanaChain:
         self._spec = spec
         self._news = news
         self._span = SPAN_FIRST
+        self._many = MANY
         self._head: Block | None = None
         self.source = source
         self.venues = [_adapter(venue) for venue in venues if venue.chain_id == spec.id]
@@ -107,9 +108,14 @@ class SolanaChain:
             limit = min(limit, settled)
         listed = await self._listed(first, limit, settled)
         end, listed = await self._end(first, limit, last, listed)
-        batch = await Span(
+        span = Span(
             self._spec.id, self.source, self.venues, self.pyth, first=first, last=end, settled=settled, state=state
-        ).batch(listed)
+        )
+        try:
+            batch = await span.batch(listed)
+        except NodeBusy:
+            self._many = max(FEWEST, self._many // 2)
+            raise
         if self._head is not None and end == self._head.number and batch.last != self._head:
             raise NodeWrong(f"chain {self._spec.id}: block {end} was replaced while it was read")
         self._adapt(len(listed))
@@ -125,8 +131,8 @@ class SolanaChain:
 
     async def _end(self, first: int, limit: int, last: int, listed: list[Listed]) -> tuple[int, list[Listed]]:
         """Choose the block that ends the batch: not too many transactions, and a slot that holds a block."""
-        if len(listed) > MANY:
-            end = listed[MANY - 1].slot
+        if len(listed) > self._many:
+            end = listed[self._many - 1].slot
             return end, [item for item in listed if item.slot <= end]
         if self._head is not None and limit == self._head.number:
             return limit, listed
@@ -147,6 +153,7 @@ class SolanaChain:
         raise NodeWrong(f"chain {self._spec.id}: the node lists no block in slots {slot}..{last}; check the node")
 
     def _adapt(self, transactions: int) -> None:
+        self._many = min(MANY, self._many * 2)
         if transactions > MANY:
             self._span = max(1, self._span // 2)
         elif transactions < FEW:

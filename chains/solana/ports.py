@@ -16,12 +16,12 @@ RETURNED, ABSENT = "returned", "absent"
 
 
 class SlotBlock(NamedTuple):
-    """A block with what only Solana has: its parent's slot, its height, the signatures of its transactions in order."""
+    """A block with what only Solana has: its parent's slot, its height, and the places in it of the transactions that were asked for."""
 
     block: Block
     parent_slot: int
     height: int | None
-    signatures: tuple[str, ...]
+    places: Mapping[str, int]
 
 
 class Listed(NamedTuple):

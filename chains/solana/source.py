@@ -33,6 +33,9 @@ SLOTS_AT_ONCE = 100_000
 LOOK_AROUND = 512
 """How many slots at first are searched for a block beside a skipped slot."""
 
+FULL_BLOCKS_AT_ONCE = 10
+"""Blocks with their signatures in one batch: each may be some hundred kilobytes."""
+
 AT_ONCE = 8
 """Requests, or batches of them, under way at one time."""
 
@@ -50,8 +53,8 @@ class SolanaSource(Protocol):
         """Return the newest block and the newest final slot, and remember the bytes that those accounts have there."""
         ...
 
-    async def blocks(self, slots: Collection[int], *, signatures: bool) -> dict[int, SlotBlock]:
-        """Return the blocks of slots that hold one; raises `NodeWrong` for a slot that does not."""
+    async def blocks(self, slots: Collection[int], *, place: Collection[str] = ()) -> dict[int, SlotBlock]:
+        """Return the blocks of slots that hold one, with the places of some transactions; raises `NodeWrong` for a slot that does not."""
         ...
 
     async def block(self, slot: int) -> SlotBlock | Skipped | None:
@@ -172,43 +175,44 @@ class NodeSource:
     async def _patiently(self, slot: int) -> SlotBlock:
         for wait_s in _WAITS_S:
             try:
-                return (await self.blocks([slot], signatures=False))[slot]
+                return (await self.blocks([slot]))[slot]
             except NodeBusy:
                 await asyncio.sleep(wait_s)
-        return (await self.blocks([slot], signatures=False))[slot]
+        return (await self.blocks([slot]))[slot]
 
     def observed(self, first: int, last: int) -> list[tuple[bytes, AccountBytes]]:
         """Return the accounts of the last look, as far as it was made within the span."""
         seen = [(address, account) for address, account in self._looked.items() if first <= account.slot <= last]
         return sorted(seen, key=lambda item: (item[1].slot, item[0]))
 
-    async def blocks(self, slots: Collection[int], *, signatures: bool) -> dict[int, SlotBlock]:
+    async def blocks(self, slots: Collection[int], *, place: Collection[str] = ()) -> dict[int, SlotBlock]:
         """Fetch blocks that are known to exist; raises `NodeWrong` where the node says they do not."""
         try:
-            return await self._headers(slots, signatures=signatures)
+            return await self._headers(slots, frozenset(place))
         except RpcFault as fault:
             raise NodeWrong(
                 f"chain {self._spec.id}: {fault}, and listed it before; it moved, or ask another"
             ) from fault
 
-    async def _headers(self, slots: Collection[int], *, signatures: bool = False) -> dict[int, SlotBlock]:
+    async def _headers(self, slots: Collection[int], place: Collection[str] = ()) -> dict[int, SlotBlock]:
         wanted = sorted(slots)
-        requests = [("getBlock", (slot, self._block_options(signatures=signatures))) for slot in wanted]
-        headers = await self._batch(requests, _OptionalHeader)
-        gone = [slot for slot, header in zip(wanted, headers, strict=True) if header is None]
-        if gone:
-            raise NodeBusy(f"chain {self._spec.id}: the node has no block in slot {gone[0]} yet")
-        return {slot: self._slot_block(slot, header) for slot, header in zip(wanted, headers, strict=True)}
-
-    def _block_options(self, *, signatures: bool) -> dict[str, object]:
-        return {
+        options = {
             "commitment": self._commitment,
-            "transactionDetails": "signatures" if signatures else "none",
+            "transactionDetails": "signatures" if place else "none",
             "rewards": False,
             "maxSupportedTransactionVersion": 0,
         }
+        size = FULL_BLOCKS_AT_ONCE if place else self._pool.batch_size
+        found: dict[int, SlotBlock] = {}
+        for start in range(0, len(wanted), size * AT_ONCE):
+            some = wanted[start : start + size * AT_ONCE]
+            headers = await self._batch([("getBlock", (slot, options)) for slot in some], _OptionalHeader, size)
+            found |= {slot: self._slot_block(slot, header, place) for slot, header in zip(some, headers, strict=True)}
+        return found
 
-    def _slot_block(self, slot: int, header: _Header) -> SlotBlock:
+    def _slot_block(self, slot: int, header: _Header | None, place: Collection[str]) -> SlotBlock:
+        if header is None:
+            raise NodeBusy(f"chain {self._spec.id}: the node has no block in slot {slot} yet")
         if header.block_time is None:
             raise NodeWrong(f"chain {self._spec.id}: the node does not know the time of slot {slot}; ask another")
         try:
@@ -216,7 +220,8 @@ class NodeSource:
         except IdentifierError as error:
             raise NodeWrong(f"chain {self._spec.id}: slot {slot} has a malformed hash; check the node") from error
         block = Block(number=slot, hash=hashes[0], parent_hash=hashes[1], time=header.block_time)
-        return SlotBlock(block, header.parent_slot, header.block_height, tuple(header.signatures))
+        places = {signature: index for index, signature in enumerate(header.signatures) if signature in place}
+        return SlotBlock(block, header.parent_slot, header.block_height, places)
 
     async def block(self, slot: int) -> SlotBlock | Skipped | None:
         """Ask for a block; where the node claims a skipped slot, have the next block prove it."""
@@ -237,7 +242,7 @@ class NodeSource:
             return None
         if after[0] == slot:
             raise NodeBusy(f"chain {self._spec.id}: the node lists slot {slot} and does not serve its block yet")
-        child = (await self.blocks([after[0]], signatures=False))[after[0]]
+        child = (await self.blocks([after[0]]))[after[0]]
         if child.parent_slot >= slot:
             raise NodeWrong(
                 f"chain {self._spec.id}: the node says that slot {slot} was skipped, and that block {after[0]} follows"
@@ -329,11 +334,11 @@ class NodeSource:
             raise NodeBusy(f"{where} is listed and not there yet")
         if self._pool.decoded("getTransaction", raw, _Placed).slot != listed.slot:
             raise NodeWrong(f"{where} is said to be in another slot; it moved")
-        if listed.signature not in block.signatures:
+        if listed.signature not in block.places:
             raise NodeWrong(f"{where} is not in the block of that slot; it moved")
         return Said(
             slot=listed.slot,
-            tx_index=block.signatures.index(listed.signature),
+            tx_index=block.places[listed.signature],
             signature=from_base58(listed.signature),
             block_hash=block.block.hash,
             body=bytes(raw).decode(),
@@ -354,9 +359,12 @@ class NodeSource:
         except RpcFault as fault:
             raise NodeWrong(f"chain {self._spec.id}: {fault}") from fault
 
-    async def _batch(self, requests: Sequence[tuple[str, Sequence[object]]], kind: type[T]) -> list[T]:
-        size = self._pool.batch_size
-        parts = [requests[start : start + size] for start in range(0, len(requests), size)]
+    async def _batch(
+        self, requests: Sequence[tuple[str, Sequence[object]]], kind: type[T], size: int | None = None
+    ) -> list[T]:
+        """Ask in batches of `size`, several at one time."""
+        step = size or self._pool.batch_size
+        parts = [requests[start : start + step] for start in range(0, len(requests), step)]
 
         async def ask(part: Sequence[tuple[str, Sequence[object]]]) -> list[T]:
             async with self._turns:
@@ -396,9 +404,9 @@ class StoredSource:
         ]
         return sorted(seen, key=lambda item: (item[1].slot, item[0]))
 
-    async def blocks(self, slots: Collection[int], *, signatures: bool) -> dict[int, SlotBlock]:
-        """Return stored blocks."""
-        del signatures
+    async def blocks(self, slots: Collection[int], *, place: Collection[str] = ()) -> dict[int, SlotBlock]:
+        """Return stored blocks; stored transactions know their places."""
+        del place
         if not slots:
             return {}
         rows = self._raw.table("solana_block", min(slots), max(slots)).to_pylist()
@@ -406,7 +414,7 @@ class StoredSource:
 
     async def block(self, slot: int) -> SlotBlock | Skipped | None:
         """Return a stored block."""
-        return (await self.blocks([slot], signatures=False)).get(slot)
+        return (await self.blocks([slot])).get(slot)
 
     async def floor(self, slot: int, first: int) -> int | None:
         """Return the newest stored block's slot."""
@@ -451,7 +459,7 @@ class StoredSource:
 
 def _stored_block(row: Mapping[str, Any]) -> SlotBlock:
     block = Block(number=row["slot"], hash=row["hash"], parent_hash=row["parent_hash"], time=row["time"])
-    return SlotBlock(block, row["parent_slot"], row["height"], ())
+    return SlotBlock(block, row["parent_slot"], row["height"], {})
 
 
 def _bytes(slot: int, account: _Account | None) -> AccountBytes:

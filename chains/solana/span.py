@@ -105,9 +105,9 @@ class Span:
         """Fetch, fold, ask and compare; raises `NodeBusy` or `NodeWrong` where the node contradicts itself."""
         linked = await self._link()
         touched = {item.slot for item in listed}
-        self.blocks |= await self.source.blocks(touched, signatures=True)
+        self.blocks |= await self.source.blocks(touched, place={item.signature for item in listed})
         if self.last not in self.blocks:
-            self.blocks |= await self.source.blocks([self.last], signatures=False)
+            self.blocks |= await self.source.blocks([self.last])
         self._must_agree(linked)
         said = sorted(await self.source.said(listed, self.blocks))
         seen = self._changed(self.source.observed(self.first, self.last))
@@ -137,7 +137,7 @@ class Span:
         """Fetch every block of a span near the head and see that each names the one before: so are skipped slots proven."""
         if not self.source.live or not (self.unsettled or self.last - self.first < LINKED):
             return {}
-        found = await self.source.blocks(await self.source.slots(self.first, self.last), signatures=False)
+        found = await self.source.blocks(await self.source.slots(self.first, self.last))
         ordered = [found[slot] for slot in sorted(found)]
         for before, after in pairwise(ordered):
             if after.parent_slot != before.block.number or after.block.parent_hash != before.block.hash:
@@ -224,14 +224,14 @@ class Span:
 
     async def _still_there(self) -> None:
         if self.unsettled:
-            now = (await self.source.blocks([self.last], signatures=False))[self.last]
+            now = (await self.source.blocks([self.last]))[self.last]
             if now.block != self.blocks[self.last].block:
                 raise NodeWrong(f"chain {self.chain_id}: block {self.last} was replaced while it was read")
 
     async def _need(self, slots: Collection[int]) -> None:
         missing = set(slots) - self.blocks.keys()
         if missing:
-            self.blocks |= await self.source.blocks(missing, signatures=False)
+            self.blocks |= await self.source.blocks(missing)
 
     def _covered(self) -> Iterator[Covered]:
         for venue in self.venues:

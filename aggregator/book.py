@@ -6,11 +6,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from aggregator.gather import SOUND, Catalogue, Condition, Journals, gaps_of, observe, sorted_feeds, sorted_venues
+from aggregator.gather import (
+    SOUND,
+    Catalogue,
+    Condition,
+    Journals,
+    gaps_of,
+    observe,
+    said_units,
+    sorted_feeds,
+    sorted_venues,
+    venue_inputs,
+)
 from aggregator.margin import numbers
 from aggregator.margin.account import Assessment, assess
 from aggregator.margin.health import HouseNumbers, house_numbers, open_units
-from aggregator.margin.inputs import Cut, MarginAccount, VenueInputs
+from aggregator.margin.inputs import Cut, MarginAccount
 from aggregator.margin.status import Status
 from aggregator.margin.valuation import Context, OpenUnit, make_context
 from chains.identifiers import Account, parse_account
@@ -103,9 +114,9 @@ def assess_book(
 def _units(journals: Journals, cuts: Mapping[str, Cut], catalogue: Catalogue) -> Iterator[OpenUnit]:
     for spec in sorted_venues(catalogue, cuts, cuts):
         at = cuts[spec.chain_id].block
-        snapshots = journals.unit_snapshots(spec, at)
-        if snapshots:
-            yield from open_units(VenueInputs(snapshot=journals.venue_snapshot(spec, at), units=tuple(snapshots)))
+        units = said_units(journals, spec, at)
+        if units:
+            yield from open_units(venue_inputs(journals.venue_snapshot(spec, at), units))
 
 
 def _accounts(catalogue: Catalogue, by_owner: Mapping[Account, list[OpenUnit]]) -> Iterator[MarginAccount]:
@@ -113,7 +124,7 @@ def _accounts(catalogue: Catalogue, by_owner: Mapping[Account, list[OpenUnit]]) 
     registered = {parse_account(member) for account in catalogue.accounts for member in account.members}
     yield from catalogue.accounts
     for owner, units in by_owner.items():
-        if owner not in registered and any(held_in.unit.positions for held_in in units):
+        if owner not in registered and any(held_in.unit.positions or held_in.liabilities for held_in in units):
             yield MarginAccount(id=str(owner), members=(str(owner),))
 
 

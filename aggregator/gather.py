@@ -9,12 +9,18 @@ from typing import Any, Protocol
 
 from aggregator.margin.health import open_units
 from aggregator.margin.inputs import METHODOLOGY_VERSION, Asset, Cut, HealthInputs, MarginAccount, VenueInputs
+from aggregator.margin.liabilities import Liabilities, keys_of
 from aggregator.margin.policy import Policy
 from aggregator.margin.valuation import identity_of
 from aggregator.oracle.mark import Observation, Reading
+from chains.escrow import imports_liabilities
 from chains.identifiers import Account, parse_account, token
 from chains.model import Block, FeedSpec, PriceAnswer, Reason, UnitSnapshot, VenueSnapshot, VenueSpec
 from chains.registry import owner_is_unit
+from indexer.store.liabilities import LiabilityRow
+
+SaidUnits = Mapping[bytes, tuple[UnitSnapshot, Liabilities | None]]
+"""Unit → what the journals say of it, and the newest that another system said of its liabilities."""
 
 
 class Journals(Protocol):
@@ -27,6 +33,10 @@ class Journals(Protocol):
     def feeds(self, chain_id: str, at: Block) -> Mapping[bytes, str]: ...
 
     def answers(self, chain_id: str, at: Block) -> Mapping[bytes, PriceAnswer]: ...
+
+    def liabilities(
+        self, venue: VenueSpec, keys: Sequence[bytes], *, until: int, owner: bytes | None = None
+    ) -> Sequence[LiabilityRow]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +135,7 @@ def observation_of(feed: FeedSpec, phases: Mapping[bytes, str], answers: Mapping
         deviation=feed.deviation,
         reading=_reading(state, answers),
         fault=state.get("fault") or state.get("problem"),
+        max_confidence=feed.max_confidence,
     )
 
 
@@ -133,7 +144,7 @@ def _reading(state: Mapping[str, Any], answers: Mapping[bytes, PriceAnswer]) -> 
     answer = answers.get(bytes.fromhex(source.removeprefix("0x"))) if source else None
     if answer is None or decimals is None:
         return None
-    return Reading(answer.answer_raw, 10**decimals, answer.updated_at, answer.block)
+    return Reading(answer.answer_raw, 10**decimals, answer.updated_at, answer.block, answer.confidence_raw)
 
 
 def _venues(
@@ -144,23 +155,63 @@ def _venues(
     A member without any on its chain is shown with what that chain's venues say of an account that holds and owes nothing.
     """
     found = {spec.id: _units_of(journals, spec, cuts, members) for spec in consulted}
-    busy = {(spec.chain_id, unit.owner) for spec in consulted for unit in found[spec.id].values()}
+    busy = {(spec.chain_id, unit.owner) for spec in consulted for unit, _ in found[spec.id].values()}
     idle = [member for member in members if (member.chain_id, member.address) not in busy]
     for spec in consulted:
         units = found[spec.id]
         if owner_is_unit(spec.protocol):
-            units |= {who.address: _nothing(who.address) for who in idle if who.chain_id == spec.chain_id}
+            units |= {who.address: (_nothing(who.address), None) for who in idle if who.chain_id == spec.chain_id}
         snapshot = journals.venue_snapshot(spec, cuts[spec.chain_id].block) if units else None
-        if snapshot is not None and snapshot.markets:
-            yield VenueInputs(snapshot=snapshot, units=tuple(unit for _, unit in sorted(units.items())))
+        if snapshot is not None and (snapshot.markets or imports_liabilities(spec)):
+            yield venue_inputs(snapshot, units)
+
+
+def venue_inputs(snapshot: VenueSnapshot, units: SaidUnits) -> VenueInputs:
+    """Put units into the order of their ids, with their liabilities where others have a claim on them."""
+    said = {unit_id: liabilities for unit_id, (_, liabilities) in sorted(units.items())}
+    return VenueInputs(
+        snapshot=snapshot,
+        units=tuple(unit for _, (unit, _) in sorted(units.items())),
+        liabilities=said if imports_liabilities(snapshot.venue) else {},
+    )
 
 
 def _units_of(
     journals: Journals, spec: VenueSpec, cuts: Mapping[str, Cut], members: Sequence[Account]
-) -> dict[bytes, UnitSnapshot]:
+) -> dict[bytes, tuple[UnitSnapshot, Liabilities | None]]:
     owners = [member.address for member in members if member.chain_id == spec.chain_id]
     at = cuts[spec.chain_id].block
-    return {unit.unit_id: unit for owner in owners for unit in journals.unit_snapshots(spec, at, owner=owner)}
+    return {unit_id: unit for owner in owners for unit_id, unit in said_units(journals, spec, at, owner=owner).items()}
+
+
+def said_units(
+    journals: Journals, spec: VenueSpec, at: Block, *, owner: bytes | None = None
+) -> dict[bytes, tuple[UnitSnapshot, Liabilities | None]]:
+    """Return the units of a venue at a block, all or one owner's, by id, with what was said of their liabilities until then.
+
+    Where liabilities are imported, whoever has a deposit has a unit, and so has everybody of whom anything was said.
+    """
+    units = {unit.unit_id: unit for unit in journals.unit_snapshots(spec, at, owner=owner)}
+    if not imports_liabilities(spec):
+        return {unit_id: (unit, None) for unit_id, unit in units.items()}
+    rows = journals.liabilities(spec, keys_of(spec), until=at.time, owner=owner)
+    said = {row.owner: _liabilities(row) for row in rows}
+    holding = {unit_id for unit_id, unit in units.items() if any(amount > 0 for amount in unit.positions.values())}
+    return {
+        unit_id: (units.get(unit_id) or _nothing(unit_id), said.get(unit_id))
+        for unit_id in sorted(holding | said.keys())
+    }
+
+
+def _liabilities(row: LiabilityRow) -> Liabilities:
+    return Liabilities(
+        as_of=row.as_of,
+        initial_requirement_usd=row.initial_requirement_usd,
+        maintenance_requirement_usd=row.maintenance_requirement_usd,
+        pnl_usd=row.pnl_usd,
+        key=row.key,
+        document=row.digest,
+    )
 
 
 def _nothing(owner: bytes) -> UnitSnapshot:

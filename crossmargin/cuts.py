@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from aggregator.gather import Condition
 from aggregator.margin.inputs import Cut
 from chains.errors import ChainError
-from chains.model import Block, Finality
+from chains.identifiers import SOLANA, namespace_of
+from chains.model import Block, Finality, Skipped
 from chains.ports import Chain
 from crossmargin.cut import AtTime, blocks_of, parse_at
 from crossmargin.errors import NotStored
@@ -21,7 +22,7 @@ Connect = Callable[[str], Chain]
 
 NEAREST = """
 SELECT max(number) FILTER (number < {number}), min(number) FILTER (number > {number})
-FROM evm_block WHERE chain_id = '{chain_id}'
+FROM block WHERE chain_id = '{chain_id}'
 """
 """Both are checked before they come here: a CAIP-2 chain holds no quote."""
 
@@ -30,7 +31,6 @@ NEAREST_TIMEOUT_S = 10.0
 RULES = {
     "finalized": Finality.FINALIZED,
     "safe": Finality.SAFE,
-    "confirmed": Finality.CONFIRMED,
     "confirmations": Finality.CONFIRMED,
     "latest": Finality.LATEST,
 }
@@ -89,7 +89,7 @@ class Cuts:
         return self._reader.block(chain_id, number) or self._asked(chain_id, number)
 
     def _asked(self, chain_id: str, number: int) -> Block:
-        """A final block without rows is not stored: its header comes from the chain's nodes."""
+        """A final block without rows is not stored, and a slot may hold none: the chain's nodes know."""
         try:
             block = asyncio.run(_header(self._connect(chain_id), number))
         except ChainError as error:
@@ -97,6 +97,11 @@ class Cuts:
                 f"block {number} of {chain_id} changed nothing and is not stored, and its header cannot be asked for "
                 f"({error}); {self._nearest(chain_id, number)}"
             ) from error
+        if isinstance(block, Skipped):
+            raise NotStored(
+                f"slot {block.number} of {chain_id} was skipped: block {block.child} names block {block.parent} as its parent;"
+                f" ask for {block.parent}"
+            )
         if block is None:
             raise NotStored(f"{chain_id} has no block {number}; {self._nearest(chain_id, number)}")
         return block
@@ -115,10 +120,13 @@ class Cuts:
         }
 
     def _finality(self, chain_id: str, block: Block, cursor: Cursor) -> Finality:
+        settled = block.number <= cursor.finalized
+        if namespace_of(chain_id) == SOLANA:
+            return Finality.FINALIZED if settled else Finality.CONFIRMED
         rule = self._rules[chain_id].partition(":")[0]
-        return RULES[rule] if block.number <= cursor.finalized else Finality.LATEST
+        return RULES[rule] if settled else Finality.LATEST
 
 
-async def _header(chain: Chain, number: int) -> Block | None:
+async def _header(chain: Chain, number: int) -> Block | Skipped | None:
     async with aclosing(chain):
         return await chain.block(number)

@@ -50,6 +50,14 @@ class Desk(Protocol):
         """Write a snapshot of every account and return its line of the ledger."""
         ...
 
+    def liabilities(self, venue: str | None) -> Document:
+        """Return the newest that other systems said of the collateral in escrows, of one venue or of all."""
+        ...
+
+    def import_liabilities(self, envelope: str) -> Document:
+        """Take in a signed document of liabilities and return what became of it."""
+        ...
+
     def inputs(self, digest: str) -> str:
         """Return the stored inputs of a health document: the very text that the digest is of."""
         ...

@@ -21,6 +21,7 @@ from crossmargin.app import connect
 from crossmargin.cuts import Cuts, Scene
 from crossmargin.documents import Document
 from crossmargin.errors import NoSuchThing, NotStored
+from crossmargin.liabilities import Liabilities
 from crossmargin.quotes import quotes
 from crossmargin.rows import rows_document
 from crossmargin.settings import Settings
@@ -48,6 +49,7 @@ class LocalDesk:
         self.catalogue = catalogue_of(settings, policy)
         self._kept: dict[str, None] = {}
         self._snapshots = Snapshots(settings.snapshot, store, clock)
+        self._liabilities = Liabilities(settings.venues, store, clock)
 
     def health(self, account: str, at: str | None) -> Document:
         inputs, document = self._health(resolve(self._settings, account), at)
@@ -109,6 +111,13 @@ class LocalDesk:
             if not scene.cuts:
                 raise NotStored("nothing is indexed at that time, so there is nothing to snapshot; index first")
             return self._snapshots.create(scene.reader, scene.cuts, self.catalogue, scene.condition)
+
+    def liabilities(self, venue: str | None) -> Document:
+        with self._store.reading() as reader:
+            return self._liabilities.listing(reader, venue)
+
+    def import_liabilities(self, envelope: str) -> Document:
+        return self._liabilities.take_in(envelope)
 
     def make_due_snapshots(self) -> None:
         """Make every scheduled snapshot that is due."""

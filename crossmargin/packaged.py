@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
+RECORDINGS = HERE / "demo" / "recordings"
 PROGRAM_VERSION_OF = "crossmargin"
 
 
@@ -16,8 +17,13 @@ def config(name: str) -> Path:
 
 
 def recordings() -> list[Path]:
-    """Return the recorded chains of the demonstration, by name."""
-    return sorted((HERE / "demo" / "recordings").glob("chain-*.json.gz"))
+    """Return the recorded EVM chains of the demonstration, by name."""
+    return sorted(RECORDINGS.glob("chain-*.json.gz"))
+
+
+def solana_recordings() -> list[Path]:
+    """Return the recorded Solana chains of the demonstration, by name."""
+    return sorted(RECORDINGS.glob("solana-*.json.gz"))
 
 
 def program_version() -> str:

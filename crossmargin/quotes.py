@@ -13,6 +13,7 @@ from aggregator.margin.valuation import Context, OpenUnit, make_context, value_p
 from aggregator.oracle.mark import Mark, Unpriced
 from chains.identifiers import format_hash
 from chains.model import Side, UnitSnapshot
+from chains.registry import ESCROWS
 from crossmargin.documents import Document
 from indexer.store import Reader
 
@@ -30,7 +31,10 @@ def quotes(reader: Reader, cuts: Mapping[str, Cut], catalogue: Catalogue, condit
         observations=observe(reader, catalogue.feeds, cuts),
         stale_chains=condition.stale_chains,
     )
-    marks = {**_listed(context, list(_holding_everything(reader, cuts, catalogue))), **context.feed_marks}
+    units = list(_holding_everything(reader, cuts, catalogue))
+    priceless = [held_in for held_in in units if held_in.venue.protocol in ESCROWS]
+    pricing = [held_in for held_in in units if held_in.venue.protocol not in ESCROWS]
+    marks = {**_listed(context, priceless), **_listed(context, pricing), **context.feed_marks}
     return {
         "as_of": {
             chain_id: {

@@ -40,10 +40,10 @@ class RemoteDesk:
             return False
 
     def health(self, account: str, at: str | None) -> Document:
-        return self._ask("GET", f"/v1/accounts/{quote(account, safe='')}/health{_when(at)}")
+        return self._ask("GET", f"/v1/accounts/{quote(account, safe='')}/health{_query(at=at)}")
 
     def positions(self, account: str, at: str | None) -> Document:
-        return self._ask("GET", f"/v1/accounts/{quote(account, safe='')}/positions{_when(at)}")
+        return self._ask("GET", f"/v1/accounts/{quote(account, safe='')}/positions{_query(at=at)}")
 
     def accounts(self) -> Document:
         return self._ask("GET", "/v1/accounts")
@@ -52,7 +52,7 @@ class RemoteDesk:
         return self._ask("GET", f"/v1/accounts/{quote(account, safe='')}")
 
     def prices(self, at: str | None) -> Document:
-        return self._ask("GET", f"/v1/prices{_when(at)}")
+        return self._ask("GET", f"/v1/prices{_query(at=at)}")
 
     def status(self) -> Document:
         return self._ask("GET", "/v1/status")
@@ -69,17 +69,24 @@ class RemoteDesk:
     def create_snapshot(self, at: str | None) -> Document:
         return self._ask("POST", "/v1/snapshots", {"at": at})
 
+    def liabilities(self, venue: str | None) -> Document:
+        return self._ask("GET", f"/v1/liabilities{_query(venue=venue)}")
+
+    def import_liabilities(self, envelope: str) -> Document:
+        return _document(self._body("POST", "/v1/liabilities", envelope))
+
     def _ask(
         self, method: str, path: str, body: Document | None = None, *, timeout_s: float = TIMEOUT_S
     ) -> dict[str, Any]:
-        return _document(self._body(method, path, body, timeout_s=timeout_s))
+        written = None if body is None else json.dumps(body)
+        return _document(self._body(method, path, written, timeout_s=timeout_s))
 
-    def _body(self, method: str, path: str, body: Document | None = None, *, timeout_s: float = TIMEOUT_S) -> bytes:
+    def _body(self, method: str, path: str, body: str | None = None, *, timeout_s: float = TIMEOUT_S) -> bytes:
         where = urlsplit(self._service.url)
         connection = HTTPConnection(where.hostname or "", where.port, timeout=timeout_s)
         headers = {"Authorization": f"Bearer {self._service.token}"} if body is not None else {}
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            connection.request(method, path, None if body is None else body.encode("utf-8"), headers)
             answer = connection.getresponse()
             said = answer.read()
         except (OSError, HTTPException) as error:
@@ -102,5 +109,7 @@ def _document(body: bytes) -> dict[str, Any]:
     return said
 
 
-def _when(at: str | None) -> str:
-    return "" if at is None else f"?{urlencode({'at': at})}"
+def _query(**asked: str | None) -> str:
+    """Write the parameters that are given."""
+    given = {name: value for name, value in asked.items() if value is not None}
+    return f"?{urlencode(given)}" if given else ""

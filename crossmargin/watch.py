@@ -109,7 +109,7 @@ class LogListener:
             first=progress.first,
             indexed=progress.indexed,
             target=progress.target,
-            logs=progress.logs,
+            records=progress.records,
             rows=progress.rows,
         )
 

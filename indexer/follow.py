@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from chains.model import Block
+from chains.model import Block, Skipped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,30 +23,35 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """The stored tip is not part of the chain any more."""
+    """The stored block at height `number` is not part of the chain any more, nor is any above it."""
+
+    number: int
 
 
 Plan = Extend | Idle | Fork
 
+Known = Block | Skipped
+"""What nodes know of a height: a block, or the proof that there is none. Not to know is no disagreement."""
 
-def plan(tip: Block | None, ours: Block | None, theirs: Block | None, *, start: int, target: int) -> Plan:
-    """Decide from the stored `tip` and the highest height that both sides have: the block stored there, and the nodes'.
+
+def plan(tip: Block | None, ours: Block | None, theirs: Known | None, *, start: int, target: int) -> Plan:
+    """Decide from the stored `tip` and the highest stored block that the nodes have reached: that block, and theirs at its height.
 
     Nodes that are merely behind are waited for; nodes that are behind on another branch have left the stored one.
     """
-    if ours is not None and theirs is not None and theirs.hash != ours.hash:
-        return Fork()
+    if ours is not None and theirs is not None and not _same(ours, theirs):
+        return Fork(number=ours.number)
     first = start if tip is None else tip.number + 1
     return Extend(first=first, last=target) if first <= target else Idle()
 
 
-def shared(window: Sequence[Block], theirs: Mapping[int, Block | None]) -> Block | None:
+def shared(window: Sequence[Block], theirs: Mapping[int, Known]) -> Block | None:
     """Return the highest stored block that is among `theirs` with the same hash, or `None`."""
     agreed = [block for block in window if _same(block, theirs.get(block.number))]
     return max(agreed, key=lambda block: block.number, default=None)
 
 
-def probe(window: Sequence[Block], theirs: Mapping[int, Block | None]) -> int | None:
+def probe(window: Sequence[Block], theirs: Mapping[int, Known]) -> int | None:
     """Return the height to ask next when looking for the fork by bisection, or `None` when it is found.
 
     Agreement holds up to the fork and not above it, so the heights asked so far leave one gap.
@@ -62,5 +67,5 @@ def probe(window: Sequence[Block], theirs: Mapping[int, Block | None]) -> int | 
     return gap[len(gap) // 2] if gap else None
 
 
-def _same(ours: Block, theirs: Block | None) -> bool:
-    return theirs is not None and theirs.hash == ours.hash
+def _same(ours: Block, theirs: Known | None) -> bool:
+    return isinstance(theirs, Block) and theirs.hash == ours.hash

@@ -7,13 +7,13 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Literal, Protocol
+from typing import Literal, Protocol, assert_never
 
 from chains.errors import ChainError, DeepFork, NodeBusy, NodeWrong, RangeTooWide
 from chains.model import Block, ChainSpec, FeedSpec, VenueSpec
 from chains.ports import Batch, Chain, Head
 from chains.registry import connect
-from indexer.follow import Extend, Fork, Idle, plan, probe, shared
+from indexer.follow import Extend, Fork, Idle, Known, Plan, plan, probe, shared
 from indexer.steps import Append, Finalize, Rewind
 from indexer.store import Store
 
@@ -22,17 +22,25 @@ Until = Literal["latest", "finalized"] | int
 TRIES = 3
 PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
+SHORTEST_WAIT_S = 0.05
+"""Between two polls, however much news there is."""
+
+RECORDS = ("evm_log", "solana_transaction")
+"""The raw tables of what happened on a chain; the others hold headers and state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """One committed batch: the span, where the chain is now and where it goes, and what the batch cost."""
+    """One committed batch: the span, where the chain is now and where it goes, and what the batch cost.
+
+    `records`: logs or transactions that nodes gave; `rows`: what was derived from them.
+    """
 
     chain_id: str
     first: int
     indexed: int
     target: int
-    logs: int
+    records: int
     rows: int
     seconds: dict[str, float]
 
@@ -60,9 +68,12 @@ async def index(chain: Chain, store: Store, *, until: Until, listener: Listener)
         try:
             head = await chain.head()
             listener.polled(chain.spec.id, head)
-            target = _target(head, until)
-            while await _step(chain, store, head, target, listener):
+            target = await _target(chain, store, head, until)
+            while isinstance(done := await _step(chain, store, head, target, listener), Extend):
                 failures = 0
+            if isinstance(done, Idle):
+                return
+            failures = 0
         except RangeTooWide:
             raise
         except (NodeBusy, NodeWrong) as error:
@@ -72,8 +83,6 @@ async def index(chain: Chain, store: Store, *, until: Until, listener: Listener)
             pause = _pause(failures)
             listener.failed(chain.spec.id, error, pause)
             await asyncio.sleep(pause)
-        else:
-            return
 
 
 async def follow(chain: Chain, store: Store, *, listener: Listener, stop: asyncio.Event, poll_s: float = 1.0) -> None:
@@ -83,14 +92,18 @@ async def follow(chain: Chain, store: Store, *, listener: Listener, stop: asynci
         try:
             head = await chain.head()
             listener.polled(chain.spec.id, head)
-            while not stop.is_set() and await _step(chain, store, head, head.latest.number, listener):
+            while not stop.is_set():
+                done = await _step(chain, store, head, head.latest.number, listener)
                 failures = 0
-            failures, pause = 0, poll_s
+                if isinstance(done, Idle):
+                    await _wait_for_news(chain, stop, poll_s)
+                if not isinstance(done, Extend):
+                    break
         except (NodeBusy, NodeWrong) as error:
             failures += 1
             pause = _pause(failures)
             listener.failed(chain.spec.id, error, pause)
-        await _sleep(stop, pause)
+            await _sleep(stop, pause)
 
 
 async def rebuild(
@@ -114,40 +127,59 @@ async def rebuild(
             first = batch.last.number + 1
 
 
-def _target(head: Head, until: Until) -> int:
+async def _target(chain: Chain, store: Store, head: Head, until: Until) -> int:
+    """Return the block that `until` means; a height that is still to be taken in may hold none, and then it is the one below."""
     match until:
         case "latest":
             return head.latest.number
         case "finalized":
-            return head.settled
+            height = head.settled
         case number:
-            return min(number, head.latest.number)
+            height = min(number, head.latest.number)
+    cursor = await asyncio.to_thread(store.cursor, chain.spec.id)
+    first = cursor.block.number + 1 if cursor else chain.spec.start_block
+    return await chain.floor(height) if height >= first else height
 
 
-async def _step(chain: Chain, store: Store, head: Head, target: int, listener: Listener) -> bool:
-    """Do one step towards `target`; tell whether there may be another."""
+async def _step(chain: Chain, store: Store, head: Head, target: int, listener: Listener) -> Plan:
+    """Do one step towards `target`, and tell which."""
     chain_id = chain.spec.id
     cursor = await asyncio.to_thread(store.cursor, chain_id)
     tip = cursor.block if cursor else None
-    height = min(tip.number, head.latest.number) if tip else 0
-    ours = await asyncio.to_thread(store.block, chain_id, height) if tip else None
-    theirs = await chain.block(height) if tip else None
-    match plan(tip, ours, theirs, start=chain.spec.start_block, target=target):
+    ours = await asyncio.to_thread(_reached, store, chain_id, tip, head.latest.number)
+    theirs = await chain.block(ours.number) if ours else None
+    step = plan(tip, ours, theirs, start=chain.spec.start_block, target=target)
+    match step:
         case Idle():
             await _finalize(store, chain_id, head)
-            return False
-        case Fork():
-            await _rewind(chain, store, listener)
-        case Extend(first=first, last=last):
-            began = monotonic()
-            batch = await chain.advance(first, last, head.settled, store.state(chain_id))
-            _must_follow(chain_id, tip, batch)
-            fetched = monotonic()
-            await asyncio.to_thread(store.apply, Append(parent=tip, batch=batch))
-            await _finalize(store, chain_id, head)
-            seconds = {"fetch": fetched - began, "store": monotonic() - fetched}
-            listener.appended(_progress(batch, target, seconds))
-    return True
+        case Fork(number=number):
+            await _rewind(chain, store, number, listener)
+        case Extend():
+            await _extend(chain, store, listener, head=head, tip=tip, step=step)
+        case _:
+            assert_never(step)
+    return step
+
+
+def _reached(store: Store, chain_id: str, tip: Block | None, latest: int) -> Block | None:
+    """The highest stored block that nodes with this latest block have reached; a height may be empty here."""
+    if tip is None or tip.number <= latest:
+        return tip
+    below = [block for block in store.window(chain_id) if block.number <= latest]
+    return below[-1] if below else store.block(chain_id, latest)
+
+
+async def _extend(
+    chain: Chain, store: Store, listener: Listener, *, head: Head, tip: Block | None, step: Extend
+) -> None:
+    began = monotonic()
+    batch = await chain.advance(step.first, step.last, head.settled, store.state(chain.spec.id))
+    _must_follow(chain.spec.id, tip, batch)
+    fetched = monotonic()
+    await asyncio.to_thread(store.apply, Append(parent=tip, batch=batch))
+    await _finalize(store, chain.spec.id, head)
+    seconds = {"fetch": fetched - began, "store": monotonic() - fetched}
+    listener.appended(_progress(batch, step.last, seconds))
 
 
 async def _finalize(store: Store, chain_id: str, head: Head) -> None:
@@ -156,13 +188,14 @@ async def _finalize(store: Store, chain_id: str, head: Head) -> None:
         await asyncio.to_thread(store.apply, Finalize(chain_id=chain_id, number=number))
 
 
-async def _rewind(chain: Chain, store: Store, listener: Listener) -> None:
+async def _rewind(chain: Chain, store: Store, height: int, listener: Listener) -> None:
+    """Forget what the chain left: the stored block at `height`, all above it, and those below it that the nodes do not share."""
     chain_id = chain.spec.id
     cursor = await asyncio.to_thread(store.cursor, chain_id)
-    window = await asyncio.to_thread(store.window, chain_id)
-    theirs: dict[int, Block | None] = {}
+    window = [block for block in await asyncio.to_thread(store.window, chain_id) if block.number < height]
+    theirs: dict[int, Known] = {}
     while (number := probe(window, theirs)) is not None:
-        theirs[number] = await chain.block(number)
+        theirs[number] = await _known(chain, number)
     to = shared(window, theirs)
     assert cursor is not None  # noqa: S101 - a fork is a fork of something stored
     if (to.number if to else -1) < cursor.finalized:
@@ -176,14 +209,20 @@ async def _rewind(chain: Chain, store: Store, listener: Listener) -> None:
     listener.rewound(chain_id, depth, to.number if to else -1)
 
 
-def _must_follow(chain_id: str, tip: Block | None, batch: Batch) -> None:
-    numbers = batch.raw["evm_block"]["number"].to_pylist() if "evm_block" in batch.raw else []
-    if tip is None or batch.first not in numbers:
-        return
-    parent = batch.raw["evm_block"]["parent_hash"][numbers.index(batch.first)].as_py()
-    if parent != tip.hash:
+async def _known(chain: Chain, number: int) -> Known:
+    """Ask for a height that the nodes have passed: not to know it is no sign of another branch, and nothing is forgotten for it."""
+    theirs = await chain.block(number)
+    if theirs is None:
         raise NodeWrong(
-            f"chain {chain_id}: block {batch.first} does not follow the stored block {tip.number}; it moved"
+            f"chain {chain.spec.id}: the nodes are past block {number} and do not give it now; where the chain changed is not known yet"
+        )
+    return theirs
+
+
+def _must_follow(chain_id: str, tip: Block | None, batch: Batch) -> None:
+    if tip is not None and batch.parent_hash is not None and batch.parent_hash != tip.hash:
+        raise NodeWrong(
+            f"chain {chain_id}: what comes from block {batch.first} on does not follow the stored block {tip.number}; it moved"
         )
 
 
@@ -195,7 +234,7 @@ def _progress(batch: Batch, target: int, seconds: dict[str, float]) -> Progress:
         first=batch.first,
         indexed=batch.last.number,
         target=target,
-        logs=batch.raw["evm_log"].num_rows if "evm_log" in batch.raw else 0,
+        records=sum(batch.raw[name].num_rows for name in RECORDS if name in batch.raw),
         rows=sum(len(part) for part in derived),
         seconds=seconds,
     )
@@ -203,6 +242,23 @@ def _progress(batch: Batch, target: int, seconds: dict[str, float]) -> Progress:
 
 def _pause(failures: int) -> float:
     return float(min(PAUSE_S * 2 ** (failures - 1), LONGEST_PAUSE_S))
+
+
+async def _wait_for_news(chain: Chain, stop: asyncio.Event, longest_s: float) -> None:
+    """Return when `stop` is set, or a node tells of something new, or the time is over."""
+    began = monotonic()
+    told = asyncio.create_task(chain.news(longest_s))
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({told, stopped}, timeout=longest_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        told.cancel()
+        stopped.cancel()
+        ended = await asyncio.gather(told, stopped, return_exceptions=True)
+    for fault in ended:
+        if isinstance(fault, Exception):
+            raise fault
+    await _sleep(stop, SHORTEST_WAIT_S - (monotonic() - began))
 
 
 async def _sleep(stop: asyncio.Event, seconds: float) -> None:

@@ -15,6 +15,7 @@ from aggregator.gather import Catalogue, Condition
 from aggregator.margin.inputs import METHODOLOGY_VERSION, Cut
 from aggregator.margin.numbers import rfc3339
 from chains.identifiers import format_hash
+from chains.model import FeedSpec
 
 FORMAT = "crossmargin-snapshot-1"
 MANIFEST = "manifest.json"
@@ -84,7 +85,7 @@ def catalogue_digest(catalogue: Catalogue) -> str:
             ),
             key=lambda venue: str(venue["id"]),
         ),
-        "feeds": sorted((asdict(feed) | {"address": feed.address.hex()} for feed in catalogue.feeds), key=_canonical),
+        "feeds": sorted((_feed(feed) for feed in catalogue.feeds), key=_canonical),
         "assets": sorted((asdict(asset) for asset in catalogue.assets), key=_canonical),
         "accounts": sorted(
             ({"id": account.id, "members": list(account.members)} for account in catalogue.accounts), key=_canonical
@@ -92,6 +93,11 @@ def catalogue_digest(catalogue: Catalogue) -> str:
         "policy": asdict(catalogue.policy),
     }
     return sha256(_canonical(content).encode("utf-8"))
+
+
+def _feed(feed: FeedSpec) -> dict[str, Any]:
+    feed_id = None if feed.feed_id is None else feed.feed_id.hex()
+    return asdict(feed) | {"address": feed.address.hex(), "feed_id": feed_id}
 
 
 def read_files(text: str) -> dict[str, FileEntry]:

@@ -12,6 +12,7 @@ from aggregator.book import AssessedAccount, Book
 from aggregator.margin import numbers, views
 from aggregator.margin.document import Model
 from aggregator.margin.inputs import Cut
+from aggregator.margin.liabilities import Standing, max_age_s
 from aggregator.margin.status import unit_status
 from aggregator.margin.valuation import OpenUnit, ValuedPosition, value_positions
 from aggregator.oracle.mark import Mark, Unpriced
@@ -49,6 +50,19 @@ SCHEMAS: Mapping[str, Mapping[str, pa.DataType]] = {
         "engine": TEXT,
         "reasons": TEXT,
     },
+    "liabilities": {
+        "venue_id": TEXT,
+        "unit_id": TEXT,
+        "owner": TEXT,
+        "state": TEXT,
+        "as_of": INTEGER,
+        "max_age_s": INTEGER,
+        "initial_requirement_usd": TEXT,
+        "maintenance_requirement_usd": TEXT,
+        "pnl_usd": TEXT,
+        "key": TEXT,
+        "document": TEXT,
+    },
     "positions": {
         "venue_id": TEXT,
         "unit_id": TEXT,
@@ -78,7 +92,8 @@ def tables(book: Book) -> dict[str, pa.Table]:
     rows: dict[str, list[Row]] = {
         "as_of": [_as_of(chain, cut) for chain, cut in sorted(book.cuts.items())],
         "accounts": [_account(entry) for entry in book.accounts],
-        "units": [_unit(held_in, book) for held_in in book.units],
+        "units": [_unit(held_in, book) for held_in in _units(book)],
+        "liabilities": [_liabilities(held_in) for held_in in book.units if held_in.standing is not Standing.NONE],
         "positions": [_position(item) for item in value_positions(book.context, book.units)],
         "marks": _marks(book.accounts),
     }
@@ -117,6 +132,16 @@ def _account(entry: AssessedAccount) -> Row:
     }
 
 
+def _units(book: Book) -> list[OpenUnit]:
+    """Return every unit as its account judges it: whether unknown liabilities matter is decided there."""
+    judged = {_place(held_in): held_in for entry in book.accounts for held_in in entry.assessment.units}
+    return [judged.get(_place(held_in), held_in) for held_in in book.units]
+
+
+def _place(held_in: OpenUnit) -> tuple[str, bytes]:
+    return held_in.venue.id, held_in.unit.unit_id
+
+
 def _unit(held_in: OpenUnit, book: Book) -> Row:
     unit, chain_id = held_in.unit, held_in.venue.chain_id
     native = None if unit.native is None else {name: str(number) for name, number in unit.native.items()}
@@ -133,6 +158,24 @@ def _unit(held_in: OpenUnit, book: Book) -> Row:
         "native": None if native is None else _json(native),
         "engine": unit.engine_version,
         "reasons": _models(views.reasons(unit.reasons)),
+    }
+
+
+def _liabilities(held_in: OpenUnit) -> Row:
+    """Write what other systems said of a unit; one of which nothing was said has a line too."""
+    chain_id, said = held_in.venue.chain_id, held_in.liabilities
+    return {
+        "venue_id": held_in.venue.id,
+        "unit_id": format_address(chain_id, held_in.unit.unit_id),
+        "owner": format_address(chain_id, held_in.unit.owner),
+        "state": held_in.standing.value,
+        "as_of": None if said is None else said.as_of,
+        "max_age_s": max_age_s(held_in.venue),
+        "initial_requirement_usd": None if said is None else numbers.text(said.initial_requirement_usd),
+        "maintenance_requirement_usd": None if said is None else numbers.text(said.maintenance_requirement_usd),
+        "pnl_usd": None if said is None else numbers.text(said.pnl_usd),
+        "key": None if said is None else said.key.hex(),
+        "document": None if said is None else said.document,
     }
 
 

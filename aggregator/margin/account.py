@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from aggregator.margin.house import Bound, Margin, margin, value
 from aggregator.margin.numbers import WAD
+from aggregator.margin.requirements import doubtful_units, judged, requirements, unreported
 from aggregator.margin.status import Status, house_status, score, unit_status, worst
-from aggregator.margin.valuation import USD_BASE_UNIT, Context, OpenUnit, ValuedPosition, value_positions
+from aggregator.margin.valuation import Context, OpenUnit, ValuedPosition, last_value, value_positions
 from aggregator.margin.venue import answers, needed_prices, unanswered
-from aggregator.oracle.mark import Mark, Refusal, Unpriced
+from aggregator.oracle.mark import Mark, Unpriced
 from chains.model import Reason
 
 
@@ -30,11 +31,13 @@ class Assessment:
     `debt_known`: all debt is known and priced; without it no number that rests on debt may be shown.
     `collateral_known`: all counted collateral is priced; without it the high bound is open.
     `min_unit_wad`: the lowest health factor of the venues, `None` without debt or when one is unknown.
+    `required`: what other systems require of collateral in escrows, as far as it is known; the margins have it too.
     """
 
     units: tuple[OpenUnit, ...]
     positions: tuple[ValuedPosition, ...]
     margins: Margins
+    required: Margin
     has_debt: bool
     debt_known: bool
     collateral_known: bool
@@ -56,15 +59,19 @@ def assess(
 
     `chains`: where its members are; `gaps`: what is known to be missing from its data.
     """
-    positions = value_positions(context, units)
-    margins = Margins(**{bound.value: margin(positions, bound) for bound in Bound})
+    valued, dust_share = value_positions(context, units), context.policy.status.dust_share
+    required = requirements(units, context.policy.liabilities)
+    margins = Margins(**{bound.value: margin(valued, bound, required) for bound in Bound})
+    doubtful = doubtful_units(units, valued, dust_share=dust_share, mid=margins.mid)
+    unheard = unreported(units, doubtful)
+    units, positions = judged(units, valued, doubtful, dust_share=dust_share)
     has_debt = any(held_in.unit.has_debt for held_in in units)
     silent, needed = unanswered(units), needed_prices(context, positions)
     unpriced_debt = _unpriced(positions, debt=True)
     unpriced_supply = _unpriced(positions, debt=False)
-    debt_known = not (gaps or silent.blocking or unpriced_debt)
-    blocking = [*gaps, *silent.blocking, *unpriced_debt, *needed.blocking]
-    noted = [*silent.noted, *needed.noted, *unpriced_supply]
+    debt_known = not (gaps or unheard.blocking or silent.blocking or unpriced_debt)
+    blocking = [*gaps, *unheard.blocking, *silent.blocking, *unpriced_debt, *needed.blocking]
+    noted = [*unheard.noted, *silent.noted, *needed.noted, *unpriced_supply, *_unconfigured(positions)]
     relied_on = _relied_on(positions, units) if has_debt else set()
     blocking += [reason for reason in context.stale_chains if reason.subject in relied_on]
     noted += [reason for reason in context.stale_chains if reason.subject in chains]
@@ -74,9 +81,10 @@ def assess(
     min_unit_wad = _min_unit(units)
     status = _status(context, units, margins, has_debt=has_debt, blocked=bool(blocking))
     return Assessment(
-        units=tuple(units),
+        units=units,
         positions=positions,
         margins=margins,
+        required=required,
         has_debt=has_debt,
         debt_known=debt_known,
         collateral_known=not any(_lacks_price(item) for item in positions if not item.is_debt),
@@ -129,6 +137,20 @@ def _unpriced(positions: Iterable[ValuedPosition], *, debt: bool) -> list[Reason
     ]
 
 
+def _unconfigured(positions: Iterable[ValuedPosition]) -> list[Reason]:
+    """List what a venue without liquidation thresholds holds of assets that take their venue's, once an asset."""
+    return [
+        Reason(
+            "asset_not_configured",
+            item.asset_id,
+            f"{item.symbol or 'this token'} is of class {item.asset_class}, which takes the liquidation threshold of the venue, "
+            f"and {item.held_in.venue.id} has none: it counts zero until an [[asset]] gives it a class of its own",
+        )
+        for item in positions
+        if item.lacks_threshold and item.position.counts
+    ]
+
+
 def _relied_on(positions: Iterable[ValuedPosition], units: Iterable[OpenUnit]) -> set[str]:
     """Return the chains of debt, of counted collateral, and of the feeds that price them."""
     indebted = {held_in.venue.chain_id for held_in in units if held_in.unit.has_debt}
@@ -138,26 +160,10 @@ def _relied_on(positions: Iterable[ValuedPosition], units: Iterable[OpenUnit]) -
 def _doubtful(context: Context, positions: Sequence[ValuedPosition], mid: Margin) -> bool:
     """Whether counted collateral without a price could be more than dust, by the last that was known of its price."""
     unpriced = [item for item in positions if not item.is_debt and _lacks_price(item)]
-    known = [last for item in unpriced if (last := _last_value(item)) is not None]
+    known = [last for item in unpriced if (last := last_value(item)) is not None]
     if len(known) < len(unpriced):
         return True
     return bool(unpriced) and sum(known) >= context.policy.status.dust_share * mid.collateral
-
-
-def _last_value(item: ValuedPosition) -> float | None:
-    """Return what an unpriced supply was last known to be worth in USD: by its newest stale answer, or by its venue."""
-    readings = [
-        old.observation.reading
-        for old in item.mark.discarded
-        if old.refusal is Refusal.STALE and old.observation.reading is not None
-    ]
-    if readings:
-        newest = max(readings, key=lambda reading: reading.updated_at)
-        return item.amount * (newest.answer_raw / newest.unit_raw)
-    price = item.position.price
-    if price is None or item.held_in.unit.base_unit != USD_BASE_UNIT:
-        return None
-    return item.amount * (price.answer_raw / price.unit_raw)
 
 
 def priced_value(item: ValuedPosition) -> float | None:

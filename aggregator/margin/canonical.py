@@ -1,6 +1,7 @@
 """Health inputs as canonical JSON (RFC 8785) and back: the document that an `input_digest` names.
 
-Bytes are `0x` hex, raw amounts and answers decimal strings, other integers numbers (strings beyond 2^53 − 1).
+Bytes are `0x` hex on every chain; raw amounts, answers and USD are decimal strings, other integers numbers (strings beyond
+2^53 − 1).
 """
 
 from __future__ import annotations
@@ -9,12 +10,22 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from decimal import Decimal
 from typing import Any
 
 import rfc8785
 
-from aggregator.margin.inputs import Asset, Cut, HealthInputs, MarginAccount, VenueInputs
-from aggregator.margin.policy import ClassPolicy, Policy, StatusPolicy
+from aggregator.margin.inputs import (
+    METHODOLOGY_VERSION,
+    Asset,
+    Cut,
+    HealthInputs,
+    MarginAccount,
+    OtherMethodology,
+    VenueInputs,
+)
+from aggregator.margin.liabilities import USD, Liabilities
+from aggregator.margin.policy import ClassPolicy, LiabilityPolicy, Policy, StatusPolicy
 from aggregator.oracle.mark import Observation, Reading
 from chains.model import (
     Block,
@@ -53,10 +64,12 @@ def digest_of(text: str) -> str:
 
 
 def from_json(text: str) -> HealthInputs:
-    """Read what `to_json` wrote; raises `MalformedInputs`."""
+    """Read what `to_json` wrote; raises `MalformedInputs`, and `OtherMethodology` for what another version wrote."""
     try:
         return _read_inputs(json.loads(text))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except OtherMethodology:
+        raise
+    except (ArithmeticError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise MalformedInputs(f"not a document of health inputs: {type(error).__name__} {error}") from error
 
 
@@ -77,6 +90,8 @@ def _inputs(inputs: HealthInputs) -> Json:
 
 
 def _read_inputs(json: Json) -> HealthInputs:
+    if json["methodology_version"] != METHODOLOGY_VERSION:
+        raise OtherMethodology(json["methodology_version"])
     return HealthInputs(
         methodology_version=json["methodology_version"],
         account=MarginAccount(id=json["account"]["id"], members=tuple(json["account"]["members"])),
@@ -126,6 +141,9 @@ def _venue(venue: VenueInputs) -> Json:
         "feeds": {_hex(proxy): phase for proxy, phase in snapshot.feeds.items()},
         "answers": {_hex(source): _answer(answer) for source, answer in snapshot.answers.items()},
         "units": [_unit(unit) for unit in venue.units],
+        "liabilities": {
+            _hex(unit): None if said is None else _liabilities(said) for unit, said in venue.liabilities.items()
+        },
     }
 
 
@@ -137,7 +155,31 @@ def _read_venue(json: Json) -> VenueInputs:
         feeds={_bytes(proxy): phase for proxy, phase in json["feeds"].items()},
         answers={_bytes(source): _read_answer(answer) for source, answer in json["answers"].items()},
     )
-    return VenueInputs(snapshot=snapshot, units=tuple(_read_unit(unit) for unit in json["units"]))
+    return VenueInputs(
+        snapshot=snapshot,
+        units=tuple(_read_unit(unit) for unit in json["units"]),
+        liabilities={
+            _bytes(unit): None if said is None else _read_liabilities(said)
+            for unit, said in json["liabilities"].items()
+        },
+    )
+
+
+def _liabilities(said: Liabilities) -> Json:
+    return {
+        "as_of": _number(said.as_of),
+        "initial_requirement_usd": _usd(said.initial_requirement_usd),
+        "maintenance_requirement_usd": _usd(said.maintenance_requirement_usd),
+        "pnl_usd": _usd(said.pnl_usd),
+        "key": _hex(said.key),
+        "document": said.document,
+    }
+
+
+def _read_liabilities(json: Json) -> Liabilities:
+    amounts = ("initial_requirement_usd", "maintenance_requirement_usd", "pnl_usd")
+    read: Json = {key: Decimal(json[key]) for key in amounts}
+    return Liabilities(**json | read | {"as_of": int(json["as_of"]), "key": _bytes(json["key"])})
 
 
 def _unit(unit: UnitSnapshot) -> Json:
@@ -170,19 +212,30 @@ def _answer(answer: PriceAnswer) -> Json:
         "round_id": str(answer.round_id),
         "updated_at": _number(answer.updated_at),
         "block": _number(answer.block),
+        "confidence_raw": _raw(answer.confidence_raw),
     }
 
 
 def _read_answer(json: Json) -> PriceAnswer:
-    return PriceAnswer(**{key: int(value) for key, value in json.items()})
+    read: Json = {key: None if value is None else int(value) for key, value in json.items()}
+    return PriceAnswer(**read)
 
 
 def _feed(feed: FeedSpec) -> Json:
-    return asdict(feed) | {"address": _hex(feed.address)}
+    return asdict(feed) | {
+        "address": _hex(feed.address),
+        "feed_id": None if feed.feed_id is None else _hex(feed.feed_id),
+    }
 
 
 def _read_feed(json: Json) -> FeedSpec:
-    return FeedSpec(**json | {"address": _bytes(json["address"]), "deviation": float(json["deviation"])})
+    exact = {
+        "address": _bytes(json["address"]),
+        "deviation": float(json["deviation"]),
+        "feed_id": None if json["feed_id"] is None else _bytes(json["feed_id"]),
+        "max_confidence": _fraction(json["max_confidence"]),
+    }
+    return FeedSpec(**json | exact)
 
 
 def _observation(observation: Observation) -> Json:
@@ -196,6 +249,7 @@ def _observation(observation: Observation) -> Json:
         "deviation": observation.deviation,
         "reading": None if reading is None else _reading(reading),
         "fault": observation.fault,
+        "max_confidence": observation.max_confidence,
     }
 
 
@@ -205,7 +259,13 @@ def _reading(reading: Reading) -> Json:
         "unit_raw": str(reading.unit_raw),
         "updated_at": _number(reading.updated_at),
         "block": _number(reading.block),
+        "confidence_raw": _raw(reading.confidence_raw),
     }
+
+
+def _read_reading(json: Json) -> Reading:
+    read: Json = {key: None if value is None else int(value) for key, value in json.items()}
+    return Reading(**read)
 
 
 def _read_observation(json: Json) -> Observation:
@@ -215,7 +275,8 @@ def _read_observation(json: Json) -> Observation:
         | {
             "feed": _bytes(json["feed"]),
             "deviation": float(json["deviation"]),
-            "reading": None if reading is None else Reading(**{key: int(value) for key, value in reading.items()}),
+            "reading": None if reading is None else _read_reading(reading),
+            "max_confidence": _fraction(json["max_confidence"]),
         }
     )
 
@@ -224,6 +285,7 @@ def _read_policy(json: Json) -> Policy:
     return Policy(
         status=StatusPolicy(**{key: float(value) for key, value in json["status"].items()}),
         classes={name: _read_class(values) for name, values in json["classes"].items()},
+        liabilities=LiabilityPolicy(**{key: float(value) for key, value in json["liabilities"].items()}),
     )
 
 
@@ -235,6 +297,18 @@ def _read_class(json: Mapping[str, float]) -> ClassPolicy:
 
 def _number(value: int) -> int | str:
     return value if abs(value) <= SAFE_INTEGER else str(value)
+
+
+def _raw(value: int | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _usd(value: Decimal) -> str:
+    return format(value.quantize(USD), "f")
+
+
+def _fraction(value: float | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _hex(raw: bytes) -> str:

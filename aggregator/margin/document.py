@@ -39,7 +39,7 @@ class Interval(Model):
 
 
 class Collateral(Model):
-    """Supplies that count for the house, in USD; unpriced ones add nothing."""
+    """Supplies that count for the house and profits that other systems report, in USD; unpriced supplies add nothing."""
 
     raw: str
     """At the middle of the marks."""
@@ -52,13 +52,13 @@ class Collateral(Model):
 
 
 class Debt(Model):
-    """Debt in USD; `null` while any debt is unknown or unpriced."""
+    """Debt, and losses that other systems report, in USD; `null` while any of it is unknown or unpriced."""
 
     raw: str | None
     initial: str | None
-    """At the high of the marks, times the initial factor."""
+    """At the high of the marks, times the initial factor; and what other systems require initially."""
     maintenance: str | None
-    """At the middle of the marks, times the maintenance factor."""
+    """At the middle of the marks, times the maintenance factor; and what other systems require for maintenance."""
 
 
 class MarginSums(Model):
@@ -124,6 +124,24 @@ class NativeAsOf(Model):
     time: str | None
 
 
+class LiabilitiesView(Model):
+    """What another system says that a unit's collateral must cover, in USD."""
+
+    state: str
+    """`none`: nobody has a claim on it; `known`; `unknown`: never said, or too long ago."""
+    as_of: str | None
+    age_s: int | None
+    """At the block of the unit."""
+    max_age_s: int | None
+    initial_requirement_usd: str | None
+    maintenance_requirement_usd: str | None
+    pnl_usd: str | None
+    key: str | None
+    """The Ed25519 public key that signed it."""
+    document: str | None
+    """The digest of the document that says it."""
+
+
 class UnitView(Model):
     """What a venue liquidates separately."""
 
@@ -132,7 +150,10 @@ class UnitView(Model):
     native_as_of: NativeAsOf
     status: Status
     health_factor: str | None
-    """The venue's own, 1 being its liquidation boundary; `null` without debt or when unknown."""
+    """The venue's own, 1 being its liquidation boundary; `null` without debt or when unknown.
+
+    Where other systems have a claim: deposits at the house's marks and profit, over requirement and loss.
+    """
     liquidatable: bool | None
     collateral: str | None
     """In the venue's base currency, as the venue counts it."""
@@ -141,6 +162,8 @@ class UnitView(Model):
     native: dict[str, str] | None
     """The venue's own numbers under its own names."""
     engine: str
+    liabilities: LiabilitiesView | None
+    """Of collateral that a venue holds for other systems; `null` elsewhere."""
     reasons: tuple[ReasonView, ...]
 
 
@@ -174,10 +197,14 @@ class FeedView(Model):
     answer_raw: str | None
     unit_raw: str | None
     price_usd: str | None
+    confidence_usd: str | None
+    """The half-width of the feed's own interval; `null` where it gives none."""
     updated_at: str | None
     age_s: int | None
     heartbeat_s: int | None
     deviation: str
+    max_confidence: str | None
+    """The widest interval that is believed, as a fraction of the price; `null` where the feed gives none."""
     block: int | None
     used: bool
     reason: str | None

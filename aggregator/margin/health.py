@@ -20,15 +20,12 @@ from aggregator.margin.document import (
     MarginSums,
 )
 from aggregator.margin.house import LARGEST_RATIO, Bound, value
-from aggregator.margin.inputs import METHODOLOGY_VERSION, HealthInputs, VenueInputs
+from aggregator.margin.inputs import METHODOLOGY_VERSION, HealthInputs, OtherMethodology, VenueInputs
+from aggregator.margin.requirements import LIABILITIES_UNKNOWN
 from aggregator.margin.valuation import Context, OpenUnit, make_context
 from aggregator.oracle.mark import Unpriced
 from chains.identifiers import format_hash, parse_account
 from chains.registry import open_book
-
-
-class OtherMethodology(ValueError):
-    """Inputs of another version of the methodology; only that version can compute its answer again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +45,7 @@ class HouseNumbers:
 def evaluate(inputs: HealthInputs) -> HealthDocument:
     """Compute the whole answer about an account; raises `OtherMethodology` and `chains.errors.Unsupported`."""
     if inputs.methodology_version != METHODOLOGY_VERSION:
-        message = (
-            f"these inputs are of methodology {inputs.methodology_version}, this program has {METHODOLOGY_VERSION}"
-        )
-        raise OtherMethodology(message)
+        raise OtherMethodology(inputs.methodology_version)
     context = context_of(inputs)
     units = [unit for venue in inputs.venues for unit in open_units(venue)]
     chains = {parse_account(member).chain_id for member in inputs.account.members}
@@ -76,7 +70,8 @@ def open_units(venue: VenueInputs) -> Iterator[OpenUnit]:
     snapshot = venue.snapshot
     book = open_book(snapshot.venue.protocol)(snapshot)
     for unit in venue.units:
-        yield OpenUnit(venue=snapshot.venue, at=snapshot.at, unit=book(unit))
+        said = venue.liabilities.get(unit.unit_id)
+        yield OpenUnit(venue=snapshot.venue, at=snapshot.at, unit=book(unit), liabilities=said)
 
 
 def house_numbers(assessment: Assessment) -> HouseNumbers:
@@ -195,11 +190,12 @@ def _completeness(inputs: HealthInputs, assessment: Assessment) -> Completeness:
         {item.asset_id for item in assessment.positions if item.matters and isinstance(item.mark, Unpriced)}
     )
     chains = sorted({parse_account(member).chain_id for member in inputs.account.members})
+    missing = (*inputs.gaps, *(reason for reason in assessment.reasons if reason.code == LIABILITIES_UNKNOWN))
     return Completeness(
-        complete=not (inputs.gaps or stale.intersection(chains) or unpriced),
+        complete=not (missing or stale.intersection(chains) or unpriced),
         chains={chain: _chain(chain, inputs.account.members, stale=chain in stale) for chain in chains},
         venues=inputs.consulted,
-        missing=views.reasons(inputs.gaps),
+        missing=views.reasons(missing),
         unpriced=tuple(unpriced),
     )
 

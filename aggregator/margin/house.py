@@ -61,18 +61,33 @@ class LiquidationPrice:
         return (self.price - self.mid) / self.mid
 
 
-def margin(positions: Iterable[ValuedPosition], bound: Bound) -> Margin:
-    """Sum what is counted and priced; what has no price adds nothing, on either side."""
+NOTHING = Margin(
+    collateral=0.0,
+    initial_collateral=0.0,
+    maintenance_collateral=0.0,
+    debt=0.0,
+    initial_debt=0.0,
+    maintenance_debt=0.0,
+)
+
+
+def margin(positions: Iterable[ValuedPosition], bound: Bound, required: Margin = NOTHING) -> Margin:
+    """Sum what is counted and priced; what has no price adds nothing, on either side.
+
+    `required`: what other systems say in USD, the same from every side.
+    """
     held = [item for item in positions if item.matters and isinstance(item.mark, Mark)]
     supplies = [item for item in held if not item.is_debt]
     debts = [item for item in held if item.is_debt]
     return Margin(
-        collateral=_sum(supplies, bound, lambda _: 1.0),
-        initial_collateral=_sum(supplies, bound, lambda item: 1 - item.factors.haircut),
-        maintenance_collateral=_sum(supplies, bound, lambda item: item.factors.liquidation_threshold),
-        debt=_sum(debts, bound, lambda _: 1.0),
-        initial_debt=_sum(debts, bound, lambda item: item.factors.initial_factor),
-        maintenance_debt=_sum(debts, bound, lambda item: item.factors.maintenance_factor),
+        collateral=_sum(required.collateral, supplies, bound, lambda _: 1.0),
+        initial_collateral=_sum(required.initial_collateral, supplies, bound, lambda item: 1 - item.factors.haircut),
+        maintenance_collateral=_sum(
+            required.maintenance_collateral, supplies, bound, lambda item: item.factors.liquidation_threshold
+        ),
+        debt=_sum(required.debt, debts, bound, lambda _: 1.0),
+        initial_debt=_sum(required.initial_debt, debts, bound, lambda item: item.factors.initial_factor),
+        maintenance_debt=_sum(required.maintenance_debt, debts, bound, lambda item: item.factors.maintenance_factor),
     )
 
 
@@ -99,21 +114,22 @@ def ratio(part: float, whole: float) -> float:
     return min(part / whole, LARGEST_RATIO) if whole > 0 else LARGEST_RATIO
 
 
-def liquidation_prices(positions: Sequence[ValuedPosition]) -> tuple[LiquidationPrice, ...]:
+def liquidation_prices(positions: Sequence[ValuedPosition], required: Margin = NOTHING) -> tuple[LiquidationPrice, ...]:
     """Find each identity's price at which the account would be liquidated; none for an account that is below 1."""
     held = [item for item in positions if item.matters and isinstance(item.mark, Mark)]
-    if not any(item.is_debt for item in held):
+    if not any(item.is_debt for item in held) and required.maintenance_debt == 0:
         return ()
     identities = sorted({item.identity for item in held})
-    found = (_liquidation_price(identity, held) for identity in identities)
+    fixed = required.maintenance_collateral - required.maintenance_debt
+    found = (_liquidation_price(identity, held, fixed) for identity in identities)
     return tuple(price for price in found if price is not None)
 
 
-def _liquidation_price(identity: str, held: Sequence[ValuedPosition]) -> LiquidationPrice | None:
-    """Solve `rest + slope · price = 0`, where `rest` is what the others leave and `slope` the tokens that count."""
+def _liquidation_price(identity: str, held: Sequence[ValuedPosition], fixed: float) -> LiquidationPrice | None:
+    """Solve `rest + slope · price = 0`: `rest` is what the others and `fixed` leave, `slope` the tokens that count."""
     own = [item for item in held if item.identity == identity]
     others = [item for item in held if item.identity != identity]
-    rest = math.fsum(_weight(item) * value(item, Bound.MID) for item in others)
+    rest = math.fsum((fixed, *(_weight(item) * value(item, Bound.MID) for item in others)))
     slope = math.fsum(_weight(item) * item.amount for item in own)
     mid = unit_price(own[0], Bound.MID)
     if slope == 0 or rest + slope * mid < 0:
@@ -129,5 +145,7 @@ def _weight(item: ValuedPosition) -> float:
     return -item.factors.maintenance_factor if item.is_debt else item.factors.liquidation_threshold
 
 
-def _sum(positions: Iterable[ValuedPosition], bound: Bound, factor: Callable[[ValuedPosition], float]) -> float:
-    return math.fsum(value(item, bound) * factor(item) for item in positions)
+def _sum(
+    first: float, positions: Iterable[ValuedPosition], bound: Bound, factor: Callable[[ValuedPosition], float]
+) -> float:
+    return math.fsum((first, *(value(item, bound) * factor(item) for item in positions)))

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from aggregator.margin.liabilities import Liabilities
 from aggregator.margin.policy import Policy
 from aggregator.oracle.mark import Observation
 from chains.model import Block, FeedSpec, Finality, Reason, UnitSnapshot, VenueSnapshot
 
-METHODOLOGY_VERSION = "1"
+METHODOLOGY_VERSION = "2"
 """Changes whenever the same inputs give another answer; `docs/methodology.md` describes this one."""
+
+
+class OtherMethodology(ValueError):
+    """Inputs of another version of the methodology; only that version can compute its answer again."""
+
+    def __init__(self, version: object) -> None:
+        super().__init__(f"these inputs are of methodology {version}, this program has {METHODOLOGY_VERSION}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +52,15 @@ class MarginAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueInputs:
-    """A venue at its block, with those of its units that belong to the account."""
+    """A venue at its block, with those of its units that belong to the account.
+
+    `liabilities`: unit → the newest that was said of it up to the block, however old, `None`: nothing ever; of a venue that
+    imports liabilities, and empty for any other.
+    """
 
     snapshot: VenueSnapshot
     units: tuple[UnitSnapshot, ...]
+    liabilities: Mapping[bytes, Liabilities | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -58,11 +58,20 @@ class StatusPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LiabilityPolicy:
+    """The shares of a positive PnL, as another system reports it, that count as collateral of either margin."""
+
+    positive_pnl_maintenance: float = 1.0
+    positive_pnl_initial: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """The whole static policy; `classes` always has `default`, for assets that no configuration names."""
 
     status: StatusPolicy
     classes: Mapping[str, ClassPolicy]
+    liabilities: LiabilityPolicy = LiabilityPolicy()
 
     def of_class(self, name: str) -> ClassPolicy:
         """Return what a class counts for; raises `PolicyError` for a class that the policy lacks."""
@@ -77,13 +86,14 @@ def parse_policy(text: str) -> Policy:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PolicyError(f"the policy is not valid TOML: {error}") from error
-    _refuse_unknown("the policy", table, ("status", "class"))
+    _refuse_unknown("the policy", table, ("status", "liabilities", "class"))
     classes = _table("class", table.get("class"))
     if DEFAULT_CLASS not in classes:
         raise PolicyError(f"[class.{DEFAULT_CLASS}] is missing; it values the assets that no configuration names")
     return Policy(
         status=_status(_table("status", table.get("status"))),
         classes={name: _class(f"class.{name}", _table(f"class.{name}", values)) for name, values in classes.items()},
+        liabilities=_liabilities(_table("liabilities", table.get("liabilities", {}))),
     )
 
 
@@ -99,6 +109,22 @@ def _status(table: Mapping[str, Any]) -> StatusPolicy:
     _demand("status", status.watch_below < status.full_score_at, "watch_below < full_score_at")
     _demand("status", 0 <= status.dust_share <= 0.1, "0 ≤ dust_share ≤ 0.1")  # noqa: PLR2004
     return status
+
+
+def _liabilities(table: Mapping[str, Any]) -> LiabilityPolicy:
+    """Read what may be left out: a policy of before liabilities could be imported says nothing of them."""
+    written = asdict(LiabilityPolicy()) | dict(table)
+    read = _reader("liabilities", written, tuple(LiabilityPolicy.__dataclass_fields__))
+    policy = LiabilityPolicy(
+        positive_pnl_maintenance=read("positive_pnl_maintenance", _number),
+        positive_pnl_initial=read("positive_pnl_initial", _number),
+    )
+    _demand(
+        "liabilities",
+        0 <= policy.positive_pnl_initial <= policy.positive_pnl_maintenance <= 1,
+        "0 ≤ positive_pnl_initial ≤ positive_pnl_maintenance ≤ 1",
+    )
+    return policy
 
 
 def _class(place: str, table: Mapping[str, Any]) -> ClassPolicy:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from aggregator.margin.inputs import Asset, Cut
+from aggregator.margin.liabilities import Liabilities, Standing, standing
 from aggregator.margin.policy import DEFAULT_CLASS, ClassPolicy, Policy
-from aggregator.oracle.mark import Mark, Observation, Reading, Unpriced, mark
+from aggregator.oracle.mark import Mark, Observation, Reading, Refusal, Unpriced, mark
 from chains.identifiers import token
 from chains.model import Block, FeedSpec, Reason, Side, UnitPosition, VenuePrice, VenueSpec, VenueUnit
 
@@ -28,14 +29,26 @@ ABOUT_PRICES = frozenset(
 )
 """Reasons of venue adapters that concern the price of one asset: amounts and the prices of others stand."""
 
+ABOUT_TOKENS = frozenset({"token_unknown", "vault_short"})
+"""Reasons of escrows that concern one token, whose position then does not count: those of other tokens stand."""
+
+LAST_KNOWN = frozenset({Refusal.STALE, Refusal.TOO_WIDE})
+"""Why an answer that once was good is not used any more."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenUnit:
-    """A unit with the venue's own numbers, and where and when it stands."""
+    """A unit with the venue's own numbers, where and when it stands, and the newest that was said of its liabilities."""
 
     venue: VenueSpec
     at: Block
     unit: VenueUnit
+    liabilities: Liabilities | None = None
+
+    @property
+    def standing(self) -> Standing:
+        """Whether the liabilities against the unit are known at its block."""
+        return standing(self.venue, self.liabilities, self.at.time)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +74,10 @@ class Context:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValuedPosition:
-    """A position in house terms; `counted`: a debt, or a supply that the house accepts as collateral."""
+    """A position in house terms; `counted`: a debt, or a supply that the house accepts as collateral.
+
+    `accepted`: counted, or so as soon as the liabilities against its unit are known.
+    """
 
     held_in: OpenUnit
     position: UnitPosition
@@ -72,7 +88,11 @@ class ValuedPosition:
     factors: ClassPolicy
     mark: Mark | Unpriced
     amount: float
-    counted: bool
+    accepted: bool
+
+    @property
+    def counted(self) -> bool:
+        return self.accepted and self.held_in.standing is not Standing.UNKNOWN
 
     @property
     def chains(self) -> set[str]:
@@ -87,6 +107,11 @@ class ValuedPosition:
     @property
     def is_debt(self) -> bool:
         return self.position.side is Side.BORROW
+
+    @property
+    def lacks_threshold(self) -> bool:
+        """Whether a supply takes the liquidation threshold of a venue that has none: it then counts for nothing."""
+        return not self.is_debt and self.factors.venue_threshold and self.position.liquidation_threshold is None
 
     @property
     def matters(self) -> bool:
@@ -159,33 +184,41 @@ def _valued(
 ) -> ValuedPosition:
     identity = identity_of(asset_id, context.assets)
     asset_class = asset_class_of(asset_id, context)
-    return ValuedPosition(
+    of_class = context.policy.of_class(asset_class)
+    item = ValuedPosition(
         held_in=held_in,
         position=position,
         asset_id=asset_id,
         identity=identity,
         configured_symbol=context.assets[asset_id].symbol if asset_id in context.assets else None,
         asset_class=asset_class,
-        factors=context.policy.of_class(asset_class).at((position.liquidation_threshold or 0) / BASIS_POINTS),
+        factors=of_class.at((position.liquidation_threshold or 0) / BASIS_POINTS),
         mark=marks.get(identity) or Unpriced(identity=identity, discarded=()),
         amount=position.amount_raw / 10**position.decimals,
-        counted=position.side is Side.BORROW or _accepted(held_in.unit, position),
+        accepted=position.side is Side.BORROW or _accepted(held_in.unit, position),
     )
+    return replace(item, accepted=False) if item.lacks_threshold else item
 
 
 def _accepted(unit: VenueUnit, position: UnitPosition) -> bool:
-    """Whether the house counts a supply: the venue does, and answers, or fails for the price of others only.
+    """Whether the house counts a supply: the venue does, and answers, or fails for the price or the token of others only.
 
-    So a token without a price, sent by a stranger, does not take the rest of a unit with it.
+    So a token without a price or without decimals, sent by a stranger, does not take the rest of a unit with it.
     """
-    only_prices_fail = {reason.code for reason in unit.reasons} <= ABOUT_PRICES and position.price is not None
-    return position.counts and (unit.native is not None or only_prices_fail)
+    codes = {reason.code for reason in unit.reasons}
+    only_prices_fail = codes <= ABOUT_PRICES and position.price is not None
+    only_tokens_fail = bool(codes) and codes <= ABOUT_TOKENS
+    return position.counts and (unit.native is not None or only_prices_fail or only_tokens_fail)
 
 
 def _venue_observations(
-    context: Context, held: Iterable[tuple[OpenUnit, UnitPosition, str]]
+    context: Context, held: Sequence[tuple[OpenUnit, UnitPosition, str]]
 ) -> dict[str, list[Observation]]:
-    """Collect what the venues themselves take for prices of identities without a feed, each source once."""
+    """Collect what the venues themselves take for prices of identities without a feed, each source once.
+
+    Of an identity that counts somewhere, only what is taken where it counts: what a stranger may send prices nothing else.
+    """
+    counting = {identity_of(asset_id, context.assets) for _, position, asset_id in held if position.counts}
     found = {
         (identity, held_in.venue.chain_id, position.price.source): _venue_observation(
             context, held_in.venue, asset_id, position.price
@@ -194,6 +227,7 @@ def _venue_observations(
         if position.price is not None
         and held_in.unit.base_unit == USD_BASE_UNIT
         and (identity := identity_of(asset_id, context.assets)) not in context.feed_marks
+        and (position.counts or identity not in counting)
     }
     ordered = sorted(found.items(), key=lambda item: item[0])
     return {
@@ -212,3 +246,19 @@ def _venue_observation(context: Context, venue: VenueSpec, asset_id: str, price:
         deviation=context.policy.of_class(asset_class_of(asset_id, context)).deviation,
         reading=Reading(price.answer_raw, price.unit_raw, price.updated_at, price.block),
     )
+
+
+def last_value(item: ValuedPosition) -> float | None:
+    """Return what an unpriced supply was last known to be worth in USD, at most: by its newest answer, or by its venue."""
+    readings = [
+        old.observation.reading
+        for old in item.mark.discarded
+        if old.refusal in LAST_KNOWN and old.observation.reading is not None
+    ]
+    if readings:
+        newest = max(readings, key=lambda reading: reading.updated_at)
+        return item.amount * (newest.answer_raw / newest.unit_raw + (newest.confidence or 0.0))
+    price = item.position.price
+    if price is None or item.held_in.unit.base_unit != USD_BASE_UNIT:
+        return None
+    return item.amount * (price.answer_raw / price.unit_raw)

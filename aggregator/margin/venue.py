@@ -6,12 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from aggregator.margin.liabilities import Standing
 from aggregator.margin.valuation import Context, OpenUnit, ValuedPosition, heartbeat_s
 from aggregator.oracle.mark import Reading, Refusal, age_limit_s, refusal
 from chains.identifiers import format_address
 from chains.model import Reason, UnitPosition, VenueUnit
 
 BASIS_POINTS = 10_000
+
+UNANSWERED = {
+    Standing.NONE: "the venue's own numbers of this unit are not known",
+    Standing.KNOWN: "a deposit that counts has no usable house price, so whether it covers the liabilities is not known",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,30 +34,34 @@ def unit_name(held_in: OpenUnit) -> str:
 
 
 def unanswered(units: Iterable[OpenUnit]) -> Doubts:
-    """A venue that has no numbers for a unit: fatal where the unit has debt, listed where it has none."""
+    """A venue that has no numbers for a unit: fatal where the unit has debt, listed where it has none.
+
+    Unknown liabilities have reasons of their own.
+    """
     blocking: list[Reason] = []
     noted: list[Reason] = []
     for held_in in units:
         target = blocking if held_in.unit.has_debt and not answers(held_in.unit) else noted
-        if not answers(held_in.unit):
-            target.append(
-                Reason("unit_unknown", unit_name(held_in), "the venue's own numbers of this unit are not known")
-            )
+        if not answers(held_in.unit) and held_in.standing is not Standing.UNKNOWN:
+            target.append(Reason("unit_unknown", unit_name(held_in), UNANSWERED[held_in.standing]))
         target.extend(held_in.unit.reasons)
     return Doubts(blocking=tuple(blocking), noted=tuple(noted))
 
 
 def answers(unit: VenueUnit) -> bool:
     """Whether the venue's own numbers are known, with a health factor if there is debt."""
-    return unit.native is not None and (unit.health_factor_wad is not None or not unit.has_debt)
+    return unit.health_factor_wad is not None if unit.has_debt else unit.native is not None
 
 
 def needed_prices(context: Context, positions: Sequence[ValuedPosition]) -> Doubts:
-    """Prices that a venue decides with and that are missing, stale or from the future, over all units with debt."""
+    """Prices that a venue decides with and that are missing, stale or from the future, over all units with debt.
+
+    Where liabilities are imported, the venue has no prices: its units are judged by the house's marks.
+    """
     blocking: list[Reason] = []
     noted: list[Reason] = []
     for held_in, held in _by_unit(positions):
-        if not held_in.unit.has_debt:
+        if not held_in.unit.has_debt or held_in.standing is not Standing.NONE:
             continue
         needed = [item for item in held if item.position.counts and item.position.amount_raw > 0]
         doubtful = [(item, fault) for item in needed if (fault := _fault(context, item))]

@@ -10,6 +10,7 @@ from aggregator.margin.account import Assessment, priced_value
 from aggregator.margin.canonical import SAFE_INTEGER
 from aggregator.margin.document import (
     FeedView,
+    LiabilitiesView,
     LiquidationPriceView,
     NativeAsOf,
     PositionView,
@@ -20,12 +21,14 @@ from aggregator.margin.document import (
     VenueView,
 )
 from aggregator.margin.house import LiquidationPrice, liquidation_prices
+from aggregator.margin.liabilities import Standing, max_age_s
 from aggregator.margin.policy import StatusPolicy
 from aggregator.margin.status import unit_status
 from aggregator.margin.valuation import OpenUnit, ValuedPosition
-from aggregator.oracle.mark import Discarded, Mark, Unpriced, Used
+from aggregator.oracle.mark import MAX_CONFIDENCE, Discarded, Mark, Unpriced, Used
 from chains.identifiers import format_address, format_hash
 from chains.model import Reason, VenuePrice
+from chains.registry import ESCROWS
 
 BASIS_POINT_PLACES = 4
 
@@ -73,7 +76,26 @@ def _unit(held_in: OpenUnit, positions: Sequence[ValuedPosition], policy: Status
         positions=tuple(map(_position, positions)),
         native=None if unit.native is None else {name: str(number) for name, number in unit.native.items()},
         engine=unit.engine_version,
+        liabilities=liabilities(held_in),
         reasons=reasons(unit.reasons),
+    )
+
+
+def liabilities(held_in: OpenUnit) -> LiabilitiesView | None:
+    """Write what is known of other systems' claims on a unit; `None` where it is no collateral for others."""
+    if held_in.venue.protocol not in ESCROWS:
+        return None
+    said, state = held_in.liabilities, held_in.standing
+    return LiabilitiesView(
+        state=state.value,
+        as_of=None if said is None else numbers.rfc3339(said.as_of),
+        age_s=None if said is None else _age(held_in.at.time - said.as_of),
+        max_age_s=None if state is Standing.NONE else max_age_s(held_in.venue),
+        initial_requirement_usd=None if said is None else numbers.text(said.initial_requirement_usd),
+        maintenance_requirement_usd=None if said is None else numbers.text(said.maintenance_requirement_usd),
+        pnl_usd=None if said is None else numbers.text(said.pnl_usd),
+        key=None if said is None else said.key.hex(),
+        document=None if said is None else said.document,
     )
 
 
@@ -137,6 +159,8 @@ def price_view(mark: Mark | Unpriced) -> PriceView:
 def _feed(judged: Used | Discarded) -> FeedView:
     observation = judged.observation
     reading = observation.reading
+    confidence = None if reading is None else reading.confidence
+    limit = MAX_CONFIDENCE if observation.max_confidence is None else observation.max_confidence
     return FeedView(
         asset=observation.asset,
         kind=observation.kind,
@@ -145,10 +169,12 @@ def _feed(judged: Used | Discarded) -> FeedView:
         answer_raw=None if reading is None else str(reading.answer_raw),
         unit_raw=None if reading is None else str(reading.unit_raw),
         price_usd=numbers.text(numbers.price(judged.price)) if isinstance(judged, Used) else None,
+        confidence_usd=None if confidence is None else numbers.text(numbers.price(confidence)),
         updated_at=None if reading is None else numbers.rfc3339(reading.updated_at),
         age_s=_age(judged.age_s),
         heartbeat_s=observation.heartbeat_s,
         deviation=numbers.text(numbers.ratio_up(observation.deviation)),
+        max_confidence=None if confidence is None else numbers.text(numbers.ratio_down(limit)),
         block=None if reading is None else reading.block,
         used=isinstance(judged, Used),
         reason=judged.refusal.value if isinstance(judged, Discarded) else None,
@@ -158,7 +184,8 @@ def _feed(judged: Used | Discarded) -> FeedView:
 
 def liquidation(assessment: Assessment) -> tuple[LiquidationPriceView, ...]:
     """Write, for every identity that counts, the price that would liquidate the account, or that none does."""
-    found = {item.identity: item for item in liquidation_prices(assessment.positions)} if assessment.measurable else {}
+    prices = liquidation_prices(assessment.positions, assessment.required) if assessment.measurable else ()
+    found = {item.identity: item for item in prices}
     mids = {
         item.identity: item.mark.mid
         for item in assessment.positions

@@ -12,14 +12,26 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import NamedTuple, assert_never
 
+MAX_CONFIDENCE = 0.02
+"""The widest interval that is believed, as a fraction of the price, of a feed that gives one and has no limit of its own."""
+
 
 class Reading(NamedTuple):
-    """The last answer of a feed, `answer_raw` / `unit_raw` USD, at `updated_at` (Unix seconds) in `block`."""
+    """The last answer of a feed, `answer_raw` / `unit_raw` USD, at `updated_at` (Unix seconds) in `block`.
+
+    `confidence_raw`: the half-width of the feed's own interval at the same scale, `None` for a feed that gives none.
+    """
 
     answer_raw: int
     unit_raw: int
     updated_at: int
     block: int
+    confidence_raw: int | None = None
+
+    @property
+    def confidence(self) -> float | None:
+        """The half-width of the interval in USD."""
+        return None if self.confidence_raw is None else self.confidence_raw / self.unit_raw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +41,7 @@ class Observation:
     `heartbeat_s`: the longest silence that the feed promises; `None`: its answer does not age (`fixed`).
     `deviation`: the move, as a fraction of the price, below which the feed may stay silent.
     `fault`: why the feed is not to be believed, whatever it says.
+    `max_confidence`: the widest interval that is believed, as a fraction of the price; `None`: `MAX_CONFIDENCE`.
     """
 
     asset: str
@@ -39,6 +52,7 @@ class Observation:
     deviation: float
     reading: Reading | None
     fault: str | None = None
+    max_confidence: float | None = None
 
 
 class Refusal(StrEnum):
@@ -49,12 +63,13 @@ class Refusal(StrEnum):
     NON_POSITIVE = "non_positive"
     FROM_THE_FUTURE = "from_the_future"
     STALE = "stale"
+    TOO_WIDE = "confidence_too_wide"
     STALE_CHAIN = "stale_chain"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """An observation that the mark rests on, as a price with the bounds that its deviation allows."""
+    """An observation that the mark rests on, as a price with the bounds that its deviation and its confidence allow."""
 
     observation: Observation
     age_s: int
@@ -155,14 +170,24 @@ def judge(observation: Observation, now: int) -> Used | Discarded:
     age_s = None if reading is None else now - reading.updated_at
     if reading is None or age_s is None or reason is not None:
         return Discarded(observation=observation, age_s=age_s, refusal=reason or Refusal.NO_ANSWER)
-    price = reading.answer_raw / reading.unit_raw
+    if too_wide(reading, observation.max_confidence):
+        return Discarded(observation=observation, age_s=age_s, refusal=Refusal.TOO_WIDE)
+    price, confidence = reading.answer_raw / reading.unit_raw, reading.confidence or 0.0
     return Used(
         observation=observation,
         age_s=age_s,
-        low=price * (1 - observation.deviation),
+        low=max(0.0, price * (1 - observation.deviation) - confidence),
         price=price,
-        high=price * (1 + observation.deviation),
+        high=price * (1 + observation.deviation) + confidence,
     )
+
+
+def too_wide(reading: Reading, max_confidence: float | None) -> bool:
+    """Whether a positive answer comes with an interval that is no interval, or wider than is believed."""
+    if reading.confidence_raw is None:
+        return False
+    limit = MAX_CONFIDENCE if max_confidence is None else max_confidence
+    return not 0 <= reading.confidence_raw / reading.answer_raw <= limit
 
 
 def combine(identity: str, used: tuple[Used, ...], discarded: tuple[Discarded, ...]) -> Mark:

@@ -17,6 +17,13 @@ from chains.solana.transactions import Instruction
 TOKEN_PROGRAM = from_base58("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA")
 TOKEN_2022_PROGRAM = from_base58("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb")
 TOKEN_PROGRAMS = frozenset({TOKEN_PROGRAM, TOKEN_2022_PROGRAM})
+NATIVE_MINTS = frozenset(
+    {
+        from_base58("So11111111111111111111111111111111111111112"),
+        from_base58("9pan9bMn5HatX4EJdBwg9VgCa7Uz5HL8N1m5D3NdXej9"),
+    }
+)
+"""Wrapped SOL of either program: its token accounts hold lamports, and are counted as these are."""
 
 ACCOUNT_SIZE = 165
 """Bytes of a token account without extensions; one with extensions is longer and says its type at this offset."""
@@ -43,13 +50,24 @@ class _Code(IntEnum):
     TRANSFER_FEE_EXTENSION = 26
     CONFIDENTIAL_TRANSFER_EXTENSION = 27
     UNWRAP_LAMPORTS = 45
+    PERMISSIONED_BURN_EXTENSION = 46
     BATCH = 255
+
+
+class _ConfidentialCode(IntEnum):
+    DEPOSIT = 5
+    WITHDRAW = 6
+
+
+class _BurnCode(IntEnum):
+    BURN = 1
+    BURN_CHECKED = 2
 
 
 class _FeeCode(IntEnum):
     TRANSFER_CHECKED_WITH_FEE = 1
-    WITHDRAW_WITHHELD_FROM_MINT = 2
-    WITHDRAW_WITHHELD_FROM_ACCOUNTS = 3
+    WITHDRAW_FROM_MINT = 2
+    WITHDRAW_FROM_ACCOUNTS = 3
 
 
 _ACCOUNT_OWNER = 2
@@ -81,7 +99,7 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
-    """`amount` is minted to (or, negative, burnt from) an account."""
+    """`amount` appears in (or, negative, vanishes from) an account: minted, burnt, unwrapped, made confidential."""
 
     account: bytes
     amount: int
@@ -112,28 +130,44 @@ def effects(instruction: Instruction) -> Iterator[Effect]:
         return
     for part in _unbatched(instruction):
         try:
-            effect = _effect(part)
+            yield from _effects(part)
         except (struct.error, IndexError) as error:
             raise Unreadable(f"token instruction {part.data.hex()} with {len(part.accounts)} accounts") from error
-        if effect is not None:
-            yield effect
 
 
 def _unbatched(instruction: Instruction) -> Iterator[Instruction]:
-    """Take a batch apart: for each part its number of accounts, its length, its data."""
+    """Take a batch apart: for each part its number of accounts, its length, its data; a part is no batch."""
     if instruction.data[0] != _Code.BATCH:
         yield instruction
         return
     data, accounts, at = instruction.data[1:], instruction.accounts, 0
     while data:
-        if len(data) < 2 or len(data) < 2 + data[1] or len(accounts) < at + data[0]:  # noqa: PLR2004 - two lengths
+        count, length = data[0], data[1] if len(data) > 1 else 0
+        part = data[2 : 2 + length]
+        if not part or len(part) < length or part[0] == _Code.BATCH or len(accounts) < at + count:
             raise Unreadable(f"batch of token instructions {instruction.data.hex()}")
-        count, length = data[0], data[1]
-        if length:
-            yield Instruction(
-                program=instruction.program, accounts=accounts[at : at + count], data=data[2 : 2 + length]
-            )
+        yield Instruction(program=instruction.program, accounts=accounts[at : at + count], data=part)
         data, at = data[2 + length :], at + count
+
+
+def _effects(part: Instruction) -> Iterator[Effect]:
+    match part.data[0]:
+        case _Code.INITIALIZE_ACCOUNT:
+            yield Owned(account=part.accounts[0], owner=part.accounts[2])
+            yield from _wrapped(part)
+        case _Code.INITIALIZE_ACCOUNT_2 | _Code.INITIALIZE_ACCOUNT_3:
+            yield Owned(account=part.accounts[0], owner=_key(part.data, 1))
+            yield from _wrapped(part)
+        case _:
+            effect = _effect(part)
+            if effect is not None:
+                yield effect
+
+
+def _wrapped(part: Instruction) -> Iterator[Effect]:
+    """A new account of wrapped SOL begins with the lamports that lie in it."""
+    if part.accounts[1] in NATIVE_MINTS:
+        yield Opaque(accounts=part.accounts[:1], name="initialize_account")
 
 
 def _effect(part: Instruction) -> Effect | None:  # noqa: PLR0911 - one a kind
@@ -148,18 +182,34 @@ def _effect(part: Instruction) -> Effect | None:  # noqa: PLR0911 - one a kind
             return Issue(account=accounts[1], amount=_u64(data, 1))
         case _Code.BURN | _Code.BURN_CHECKED:
             return Issue(account=accounts[0], amount=-_u64(data, 1))
-        case _Code.INITIALIZE_ACCOUNT:
-            return Owned(account=accounts[0], owner=accounts[2])
-        case _Code.INITIALIZE_ACCOUNT_2 | _Code.INITIALIZE_ACCOUNT_3:
-            return Owned(account=accounts[0], owner=_key(data, 1))
         case _Code.SET_AUTHORITY:
             return _new_owner(part)
-        case _Code.TRANSFER_FEE_EXTENSION:
-            return _fee_extension(part)
-        case _Code.CLOSE_ACCOUNT | _Code.SYNC_NATIVE | _Code.UNWRAP_LAMPORTS:
-            return Opaque(accounts=accounts[:1], name=_Code(data[0]).name.lower())
-        case _Code.CONFIDENTIAL_TRANSFER_EXTENSION:
-            return Opaque(accounts=accounts, name=_Code(data[0]).name.lower())
+        case _Code.CLOSE_ACCOUNT | _Code.SYNC_NATIVE:
+            return Opaque(accounts=(accounts[0],), name=_Code(data[0]).name.lower())
+        case _Code.UNWRAP_LAMPORTS if data[1] == 0:
+            return Opaque(accounts=(accounts[0],), name="unwrap_lamports")
+        case _Code.UNWRAP_LAMPORTS:
+            return Issue(account=accounts[0], amount=-_u64(data, 2))
+        case _:
+            return _extended(part)
+
+
+def _extended(part: Instruction) -> Effect | None:  # noqa: PLR0911 - one a kind
+    """Return the effect of an instruction of an extension of Token-2022: behind the extension's code follows its own."""
+    accounts, data = part.accounts, part.data
+    if part.program != TOKEN_2022_PROGRAM or len(data) < 2:  # noqa: PLR2004 - two codes
+        return None
+    match data[0], data[1]:
+        case _Code.TRANSFER_FEE_EXTENSION, _FeeCode.TRANSFER_CHECKED_WITH_FEE:
+            return Transfer(source=accounts[0], target=accounts[2], amount=_u64(data, 2), fee=_u64(data, 11))
+        case _Code.TRANSFER_FEE_EXTENSION, _FeeCode.WITHDRAW_FROM_MINT | _FeeCode.WITHDRAW_FROM_ACCOUNTS:
+            return Opaque(accounts=(accounts[1],), name="withdraw_withheld")
+        case _Code.CONFIDENTIAL_TRANSFER_EXTENSION, _ConfidentialCode.DEPOSIT:
+            return Issue(account=accounts[0], amount=-_u64(data, 2))
+        case _Code.CONFIDENTIAL_TRANSFER_EXTENSION, _ConfidentialCode.WITHDRAW:
+            return Issue(account=accounts[0], amount=_u64(data, 2))
+        case _Code.PERMISSIONED_BURN_EXTENSION, _BurnCode.BURN | _BurnCode.BURN_CHECKED:
+            return Issue(account=accounts[0], amount=-_u64(data, 2))
         case _:
             return None
 
@@ -169,17 +219,6 @@ def _new_owner(part: Instruction) -> Effect | None:
     if kind != _ACCOUNT_OWNER or given != 1:
         return None
     return Owned(account=part.accounts[0], owner=_key(part.data, 3))
-
-
-def _fee_extension(part: Instruction) -> Effect | None:
-    accounts, data = part.accounts, part.data
-    match data[1]:
-        case _FeeCode.TRANSFER_CHECKED_WITH_FEE:
-            return Transfer(source=accounts[0], target=accounts[2], amount=_u64(data, 2), fee=_u64(data, 11))
-        case _FeeCode.WITHDRAW_WITHHELD_FROM_MINT | _FeeCode.WITHDRAW_WITHHELD_FROM_ACCOUNTS:
-            return Opaque(accounts=(accounts[1],), name=_FeeCode(data[1]).name.lower())
-        case _:
-            return None
 
 
 def _u64(data: bytes, at: int) -> int:
@@ -221,19 +260,20 @@ class FeeTerms:
         return min(-(-amount * self.basis_points // _BASIS_POINTS), self.maximum)
 
 
-MINT_SIZE = 82
+FREE = FeeTerms(basis_points=0, maximum=0)
+
 _MINT_TYPE = 1
 _TRANSFER_FEE_CONFIG = 1
 
 
 def fee_terms(mint: bytes) -> tuple[FeeTerms, ...]:
-    """Return the terms of a mint's bytes, the newer and the older (they change at an epoch); of none, free of charge."""
+    """Return the terms of a mint's bytes, the newer and the older (they change at an epoch); nothing for a mint that never has any."""
     for kind, value in _extensions(mint):
         if kind == _TRANSFER_FEE_CONFIG and len(value) >= 108:  # noqa: PLR2004 - the size of the extension
             older = struct.unpack_from("<QQH", value, 72)
             newer = struct.unpack_from("<QQH", value, 90)
             return tuple(FeeTerms(basis_points=terms[2], maximum=terms[1]) for terms in (newer, older))
-    return (FeeTerms(basis_points=0, maximum=0),)
+    return ()
 
 
 def _extensions(mint: bytes) -> Iterator[tuple[int, bytes]]:

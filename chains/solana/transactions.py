@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -133,11 +133,14 @@ def _resolved(said: _Body) -> Transaction:
 
 def _in_order(said: _Body, keys: list[bytes]) -> Iterator[Instruction]:
     """Yield each instruction, followed by those that it called."""
-    called = {inner.index: inner.instructions for inner in (said.meta and said.meta.inner_instructions) or []}
-    for index, outer in enumerate(said.transaction.message.instructions):
-        yield _instruction(outer, keys)
-        for inner in called.get(index, []):
-            yield _instruction(inner, keys)
+    outer = said.transaction.message.instructions
+    called: list[list[_Instruction]] = [[] for _ in outer]
+    for inner in (said.meta and said.meta.inner_instructions) or []:
+        called[_place(called, inner.index)] += inner.instructions
+    for instruction, inside in zip(outer, called, strict=True):
+        yield _instruction(instruction, keys)
+        for inner_instruction in inside:
+            yield _instruction(inner_instruction, keys)
 
 
 def _instruction(said: _Instruction, keys: list[bytes]) -> Instruction:
@@ -149,9 +152,13 @@ def _instruction(said: _Instruction, keys: list[bytes]) -> Instruction:
 
 
 def _at(keys: list[bytes], index: int) -> bytes:
-    if index < 0:
-        raise IndexError(f"account index {index}")
-    return keys[index]
+    return keys[_place(keys, index)]
+
+
+def _place(of: Sequence[object], index: int) -> int:
+    if not 0 <= index < len(of):
+        raise IndexError(f"index {index} of {len(of)}")
+    return index
 
 
 def _balances(said: list[_TokenBalance], keys: list[bytes]) -> dict[bytes, TokenBalance]:

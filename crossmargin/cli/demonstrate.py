@@ -1,38 +1,56 @@
-"""`demo`: the story of a crash on two recorded chains."""
+"""`demo`: the story of a crash on recorded chains of two kinds."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
 from tempfile import TemporaryDirectory
+from textwrap import fill
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
+from chains.identifiers import SOLANA, namespace_of
 from crossmargin.cli import figures
-from crossmargin.cli.asking import accounts_table
 from crossmargin.cli.context import Context
 from crossmargin.cli.health_view import show_health
 from crossmargin.cli.output import add_rows, table, words, write_json
 from crossmargin.cli.progress import progress_on
 from crossmargin.cli.tasks import run
-from crossmargin.demo.recording import load
+from crossmargin.demo.parity import Kind
+from crossmargin.demo.recorded import shipped
 from crossmargin.demo.stage import followed, staged
 from crossmargin.demo.story import tell_story
 from crossmargin.documents import Document, symbol
 from crossmargin.errors import DeskError, Unverified, UsageError
 from crossmargin.logs import logger
-from crossmargin.packaged import recordings
 from crossmargin.server.site import check_host
 from crossmargin.settings import ServerSettings
 from crossmargin.settings.sections import SERVER
+from indexer.loop import RECORDS
 
-BEFORE, BOTTOM, AFTER = 0, 2, 3
+BOTTOM, AFTER = 2, 3
+"""The stations before and after the margin call is answered."""
+
+STATION_WIDTH = 12
+WIDE = 116
+"""Columns of a terminal that shows whole addresses."""
+
+GLOSS = "JSOL is staked SOL; FEE is a token that withholds 1% of every transfer. Both are made up."
+COMPARED: Mapping[str, str] = {
+    Kind.ACCOUNT_DATA: "answers of Aave's getUserAccountData are equal, all six integers",
+    Kind.TOKEN_BALANCE: "balances of the vault's token accounts are equal",
+    Kind.NET_DEPOSIT: "net deposits, by depositor and token, are equal",
+}
+Row = tuple[str, Callable[[Document], object]]
+"""What a row says, and what it says of one station."""
 
 
 def demo(context: Context, *, serve: bool, host: str | None, port: int | None, public: bool, keep: Path | None) -> None:
@@ -75,7 +93,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 
 async def _perform(context: Context, teller: Teller, folder: Path, server: ServerSettings, *, serve: bool) -> None:
-    found = [load(path) for path in recordings()]
+    found = shipped()
     if not found:
         raise DeskError("the recorded chains are missing from this installation; install it again")
     log = logger(context.redactor, as_json=context.log_json, quiet=not context.verbosity, verbosity=context.verbosity)
@@ -105,7 +123,7 @@ class Teller:
         if part == "station":
             self._stations.append(document)
             self._note(f"{document['station']}: {_statuses(document)}")
-        elif self._out is not None:
+        elif self._out is not None and part in SHOWN:
             SHOWN[part](self._out, document[part])
 
     def finish(self, result: dict[str, Any]) -> None:
@@ -137,55 +155,144 @@ class Teller:
 
 
 def show_crash(console: Console, result: Document) -> None:
-    """What the crash did to everybody, and to one account with debt on both chains."""
+    """What the crash did to everybody, and to one account with members on every chain."""
     stations = result["stations"]
     _title(console, "What the crash did")
-    identities = sorted(stations[0]["prices"])
-    columns = ("", *(symbol(name) for name in identities), "healthy", "watch", "danger", "liquidatable", "liquidations")
-    rows = [
-        (
-            station["station"],
-            *(figures.price(station["prices"][name]) for name in identities),
-            *(station["statuses"].get(name, 0) for name in ("healthy", "watch", "danger", "liquidatable")),
-            station["liquidations"],
-        )
-        for station in stations
-    ]
-    console.print(add_rows(table(*columns, right=columns[1:]), rows))
-    _title(console, f"One account with debt on both chains: {symbol(result['account'])}")
-    columns = ("", "status", "health factor", "weakest unit", "score", "collateral USD", "debt USD")
-    moments = [(station["station"], *_in_short(station["health"])) for station in stations]
-    console.print(add_rows(table(*columns, right=columns[2:]), moments))
+    console.print(_by_station(stations, [*_market(stations[0]), *_accounts()]))
+    console.print(words(GLOSS, "dim"))
+    _title(
+        console,
+        f"One account on {len(stations[0]['health']['as_of'])} chains of two kinds: {symbol(result['account'])}",
+    )
+    console.print(_by_station(stations, ACCOUNT))
+    console.print()
+    for line in _margin_call(stations, result["margin_call"]):
+        console.print(words(line))
     console.print()
     show_health(console, stations[-1]["health"])
 
 
+def _by_station(stations: Sequence[Document], rows: Iterable[Row]) -> Table:
+    """A table in which time goes from left to right."""
+    columns = [fill(station["station"], STATION_WIDTH) for station in stations]
+    cells = ([label, *map(figure, stations)] for label, figure in rows)
+    return add_rows(table("", *columns, right=columns), cells)
+
+
+def _market(first: Document) -> Iterator[Row]:
+    yield "price in USD", _nothing
+    for name in sorted(first["prices"]):
+        yield f"  {symbol(name)}", lambda station, name=name: figures.price(station["prices"][name])
+
+
+def _accounts() -> Iterator[Row]:
+    yield "accounts", _nothing
+    for name in ("healthy", "watch", "danger", "liquidatable"):
+        yield f"  {name}", lambda station, name=name: station["statuses"].get(name, 0)
+    yield "liquidations", lambda station: station["liquidations"]
+
+
+def _nothing(_: Document) -> str:
+    return ""
+
+
+def _on_solana(health: Document) -> str:
+    """What the account's members on Solana hold, at the house's marks."""
+    values = (
+        Decimal(position["value_usd"] or 0)
+        for venue in health["venues"]
+        if namespace_of(venue["chain"]) == SOLANA
+        for unit in venue["units"]
+        for position in unit["positions"]
+    )
+    return str(sum(values, Decimal(0)))
+
+
+ACCOUNT: Sequence[Row] = (
+    ("status", lambda station: figures.status(station["health"]["status"])),
+    ("health factor", lambda station: figures.factor(station["health"]["health_factor"])),
+    ("  without Solana", lambda station: figures.factor(station["without_solana"]["health_factor"])),
+    ("weakest unit", lambda station: figures.factor(station["health"]["min_unit_health_factor"])),
+    ("score", lambda station: station["health"]["score"]),
+    ("collateral USD", lambda station: figures.usd_down(station["health"]["collateral"]["raw"])),
+    ("  on Solana", lambda station: figures.usd_down(_on_solana(station["health"]))),
+    ("debt USD", lambda station: figures.usd_up(station["health"]["debt"]["raw"])),
+)
+
+
+def _margin_call(stations: Sequence[Document], call: Document) -> Iterator[str]:
+    """What the account did when its health fell, and whom that helped."""
+    fallen, answered = (stations[place]["health"] for place in (BOTTOM, AFTER))
+    units = [(unit, venue["venue"]) for venue in answered["venues"] for unit in venue["units"] if unit["health_factor"]]
+    _, weakest = min(units, key=lambda item: Decimal(item[0]["health_factor"]))
+    yield (
+        f"After the fall {symbol(call['account'])} brings {call['amount']:,g} {symbol(call['symbol'])} to {call['venue']}"
+        f" on Solana, in slot {call['block']:,} (transaction {figures.short(call['transaction'])})."
+    )
+    yield (
+        "The house sees one account on all chains: its health factor rises from"
+        f" {figures.factor(fallen['health_factor'])} to {figures.factor(answered['health_factor'])}."
+    )
+    yield (
+        f"A venue sees only itself: the weakest unit, at {weakest}, stays at"
+        f" {figures.factor(answered['min_unit_health_factor'])}, and would be liquidated below 1."
+    )
+
+
 def show_chains(console: Console, chains: Sequence[Document]) -> None:
     _title(console, "Indexed")
-    columns = ("chain", "name", "blocks", "logs", "position changes", "price observations")
+    columns = ("name", "chain", "blocks", "logs or\ntransactions", "position\nchanges", "price\nobservations")
     rows = [
         (
-            chain["chain"],
             chain["name"],
-            chain["blocks"],
-            *(chain["rows"][name] for name in ("evm_log", "position_change", "price_observation")),
+            _short_chain(chain["chain"]),
+            *(f"{count:,}" for count in (chain["blocks"], _happened(chain["rows"]))),
+            *(f"{chain['rows'][name]:,}" for name in ("position_change", "price_observation")),
         )
         for chain in chains
     ]
     console.print(add_rows(table(*columns, right=columns[2:]), rows))
 
 
+def _short_chain(chain_id: str) -> str:
+    """A chain's name by the ends of what is long in it: a genesis hash."""
+    family, _, reference = chain_id.partition(":")
+    return f"{family}:{figures.short(reference)}"
+
+
+def _happened(rows: Mapping[str, int]) -> int:
+    return sum(rows.get(name, 0) for name in RECORDS)
+
+
 def show_weakest(console: Console, weakest: Sequence[Document]) -> None:
     _title(console, "The ten weakest accounts")
-    console.print(accounts_table({"accounts": weakest}))
+    columns = ("account", "status", "health\nfactor", "weakest\nunit", "collateral\nUSD", "debt\nUSD")
+    rows = [
+        (
+            account["account"] if console.width >= WIDE else _short_account(account["account"]),
+            figures.status(account["status"]),
+            figures.factor(account["health_factor"]),
+            figures.factor(account["min_unit_health_factor"]),
+            figures.usd_down(account["collateral_usd"]),
+            figures.usd_up(account["debt_usd"]),
+        )
+        for account in weakest
+    ]
+    console.print(add_rows(table(*columns, right=columns[2:]), rows))
+
+
+def _short_account(account: str) -> str:
+    """A CAIP-10 account with a short address, a configured one by its name."""
+    chain_id, _, address = account.rpartition(":")
+    return f"{chain_id}:{figures.short(address)}" if chain_id else account
 
 
 def show_parity(console: Console, parity: Document) -> None:
-    _title(console, "Beside the contracts' own numbers")
-    equal, compared = parity["equal"], parity["compared"]
-    style = "green" if equal == compared else "bold red"
-    text = f"{equal:,} of {compared:,} answers of getUserAccountData are equal, all six integers to the last unit"
-    console.print(words(text, style))
+    _title(console, "Beside what the chains themselves said")
+    for kind, counts in parity["kinds"].items():
+        equal, compared = counts["equal"], counts["compared"]
+        style = "green" if equal == compared else "bold red"
+        console.print(words(f"{equal:,} of {compared:,} {COMPARED[kind]}", style))
 
 
 def show_snapshot(console: Console, snapshot: Document) -> None:
@@ -200,17 +307,6 @@ SHOWN: Mapping[str, Callable[[Console, Any], None]] = {
     "parity": show_parity,
     "snapshot": show_snapshot,
 }
-
-
-def _in_short(health: Document) -> tuple[object, ...]:
-    return (
-        figures.status(health["status"]),
-        figures.factor(health["health_factor"]),
-        figures.factor(health["min_unit_health_factor"]),
-        health["score"],
-        figures.usd_down(health["collateral"]["raw"]),
-        figures.usd_up(health["debt"]["raw"]),
-    )
 
 
 def _statuses(station: Document) -> str:

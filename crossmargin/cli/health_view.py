@@ -21,7 +21,7 @@ BORROW = "borrow"
 def show_health(console: Console, document: Document) -> None:
     """Print everything about an account's health."""
     console.print(_summary(document))
-    for part in (units, positions, prices, liquidation_prices):
+    for part in (units, liabilities, positions, prices, liquidation_prices):
         part(console, document)
     reasons(console, document)
 
@@ -76,6 +76,31 @@ def units(console: Console, document: Document) -> None:
         right=("health factor", "collateral", "debt"),
     )
     _section(console, "The venues' own numbers", made, rows)
+
+
+def liabilities(console: Console, document: Document) -> None:
+    """What other systems require of collateral in escrows."""
+    said = [
+        (venue["venue"], unit["unit_id"], unit["liabilities"])
+        for venue in document["venues"]
+        for unit in venue["units"]
+        if unit["liabilities"] and unit["liabilities"]["state"] != "none"
+    ]
+    rows = [
+        (
+            venue,
+            figures.short(unit_id),
+            claim["state"],
+            claim["as_of"],
+            figures.age(claim["age_s"]),
+            figures.usd_up(claim["initial_requirement_usd"]),
+            figures.usd_up(claim["maintenance_requirement_usd"]),
+            figures.usd_down(claim["pnl_usd"]),
+        )
+        for venue, unit_id, claim in said
+    ]
+    columns = ("venue", "unit", "liabilities", "as of", "age", "initial", "maintenance", "PnL")
+    _section(console, "What other systems require, in USD", table(*columns, right=columns[4:]), rows)
 
 
 def positions(console: Console, document: Document) -> None:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from rich.console import Console
 
-from chains.identifiers import IdentifierError, parse_chain
+from chains.identifiers import IdentifierError, format_hash, parse_chain
 from crossmargin.app import connect, opened, policy_of
 from crossmargin.cli.context import Context
 from crossmargin.cli.output import add_rows, emit, table
@@ -100,6 +100,6 @@ def _reached(store: Store, chain_id: str) -> dict[str, object]:
     return {
         "chain": chain_id,
         "block": cursor.block.number,
-        "hash": f"0x{cursor.block.hash.hex()}",
+        "hash": format_hash(chain_id, cursor.block.hash),
         "finalized_block": cursor.finalized if cursor.finalized >= 0 else None,
     }

@@ -27,8 +27,12 @@ app = typer.Typer(
 )
 account_app = typer.Typer(no_args_is_help=True, help="The configured margin accounts.")
 snapshot_app = typer.Typer(no_args_is_help=True, help="Snapshots of every account at one cut-off.")
+liabilities_app = typer.Typer(
+    no_args_is_help=True, help="What other systems require of the collateral that escrows hold for them."
+)
 app.add_typer(account_app, name="account")
 app.add_typer(snapshot_app, name="snapshot")
+app.add_typer(liabilities_app, name="liabilities")
 
 
 class SqlFormat(StrEnum):
@@ -44,7 +48,7 @@ AccountId = Annotated[
     str,
     typer.Argument(
         metavar="ID",
-        help="A margin account, a CAIP-10 account (eip155:1:0x…), or a bare 0x… address: that key on every EVM chain.",
+        help="A margin account, a CAIP-10 account (eip155:1:0x…), or a bare address (0x…, base58): that key on every chain.",
     ),
 ]
 At = Annotated[
@@ -56,6 +60,7 @@ At = Annotated[
         "or a time (2026-01-31T00:00:00Z or Unix seconds).",
     ),
 ]
+Source = Annotated[str, typer.Argument(metavar="FILE", help="A file, or - for stdin.")]
 Host = Annotated[str | None, typer.Option("--host", help="Address to serve on; loopback unless --public.")]
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="Port to serve on; 0 takes any free one.")]
 Public = Annotated[
@@ -265,6 +270,49 @@ def snapshot_verify(
     from crossmargin.cli import snapshots
 
     snapshots.verify(context.obj, folder)
+
+
+@liabilities_app.command("import")
+def liabilities_import(context: Ctx, source: Source) -> None:
+    """Take in a signed document of liabilities. Exits 4 when nobody who may say this has signed it."""
+    from crossmargin.cli import liabilities
+
+    liabilities.take_in(context.obj, source)
+
+
+@liabilities_app.command("list")
+def liabilities_list(
+    context: Ctx,
+    *,
+    venue: Annotated[str | None, typer.Option("--venue", metavar="ID", help="Only of this venue.")] = None,
+) -> None:
+    """List the newest that is known of each account, and its age."""
+    from crossmargin.cli import liabilities
+
+    liabilities.listing(context.obj, venue=venue)
+
+
+@liabilities_app.command("sign")
+def liabilities_sign(
+    context: Ctx,
+    source: Source,
+    *,
+    key: Annotated[Path, typer.Option("--key", metavar="KEYFILE", help="A private key as `liabilities key` makes it.")],
+) -> None:
+    """Sign a document of liabilities and print it in its envelope."""
+    from crossmargin.cli import liabilities
+
+    liabilities.sign(context.obj, source, key=key)
+
+
+@liabilities_app.command("key")
+def liabilities_key(
+    context: Ctx, path: Annotated[Path, typer.Argument(metavar="OUT", help="The file to make; it must not be there.")]
+) -> None:
+    """Make a private key that signs liabilities, and print the public key for the configuration."""
+    from crossmargin.cli import liabilities
+
+    liabilities.make_key(context.obj, path)
 
 
 @app.command()

@@ -5,49 +5,55 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from chains.identifiers import EVM, Account, Asset, parse_address, token
+from chains.identifiers import Account, Asset, parse_address, token
+from crossmargin.demo.recorded import Recorded
 from crossmargin.demo.recording import Recording
+from crossmargin.demo.solana_recording import SolanaRecording
 
 HEARTBEAT = "24h"
 DEVIATION = "0.5%"
 CHARACTERS = ("stretched", "hedged", "liquidated")
-"""Owners with positions on both chains, by the names that the recordings give them."""
+"""Owners with something on every chain, by the names that the recordings give them."""
 
 CLASSES: Mapping[str, tuple[str, str]] = {
     "WETH": ("major", "ETH"),
     "WBTC": ("major", "BTC"),
     "USDC": ("stable", "USD"),
     "wstETH": ("lst", "wstETH"),
+    "JSOL": ("lst", "JSOL"),
+    "FEE": ("long-tail", "FEE"),
 }
-"""Symbol → policy class and price identity."""
+"""Symbol → policy class and price identity: a dollar is a dollar on every chain."""
 
 Tables = Iterable[tuple[str, Mapping[str, object]]]
 
 
-def configuration(nodes: Sequence[tuple[Recording, str]], *, host: str, port: int, public: bool) -> str:
+def configuration(nodes: Sequence[tuple[Recorded, str]], *, host: str, port: int, public: bool) -> str:
     """Write the TOML: `nodes` are the recorded chains with the addresses that serve them."""
     tables: list[tuple[str, Mapping[str, object]]] = [
         ("[store]", {"path": "crossmargin.duckdb"}),
         ("[server]", {"host": host, "port": port, "public": public}),
         ("[snapshot]", {"folder": "snapshots"}),
-        *(table for recording, url in nodes for table in _chain(recording, url)),
-        *_accounts([recording for recording, _ in nodes]),
+        *(table for recorded, url in nodes for table in _chain(recorded, url)),
+        *_accounts([recorded for recorded, _ in nodes]),
     ]
     return "\n".join(_written(name, keys) for name, keys in tables)
 
 
-def _chain(recording: Recording, url: str) -> Tables:
+def _chain(recorded: Recorded, url: str) -> Tables:
+    chain = {"id": recorded.chain_id, "name": recorded.label, "rpc": [url], "finality": "finalized", "poll": "50ms"}
+    match recorded:
+        case Recording():
+            yield "[[chain]]", chain
+            yield from _market(recorded)
+        case SolanaRecording():
+            yield "[[chain]]", chain | {"start_block": recorded.vault["start_block"]}
+            yield from _vault(recorded)
+
+
+def _market(recording: Recording) -> Tables:
+    """An Aave market and the feeds of its reserves."""
     market = recording.market
-    yield (
-        "[[chain]]",
-        {
-            "id": recording.chain_id,
-            "name": recording.label,
-            "rpc": [url],
-            "finality": "finalized",
-            "poll": "50ms",
-        },
-    )
     yield (
         "[[venue]]",
         {
@@ -59,39 +65,54 @@ def _chain(recording: Recording, url: str) -> Tables:
         },
     )
     for reserve in market["reserves"]:
-        asset_class, identity = CLASSES[reserve["symbol"]]
-        asset = str(_asset(recording, reserve["asset"]))
-        yield (
-            "[[asset]]",
-            {
-                "id": asset,
-                "symbol": reserve["symbol"],
-                "class": asset_class,
-                "same_as": identity,
-            },
-        )
-        yield (
-            "[[feed]]",
-            {
-                "asset": asset,
-                "kind": "chainlink",
-                "address": reserve["feed"]["proxy"],
-                "heartbeat": HEARTBEAT,
-                "deviation": DEVIATION,
-            },
-        )
+        asset = _asset(recording, reserve["asset"])
+        yield _valued(asset, reserve["symbol"])
+        yield _feed(asset, {"kind": "chainlink", "address": reserve["feed"]["proxy"]})
 
 
-def _accounts(recordings: Sequence[Recording]) -> Tables:
+def _vault(recording: SolanaRecording) -> Tables:
+    """A vault whose deposits nobody else has a claim on, and the price accounts of its tokens."""
+    vault = recording.vault
+    yield (
+        "[[venue]]",
+        {
+            "id": f"vault-{recording.label}",
+            "protocol": "spl-escrow",
+            "chain": recording.chain_id,
+            "address": vault["authority"],
+            "accounts": vault["accounts"],
+            "start_block": vault["start_block"],
+            "liabilities": "none",
+        },
+    )
+    for feed in recording.feeds:
+        asset = _asset(recording, feed["mint"])
+        yield _valued(asset, feed["symbol"])
+        yield _feed(asset, {"kind": "pyth-solana", "address": feed["address"], "feed_id": feed["feed_id"]})
+
+
+def _valued(asset: Asset, symbol: str) -> tuple[str, Mapping[str, object]]:
+    asset_class, identity = CLASSES[symbol]
+    return "[[asset]]", {"id": str(asset), "symbol": symbol, "class": asset_class, "same_as": identity}
+
+
+def _feed(asset: Asset, source: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:
+    return "[[feed]]", {"asset": str(asset), **source, "heartbeat": HEARTBEAT, "deviation": DEVIATION}
+
+
+def _accounts(recordings: Sequence[Recorded]) -> Tables:
     for name in CHARACTERS:
-        owners = {recording.story[name] for recording in recordings if name in recording.story}
-        if len(owners) == 1:
-            key = parse_address(EVM, owners.pop())
-            yield "[[account]]", {"id": name, "members": [str(Account(r.chain_id, key)) for r in recordings]}
+        members = [
+            Account(recorded.chain_id, parse_address(recorded.chain_id, recorded.story[name]))
+            for recorded in recordings
+            if name in recorded.story
+        ]
+        if members:
+            yield "[[account]]", {"id": name, "members": list(map(str, members))}
 
 
-def _asset(recording: Recording, address: str) -> Asset:
-    return token(recording.chain_id, parse_address(EVM, address))
+def _asset(recorded: Recorded, address: str) -> Asset:
+    return token(recorded.chain_id, parse_address(recorded.chain_id, address))
 
 
 def _written(name: str, keys: Mapping[str, object]) -> str:

@@ -49,6 +49,11 @@ class Recording:
         """The number of the last block."""
         return max(self.blocks)
 
+    @property
+    def numbers(self) -> Sequence[int]:
+        """The number of every block, ascending."""
+        return sorted(self.blocks)
+
     def answer(self, address: str, calldata: str, block: int) -> object:
         """Return what a contract answers after a block, `0x…` or `{"error": …}`; raises `NotRecorded`."""
         spans = self.calls.get((address, calldata), ())

@@ -18,10 +18,11 @@ CAIP_REFERENCE = 32
 class SolanaRecording:
     """One cluster.
 
-    `blocks`: slot → header as `getBlock` gives it, with its own `slot`; `transactions`: signature → `getTransaction` (json);
-    `signatures`: address → `getSignaturesForAddress`, newest first; `accounts`: address → states from their slots on, ascending, the
-    account as `getMultipleAccounts` gives it or `None`; `vault`, `feeds`: what configuration names; `story`: what happened when, and to
-    whom; `expected`: for some slots, what the vault's token accounts and depositors have.
+    `blocks`: slot → header as `getBlock` gives it with `signatures`, and its own `slot`; `transactions`: signature → `getTransaction`
+    (json), of those that name the vault; `signatures`: address → `getSignaturesForAddress`, newest first; `accounts`: address → states
+    from their slots on, ascending, the account as `getMultipleAccounts` gives it (base64) or `None`; `vault`, `feeds`: what
+    configuration names; `story`: what happened when, and to whom; `expected`: for some slots, what the token program held in each of
+    the vault's accounts, and what each depositor had of each token by a book that was kept beside the chain.
     """
 
     label: str
@@ -49,6 +50,11 @@ class SolanaRecording:
     def last(self) -> int:
         """The last slot that holds a block."""
         return max(self.blocks)
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """Every slot that holds a block, ascending."""
+        return sorted(self.blocks)
 
     def account(self, address: str, slot: int) -> RpcObject | None:
         """Return an account after a slot, `None` where there was none; raises `NotRecorded` for one that nobody looked at."""

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crossmargin.demo.node import INVALID_PARAMS, RpcError, RpcNode
-from crossmargin.demo.recording import RpcObject
+from crossmargin.demo.recording import NotRecorded, RpcObject
 from crossmargin.demo.solana_recording import SolanaRecording
 
 SKIPPED = -32009
 NOT_AVAILABLE = -32004
+UNSUPPORTED_VERSION = -32015
 MIN_CONTEXT_SLOT = -32016
 PAGE = 1_000
 ACCOUNTS_AT_ONCE = 100
+LEGACY = "legacy"
 
 
 class SolanaReplayNode(RpcNode):
@@ -50,15 +52,18 @@ class SolanaReplayNode(RpcNode):
         self.head = number
 
     def _block(self, params: Sequence[Any]) -> RpcObject:
-        slot = int(params[0])
+        slot, details = int(params[0]), _options(params, 1).get("transactionDetails") or "full"
         if slot > self.head:
             raise RpcError(NOT_AVAILABLE, f"Block not available for slot {slot}")
         if slot not in self.recording.blocks:
             raise RpcError(SKIPPED, f"Slot {slot} was skipped, or missing in long-term storage")
-        header = {key: value for key, value in self.recording.blocks[slot].items() if key != "slot"}
-        if _options(params, 1).get("transactionDetails") == "signatures":
-            return header | {"signatures": self._in_slot.get(slot, [])}
-        return header
+        if details not in {"none", "signatures"}:
+            raise NotRecorded(f"the recording has no block with details {details}; ask for signatures or none")
+        said = self.recording.blocks[slot]
+        header = {key: value for key, value in said.items() if key not in {"slot", "signatures"}}
+        if details == "none":
+            return header
+        return header | {"signatures": said.get("signatures", self._in_slot.get(slot, []))}
 
     def _blocks(self, params: Sequence[Any]) -> list[int]:
         last = int(params[1]) if len(params) > 1 and isinstance(params[1], int) else self.head
@@ -69,47 +74,76 @@ class SolanaReplayNode(RpcNode):
         return self._blocks([params[0]])[: int(params[1])]
 
     def _signatures(self, params: Sequence[Any]) -> list[RpcObject]:
-        options = _options(params, 1)
+        address, options = params[0], _options(params, 1)
         self._must_be_at(options)
-        known = [item for item in self.recording.signatures.get(params[0], []) if item["slot"] <= self.head]
+        limit = PAGE if options.get("limit") is None else int(options["limit"])
+        if not 1 <= limit <= PAGE:
+            raise RpcError(INVALID_PARAMS, f"Invalid limit; max {PAGE}")
+        if address not in self.recording.signatures:
+            raise NotRecorded(f"the recording has no signatures of {address}")
+        known = [item for item in self.recording.signatures[address] if item["slot"] <= self.head]
         names = [item["signature"] for item in known]
-        start = names.index(options["before"]) + 1 if options.get("before") in names else 0
-        if options.get("before") and start == 0:
+        before, until = options.get("before"), options.get("until")
+        if before is not None and before not in names:
             return []
-        end = names.index(options["until"]) if options.get("until") in names else len(names)
-        return known[start:end][: int(options.get("limit", PAGE))]
+        start = names.index(before) + 1 if before is not None else 0
+        end = names.index(until) if until in names else len(names)
+        return known[start:end][:limit]
 
     def _statuses(self, params: Sequence[Any]) -> RpcObject:
         found = [self._known(signature) for signature in params[0]]
         return {
             "context": {"slot": self.head},
-            "value": [
-                None
-                if result is None
-                else {"slot": result["slot"], "confirmations": None, "err": result["meta"]["err"]}
-                for result in found
-            ],
+            "value": [None if result is None else _status(result) for result in found],
         }
 
     def _transaction(self, params: Sequence[Any]) -> RpcObject | None:
-        return self._known(params[0])
+        options = _options(params, 1)
+        _must_be_encoded(options, "json")
+        result = self._known(params[0])
+        version = LEGACY if result is None else result.get("version", LEGACY)
+        if version != LEGACY and options.get("maxSupportedTransactionVersion") is None:
+            raise RpcError(
+                UNSUPPORTED_VERSION, f"Transaction version ({version}) is not supported by the requesting client"
+            )
+        return result
 
     def _known(self, signature: str) -> RpcObject | None:
         result = self.recording.transactions.get(signature)
         return None if result is None or result["slot"] > self.head else result
 
     def _accounts(self, params: Sequence[Any]) -> RpcObject:
-        self._must_be_at(_options(params, 1))
+        options = _options(params, 1)
+        self._must_be_at(options)
+        _must_be_encoded(options, "base64")
         if len(params[0]) > ACCOUNTS_AT_ONCE:
             raise RpcError(INVALID_PARAMS, f"Too many inputs provided; max {ACCOUNTS_AT_ONCE}")
         value = [self.recording.account(address, self.head) for address in params[0]]
         return {"context": {"slot": self.head}, "value": value}
 
     def _must_be_at(self, options: Mapping[str, Any]) -> None:
-        if int(options.get("minContextSlot", 0)) > self.head:
+        if int(options.get("minContextSlot") or 0) > self.head:
             raise RpcError(MIN_CONTEXT_SLOT, "Minimum context slot has not been reached", {"contextSlot": self.head})
 
 
 def _options(params: Sequence[Any], at: int) -> Mapping[str, Any]:
     given = params[at] if len(params) > at else None
     return given if isinstance(given, dict) else {}
+
+
+def _must_be_encoded(options: Mapping[str, Any], recorded: str) -> None:
+    """Refuse what was not recorded; a node's own answer to no encoding differs from method to method, and is not recorded either."""
+    wanted = options.get("encoding")
+    if wanted != recorded:
+        raise NotRecorded(f"the recording has this as {recorded} alone, not as {wanted}")
+
+
+def _status(result: RpcObject) -> RpcObject:
+    error = result["meta"]["err"]
+    return {
+        "slot": result["slot"],
+        "confirmations": None,
+        "err": error,
+        "status": {"Ok": None} if error is None else {"Err": error},
+        "confirmationStatus": "finalized",
+    }

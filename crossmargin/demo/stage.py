@@ -11,8 +11,7 @@ from time import time
 
 from crossmargin.app import connect, opened, policy_of
 from crossmargin.demo.configuration import configuration
-from crossmargin.demo.recording import Recording
-from crossmargin.demo.replay import ReplayNode
+from crossmargin.demo.recorded import Node, Recorded, node_of
 from crossmargin.local_desk import LocalDesk
 from crossmargin.logs import Logger
 from crossmargin.redaction import Redactor
@@ -31,14 +30,14 @@ PAUSE_S = 0.01
 class Stage:
     """What plays: the recordings, the nodes that serve them, and the program over them."""
 
-    nodes: Sequence[ReplayNode]
+    nodes: Sequence[Node]
     settings: Settings
     store: Store
     desk: LocalDesk
     watch: Watch
 
     @property
-    def recordings(self) -> list[Recording]:
+    def recordings(self) -> list[Recorded]:
         return [node.recording for node in self.nodes]
 
     async def index(self, listener: Listener) -> None:
@@ -60,7 +59,7 @@ class Stage:
             for node in self.nodes:
                 await self._caught_up(node)
 
-    async def _caught_up(self, node: ReplayNode) -> None:
+    async def _caught_up(self, node: Node) -> None:
         chain_id = node.recording.chain_id
         while True:
             cursor = await asyncio.to_thread(self.store.cursor, chain_id)
@@ -75,11 +74,11 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(folder: Path, recordings: Sequence[Recording], server: ServerSettings) -> AsyncIterator[Stage]:
+async def staged(folder: Path, recordings: Sequence[Recorded], server: ServerSettings) -> AsyncIterator[Stage]:
     """Set the stage in a folder: every chain stands just before its crash."""
     async with AsyncExitStack() as stack:
         nodes = [
-            await stack.enter_async_context(ReplayNode(recording, head=recording.story["before_crash_block"]))
+            await stack.enter_async_context(node_of(recording, head=recording.story["before_crash_block"]))
             for recording in recordings
         ]
         path = folder / "crossmargin.toml"

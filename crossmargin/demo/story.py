@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from aggregator.book import BookRow, assess_book, row
 from aggregator.gather import Condition
 from aggregator.margin.inputs import Cut
 from aggregator.margin.numbers import text
+from chains.identifiers import EVM, format_address, namespace_of, parse_account
 from chains.model import Finality
-from crossmargin.demo.parity import compare
-from crossmargin.demo.recording import Recording
+from crossmargin.demo.parity import Kind, compare
+from crossmargin.demo.recorded import Recorded
+from crossmargin.demo.solana_recording import SolanaRecording
 from crossmargin.demo.stage import Stage
 from crossmargin.documents import Document
 
@@ -31,6 +34,12 @@ STATIONS = (
 STRIDE = 5
 """So many blocks come at once between two stations."""
 
+MARGIN_CALL = """
+SELECT venue_id AS venue, block_number AS block, token_address AS token, amount_raw, amount, tx_hash AS transaction
+FROM public.lending_event
+WHERE blockchain = '{chain_id}' AND owner_address = '{owner}' AND block_number = {slot} AND transaction_type = 'supply'
+"""
+
 Tell = Callable[[str, Document], None]
 """Is told each part of the story as it is known: its name and its document."""
 
@@ -39,16 +48,14 @@ async def tell_story(stage: Stage, tell: Tell) -> dict[str, Any]:
     """Move the chains over the crash and tell what it does; the result depends on nothing but the recordings."""
     leading = stage.settings.accounts[0].id
     result: dict[str, Any] = {"account": leading, "stations": []}
-    reached = [node.head for node in stage.nodes]
     for name, event in STATIONS:
-        goals = [int(recording.story[event]) for recording in stage.recordings]
-        for heads in strides(reached, goals):
+        for heads in strides([way(node.recording, node.head, node.recording.story[event]) for node in stage.nodes]):
             await stage.advance(heads)
-        reached = goals
         station = {"station": name} | await asyncio.to_thread(_station, stage, leading)
         result["stations"].append(station)
         tell("station", station)
     for name, find in (
+        ("margin_call", partial(_margin_call, account=leading)),
         ("chains", _chains),
         ("weakest", _weakest),
         ("parity", _parity),
@@ -59,11 +66,17 @@ async def tell_story(stage: Stage, tell: Tell) -> dict[str, Any]:
     return result
 
 
-def strides(start: Sequence[int], goals: Sequence[int]) -> list[list[int]]:
+def way(recorded: Recorded, start: int, goal: int) -> list[int]:
+    """List the blocks of a chain from one station to the next, both included."""
+    return [number for number in recorded.numbers if start <= number <= goal]
+
+
+def strides(ways: Sequence[Sequence[int]]) -> list[list[int]]:
     """Name the heads on the way from one station to the next, all chains side by side; the last are the goals."""
-    steps = max(1, *(-(-(goal - first) // STRIDE) for first, goal in zip(start, goals, strict=True)))
+    lengths = [len(blocks) - 1 for blocks in ways]
+    steps = max(1, *(-(-length // STRIDE) for length in lengths))
     return [
-        [first + (goal - first) * step // steps for first, goal in zip(start, goals, strict=True)]
+        [blocks[length * step // steps] for blocks, length in zip(ways, lengths, strict=True)]
         for step in range(1, steps + 1)
     ]
 
@@ -78,6 +91,17 @@ def _station(stage: Stage, leading: str) -> dict[str, Any]:
         "statuses": dict(sorted(Counter(entry.status.value for entry in rows).items())),
         "liquidations": _liquidations(stage),
         "health": health,
+        "without_solana": _on_evm_alone(stage, health),
+    }
+
+
+def _on_evm_alone(stage: Stage, health: Document) -> dict[str, Any]:
+    """Say what the house would make of the account's EVM members, which share one key, without the others."""
+    members = map(parse_account, health["members"])
+    key = next(format_address(EVM, member.address) for member in members if namespace_of(member.chain_id) == EVM)
+    alone = stage.desk.health(key, None)
+    return {name: alone[name] for name in ("status", "health_factor", "min_unit_health_factor")} | {
+        "collateral_usd": alone["collateral"]["raw"]
     }
 
 
@@ -96,11 +120,28 @@ def _liquidations(stage: Stage) -> int:
     return int(found["rows"][0][0])
 
 
+def _margin_call(stage: Stage, account: str) -> dict[str, Any]:
+    """Find the deposit with which the account answered the fall, as anybody would ask the store for it."""
+    (recording,) = (recording for recording in stage.recordings if isinstance(recording, SolanaRecording))
+    owner, slot = recording.story[account], recording.story["margin_call_block"]
+    found = stage.desk.sql(MARGIN_CALL.format(chain_id=recording.chain_id, owner=owner, slot=slot))
+    (row_,) = found["rows"]
+    deposit = dict(zip((column["name"] for column in found["columns"]), row_, strict=True))
+    asset = f"{recording.chain_id}/token:{deposit['token']}"
+    symbol = next(known.symbol for known in stage.settings.assets if known.id == asset)
+    return {"account": account, "member": f"{recording.chain_id}:{owner}", "symbol": symbol} | deposit
+
+
 def _chains(stage: Stage) -> list[dict[str, Any]]:
     with stage.store.reading() as reader:
         return [
-            {"chain": recording.chain_id, "name": recording.label, "blocks": recording.last + 1}
-            | {"rows": reader.counts(recording.chain_id)}
+            {
+                "chain": recording.chain_id,
+                "name": recording.label,
+                "blocks": len(recording.numbers),
+                "last": recording.last,
+                "rows": reader.counts(recording.chain_id),
+            }
             for recording in stage.recordings
         ]
 
@@ -132,20 +173,21 @@ def _text(value: Decimal | None) -> str | None:
 
 
 def _parity(stage: Stage) -> dict[str, Any]:
-    """Count the recorded answers of the contracts that we give too, to the last unit."""
-    by_chain: Mapping[str, Recording] = {recording.chain_id: recording for recording in stage.recordings}
+    """Count what was recorded and what of it we say too, to the last unit."""
+    by_chain = {recording.chain_id: recording for recording in stage.recordings}
     with stage.store.reading() as reader:
-        found = [
-            (venue, comparison)
-            for venue in stage.settings.venues
-            for comparison in compare(reader, venue, by_chain[venue.chain_id])
-        ]
-    different = [
-        {"chain": venue.chain_id, "block": item.block, "owner": f"0x{item.owner.hex()}"}
-        for venue, item in found
-        if item.ours != item.theirs
-    ]
-    return {"compared": len(found), "equal": len(found) - len(different), "different": different[:WEAKEST]}
+        found = [item for venue in stage.settings.venues for item in compare(reader, venue, by_chain[venue.chain_id])]
+    different = [item for item in found if item.ours != item.theirs]
+    compared, unlike = (Counter(item.kind for item in items) for items in (found, different))
+    return {
+        "compared": len(found),
+        "equal": len(found) - len(different),
+        "kinds": {kind.value: {"compared": compared[kind], "equal": compared[kind] - unlike[kind]} for kind in Kind},
+        "different": [
+            {"kind": item.kind.value, "chain": item.chain_id, "block": item.block, "subject": item.subject}
+            for item in different[:WEAKEST]
+        ],
+    }
 
 
 def _snapshot(stage: Stage) -> dict[str, Any]:

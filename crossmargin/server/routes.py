@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from aggregator.margin.liabilities import LARGEST_ENVELOPE
 from crossmargin.desk import Desk
 from crossmargin.documents import Document, encode
 from crossmargin.errors import Forbidden, UsageError
@@ -40,6 +41,8 @@ class Routes:
             web.get("/v1/inputs/{digest}", self.inputs),
             web.get("/v1/snapshots", self.snapshots),
             web.post("/v1/snapshots", self.create_snapshot),
+            web.get("/v1/liabilities", self.liabilities),
+            web.post("/v1/liabilities", self.import_liabilities),
             web.post("/v1/sql", self.sql),
             web.get("/healthz", self.healthz),
             web.get("/readyz", self.readyz),
@@ -95,6 +98,16 @@ class Routes:
             raise UsageError('"at" must be a text as `--at` takes it, or null')
         return await _document(self._desk.create_snapshot, at)
 
+    async def liabilities(self, request: web.Request) -> web.Response:
+        _only(request, "venue")
+        return await _document(self._desk.liabilities, request.query.get("venue"))
+
+    async def import_liabilities(self, request: web.Request) -> web.Response:
+        """Whoever holds a key of the venue says this, from wherever: the document's own signature is asked for, no token."""
+        _only(request)
+        body = await request.clone(client_max_size=LARGEST_ENVELOPE).read()
+        return await _document(self._desk.import_liabilities, _text(body))
+
     def _check_owner(self, request: web.Request) -> None:
         """Whoever can read the service's own file holds its token."""
         _only(request)
@@ -138,6 +151,13 @@ def _only(request: web.Request, *known: str) -> None:
     for name in known:
         if len(request.query.getall(name, [])) > 1:
             raise UsageError(f'query parameter "{name}" is given twice; give it once')
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the body must be text in UTF-8: {error}") from error
 
 
 def _said(body: bytes, key: str) -> object:

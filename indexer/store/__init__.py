@@ -16,6 +16,7 @@ from indexer.store.errors import (
     StoreOlder,
 )
 from indexer.store.ledger import SnapshotRow
+from indexer.store.liabilities import LiabilityDocument, LiabilityLedger, LiabilityRow
 from indexer.store.query import QueryResult
 from indexer.store.reader import Reader
 from indexer.store.rebuild import Rebuild
@@ -29,6 +30,9 @@ __all__ = [
     "BlockUnknown",
     "ConfigRefused",
     "Cursor",
+    "LiabilityDocument",
+    "LiabilityLedger",
+    "LiabilityRow",
     "MemberRow",
     "QueryRefused",
     "QueryResult",

@@ -10,7 +10,7 @@ from indexer.steps import Append, Finalize, Rewind, Step
 from indexer.store.coverage import add_coverage
 from indexer.store.errors import StepRefused
 from indexer.store.journals import DERIVED
-from indexer.store.raw import RAW, append_raw, blocks
+from indexer.store.raw import append_raw, blocks, family, named
 from indexer.store.session import Con
 from indexer.store.statements import statement
 from indexer.store.tips import append_derived, delete_above, rewind_derived
@@ -53,8 +53,9 @@ def check_place(step: Append, held: Cursor | None) -> None:
     """A batch is folded upon the tips after its parent: upon any other block it would be wrong."""
     batch, stored = step.batch, held.block if held else None
     if stored != step.parent:
+        built_on, stands_at = (named(batch.chain_id, block) for block in (step.parent, stored))
         raise StepRefused(
-            f"{batch.chain_id}: the batch was built on {named(step.parent)}, the store stands at {named(stored)}; "
+            f"{batch.chain_id}: the batch was built on {built_on}, the store stands at {stands_at}; "
             "read the cursor and fetch again"
         )
     if stored and batch.first != stored.number + 1:
@@ -80,7 +81,7 @@ def rewind(con: Con, step: Rewind) -> None:
         return
     check_fork(con, step, held)
     number = step.to.number if step.to else -1
-    for table in RAW.values():
+    for table in family(step.chain_id).tables:
         delete_above(con, step.chain_id, table.name, table.block, number)
     rewind_derived(con, step.chain_id, number)
     delete_above(con, step.chain_id, "coverage", "first", number)
@@ -93,10 +94,12 @@ def check_fork(con: Con, step: Rewind, held: Cursor | None) -> None:
     number = step.to.number if step.to else -1
     if held is not None and number < held.finalized:
         raise StepRefused(
-            f"{step.chain_id}: block {held.finalized} is final here, and a rewind to {named(step.to)} would undo it"
+            f"{step.chain_id}: block {held.finalized} is final here, and a rewind to {named(step.chain_id, step.to)} would undo it"
         )
     if held is None or (step.to and blocks(con, step.chain_id, number, number) != [step.to]):
-        raise StepRefused(f"{step.chain_id}: {named(step.to)} is not stored, so nothing can be rewound to it")
+        raise StepRefused(
+            f"{step.chain_id}: {named(step.chain_id, step.to)} is not stored, so nothing can be rewound to it"
+        )
 
 
 def finalize(con: Con, step: Finalize) -> None:
@@ -106,7 +109,8 @@ def finalize(con: Con, step: Finalize) -> None:
     con.execute(statement("finalize"), {"chain_id": step.chain_id, "number": step.number})
     now = cursor(con, step.chain_id)
     if now and now.finalized > held.finalized:
-        con.execute(statement("prune"), {"chain_id": step.chain_id, "first": held.finalized, "last": now.finalized})
+        values = {"chain_id": step.chain_id, "first": held.finalized, "last": now.finalized}
+        con.execute(statement(family(step.chain_id).prune), values)
 
 
 def cursor(con: Con, chain_id: str) -> Cursor | None:
@@ -130,8 +134,3 @@ def set_cursor(con: Con, chain_id: str, to: Cursor | None) -> None:
         "finalized": to.finalized,
     }
     con.execute(statement("cursor_set"), values)
-
-
-def named(block: Block | None) -> str:
-    """A block as people name it."""
-    return f"block {block.number} 0x{block.hash.hex()}" if block else "no block"

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chains.model import FEEDS, Block, PriceAnswer, Side, UnitSnapshot, VenueSnapshot, VenueSpec
-from indexer.store.apply import cursor, named
+from indexer.store.apply import cursor
 from indexer.store.errors import BlockUnknown
 from indexer.store.journals import ACCOUNTS, MARKETS, POSITIONS, PRICES, Journal
-from indexer.store.raw import blocks
+from indexer.store.raw import blocks, named
 from indexer.store.session import Con
 from indexer.store.statements import statement
 
@@ -39,11 +39,13 @@ def as_of(con: Con, chain_id: str, at: Block, *, tips: bool = True) -> AsOf:
     """Check that a block is stored, or was while it was not final; raises `BlockUnknown`."""
     held = cursor(con, chain_id)
     if held is None or at.number > held.block.number:
-        last = f"it stands at {named(held.block)}" if held else "nothing of this chain is stored"
+        last = f"it stands at {named(chain_id, held.block)}" if held else "nothing of this chain is stored"
         raise BlockUnknown(f"{chain_id}: block {at.number} is not stored yet; {last}")
     stored = blocks(con, chain_id, at.number, at.number)
     if stored and stored != [at]:
-        raise BlockUnknown(f"{chain_id}: {named(at)} is not of this chain any more; it has {named(stored[0])}")
+        raise BlockUnknown(
+            f"{chain_id}: {named(chain_id, at)} is not of this chain any more; it has {named(chain_id, stored[0])}"
+        )
     return AsOf(con=con, chain_id=chain_id, number=at.number, tips=tips and held.block == at)
 
 

@@ -108,6 +108,7 @@ PRICES = Journal(
         "round_id": AMOUNT,
         "updated_at": pa.int64(),
         "basis": pa.string(),
+        "confidence_raw": AMOUNT,
     },
 )
 EVENTS = Journal(
@@ -162,7 +163,7 @@ def too_wide(journal: Journal, rows: Sequence[Row]) -> bool:
     """Whether any row has an amount that no column can hold."""
     return any(
         min(amounts) <= -TOO_WIDE or max(amounts) >= TOO_WIDE
-        for amounts in ([row[i] for row in rows] for i in amount_fields(journal))
+        for amounts in ([row[i] for row in rows if row[i] is not None] for i in amount_fields(journal))
         if amounts
     )
 
@@ -179,7 +180,7 @@ def words(journal: Journal, row: Row) -> list[Quarantined]:
     return [
         Quarantined(block, tx_index, ordinal, venue_id, reason, word(row[i]))
         for i in amount_fields(journal)
-        if not -TOO_WIDE < row[i] < TOO_WIDE
+        if row[i] is not None and not -TOO_WIDE < row[i] < TOO_WIDE
     ]
 
 

@@ -8,69 +8,125 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from chains.identifiers import SOLANA, format_hash, namespace_of
 from chains.model import Block
 from chains.ports import Batch
 from indexer.store.errors import StepRefused
-from indexer.store.session import Con, Reading, staged, table_of
+from indexer.store.session import Con, Reading, insert, staged, table_of
 from indexer.store.statements import statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawTable:
-    """A raw table: its columns after `chain_id`, the one that holds the block, and those that no two rows share."""
+    """A raw table: its columns after `chain_id`, the one that holds the block, and those that no two rows share.
+
+    `repeats`: a row may be given several times and is stored once.
+    """
 
     name: str
     columns: tuple[str, ...]
     block: str
     identity: tuple[str, ...]
-    order: tuple[str, ...]
+    repeats: bool = False
 
 
-BLOCKS = RawTable(
-    name="evm_block",
-    columns=("number", "hash", "parent_hash", "time"),
-    block="number",
-    identity=("number",),
-    order=("number",),
-)
-LOGS = RawTable(
-    name="evm_log",
-    columns=(
-        "block_number",
-        "tx_index",
-        "log_index",
-        "block_hash",
-        "tx_hash",
-        "address",
-        "topic0",
-        "topic1",
-        "topic2",
-        "topic3",
-        "data",
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """The raw tables of one kind of network; `blocks` holds its blocks, `prune` is the statement that forgets some."""
+
+    blocks: RawTable
+    others: tuple[RawTable, ...]
+    prune: str
+
+    @property
+    def tables(self) -> tuple[RawTable, ...]:
+        return (self.blocks, *self.others)
+
+
+EVM_FAMILY = Family(
+    blocks=RawTable(
+        name="evm_block",
+        columns=("number", "hash", "parent_hash", "time"),
+        block="number",
+        identity=("number",),
     ),
-    block="block_number",
-    identity=("block_number", "log_index"),
-    order=("block_number", "log_index"),
+    others=(
+        RawTable(
+            name="evm_log",
+            columns=(
+                "block_number",
+                "tx_index",
+                "log_index",
+                "block_hash",
+                "tx_hash",
+                "address",
+                "topic0",
+                "topic1",
+                "topic2",
+                "topic3",
+                "data",
+            ),
+            block="block_number",
+            identity=("block_number", "log_index"),
+        ),
+        RawTable(
+            name="evm_read",
+            columns=("block_number", "block_hash", "method", "address", "input", "outcome", "output"),
+            block="block_number",
+            identity=("block_number", "method", "address", "input"),
+            repeats=True,
+        ),
+    ),
+    prune="prune_evm",
 )
-READS = RawTable(
-    name="evm_read",
-    columns=("block_number", "block_hash", "method", "address", "input", "outcome", "output"),
-    block="block_number",
-    identity=("block_number", "method", "address", "input"),
-    order=("block_number", "method", "address", "input"),
+SOLANA_FAMILY = Family(
+    blocks=RawTable(
+        name="solana_block",
+        columns=("slot", "hash", "parent_hash", "parent_slot", "height", "time"),
+        block="slot",
+        identity=("slot",),
+    ),
+    others=(
+        RawTable(
+            name="solana_transaction",
+            columns=("slot", "tx_index", "signature", "block_hash", "body"),
+            block="slot",
+            identity=("slot", "tx_index"),
+        ),
+        RawTable(
+            name="solana_account",
+            columns=("slot", "address", "owner", "lamports", "data", "closed"),
+            block="slot",
+            identity=("slot", "address"),
+        ),
+        RawTable(
+            name="solana_read",
+            columns=("slot", "method", "address", "input", "context_slot", "outcome", "output"),
+            block="slot",
+            identity=("slot", "method", "address", "input"),
+            repeats=True,
+        ),
+    ),
+    prune="prune_solana",
 )
 
-RAW: Mapping[str, RawTable] = {table.name: table for table in (BLOCKS, LOGS, READS)}
+RAW: Mapping[str, RawTable] = {table.name: table for table in (*EVM_FAMILY.tables, *SOLANA_FAMILY.tables)}
+
+
+def family(chain_id: str) -> Family:
+    """The tables that a chain's namespace says its raw rows are in."""
+    return SOLANA_FAMILY if namespace_of(chain_id) == SOLANA else EVM_FAMILY
 
 
 def append_raw(con: Con, batch: Batch) -> None:
     """Store a batch's raw rows; raises `StepRefused` for a row outside its span, and for two different rows of one thing."""
+    tables = {table.name: table for table in family(batch.chain_id).tables}
     for name, rows in batch.raw.items():
-        table = known(name)
+        table = known(tables, name)
         given = arranged(table, batch, rows)
         if given.num_rows:
             check_span(table, batch, given)
-            append_rows(con, table, batch, once(given) if table is READS else given)
+            append_rows(con, table, batch, once(given) if table.repeats else given)
     append_last_block(con, batch)
 
 
@@ -86,26 +142,31 @@ def once(rows: pa.Table) -> pa.Table:
 
 
 def append_last_block(con: Con, batch: Batch) -> None:
-    """The block that the cursor will name is stored whether the batch's raw rows hold it or not."""
+    """See to it that the block which the cursor will name is stored; where a block says more than `Block` the batch must hold it."""
     last = batch.last
-    values = {"number": last.number, "hash": last.hash, "parent_hash": last.parent_hash, "time": last.time}
     held = blocks(con, batch.chain_id, last.number, last.number)
     if held and held != [last]:
         raise StepRefused(
-            f"{batch.chain_id}: the batch ends with block {last.number} 0x{last.hash.hex()}, "
-            f"but its headers say 0x{held[0].hash.hex()}; fetch it again"
+            f"{batch.chain_id}: the batch ends with {named(batch.chain_id, last)}, "
+            f"but its headers say {format_hash(batch.chain_id, held[0].hash)}; fetch it again"
+        )
+    if not held and family(batch.chain_id) is SOLANA_FAMILY:
+        raise StepRefused(
+            f"{batch.chain_id}: the batch ends with {named(batch.chain_id, last)}, and solana_block does not hold it; add its row"
         )
     if not held:
-        con.execute(
-            "INSERT INTO evm_block VALUES ($chain_id, $number, $hash, $parent_hash, $time)",
-            {"chain_id": batch.chain_id, **values},
-        )
+        insert(con, "evm_block", [batch.chain_id, last.number, last.hash, last.parent_hash, last.time])
 
 
-def known(name: str) -> RawTable:
-    if name not in RAW:
-        raise StepRefused(f"there is no raw table {name!r}; use one of {', '.join(RAW)}")
-    return RAW[name]
+def named(chain_id: str, block: Block | None) -> str:
+    """A block as people name it."""
+    return f"block {block.number} {format_hash(chain_id, block.hash)}" if block else "no block"
+
+
+def known(tables: Mapping[str, RawTable], name: str) -> RawTable:
+    if name not in tables:
+        raise StepRefused(f"there is no raw table {name!r}; use one of {', '.join(tables)}")
+    return tables[name]
 
 
 def arranged(table: RawTable, batch: Batch, rows: pa.Table) -> pa.Table:
@@ -135,7 +196,8 @@ def check_twice(con: Con, table: RawTable, batch: Batch) -> None:
         {"chain_id": batch.chain_id, "first": batch.first, "last": batch.last.number},
     ).fetchall()
     if twice:
-        values = ", ".join(f"0x{part.hex()}" if isinstance(part, bytes) else str(part) for part in twice[0])
+        parts = (format_hash(batch.chain_id, part) if isinstance(part, bytes) else str(part) for part in twice[0])
+        values = ", ".join(parts)
         raise StepRefused(f"{batch.chain_id}: {table.name} has ({identity}) = ({values}) twice; fetch the span again")
 
 
@@ -161,7 +223,7 @@ class StoredRaw:
             return blocks(con, self._chain_id, first, last)
 
     def table(self, name: str, first: int, last: int) -> pa.Table:
-        table = known(name)
-        text = statement("raw_span", table=table.name, block=table.block, order=", ".join(table.order))
+        table = known(RAW, name)
+        text = statement("raw_span", table=table.name, block=table.block, order=", ".join(table.identity))
         with self._reading() as con:
             return table_of(con, text, {"chain_id": self._chain_id, "first": first, "last": last})

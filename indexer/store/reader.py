@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -16,7 +16,8 @@ from indexer.store.coverage import coverage
 from indexer.store.errors import StoreError
 from indexer.store.journals import DERIVED
 from indexer.store.ledger import SnapshotRow
-from indexer.store.raw import RAW, block_of, blocks
+from indexer.store.liabilities import END_OF_TIME, LiabilityRow, newest
+from indexer.store.raw import block_of, blocks, family
 from indexer.store.session import Con
 from indexer.store.statements import statement
 
@@ -61,8 +62,8 @@ class Reader:
         return coverage(self._con, chain_id)
 
     def counts(self, chain_id: str) -> dict[str, int]:
-        """How many rows of a chain every raw table, every journal and the quarantine hold."""
-        names = [*RAW, *(journal.name for journal in DERIVED)]
+        """How many rows of a chain every raw table of its kind, every journal and the quarantine hold."""
+        names = [*(table.name for table in family(chain_id).tables), *(journal.name for journal in DERIVED)]
         ask = {name: statement("counts", table=name) for name in names}
         return {name: self._con.execute(text, {"chain_id": chain_id}).fetchall()[0][0] for name, text in ask.items()}
 
@@ -97,6 +98,12 @@ class Reader:
     def feed_answer(self, chain_id: str, proxy: bytes, at: Block) -> tuple[str, PriceAnswer | None] | None:
         """The phase of a feed at a block and its source's last answer; `None` if it is not followed; raises `BlockUnknown`."""
         return asof.feed_answer(self._as_of(chain_id, at), proxy)
+
+    def liabilities(
+        self, venue: VenueSpec, keys: Sequence[bytes], *, until: int = END_OF_TIME, owner: bytes | None = None
+    ) -> list[LiabilityRow]:
+        """The newest that was said up to a moment of each account of a venue, or of one, and signed by one of `keys`."""
+        return newest(self._con, venue, keys, until=until, owner=owner)
 
     def load_input(self, digest: str) -> str | None:
         """The document of a digest, if it was kept."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from chains.ports import Batch, StateReader
-from indexer.store.apply import Cursor, check_rows, cursor, named
+from indexer.store.apply import Cursor, check_rows, cursor
 from indexer.store.errors import StepRefused
 from indexer.store.journals import DERIVED
+from indexer.store.raw import named
 from indexer.store.session import Con
 from indexer.store.statements import statement
 from indexer.store.tips import StoredState, append_derived
@@ -30,8 +31,12 @@ class Rebuild:
 
     @property
     def state(self) -> StateReader:
-        """The tips as far as they are derived."""
-        return StoredState(lambda: nullcontext(self._con), self._chain_id)
+        """The tips as far as they are derived, and of the raw rows no later one."""
+        return StoredState(lambda: nullcontext(self._con), self._chain_id, self._derived_to)
+
+    def _derived_to(self) -> int:
+        """The last block that was derived; -1, below every block, before the first."""
+        return -1 if self._reached is None else self._reached
 
     def apply(self, batch: Batch) -> None:
         """Add the derived rows of the next batch; raises `StepRefused` for any other batch."""
@@ -48,7 +53,7 @@ class Rebuild:
         if self._goal is None or self._reached == self._goal.block.number:
             return
         raise StepRefused(
-            f"{self._chain_id}: derived up to block {self._reached}, stored up to {named(self._goal.block)}; "
+            f"{self._chain_id}: derived up to block {self._reached}, stored up to {named(self._chain_id, self._goal.block)}; "
             "the rows of before are kept"
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from chains.identifiers import format_address
 from chains.model import ChainSpec, FeedSpec, VenueSpec
 from indexer.store.apply import cursor
 from indexer.store.errors import ConfigRefused
@@ -47,7 +48,10 @@ class Registry:
         return {
             "chain": [(c.id, c.name, c.finality, c.start_block) for c in self.chains],
             "venue": [(v.id, v.protocol, v.chain_id, v.address, v.start_block) for v in self.venues],
-            "feed": [(f.asset, f.kind, f.chain_id, f.address, f.heartbeat_s, f.deviation) for f in self.feeds],
+            "feed": [
+                (f.asset, f.kind, f.chain_id, f.address, f.heartbeat_s, f.deviation, f.feed_id, f.max_confidence)
+                for f in self.feeds
+            ],
             "asset": [tuple(asset) for asset in self.assets],
             "margin_account": [tuple(member) for member in self.members],
         }
@@ -91,14 +95,15 @@ def check_venues(con: Con, venues: Sequence[VenueSpec]) -> None:
 
 
 def check_feeds(con: Con, registry: Registry) -> None:
-    known = {(kind, chain_id, address) for _, kind, chain_id, address, *_ in stored(con, "feed")}
+    known = {(kind, chain_id, address, of) for _, kind, chain_id, address, _, _, of, _ in stored(con, "feed")}
     starts = {chain.id: chain.start_block for chain in registry.chains}
     for feed in registry.feeds:
         held = cursor(con, feed.chain_id)
-        is_new = (feed.kind, feed.chain_id, feed.address) not in known
+        is_new = (feed.kind, feed.chain_id, feed.address, feed.feed_id) not in known
         if is_new and held and starts.get(feed.chain_id, 0) <= held.block.number:
             raise ConfigRefused(
-                f"feed 0x{feed.address.hex()}: {feed.chain_id} is indexed without it up to block {held.block.number}; "
+                f"feed {format_address(feed.chain_id, feed.address)}: {feed.chain_id} is indexed without it "
+                f"up to block {held.block.number}; "
                 f"{ELSEWHERE}"
             )
 

@@ -19,6 +19,7 @@ from indexer.store.apply import Cursor, apply_step
 from indexer.store.connection import connect, first_line, is_new, made
 from indexer.store.errors import StoreBroken, StoreError
 from indexer.store.ledger import SnapshotRow
+from indexer.store.liabilities import LiabilityLedger
 from indexer.store.migrate import migrate
 from indexer.store.query import QueryResult, query
 from indexer.store.raw import StoredRaw
@@ -143,6 +144,12 @@ class Store:
         """The document of a digest, if it was kept."""
         with self.reading() as reader:
             return reader.load_input(digest)
+
+    @contextmanager
+    def liabilities(self) -> Iterator[LiabilityLedger]:
+        """Open the ledger of what other systems say: what is added within is entered together, or nothing is."""
+        with self._writing() as con:
+            yield LiabilityLedger(con)
 
     def add_snapshot(self, row: SnapshotRow) -> None:
         """Enter a snapshot in the ledger; raises `StoreError` for an id, or a slot of a schedule, that is there already."""

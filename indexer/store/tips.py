@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import pyarrow as pa
 
-from chains.model import Rows, Side
+from chains.model import AccountBytes, Rows, Side
 from chains.ports import AccountKey, MarketKey, PositionKey
 from indexer.store.journals import DERIVED, JOURNALS, Journal, derive
 from indexer.store.session import Con, Reading, staged
@@ -51,12 +51,16 @@ def match(journal: Journal, left: str, right: str) -> str:
     return " AND ".join(f"{left}.{name} = {right}.{name}" for name in journal.key)
 
 
-class StoredState:
-    """The `StateReader` of one chain."""
+LAST_SLOT = 2**63 - 1
 
-    def __init__(self, reading: Reading, chain_id: str) -> None:
+
+class StoredState:
+    """The `StateReader` of one chain; raw rows are part of the state up to block `reached`, where they go further than the tips."""
+
+    def __init__(self, reading: Reading, chain_id: str, reached: Callable[[], int] = lambda: LAST_SLOT) -> None:
         self._reading = reading
         self._chain_id = chain_id
+        self._reached = reached
 
     def markets(self, venue_id: str) -> dict[MarketKey, str]:
         with self._reading() as con:
@@ -81,6 +85,15 @@ class StoredState:
         with self._reading() as con:
             found = con.execute(statement("tip_prices"), {"chain_id": self._chain_id}).fetchall()
         return {source: int(answer_raw) for source, answer_raw in found}
+
+    def account_bytes(self, addresses: Collection[bytes]) -> dict[bytes, AccountBytes]:
+        if not addresses:
+            return {}
+        wanted = pa.table({"address": pa.array(addresses, pa.binary())})
+        values = {"chain_id": self._chain_id, "number": self._reached()}
+        with self._reading() as con, staged(con, wanted):
+            found = con.execute(statement("tip_bytes"), values).fetchall()
+        return {address: AccountBytes(*account) for address, *account in found}
 
     def _of(self, venue_id: str) -> dict[str, str]:
         return {"chain_id": self._chain_id, "venue_id": venue_id}

@@ -10,6 +10,11 @@ M7 a higher haircut never raises headroom, and touches nothing else
 M8 a lower liquidation threshold never raises health
 M9 every number is a finite decimal, and low ≤ mid ≤ high
 M10 a mark lies among what was used, in any order
+M11 a larger deposit against known liabilities never lowers health
+M12 a larger requirement or a smaller profit never raises health or headroom
+M13 older liabilities never make anything better
+M14 whoever owed something when last heard of is unknown as soon as that is too old
+M15 a wider interval of a feed never narrows a mark
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from fractions import Fraction
 
 import pytest
@@ -27,8 +33,9 @@ from aggregator.margin.canonical import from_json, to_json
 from aggregator.margin.document import HealthDocument
 from aggregator.margin.health import evaluate
 from aggregator.margin.inputs import HealthInputs, VenueInputs
+from aggregator.margin.liabilities import Liabilities
 from aggregator.margin.status import Status
-from aggregator.oracle.mark import Mark, mark
+from aggregator.oracle.mark import Mark, Observation, mark
 from chains import registry
 from chains.model import Reason, Side
 from tests.unit.aggregator.builders import (
@@ -36,11 +43,14 @@ from tests.unit.aggregator.builders import (
     JUNK,
     NOW,
     OTHER_CHAIN,
+    OWNER,
     USDC,
     WETH,
     Holding,
     Price,
+    escrow,
     inputs,
+    liabilities,
     observation,
     venue,
 )
@@ -51,13 +61,18 @@ DOUBTS = ["feed_without_answer", "unsupported_version"]
 amounts = st.integers(min_value=0, max_value=10**9).map(lambda thousandths: thousandths / 1000)
 ages = st.sampled_from([0, 1, 3_600, 4_020, 4_021, 95_100, 95_101, -1])
 usd = st.integers(min_value=1, max_value=10**12).map(lambda cents: cents / 100)
+cents = st.integers(min_value=0, max_value=10**12).map(lambda number: Decimal(number) / 100)
+TOO_OLD = 601
 
 
 @pytest.fixture(autouse=True, scope="module")
 def toy_protocol() -> Iterator[None]:
-    registry.PROTOCOLS["toy"] = "tests.unit.aggregator.builders"
+    """An escrow's arithmetic is that of `chains.escrow`, whatever its fold."""
+    before = dict(registry.PROTOCOLS)
+    registry.PROTOCOLS |= {"toy": "tests.unit.aggregator.builders", "escrow": "chains.escrow"}
     yield
-    del registry.PROTOCOLS["toy"]
+    registry.PROTOCOLS.clear()
+    registry.PROTOCOLS.update(before)
 
 
 @st.composite
@@ -84,8 +99,26 @@ def holdings(draw: st.DrawFn) -> Holding:
 
 
 @st.composite
+def claims(draw: st.DrawFn, *, sound: bool = False) -> Liabilities:
+    """What another system says of a unit; `sound`: not long ago."""
+    maintenance, more, pnl = draw(cents), draw(cents), draw(cents) * draw(st.sampled_from([-1, 0, 1]))
+    age_s = 0 if sound else draw(st.sampled_from([0, 600, TOO_OLD, 10**6, -1]))
+    some = draw(st.booleans())
+    required = (maintenance, maintenance + more) if some else (Decimal(0), Decimal(0))
+    return liabilities(str(required[0]), str(pnl), initial=str(required[1]), age_s=age_s)
+
+
+@st.composite
+def vaults(draw: st.DrawFn, *, sound: bool = False) -> VenueInputs:
+    """A deposit that others have a claim on."""
+    assets = [WETH, USDC] if sound else [WETH, USDC, JUNK]
+    deposits = draw(st.dictionaries(st.sampled_from(assets), amounts, max_size=3))
+    return escrow(deposits, said=draw(claims(sound=True) if sound else st.none() | claims()))
+
+
+@st.composite
 def accounts(draw: st.DrawFn, *, sound: bool = False) -> HealthInputs:
-    """An account on two chains; `sound`: everything is priced and answered, so that only amounts decide."""
+    """An account at two lending venues and a vault; `sound`: all is priced, answered and known, so that only amounts decide."""
     said = draw(prices(sound=sound))
     held = [draw(holdings()) for _ in range(2)]
     if sound:
@@ -98,7 +131,7 @@ def accounts(draw: st.DrawFn, *, sound: bool = False) -> HealthInputs:
     if sound or draw(st.booleans()):
         feeds.append(observation(USDC, draw(usd), age_s=0 if sound else draw(ages)))
     stale = [] if sound else draw(st.sampled_from([[], [], [Reason("chain_stale", CHAIN, "silent")]]))
-    return inputs(first, second, observations=feeds, stale_chains=stale)
+    return inputs(first, second, draw(vaults(sound=sound)), observations=feeds, stale_chains=stale)
 
 
 def changed(account: HealthInputs, place: int, asset: bytes, side: Side, factor: Fraction) -> HealthInputs:
@@ -273,3 +306,102 @@ def test_m10_a_mark_lies_among_what_was_used_in_any_order(
         assert (found.low, found.mid, found.high) == (again.low, again.mid, again.high)
         assert found.low <= found.mid <= found.high
         assert min(item.price for item in used) <= found.mid <= max(item.price for item in used)
+
+
+def saying(account: HealthInputs, said: Liabilities | None) -> HealthInputs:
+    """Let something else be said of the vault's unit."""
+    *lending, vault = account.venues
+    return replace(account, venues=(*lending, replace(vault, liabilities={OWNER: said})))
+
+
+def said_of(account: HealthInputs) -> Liabilities:
+    said = account.venues[-1].liabilities[OWNER]
+    assert said is not None
+    return said
+
+
+def unit_of_the_vault(document: HealthDocument) -> Fraction | None:
+    (unit,) = document.venues[-1].units
+    return None if unit.health_factor is None else Fraction(unit.health_factor)
+
+
+@given(accounts(sound=True), st.sampled_from([WETH, USDC]), more)
+def test_m11_a_larger_deposit_against_known_liabilities_never_lowers_health(
+    account: HealthInputs, asset: bytes, factor: Fraction
+) -> None:
+    before, after = evaluate(account), evaluate(changed(account, 2, asset, Side.SUPPLY, factor))
+
+    assert no_better(before, after)
+    assert (unit_of_the_vault(before) or 0) <= (unit_of_the_vault(after) or 0)
+    assert Fraction(before.headroom or 0) <= Fraction(after.headroom or 0)
+
+
+@given(accounts(sound=True), cents, cents, cents)
+def test_m12_a_larger_requirement_or_a_smaller_profit_never_raises_health_or_headroom(
+    account: HealthInputs, initial: Decimal, maintenance: Decimal, lost: Decimal
+) -> None:
+    said = said_of(account)
+    heavier = replace(
+        said,
+        initial_requirement_usd=said.initial_requirement_usd + maintenance + initial,
+        maintenance_requirement_usd=said.maintenance_requirement_usd + maintenance,
+        pnl_usd=said.pnl_usd - lost,
+    )
+
+    before, after = evaluate(account), evaluate(saying(account, heavier))
+
+    assert no_better(after, before)
+    assert Fraction(after.headroom or 0) <= Fraction(before.headroom or 0)
+    own = unit_of_the_vault(before)
+    assert own is None or (unit_of_the_vault(after) or 0) <= own
+
+
+@given(accounts(sound=True), st.integers(min_value=0, max_value=2 * TOO_OLD))
+def test_m13_older_liabilities_never_make_anything_better(account: HealthInputs, seconds: int) -> None:
+    said = said_of(account)
+    older = replace(said, as_of=said.as_of - seconds)
+
+    before, after = evaluate(account), evaluate(saying(account, older))
+
+    assert SEVERITY[after.status] >= SEVERITY[before.status]
+    assert (after.score or 0) <= (before.score or 0)
+    assert Fraction(after.collateral.raw) <= Fraction(before.collateral.raw)
+    if after.status is not Status.UNKNOWN:
+        assert no_better(after, before)
+
+
+@given(accounts(), claims())
+def test_m14_whoever_owed_something_is_unknown_as_soon_as_that_is_too_old(
+    account: HealthInputs, said: Liabilities
+) -> None:
+    assume(said.initial_requirement_usd > 0 or said.pnl_usd < 0)
+    stale = replace(said, as_of=NOW - TOO_OLD)
+
+    document = evaluate(saying(account, stale))
+
+    assert document.status is Status.UNKNOWN
+    assert (document.health_factor, document.debt.raw, document.headroom) == (None, None, None)
+    assert not any(position.counted for unit in document.venues[-1].units for position in unit.positions)
+
+
+@given(
+    st.lists(st.tuples(usd, st.floats(0, 0.02)), min_size=1, max_size=5),
+    st.integers(min_value=0, max_value=4),
+    st.floats(min_value=1, max_value=10),
+)
+def test_m15_a_wider_interval_never_narrows_a_mark(said: list[tuple[float, float]], place: int, wider: float) -> None:
+    """Unless it is so wide that the answer is left out."""
+
+    def feeds(factor: float) -> list[Observation]:
+        return [
+            observation(
+                WETH, price, confidence=price * share * (factor if number == place else 1), feed=bytes([number]) * 20
+            )
+            for number, (price, share) in enumerate(said)
+        ]
+
+    before, after = mark("ETH", feeds(1), {CHAIN: NOW}), mark("ETH", feeds(wider), {CHAIN: NOW})
+
+    if isinstance(before, Mark) and isinstance(after, Mark) and len(before.used) == len(after.used):
+        assert after.low <= before.low <= before.mid <= before.high <= after.high
+        assert after.low >= 0

@@ -1,5 +1,7 @@
 """Whatever happens to a chain on the way into the store, the tables tell the chain and not the way.
 
+S1, S2, S3 and S5 are of both kinds of chains: one with a block at every height, and one whose slots may hold none.
+
 S1 append-then-rewind is the identity on every table
 S2 any cut into batches, and any moment of finalizing, gives the same tables
 S3 tips are the journals' last rows
@@ -7,12 +9,14 @@ S4 a block as of later is what the tips were when it was the last one
 S5 a branch that was taken in and left leaves no trace
 S6 no amount is lost: what is not in a journal is in quarantine, exactly
 S7 merged spans cover the same blocks, and no two of them touch
+S8 an account is the last row that is stored of it: at the tips all of them, in a rebuild those that are derived
+S9 SQL writes bytes in base 58 exactly as Python does
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count, pairwise
 from typing import Any
 
@@ -20,9 +24,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chains.identifiers import base58
 from chains.model import (
     END_OF_BLOCK,
     START_OF_BLOCK,
+    AccountBytes,
     AccountChange,
     MarketChange,
     PositionChange,
@@ -53,13 +59,14 @@ from tests.unit.store.builders import (
     rewind,
     setting,
 )
+from tests.unit.store.slots import account, closed, slot_batch
 
 # A property here is some dozen transactions an example: a quarter of the profile's examples takes as long as elsewhere all.
 fewer = settings(max_examples=max(10, settings.default.max_examples // 4) if settings.default else 25)
 
 LAST = 6
 TOO_WIDE = 10**38
-NAMES = (f"test:{number}" for number in count())
+NUMBERS = count()
 
 addresses = st.sampled_from([b"\x01" * 20, b"\x02" * 20])
 places = st.tuples(st.integers(1, LAST), st.sampled_from([START_OF_BLOCK, 0, 1, 7, END_OF_BLOCK]))
@@ -89,8 +96,8 @@ def accounts(draw: st.DrawFn) -> AccountChange:
 
 @st.composite
 def prices(draw: st.DrawFn) -> PriceObservation:
-    number, ordinal = draw(places)
-    return price(number, draw(amounts), ordinal=ordinal, source=draw(addresses))
+    (number, ordinal), confidence = draw(places), draw(st.one_of(st.none(), amounts))
+    return price(number, draw(amounts), ordinal=ordinal, source=draw(addresses), confidence_raw=confidence)
 
 
 @st.composite
@@ -112,35 +119,78 @@ cuts = st.frozensets(st.integers(2, LAST), max_size=LAST).map(lambda inner: sort
 """Where batches begin, and the block behind the last one."""
 
 
-def between(history: Rows, first: int, last: int) -> Rows:
+@dataclass(frozen=True)
+class Network:
+    """A kind of chain, and which of its heights hold no block: none of an EVM chain's."""
+
+    solana: bool = False
+    skipped: frozenset[int] = frozenset()
+
+    def chain(self) -> str:
+        """The name of one more chain of this kind."""
+        return f"{'solana' if self.solana else 'test'}:{next(NUMBERS)}"
+
+    def floor(self, number: int) -> int:
+        """The newest block at or below a height; 0, below all of them, if there is none."""
+        return max(set(range(number + 1)) - self.skipped)
+
+    def cut(self, starts: Sequence[int]) -> list[int]:
+        """Those beginnings of batches that have a block before them: a batch ends with a block."""
+        return [start for start in starts if self.floor(start - 1) == start - 1]
+
+
+EVM = Network()
+networks = st.one_of(st.just(EVM), st.builds(Network, st.just(value=True), st.frozensets(st.integers(1, LAST - 1))))
+
+
+def between(history: Rows, numbers: Sequence[int]) -> Rows:
     def part(rows: Sequence[Any]) -> list[Any]:
-        return [row for row in rows if first <= row.block <= last]
+        return [row for row in rows if row.block in numbers]
 
     fields = {journal.field: part(getattr(history, journal.field)) for journal in DERIVED}
     return Rows(**fields)
 
 
-def span(history: Rows, logs: frozenset[int], first: int, last: int, chain_id: str, *, fork: str = "") -> Batch:
+def span(
+    history: Rows, logs: frozenset[int], first: int, last: int, chain_id: str, *, network: Network = EVM, fork: str = ""
+) -> Batch:
     """The batch of these blocks; of a branch that begins with the first of them if it has a name."""
-    rows = between(history, first, last)
-    with_rows = sorted(number for number in logs if first <= number <= last)
-    return batch(
+    numbers = [number for number in range(first, last + 1) if number not in network.skipped]
+    rows = between(history, numbers)
+    places = [(number, index) for number in numbers if number in logs for index in range(2)]
+    reads = [number for number in numbers if number % 3 == 0]
+    if not network.solana:
+        return batch(first, last, rows, logs=places, reads=reads, fork=fork, forked_at=first, chain_id=chain_id)
+    return slot_batch(
         first,
         last,
         rows,
-        logs=[(number, index) for number in with_rows for index in range(2)],
-        reads=[number for number in range(first, last + 1) if number % 3 == 0],
+        skipped=network.skipped,
+        transactions=places,
+        accounts=[seen(number, fork) for number in numbers if number in logs or number % 2 == 0],
+        reads=reads,
         fork=fork,
         forked_at=first,
         chain_id=chain_id,
     )
 
 
-def index(store: Store, history: Rows, logs: frozenset[int], starts: Sequence[int], *, final: int = 0) -> str:
+def seen(number: int, fork: str = "") -> tuple[bytes, AccountBytes]:
+    """What changed in a slot: one of two accounts, which is sometimes closed."""
+    state = closed(number) if number % 4 == 0 else account(number, f"{number}{fork}".encode(), lamports=number)
+    return ACCOUNTS[number // 2 % 2], state
+
+
+ACCOUNTS = (b"\x01" * 32, b"\x02" * 32)
+
+
+def index(
+    store: Store, history: Rows, logs: frozenset[int], starts: Sequence[int], network: Network = EVM, *, final: int = 0
+) -> str:
     """Take a history into a chain of its own in these batches, finalizing behind each, and return the chain."""
-    chain_id = next(NAMES)
-    for first, behind in pairwise(starts):
-        append(store, span(history, logs, first, behind - 1, chain_id))
+    chain_id = network.chain()
+    for first, behind in pairwise(network.cut(starts)):
+        append(store, span(history, logs, first, behind - 1, chain_id, network=network))
         if final:
             finalize(store, min(final, behind - 1), chain_id)
     return chain_id
@@ -153,16 +203,17 @@ def store() -> Iterator[Store]:
 
 
 @fewer
-@given(history=histories(), logs=blocks_with_logs, starts=cuts, fork=st.integers(0, LAST - 1))
+@given(history=histories(), logs=blocks_with_logs, starts=cuts, fork=st.integers(0, LAST - 1), network=networks)
 def test_append_then_rewind_is_the_identity(
-    store: Store, history: Rows, logs: frozenset[int], starts: list[int], fork: int
+    store: Store, *, history: Rows, logs: frozenset[int], starts: list[int], fork: int, network: Network
 ) -> None:
     """Property S1."""
+    fork = network.floor(fork)
     upto = sorted({start for start in starts if start <= fork} | {1, fork + 1})
-    chain_id = index(store, history, logs, upto)
+    chain_id = index(store, history, logs, upto, network)
     before = content_of(store, chain_id)
-    for first, behind in pairwise(sorted({fork + 1} | {start for start in starts if start > fork})):
-        append(store, span(history, logs, first, behind - 1, chain_id))
+    for first, behind in pairwise(network.cut(sorted({fork + 1} | {start for start in starts if start > fork}))):
+        append(store, span(history, logs, first, behind - 1, chain_id, network=network))
 
     rewind(store, fork or None, chain_id)
 
@@ -170,25 +221,34 @@ def test_append_then_rewind_is_the_identity(
 
 
 @fewer
-@given(history=histories(), logs=blocks_with_logs, one=cuts, two=cuts, final=st.integers(0, LAST))
+@given(history=histories(), logs=blocks_with_logs, one=cuts, two=cuts, final=st.integers(0, LAST), network=networks)
 def test_the_cut_into_batches_leaves_no_trace(
-    store: Store, *, history: Rows, logs: frozenset[int], one: list[int], two: list[int], final: int
+    store: Store,
+    *,
+    history: Rows,
+    logs: frozenset[int],
+    one: list[int],
+    two: list[int],
+    final: int,
+    network: Network,
 ) -> None:
     """Property S2."""
-    first, second = (index(store, history, logs, starts, final=final) for starts in (one, two))
+    first, second = (index(store, history, logs, starts, network, final=final) for starts in (one, two))
 
     assert content_of(store, first) == content_of(store, second)
 
 
 @fewer
-@given(history=histories(), starts=cuts, fork=st.integers(1, LAST))
-def test_tips_are_the_last_rows_of_the_journals(store: Store, history: Rows, starts: list[int], fork: int) -> None:
+@given(history=histories(), starts=cuts, fork=st.integers(1, LAST), network=networks)
+def test_tips_are_the_last_rows_of_the_journals(
+    store: Store, history: Rows, starts: list[int], fork: int, network: Network
+) -> None:
     """Property S3, after appending and after rewinding."""
-    chain_id = index(store, history, frozenset(), starts)
+    chain_id = index(store, history, frozenset(), starts, network)
     for _ in range(2):
         found = content_of(store, chain_id)
         assert {tip: found[tip] for tip in last_rows(found)} == last_rows(found)
-        rewind(store, fork, chain_id)
+        rewind(store, network.floor(fork) or None, chain_id)
 
 
 def last_rows(found: Content) -> Content:
@@ -206,17 +266,17 @@ def last_rows(found: Content) -> Content:
 @given(history=histories(), starts=cuts)
 def test_a_block_as_of_later_is_what_the_tips_were(store: Store, history: Rows, starts: list[int]) -> None:
     """Property S4; at the cursor the answers from tips and from journals are compared as well."""
-    chain_id = next(NAMES)
+    chain_id = EVM.chain()
     then: dict[int, object] = {}
     for first, behind in pairwise(starts):
         append(store, span(history, frozenset(), first, behind - 1, chain_id))
-        then[behind - 1] = seen(store, chain_id, behind - 1, tips=True)
-        assert then[behind - 1] == seen(store, chain_id, behind - 1, tips=False)
+        then[behind - 1] = snapshots(store, chain_id, behind - 1, tips=True)
+        assert then[behind - 1] == snapshots(store, chain_id, behind - 1, tips=False)
 
-    assert {number: seen(store, chain_id, number, tips=True) for number in then} == then
+    assert {number: snapshots(store, chain_id, number, tips=True) for number in then} == then
 
 
-def seen(
+def snapshots(
     store: Store, chain_id: str, number: int, *, tips: bool
 ) -> tuple[VenueSnapshot, list[UnitSnapshot], list[list[UnitSnapshot]]]:
     venue = VenueSpec(id=VENUE, protocol="aave-v3", chain_id=chain_id, address=b"", start_block=1)
@@ -235,17 +295,29 @@ def seen(
     logs=blocks_with_logs,
     starts=cuts,
     branch=st.tuples(*[st.integers(1, LAST)] * 2),
+    network=networks,
+    skipped_there=st.frozensets(st.integers(1, LAST)),
 )
 def test_a_branch_that_was_left_leaves_no_trace(
-    store: Store, *, history: Rows, other: Rows, logs: frozenset[int], starts: list[int], branch: tuple[int, int]
+    store: Store,
+    *,
+    history: Rows,
+    other: Rows,
+    logs: frozenset[int],
+    starts: list[int],
+    branch: tuple[int, int],
+    network: Network,
+    skipped_there: frozenset[int],
 ) -> None:
-    """Property S5."""
+    """Property S5; the branch may hold blocks in other slots."""
     first, last = sorted(branch)
-    straight = index(store, history, logs, starts)
-    chain_id = index(store, history, logs, sorted({1, first}))
-    append(store, span(other, logs, first, last, chain_id, fork="b"))
-    rewind(store, first - 1 or None, chain_id)
-    append(store, span(history, logs, first, LAST, chain_id))
+    parent = network.floor(first - 1)
+    there = replace(network, skipped=skipped_there - {last}) if network.solana else network
+    straight = index(store, history, logs, starts, network)
+    chain_id = index(store, history, logs, sorted({1, parent + 1}), network)
+    append(store, span(other, logs, parent + 1, last, chain_id, network=there, fork="b"))
+    rewind(store, parent or None, chain_id)
+    append(store, span(history, logs, parent + 1, LAST, chain_id, network=network))
 
     assert content_of(store, chain_id) == content_of(store, straight)
 
@@ -300,3 +372,38 @@ def test_merged_spans_cover_the_same_blocks_in_the_fewest_rows(given_spans: list
 
 def covered_blocks(of: Sequence[Covered]) -> set[tuple[str, str, str, int]]:
     return {(s.interest, s.level, s.evidence, number) for s in of for number in range(s.first, s.last + 1)}
+
+
+@fewer
+@given(logs=blocks_with_logs, starts=cuts, fork=st.integers(1, LAST), skipped=st.frozensets(st.integers(1, LAST - 1)))
+def test_an_account_is_the_last_row_that_is_stored_of_it(
+    store: Store, *, logs: frozenset[int], starts: list[int], fork: int, skipped: frozenset[int]
+) -> None:
+    """Property S8, after appending, while it is derived again, and after rewinding."""
+    network = Network(solana=True, skipped=skipped)
+    chain_id = index(store, Rows(), logs, starts, network)
+    assert store.state(chain_id).account_bytes(ACCOUNTS) == last_seen(logs, LAST, network)
+
+    with store.rebuilding(chain_id) as target:
+        for first, behind in pairwise(network.cut(starts)):
+            assert target.state.account_bytes(ACCOUNTS) == last_seen(logs, first - 1, network)
+            target.apply(span(Rows(), logs, first, behind - 1, chain_id, network=network))
+
+    rewind(store, network.floor(fork) or None, chain_id)
+    assert store.state(chain_id).account_bytes(ACCOUNTS) == last_seen(logs, fork, network)
+
+
+def last_seen(logs: frozenset[int], upto: int, network: Network) -> dict[bytes, AccountBytes]:
+    """Each account as the last slot until then left it, computed here and not in SQL."""
+    changed = [number for number in range(1, upto + 1) if number in logs or number % 2 == 0]
+    return dict(seen(number) for number in changed if number not in network.skipped)
+
+
+@given(st.lists(st.builds(lambda zeros, rest: bytes(zeros) + rest, st.integers(0, 40), st.binary(max_size=64))))
+def test_sql_writes_base_58_as_python_does(store: Store, raws: list[bytes]) -> None:
+    """Property S9: of any length; an address has 32 bytes, a signature 64."""
+    with store.reading() as reader:
+        table = reader._con.sql("SELECT unnest(CAST($raws AS BLOB[])) AS raw", params={"raws": raws})
+        found = table.project("base58(raw)").fetchall()
+
+    assert [text for (text,) in found] == [base58(raw) for raw in raws]

@@ -69,6 +69,14 @@ def vault_transactions(said: Iterable[Said], vault: Collection[bytes]) -> list[V
     return found
 
 
+def held_before(body: str, account: bytes) -> int | None:
+    """Return what a token account held before a transaction, `None` for one that says nothing of it; raises `NodeWrong`."""
+    read = transaction(body)
+    if account in read.before:
+        return read.before[account].amount
+    return 0 if account in read.after else None
+
+
 def _seen(said: Said, read: Transaction, vault: Collection[bytes]) -> VaultTransaction:
     problem = None
     movements: list[Movement] = []
@@ -77,13 +85,17 @@ def _seen(said: Said, read: Transaction, vault: Collection[bytes]) -> VaultTrans
         _replay(read, vault, movements, others)
     except Unreadable as error:
         problem = f"unreadable_instruction: {error}"
+    if not read.inner_known:
+        problem = "the node does not record what programs called"
+    if any(read.before[a].mint != read.after[a].mint for a in vault if a in read.before and a in read.after):
+        problem = "token_of_account_changed"
     return VaultTransaction(
         slot=said.slot,
         tx_index=said.tx_index,
         signature=said.signature,
         held=tuple(_held(read, vault, others)),
         movements=tuple(movements),
-        problem=problem if read.inner_known else "the node does not record what programs called",
+        problem=problem,
     )
 
 
@@ -128,15 +140,27 @@ def _movements(
 def _held(read: Transaction, vault: Collection[bytes], others: Sequence[Issue | Opaque]) -> Iterator[Held]:
     for account in sorted(vault):
         before, after = read.before.get(account), read.after.get(account)
-        known: TokenBalance | None = after or before
-        if known is not None:
-            yield Held(
-                account=account,
-                mint=known.mint,
-                decimals=known.decimals,
-                program=known.program,
-                before=before.amount if before else 0,
-                after=after.amount if after else 0,
-                issued=sum(item.amount for item in others if isinstance(item, Issue) and item.account == account),
-                opaque=tuple(item.name for item in others if isinstance(item, Opaque) and account in item.accounts),
-            )
+        if before and after and before.mint != after.mint:
+            yield _held_of(account, before, before, None, others)
+            yield _held_of(account, after, None, after, others)
+        elif known := after or before:
+            yield _held_of(account, known, before, after, others)
+
+
+def _held_of(
+    account: bytes,
+    known: TokenBalance,
+    before: TokenBalance | None,
+    after: TokenBalance | None,
+    others: Sequence[Issue | Opaque],
+) -> Held:
+    return Held(
+        account=account,
+        mint=known.mint,
+        decimals=known.decimals,
+        program=known.program,
+        before=before.amount if before else 0,
+        after=after.amount if after else 0,
+        issued=sum(item.amount for item in others if isinstance(item, Issue) and item.account == account),
+        opaque=tuple(item.name for item in others if isinstance(item, Opaque) and account in item.accounts),
+    )

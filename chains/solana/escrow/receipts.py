@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from chains.solana.escrow.events import Held, Movement, VaultTransaction
 from chains.solana.ports import ABSENT, Reads
-from chains.solana.tokens import Fee, fee_terms
+from chains.solana.tokens import FREE, Fee, fee_terms
 
 Receipts = list[tuple[Movement, int]]
 """Each movement with the raw units that arrived, or left."""
@@ -23,7 +23,7 @@ DEPOSITOR_UNKNOWN = "depositor_unknown"
 def receipts(seen: VaultTransaction, held: Held, reads: Reads) -> Receipts | str:
     """Return the receipts of one vault account, or why they cannot be told; nothing while an answer is still to come."""
     moves = [move for move in seen.movements if move.account == held.account]
-    if seen.problem and held.before != held.after:
+    if seen.problem:
         return seen.problem
     if any(move.owner is None and not move.internal for move in moves):
         return DEPOSITOR_UNKNOWN
@@ -43,13 +43,18 @@ def receipts(seen: VaultTransaction, held: Held, reads: Reads) -> Receipts | str
 def _by_terms(
     seen: VaultTransaction, held: Held, moves: Sequence[Movement], rest: int | None, reads: Reads
 ) -> Receipts | str:
-    """Apply the mint's terms, the newer or the older; where `rest` is known, they must explain it."""
+    """Apply the mint's terms, the newer or the older, as far as `rest` proves them.
+
+    Without that proof only a mint that never has terms is believed: those of today need not be those of then.
+    """
     mint = reads.account(seen.slot, held.mint)
     if mint is None:
         return []
     hidden = [move for move in moves if isinstance(move.fee, Fee)]
-    terms = fee_terms(mint.output) if mint.outcome != ABSENT else ()
-    possible = {tuple(move.amount - term.fee(move.amount) for move in hidden) for term in terms}
+    terms = fee_terms(mint.output)
+    if mint.outcome == ABSENT or (terms and rest is None):
+        return AMBIGUOUS
+    possible = {tuple(move.amount - term.fee(move.amount) for move in hidden) for term in terms or (FREE,)}
     fitting = [amounts for amounts in possible if rest is None or sum(amounts) == rest]
     if len(fitting) != 1:
         return AMBIGUOUS

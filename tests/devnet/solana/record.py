@@ -10,7 +10,7 @@ import gzip
 import json
 import sys
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +76,8 @@ def image_json(image: Image | None) -> dict[str, Any] | None:
 def record_story(story: Story) -> dict[str, Any]:
     """Everything that an indexer asks a node about the story's vault and prices, and what it should find."""
     ledger, vault = story.ledger, story.scene.vault
-    named = list(dict.fromkeys(landed for account in vault.all_accounts for landed in ledger.history(account)))
-    named.sort(key=lambda landed: (landed.slot, landed.index))
+    every = [landed for block in ledger.blocks for landed in block.transactions]
+    named = [landed for landed in every if not set(vault.all_accounts).isdisjoint(landed.keys)]
     return {
         "format": FORMAT,
         "genesis_hash": str(ledger.genesis_hash),
@@ -88,7 +88,7 @@ def record_story(story: Story) -> dict[str, Any]:
         "accounts": {str(key): states(ledger, key) for key in watched(story)},
         "vault": {
             "authority": str(vault.authority),
-            "start_block": named[0].slot,
+            "start_block": story.opened,
             "accounts": list(map(str, vault.all_accounts)),
             "tokens": [{"symbol": symbol, "mint": token.address} for symbol, token in story.scene.tokens.items()],
         },
@@ -98,10 +98,9 @@ def record_story(story: Story) -> dict[str, Any]:
     }
 
 
-def lines(history: Iterable[Landed]) -> list[dict[str, Any]]:
+def lines(history: Sequence[Landed]) -> list[dict[str, Any]]:
     """What `getSignaturesForAddress` gives, newest first."""
-    newest_first = sorted(history, key=lambda landed: (landed.slot, landed.index), reverse=True)
-    return [wire.signature_json(landed, "finalized") for landed in newest_first]
+    return [wire.signature_json(landed, "finalized") for landed in reversed(history)]
 
 
 def watched(story: Story) -> Iterator[Pubkey]:

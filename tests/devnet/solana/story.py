@@ -96,7 +96,7 @@ CHARACTERS = tuple(deed.who for deed in OPENING)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """A cluster and what happens on it. `events` names slots and wallets worth showing."""
+    """A cluster and what happens on it. `opened`: the slot from which deposits may come; `events`: slots and wallets worth showing."""
 
     label: str
     scene: Scene
@@ -104,6 +104,7 @@ class Story:
     cast: Mapping[str, User]
     rng: Random
     ether_at_first: float
+    opened: int
     events: dict[str, int | str] = field(default_factory=dict)
 
     @property
@@ -132,6 +133,7 @@ def tell(recording: Recording, *, label: str, seed: int = SEED, depositors: int 
         cast=cast,
         rng=Random(f"{seed}/story"),
         ether_at_first=moments[0].eth,
+        opened=ledger.open_slot,
     )
     story.events.update({name: user.address for name, user in cast.items()})
     before, crash = blocks["before_crash_block"], blocks["after_liquidations_block"]

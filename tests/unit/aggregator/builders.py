@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 
 from aggregator.margin.inputs import METHODOLOGY_VERSION, Asset, Cut, HealthInputs, MarginAccount, VenueInputs
+from aggregator.margin.liabilities import USD as USD_STEP
+from aggregator.margin.liabilities import Liabilities
 from aggregator.margin.policy import Policy, parse_policy
 from aggregator.oracle.mark import Observation, Reading
 from chains.identifiers import Account, token
@@ -29,8 +32,9 @@ from chains.model import (
 )
 
 NOW = 1_700_000_000
-CHAIN, OTHER_CHAIN = "eip155:1", "eip155:10"
-OWNER = bytes.fromhex("11" * 20)
+CHAIN, OTHER_CHAIN, SOLANA = "eip155:1", "eip155:10", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"
+OWNER, SOLANA_OWNER = bytes.fromhex("11" * 20), bytes.fromhex("33" * 32)
+SIGNER = bytes.fromhex("5a" * 32)
 USD = 10**8
 WAD = 10**18
 MAX = 2**256 - 1
@@ -38,6 +42,8 @@ MAX = 2**256 - 1
 WETH, USDC, JUNK = (bytes([n]) * 20 for n in (0xE0, 0xC0, 0xD0))
 SYMBOLS = {WETH: "WETH", USDC: "USDC", JUNK: "JUNK"}
 DECIMALS = {WETH: 18, USDC: 6, JUNK: 0}
+MINT = bytes([0xC5]) * 32
+"""USDC on Solana."""
 
 POLICY = """
 [status]
@@ -110,6 +116,55 @@ def borrower(owed: float, **supplied: float) -> Holding:
     """Supplies by name, all enabled but JUNK, against USDC."""
     by_name = {"weth": WETH, "usdc": USDC, "junk": JUNK}
     return Holding(supplied={by_name[name]: tokens for name, tokens in supplied.items()}, owed={USDC: owed})
+
+
+def escrow(
+    deposits: Mapping[bytes, float],
+    *,
+    said: Liabilities | None = None,
+    imports: bool = True,
+    name: str = "vault",
+    chain: str = CHAIN,
+    owner: bytes = OWNER,
+    max_age_s: int = 600,
+) -> VenueInputs:
+    """Put deposits in whole tokens into a vault; with `imports` other systems have a claim on it, as `said`."""
+    options = {"liabilities": "import", "liability_keys": [SIGNER.hex()], "liability_max_age_s": max_age_s}
+    tokens = {asset: (SYMBOLS[asset], DECIMALS[asset]) for asset in SYMBOLS} | {MINT: ("USDC", 6)}
+    snapshot = VenueSnapshot(
+        venue=VenueSpec(
+            id=name,
+            protocol="escrow" if chain.startswith("eip155:") else "spl-escrow",
+            chain_id=chain,
+            address=b"\xbb" * len(owner),
+            start_block=1,
+            options=options if imports else {"liabilities": "none"},
+        ),
+        at=block(),
+        markets={
+            (asset, "token"): json.dumps({"decimals": decimals, "symbol": symbol})
+            for asset, (symbol, decimals) in tokens.items()
+        },
+        feeds={},
+        answers={},
+    )
+    positions = {(asset, Side.SUPPLY): round(amount * 10 ** tokens[asset][1]) for asset, amount in deposits.items()}
+    unit = UnitSnapshot(unit_id=owner, owner=owner, positions=positions, settings={})
+    return VenueInputs(snapshot=snapshot, units=(unit,), liabilities={owner: said} if imports else {})
+
+
+def liabilities(
+    maintenance: str = "0", pnl: str = "0", *, initial: str | None = None, age_s: int = 0, signer: bytes = SIGNER
+) -> Liabilities:
+    """What another system says of a unit; the initial requirement is the maintenance one unless it is given."""
+    return Liabilities(
+        as_of=NOW - age_s,
+        initial_requirement_usd=Decimal(maintenance if initial is None else initial).quantize(USD_STEP),
+        maintenance_requirement_usd=Decimal(maintenance).quantize(USD_STEP),
+        pnl_usd=Decimal(pnl).quantize(USD_STEP),
+        key=signer,
+        document="sha256:" + "d0" * 32,
+    )
 
 
 def raw(asset: bytes, tokens: float) -> int:
@@ -225,6 +280,7 @@ def observation(
     heartbeat_s: int | None = 3600,
     deviation: float = 0.0,
     answer_raw: int | None = None,
+    confidence: float | None = None,
 ) -> Observation:
     """What a feed of the house says of an asset."""
     answer = answer_raw if answer_raw is not None else None if usd is None else round(usd * USD)
@@ -235,17 +291,22 @@ def observation(
         feed=feed or house_feed(asset),
         heartbeat_s=heartbeat_s,
         deviation=deviation,
-        reading=None if answer is None else Reading(answer, USD, NOW - age_s, 99),
+        reading=None if answer is None else Reading(answer, USD, NOW - age_s, 99, _confidence_raw(confidence)),
     )
 
 
+def _confidence_raw(usd: float | None) -> int | None:
+    return None if usd is None else round(usd * USD)
+
+
 def assets() -> tuple[Asset, ...]:
-    """WETH and USDC on both chains; JUNK is nowhere configured."""
-    return tuple(
+    """WETH and USDC on both EVM chains, USDC on Solana; JUNK is nowhere configured."""
+    evm = (
         Asset(id=str(token(chain, asset)), symbol=SYMBOLS[asset], asset_class=asset_class, same_as=same_as)
         for chain in (CHAIN, OTHER_CHAIN)
         for asset, asset_class, same_as in ((WETH, "major", "ETH"), (USDC, "stable", "USDC"))
     )
+    return (*evm, Asset(id=str(token(SOLANA, MINT)), symbol="USDC", asset_class="stable", same_as="USDC"))
 
 
 def inputs(
@@ -255,11 +316,14 @@ def inputs(
     stale_chains: Iterable[Reason] = (),
     gaps: Iterable[Reason] = (),
 ) -> HealthInputs:
-    """An account with the same key on both chains."""
+    """An account with the same key on both EVM chains, and with another one on Solana where it has something there."""
+    members = [Account(CHAIN, OWNER), Account(OTHER_CHAIN, OWNER)]
+    if any(item.snapshot.venue.chain_id == SOLANA for item in venues):
+        members.append(Account(SOLANA, SOLANA_OWNER))
     return HealthInputs(
         methodology_version=METHODOLOGY_VERSION,
-        account=MarginAccount(id="acme", members=(str(Account(CHAIN, OWNER)), str(Account(OTHER_CHAIN, OWNER)))),
-        as_of={chain: Cut(block=block(), finality=Finality.FINALIZED) for chain in (CHAIN, OTHER_CHAIN)},
+        account=MarginAccount(id="acme", members=tuple(map(str, members))),
+        as_of={member.chain_id: Cut(block=block(), finality=Finality.FINALIZED) for member in members},
         stale_chains=tuple(stale_chains),
         gaps=tuple(gaps),
         consulted=tuple(item.snapshot.venue.id for item in venues),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from aggregator.margin.inputs import VenueInputs
 from chains.model import Block, PriceAnswer, UnitSnapshot, VenueSnapshot, VenueSpec
+from indexer.store.liabilities import LiabilityRow
 
 
 @dataclass
@@ -16,6 +17,7 @@ class ToyJournals:
     venues: Sequence[VenueInputs]
     phases: Mapping[str, Mapping[bytes, str]] = field(default_factory=dict)
     said: Mapping[str, Mapping[bytes, PriceAnswer]] = field(default_factory=dict)
+    reported: Sequence[LiabilityRow] = ()
     asked: list[str] = field(default_factory=list)
 
     def venue_snapshot(self, venue: VenueSpec, at: Block) -> VenueSnapshot:
@@ -33,3 +35,14 @@ class ToyJournals:
 
     def answers(self, chain_id: str, at: Block) -> Mapping[bytes, PriceAnswer]:
         return self.said.get(chain_id, {})
+
+    def liabilities(
+        self, venue: VenueSpec, keys: Sequence[bytes], *, until: int, owner: bytes | None = None
+    ) -> Sequence[LiabilityRow]:
+        """The rows that a test put together, newest first."""
+        rows = {
+            row.owner: row
+            for row in reversed(self.reported)
+            if row.venue_id == venue.id and row.key in keys and row.as_of <= until and owner in {None, row.owner}
+        }
+        return list(rows.values())

@@ -10,9 +10,25 @@ import pytest
 
 from aggregator.margin.canonical import MalformedInputs, digest, from_json, to_json
 from aggregator.margin.health import evaluate
-from aggregator.margin.inputs import HealthInputs
+from aggregator.margin.inputs import HealthInputs, OtherMethodology
 from chains.model import FeedSpec, PriceAnswer, Reason
-from tests.unit.aggregator.builders import CHAIN, USDC, WETH, Holding, Price, assets, inputs, observation, source, venue
+from tests.unit.aggregator.builders import (
+    CHAIN,
+    MINT,
+    SOLANA,
+    SOLANA_OWNER,
+    USDC,
+    WETH,
+    Holding,
+    Price,
+    assets,
+    escrow,
+    inputs,
+    liabilities,
+    observation,
+    source,
+    venue,
+)
 
 
 def full() -> HealthInputs:
@@ -23,15 +39,30 @@ def full() -> HealthInputs:
         held.snapshot,
         venue=replace(held.snapshot.venue, options={"deep": {"list": [1, "two", False]}}),
         feeds={source(WETH): '{"aggregator":null}'},
-        answers={source(WETH): PriceAnswer(-(2**100), 2**80 + 1, 2**63, 7)},
+        answers={source(WETH): PriceAnswer(-(2**100), 2**80 + 1, 2**63, 7, 2**70)},
     )
     feed = FeedSpec(
         asset=assets()[0].id, kind="chainlink", chain_id=CHAIN, address=source(WETH), heartbeat_s=3600, deviation=0.005
     )
+    pyth = FeedSpec(
+        asset=assets()[-1].id,
+        kind="pyth-solana",
+        chain_id=SOLANA,
+        address=b"\xf1" * 32,
+        heartbeat_s=60,
+        deviation=0.001,
+        feed_id=b"\xf2" * 32,
+        max_confidence=0.01,
+    )
+    sure = replace(observation(WETH, 2000.0, feed=b"\xf3" * 20, confidence=1.5), max_confidence=0.01)
+    vault = escrow({WETH: 1}, said=liabilities("900", "-12.5", initial="1500.00000001", age_s=60))
+    silent = escrow({MINT: 5}, name="silent", chain=SOLANA, owner=SOLANA_OWNER)
     return inputs(
         replace(held, snapshot=snapshot),
-        observations=[observation(WETH, 2000.0), replace(observation(USDC, None, heartbeat_s=None), fault="odd")],
-        feeds=[feed],
+        vault,
+        silent,
+        observations=[observation(WETH, 2000.0), replace(observation(USDC, None, heartbeat_s=None), fault="odd"), sure],
+        feeds=[feed, pyth],
         stale_chains=[Reason("chain_stale", CHAIN, "ä – ″")],
         gaps=[Reason("venue_incomplete", "toy-1", "a hole")],
     )
@@ -57,6 +88,16 @@ def test_amounts_are_strings_bytes_are_hex_and_small_integers_are_numbers() -> N
     written = json.loads(to_json(full()))
 
     (position, _) = written["venues"][0]["units"][0]["positions"]
+    assert written["venues"][1]["liabilities"]["0x" + "11" * 20] == {
+        "as_of": 1_699_999_940,
+        "initial_requirement_usd": "1500.00000001",
+        "maintenance_requirement_usd": "900.00000000",
+        "pnl_usd": "-12.50000000",
+        "key": "0x" + "5a" * 32,
+        "document": "sha256:" + "d0" * 32,
+    }
+    assert written["venues"][2]["liabilities"] == {"0x" + "33" * 32: None}
+    assert written["feeds"][1]["feed_id"] == "0x" + "f2" * 32
     assert position == {"market": "0x" + "c0" * 20, "side": "borrow", "amount_raw": "8000500000"}
     (answer,) = written["venues"][0]["answers"].values()
     assert answer == {
@@ -64,6 +105,7 @@ def test_amounts_are_strings_bytes_are_hex_and_small_integers_are_numbers() -> N
         "round_id": str(2**80 + 1),
         "updated_at": str(2**63),
         "block": 7,
+        "confidence_raw": str(2**70),
     }
     assert written["as_of"][CHAIN]["number"] == 100
 
@@ -75,7 +117,15 @@ def test_the_order_of_mappings_does_not_matter() -> None:
     assert digest(turned) == digest(full())
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"methodology_version": "1"}', "null"])
+def test_what_version_1_wrote_is_of_another_methodology_and_not_malformed() -> None:
+    written = json.loads(to_json(full())) | {"methodology_version": "1"}
+    del written["venues"]
+
+    with pytest.raises(OtherMethodology, match="these inputs are of methodology 1, this program has 2"):
+        from_json(json.dumps(written))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"methodology_version": "2"}', "null"])
 def test_a_text_that_is_no_document_is_refused(text: str) -> None:
     with pytest.raises(MalformedInputs):
         from_json(text)
@@ -86,4 +136,12 @@ def test_a_document_with_an_unknown_key_inside_is_refused() -> None:
     written["feeds"][0]["colour"] = "red"
 
     with pytest.raises(MalformedInputs, match="colour"):
+        from_json(json.dumps(written))
+
+
+def test_liabilities_that_are_no_numbers_are_refused() -> None:
+    written = json.loads(to_json(full()))
+    written["venues"][1]["liabilities"]["0x" + "11" * 20]["pnl_usd"] = "many"
+
+    with pytest.raises(MalformedInputs):
         from_json(json.dumps(written))

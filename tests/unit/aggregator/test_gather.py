@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -15,20 +16,25 @@ from aggregator.margin.inputs import Cut, MarginAccount
 from aggregator.margin.status import Status
 from aggregator.oracle.mark import Reading
 from chains.identifiers import Account
-from chains.model import FeedSpec, Finality, PriceAnswer, Reason
+from chains.model import FeedSpec, Finality, PriceAnswer, Reason, Side
+from indexer.store.liabilities import LiabilityRow
 from indexer.store.reader import Reader
 from tests.unit.aggregator.builders import (
     CHAIN,
     NOW,
     OTHER_CHAIN,
     OWNER,
+    SIGNER,
+    SOLANA,
     USDC,
     WETH,
     Holding,
     Price,
     assets,
     block,
+    escrow,
     house_feed,
+    liabilities,
     policy,
     venue,
 )
@@ -152,6 +158,26 @@ def test_a_feed_says_what_the_source_behind_its_phase_said(phase: str | None, ex
     assert observation_of(feed(WETH), phases, {AGGREGATOR: PriceAnswer(7, 1, 5, 4)}).reading == expected
 
 
+def test_a_feed_says_how_sure_it_is_and_how_sure_it_must_be() -> None:
+    """A Pyth account is its own source, and gives an interval."""
+    account = b"\x99" * 32
+    phase = json.dumps({"aggregator": "0x" + account.hex(), "decimals": 8, "fault": None, "problem": None})
+    spec = FeedSpec(
+        asset=assets()[-1].id,
+        kind="pyth-solana",
+        chain_id=SOLANA,
+        address=account,
+        heartbeat_s=60,
+        deviation=0.001,
+        max_confidence=0.01,
+    )
+
+    said = observation_of(spec, {account: phase}, {account: PriceAnswer(100_000_000, 1, 5, 4, 70_000)})
+
+    assert said.reading == Reading(100_000_000, 10**8, 5, 4, 70_000)
+    assert said.max_confidence == 0.01
+
+
 def test_a_feed_in_doubt_keeps_its_answer_and_its_fault_and_prices_nothing() -> None:
     toy = journals()
     toy.phases = {CHAIN: {house_feed(WETH): json.dumps(json.loads(PHASE) | {"fault": "it says 7 and emitted 8"})}}
@@ -209,3 +235,89 @@ def test_the_book_keeps_gaps_to_those_they_concern() -> None:
     book = assess_book(toy, CUTS, catalogue(toy), condition)
 
     assert [entry.assessment.status for entry in book.accounts] == [Status.UNKNOWN, Status.NO_DEBT]
+
+
+def row(
+    owner: bytes, as_of: int = NOW, *, maintenance: str = "100", key: bytes = SIGNER, name: str = "vault"
+) -> LiabilityRow:
+    said = liabilities(maintenance)
+    amounts = (said.initial_requirement_usd, said.maintenance_requirement_usd, said.pnl_usd)
+    return LiabilityRow(CHAIN, name, owner, as_of, *amounts, key, said.document)
+
+
+def with_vault(*rows: LiabilityRow, deposit: float = 1.0) -> ToyJournals:
+    """A vault with one deposit of OWNER, on which a stranger has a claim."""
+    toy = journals()
+    toy.venues = [*toy.venues, escrow({WETH: deposit})]
+    toy.reported = rows
+    return toy
+
+
+def test_the_newest_liabilities_up_to_the_block_are_gathered_however_old() -> None:
+    toy = with_vault(row(OWNER, NOW + 1), row(OWNER, NOW - 99_999, maintenance="7"), row(OWNER, NOW - 100_000))
+
+    (vault,) = (item for item in gather(toy, ACME, CUTS, catalogue(toy)).venues if item.snapshot.venue.id == "vault")
+
+    said = vault.liabilities[OWNER]
+    assert said is not None
+    assert (said.as_of, said.maintenance_requirement_usd) == (NOW - 99_999, Decimal(7))
+
+
+def test_where_nothing_was_imported_that_is_said() -> None:
+    toy = with_vault(row(OWNER, key=b"\x01" * 32), row(OWNER, name="other"))
+
+    (vault,) = (item for item in gather(toy, ACME, CUTS, catalogue(toy)).venues if item.snapshot.venue.id == "vault")
+
+    assert vault.liabilities == {OWNER: None}
+
+
+def test_liabilities_without_a_deposit_make_a_unit_that_owes() -> None:
+    toy = with_vault(row(OWNER), deposit=0.0)
+
+    document = evaluate(gather(toy, ACME, CUTS, catalogue(toy)))
+
+    (unit,) = next(item for item in document.venues if item.venue == "vault").units
+    assert (unit.health_factor, unit.liquidatable) == ("0.000000", True)  # nothing covers 100
+    assert document.status is Status.LIQUIDATABLE
+
+
+def test_without_a_deposit_and_without_liabilities_there_is_no_unit() -> None:
+    toy = with_vault(deposit=0.0)
+    vault = toy.venues[-1]
+    overdrawn = replace(vault.units[0], positions={(WETH, Side.SUPPLY): -5})
+    toy.venues = [*toy.venues[:-1], replace(vault, units=(overdrawn,))]
+
+    found = gather(toy, ACME, CUTS, catalogue(toy))
+
+    assert [item.snapshot.venue.id for item in found.venues] == ["toy-1", "toy-10"]
+    assert "vault" in found.consulted
+
+
+def test_the_book_says_of_liabilities_what_the_documents_say() -> None:
+    """Of OWNER's, of a stranger who has a claim against him and no deposit, and of OWNER's when nothing was imported."""
+    for rows in ([row(OWNER, maintenance="900"), row(STRANGER, maintenance="5")], []):
+        toy = with_vault(*rows)
+        known = catalogue(toy, feed(WETH))
+
+        book = {entry.account: entry for entry in evaluate_book(toy, CUTS, known)}
+
+        assert len(book) == 2
+        for account in (
+            ACME,
+            MarginAccount(id=str(Account(CHAIN, STRANGER)), members=(str(Account(CHAIN, STRANGER)),)),
+        ):
+            document, entry = evaluate(gather(toy, account, CUTS, known)), book[account.id]
+            assert (entry.status, entry.score) == (document.status, document.score)
+            assert (None if entry.debt_usd is None else numbers.text(entry.debt_usd)) == document.debt.raw
+            assert (
+                None if entry.min_unit_health_factor is None else numbers.text(entry.min_unit_health_factor)
+            ) == document.min_unit_health_factor
+
+
+def test_an_owner_of_whom_only_liabilities_are_known_is_in_the_book() -> None:
+    other = bytes.fromhex("44" * 20)
+    toy = with_vault(row(other))
+
+    rows = {entry.account: entry.status for entry in evaluate_book(toy, CUTS, catalogue(toy))}
+
+    assert rows[str(Account(CHAIN, other))] is Status.LIQUIDATABLE

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from aggregator.margin.document import HealthDocument
-from aggregator.margin.health import OtherMethodology, evaluate
+from aggregator.margin.health import evaluate
+from aggregator.margin.inputs import OtherMethodology
 from aggregator.margin.status import Status
 from chains.model import FeedSpec, Reason
 from tests.unit.aggregator.builders import (

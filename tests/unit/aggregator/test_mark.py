@@ -75,6 +75,53 @@ def test_the_largest_answer_is_a_finite_price() -> None:
     assert priced(mark("ETH", [huge], TIMES)).mid == (2**255 - 1) / 10**8
 
 
+def test_a_confidence_interval_widens_the_bounds_beyond_the_deviation() -> None:
+    found = priced(mark("ETH", [observation(WETH, 2000.0, deviation=0.25, confidence=10.0)], TIMES))
+
+    assert (found.low, found.mid, found.high) == (1490.0, 2000.0, 2510.0)  # 2000 · (1 ∓ 0.25) ∓ 10
+
+
+@pytest.mark.parametrize(
+    "confidence, limit, refused",
+    [
+        (40.0, None, []),  # 2 % of 2000, the limit of a feed that has none of its own
+        (40.00000001, None, [Refusal.TOO_WIDE]),
+        (60.0, 0.03, []),  # 3 %
+        (60.00000001, 0.03, [Refusal.TOO_WIDE]),
+        (0.0, 0.0, []),
+        (0.00000001, 0.0, [Refusal.TOO_WIDE]),
+        (-0.00000001, None, [Refusal.TOO_WIDE]),
+        (None, 0.0, []),
+    ],
+)
+def test_an_interval_wider_than_is_believed_leaves_the_answer_out(
+    confidence: float | None, limit: float | None, refused: list[Refusal]
+) -> None:
+    said = replace(observation(WETH, 2000.0, confidence=confidence), max_confidence=limit)
+
+    assert refusals(mark("ETH", [said], TIMES)) == refused
+
+
+def test_an_answer_that_is_stale_and_too_wide_is_called_stale() -> None:
+    assert refusals(mark("ETH", [observation(WETH, 2000.0, age_s=99_999, confidence=999.0)], TIMES)) == [Refusal.STALE]
+
+
+def test_the_low_of_an_uncertain_answer_is_never_below_zero() -> None:
+    said = replace(observation(WETH, 2000.0, deviation=0.5, confidence=1200.0), max_confidence=0.9)
+
+    found = priced(mark("ETH", [said], TIMES))
+
+    assert (found.low, found.high) == (0.0, 4200.0)  # 2000 · 0.5 − 1200 is below zero; 2000 · 1.5 + 1200
+
+
+def test_feeds_with_and_without_an_interval_are_combined_as_any_others() -> None:
+    feeds = [observation(WETH, 1990.0, confidence=20.0), observation(WETH, 2000.0, feed=b"\x01" * 20)]
+
+    found = priced(mark("ETH", feeds, TIMES))
+
+    assert (found.low, found.mid, found.high) == (1970.0, 1995.0, 2010.0)  # 1990 − 20, the mean, 1990 + 20
+
+
 def test_a_feed_that_has_said_nothing_is_listed() -> None:
     found = mark("ETH", [observation(WETH, None)], TIMES)
 

@@ -15,6 +15,7 @@ from aggregator.gather import Catalogue
 from aggregator.margin.inputs import Cut, MarginAccount
 from chains.identifiers import Account
 from chains.model import Finality
+from indexer.store.liabilities import LiabilityRow
 from tests.unit.aggregator.builders import (
     CHAIN,
     JUNK,
@@ -27,6 +28,8 @@ from tests.unit.aggregator.builders import (
     Price,
     assets,
     block,
+    escrow,
+    liabilities,
     policy,
     venue,
 )
@@ -34,15 +37,31 @@ from tests.unit.aggregator.journals import ToyJournals
 
 PRICES = {WETH: Price(usd=2000), USDC: Price(usd=1, threshold_bp=9_000)}
 SLOT = 1_700_000_100
-FILES = ["accounts.parquet", "as_of.parquet", "marks.parquet", "positions.parquet", "units.parquet"]
+FILES = [
+    "accounts.parquet",
+    "as_of.parquet",
+    "liabilities.parquet",
+    "marks.parquet",
+    "positions.parquet",
+    "units.parquet",
+]
 
 
-def book(tokens: float = 1.0) -> Book:
+def reported() -> LiabilityRow:
+    """A claim of 800 against OWNER's deposit of one WETH."""
+    said = liabilities("800", "-200")
+    amounts = (said.initial_requirement_usd, said.maintenance_requirement_usd, said.pnl_usd)
+    return LiabilityRow(CHAIN, "vault", OWNER, NOW - 60, *amounts, said.key, said.document)
+
+
+def book(tokens: float = 1.0, *, silent: bool = False) -> Book:
     toy = ToyJournals(
         venues=[
             venue(PRICES, Holding(supplied={WETH: tokens, JUNK: 2**53}, flagged=(WETH,)), name="toy-1"),
             venue(PRICES, Holding(supplied={WETH: 1}, owed={USDC: 1000}), name="toy-10", chain=OTHER_CHAIN),
-        ]
+            escrow({WETH: 1}),
+        ],
+        reported=() if silent else (reported(),),
     )
     catalogue = Catalogue(
         venues=tuple(item.snapshot.venue for item in toy.venues),
@@ -78,9 +97,10 @@ def test_the_manifest_says_what_the_snapshot_is_of(tmp_path: Path) -> None:
     assert {name: entry["rows"] for name, entry in content["files"].items()} == {
         "accounts.parquet": 1,
         "as_of.parquet": 2,
+        "liabilities.parquet": 1,
         "marks.parquet": 3,
-        "positions.parquet": 4,
-        "units.parquet": 2,
+        "positions.parquet": 5,
+        "units.parquet": 3,
     }
     assert manifest_hash(folder) == written.hash
 
@@ -91,9 +111,41 @@ def test_raw_amounts_keep_every_digit(tmp_path: Path) -> None:
     rows = pq.read_table(folder / "positions.parquet").to_pylist()
     assert {row["amount_raw"] for row in rows if row["symbol"] == "JUNK"} == {"9007199254740992"}
     (account,) = pq.read_table(folder / "accounts.parquet").to_pylist()
-    assert (account["account"], account["health_factor"]) == ("acme", "3.200000")  # 2 · 2000 · 0.8 / 1000
+    assert (account["account"], account["health_factor"]) == ("acme", "2.400000")  # 3 · 2000 · 0.8 / (1000 + 800 + 200)
     units = pq.read_table(folder / "units.parquet").to_pylist()
     assert json.loads(units[1]["native"])["healthFactor"] == str(16 * 10**17)
+
+
+def test_liabilities_are_in_a_snapshot_with_who_said_them(tmp_path: Path) -> None:
+    folder, _ = write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
+
+    (said,) = pq.read_table(folder / "liabilities.parquet").to_pylist()
+    assert said == {
+        "venue_id": "vault",
+        "unit_id": str(Account(CHAIN, OWNER)).rpartition(":")[2],
+        "owner": str(Account(CHAIN, OWNER)).rpartition(":")[2],
+        "state": "known",
+        "as_of": NOW - 60,
+        "max_age_s": 600,
+        "initial_requirement_usd": "800.00000000",
+        "maintenance_requirement_usd": "800.00000000",
+        "pnl_usd": "-200.00000000",
+        "key": "5a" * 32,
+        "document": "sha256:" + "d0" * 32,
+    }
+    (unit,) = (row for row in pq.read_table(folder / "units.parquet").to_pylist() if row["venue_id"] == "vault")
+    assert (unit["status"], unit["health_factor"]) == ("healthy", "2.000000")  # 2000 / (800 + 200)
+
+
+def test_a_unit_of_which_nothing_was_said_is_unknown_in_a_snapshot_too(tmp_path: Path) -> None:
+    folder, _ = write_snapshot(tmp_path, book(silent=True), slot_time=SLOT, previous=None)
+
+    (unit,) = (row for row in pq.read_table(folder / "units.parquet").to_pylist() if row["venue_id"] == "vault")
+    (said,) = pq.read_table(folder / "liabilities.parquet").to_pylist()
+    (position,) = (row for row in pq.read_table(folder / "positions.parquet").to_pylist() if row["venue_id"] == "vault")
+    assert (unit["status"], unit["has_debt"], unit["liquidatable"]) == ("unknown", True, None)
+    assert (said["state"], said["as_of"], said["key"]) == ("unknown", None, None)
+    assert (position["counts"], position["counted"]) == (True, False)
 
 
 def test_a_snapshot_as_written_is_intact(tmp_path: Path) -> None:

@@ -84,4 +84,4 @@ def test_a_status_is_a_word_and_a_colour() -> None:
 
 def progress(last: int) -> Progress:
     seconds = {"fetch": 1.0, "store": 0.0}
-    return Progress(chain_id="eip155:1", first=0, indexed=last, target=399, logs=1, rows=7, seconds=seconds)
+    return Progress(chain_id="eip155:1", first=0, indexed=last, target=399, records=1, rows=7, seconds=seconds)

@@ -67,7 +67,7 @@ def logs_table(places: Sequence[tuple[int, int]], *, fork: str = "", forked_at: 
             "topic1": None,
             "topic2": None,
             "topic3": None,
-            "data": f"{fork}{number}/{index}".encode(),
+            "data": f"{fork if number >= forked_at else ''}{number}/{index}".encode(),
         }
         for number, index in places
     ]
@@ -158,8 +158,11 @@ def setting(
     return row._replace(**given)
 
 
-def price(number: int, answer_raw: int, *, ordinal: int = 0, source: bytes = b"\x0f" * 20) -> PriceObservation:
-    return PriceObservation(number, 0, ordinal, source, answer_raw, number, 1_000 + 12 * number, Basis.EXACT)
+def price(
+    number: int, answer_raw: int, *, ordinal: int = 0, source: bytes = b"\x0f" * 20, confidence_raw: int | None = None
+) -> PriceObservation:
+    time = 1_000 + 12 * number
+    return PriceObservation(number, 0, ordinal, source, answer_raw, number, time, Basis.EXACT, confidence_raw)
 
 
 def event(number: int, amount_raw: int, *, ordinal: int = 0, kind: str = "supply", **given: Any) -> LendingEvent:
@@ -217,6 +220,10 @@ TABLES = (
     "evm_block",
     "evm_log",
     "evm_read",
+    "solana_block",
+    "solana_transaction",
+    "solana_account",
+    "solana_read",
     "coverage",
     "cursor",
     "quarantine",

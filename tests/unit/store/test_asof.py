@@ -86,6 +86,24 @@ def test_a_venue_at_a_block_is_made_of_the_last_rows_until_then(store: Store) ->
     assert at_9.answers == {SOURCE: PriceAnswer(50, 5, 1_060, 5), SECOND: PriceAnswer(-1, 6, 1_072, 6)}
 
 
+def test_an_answer_has_the_confidence_that_was_given_with_it_and_no_older_one(store: Store) -> None:
+    prices = [
+        price(2, 20, source=SOURCE, confidence_raw=3),
+        price(3, 30, source=SECOND),
+        price(6, 60, source=SOURCE),
+        price(6, 61, source=SECOND, confidence_raw=0),
+    ]
+    append(store, batch(1, 9, Rows(prices=prices)))
+
+    with store.reading() as reader:
+        for at_3, at_9 in [(reader.answers(CHAIN, block(3)), reader.answers(CHAIN, block(9)))]:
+            assert at_3 == {SOURCE: PriceAnswer(20, 2, 1_024, 2, 3), SECOND: PriceAnswer(30, 3, 1_036, 3, None)}
+            assert at_9 == {SOURCE: PriceAnswer(60, 6, 1_072, 6, None), SECOND: PriceAnswer(61, 6, 1_072, 6, 0)}
+    append(store, batch(10, 11))
+    with store.reading() as reader:
+        assert reader.answers(CHAIN, block(9)) == reader.answers(CHAIN, block(11)) == at_9
+
+
 def test_what_holds_from_the_start_of_a_block_gives_way_to_its_first_log(store: Store) -> None:
     prices = [price(4, 41, ordinal=0, source=SOURCE), price(4, 40, ordinal=START_OF_BLOCK, source=SOURCE)]
     append(store, batch(1, 5, Rows(prices=prices)))

@@ -48,6 +48,7 @@ VIEWS = {
     "dim_market",
     "dim_venue",
     "fct_coverage",
+    "fct_liability",
     "fct_position",
     "fct_price",
     "lending_borrow",
@@ -149,7 +150,7 @@ def test_names_are_readable(indexed: Store) -> None:
         ("acme", "solana:5eyk:Vote111", "solana:5eyk", "Vote111"),
     ]
     assert rows(indexed, "FROM public.dim_feed") == [
-        (asset_id, "chainlink", CHAIN, hexed(PROXY), 3600, 0.005, hexed(SOURCE), 8)
+        (asset_id, "chainlink", CHAIN, hexed(PROXY), 3600, 0.005, hexed(SOURCE), 8, None, None)
     ]
     assert rows(indexed, "FROM public.dim_market") == [
         (VENUE, CHAIN, hexed(ASSET), hexed(ASSET), 0, "WETH", 18, "0xaa", "0xbb", "0xcc", 2, 8000, 8250, 10500)
@@ -264,6 +265,7 @@ def test_prices_coverage_and_snapshots_are_there(indexed: Store) -> None:
             3,
             0,
             "exact",
+            None,
         )
     ]
     assert rows(indexed, "FROM public.fct_coverage") == [(CHAIN, f"{VENUE}:logs", 1, 9, "bloom", "every block's bloom")]

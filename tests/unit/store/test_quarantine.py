@@ -71,6 +71,14 @@ def test_a_price_that_is_too_wide_belongs_to_the_feeds(store: Store) -> None:
     assert quarantined(store) == [Quarantined(2, 0, 0, FEEDS, "exceeds_decimal38:price_observation", word(10**40))]
 
 
+def test_a_confidence_that_is_too_wide_takes_its_answer_along(store: Store) -> None:
+    prices = [price(2, 7, confidence_raw=WIDEST), price(3, 8, confidence_raw=10**38), price(4, 9)]
+    append(store, batch(1, 9, Rows(prices=prices)))
+
+    assert quarantined(store) == [Quarantined(3, 0, 0, FEEDS, "exceeds_decimal38:price_observation", word(10**38))]
+    assert [(row[1], row[-1]) for row in content(store)["price_observation"]] == [(2, Decimal(WIDEST)), (4, None)]
+
+
 def test_later_values_that_fit_are_stored(store: Store) -> None:
     append(store, batch(1, 9, Rows(positions=[position(2, 5), position(3, MAX_UINT256), position(4, 6)])))
 

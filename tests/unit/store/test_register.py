@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from chains.identifiers import base58
 from chains.model import ChainSpec, FeedSpec, Quarantined, Rows, VenueSpec
 from indexer.store import AssetRow, ConfigRefused, MemberRow, Registry, Store
 from tests.unit.store.builders import CHAIN, VENUE, append, batch, position, rewind
+from tests.unit.store.slots import ALICE, CLUSTER, slot_batch
 
 SPEC = ChainSpec(id=CHAIN, name="devnet", rpc=("http://secret",), finality="finalized", start_block=1)
 AAVE = VenueSpec(id=VENUE, protocol="aave-v3", chain_id=CHAIN, address=b"\x01" * 20, start_block=3)
@@ -46,7 +48,7 @@ def test_the_tables_say_what_the_configuration_says(store: Store) -> None:
 
     assert rows(store, "chain") == [(CHAIN, "devnet", "finalized", 1)]
     assert rows(store, "venue") == [(VENUE, "aave-v3", CHAIN, b"\x01" * 20, 3)]
-    assert rows(store, "feed") == [(ETH.asset, "chainlink", CHAIN, b"\x02" * 20, 3600, 0.005)]
+    assert rows(store, "feed") == [(ETH.asset, "chainlink", CHAIN, b"\x02" * 20, 3600, 0.005, None, None)]
     assert rows(store, "asset") == [(ETH.asset, "ETH", "major", None)]
     assert rows(store, "margin_account") == [("acme", f"{CHAIN}:0xAb"), ("acme", "solana:x:y")]
 
@@ -126,6 +128,22 @@ def test_a_feed_that_is_new_on_an_indexed_chain_is_refused(store: Store) -> None
 
     store.register(replace(REGISTRY, feeds=[replace(ETH, heartbeat_s=60, asset=f"{CHAIN}/slip44:1")]))
     assert rows(store, "feed")[0][4] == 60
+
+
+def test_a_feed_that_would_be_a_price_of_something_else_is_refused(store: Store) -> None:
+    sol = replace(ETH, kind="pyth-solana", chain_id=CLUSTER, address=ALICE, feed_id=b"\xef" * 32, max_confidence=0.02)
+    registry = Registry(chains=[replace(SPEC, id=CLUSTER)], feeds=[sol])
+    store.register(registry)
+    append(store, slot_batch(1, 9))
+
+    refused(
+        store,
+        replace(registry, feeds=[replace(sol, feed_id=b"\xee" * 32)]),
+        f"feed {base58(ALICE)}: {CLUSTER} is indexed without it up to block 9",
+    )
+
+    store.register(replace(registry, feeds=[replace(sol, max_confidence=0.01)]))
+    assert rows(store, "feed") == [(sol.asset, "pyth-solana", CLUSTER, b"\x01" * 32, 3600, 0.005, b"\xef" * 32, 0.01)]
 
 
 def test_a_rewound_chain_can_be_configured_anew(store: Store) -> None:

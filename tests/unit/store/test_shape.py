@@ -10,7 +10,7 @@ from indexer.store.raw import RAW, RawTable
 from tests.unit.store.builders import TABLES
 
 CONFIGURED = {"chain", "venue", "feed", "asset", "margin_account"}
-ANSWERED = {"health_input", "snapshot", "schema_version"}
+ANSWERED = {"health_input", "snapshot", "liability", "liability_document", "schema_version"}
 
 
 def columns(store: Store, table: str) -> list[str]:

@@ -1,0 +1,98 @@
+"""A cut names a block of every chain that the store reaches, and how settled it is; a slot without a block is named as such."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from chains.errors import NodeBusy
+from chains.model import Block, Finality, Skipped
+from chains.ports import Chain
+from crossmargin.cuts import Cuts
+from crossmargin.errors import NotStored
+from indexer.store import MEMORY, Store
+from tests.unit.indexer.fakes import FakeChain
+from tests.unit.store.builders import CHAIN, append, batch, finalize
+from tests.unit.store.builders import block as evm_block
+from tests.unit.store.slots import CLUSTER, slot_batch, slot_block
+
+EMPTY = frozenset({5})
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with Store.open(MEMORY) as opened:
+        append(opened, slot_batch(1, 9, skipped=EMPTY, transactions=[(2, 0), (7, 0)]))
+        append(opened, batch(1, 9, logs=[(2, 0)]))
+        finalize(opened, 8, CLUSTER)
+        finalize(opened, 8)
+        yield opened
+
+
+class Nodes(FakeChain):
+    """What the nodes of the cluster say of its slots."""
+
+    said: Block | Skipped | Exception | None = None
+
+    async def block(self, number: int) -> Block | Skipped | None:
+        if isinstance(self.said, Exception):
+            raise self.said
+        return self.said
+
+
+def nodes(said: Block | Skipped | Exception | None) -> Nodes:
+    chain = Nodes(tip=9)
+    chain.said = said
+    return chain
+
+
+def cut(
+    store: Store, at: str | None, *, rule: str = "finalized", said: Block | Skipped | Exception | None = None
+) -> dict[str, tuple[Block, Finality]]:
+    def connect(_: str) -> Chain:
+        return nodes(said)
+
+    with store.reading() as reader:
+        found = Cuts(store, reader, {CLUSTER: rule, CHAIN: "confirmations:5"}, connect).at(at, [CLUSTER])
+    return {chain_id: (made.block, made.finality) for chain_id, made in found.items()}
+
+
+@pytest.mark.parametrize("rule", ["finalized", "confirmed"])
+def test_a_slot_is_finalized_or_else_confirmed_whatever_the_rule(store: Store, rule: str) -> None:
+    assert cut(store, "8", rule=rule)[CLUSTER] == (slot_block(8), Finality.FINALIZED)
+    assert cut(store, "9", rule=rule)[CLUSTER] == (slot_block(9), Finality.CONFIRMED)
+
+
+def test_every_chain_is_settled_by_its_own_words(store: Store) -> None:
+    assert cut(store, None) == {
+        CLUSTER: (slot_block(9), Finality.CONFIRMED),
+        CHAIN: (evm_block(9), Finality.LATEST),
+    }
+    assert cut(store, "@1100")[CHAIN] == (evm_block(8), Finality.CONFIRMED)
+
+
+def test_a_slot_without_a_block_is_named_with_the_proof(store: Store) -> None:
+    with pytest.raises(NotStored) as refused:
+        cut(store, "5", said=Skipped(number=5, parent=4, child=6))
+
+    assert str(refused.value) == (f"slot 5 of {CLUSTER} was skipped: block 6 names block 4 as its parent; ask for 4")
+
+
+def test_a_block_that_changed_nothing_is_asked_for(store: Store) -> None:
+    assert cut(store, "6", said=slot_block(6, skipped=EMPTY))[CLUSTER] == (
+        slot_block(6, skipped=EMPTY),
+        Finality.FINALIZED,
+    )
+
+
+@pytest.mark.parametrize(
+    "said, why",
+    [
+        (None, f"{CLUSTER} has no block 5; the nearest stored blocks are 2 and 7"),
+        (NodeBusy("down"), r"header cannot be asked for \(down\); the nearest stored blocks are 2 and 7"),
+    ],
+)
+def test_without_an_answer_the_nearest_stored_blocks_are_named(store: Store, said: Exception | None, why: str) -> None:
+    with pytest.raises(NotStored, match=why):
+        cut(store, "5", said=said)

@@ -33,6 +33,10 @@ LIABILITY_MAX_AGE_S = "liability_max_age_s"
 """Option with `import`: seconds after which imported liabilities count as unknown again."""
 
 
+VALUED = frozenset({LIABILITIES, LIABILITY_KEYS, LIABILITY_MAX_AGE_S})
+"""Options that say how deposits count; the others say which deposits there are."""
+
+
 def imports_liabilities(venue: VenueSpec) -> bool:
     """Whether the deposits of a venue back positions that are reported from outside."""
     return venue.options.get(LIABILITIES) == IMPORT

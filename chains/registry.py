@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from chains.errors import Unsupported
+from chains.escrow import VALUED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +44,12 @@ def namespace_of_protocol(protocol: str) -> str:
     """Return the namespace of the chains that have a protocol; raises `KeyError` for a name that is not in `PROTOCOLS`."""
     families = {module.rpartition(".")[0]: namespace for namespace, module in NAMESPACES.items()}
     return families[PROTOCOLS[protocol].rpartition(".")[0]]
+
+
+def followed(venue: VenueSpec) -> str:
+    """Return, as canonical JSON text, the options that decide what is taken in: rows of others would not fit them."""
+    kept = {name: value for name, value in venue.options.items() if name not in VALUED}
+    return json.dumps(kept, sort_keys=True, separators=(",", ":"))
 
 
 def owner_is_unit(protocol: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from chains.identifiers import format_address
 from chains.model import ChainSpec, FeedSpec, VenueSpec
+from chains.registry import followed
 from indexer.store.apply import cursor
 from indexer.store.errors import ConfigRefused
 from indexer.store.journals import DERIVED
@@ -47,7 +48,7 @@ class Registry:
         """The rows of every table, in its column order."""
         return {
             "chain": [(c.id, c.name, c.finality, c.start_block) for c in self.chains],
-            "venue": [(v.id, v.protocol, v.chain_id, v.address, v.start_block) for v in self.venues],
+            "venue": [(v.id, v.protocol, v.chain_id, v.address, v.start_block, followed(v)) for v in self.venues],
             "feed": [
                 (f.asset, f.kind, f.chain_id, f.address, f.heartbeat_s, f.deviation, f.feed_id, f.max_confidence)
                 for f in self.feeds
@@ -77,21 +78,34 @@ def stored(con: Con, table: str) -> list[tuple[Any, ...]]:
 
 
 def check_venues(con: Con, venues: Sequence[VenueSpec]) -> None:
-    known = {venue_id: (facts, start) for venue_id, *facts, start in stored(con, "venue")}
+    known = {venue_id: (facts, start, options) for venue_id, *facts, start, options in stored(con, "venue")}
     for venue in venues:
-        facts, start = known.get(venue.id, (None, None))
+        facts, start, options = known.get(venue.id, (None, None, None))
         same = facts == [venue.protocol, venue.chain_id, venue.address]
         if not same and has_rows(con, venue.id):
             raise ConfigRefused(
                 f"venue {venue.id}: rows of another protocol, chain or address are stored under this id; "
                 f"choose a new id, or {ELSEWHERE}"
             )
+        check_options(con, venue, options)
         held = cursor(con, venue.chain_id)
         if held and venue.start_block <= held.block.number and (not same or start is None or venue.start_block < start):
             raise ConfigRefused(
                 f"venue {venue.id}: starts at block {venue.start_block}, but {venue.chain_id} is indexed without it "
                 f"up to block {held.block.number}; {ELSEWHERE}"
             )
+
+
+def check_options(con: Con, venue: VenueSpec, stored_options: str | None) -> None:
+    """What a venue follows may not change under its rows: what was left out until now would stay out."""
+    held = cursor(con, venue.chain_id)
+    if stored_options is None or held is None or held.block.number < venue.start_block:
+        return
+    if stored_options != followed(venue):
+        raise ConfigRefused(
+            f"venue {venue.id}: {venue.chain_id} is indexed up to block {held.block.number} with the options {stored_options}; "
+            f"with {followed(venue)} earlier blocks would be incomplete; {ELSEWHERE}"
+        )
 
 
 def check_feeds(con: Con, registry: Registry) -> None:

@@ -48,6 +48,9 @@ ALTER TABLE price_current ADD COLUMN confidence_raw DECIMAL(38, 0);
 ALTER TABLE feed ADD COLUMN feed_id BLOB;
 ALTER TABLE feed ADD COLUMN max_confidence DOUBLE;
 
+-- What a venue follows beside its address, as JSON; NULL where it was indexed before there were options.
+ALTER TABLE venue ADD COLUMN options VARCHAR;
+
 -- Blocks of every kind, for reading.
 CREATE VIEW block AS
 SELECT chain_id, number, hash, parent_hash, time FROM main.evm_block

@@ -44,6 +44,7 @@ def index(store: Store, *, until: int = LAST, tell: bool = False) -> None:
         if tell:
             sys.stdout.write(f"{last}\n")
             sys.stdout.flush()
+    finalize(store, until - STEP)  # a process that was killed behind its last append did not
 
 
 RUN = """

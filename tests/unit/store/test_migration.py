@@ -46,13 +46,12 @@ KEPT = (
     "market_current",
     "account_current",
     "chain",
-    "venue",
     "asset",
     "margin_account",
 )
 """Tables that are the same in both schemas."""
 
-WIDER = {"price_observation": 1, "price_current": 1, "feed": 2}
+WIDER = {"price_observation": 1, "price_current": 1, "feed": 2, "venue": 1}
 """Tables that were given so many columns."""
 
 

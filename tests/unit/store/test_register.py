@@ -47,7 +47,7 @@ def test_the_tables_say_what_the_configuration_says(store: Store) -> None:
     store.register(REGISTRY)
 
     assert rows(store, "chain") == [(CHAIN, "devnet", "finalized", 1)]
-    assert rows(store, "venue") == [(VENUE, "aave-v3", CHAIN, b"\x01" * 20, 3)]
+    assert rows(store, "venue") == [(VENUE, "aave-v3", CHAIN, b"\x01" * 20, 3, "{}")]
     assert rows(store, "feed") == [(ETH.asset, "chainlink", CHAIN, b"\x02" * 20, 3600, 0.005, None, None)]
     assert rows(store, "asset") == [(ETH.asset, "ETH", "major", None)]
     assert rows(store, "margin_account") == [("acme", f"{CHAIN}:0xAb"), ("acme", "solana:x:y")]
@@ -76,7 +76,7 @@ def test_before_anything_is_indexed_everything_may_change(store: Store) -> None:
 
     store.register(replace(REGISTRY, venues=[replace(AAVE, address=b"\x09" * 20, start_block=1)], feeds=[]))
 
-    assert rows(store, "venue") == [(VENUE, "aave-v3", CHAIN, b"\x09" * 20, 1)]
+    assert rows(store, "venue") == [(VENUE, "aave-v3", CHAIN, b"\x09" * 20, 1, "{}")]
 
 
 @pytest.mark.parametrize(
@@ -154,3 +154,22 @@ def test_a_rewound_chain_can_be_configured_anew(store: Store) -> None:
     store.register(replace(REGISTRY, venues=[replace(AAVE, address=b"\x09" * 20)]))
 
     assert rows(store, "venue")[0][3] == b"\x09" * 20
+
+
+@pytest.mark.parametrize("accounts", [("one",), ("one", "two", "three")], ids=["fewer", "more"])
+def test_what_a_venue_follows_may_not_change_once_it_is_indexed(store: Store, accounts: tuple[str, ...]) -> None:
+    vault = VenueSpec(
+        id="vault",
+        protocol="spl-escrow",
+        chain_id=CHAIN,
+        address=b"\x03" * 32,
+        start_block=1,
+        options={"accounts": ("one", "two"), "liabilities": "none"},
+    )
+    registry = Registry(chains=[SPEC], venues=[vault])
+    store.register(registry)
+    append(store, batch(1, 5))
+
+    store.register(replace(registry, venues=[replace(vault, options={**vault.options, "liabilities": "import"})]))
+    changed = replace(vault, options={**vault.options, "accounts": accounts})
+    refused(store, replace(registry, venues=[changed]), "earlier blocks would be incomplete")

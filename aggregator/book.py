@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -23,8 +23,8 @@ from aggregator.margin.account import Assessment, assess
 from aggregator.margin.health import HouseNumbers, house_numbers, open_units
 from aggregator.margin.inputs import Cut, MarginAccount
 from aggregator.margin.status import Status
-from aggregator.margin.valuation import Context, OpenUnit, make_context
-from chains.identifiers import Account, parse_account
+from aggregator.margin.valuation import Context, OpenUnit, identity_of, make_context
+from chains.identifiers import Account, parse_account, token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,5 +139,15 @@ def _assessed(
     chains = {member.chain_id for member in members}
     units = [held_in for member in dict.fromkeys(members) for held_in in by_owner.get(member, [])]
     units.sort(key=lambda held_in: (held_in.venue.id, held_in.unit.unit_id))
-    gaps = gaps_of(chains, context.as_of, catalogue, condition)
+    gaps = gaps_of(chains, context.as_of, catalogue, condition, feed_chains=_feed_chains(units, context, catalogue))
     return AssessedAccount(account=account, assessment=assess(context, units, chains=chains, gaps=gaps))
+
+
+def _feed_chains(units: Iterable[OpenUnit], context: Context, catalogue: Catalogue) -> set[str]:
+    """Return the chains of the feeds that price what some units hold or owe."""
+    held = {
+        identity_of(str(token(unit.venue.chain_id, position.asset)), context.assets)
+        for unit in units
+        for position in unit.unit.positions
+    }
+    return {feed.chain_id for feed in catalogue.feeds if identity_of(feed.asset, context.assets) in held}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -85,7 +85,13 @@ def gather(
         account=account,
         as_of={chain: cut for chain, cut in sorted(cuts.items()) if chain in chains},
         stale_chains=tuple(reason for reason in condition.stale_chains if reason.subject in chains),
-        gaps=gaps_of({member.chain_id for member in members}, cuts, catalogue, condition),
+        gaps=gaps_of(
+            {member.chain_id for member in members},
+            cuts,
+            catalogue,
+            condition,
+            feed_chains={feed.chain_id for feed in feeds if feed.asset in named},
+        ),
         consulted=tuple(spec.id for spec in consulted),
         venues=venues,
         assets=tuple(sorted((asset for asset in catalogue.assets if asset.id in named), key=lambda asset: asset.id)),
@@ -102,11 +108,19 @@ def sorted_venues(catalogue: Catalogue, chains: Iterable[str], cuts: Mapping[str
 
 
 def gaps_of(
-    chains: Iterable[str], cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition
+    chains: Iterable[str],
+    cuts: Mapping[str, Cut],
+    catalogue: Catalogue,
+    condition: Condition,
+    *,
+    feed_chains: Collection[str],
 ) -> tuple[Reason, ...]:
-    """Return what is missing for an account on these chains: chains without a cut, and gaps that the caller knows."""
+    """Return what is missing for an account on these chains: chains without a cut, and gaps that the caller knows.
+
+    `feed_chains`: the chains of the feeds that price what it holds, which may be others.
+    """
     wanted = set(chains)
-    subjects = wanted | {venue.id for venue in catalogue.venues if venue.chain_id in wanted}
+    subjects = wanted | set(feed_chains) | {venue.id for venue in catalogue.venues if venue.chain_id in wanted}
     unseen = [
         Reason("chain_not_indexed", chain, f"nothing of {chain} is stored, and the account has a member there")
         for chain in sorted(wanted - cuts.keys())

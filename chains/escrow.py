@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from chains.identifiers import format_address
 from chains.model import Reason, Side, UnitPosition, UnitSnapshot, VenueSnapshot, VenueSpec, VenueUnit
@@ -43,13 +44,18 @@ def imports_liabilities(venue: VenueSpec) -> bool:
 
 
 def open_book(snapshot: VenueSnapshot) -> Callable[[UnitSnapshot], VenueUnit]:
-    """Return the function that turns each depositor into a unit; `native` holds its amounts by token address."""
+    """Return the function that turns each depositor into a unit; `native` holds its raw amounts by token address.
+
+    A token that does not say its decimals is named in the reasons and has no position.
+    """
     tokens = {market: json.loads(text) for (market, aspect), text in snapshot.markets.items() if aspect == TOKEN}
     short = dict(_short(snapshot))
 
     def unit(depositor: UnitSnapshot) -> VenueUnit:
         held = sorted(depositor.positions.items())
-        positions = tuple(_position(market, amount, tokens.get(market), short) for (market, _), amount in held)
+        positions = tuple(
+            _position(market, amount, tokens[market], short) for (market, _), amount in held if _told(tokens, market)
+        )
         chain_id = snapshot.venue.chain_id
         return VenueUnit(
             venue_id=snapshot.venue.id,
@@ -85,20 +91,21 @@ def _short(snapshot: VenueSnapshot) -> list[tuple[bytes, str]]:
     return found
 
 
-def _position(
-    market: bytes, amount: int, token: Mapping[str, object] | None, short: Mapping[bytes, str]
-) -> UnitPosition:
-    decimals = (token or {}).get("decimals")
-    symbol = (token or {}).get("symbol")
+def _told(tokens: Mapping[bytes, Mapping[str, object]], market: bytes) -> bool:
+    """Whether a token says its decimals: without them its raw amount is no amount."""
+    return isinstance(tokens.get(market, {}).get("decimals"), int)
+
+
+def _position(market: bytes, amount: int, token: Mapping[str, Any], short: Mapping[bytes, str]) -> UnitPosition:
     return UnitPosition(
         market=market,
         asset=market,
         side=Side.SUPPLY,
-        symbol=symbol if isinstance(symbol, str) else "",
-        decimals=decimals if isinstance(decimals, int) else 0,
+        symbol=token.get("symbol") or "",
+        decimals=token["decimals"],
         amount_raw=max(amount, 0),
         protocol_raw=amount,
-        counts=amount > 0 and isinstance(decimals, int) and market not in short,
+        counts=amount > 0 and market not in short,
         price=None,
         liquidation_threshold=None,
     )
@@ -111,7 +118,7 @@ def _reasons(
         Reason("vault_short", format_address(chain_id, market), short[market]) for market in markets if market in short
     ]
     for market in markets:
-        if tokens.get(market, {}).get("decimals") is None:
+        if not _told(tokens, market):
             subject = format_address(chain_id, market)
             reasons.append(
                 Reason(

@@ -147,9 +147,17 @@ def _venue(venue: VenueInputs) -> Json:
     }
 
 
+def _read_options(json: Json) -> Json:
+    """Lists of a configuration are tuples, which JSON does not have."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in json.items()}
+
+
 def _read_venue(json: Json) -> VenueInputs:
     snapshot = VenueSnapshot(
-        venue=VenueSpec(**json["venue"] | {"address": _bytes(json["venue"]["address"])}),
+        venue=VenueSpec(
+            **json["venue"]
+            | {"address": _bytes(json["venue"]["address"]), "options": _read_options(json["venue"]["options"])}
+        ),
         at=_read_block(json["at"]),
         markets={(_bytes(item["market"]), item["aspect"]): item["state"] for item in json["markets"]},
         feeds={_bytes(proxy): phase for proxy, phase in json["feeds"].items()},

@@ -47,6 +47,10 @@ _VENUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _AMOUNT = re.compile(r"(-?)(?:0|[1-9]\d{0,14})(?:\.\d{1,8})?", re.ASCII)
 
+_BRACKET = re.compile(r"[\[\]{}]")
+DEPTH = 4
+"""Envelope, document, accounts, account."""
+
 _FIELD = 2**255 - 19
 _ORDER_8 = int("05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826", 16)
 _SMALL_ORDER = frozenset({0, 1, _FIELD - 1, _ORDER_8, _FIELD - _ORDER_8})
@@ -77,17 +81,13 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """A document: `as_of` in Unix seconds, `canonical` its canonical JSON."""
+    """A document: `as_of` in Unix seconds, `canonical` its canonical JSON, `digest` is `sha256:` and the hash of that."""
 
     venue: str
     as_of: int
     claims: tuple[Claim, ...]
     canonical: bytes
-
-    @property
-    def digest(self) -> str:
-        """`sha256:` and the hash of the canonical JSON."""
-        return f"sha256:{hashlib.sha256(self.canonical).hexdigest()}"
+    digest: str
 
     @property
     def message(self) -> bytes:
@@ -183,12 +183,11 @@ def statement_of(document: object) -> Statement:
     said = _object(document, "the document", _DOCUMENT)
     if type(said["version"]) is not int or said["version"] != VERSION:
         raise MalformedLiabilities(f"the document is not of version {VERSION}")
-    return Statement(
-        venue=_text(said["venue"], "venue", _VENUE, 'the id of a venue such as "perp-vault"'),
-        as_of=_moment(said["as_of"]),
-        claims=_claims(said["accounts"]),
-        canonical=rfc8785.dumps(document),  # type: ignore[arg-type]
-    )
+    venue = _text(said["venue"], "venue", _VENUE, 'the id of a venue such as "perp-vault"')
+    as_of, claims = _moment(said["as_of"]), _claims(said["accounts"])
+    canonical = rfc8785.dumps(document)  # type: ignore[arg-type]
+    digest = f"sha256:{hashlib.sha256(canonical).hexdigest()}"
+    return Statement(venue=venue, as_of=as_of, claims=claims, canonical=canonical, digest=digest)
 
 
 def verified(envelope: Envelope) -> bool:
@@ -288,12 +287,25 @@ def _object(value: object, what: str, keys: Sequence[str]) -> Mapping[str, objec
 
 
 def _json(text: str) -> object:
+    _check_depth(text)
     try:
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
     except MalformedLiabilities:
         raise
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise MalformedLiabilities(f"this is no JSON: {error}") from error
+
+
+def _check_depth(text: str) -> None:
+    """Refuse deep nesting before it is parsed: where a library has raised Python's recursion limit, the parser would crash.
+
+    No text in a document holds a bracket, so that strings need not be told apart.
+    """
+    depth = 0
+    for bracket in _BRACKET.finditer(text):
+        depth += 1 if bracket[0] in "[{" else -1
+        if depth > DEPTH:
+            raise MalformedLiabilities("it is nested more deeply than a document is")
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

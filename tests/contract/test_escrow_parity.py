@@ -50,9 +50,9 @@ def compare(reader: Reader, custody: Custody, number: int) -> int:
     truth, units = vault_truth_at(custody, number), units_at(reader, custody, number)
     said = {(account, token): amount for (account, token), amount in truth.balances.items() if amount}
     ours = {
-        ("0x" + unit.owner.hex(), "0x" + position.asset.hex()): position.protocol_raw
+        ("0x" + unit.owner.hex(), address.lower()): amount
         for unit in units
-        for position in unit.positions
+        for address, amount in (unit.native or {}).items()
     }
     assert ours == said
     assert_backed(truth)
@@ -68,16 +68,13 @@ def assert_backed(truth: VaultTruth) -> None:
 
 
 def assert_native(unit: VenueUnit, custody: Custody, said: Mapping[tuple[str, str], int]) -> None:
-    """The venue's numbers of a unit are complete, unless a token does not tell its decimals."""
+    """The venue's numbers of a unit are complete; a token that does not tell its decimals is named and takes nothing else with it."""
     owner = "0x" + unit.owner.hex()
     held = [token for token in custody.vault.tokens if (owner, token.address) in said]
-    if any(token.decimals is None for token in held):
-        assert (unit.native, {reason.code for reason in unit.reasons}) == (None, {"token_unknown"})
-    else:
-        expected = {
-            format_address(unit_chain(custody), raw(token.address)): said[owner, token.address] for token in held
-        }
-        assert (unit.native, unit.reasons) == (expected, ())
+    expected = {format_address(unit_chain(custody), raw(token.address)): said[owner, token.address] for token in held}
+    silent = {format_address(unit_chain(custody), raw(token.address)) for token in held if token.decimals is None}
+    assert unit.native == expected
+    assert {(reason.code, reason.subject) for reason in unit.reasons} == {("token_unknown", name) for name in silent}
 
 
 def test_every_habit_of_tokens_and_people_was_met(tmp_path: Path) -> None:

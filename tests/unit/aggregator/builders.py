@@ -129,7 +129,7 @@ def escrow(
     max_age_s: int = 600,
 ) -> VenueInputs:
     """Put deposits in whole tokens into a vault; with `imports` other systems have a claim on it, as `said`."""
-    options = {"liabilities": "import", "liability_keys": [SIGNER.hex()], "liability_max_age_s": max_age_s}
+    options = {"liabilities": "import", "liability_keys": (SIGNER.hex(),), "liability_max_age_s": max_age_s}
     tokens = {asset: (SYMBOLS[asset], DECIMALS[asset]) for asset in SYMBOLS} | {MINT: ("USDC", 6)}
     snapshot = VenueSnapshot(
         venue=VenueSpec(

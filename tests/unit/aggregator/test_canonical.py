@@ -37,7 +37,7 @@ def full() -> HealthInputs:
     held = venue(prices, Holding(supplied={WETH: 10**9}, owed={USDC: 8000.5}))
     snapshot = replace(
         held.snapshot,
-        venue=replace(held.snapshot.venue, options={"deep": {"list": [1, "two", False]}}),
+        venue=replace(held.snapshot.venue, options={"names": ("one", "two"), "seconds": 600}),
         feeds={source(WETH): '{"aggregator":null}'},
         answers={source(WETH): PriceAnswer(-(2**100), 2**80 + 1, 2**63, 7, 2**70)},
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
 from tempfile import TemporaryDirectory
@@ -40,10 +41,10 @@ BOTTOM, AFTER = 2, 3
 """The stations before and after the margin call is answered."""
 
 STATION_WIDTH = 12
-WIDE = 116
+WIDE = 110
 """Columns of a terminal that shows whole addresses."""
 
-GLOSS = "JSOL is staked SOL; FEE is a token that withholds 1% of every transfer. Both are made up."
+GLOSS = "JSOL is staked SOL, FEE a token that withholds 1% of every transfer."
 COMPARED: Mapping[str, str] = {
     Kind.ACCOUNT_DATA: "answers of Aave's getUserAccountData are equal, all six integers",
     Kind.TOKEN_BALANCE: "balances of the vault's token accounts are equal",
@@ -160,10 +161,7 @@ def show_crash(console: Console, result: Document) -> None:
     _title(console, "What the crash did")
     console.print(_by_station(stations, [*_market(stations[0]), *_accounts()]))
     console.print(words(GLOSS, "dim"))
-    _title(
-        console,
-        f"One account on {len(stations[0]['health']['as_of'])} chains of two kinds: {symbol(result['account'])}",
-    )
+    _title(console, f"One account on EVM chains and on Solana: {symbol(result['account'])}")
     console.print(_by_station(stations, ACCOUNT))
     console.print()
     for line in _margin_call(stations, result["margin_call"]):
@@ -182,14 +180,22 @@ def _by_station(stations: Sequence[Document], rows: Iterable[Row]) -> Table:
 def _market(first: Document) -> Iterator[Row]:
     yield "price in USD", _nothing
     for name in sorted(first["prices"]):
-        yield f"  {symbol(name)}", lambda station, name=name: figures.price(station["prices"][name])
+        yield f"  {symbol(name)}", partial(_price, name)
+
+
+def _price(name: str, station: Document) -> str:
+    return figures.price(station["prices"][name])
 
 
 def _accounts() -> Iterator[Row]:
     yield "accounts", _nothing
     for name in ("healthy", "watch", "danger", "liquidatable"):
-        yield f"  {name}", lambda station, name=name: station["statuses"].get(name, 0)
+        yield f"  {name}", partial(_count, name)
     yield "liquidations", lambda station: station["liquidations"]
+
+
+def _count(name: str, station: Document) -> int:
+    return int(station["statuses"].get(name, 0))
 
 
 def _nothing(_: Document) -> str:
@@ -224,18 +230,19 @@ def _margin_call(stations: Sequence[Document], call: Document) -> Iterator[str]:
     """What the account did when its health fell, and whom that helped."""
     fallen, answered = (stations[place]["health"] for place in (BOTTOM, AFTER))
     units = [(unit, venue["venue"]) for venue in answered["venues"] for unit in venue["units"] if unit["health_factor"]]
+    brought = Decimal(call["amount"]).normalize()
     _, weakest = min(units, key=lambda item: Decimal(item[0]["health_factor"]))
     yield (
-        f"After the fall {symbol(call['account'])} brings {call['amount']:,g} {symbol(call['symbol'])} to {call['venue']}"
-        f" on Solana, in slot {call['block']:,} (transaction {figures.short(call['transaction'])})."
+        f"After the fall {symbol(call['account'])} brings {brought:,f} {symbol(call['symbol'])} to {call['venue']}"
+        f" (slot {call['block']:,})."
     )
     yield (
-        "The house sees one account on all chains: its health factor rises from"
-        f" {figures.factor(fallen['health_factor'])} to {figures.factor(answered['health_factor'])}."
+        f"The house sees one account: its health factor rises from {figures.factor(fallen['health_factor'])}"
+        f" to {figures.factor(answered['health_factor'])}."
     )
     yield (
-        f"A venue sees only itself: the weakest unit, at {weakest}, stays at"
-        f" {figures.factor(answered['min_unit_health_factor'])}, and would be liquidated below 1."
+        f"Each venue sees only itself: the weakest unit, at {weakest},"
+        f" stays at {figures.factor(answered['min_unit_health_factor'])}."
     )
 
 

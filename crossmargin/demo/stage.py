@@ -77,10 +77,9 @@ class Stage:
 async def staged(folder: Path, recordings: Sequence[Recorded], server: ServerSettings) -> AsyncIterator[Stage]:
     """Set the stage in a folder: every chain stands just before its crash."""
     async with AsyncExitStack() as stack:
-        nodes = [
-            await stack.enter_async_context(node_of(recording, head=recording.story["before_crash_block"]))
-            for recording in recordings
-        ]
+        nodes = [node_of(recording, head=recording.story["before_crash_block"]) for recording in recordings]
+        for node in nodes:
+            await stack.enter_async_context(node)
         path = folder / "crossmargin.toml"
         text = configuration(
             [(node.recording, node.url) for node in nodes], host=server.host, port=server.port, public=server.public

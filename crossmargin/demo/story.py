@@ -35,7 +35,9 @@ STRIDE = 5
 """So many blocks come at once between two stations."""
 
 MARGIN_CALL = """
-SELECT venue_id AS venue, block_number AS block, token_address AS token, amount_raw, amount, tx_hash AS transaction
+SELECT
+    venue_id AS venue, block_number AS block, token_address AS token, amount_raw,
+    CAST(amount AS DECIMAL(38, 6)) AS amount, tx_hash AS transaction
 FROM public.lending_event
 WHERE blockchain = '{chain_id}' AND owner_address = '{owner}' AND block_number = {slot} AND transaction_type = 'supply'
 """

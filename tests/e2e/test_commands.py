@@ -54,6 +54,7 @@ COMMANDS = (
     "sql",
     "inputs",
     "snapshot",
+    "liabilities",
     "rebuild",
 )
 
@@ -416,6 +417,7 @@ def test_the_manual_explains_every_command_option_and_exit_code(checkout: Path, 
     nested: dict[str, list[tuple[str, ...]]] = {
         "account": [("account", name) for name in ("list", "show")],
         "snapshot": [("snapshot", name) for name in ("create", "list", "verify")],
+        "liabilities": [("liabilities", name) for name in ("import", "list", "sign", "key")],
     }
     calls = [call for command in COMMANDS for call in nested.get(command, [(command,)])]
 

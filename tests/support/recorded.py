@@ -13,10 +13,14 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
+from crossmargin.demo import solana_recording
 from crossmargin.demo.configuration import configuration
+from crossmargin.demo.recorded import Node
 from crossmargin.demo.recording import Recording, load
 from crossmargin.demo.replay import ReplayNode
-from crossmargin.packaged import recordings
+from crossmargin.demo.solana_recording import SolanaRecording
+from crossmargin.demo.solana_replay import SolanaReplayNode
+from crossmargin.packaged import recordings, solana_recordings
 
 T = TypeVar("T")
 
@@ -26,9 +30,16 @@ CONFIGURATION = "crossmargin.toml"
 
 @lru_cache
 def recorded() -> tuple[Recording, Recording]:
-    """The two recorded chains."""
+    """The two recorded EVM chains."""
     north, south = (load(path) for path in recordings())
     return north, south
+
+
+@lru_cache
+def recorded_solana() -> SolanaRecording:
+    """The recorded Solana chain beside them."""
+    (east,) = (solana_recording.load(path) for path in solana_recordings())
+    return east
 
 
 class Nodes:
@@ -36,16 +47,25 @@ class Nodes:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self.open: list[ReplayNode] = []
+        self.open: list[Node] = []
 
     def start(self, recording: Recording, head: int | None = None) -> ReplayNode:
         """Serve one more recording."""
         node = ReplayNode(recording, head=head)
-        self.do(node.__aenter__)
-        self.open.append(node)
+        self._open(node)
         return node
 
-    def stop(self, node: ReplayNode) -> None:
+    def start_solana(self, recording: SolanaRecording, head: int | None = None) -> SolanaReplayNode:
+        """Serve one more recorded Solana chain."""
+        node = SolanaReplayNode(recording, head=head)
+        self._open(node)
+        return node
+
+    def _open(self, node: Node) -> None:
+        self.do(node.__aenter__)
+        self.open.append(node)
+
+    def stop(self, node: Node) -> None:
         """Take a node off the network."""
         self.open.remove(node)
         self.do(lambda: node.__aexit__(None, None, None))
@@ -73,7 +93,7 @@ def nodes_running() -> Iterator[Nodes]:
         loop.close()
 
 
-def configure(folder: Path, nodes: Sequence[ReplayNode], edit: Callable[[str], str] = str) -> Path:
+def configure(folder: Path, nodes: Sequence[Node], edit: Callable[[str], str] = str) -> Path:
     """Write the demonstration's configuration over some nodes, with one edit."""
     text = configuration([(node.recording, node.url) for node in nodes], host="127.0.0.1", port=0, public=False)
     path = folder / CONFIGURATION

@@ -20,7 +20,8 @@ from crossmargin.demo.recording import load
 from crossmargin.packaged import recordings
 from tests.devnet.solana import wire
 from tests.devnet.solana.accounts import Image, token_holding
-from tests.devnet.solana.ledger import CLOCK, Block, Landed, Ledger
+from tests.devnet.solana.blocks import Block, Landed
+from tests.devnet.solana.ledger import CLOCK, Ledger
 from tests.devnet.solana.story import Story, feed_id_of, price_account_of, tell
 
 FORMAT = 1

@@ -252,19 +252,13 @@ def show_chains(console: Console, chains: Sequence[Document]) -> None:
     rows = [
         (
             chain["name"],
-            _short_chain(chain["chain"]),
+            figures.chain(chain["chain"]),
             *(f"{count:,}" for count in (chain["blocks"], _happened(chain["rows"]))),
             *(f"{chain['rows'][name]:,}" for name in ("position_change", "price_observation")),
         )
         for chain in chains
     ]
     console.print(add_rows(table(*columns, right=columns[2:]), rows))
-
-
-def _short_chain(chain_id: str) -> str:
-    """A chain's name by the ends of what is long in it: a genesis hash."""
-    family, _, reference = chain_id.partition(":")
-    return f"{family}:{figures.short(reference)}"
 
 
 def _happened(rows: Mapping[str, int]) -> int:

@@ -81,3 +81,14 @@ def age(seconds: int | None) -> str:
 def short(address: str) -> str:
     """An address by its two ends."""
     return address if len(address) <= 14 else f"{address[:8]}…{address[-4:]}"  # noqa: PLR2004
+
+
+def chain(chain_id: str) -> str:
+    """A chain by its CAIP-2 id, with the ends of what is long in it: a genesis hash."""
+    family, _, reference = chain_id.partition(":")
+    return f"{family}:{short(reference)}"
+
+
+def height(chain_id: str) -> str:
+    """What a chain counts."""
+    return "slot" if chain_id.startswith("solana:") else "block"

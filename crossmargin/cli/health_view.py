@@ -47,7 +47,7 @@ def _summary(document: Document) -> Panel:
 
 def _as_of(document: Document) -> Iterator[str]:
     for chain_id, at in document["as_of"].items():
-        yield f"{chain_id} as of block {at['block']:,} ({at['time'] or 'unknown time'}, {at['finality']})"
+        yield f"{chain_id} as of {figures.height(chain_id)} {at['block']:,} ({at['time'] or 'unknown time'}, {at['finality']})"
 
 
 def units(console: Console, document: Document) -> None:
@@ -55,7 +55,7 @@ def units(console: Console, document: Document) -> None:
     rows = [
         (
             venue["venue"],
-            venue["chain"],
+            figures.chain(venue["chain"]),
             figures.short(unit["unit_id"]),
             figures.factor(unit["health_factor"]),
             figures.status(unit["status"]),
@@ -143,7 +143,7 @@ def price_rows(price: Document, names: Mapping[str, str] = MappingProxyType({}))
     feeds = [
         (
             f"{feed['kind']} {figures.short(feed['feed'])}",
-            feed["chain"],
+            figures.chain(feed["chain"]),
             figures.age(feed["age_s"]),
             "" if feed["used"] else Text(str(feed["reason"]), style="yellow"),
         )

@@ -114,7 +114,7 @@ def demo(
         typer.Option("--keep", metavar="DIR", help="Keep the store and the snapshot in this folder."),
     ] = None,
 ) -> None:
-    """Index two recorded chains, show what a price crash does to accounts, serve them. Needs no network."""
+    """Index three recorded chains, show what a price crash does to accounts, serve them. Needs no network."""
     from crossmargin.cli import demonstrate
 
     demonstrate.demo(context.obj, serve=not no_serve, host=host, port=port, public=public, keep=keep)

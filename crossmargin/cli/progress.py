@@ -14,10 +14,13 @@ from rich.progress import Progress as Bars
 
 from chains.errors import ChainError
 from chains.ports import Head
+from crossmargin.cli import figures
 from crossmargin.cli.context import Context
 from indexer.loop import Listener, Progress
 
 LINE_EVERY_S = 3.0
+TELLING = 0.01
+"""The share that must be done, or `LINE_EVERY_S` be over, before the rest can be told from it."""
 
 
 @dataclass(slots=True)
@@ -35,11 +38,13 @@ class Pace:
 
     def line(self, progress: Progress, now: float) -> str:
         whole = progress.target - self.first + 1
-        rate = self.rate(progress.indexed, now)
-        left = timedelta(seconds=round((progress.target - progress.indexed) / rate))
+        rate, done = self.rate(progress.indexed, now), (progress.indexed - self.first + 1) / whole
+        height = figures.height(progress.chain_id)
+        known = done >= TELLING or now - self.began >= LINE_EVERY_S
+        left = str(timedelta(seconds=round((progress.target - progress.indexed) / rate))) if known else figures.NONE
         return (
-            f"block {progress.indexed:,} of {progress.target:,}  {(progress.indexed - self.first + 1) / whole:4.0%}  "
-            f"{rate:,.0f} blocks/s  {self.rows:,} rows  ETA {left}"
+            f"{height} {progress.indexed:,} of {progress.target:,}  {done:4.0%}  "
+            f"{rate:,.0f} {height}s/s  {self.rows:,} rows  ETA {left}"
         )
 
 
@@ -115,7 +120,7 @@ class BarListener:
             self._tasks[progress.chain_id],
             total=progress.target - pace.first + 1,
             completed=progress.indexed - pace.first + 1,
-            pace=f"{pace.rate(progress.indexed, now):,.0f} blocks/s  {pace.rows:,} rows",
+            pace=f"{pace.rate(progress.indexed, now):,.0f} {figures.height(progress.chain_id)}s/s  {pace.rows:,} rows",
         )
 
     def rewound(self, chain_id: str, depth: int, to: int) -> None:

@@ -21,6 +21,7 @@ TIMEOUT_S = 30.0
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
 
+
 class RpcFault(ChainError):
     """A node's own error answer to one request: `code`, `text` and `data` as it gave them."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Collection
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -14,6 +14,9 @@ from chains.identifiers import IdentifierError, from_base58
 from chains.model import AccountBytes, Block
 from chains.solana.ports import SlotBlock
 from chains.solana.transactions import key
+
+MOST_TRANSACTIONS = 1 << 15
+"""More than any block holds."""
 
 
 class Header(msgspec.Struct, rename="camel"):
@@ -62,11 +65,12 @@ class Signed(msgspec.Struct):
     signatures: list[str]
 
 
-class Placed(msgspec.Struct):
-    """`getTransaction`, as far as it says which transaction it is and where."""
+class Placed(msgspec.Struct, rename="camel"):
+    """`getTransaction`, as far as it says which transaction it is and where; its place in the block since agave 4."""
 
     slot: int
     transaction: Signed
+    transaction_index: Annotated[int, msgspec.Meta(ge=0, lt=MOST_TRANSACTIONS)] | None = None
 
 
 class Statuses(msgspec.Struct):
@@ -85,12 +89,20 @@ def slot_block(where: str, slot: int, header: Header | None, place: Collection[s
     if header.block_time is None:
         raise NodeWrong(f"{where}: the node does not know the time of slot {slot}; ask another")
     try:
-        hashes = key(header.blockhash), key(header.previous_blockhash)
+        hashes = hash_bytes(header.blockhash), hash_bytes(header.previous_blockhash)
     except IdentifierError as error:
         raise NodeWrong(f"{where}: slot {slot} has a malformed hash; check the node") from error
     block = Block(number=slot, hash=hashes[0], parent_hash=hashes[1], time=header.block_time)
     places = {signature: index for index, signature in enumerate(header.signatures) if signature in place}
     return SlotBlock(block, header.parent_slot, header.block_height, places)
+
+
+def hash_bytes(text: str) -> bytes:
+    """Read a block hash; raises `IdentifierError`."""
+    raw = from_base58(text)
+    if len(raw) != 32:  # noqa: PLR2004 - the length of every hash
+        raise IdentifierError(f'"{text[:64]}" is no hash of 32 bytes')
+    return raw
 
 
 def account_bytes(slot: int, account: Account | None) -> AccountBytes:
@@ -109,11 +121,11 @@ def account_bytes(slot: int, account: Account | None) -> AccountBytes:
 
 
 def signature_bytes(text: str) -> bytes:
-    """Read a signature; raises `NodeWrong`."""
+    """Read a transaction's signature; raises `NodeWrong`."""
     try:
         raw = from_base58(text)
     except IdentifierError as error:
-        raise NodeWrong(f"a signature is not base58 ({error}); check the node") from error
+        raise NodeWrong(f"a signature is malformed ({error}); check the node") from error
     if len(raw) != 64:  # noqa: PLR2004 - the length of every signature
         raise NodeWrong(f"a signature has {len(raw)} bytes; check the node")
     return raw

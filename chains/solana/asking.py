@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
+import msgspec
+
 from chains.errors import NodeBusy, NodeWrong
 from chains.rpc import NodePool, RpcFault
 
@@ -32,6 +34,16 @@ class Asking:
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._widest = pool.batch_size
         self._good = 0
+        self._order = tuple(pool.nodes)
+
+    def another(self) -> int:
+        """Ask another node first, until told otherwise; return how many there are."""
+        self._pool.nodes.append(self._pool.nodes.pop(0))
+        return len(self._order)
+
+    def first(self) -> None:
+        """Ask the first configured node first again."""
+        self._pool.nodes[:] = self._order
 
     async def one(self, method: str, params: Sequence[object], kind: type[T]) -> T:
         """Return one result; a refusal is a `NodeWrong`."""
@@ -67,7 +79,7 @@ class Asking:
         if self._good >= PATIENCE:
             self._widest, self._good = min(self._widest * SHRINK, self._pool.batch_size), 0
 
-    def decoded(self, method: str, raw: bytes, kind: type[T]) -> T:
+    def decoded(self, method: str, raw: msgspec.Raw, kind: type[T]) -> T:
         """Decode a part of a raw result; raises `NodeWrong`."""
         return self._pool.decoded(method, raw, kind)
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 
-from chains.errors import ChainError, NodeBusy, NodeWrong, Unsupported
+from chains.errors import ChainError, HistoryGone, NodeBusy, NodeWrong, Unsupported
 from chains.model import Block, ChainSpec, FeedSpec, Skipped, VenueSpec
 from chains.ports import Batch, Head, RawReader, StateReader
 from chains.registry import PROTOCOLS
 from chains.rpc import NodePool
+from chains.solana.asking import gathered
 from chains.solana.dialect import SolanaDialect
 from chains.solana.news import News
+from chains.solana.nodes import NodeSource
 from chains.solana.oracles.pyth import Pyth
-from chains.solana.ports import Listed, SlotBlock, SolanaProtocol
-from chains.solana.source import LOOK_AROUND, NodeSource, SolanaSource, StoredSource
+from chains.solana.ports import Listing, SlotBlock, SolanaProtocol
+from chains.solana.source import LOOK_AROUND, SolanaSource
 from chains.solana.span import Span
+from chains.solana.stored import StoredSource
 
 SPAN_FIRST, SPAN_LAST = 20_000, 2_000_000
 UNSETTLED_SPAN = 500
@@ -56,6 +60,7 @@ class SolanaChain:
         self._span = SPAN_FIRST
         self._many = MANY
         self._head: Block | None = None
+        self._lacking = 0
         self.source = source
         self.venues = [_adapter(venue) for venue in venues if venue.chain_id == spec.id]
         self.pyth = Pyth([feed for feed in feeds if feed.chain_id == spec.id and feed.kind == "pyth-solana"])
@@ -72,17 +77,16 @@ class SolanaChain:
 
     async def head(self) -> Head:
         """Return the newest block, with what the watched accounts hold there, and the newest final slot."""
-        head = await self.source.look(self.watched)
+        with self._asking():
+            head = await self.source.look(self.watched)
         self._head = head.latest
         return head
 
     async def block(self, number: int) -> Block | Skipped | None:
         """Return the block of a slot, or the proof that there is none."""
-        match await self.source.block(number):
-            case SlotBlock(block=block):
-                return block
-            case other:
-                return other
+        with self._asking():
+            found = await self.source.block(number)
+        return found.block if isinstance(found, SlotBlock) else found
 
     async def floor(self, number: int) -> int:
         """Return the newest slot at or below one that holds a block."""
@@ -103,44 +107,61 @@ class SolanaChain:
 
         Raises `NodeWrong` where none of them holds a block.
         """
+        with self._asking():
+            batch = await self._advance(first, last, settled, state)
+        self._lacking = 0
+        self.source.first()
+        return batch
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Ask another node next, where what one said cannot be used; history is gone when all of them lack it."""
+        try:
+            yield
+        except HistoryGone as error:
+            self._lacking += 1
+            if self._lacking >= self.source.another():
+                raise
+            raise NodeWrong(str(error)) from error
+        except (NodeBusy, NodeWrong):
+            self.source.another()
+            raise
+
+    async def _advance(self, first: int, last: int, settled: int, state: StateReader) -> Batch:
         limit = min(last, first + (self._span if first <= settled else UNSETTLED_SPAN) - 1)
         if first <= settled:
             limit = min(limit, settled)
-        listed = await self._listed(first, limit, settled)
-        end, listed = await self._end(first, limit, last, listed)
+        listings = await self._listings(first, limit, settled)
+        slots = sorted(item.slot for item in {item for listing in listings.values() for item in listing.found})
+        end = await self._end(first, limit, last, slots)
+        listings = await self._listings(first, end, end) if end > limit else _until(listings, end)
         span = Span(
-            self._spec.id, self.source, self.venues, self.pyth, first=first, last=end, settled=settled, state=state
+            self._spec, self.source, self.venues, self.pyth, first=first, last=end, settled=settled, state=state
         )
         try:
-            batch = await span.batch(listed)
+            batch = await span.batch(listings)
         except NodeBusy:
             self._many = max(FEWEST, self._many // 2)
             raise
         if self._head is not None and end == self._head.number and batch.last != self._head:
             raise NodeWrong(f"chain {self._spec.id}: block {end} was replaced while it was read")
-        self._adapt(len(listed))
+        self._adapt(len(slots))
         return batch
 
-    async def _listed(self, first: int, last: int, settled: int) -> list[Listed]:
-        """List what happened to all accounts of all venues, each transaction once."""
+    async def _listings(self, first: int, last: int, settled: int) -> dict[bytes, Listing]:
+        """List what happened to every account of every venue."""
         addresses = sorted({address for venue in self.venues for address in venue.addresses})
-        found: set[Listed] = set()
-        for address in addresses:
-            found.update(await self.source.listed(address, first, last, settled))
-        return sorted(found)
+        listed = await gathered(self.source.listed(address, first, last, settled) for address in addresses)
+        return dict(zip(addresses, listed, strict=True))
 
-    async def _end(self, first: int, limit: int, last: int, listed: list[Listed]) -> tuple[int, list[Listed]]:
-        """Choose the block that ends the batch: not too many transactions, and a slot that holds a block."""
-        if len(listed) > self._many:
-            end = listed[self._many - 1].slot
-            return end, [item for item in listed if item.slot <= end]
+    async def _end(self, first: int, limit: int, last: int, slots: Sequence[int]) -> int:
+        """Choose the block that ends the batch: not too many of the transactions in `slots`, and a slot that holds a block."""
+        if len(slots) > self._many:
+            return slots[self._many - 1]
         if self._head is not None and limit == self._head.number:
-            return limit, listed
+            return limit
         below = await self.source.floor(limit, first)
-        if below is not None:
-            return below, listed
-        above = await self._next_block(limit + 1, last)
-        return above, await self._listed(first, above, above)
+        return await self._next_block(limit + 1, last) if below is None else below
 
     async def _next_block(self, slot: int, last: int) -> int:
         """Return the first slot from `slot` on that holds a block."""
@@ -155,9 +176,13 @@ class SolanaChain:
     def _adapt(self, transactions: int) -> None:
         self._many = min(MANY, self._many * 2)
         if transactions > MANY:
-            self._span = max(1, self._span // 2)
+            self._span = max(1, self._span * MANY // transactions)
         elif transactions < FEW:
             self._span = min(SPAN_LAST, self._span * 2)
+
+
+def _until(listings: Mapping[bytes, Listing], last: int) -> dict[bytes, Listing]:
+    return {address: listing.until(last) for address, listing in listings.items()}
 
 
 def _adapter(venue: VenueSpec) -> SolanaProtocol:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from chains.errors import ChainError, HistoryGone, NodeBusy, NodeWrong, WrongChain
+from chains.errors import ChainError, HistoryGone, NodeBusy, NodeWrong, Unsupported, WrongChain
 from chains.rpc import RpcFault
 
 CAIP_REFERENCE = 32
@@ -22,8 +22,10 @@ SLOT_SKIPPED = -32007
 HISTORY_NOT_AVAILABLE = -32011
 LONG_TERM_SLOT_SKIPPED = -32009
 BLOCK_STATUS_NOT_AVAILABLE_YET = -32014
+UNSUPPORTED_VERSION = -32015
 MIN_CONTEXT_SLOT_NOT_REACHED = -32016
 LONG_TERM_UNREACHABLE = -32019
+UNKNOWN_TRANSACTION = -32020
 
 SKIPPED = frozenset({SLOT_SKIPPED, LONG_TERM_SLOT_SKIPPED})
 """A node's claim that a slot holds no block, or that it lost it: to be proven by the block above."""
@@ -65,6 +67,10 @@ class SolanaDialect:
             return HistoryGone(
                 f"chain {chain}: {label} does not keep what {method} asks for: {fault.text};"
                 " use a node with the whole history, or a later `start_block`"
+            )
+        if fault.code == UNSUPPORTED_VERSION:
+            return Unsupported(
+                f"chain {chain}: {label}, {method}: {fault.text}; a newer version of this program is needed"
             )
         if fault.code == LONG_TERM_UNREACHABLE:
             return NodeBusy(f"{label} cannot reach its long-term storage: {fault.text}")

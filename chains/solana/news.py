@@ -22,14 +22,16 @@ class News:
 
     def __init__(self, urls: Sequence[str], *, on_error: Callable[[str, ChainError], None] | None = None) -> None:
         self._urls = tuple(urls)
+        self._labels = [f"websocket {number} ({_host(url)})" for number, url in enumerate(urls, start=1)]
         self._on_error = on_error
         self._something = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
         self._failures = 0
+        self._closed = False
 
     async def wait(self, timeout_s: float, accounts: Sequence[bytes], commitment: str) -> None:
         """Return at the next notification, or after `timeout_s` seconds; what came since the last call counts."""
-        if self._urls and self._listening is None:
+        if self._urls and self._listening is None and not self._closed:
             self._listening = asyncio.create_task(self._listen(accounts[:ACCOUNTS], commitment))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._something.wait(), timeout_s)
@@ -38,11 +40,11 @@ class News:
     async def _listen(self, accounts: Sequence[bytes], commitment: str) -> None:
         turn = 0
         while True:
-            url = self._urls[turn % len(self._urls)]
+            place = turn % len(self._urls)
             try:
-                await self._hear(url, accounts, commitment)
+                await self._hear(self._urls[place], accounts, commitment)
             except Exception as error:  # noqa: BLE001 - whatever ends a connection, another is made
-                self._report(f"websocket {turn % len(self._urls) + 1} ({urlsplit(url).hostname})", error)
+                self._report(self._labels[place], error)
             turn += 1
             self._something.set()
             await asyncio.sleep(min(FIRST_PAUSE_S * 2 ** min(self._failures, 10), LONGEST_PAUSE_S))
@@ -71,9 +73,18 @@ class News:
             self._on_error(label, NodeBusy(f"{label} broke off ({type(error).__name__}); polling goes on"))
 
     async def aclose(self) -> None:
-        """Close the connection."""
+        """Close the connection for good, and wake who waits."""
+        self._closed = True
+        self._something.set()
         if self._listening is not None:
             self._listening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listening
+            await asyncio.gather(self._listening, return_exceptions=True)
             self._listening = None
+
+
+def _host(url: str) -> str:
+    """Return what of an address may be shown, which holds no key."""
+    try:
+        return urlsplit(url).hostname or "no host"
+    except ValueError:
+        return "no host"

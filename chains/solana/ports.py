@@ -31,6 +31,25 @@ class Listed(NamedTuple):
     signature: str
 
 
+class Listing(NamedTuple):
+    """What names an account in a span and did not fail, oldest first; `after`: the first transaction behind it, failed or not."""
+
+    found: tuple[Listed, ...]
+    after: Listed | None
+
+    def until(self, last: int) -> Listing:
+        """Return the same of a span that ends earlier."""
+        kept = tuple(item for item in self.found if item.slot <= last)
+        return Listing(kept, self.after if len(kept) == len(self.found) else self.found[len(kept)])
+
+
+class Body(NamedTuple):
+    """A transaction's JSON text, and its place in its block where that was told with it."""
+
+    text: str
+    tx_index: int | None
+
+
 class Said(NamedTuple):
     """A transaction as a node said it: `body` is its JSON text, `tx_index` its place in the block."""
 
@@ -112,6 +131,10 @@ class SolanaProtocol(Protocol):
 
     def fold(self, state: StateReader, decoded: Any, reads: Reads) -> Folded | NeedReads:  # noqa: ANN401
         """Derive rows from the effects of a span upon `state`; asks until it has all."""
+        ...
+
+    def held_before(self, address: bytes, body: str) -> int | None:
+        """Return the raw amount that an account held before a transaction, `None` for one that says nothing of it."""
         ...
 
     def amount(self, address: bytes, account: AccountBytes) -> int:

@@ -8,12 +8,13 @@ from itertools import pairwise
 
 import pyarrow as pa
 
-from chains.errors import NoContract, NodeBusy, NodeWrong
-from chains.identifiers import base58
-from chains.model import FEEDS, AccountBytes, Rows
+from chains.errors import NodeWrong
+from chains.model import FEEDS, AccountBytes, ChainSpec, Rows
 from chains.ports import Batch, Covered, StateReader
+from chains.solana.answers import signature_bytes
 from chains.solana.oracles.pyth import Pyth
-from chains.solana.ports import Answer, Folded, Listed, NeedReads, Read, Reads, Said, SlotBlock, SolanaProtocol
+from chains.solana.ports import Answer, Folded, Listed, Listing, NeedReads, Read, Reads, Said, SlotBlock, SolanaProtocol
+from chains.solana.proof import Proof
 from chains.solana.source import SolanaSource
 
 LINKED = 256
@@ -79,7 +80,7 @@ class Span:
 
     def __init__(
         self,
-        chain_id: str,
+        spec: ChainSpec,
         source: SolanaSource,
         venues: Sequence[SolanaProtocol],
         pyth: Pyth,
@@ -89,32 +90,35 @@ class Span:
         settled: int,
         state: StateReader,
     ) -> None:
-        self.chain_id = chain_id
+        self.chain_id = spec.id
+        self.start = spec.start_block
         self.source = source
         self.venues = venues
         self.pyth = pyth
         self.first = first
         self.last = last
+        self.settled = settled
         self.unsettled = last > settled
         self.state = state
         self.blocks: dict[int, SlotBlock] = {}
         self.answers: dict[Read, Answer] = {}
         self.parent_hash: bytes | None = None
 
-    async def batch(self, listed: Sequence[Listed]) -> Batch:
+    async def batch(self, listings: Mapping[bytes, Listing]) -> Batch:
         """Fetch, fold, ask and compare; raises `NodeBusy` or `NodeWrong` where the node contradicts itself."""
+        proof = Proof(self.source, self.venues, listings, chain_id=self.chain_id, start=self.start)
+        if self.source.live and self.first == self.start:
+            await proof.begin()
         linked = await self._link()
-        touched = {item.slot for item in listed}
-        self.blocks |= await self.source.blocks(touched, place={item.signature for item in listed})
-        if self.last not in self.blocks:
-            self.blocks |= await self.source.blocks([self.last])
+        listed = sorted({item for listing in listings.values() for item in listing.found})
+        said = await self._said(listed)
+        await self._need([self.last])
         self._must_agree(linked)
-        said = sorted(await self.source.said(listed, self.blocks))
         seen = self._changed(self.source.observed(self.first, self.last))
         fold = await self._settle(said)
         fold.rows.extend(self.pyth.fold(self.state, seen))
         if self.source.live:
-            await self._compare(fold)
+            await proof.end(fold.balances, self.last)
             await self._still_there()
         kept = linked if self.unsettled else {}
         await self._need(({account.slot for _, account in seen} | {read.slot for read in fold.used}) - kept.keys())
@@ -131,6 +135,29 @@ class Span:
             rows=fold.rows,
             covered=tuple(self._covered()),
             parent_hash=self.parent_hash,
+        )
+
+    async def _said(self, listed: Sequence[Listed]) -> list[Said]:
+        """Fetch transactions and place each in its block: by its signature there, or in a final block as it says itself."""
+        bodies = await self.source.bodies(listed)
+        places = {
+            item: body.tx_index
+            for item, body in zip(listed, bodies, strict=True)
+            if body.tx_index is not None and (item.slot <= self.settled or not self.source.live)
+        }
+        sought = [item for item in listed if item not in places]
+        signatures = {item.signature for item in sought}
+        self.blocks |= await self.source.blocks({item.slot for item in sought}, place=signatures)
+        await self._need({item.slot for item in listed})
+        for item in sought:
+            if item.signature not in self.blocks[item.slot].places:
+                raise NodeWrong(
+                    f"chain {self.chain_id}: transaction {item.signature} is not in the block of slot {item.slot}; it moved"
+                )
+            places[item] = self.blocks[item.slot].places[item.signature]
+        return sorted(
+            Said(item.slot, places[item], signature_bytes(item.signature), self.blocks[item.slot].block.hash, body.text)
+            for item, body in zip(listed, bodies, strict=True)
         )
 
     async def _link(self) -> dict[int, SlotBlock]:
@@ -192,35 +219,6 @@ class Span:
                     fold.balances.append((venue, balances))
             fold.used |= reads.used
         return fold
-
-    async def _compare(self, fold: _Fold) -> None:
-        """Compare what transactions add up to with what accounts held in the last slot: so is a missing transaction found."""
-        held = dict(self.source.observed(self.last, self.last))
-        for venue, balances in fold.balances:
-            for address, amount in sorted(balances.items()):
-                if address in held:
-                    await self._must_hold(venue, address, amount, held[address])
-
-    async def _must_hold(
-        self, venue: SolanaProtocol, address: bytes, amount: int | None, account: AccountBytes
-    ) -> None:
-        said = venue.amount(address, account)
-        if amount is None and account.closed:
-            raise NoContract(
-                f"venue {venue.venue.id}: {base58(address)} does not exist on {self.chain_id} and has no history;"
-                " check `accounts` and `chain` of this [[venue]]"
-            )
-        if said == (amount or 0):
-            return
-        if amount is None and await self.source.listed(address, 0, self.first - 1, self.first - 1):
-            raise NoContract(
-                f"venue {venue.venue.id}: {base58(address)} holds {said} raw units from before slot {self.first}: those deposits"
-                " would be missing; set `start_block` to a slot before the first one"
-            )
-        raise NodeBusy(
-            f"chain {self.chain_id}: {base58(address)} holds {said} raw units in slot {account.slot}, and its"
-            f" transactions so far add up to {amount or 0}; the node's history lags behind its state, or lacks something"
-        )
 
     async def _still_there(self) -> None:
         if self.unsettled:

@@ -20,7 +20,7 @@ TOKEN_PROGRAMS = frozenset({TOKEN_PROGRAM, TOKEN_2022_PROGRAM})
 NATIVE_MINTS = frozenset(
     {
         from_base58("So11111111111111111111111111111111111111112"),
-        from_base58("9pan9bMn5HatX4EJdBwg9VgCa7Uz5HL8N1m5D3NdXej9"),
+        from_base58("9pan9bMn5HatX4EJdBwg9VgCa7Uz5HL8N1m5D3NdXejP"),
     }
 )
 """Wrapped SOL of either program: its token accounts hold lamports, and are counted as these are."""

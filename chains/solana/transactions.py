@@ -12,6 +12,9 @@ import msgspec
 from chains.errors import NodeWrong
 from chains.identifiers import IdentifierError, base58, from_base58
 
+NEWEST_VERSION = 1
+"""The newest format of transactions; nodes write all of them alike, with keys and instructions in the same places."""
+
 
 class _Instruction(msgspec.Struct, rename="camel"):
     program_id_index: int

@@ -27,7 +27,7 @@ from chains.model import (
     VenueSpec,
 )
 from chains.ports import PositionKey, StateReader
-from chains.solana.escrow.events import Held, Movement, VaultTransaction, vault_transactions
+from chains.solana.escrow.events import Held, Movement, VaultTransaction, held_before, vault_transactions
 from chains.solana.escrow.receipts import receipts
 from chains.solana.ports import Folded, NeedReads, Reads, Said
 from chains.solana.tokens import TOKEN_PROGRAMS, Unreadable, token_account
@@ -68,6 +68,10 @@ class SplEscrow:
         if reads.missing:
             return NeedReads(reads=frozenset(reads.missing))
         return Folded(rows=books.rows, balances={account: books.balance(account) for account in self._vault})
+
+    def held_before(self, address: bytes, body: str) -> int | None:
+        """Return the raw amount that a token account held before a transaction, as its program reported it."""
+        return held_before(body, address)
 
     def amount(self, address: bytes, account: AccountBytes) -> int:
         """Read a token account of the vault's authority; raises `NoContract` for anything else."""

@@ -10,12 +10,11 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-import msgspec
 from eth_abi.abi import encode
 from web3 import Web3
 
 from chains.evm.aave_v3.events import MINT
-from chains.evm.logs import RpcLog, log_table
+from chains.evm.logs import logs_of
 
 LOGS = 50_000
 PEER_LOGS = 2_000
@@ -24,16 +23,16 @@ LOGS_A_BLOCK = 100
 
 
 def main() -> None:
-    body = json.dumps(rpc_logs(LOGS)).encode()
+    body = json.dumps(rpc_logs(LOGS), separators=(",", ":")).encode()
     few = rpc_logs(PEER_LOGS)
     contract = Web3().eth.contract(abi=[abi_of_mint()])
 
-    rows, _ = MINT.rows(log_table(msgspec.json.decode(body, type=list[RpcLog])))
+    rows, _ = MINT.rows(logs_of(body))
     assert [row.args[2] for row in rows[:PEER_LOGS]] == [e["args"]["value"] for e in by_web3(contract, few)]
 
     ours, theirs = [], []
     for _ in range(RUNS):
-        ours.append(LOGS / seconds(lambda: MINT.rows(log_table(msgspec.json.decode(body, type=list[RpcLog])))))
+        ours.append(LOGS / seconds(lambda: MINT.rows(logs_of(body))))
         theirs.append(PEER_LOGS / seconds(lambda: by_web3(contract, few)))
     mine, peer = median(ours), median(theirs)
     print(f"decode · Aave Mint logs, JSON to events, median of {RUNS} paired runs, one core")

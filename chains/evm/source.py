@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from eth_utils.address import to_checksum_address
 
 from chains.errors import HistoryGone, NodeWrong, RangeTooWide
-from chains.evm.logs import RpcLog, empty_logs, in_order, log_table, of_addresses, unhex
+from chains.evm.logs import empty_logs, in_order, logs_of, of_addresses, unhex
 from chains.evm.ports import CHECK, CODE_BEFORE, ETH_CALL, FIRST_LOG, LAST_LOG, Answer, Read
 from chains.model import Block, ChainSpec, Finality
 from chains.ports import Head, RawReader
@@ -131,8 +131,7 @@ class NodeSource:
         }
         if addresses is not None:
             query["address"] = ["0x" + address.hex() for address in sorted(addresses)]
-        logs = await self._pool.call("eth_getLogs", (query,), list[RpcLog])
-        table = log_table(logs)
+        table = logs_of(await self._pool.call("eth_getLogs", (query,), msgspec.Raw))
         numbers = table["block_number"]
         if table.num_rows and not (first <= numbers[0].as_py() <= numbers[-1].as_py() <= last):
             raise NodeWrong(f"chain {self._spec.id}: eth_getLogs gave logs outside blocks {first}..{last}")

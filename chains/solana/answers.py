@@ -73,10 +73,16 @@ class Placed(msgspec.Struct, rename="camel"):
     transaction_index: Annotated[int, msgspec.Meta(ge=0, lt=MOST_TRANSACTIONS)] | None = None
 
 
+class Status(msgspec.Struct, rename="camel"):
+    """How far a transaction got."""
+
+    confirmation_status: str | None = None
+
+
 class Statuses(msgspec.Struct):
     """`getSignatureStatuses`."""
 
-    value: list[Context | None]
+    value: list[Status | None]
 
 
 OPTIONAL_HEADER: Any = Header | None

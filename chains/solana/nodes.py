@@ -259,7 +259,8 @@ class NodeSource:
             return
         search = {"searchTransactionHistory": True}
         known = await self._ask.one("getSignatureStatuses", [[before.signature], search], Statuses)
-        if all(status is None for status in known.value):
+        reached = {self._commitment, Finality.FINALIZED}
+        if not any(status is not None and status.confirmation_status in reached for status in known.value):
             raise self._unknown(before)
 
     def _unknown(self, before: Listed) -> _Unknown:

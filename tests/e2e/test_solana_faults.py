@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, aclosing, contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -121,22 +121,22 @@ def taken(
     path: Path,
     *,
     spec: ChainSpec | None = None,
-    venue: VenueSpec | None = None,
+    venues: Sequence[VenueSpec] | None = None,
     feeds: Sequence[FeedSpec] | None = None,
     until: Until = "latest",
     met: list[tuple[str, ChainError]] | None = None,
 ) -> Heard:
     """Take a chain in, and see that what is stored is true."""
     found = feeds_of(net) if feeds is None else feeds
+    vaults = [venue_of(net)] if venues is None else venues
     known = [] if met is None else met
-    adapter = connect(
-        spec or chain_of(net), [venue or venue_of(net)], found, on_error=lambda *error: known.append(error)
-    )
+    adapter = connect(spec or chain_of(net), vaults, found, on_error=lambda *error: known.append(error))
     with Store.open(path) as store:
         try:
             return asyncio.run(take_in(adapter, store, until=until))
         finally:
-            assert_true(net, store)
+            if vaults:
+                assert_true(net, store)
 
 
 def assert_true(net: Devnet, store: Store) -> None:
@@ -387,8 +387,8 @@ def test_a_node_that_leaves_out_one_transaction_is_found_out(which: int, net: De
 def test_a_hole_in_the_history_is_found_out_in_the_batch_before_it_and_never_stepped_over(
     net: Devnet, truth: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chain, "SPAN_FIRST", 9)
-    monkeypatch.setattr(chain, "SPAN_LAST", 9)
+    monkeypatch.setattr(chain, "SPAN_FIRST", 1)
+    monkeypatch.setattr(chain, "SPAN_LAST", 1)
     account = net.vault.accounts[USDC][0]
     place = moving(net)[5]
     with without(net, account, place), pytest.raises(ChainError, match=r"lacks something|leaves out"):
@@ -399,6 +399,22 @@ def test_a_hole_in_the_history_is_found_out_in_the_batch_before_it_and_never_ste
     assert reached is not None
     assert net.ledger.first_slot < reached < net.ledger.history(account)[place].slot
     assert_same_tables(truth, path, without=OBSERVED)
+
+
+def test_a_first_block_that_a_node_denies_is_no_skipped_slot_either(net: Devnet, path: Path) -> None:
+    omitted = OmittedBlocks(frozenset({net.ledger.first_slot}))
+    with net.faults.inject(omitted, "getBlocks"), pytest.raises(NodeWrong, match="which the node does not list"):
+        taken(net, path)
+
+
+def test_a_list_that_runs_the_wrong_way_is_refused(net: Devnet, path: Path) -> None:
+    account = net.vault.accounts[USDC][0]
+    listed = [wire.signature_json(landed, "finalized") for landed in net.ledger.history(account)]
+    with (
+        net.faults.inject(Answer(result=listed), "getSignaturesForAddress"),
+        pytest.raises(NodeWrong, match="not in order"),
+    ):
+        taken(net, path)
 
 
 @pytest.mark.parametrize("finality", ["finalized", "confirmed"])
@@ -495,27 +511,27 @@ def test_a_node_of_another_cluster_is_refused_by_name(net: Devnet, path: Path) -
 
 
 @pytest.mark.parametrize("code", [None, -32020])
-def test_a_node_that_does_not_know_where_another_left_off_is_asked_from_the_head(
-    code: int | None, net: Devnet, truth: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_node_that_does_not_know_where_another_left_off_is_asked_from_the_head(
+    code: int | None, net: Devnet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chain, "SPAN_FIRST", 12)
-    monkeypatch.setattr(chain, "SPAN_LAST", 12)
-    monkeypatch.setattr(nodes, "PAGE", 4)
-    with net.serve() as second:
-        gone = net.faults.inject(ClosedConnection(), *INDEX, where=after_requests(net, "getTransaction", 8))
-        unknown = Answer(error={"code": code, "message": "Transaction not found"}) if code else Answer(result=[])
-        second.faults.inject(unknown, "getSignaturesForAddress", where=lambda params: "before" in params[1], count=5)
-        second.faults.inject(Answer(result={"value": [None]}), "getSignatureStatuses", count=5)
-        with gone:
-            taken(net, path, spec=final(net, net.url, second.url))
+    account = net.vault.accounts[USDC][0]
+    history = [landed for landed in net.ledger.history(account) if landed.error is None]
+    settled, anchor = net.ledger.standing().finalized.slot, history[9]
+    monkeypatch.setattr(nodes, "PAGE", len(net.ledger.history(account)) - net.ledger.history(account).index(anchor))
+    lag = net.ledger.tip.slot - (anchor.slot - 1) - net.ledger.finalized_depth
+    with net.serve(lag=lag) as second:
+        adapter = connect(final(net, net.url, second.url), [], [])
+        assert isinstance(adapter, chain.SolanaChain)
+        async with aclosing(adapter):
+            await adapter.source.listed(bytes(account), net.ledger.first_slot, history[3].slot, settled)
+            refused = second.faults.inject(refusal(code), "getSignaturesForAddress", count=1) if code else None
+            with net.faults.inject(ClosedConnection(), *INDEX):
+                listing = await adapter.source.listed(bytes(account), history[3].slot + 1, history[6].slot, settled)
 
-    assert_same_tables(truth, path, without=OBSERVED)
-
-
-def after_requests(net: Devnet, method: str, count: int) -> Callable[[list[Any]], bool]:
-    """A fault that begins when a method was asked so often from now on."""
-    before = net.node.requests.count(method)
-    return lambda params: net.node.requests.count(method) - before > count
+    assert refused is None or refused.left == 0
+    expected = [landed.signature for landed in history if history[3].slot < landed.slot <= history[6].slot]
+    assert sorted(item.signature for item in listing.found) == sorted(expected)
+    assert len(expected) >= 2
 
 
 def test_what_one_node_leaves_out_another_has(net: Devnet, truth: Path, path: Path) -> None:
@@ -684,7 +700,7 @@ def test_a_fork_that_is_lost_while_a_batch_is_read_leaves_no_trace(
     straight = copied(path, tmp_path / "straight.duckdb")
     with quiet(actions=25) as net:
         net.population.act(6)
-        fork = Fork(net, moment, reuse_slots=reuse_slots)
+        fork = Fork(net, reuse_slots=reuse_slots)
         with net.faults.inject(Answer(), moment, where=fork.happens):
             caught_up(net, path)
         caught_up(net, straight)
@@ -693,30 +709,53 @@ def test_a_fork_that_is_lost_while_a_batch_is_read_leaves_no_trace(
     assert_same_tables(straight, path, without=OBSERVED)
 
 
-class Fork:
-    """Loses blocks in the middle of a request, twice: at the second and the fourth of a method."""
+@pytest.mark.parametrize("reuse_slots", [True, False])
+def test_blocks_of_a_fork_that_is_lost_at_any_request_are_not_kept(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, reuse_slots: bool
+) -> None:
+    monkeypatch.setattr(chain, "UNSETTLED_SPAN", 5)
+    monkeypatch.setattr(nodes, "BLOCKS_TOGETHER", 1)
+    for moment in range(1, 22, 2):
+        store = copied(path, tmp_path / f"{moment}.duckdb")
+        with quiet() as net:
+            net.ledger.idle(40)
+            fork = Fork(net, at={moment}, depth=14, reuse_slots=reuse_slots)
+            with net.faults.inject(Answer(), "getBlock", where=fork.happens):
+                caught_up(net, store, venues=[])
+            with Store.open(store) as opened:
+                kept = opened.raw(net.chain_id).blocks(0, net.ledger.tip.slot)
+            assert fork.lost == 1
+            assert {block.number: block.hash for block in kept} == {
+                block.number: bytes(net.ledger.newest_until(block.number).hash) for block in kept
+            }
 
-    def __init__(self, net: Devnet, method: str, *, reuse_slots: bool) -> None:
+
+class Fork:
+    """Loses blocks in the middle of a request: when it was asked so and so often."""
+
+    def __init__(self, net: Devnet, *, reuse_slots: bool, at: Collection[int] = (2, 4), depth: int = 3) -> None:
         self._net = net
+        self._at = at
+        self._depth = depth
         self._asked = 0
         self._reuse_slots = reuse_slots
-        self._method = method
         self.lost = 0
 
     def happens(self, params: list[Any]) -> bool:
         self._asked += 1
-        if self._asked in {2, 4}:
+        if self._asked in self._at:
             self.lost += 1
-            self._net.rollback(3, reuse_slots=self._reuse_slots)
+            self._net.rollback(self._depth, reuse_slots=self._reuse_slots)
             self._net.population.act(6)
+            self._net.ledger.idle(self._depth)
         return False
 
 
-def caught_up(net: Devnet, path: Path) -> None:
+def caught_up(net: Devnet, path: Path, venues: Sequence[VenueSpec] | None = None) -> None:
     """Ask again until a confirmed chain stands still; whatever was taken in on the way is true."""
     for _ in range(BOUNDED):
         try:
-            taken(net, path, spec=confirmed(net), feeds=[])
+            taken(net, path, spec=confirmed(net), venues=venues, feeds=[])
         except (NodeBusy, NodeWrong):
             continue
         if cursor_of(net, path) == net.ledger.standing().confirmed.slot:
@@ -764,7 +803,7 @@ def test_what_is_no_token_account_of_the_vaults_authority_is_refused(what: str, 
     venue = venue_of(net)
     venue = replace(venue, options={**venue.options, "accounts": (*venue.options["accounts"], str(account))})
     with pytest.raises(NoContract, match=words):
-        taken(net, path, venue=venue)
+        taken(net, path, venues=[venue])
 
 
 def test_a_vault_under_another_authority_is_refused_before_anything_is_taken_in(
@@ -772,7 +811,7 @@ def test_a_vault_under_another_authority_is_refused_before_anything_is_taken_in(
 ) -> None:
     monkeypatch.setattr(chain, "SPAN_FIRST", 5)
     with pytest.raises(NoContract, match="`address` says"):
-        taken(net, path, venue=replace(venue_of(net), address=bytes(net.users[0].owner)))
+        taken(net, path, venues=[replace(venue_of(net), address=bytes(net.users[0].owner))])
 
     assert cursor_of(net, path) is None
 

@@ -37,7 +37,7 @@ class Nodes(FakeChain):
 
     async def block(self, number: int) -> Block | Skipped | None:
         if isinstance(self.said, Exception):
-            raise self.said
+            raise type(self.said)(*self.said.args)  # a new one: a raised error holds on to what it met
         return self.said
 
 

@@ -143,10 +143,18 @@ class SolanaChain:
         except NodeBusy:
             self._many = max(FEWEST, self._many // 2)
             raise
-        if self._head is not None and end == self._head.number and batch.last != self._head:
-            raise NodeWrong(f"chain {self._spec.id}: block {end} was replaced while it was read")
+        if end > settled:
+            await self._must_stand(batch.last)
         self._adapt(len(slots))
         return batch
+
+    async def _must_stand(self, last: Block) -> None:
+        """See that the head, known from before anything was listed, still stands: then so did all below it meanwhile."""
+        if self._head is None:
+            return
+        now = (await self.source.blocks([self._head.number]))[self._head.number].block
+        if now != self._head or (last.number == now.number and last != now):
+            raise NodeWrong(f"chain {self._spec.id}: block {now.number} was replaced while it was read")
 
     async def _listings(self, first: int, last: int, settled: int) -> dict[bytes, Listing]:
         """List what happened to every account of every venue."""

@@ -119,7 +119,6 @@ class Span:
         fold.rows.extend(self.pyth.fold(self.state, seen))
         if self.source.live:
             await proof.end(fold.balances, self.last)
-            await self._still_there()
         kept = linked if self.unsettled else {}
         await self._need(({account.slot for _, account in seen} | {read.slot for read in fold.used}) - kept.keys())
         return Batch(
@@ -219,12 +218,6 @@ class Span:
                     fold.balances.append((venue, balances))
             fold.used |= reads.used
         return fold
-
-    async def _still_there(self) -> None:
-        if self.unsettled:
-            now = (await self.source.blocks([self.last]))[self.last]
-            if now.block != self.blocks[self.last].block:
-                raise NodeWrong(f"chain {self.chain_id}: block {self.last} was replaced while it was read")
 
     async def _need(self, slots: Collection[int]) -> None:
         missing = set(slots) - self.blocks.keys()

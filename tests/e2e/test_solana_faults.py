@@ -695,8 +695,9 @@ def test_long_runs_of_skipped_slots_are_crossed(
 @pytest.mark.parametrize("reuse_slots", [True, False])
 @pytest.mark.parametrize("moment", ["getSignaturesForAddress", "getBlocks", "getTransaction", "getBlock"])
 def test_a_fork_that_is_lost_while_a_batch_is_read_leaves_no_trace(
-    moment: str, *, reuse_slots: bool, path: Path, tmp_path: Path
+    moment: str, *, reuse_slots: bool, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(chain, "UNSETTLED_SPAN", 6)
     straight = copied(path, tmp_path / "straight.duckdb")
     with quiet(actions=25) as net:
         net.population.act(6)
@@ -715,7 +716,7 @@ def test_blocks_of_a_fork_that_is_lost_at_any_request_are_not_kept(
 ) -> None:
     monkeypatch.setattr(chain, "UNSETTLED_SPAN", 5)
     monkeypatch.setattr(nodes, "BLOCKS_TOGETHER", 1)
-    for moment in range(1, 22, 2):
+    for moment in range(45, 59) if reuse_slots else (5, 20, 35, 50):
         store = copied(path, tmp_path / f"{moment}.duckdb")
         with quiet() as net:
             net.ledger.idle(40)

@@ -72,8 +72,13 @@ class SolanaChain:
 
     @property
     def watched(self) -> list[bytes]:
-        """The accounts whose bytes are read with the head: prices, and what venues hold."""
-        return sorted({*self.pyth.addresses, *(address for venue in self.venues for address in venue.addresses)})
+        """The accounts whose bytes are read with the head: prices, and what venues hold.
+
+        Prices come first: of more than one answer holds, the first says what they were at the head, and the others, of the same
+        slot or a later one, prove what the venues' transactions up to the head add up to.
+        """
+        held = {address for venue in self.venues for address in venue.addresses}
+        return [*self.pyth.addresses, *sorted(held.difference(self.pyth.addresses))]
 
     async def head(self) -> Head:
         """Return the newest block, with what the watched accounts hold there, and the newest final slot."""
@@ -144,17 +149,17 @@ class SolanaChain:
             self._many = max(FEWEST, self._many // 2)
             raise
         if end > settled:
-            await self._must_stand(batch.last)
+            await self._must_stand()
         self._adapt(len(slots))
         return batch
 
-    async def _must_stand(self, last: Block) -> None:
+    async def _must_stand(self) -> None:
         """See that the head, known from before anything was listed, still stands: then so did all below it meanwhile."""
         if self._head is None:
             return
-        now = (await self.source.blocks([self._head.number]))[self._head.number].block
-        if now != self._head or (last.number == now.number and last != now):
-            raise NodeWrong(f"chain {self._spec.id}: block {now.number} was replaced while it was read")
+        number = self._head.number
+        if (await self.source.blocks([number]))[number].block != self._head:
+            raise NodeWrong(f"chain {self._spec.id}: block {number} was replaced while those below it were read")
 
     async def _listings(self, first: int, last: int, settled: int) -> dict[bytes, Listing]:
         """List what happened to every account of every venue."""

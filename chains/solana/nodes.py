@@ -66,9 +66,9 @@ class NodeSource:
         self._looked: dict[bytes, AccountBytes] = {}
 
     async def look(self, accounts: Sequence[bytes]) -> Head:
-        """Read all accounts, a hundred in one answer; the head is the block of the newest answer's slot."""
+        """Read all accounts, a hundred in one answer; the head is the block of the oldest answer's slot."""
         found = await self._accounts(accounts)
-        slot = max((account.slot for account in found.values()), default=0) or await self._slot(self._commitment)
+        slot = min((account.slot for account in found.values()), default=0) or await self._slot(self._commitment)
         final = slot if self._commitment == Finality.FINALIZED else await self._slot(Finality.FINALIZED)
         block = (await self._patiently(slot)).block
         self._looked = found
@@ -224,7 +224,7 @@ class NodeSource:
 
     async def earlier(self, address: bytes, slot: int) -> bool:
         """Page down to the first transaction before a slot."""
-        before: Listed | None = None
+        before = min((anchor for anchor in self._anchors.get(address, ()) if anchor.slot >= slot), default=None)
         while page := await self._page(address, before, slot):
             if any(item.slot < slot and item.err is None for item in page):
                 return True

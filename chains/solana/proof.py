@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from chains.errors import NoContract, NodeBusy
 from chains.identifiers import base58
+from chains.solana.asking import gathered
 from chains.solana.ports import Listed, Listing, SolanaProtocol
 from chains.solana.source import SolanaSource
 
@@ -37,21 +38,25 @@ class Proof:
 
     async def begin(self) -> None:
         """See that no account held anything before the first slot; raises `NoContract`, `NodeBusy`."""
-        for venue in self._venues:
-            for address in sorted(venue.addresses):
-                listing = self._listings[address]
-                first = listing.found[0] if listing.found else listing.after
-                held = None if first is None else await self._held_before(venue, address, first, 0)
-                if held:
-                    await self._differ(
-                        venue, address, None, held, f"before its first transaction from slot {self._start} on"
-                    )
+        await gathered(
+            self._must_begin(venue, address) for venue in self._venues for address in sorted(venue.addresses)
+        )
 
     async def end(self, balances: Balances, last: int) -> None:
         """See that every account goes on from what its transactions up to `last` add up to; raises `NoContract`, `NodeBusy`."""
-        for venue, amounts in balances:
-            for address, amount in sorted(amounts.items()):
-                await self._must_hold(venue, address, amount, last)
+        await gathered(
+            self._must_hold(venue, address, amount, last)
+            for venue, amounts in balances
+            for address, amount in sorted(amounts.items())
+        )
+
+    async def _must_begin(self, venue: SolanaProtocol, address: bytes) -> None:
+        listing = self._listings[address]
+        first = listing.found[0] if listing.found else listing.after
+        held = None if first is None else await self._held_before(venue, address, first, 0)
+        if held:
+            when = f"before its first transaction from slot {self._start} on"
+            await self._differ(venue, address, None, held, when)
 
     async def _must_hold(self, venue: SolanaProtocol, address: bytes, amount: int | None, last: int) -> None:
         account, after = self._source.looked(address), self._listings[address].after

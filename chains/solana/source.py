@@ -20,7 +20,7 @@ class SolanaSource(Protocol):
     """Whether facts come from nodes, which may err."""
 
     async def look(self, accounts: Sequence[bytes]) -> Head:
-        """Return the newest block and the newest final slot, and remember the bytes that those accounts have there."""
+        """Return the newest block and the newest final slot, and remember the bytes that accounts have there, or a little later."""
         ...
 
     async def blocks(self, slots: Collection[int], *, place: Collection[str] = ()) -> dict[int, SlotBlock]:

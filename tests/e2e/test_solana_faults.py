@@ -288,6 +288,14 @@ def test_a_fault_that_stays_ends_in_its_own_words_and_takes_nothing_in(
     assert cursor_of(net, path) is None
 
 
+def test_transactions_of_the_newest_version_are_asked_for_too(net: Devnet, path: Path) -> None:
+    def declines(params: list[Any]) -> bool:
+        return bool(params[1]["maxSupportedTransactionVersion"] < 1)
+
+    with net.faults.inject(refusal(-32015), "getTransaction", "getBlock", where=declines):
+        taken(net, path)
+
+
 def test_another_transaction_than_the_one_asked_for_is_not_taken(net: Devnet, path: Path) -> None:
     (landed, *_) = net.ledger.history(net.vault.accounts[USDC][0])
     other = {"slot": landed.slot, "transaction": {"signatures": ["1" * 88]}, "meta": None}
@@ -654,9 +662,10 @@ def test_more_accounts_than_one_answer_holds_are_all_watched(path: Path) -> None
         net.ledger.seal()
         net.finalize()
         apart = net.faults.inject(Elsewhere(slots=2), "getMultipleAccounts", count=1)
-        adapter = connect(chain_of(net), [venue], [])
-        with Store.open(path) as store, apart:
-            asyncio.run(take_in(adapter, store))
+        with Store.open(path) as store:
+            with apart:
+                asyncio.run(take_in(connect(chain_of(net), [venue], []), store))
+            asyncio.run(take_in(connect(chain_of(net), [venue], []), store))
             found = holdings(net, store)
         expected = net.expected_at(net.ledger.tip.slot)
 
@@ -711,12 +720,27 @@ def test_a_fork_that_is_lost_while_a_batch_is_read_leaves_no_trace(
 
 
 @pytest.mark.parametrize("reuse_slots", [True, False])
+def test_what_another_fork_did_below_the_head_while_a_batch_was_read_is_not_left_out(
+    path: Path, monkeypatch: pytest.MonkeyPatch, *, reuse_slots: bool
+) -> None:
+    """The vault's list is read, then the fork is lost, then the blocks are read, which hold what was not listed."""
+    monkeypatch.setattr(chain, "UNSETTLED_SPAN", 8)
+    with quiet() as net:
+        net.ledger.idle(40)
+        fork = Fork(net, at={3}, depth=29, reuse_slots=reuse_slots)
+        with net.faults.inject(Answer(), "getBlocks", where=fork.happens):
+            caught_up(net, path)
+
+    assert fork.lost == 1
+
+
+@pytest.mark.parametrize("reuse_slots", [True, False])
 def test_blocks_of_a_fork_that_is_lost_at_any_request_are_not_kept(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, reuse_slots: bool
 ) -> None:
     monkeypatch.setattr(chain, "UNSETTLED_SPAN", 5)
     monkeypatch.setattr(nodes, "BLOCKS_TOGETHER", 1)
-    for moment in range(45, 59) if reuse_slots else (5, 20, 35, 50):
+    for moment in range(3, 59, 8):
         store = copied(path, tmp_path / f"{moment}.duckdb")
         with quiet() as net:
             net.ledger.idle(40)

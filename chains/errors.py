@@ -1,15 +1,19 @@
 """What can go wrong, by what to do about it.
 
-| error          | kind      | met when                                                  |
-|----------------|-----------|-----------------------------------------------------------|
-| `NodeBusy`     | try again | rate limit, time-out, refused connection                  |
-| `NodeWrong`    | another   | malformed answer, missing block, stale replica            |
-| `RangeTooWide` | ask less  | a `NodeWrong`: too many blocks or logs in one answer      |
-| `WrongChain`   | stop      | the node serves another chain than the configured one     |
-| `NoContract`   | stop      | nothing, or something else, is at a configured address    |
-| `DeepFork`     | stop      | the chain left a block that was final for this store      |
-| `HistoryGone`  | stop      | no node has the state of a block that is needed           |
-| `Unsupported`  | stop      | a protocol version or contract that is not known exactly  |
+| error              | kind      | met when                                                  |
+|--------------------|-----------|-----------------------------------------------------------|
+| `NodeBusy`         | try again | time-out, refused connection, server error                |
+| `NodeLimits`       | try again | a `NodeBusy`: more requests than the node allows          |
+| `NodeBehind`       | try again | a `NodeBusy`: the node has not reached a block, or lags   |
+| `NoOtherNode`      | try again | a `NodeBusy`: none but the nodes that were ruled out      |
+| `NodeWrong`        | another   | malformed answer, missing block, stale replica            |
+| `RangeTooWide`     | ask less  | a `NodeWrong`: too many blocks or logs in one answer      |
+| `TooManyAddresses` | ask less  | a `NodeWrong`: too many addresses or topics in a question |
+| `WrongChain`       | stop      | the node serves another chain than the configured one     |
+| `NoContract`       | stop      | nothing, or something else, is at a configured address    |
+| `DeepFork`         | stop      | the chain left a block that was final for this store      |
+| `HistoryGone`      | stop      | no node has the state of a block that is needed           |
+| `Unsupported`      | stop      | a protocol version or contract that is not known exactly  |
 
 Those of kind stop are `Stop`; all are `ChainError`.
 """
@@ -29,12 +33,52 @@ class NodeBusy(ChainError):
         self.retry_after = retry_after
 
 
+class NodeLimits(NodeBusy):
+    """The node was asked more often than it allows."""
+
+
+class NodeBehind(NodeBusy):
+    """The node has not reached a block that others have, went back, or lags."""
+
+
+class NoOtherNode(NodeBusy):
+    """A question was to go to a node other than some, and there is none."""
+
+
 class NodeWrong(ChainError):
     """The node answered, and the answer cannot be used."""
 
 
 class RangeTooWide(NodeWrong):
-    """The node refuses so many blocks or logs in one answer."""
+    """The node refuses so many blocks or logs in one answer.
+
+    `limit`: the most blocks in one request, as the node said or as the range that it suggests implies; `results`: likewise the
+    most logs in one answer; both `None` where it did not say. `lasting`: it is the number of blocks that the node minds, whatever
+    they hold. `node`: the label of the node.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: int | None = None,
+        results: int | None = None,
+        lasting: bool = False,
+        node: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.results = results
+        self.lasting = lasting
+        self.node = node
+
+
+class TooManyAddresses(NodeWrong):
+    """The node refuses so many addresses, or topics, in one question; `node` is its label."""
+
+    def __init__(self, message: str, *, node: str = "") -> None:
+        super().__init__(message)
+        self.node = node
 
 
 class Stop(ChainError):

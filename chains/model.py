@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
 START_OF_BLOCK = -1
 """Ordinal of a change that holds from the first instant of its block (a value found by looking back)."""
 
@@ -168,7 +170,11 @@ class Quarantined(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Rows:
-    """Everything that one fold derived from one batch, in chain order."""
+    """Everything that one fold derived from one batch, in chain order.
+
+    `columns`: rows that a fold made as columns at once, by the field they belong to (`chains.columns.SCHEMAS`), each table in chain order
+    and with one value at most for each key at one instant; a row stands in one of both.
+    """
 
     positions: list[PositionChange] = field(default_factory=list)
     markets: list[MarketChange] = field(default_factory=list)
@@ -176,6 +182,7 @@ class Rows:
     prices: list[PriceObservation] = field(default_factory=list)
     events: list[LendingEvent] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
+    columns: dict[str, list[pa.Table]] = field(default_factory=dict)
 
     def extend(self, other: Rows) -> None:
         """Append the rows of `other` behind these."""
@@ -185,6 +192,14 @@ class Rows:
         self.prices += other.prices
         self.events += other.events
         self.quarantined += other.quarantined
+        for name, tables in other.columns.items():
+            self.columns.setdefault(name, []).extend(tables)
+
+    def __len__(self) -> int:
+        """Return how many rows there are of all kinds."""
+        lists = (self.positions, self.markets, self.accounts, self.prices, self.events, self.quarantined)
+        tables = [table for kind in self.columns.values() for table in kind]
+        return sum(len(rows) for rows in lists) + sum(int(table.num_rows) for table in tables)
 
 
 class PriceAnswer(NamedTuple):

@@ -227,15 +227,13 @@ def _must_follow(chain_id: str, tip: Block | None, batch: Batch) -> None:
 
 
 def _progress(batch: Batch, target: int, seconds: dict[str, float]) -> Progress:
-    rows = batch.rows
-    derived = (rows.positions, rows.markets, rows.accounts, rows.prices, rows.events, rows.quarantined)
     return Progress(
         chain_id=batch.chain_id,
         first=batch.first,
         indexed=batch.last.number,
         target=target,
         records=sum(batch.raw[name].num_rows for name in RECORDS if name in batch.raw),
-        rows=sum(len(part) for part in derived),
+        rows=len(batch.rows),
         seconds=seconds,
     )
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chains.model import Block
+import pyarrow.compute as pc
+
+from chains.model import Block, Rows
 from chains.ports import Batch
 from indexer.steps import Append, Finalize, Rewind, Step
 from indexer.store.coverage import add_coverage
@@ -67,12 +70,22 @@ def check_place(step: Append, held: Cursor | None) -> None:
 def check_rows(batch: Batch) -> None:
     """Every derived row belongs to a block of the batch: else a rewind would leave it, or a restart repeat it."""
     for journal in DERIVED:
-        numbers = [row.block for row in getattr(batch.rows, journal.field)]
-        if numbers and (min(numbers) < batch.first or max(numbers) > batch.last.number):
-            raise StepRefused(
-                f"{batch.chain_id}: rows of {journal.name} reach from block {min(numbers)} to {max(numbers)}, "
-                f"the batch from {batch.first} to {batch.last.number}"
-            )
+        for first, last in ends(batch.rows, journal.field):
+            if first < batch.first or last > batch.last.number:
+                raise StepRefused(
+                    f"{batch.chain_id}: rows of {journal.name} reach from block {first} to {last}, "
+                    f"the batch from {batch.first} to {batch.last.number}"
+                )
+
+
+def ends(rows: Rows, field: str) -> Iterator[tuple[int, int]]:
+    """The first and the last block of the rows of one kind, as far as there are some."""
+    if numbers := [row.block for row in getattr(rows, field)]:
+        yield min(numbers), max(numbers)
+    for table in rows.columns.get(field, ()):
+        if table.num_rows:
+            found = pc.min_max(table["block"]).as_py()
+            yield found["min"], found["max"]
 
 
 def rewind(con: Con, step: Rewind) -> None:

@@ -7,37 +7,33 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from chains.columns import AMOUNT, SCHEMAS, TOO_WIDE, joined
 from chains.model import FEEDS, Quarantined, Rows
 
-AMOUNT = pa.decimal128(38, 0)
-TOO_WIDE = 10**38
-"""The first amount that DECIMAL(38, 0) cannot hold, on either side of zero."""
-
 Row = tuple[Any, ...]
-
-in_order = itemgetter(0, 2)
-"""Block and ordinal of a derived row."""
-
-PLACE = {"block_number": pa.int64(), "tx_index": pa.int32(), "ordinal": pa.int32()}
-ORIGIN = {"engine_version": pa.string(), "basis": pa.string()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Journal:
-    """A derived table: its columns after `chain_id` in the order of the row's fields; `tip` holds the last row of every `key`."""
+    """A derived table: rows of one `field` of `Rows`, behind `chain_id`; `tip` holds the last row of every `key`."""
 
     name: str
     field: str
-    columns: dict[str, pa.DataType]
     tip: str | None = None
     key: tuple[str, ...] = ()
 
+    @property
+    def columns(self) -> list[str]:
+        """The names of the table's columns after `chain_id`."""
+        return ["block_number", *SCHEMAS[self.field].names[1:]]
+
     def fields(self, *names: str) -> tuple[int, ...]:
         """Which fields of a row those columns are."""
-        order = list(self.columns)
-        return tuple(order.index(name) for name in names)
+        return tuple(self.columns.index(name) for name in names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +42,7 @@ class Derived:
 
     journal: Journal
     rows: pa.Table
-    last: list[int]
+    last: pa.Array
 
 
 POSITIONS = Journal(
@@ -54,84 +50,17 @@ POSITIONS = Journal(
     field="positions",
     tip="position_current",
     key=("venue_id", "unit_id", "market", "side"),
-    columns={
-        **PLACE,
-        "venue_id": pa.string(),
-        "unit_id": pa.binary(),
-        "owner": pa.binary(),
-        "market": pa.binary(),
-        "side": pa.string(),
-        "asset": pa.binary(),
-        "amount_raw": AMOUNT,
-        **ORIGIN,
-    },
 )
-MARKETS = Journal(
-    name="market_change",
-    field="markets",
-    tip="market_current",
-    key=("venue_id", "market", "aspect"),
-    columns={
-        **PLACE,
-        "venue_id": pa.string(),
-        "market": pa.binary(),
-        "aspect": pa.string(),
-        "state": pa.string(),
-        **ORIGIN,
-    },
-)
+MARKETS = Journal(name="market_change", field="markets", tip="market_current", key=("venue_id", "market", "aspect"))
 ACCOUNTS = Journal(
     name="account_change",
     field="accounts",
     tip="account_current",
     key=("venue_id", "unit_id", "market", "aspect"),
-    columns={
-        **PLACE,
-        "venue_id": pa.string(),
-        "unit_id": pa.binary(),
-        "owner": pa.binary(),
-        "market": pa.binary(),
-        "aspect": pa.string(),
-        "state": pa.string(),
-        **ORIGIN,
-    },
 )
-PRICES = Journal(
-    name="price_observation",
-    field="prices",
-    tip="price_current",
-    key=("source",),
-    columns={
-        **PLACE,
-        "source": pa.binary(),
-        "answer_raw": AMOUNT,
-        "round_id": AMOUNT,
-        "updated_at": pa.int64(),
-        "basis": pa.string(),
-        "confidence_raw": AMOUNT,
-    },
-)
-EVENTS = Journal(
-    name="lending_event",
-    field="events",
-    columns={
-        **PLACE,
-        "tx_hash": pa.binary(),
-        "venue_id": pa.string(),
-        "kind": pa.string(),
-        "market": pa.binary(),
-        "owner": pa.binary(),
-        "counterparty": pa.binary(),
-        "asset": pa.binary(),
-        "amount_raw": AMOUNT,
-        "extra": pa.string(),
-    },
-)
-QUARANTINE = Journal(
-    name="quarantine",
-    field="quarantined",
-    columns={**PLACE, "venue_id": pa.string(), "reason": pa.string(), "word": pa.binary()},
-)
+PRICES = Journal(name="price_observation", field="prices", tip="price_current", key=("source",))
+EVENTS = Journal(name="lending_event", field="events")
+QUARANTINE = Journal(name="quarantine", field="quarantined")
 
 JOURNALS = (POSITIONS, MARKETS, ACCOUNTS, PRICES, EVENTS)
 DERIVED = (*JOURNALS, QUARANTINE)
@@ -142,12 +71,12 @@ def derive(rows: Rows) -> list[Derived]:
     quarantined = list(rows.quarantined)
     derived = []
     for journal in JOURNALS:
-        given = unique(journal, sorted(getattr(rows, journal.field), key=in_order))
+        given = unique(journal, getattr(rows, journal.field))
         if too_wide(journal, given):
             quarantined += [word for row in given for word in words(journal, row)]
             given = [row for row in given if not words(journal, row)]
-        derived.append(arranged(journal, given))
-    derived.append(arranged(QUARANTINE, sorted(quarantined)))
+        derived.append(arranged(journal, joined(journal.field, given, rows.columns.get(journal.field, ()))))
+    derived.append(arranged(QUARANTINE, joined(QUARANTINE.field, sorted(quarantined), ())))
     return [table for table in derived if table.rows.num_rows]
 
 
@@ -169,7 +98,7 @@ def too_wide(journal: Journal, rows: Sequence[Row]) -> bool:
 
 
 def amount_fields(journal: Journal) -> tuple[int, ...]:
-    return tuple(i for i, kind in enumerate(journal.columns.values()) if kind == AMOUNT)
+    return tuple(i for i, kind in enumerate(SCHEMAS[journal.field].types) if kind == AMOUNT)
 
 
 def words(journal: Journal, row: Row) -> list[Quarantined]:
@@ -190,10 +119,37 @@ def word(amount: int) -> bytes:
     return amount.to_bytes(32 * max(1, -(-bits // 256)), "big", signed=amount < 0)
 
 
-def arranged(journal: Journal, rows: Sequence[Row]) -> Derived:
-    """Turn rows in chain order into columns; raises `pyarrow.ArrowException` for a value of the wrong kind."""
-    by_column = list(zip(*rows, strict=True)) or [()] * len(journal.columns)
-    kinds = journal.columns.items()
-    table = pa.table({name: pa.array(values, kind) for (name, kind), values in zip(kinds, by_column, strict=True)})
-    keys = zip(*(by_column[i] for i in journal.fields(*journal.key)), strict=True)
-    return Derived(journal=journal, rows=table, last=list({key: i for i, key in enumerate(keys)}.values()))
+def arranged(journal: Journal, table: pa.Table) -> Derived:
+    """Bring rows in chain order and find the last of each key."""
+    table = in_order(table)
+    last = pa.array(lasts(codes(table, journal.key)) if journal.key else [], pa.int64())
+    return Derived(journal=journal, rows=table.rename_columns(journal.columns), last=last)
+
+
+def in_order(table: pa.Table) -> pa.Table:
+    """The rows by block and ordinal; those of one place stay as they were given."""
+    places = place(table)
+    if len(places) < 2 or bool(np.all(np.diff(places) >= 0)):  # noqa: PLR2004 - one row is in order
+        return table
+    return table.take(pa.array(np.argsort(places, kind="stable")))
+
+
+def place(table: pa.Table) -> npt.NDArray[np.int64]:
+    """Block and ordinal of each row as one number."""
+    blocks, ordinals = (table[name].to_numpy().astype(np.int64) for name in ("block", "ordinal"))
+    return np.asarray((blocks << 32) + ordinals + 1)
+
+
+def codes(table: pa.Table, key: Sequence[str]) -> npt.NDArray[np.int64]:
+    """One number for each key that occurs, the same for rows of one key."""
+    number = np.zeros(table.num_rows, np.int64)
+    for name in key:
+        column = table[name].combine_chunks().dictionary_encode()
+        number = number * len(column.dictionary) + column.indices.to_numpy()
+        number = np.unique(number, return_inverse=True)[1].astype(np.int64)
+    return number
+
+
+def lasts(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Where each key occurs for the last time, ascending."""
+    return np.sort(len(keys) - 1 - np.unique(keys[::-1], return_index=True)[1])

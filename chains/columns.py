@@ -1,0 +1,120 @@
+"""Derived rows as columns: one Arrow schema for each kind of row in `chains.model.Rows`, in the order of its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+AMOUNT = pa.decimal128(38, 0)
+TOO_WIDE = 10**38
+"""The first amount that DECIMAL(38, 0) cannot hold, on either side of zero."""
+
+_AMOUNT_SIZE = 16
+
+_PLACE = [("block", pa.int64()), ("tx_index", pa.int32()), ("ordinal", pa.int32())]
+_ORIGIN = [("engine_version", pa.string()), ("basis", pa.string())]
+
+POSITIONS = pa.schema(
+    [
+        *_PLACE,
+        ("venue_id", pa.string()),
+        ("unit_id", pa.binary()),
+        ("owner", pa.binary()),
+        ("market", pa.binary()),
+        ("side", pa.string()),
+        ("asset", pa.binary()),
+        ("amount_raw", AMOUNT),
+        *_ORIGIN,
+    ]
+)
+MARKETS = pa.schema(
+    [
+        *_PLACE,
+        ("venue_id", pa.string()),
+        ("market", pa.binary()),
+        ("aspect", pa.string()),
+        ("state", pa.string()),
+        *_ORIGIN,
+    ]
+)
+ACCOUNTS = pa.schema(
+    [
+        *_PLACE,
+        ("venue_id", pa.string()),
+        ("unit_id", pa.binary()),
+        ("owner", pa.binary()),
+        ("market", pa.binary()),
+        ("aspect", pa.string()),
+        ("state", pa.string()),
+        *_ORIGIN,
+    ]
+)
+PRICES = pa.schema(
+    [
+        *_PLACE,
+        ("source", pa.binary()),
+        ("answer_raw", AMOUNT),
+        ("round_id", AMOUNT),
+        ("updated_at", pa.int64()),
+        ("basis", pa.string()),
+        ("confidence_raw", AMOUNT),
+    ]
+)
+EVENTS = pa.schema(
+    [
+        *_PLACE,
+        ("tx_hash", pa.binary()),
+        ("venue_id", pa.string()),
+        ("kind", pa.string()),
+        ("market", pa.binary()),
+        ("owner", pa.binary()),
+        ("counterparty", pa.binary()),
+        ("asset", pa.binary()),
+        ("amount_raw", AMOUNT),
+        ("extra", pa.string()),
+    ]
+)
+QUARANTINED = pa.schema([*_PLACE, ("venue_id", pa.string()), ("reason", pa.string()), ("word", pa.binary())])
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "positions": POSITIONS,
+    "markets": MARKETS,
+    "accounts": ACCOUNTS,
+    "prices": PRICES,
+    "events": EVENTS,
+    "quarantined": QUARANTINED,
+}
+"""Field of `Rows` → the schema of its columns."""
+
+
+def amounts(values: Sequence[int]) -> pa.Array:
+    """Make a column of amounts; raises `OverflowError` for one that DECIMAL(38, 0) cannot hold."""
+    if values and not (min(values) > -TOO_WIDE and max(values) < TOO_WIDE):
+        raise OverflowError("an amount of more than 38 digits fits no column")
+    words = b"".join([value.to_bytes(_AMOUNT_SIZE, "little", signed=True) for value in values])
+    return pa.Array.from_buffers(AMOUNT, len(values), [None, pa.py_buffer(words)])
+
+
+def binaries(joined: bytes, size: int) -> pa.Array:
+    """Make a column of values of one size from their bytes, one behind the other."""
+    offsets = np.arange(0, len(joined) + 1, size, dtype=np.int32)
+    return pa.Array.from_buffers(pa.binary(), len(joined) // size, [None, pa.py_buffer(offsets), pa.py_buffer(joined)])
+
+
+def repeated(value: str | bytes, count: int, kind: pa.DataType | None = None) -> pa.Array:
+    """Make a column that holds one value everywhere."""
+    return pa.repeat(pa.scalar(value, kind), count)
+
+
+def joined(field: str, rows: Sequence[Sequence[object]], tables: Sequence[pa.Table]) -> pa.Table:
+    """Turn rows of one field of `Rows` and its columns into one table; raises `pyarrow.ArrowException` for a wrong value."""
+    schema = SCHEMAS[field]
+    if not rows:
+        return pa.concat_tables(tables) if tables else schema.empty_table()
+    made = pa.table(
+        [pa.array(values, kind.type) for kind, values in zip(schema, zip(*rows, strict=True), strict=True)],
+        schema=schema,
+    )
+    return pa.concat_tables([*tables, made])

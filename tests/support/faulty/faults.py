@@ -152,12 +152,10 @@ class Behind(Fault):
     lag: int
 
     async def edited(self, exchange: Exchange, call: Call, reply: Reply) -> Reply:
-        if reply.error is not None:
-            return reply
         head = max(0, int(await exchange.upstream.call("eth_blockNumber"), 16) - self.lag)
         if call.method in STATE and await self._is_above(exchange, call, head):
             return refusal(call, -32000, "header not found")
-        return reply.saying(await self._below(exchange, call, reply.result, head))
+        return reply if reply.error is not None else reply.saying(await self._below(exchange, call, reply.result, head))
 
     async def _below(self, exchange: Exchange, call: Call, result: Any, head: int) -> Any:
         """Return what is left of a result for a node with this head."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -78,9 +79,9 @@ class FaultyNode:
         self._upstream = Upstream(self._behind, self._session)
         app = web.Application()
         app.router.add_post("/", self._answer)
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0, shutdown_timeout=0.1).start()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/"
         return self
 
@@ -129,7 +130,12 @@ class FaultyNode:
 
     async def _spoiled(self, exchange: Exchange, active: Sequence[Fault], request: web.Request) -> web.StreamResponse:
         for fault in active:
-            if (response := await fault.instead(request)) is not None:
+            try:
+                response = await fault.instead(request)
+            except asyncio.CancelledError:  # the client gave up waiting
+                exchange.note(fault.kind)
+                raise
+            if response is not None:
                 exchange.note(fault.kind)
                 return response
         replies = self._arranged(exchange, active, await self._replies(exchange, active))

@@ -12,9 +12,9 @@ LONGEST = 60
 # A function that is longer has its reason here: "path:name": "why it reads better whole".
 LONG_FOR_A_REASON: dict[str, str] = {}
 
-# Every protocol reads like its neighbour; price sources are no protocol.
+# Every protocol reads like its neighbour; price sources and evidence are no protocol.
 PROTOCOL_FILES = {"__init__.py", "events.py", "fold.py", "unit.py"}
-NOT_PROTOCOLS = {"oracles"}
+NOT_PROTOCOLS = {"oracles", "evidence"}
 
 
 def test_no_function_is_longer_than_a_screen_without_a_reason(checkout: Path) -> None:

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,8 +20,10 @@ PACKAGES = ("anvil-linux-amd64", "anvil-linux-arm64", "anvil-darwin-arm64", "anv
 
 
 @contextmanager
-def anvil(*, chain_id: int, genesis_time: int = GENESIS_TIME, slots_in_an_epoch: int = 32) -> Iterator[Node]:
-    """A fresh chain that mines only when told; every sender is trusted without a signature."""
+def anvil(
+    *, chain_id: int, genesis_time: int = GENESIS_TIME, slots_in_an_epoch: int = 32, more: Sequence[str] = ()
+) -> Iterator[Node]:
+    """A fresh chain that mines only when told; every sender is trusted without a signature. `more`: other options of the node."""
     with tempfile.TemporaryDirectory(prefix="anvil-") as folder:
         log = Path(folder) / "log"
         command = arguments(
@@ -31,7 +33,7 @@ def anvil(*, chain_id: int, genesis_time: int = GENESIS_TIME, slots_in_an_epoch:
             cache=Path(folder) / "cache",
         )
         with log.open("wb") as sink:
-            process = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT)
+            process = subprocess.Popen([*command, *more], stdout=sink, stderr=subprocess.STDOUT)
         try:
             with Node(f"http://127.0.0.1:{listening_port(process, log)}") as node:
                 assert_fresh(node, chain_id)

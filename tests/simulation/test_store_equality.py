@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -12,21 +11,10 @@ import pytest
 from chains.errors import DeepFork
 from indexer.loop import rebuild
 from indexer.store import Store
-from tests.devnet.evm.chain import Devnet, build
-from tests.devnet.evm.market import Market
-from tests.devnet.evm.people import USER_PLANS
+from tests.devnet.evm.chain import build
 from tests.support.indexing import Heard, chain_of, feeds_of, indexed, venue_of
+from tests.support.past import Past
 from tests.support.tables import assert_same_tables, tables_of
-
-GOVERNED = (
-    "change_phase",
-    "change_source",
-    "replace_oracle",
-    "change_emode_price",
-    "change_collateral_terms",
-    "change_emode_terms",
-)
-"""What governance may do on a branch of the chain that may be forgotten."""
 
 
 @pytest.mark.parametrize("span", [1, 7, 60])
@@ -111,33 +99,3 @@ def test_rebuild_without_the_network_gives_the_same_tables(tmp_path: Path) -> No
         asyncio.run(rebuild(spec, [venue], feeds, store, listener=Heard()))
 
     assert assert_same_tables(path, copy) > 500
-
-
-@dataclass(slots=True)
-class Past:
-    """A devnet that can go back: its actors must know the market as it was then."""
-
-    net: Devnet
-    rng: Random
-    scenes: list[tuple[int, Market, dict[str, str]]] = field(default_factory=list)
-
-    def act(self, actions: int) -> None:
-        """Do so many random actions, each in a block of its own; a reserve is listed when none was."""
-        for _ in range(actions):
-            self.net.population.act(self._kind())
-            scene = self.net.scene
-            self.scenes.append((self.net.node.height(), scene.market, dict(scene.extra_sources)))
-
-    def undo(self, depth: int) -> None:
-        """Forget so many blocks."""
-        self.net.node.call("anvil_rollback", depth)
-        height = self.net.node.height()
-        self.scenes = [scene for scene in self.scenes if scene[0] <= height]
-        _, self.net.scene.market, extra = self.scenes[-1]
-        self.net.scene.extra_sources = dict(extra)
-
-    def _kind(self) -> str:
-        listed = len(self.net.scene.market.reserves) > len(self.scenes[0][1].reserves) if self.scenes else True
-        if not listed and self.rng.random() < 0.1:
-            return "list_reserve"
-        return self.rng.choice([*USER_PLANS, *USER_PLANS, *GOVERNED])

@@ -10,11 +10,12 @@ from chains.errors import Unsupported
 from chains.escrow import VALUED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from chains.errors import ChainError
     from chains.model import Block, ChainSpec, FeedSpec, VenueSpec
     from chains.ports import Chain, OpenBook, RawReader
+    from chains.survey.facts import NodeSurvey
 
 PROTOCOLS = {
     "aave-v3": "chains.evm.aave_v3",
@@ -55,6 +56,12 @@ def followed(venue: VenueSpec) -> str:
 def owner_is_unit(protocol: str) -> bool:
     """Tell whether a protocol keeps one account per owner, so that it has an answer for everybody."""
     return protocol in OWNER_IS_UNIT
+
+
+def survey(spec: ChainSpec, venues: Sequence[VenueSpec], feeds: Sequence[FeedSpec]) -> Awaitable[list[NodeSurvey]]:
+    """Measure each node of a chain by itself, in the order of its addresses; a node that cannot be asked is a finding, no error."""
+    family = NAMESPACES[spec.id.partition(":")[0]].rpartition(".")[0]
+    return cast("Awaitable[list[NodeSurvey]]", import_module(f"{family}.survey").survey(spec, venues, feeds))
 
 
 def connect(

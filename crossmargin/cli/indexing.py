@@ -26,7 +26,7 @@ def index(context: Context, *, until: str, chains: tuple[str, ...]) -> None:
     """Take in the chains side by side up to a target; raises `ChainError` and `StoreError`."""
     settings = context.settings()
     policy_of(settings)
-    target, chosen = _target(until), _chosen(settings, chains)
+    target, chosen = _target(until), chosen_chains(settings, chains)
     if isinstance(target, int) and len(chosen) > 1:
         raise UsageError(f"block {target} of which chain? Name one with --chain, or index until latest or finalized")
     names = {chain.spec.id: chain.spec.name for chain in settings.chains}
@@ -81,7 +81,8 @@ def _target(until: str) -> Until:
             raise UsageError(f'--until must be latest, finalized or a block, not "{until}"')
 
 
-def _chosen(settings: Settings, chains: tuple[str, ...]) -> tuple[str, ...]:
+def chosen_chains(settings: Settings, chains: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the chains that were asked for, or all; raises `UsageError` for one that is not configured."""
     known = [chain.spec.id for chain in settings.chains]
     for chain_id in chains:
         try:

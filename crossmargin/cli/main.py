@@ -129,6 +129,20 @@ def check(context: Ctx) -> None:
 
 
 @app.command()
+def doctor(
+    context: Ctx,
+    *,
+    chain: Annotated[
+        list[str] | None, typer.Option("--chain", metavar="ID", help="Only this chain; may be given again.")
+    ] = None,
+) -> None:
+    """Measure what each configured node can do. Exits 3 when one cannot be believed, 1 when a chain has none that can be used."""
+    from crossmargin.cli import doctor as measuring
+
+    measuring.doctor(context.obj, chains=tuple(chain or ()))
+
+
+@app.command()
 def index(
     context: Ctx,
     *,

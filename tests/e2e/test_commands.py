@@ -43,6 +43,7 @@ NATIVE = (
 COMMANDS = (
     "demo",
     "check",
+    "doctor",
     "index",
     "run",
     "serve",

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from chains.columns import binaries
 from chains.errors import NodeWrong
+from chains.evm.records import ADDRESS, HASH, MOST_TOPICS, Group, Odd, groups
 
 LOG_SCHEMA = pa.schema(
     [
@@ -46,185 +47,94 @@ class RpcLog(msgspec.Struct, rename="camel"):
     removed: bool = False
 
 
-class _Spans(msgspec.Struct, rename="camel", gc=False):
-    """One log with its fields as they stand in the answer."""
-
-    address: msgspec.Raw
-    topics: msgspec.Raw
-    data: msgspec.Raw
-    block_number: msgspec.Raw
-    block_hash: msgspec.Raw
-    transaction_hash: msgspec.Raw
-    transaction_index: msgspec.Raw
-    log_index: msgspec.Raw
-    removed: msgspec.Raw = msgspec.Raw(b"false")
-
-
-Bytes = npt.NDArray[np.uint8]
-
-_SPANS = msgspec.json.Decoder(list[_Spans])
 _LOGS = msgspec.json.Decoder(list[RpcLog])
-_QUOTE, _ZERO, _X, _OPEN, _CLOSE, _COMMA = (ord(c) for c in '"0x[],')
-_HASH, _ADDRESS = 32, 20
-_MOST_DIGITS = 15
-_NO_DIGIT = 0xFF
-_DIGITS = np.full(256, _NO_DIGIT, np.uint8)
-for _digits in (b"0123456789abcdef", b"0123456789ABCDEF"):
-    _DIGITS[np.frombuffer(_digits, np.uint8)] = np.arange(16)
-
-
-class _Odd(Exception):
-    """An answer written in another way than the usual; read it value by value."""
 
 
 def logs_of(answer: bytes | msgspec.Raw) -> pa.Table:
     """Turn the JSON of an `eth_getLogs` answer into columns, in chain order; raises `NodeWrong` for a malformed or removed log.
 
-    Fields of one length are cut out of the answer together and decoded at once; an answer that is spaced or spelled in another way is read
-    value by value, to the same table.
+    Logs that are written alike are cut out of the answer together and decoded at once; an answer that is spaced or spelled in another way
+    is read value by value, to the same table.
     """
     try:
-        spans = _SPANS.decode(answer)
-        if not spans:
-            return empty_logs()
-        return in_order(pa.table(_cut(spans), schema=LOG_SCHEMA))
-    except (_Odd, ValueError, pa.ArrowInvalid):
+        count, found = groups(memoryview(answer))
+        return in_order(pa.table(_columns_of(count, found), schema=LOG_SCHEMA)) if count else empty_logs()
+    except (Odd, pa.ArrowInvalid):
         return log_table(_decoded(answer))
-    except msgspec.DecodeError as error:
-        raise _shapeless(error) from error
 
 
 def _decoded(answer: bytes | msgspec.Raw) -> list[RpcLog]:
     try:
         return _LOGS.decode(answer)
-    except msgspec.DecodeError as error:
-        raise _shapeless(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NodeWrong(f"eth_getLogs gave an answer of the wrong shape ({error}); check the node") from error
 
 
-def _shapeless(error: msgspec.DecodeError) -> NodeWrong:
-    return NodeWrong(f"eth_getLogs gave an answer of the wrong shape ({error}); check the node")
-
-
-def _cut(spans: Sequence[_Spans]) -> list[pa.Array]:
-    if b"".join([span.removed for span in spans]) != b"false" * len(spans):
-        raise _Odd
+def _columns_of(count: int, found: Sequence[Group]) -> list[pa.Array]:
+    quantities = zip(*(group.quantities for group in found), strict=True)
+    words = zip(*(group.words for group in found), strict=True)
+    rows = [group.rows for group in found]
+    numbers = [_placed(count, rows, values) for values in quantities]
+    fields = zip((HASH, HASH, ADDRESS), words, strict=True)
     return [
-        pa.array(_quantities([span.block_number for span in spans])),
-        pa.array(_quantities([span.transaction_index for span in spans]), pa.int32()),
-        pa.array(_quantities([span.log_index for span in spans]), pa.int32()),
-        binaries(_words([span.block_hash for span in spans], _HASH), _HASH),
-        binaries(_words([span.transaction_hash for span in spans], _HASH), _HASH),
-        binaries(_words([span.address for span in spans], _ADDRESS), _ADDRESS),
-        *_topics([span.topics for span in spans]),
-        _data([span.data for span in spans]),
+        pa.array(numbers[0]),
+        pa.array(numbers[1], pa.int32()),
+        pa.array(numbers[2], pa.int32()),
+        *(_fixed_size(count, size, rows, values) for size, values in fields),
+        *(_topic(count, found, i) for i in range(MOST_TOPICS)),
+        _data(count, found),
     ]
 
 
-def _joined(tokens: Sequence[msgspec.Raw], width: int) -> Bytes:
-    """Return tokens of one width as rows; whether each row is one token is for the caller to see."""
-    joined = np.frombuffer(b"".join(tokens), np.uint8)
-    if len(joined) != width * len(tokens):
-        raise _Odd
-    return joined.reshape(len(tokens), width)
+def _placed(
+    count: int, rows: Sequence[npt.NDArray[np.int64]], values: Sequence[npt.NDArray[np.int64]]
+) -> npt.NDArray[np.int64]:
+    """Put values of several groups where their logs stand."""
+    placed = np.empty(count, np.int64)
+    for where, what in zip(rows, values, strict=True):
+        placed[where] = what
+    return placed
 
 
-def _quantities(tokens: Sequence[msgspec.Raw]) -> npt.NDArray[np.int64]:
-    """Return the values of `"0x…"` tokens of any width."""
-    joined = np.frombuffer(b"".join(tokens), np.uint8)
-    quotes = np.flatnonzero(joined == _QUOTE)
-    if len(quotes) != 2 * len(tokens) or quotes[-1] != len(joined) - 1:
-        raise _Odd
-    starts, ends = quotes[0::2], quotes[1::2]
-    digits = ends - starts - 3
-    if starts[0] or (starts[1:] != ends[:-1] + 1).any() or digits.min() < 1 or digits.max() > _MOST_DIGITS:
-        raise _Odd
-    if (joined[starts + 1] != _ZERO).any() or (joined[starts + 2] != _X).any():
-        raise _Odd
-    return _values(_DIGITS[joined], starts + 3, digits)
+def _fixed_size(count: int, size: int, rows: Sequence[npt.NDArray[np.int64]], values: Sequence[bytes]) -> pa.Array:
+    if len(values) == 1:
+        return binaries(values[0], size)
+    placed = np.empty((count, size), np.uint8)
+    for where, what in zip(rows, values, strict=True):
+        placed[where] = np.frombuffer(what, np.uint8).reshape(-1, size)
+    return binaries(placed.tobytes(), size)
 
 
-def _values(digits: Bytes, starts: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    values = np.zeros(len(starts), np.int64)
-    for i in range(int(counts.max())):
-        rows = slice(None) if i < counts.min() else np.flatnonzero(counts > i)
-        found = digits[starts[rows] + i]
-        if (found == _NO_DIGIT).any():
-            raise _Odd
-        values[rows] = (values[rows] << 4) + found
-    return values
+def _topic(count: int, found: Sequence[Group], i: int) -> pa.Array:
+    having = [group for group in found if len(group.topics) > i]
+    if not having:
+        return pa.nulls(count, pa.binary())
+    if sum(len(group.rows) for group in having) == count:
+        return _fixed_size(count, HASH, [group.rows for group in having], [group.topics[i] for group in having])
+    there = np.zeros(count, np.bool_)
+    placed = np.empty((count, HASH), np.uint8)
+    for group in having:
+        there[group.rows] = True
+        placed[group.rows] = np.frombuffer(group.topics[i], np.uint8).reshape(-1, HASH)
+    offsets = np.concatenate([[0], np.cumsum(there * HASH)]).astype(np.int32)
+    buffers = [pa.py_buffer(np.packbits(there, bitorder="little")), pa.py_buffer(offsets)]
+    return pa.BinaryArray.from_buffers(pa.binary(), count, [*buffers, pa.py_buffer(placed[there].tobytes())])
 
 
-def _words(tokens: Sequence[msgspec.Raw], size: int) -> bytes:
-    """Return the bytes of `"0x…"` tokens of one size, one behind the other."""
-    return _unhexed(_joined(tokens, 2 * size + 4))
-
-
-def _unhexed(tokens: Bytes) -> bytes:
-    """Decode rows; as only hexadecimal digits stand between its quotes, each row is one token."""
-    marks = (tokens[:, 0] == _QUOTE) & (tokens[:, 1] == _ZERO) & (tokens[:, 2] == _X) & (tokens[:, -1] == _QUOTE)
-    if not marks.all():
-        raise _Odd
-    return binascii.unhexlify(tokens[:, 3:-1].tobytes())
-
-
-def _topics(tokens: Sequence[msgspec.Raw]) -> list[pa.Array]:
-    """Cut arrays of topics, whose length tells how many they hold."""
-    lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
-    if lengths[0] > len("[]") and (lengths == lengths[0]).all():
-        words = _topic_words(tokens, int(lengths[0]))
-        none = pa.nulls(len(tokens), pa.binary())
-        return [binaries(word, _HASH) for word in words] + [none] * (len(TOPIC_COLUMNS) - len(words))
-    columns = [np.zeros((len(tokens), _HASH), np.uint8) for _ in TOPIC_COLUMNS]
-    counts = np.zeros(len(tokens), np.int64)
-    for length in np.unique(lengths[lengths > len("[]")]).tolist():
-        rows = np.flatnonzero(lengths == length)
-        words = _topic_words([tokens[row] for row in rows.tolist()], length)
-        counts[rows] = len(words)
-        for column, word in zip(columns, words, strict=False):
-            column[rows] = np.frombuffer(word, np.uint8).reshape(len(rows), _HASH)
-    return [_present(column, counts > i) for i, column in enumerate(columns)]
-
-
-def _topic_words(tokens: Sequence[msgspec.Raw], width: int) -> list[bytes]:
-    """Return each topic's bytes of arrays of one width."""
-    token = 2 * _HASH + 4
-    count = (width - 1) // (token + 1)
-    if width != count * (token + 1) + 1 or count > len(TOPIC_COLUMNS):
-        raise _Odd
-    rows = _joined(tokens, width)
-    separators = rows[:, token + 1 : -1 : token + 1]
-    if (rows[:, 0] != _OPEN).any() or (rows[:, -1] != _CLOSE).any() or (separators != _COMMA).any():
-        raise _Odd
-    starts = [1 + i * (token + 1) for i in range(count)]
-    return [_unhexed(rows[:, start : start + token]) for start in starts]
-
-
-def _present(column: Bytes, there: npt.NDArray[np.bool_]) -> pa.Array:
-    """Make a column of words, with nothing where there is none."""
-    if there.all():
-        return binaries(column.tobytes(), _HASH)
-    offsets = np.concatenate([[0], np.cumsum(there * _HASH)]).astype(np.int32)
-    valid = pa.py_buffer(np.packbits(there, bitorder="little"))
-    buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(column[there].tobytes())]
-    return pa.BinaryArray.from_buffers(pa.binary(), len(there), buffers)
-
-
-def _data(tokens: Sequence[msgspec.Raw]) -> pa.Array:
-    """Cut data of any lengths: together where all are alike, else each length for itself."""
-    lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
-    sizes = (lengths - 4) // 2
-    if (lengths != 2 * sizes + 4).any():
-        raise _Odd
-    if sizes[0] and (sizes == sizes[0]).all():
-        return binaries(_words(tokens, int(sizes[0])), int(sizes[0]))
+def _data(count: int, found: Sequence[Group]) -> pa.Array:
+    if {group.data_size for group in found} == {found[0].data_size} and found[0].data_size:
+        return _fixed_size(count, found[0].data_size, [group.rows for group in found], [group.data for group in found])
+    sizes = np.zeros(count, np.int64)
+    for group in found:
+        sizes[group.rows] = group.data_size
     offsets = np.concatenate([[0], np.cumsum(sizes)])
-    body = np.zeros(int(offsets[-1]), np.uint8)
-    for size in np.unique(sizes).tolist():
-        rows = np.flatnonzero(sizes == size)
-        words = np.frombuffer(_words([tokens[row] for row in rows.tolist()], size), np.uint8)
-        body[offsets[rows][:, None] + np.arange(size)] = words.reshape(len(rows), size)
-    buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(body)]
-    return pa.BinaryArray.from_buffers(pa.binary(), len(tokens), buffers)
+    body = np.empty(int(offsets[-1]), np.uint8)
+    for group in found:
+        where = offsets[group.rows][:, None] + np.arange(group.data_size)
+        body[where] = np.frombuffer(group.data, np.uint8).reshape(-1, group.data_size) if group.data_size else 0
+    return pa.BinaryArray.from_buffers(
+        pa.binary(), count, [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(body)]
+    )
 
 
 def empty_logs() -> pa.Table:

@@ -57,6 +57,25 @@ def test_columns_cut_out_of_the_answer_are_those_read_value_by_value(
     assert cut.num_rows == len(answer)
 
 
+@given(answers().filter(len), st.data())
+def test_an_answer_with_any_byte_changed_says_what_it_says_value_by_value_or_is_refused(
+    answer: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    body = bytearray(json.dumps(answer, separators=(",", ":")).encode())
+    body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.sampled_from(b'"0x,:[]{}afgG9 \\\xff'))
+
+    def value_by_value() -> Any:
+        return log_table(msgspec.json.decode(bytes(body), type=list[RpcLog]))
+
+    try:
+        cut = logs_of(bytes(body))
+    except NodeWrong:
+        with pytest.raises((NodeWrong, msgspec.DecodeError, UnicodeDecodeError)):
+            value_by_value()
+    else:
+        assert cut.equals(value_by_value())
+
+
 def test_the_usual_way_of_writing_takes_no_detour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "log_table", lambda _: pytest.fail("read value by value"))
     usual = [log(data="0x" + "ab" * 64), log(logIndex="0x1", topics=[]), log(logIndex="0x2", data="0x")]

@@ -111,6 +111,7 @@ class LogListener:
             target=progress.target,
             records=progress.records,
             rows=progress.rows,
+            **{f"{stage}_s": round(seconds, 3) for stage, seconds in progress.seconds.items()},
         )
 
     def rewound(self, chain_id: str, depth: int, to: int) -> None:

@@ -92,3 +92,8 @@ def chain(chain_id: str) -> str:
 def height(chain_id: str) -> str:
     """What a chain counts."""
     return "slot" if chain_id.startswith("solana:") else "block"
+
+
+def record(chain_id: str) -> str:
+    """What nodes of a chain give."""
+    return "transaction" if chain_id.startswith("solana:") else "log"

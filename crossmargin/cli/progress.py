@@ -1,65 +1,50 @@
-"""Progress on stderr: bars where a person watches, a line every few seconds elsewhere."""
+"""Progress on stderr: bars where a person watches, a line every few seconds elsewhere, with -v a line for each batch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from time import monotonic
 
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bars
 
 from chains.errors import ChainError
 from chains.ports import Head
 from crossmargin.cli import figures
 from crossmargin.cli.context import Context
+from crossmargin.pace import Pace
+from crossmargin.traffic import Traffic
 from indexer.loop import Listener, Progress
 
 LINE_EVERY_S = 3.0
-TELLING = 0.01
-"""The share that must be done, or `LINE_EVERY_S` be over, before the rest can be told from it."""
 
-
-@dataclass(slots=True)
-class Pace:
-    """How fast a chain comes in; times are of a monotonic clock."""
-
-    first: int
-    began: float
-    rows: int = 0
-    spoke: float = field(default=float("-inf"))
-
-    def rate(self, indexed: int, now: float) -> float:
-        """Blocks a second since the first batch began."""
-        return (indexed - self.first + 1) / max(now - self.began, 1e-3)
-
-    def line(self, progress: Progress, now: float) -> str:
-        whole = progress.target - self.first + 1
-        rate, done = self.rate(progress.indexed, now), (progress.indexed - self.first + 1) / whole
-        height = figures.height(progress.chain_id)
-        known = done >= TELLING or now - self.began >= LINE_EVERY_S
-        left = str(timedelta(seconds=round((progress.target - progress.indexed) / rate))) if known else figures.NONE
-        return (
-            f"{height} {progress.indexed:,} of {progress.target:,}  {done:4.0%}  "
-            f"{rate:,.0f} {height}s/s  {self.rows:,} rows  ETA {left}"
-        )
+Say = Callable[[str], None]
+Clock = Callable[[], float]
+"""Seconds that never go back."""
 
 
 @contextmanager
-def progress_on(context: Context, names: Mapping[str, str]) -> Iterator[Listener]:
-    """Give a listener that shows progress as the context asks for it; `names`: chain → what people call it."""
+def progress_on(context: Context, names: Mapping[str, str], traffic: Traffic | None = None) -> Iterator[Listener]:
+    """Give a listener that shows progress as the context asks for it.
+
+    `names`: chain → what people call it; `traffic`: what nodes were asked for and gave.
+    """
     console = context.stderr()
     scrub = context.redactor.scrub
+
+    def say(text: str) -> None:
+        console.print(scrub(text), soft_wrap=True)
+
     if context.quiet:
         yield Lines(lambda _: None, names)
     elif console.is_terminal:
         with bars(console) as shown:
-            yield BarListener(shown, names, lambda text: console.print(scrub(text), soft_wrap=True))
+            yield BarListener(shown, names, say, traffic, each=bool(context.verbosity))
     else:
-        yield Lines(lambda text: console.print(scrub(text), soft_wrap=True), names)
+        yield Lines(say, names, traffic, each=bool(context.verbosity))
 
 
 def bars(console: Console) -> Bars:
@@ -68,60 +53,79 @@ def bars(console: Console) -> Bars:
         BarColumn(),
         TaskProgressColumn(),
         TextColumn("{task.fields[pace]}"),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
         console=console,
         transient=False,
     )
 
 
 class Lines:
-    """Prints a line every few seconds, and at the end of each chain."""
+    """Prints a line every few seconds and at the end of each chain; with `each`, one for every batch."""
 
-    def __init__(self, say: Callable[[str], None], names: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        say: Say,
+        names: Mapping[str, str],
+        traffic: Traffic | None = None,
+        *,
+        each: bool = False,
+        clock: Clock = monotonic,
+    ) -> None:
         self._say = say
         self._names = names
+        self._traffic = traffic
+        self._each = each
+        self._clock = clock
         self._paces: dict[str, Pace] = {}
+        self._spoke: dict[str, float] = {}
 
     def appended(self, progress: Progress) -> None:
-        now = monotonic()
-        pace = pace_of(self._paces, progress, now)
-        if progress.indexed >= progress.target or now - pace.spoke >= LINE_EVERY_S:
-            pace.spoke = now
-            self._say(f"{self._names[progress.chain_id]}: {pace.line(progress, now)}")
+        chain_id, now = progress.chain_id, self._clock()
+        pace, stages = counted(self._paces, progress, now)
+        due = progress.indexed >= progress.target or now - self._spoke.get(chain_id, float("-inf")) >= LINE_EVERY_S
+        if self._each:
+            self._tell(chain_id, batch(progress, stages), rest(progress, pace, self._traffic))
+        elif due:
+            self._spoke[chain_id] = now
+            self._tell(chain_id, reached(progress), rest(progress, pace, self._traffic, shares(pace)))
 
     def rewound(self, chain_id: str, depth: int, to: int) -> None:
-        self._say(f"{self._names[chain_id]}: {rewound(depth, to)}")
+        self._tell(chain_id, rewound(depth, to))
 
     def polled(self, chain_id: str, head: Head) -> None:
         """Nothing to show."""
 
     def failed(self, chain_id: str, error: ChainError, retry_in: float) -> None:
-        self._say(f"{self._names[chain_id]}: {error}; trying again in {retry_in:g} s")
+        self._tell(chain_id, f"{error}; trying again in {retry_in:g} s")
+
+    def _tell(self, chain_id: str, *parts: str) -> None:
+        self._say(f"{self._names[chain_id]}: {'  '.join(parts)}")
 
 
 class BarListener:
     """Moves one bar a chain."""
 
-    def __init__(self, shown: Bars, names: Mapping[str, str], say: Callable[[str], None]) -> None:
+    def __init__(self, shown: Bars, names: Mapping[str, str], say: Say, traffic: Traffic | None, *, each: bool) -> None:
         self._bars = shown
-        self._lines = Lines(say, names)
+        self._lines = Lines(say, names, traffic, each=True)
+        self._each = each
         self._names = names
+        self._traffic = traffic
         self._paces: dict[str, Pace] = {}
         self._tasks: dict[str, TaskID] = {}
 
     def appended(self, progress: Progress) -> None:
-        now = monotonic()
-        pace = pace_of(self._paces, progress, now)
-        if progress.chain_id not in self._tasks:
-            name = self._names[progress.chain_id]
-            self._tasks[progress.chain_id] = self._bars.add_task(name, total=1, pace="")
+        chain_id = progress.chain_id
+        pace, _ = counted(self._paces, progress, monotonic())
+        if chain_id not in self._tasks:
+            self._tasks[chain_id] = self._bars.add_task(self._names[chain_id], total=1, pace="")
         self._bars.update(
-            self._tasks[progress.chain_id],
+            self._tasks[chain_id],
             total=progress.target - pace.first + 1,
             completed=progress.indexed - pace.first + 1,
-            pace=f"{pace.rate(progress.indexed, now):,.0f} {figures.height(progress.chain_id)}s/s  {pace.rows:,} rows",
+            pace=rest(progress, pace, self._traffic),
         )
+        if self._each:
+            self._lines.appended(progress)
 
     def rewound(self, chain_id: str, depth: int, to: int) -> None:
         self._lines.rewound(chain_id, depth, to)
@@ -133,13 +137,55 @@ class BarListener:
         self._lines.failed(chain_id, error, retry_in)
 
 
-def pace_of(paces: dict[str, Pace], progress: Progress, now: float) -> Pace:
+def counted(paces: dict[str, Pace], progress: Progress, now: float) -> tuple[Pace, dict[str, float]]:
     """Count a batch; the first one of a chain began when its own time was not yet spent."""
     chain_id = progress.chain_id
     if chain_id not in paces:
         paces[chain_id] = Pace(first=progress.first, began=now - sum(progress.seconds.values()))
-    paces[chain_id].rows += progress.rows
-    return paces[chain_id]
+    return paces[chain_id], paces[chain_id].add(progress, now)
+
+
+def reached(progress: Progress) -> str:
+    """Say where a chain is."""
+    return f"{figures.height(progress.chain_id)} {progress.indexed:,} of {progress.target:,}"
+
+
+def batch(progress: Progress, stages: Mapping[str, float]) -> str:
+    """Say what one batch was and took."""
+    height, record = figures.height(progress.chain_id), figures.record(progress.chain_id)
+    times = "  ".join(f"{name} {seconds:.2f} s" for name, seconds in stages.items())
+    return (
+        f"{height}s {progress.first:,}–{progress.indexed:,} of {progress.target:,}"
+        f"  {progress.records:,} {record}s  {progress.rows:,} rows  {times}"
+    )
+
+
+def rest(progress: Progress, pace: Pace, traffic: Traffic | None, stages: str = "") -> str:
+    """Say how far a chain is, how fast it comes, what that took, and when it will be there."""
+    height, record = figures.height(progress.chain_id), figures.record(progress.chain_id)
+    blocks, records = pace.rates()
+    left_s = pace.left_s(progress)
+    parts = [
+        f"{pace.done(progress):4.0%}",
+        f"{blocks:,.0f} {height}s/s",
+        f"{records:,.0f} {record}s/s",
+        f"{pace.rows:,} rows",
+        stages,
+        "" if traffic is None else asked(traffic, progress.chain_id),
+        f"ETA {figures.NONE if left_s is None else timedelta(seconds=round(left_s))}",
+    ]
+    return "  ".join(part for part in parts if part)
+
+
+def shares(pace: Pace) -> str:
+    """Say which stages took the time since the last line."""
+    return " ".join(f"{name} {share:.0%}" for name, share in pace.spent().items())
+
+
+def asked(traffic: Traffic, chain_id: str) -> str:
+    """Say what nodes were asked for and gave."""
+    requests, received = traffic.requests(chain_id), traffic.received(chain_id)
+    return f"{requests:,} requests  {received / 1e6:,.1f} MB"
 
 
 def rewound(depth: int, to: int) -> str:

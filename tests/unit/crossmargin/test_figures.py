@@ -7,11 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from chains.errors import NodeBusy
 from crossmargin.cli import figures
 from crossmargin.cli.context import hoisted
-from crossmargin.cli.progress import Lines
-from indexer.loop import Progress
 
 
 def test_a_health_factor_is_rounded_down_and_a_debt_up() -> None:
@@ -55,33 +52,8 @@ def test_global_options_may_stand_behind_the_command(given: list[str], arranged:
     assert hoisted(given) == arranged
 
 
-def test_progress_off_a_terminal_is_a_line_now_and_then_and_at_the_end() -> None:
-    said: list[str] = []
-    lines = Lines(said.append, {"eip155:1": "north"})
-
-    for last in (99, 199, 399):
-        lines.appended(progress(last))
-    lines.rewound("eip155:1", 3, 396)
-    lines.failed("eip155:1", NodeBusy("busy"), 0.5)
-
-    assert [line.split("  ")[0] for line in said] == [
-        "north: block 99 of 399",
-        "north: block 399 of 399",
-        "north: the chain changed: 3 blocks forgotten, back at block 396",
-        "north: busy; trying again in 0.5 s",
-    ]
-    assert "100%" in said[1]
-    assert "blocks/s" in said[1]
-    assert "ETA 0:00:00" in said[1]
-
-
 def test_a_status_is_a_word_and_a_colour() -> None:
     stream = io.StringIO()
     Console(file=stream, width=40).print(figures.status("no_debt"))
 
     assert stream.getvalue() == "NO DEBT\n"
-
-
-def progress(last: int) -> Progress:
-    seconds = {"fetch": 1.0, "store": 0.0}
-    return Progress(chain_id="eip155:1", first=0, indexed=last, target=399, records=1, rows=7, seconds=seconds)

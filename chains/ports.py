@@ -56,6 +56,36 @@ class Covered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Where the store and the chain are found to differ.
+
+    `kind`: `missing` (the chain has a log that the store lacks), `extra` (the other way round), or `unbalanced` (a venue's own total of
+    the contract `address` is not the sum of what is stored, from this block on, and no log is known that explains it; `log_index` is -1).
+    `evidence` says how it was found.
+    """
+
+    interest: str
+    kind: str
+    block: int
+    block_hash: bytes
+    log_index: int
+    tx_hash: bytes
+    address: bytes
+    topic0: bytes
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What came of looking at stored blocks `first`..`last` again: what speaks for them, and what is wrong with them."""
+
+    first: int
+    last: int
+    covered: tuple[Covered, ...] = field(default=())
+    findings: tuple[Finding, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Blocks `first`..`last.number` as said and as folded: raw rows by table name, derived rows, coverage.
 
@@ -104,6 +134,21 @@ class RawReader(Protocol):
 
     def table(self, name: str, first: int, last: int) -> pa.Table:
         """Return the rows of one raw table within a span of blocks, in chain order."""
+        ...
+
+
+class Records(RawReader, Protocol):
+    """What is stored of one chain, as of any block up to the cursor: what evidence is weighed against."""
+
+    def markets_at(self, venue_id: str, block: int) -> dict[MarketKey, str]:
+        """Return every aspect of every market of a venue as it was after a block."""
+        ...
+
+    def sums(self, venue_id: str, block: int) -> dict[tuple[bytes, Side], int] | None:
+        """Return the sums of all units' raw amounts by (market, side) after a block, exactly.
+
+        `None` where rows of the venue are in quarantine, so that no sum is right.
+        """
         ...
 
 

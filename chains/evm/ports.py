@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
 
 from chains.evm.abi import Decoded
-from chains.model import Rows, VenueSpec
-from chains.ports import StateReader
+from chains.model import Rows, Side, VenueSpec
+from chains.ports import MarketKey, StateReader
 
 ETH_CALL = "eth_call"
 LAST_LOG = "last_log"
@@ -132,6 +132,20 @@ class EvmProtocol(Protocol):
 
     def fold(self, state: StateReader, decoded: Decoded, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:
         """Derive rows from the events of a span upon `state`; `times` holds every block with logs; asks until it has all."""
+        ...
+
+
+@runtime_checkable
+class Totalled(Protocol):
+    """A fold of a venue whose contracts keep totals of their own, so that what was taken in can be added up and compared."""
+
+    def totals(
+        self, markets: Mapping[MarketKey, str], sums: Mapping[tuple[bytes, Side], int], block: int
+    ) -> Mapping[Read, int]:
+        """Return questions about the state after a block, and the number that each must answer in its first word.
+
+        `markets` and `sums` are those of the venue after the block: its aspects, and the sums of all units' raw amounts by (market, side).
+        """
         ...
 
 

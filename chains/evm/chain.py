@@ -329,9 +329,7 @@ class _Span:
         missing = {n for n in numbers if n not in self.blocks}
         if not missing:
             return
-        found = await self.source.blocks(missing)
-        if gone := missing - found.keys():
-            raise NodeWrong(f"chain {self.chain.spec.id}: the node has no block {min(gone)}, which it spoke of before")
+        found = await self._headers(missing)
         self.blocks |= found
         for number in sorted(found) if self.unsettled else ():
             before = self.blocks.get(number - 1)
@@ -339,6 +337,15 @@ class _Span:
                 raise NodeWrong(
                     f"chain {self.chain.spec.id}: block {number} does not follow block {number - 1}; it moved"
                 )
+
+    async def _headers(self, numbers: Collection[int]) -> Mapping[int, Block]:
+        """Return headers that the chain must have, from what is known or from the node."""
+        if all(number in self.blocks for number in numbers):
+            return self.blocks
+        found = await self.source.blocks(numbers)
+        if gone := set(numbers) - found.keys():
+            raise NodeWrong(f"chain {self.chain.spec.id}: the node has no block {min(gone)}, which it spoke of before")
+        return found
 
     async def _still_there(self) -> None:
         if not self.unsettled:
@@ -378,7 +385,7 @@ class _Span:
 
     async def _verdicts(self, feeds: Mapping[bytes, Watched], number: int) -> dict[bytes, bytes]:
         reads = {question(proxy, number): feed.answer_at(number) for proxy, feed in feeds.items()}
-        blocks = self.blocks if number in self.blocks else await self.source.blocks([number])
+        blocks = await self._headers([number])
         found = await self.source.check(reads, verdict, blocks)
         return {read.address: said for read, said in found.items()}
 
@@ -399,7 +406,7 @@ class _Span:
     async def _poll_all(self, proxies: Iterable[bytes], number: int) -> None:
         missing = [read for proxy in proxies if (read := watch(proxy, number)) not in self.polled]
         if missing:
-            blocks = self.blocks if number in self.blocks else await self.source.blocks([number])
+            blocks = await self._headers([number])
             self.polled |= await self.source.read(missing, blocks)
 
     def _parent_hash(self) -> bytes | None:

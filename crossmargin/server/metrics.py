@@ -13,6 +13,10 @@ from indexer.loop import Progress
 
 CHAIN = ("chain",)
 REORG_DEPTHS = (1, 2, 3, 5, 8, 13, 21, 34, 64, 128)
+COMMIT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+COMMIT = "store"
+"""The stage in which a batch is committed."""
+
 REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -25,6 +29,7 @@ class Metrics:
         self.indexed = self._gauge("crossmargin_indexed_block", "Last block in the store.", CHAIN)
         self.finalized = self._gauge("crossmargin_finalized_block", "Last final block in the store.", CHAIN)
         self.lag = self._gauge("crossmargin_lag_seconds", "Age of the last block in the store.", CHAIN)
+        self.lag_blocks = self._gauge("crossmargin_lag_blocks", "Blocks of the nodes that are not in the store.", CHAIN)
         self.feed_age = self._gauge(
             "crossmargin_feed_age_seconds",
             "Age of a feed's answer at its chain's last stored block.",
@@ -35,28 +40,37 @@ class Metrics:
         self.errors = self._counter(
             "crossmargin_node_errors_total", "Failed attempts to ask a chain's nodes.", ("chain", "kind")
         )
+        self.blocks = self._counter("crossmargin_blocks_total", "Blocks taken in.", CHAIN)
+        self.records = self._counter("crossmargin_records_total", "Logs or transactions taken in.", CHAIN)
         self.rows = self._counter("crossmargin_rows_total", "Rows derived and stored.", CHAIN)
-        self.depth = Histogram(
-            "crossmargin_reorg_depth", "Blocks per rewind.", buckets=REORG_DEPTHS, registry=self.registry
+        self.stages = self._counter(
+            "crossmargin_stage_seconds_total", "Time in each stage of taking in.", ("chain", "stage")
         )
-        self.requests = Histogram(
-            "crossmargin_http_request_seconds",
-            "Duration of requests.",
-            ("route", "method", "status"),
-            buckets=REQUEST_SECONDS,
-            registry=self.registry,
+        self.depth = self._histogram("crossmargin_reorg_depth", "Blocks per rewind.", CHAIN, REORG_DEPTHS)
+        self.commits = self._histogram(
+            "crossmargin_commit_seconds", "Duration of a batch's transaction.", CHAIN, COMMIT_SECONDS
+        )
+        self.requests = self._histogram(
+            "crossmargin_http_request_seconds", "Duration of requests.", ("route", "method", "status"), REQUEST_SECONDS
         )
         for chain_id in chains:
-            self.reorgs.labels(chain_id)
-            self.rows.labels(chain_id)
+            for counted in (self.reorgs, self.blocks, self.records, self.rows, self.depth, self.commits):
+                counted.labels(chain_id)
 
     def appended(self, progress: Progress) -> None:
-        self.rows.labels(progress.chain_id).inc(progress.rows)
+        chain_id = progress.chain_id
+        self.blocks.labels(chain_id).inc(progress.indexed - progress.first + 1)
+        self.records.labels(chain_id).inc(progress.records)
+        self.rows.labels(chain_id).inc(progress.rows)
+        for stage, seconds in progress.seconds.items():
+            self.stages.labels(chain_id, stage).inc(max(seconds, 0.0))
+        if COMMIT in progress.seconds:
+            self.commits.labels(chain_id).observe(progress.seconds[COMMIT])
 
     def rewound(self, chain_id: str, depth: int, to: int) -> None:
         del to
         self.reorgs.labels(chain_id).inc()
-        self.depth.observe(depth)
+        self.depth.labels(chain_id).observe(depth)
 
     def polled(self, chain_id: str, head: Head) -> None:
         self.head.labels(chain_id).set(head.latest.number)
@@ -92,6 +106,8 @@ class Metrics:
             return
         self.indexed.labels(chain["chain"]).set(indexed["block"])
         self.lag.labels(chain["chain"]).set(chain["lag_seconds"])
+        if chain["lag_blocks"] is not None:
+            self.lag_blocks.labels(chain["chain"]).set(chain["lag_blocks"])
         if chain["finalized_block"] is not None:
             self.finalized.labels(chain["chain"]).set(chain["finalized_block"])
 
@@ -100,3 +116,6 @@ class Metrics:
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, text, labels, buckets=buckets, registry=self.registry)

@@ -1,0 +1,96 @@
+"""What Prometheus reads: counters that only grow, gauges of now, and nothing that was not seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chains.errors import NodeBusy
+from chains.model import Block, Finality
+from chains.ports import Head
+from crossmargin.server.metrics import Metrics
+from indexer.loop import Progress
+
+CHAIN = "eip155:1"
+LABEL = '{chain="eip155:1"}'
+
+
+def progress(first: int, last: int, **seconds: float) -> Progress:
+    return Progress(chain_id=CHAIN, first=first, indexed=last, target=99, records=40, rows=30, seconds=seconds)
+
+
+def status(**chain: Any) -> dict[str, Any]:
+    standing = {
+        "chain": CHAIN,
+        "indexed": {"block": 90, "hash": "0x", "time": ""},
+        "lag_seconds": 12,
+        "lag_blocks": 9,
+        "finalized_block": 30,
+    }
+    return {"chains": [standing | chain], "last_snapshot_at": None}
+
+
+def rendered(metrics: Metrics, document: dict[str, Any] | None = None) -> dict[str, float]:
+    """Every sample by its name and labels."""
+    text = metrics.render(document or status(), {"prices": []}).decode()
+    samples = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, value in samples}
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics([CHAIN])
+
+
+def test_batches_are_counted_by_blocks_records_and_rows(metrics: Metrics) -> None:
+    metrics.appended(progress(0, 49, fetch=1.0, fold=0.5, store=0.02))
+    metrics.appended(progress(50, 90, fetch=0.5, fold=0.25, store=0.2))
+
+    found = rendered(metrics)
+    assert found[f"crossmargin_blocks_total{LABEL}"] == 91
+    assert found[f"crossmargin_records_total{LABEL}"] == 80
+    assert found[f"crossmargin_rows_total{LABEL}"] == 60
+    assert found['crossmargin_stage_seconds_total{chain="eip155:1",stage="fetch"}'] == 1.5
+    assert found['crossmargin_stage_seconds_total{chain="eip155:1",stage="fold"}'] == 0.75
+    assert found[f"crossmargin_commit_seconds_count{LABEL}"] == 2
+    assert found['crossmargin_commit_seconds_bucket{chain="eip155:1",le="0.025"}'] == 1
+
+
+def test_heads_lags_and_finality_are_those_of_now(metrics: Metrics) -> None:
+    block = Block(number=99, hash=b"", parent_hash=b"", time=0)
+    metrics.polled(CHAIN, Head(latest=block, settled=30, finality=Finality.FINALIZED))
+
+    found = rendered(metrics)
+    assert found[f"crossmargin_head_block{LABEL}"] == 99
+    assert found[f"crossmargin_indexed_block{LABEL}"] == 90
+    assert found[f"crossmargin_finalized_block{LABEL}"] == 30
+    assert found[f"crossmargin_lag_blocks{LABEL}"] == 9
+    assert found[f"crossmargin_lag_seconds{LABEL}"] == 12
+
+
+def test_what_was_not_seen_has_no_sample(metrics: Metrics) -> None:
+    unknown = status(indexed=None, lag_seconds=None, lag_blocks=None, finalized_block=None)
+
+    found = rendered(metrics, unknown)
+
+    gauges = ("head_block", "indexed_block", "finalized_block", "lag_blocks", "lag_seconds")
+    assert [name for name in gauges if f"crossmargin_{name}{LABEL}" in found] == []
+    assert found[f"crossmargin_reorgs_total{LABEL}"] == 0
+
+
+def test_rewinds_are_counted_with_their_depth(metrics: Metrics) -> None:
+    metrics.rewound(CHAIN, 3, 87)
+    metrics.rewound(CHAIN, 1, 89)
+
+    found = rendered(metrics)
+    assert found[f"crossmargin_reorgs_total{LABEL}"] == 2
+    assert found[f"crossmargin_reorg_depth_sum{LABEL}"] == 4
+    assert found['crossmargin_reorg_depth_bucket{chain="eip155:1",le="1.0"}'] == 1
+
+
+def test_faults_of_nodes_are_counted_by_kind(metrics: Metrics) -> None:
+    for _ in range(2):
+        metrics.node_failed(CHAIN, NodeBusy("busy"))
+
+    assert rendered(metrics)['crossmargin_node_errors_total{chain="eip155:1",kind="NodeBusy"}'] == 2

@@ -101,17 +101,17 @@ class Totals:
     async def _explained(self, wrong: list[_Wrong], first: int, last: int) -> Balance:
         """Find the blocks in which totals went wrong, and the logs of those blocks that explain it."""
         balance = Balance("the venue's own totals are not the sums of what is stored")
-        seen: set[int] = set()
+        lacking: dict[int, list[Difference]] = {}
         for each in wrong[:MOST_LOCATED]:
             try:
                 block = await self._first_wrong(each.read, first, last)
             except HistoryGone:
                 balance.why += f"; no node has the state of blocks {first}..{last} to tell since when"
                 block = last
-            found = [] if block in seen or block < first else await self._lacking(block)
-            seen.add(block)
-            balance.differences += found
-            if not balance.differences:
+            if block not in lacking:
+                lacking[block] = [] if block < first else await self._lacking(block)
+                balance.differences += lacking[block]
+            if not lacking[block]:
                 balance.unbalanced.append(Unbalanced(block, each.read.address, each.expected, each.answered))
         return balance
 

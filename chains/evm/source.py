@@ -115,7 +115,10 @@ class NodeSource:
         """Return those of the blocks that exist; raises `NodeWrong` when a node answers with another block."""
         wanted = sorted(numbers)
         requests = [("eth_getBlockByNumber", (hex(number), False)) for number in wanted]
-        headers = await self._pool.batch(requests, OptionalHeader)
+        try:
+            headers = await self._pool.batch(requests, OptionalHeader)
+        except RpcFault as fault:
+            raise NodeWrong(f"chain {self._spec.id}: {fault}; check the node") from fault
         found = {n: _block(header) for n, header in zip(wanted, headers, strict=True) if header is not None}
         for number, block in found.items():
             if block.number != number:
@@ -131,7 +134,10 @@ class NodeSource:
         }
         if addresses is not None:
             query["address"] = ["0x" + address.hex() for address in sorted(addresses)]
-        table = logs_of(await self._pool.call("eth_getLogs", (query,), msgspec.Raw))
+        try:
+            table = logs_of(await self._pool.call("eth_getLogs", (query,), msgspec.Raw))
+        except RpcFault as fault:
+            raise NodeWrong(f"chain {self._spec.id}: {fault}; check the node") from fault
         numbers = table["block_number"]
         if table.num_rows and not (first <= numbers[0].as_py() <= numbers[-1].as_py() <= last):
             raise NodeWrong(f"chain {self._spec.id}: eth_getLogs gave logs outside blocks {first}..{last}")

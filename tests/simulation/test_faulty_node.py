@@ -25,7 +25,7 @@ from tests.support.faulty.limits import (
 from tests.support.faulty.missing import CHOICES, Forgetful, Oblivion, Omitting, Truncated
 from tests.support.faulty.node import FaultyNode
 
-ACCIDENTS = {fault.kind: fault for fault in accidents(silence_s=0.6)}
+ACCIDENTS = {fault.kind: fault for fault in accidents(silence_s=0.6, window=64)}
 LATEST = ("eth_getBlockByNumber", "latest", False)
 TIMEOUT = aiohttp.ClientTimeout(total=0.3)
 

@@ -133,16 +133,20 @@ class Unknown(Fault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherBranch(Fault):
-    """A header that was forgotten in a reorg."""
+    """A header that was forgotten in a reorg, of one of the `window` newest heights: older ones never change."""
 
     kind: str = "header of another branch"
+    window: int
     methods: frozenset[str] = frozenset({"eth_getBlockByNumber"})
 
     async def edited(self, exchange: Exchange, call: Call, reply: Reply) -> Reply:
         if not (self.concerns(call) and reply.result):
             return reply
-        other = exchange.upstream.other_branch(height_of(reply.result, "number"), reply.result["hash"])
-        return reply.saying(other) if other else reply
+        height = height_of(reply.result, "number")
+        other = exchange.upstream.other_branch(height, reply.result["hash"])
+        if other is None or height <= await exchange.upstream.head() - self.window:
+            return reply
+        return reply.saying(other)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +156,7 @@ class Behind(Fault):
     lag: int
 
     async def edited(self, exchange: Exchange, call: Call, reply: Reply) -> Reply:
-        head = max(0, int(await exchange.upstream.call("eth_blockNumber"), 16) - self.lag)
+        head = max(0, await exchange.upstream.head() - self.lag)
         if call.method in STATE and await self._is_above(exchange, call, head):
             return refusal(call, -32000, "header not found")
         return reply if reply.error is not None else reply.saying(await self._below(exchange, call, reply.result, head))
@@ -233,8 +237,11 @@ RATE_LIMITED = "<html><body><h1>429 Too Many Requests</h1></body></html>"
 BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
 
 
-def accidents(*, silence_s: float) -> list[Fault]:
-    """Every fault that a client must survive with nothing but another try: `silence_s` is longer than it waits."""
+def accidents(*, silence_s: float, window: int) -> list[Fault]:
+    """Every fault that a client must survive with nothing but another try.
+
+    `silence_s`: longer than it waits; `window`: how many of the newest blocks may be taken back.
+    """
     return [
         Refused(kind="429", status=429),
         Refused(kind="429 with Retry-After", status=429, text=RATE_LIMITED, headers={"Retry-After": "0.05"}),
@@ -261,7 +268,7 @@ def accidents(*, silence_s: float) -> list[Fault]:
         Compressed(kind="gzip", coding=web.ContentCoding.gzip),
         Compressed(kind="deflate", coding=web.ContentCoding.deflate),
         Unknown(),
-        OtherBranch(),
+        OtherBranch(window=window),
         Behind(kind="stale replica", lag=3),
         Behind(kind="node went backwards", lag=7, lasting=12),
     ]

@@ -99,6 +99,10 @@ class Upstream:
         (reply,) = await self.ask([Call(0, method, list(params))])
         return reply.result
 
+    async def head(self) -> int:
+        """Return the height of the honest node."""
+        return int(await self.call("eth_blockNumber"), 16)
+
     def other_branch(self, number: int, digest: str) -> dict[str, Any] | None:
         """Return a header that once stood at a height and has another hash."""
         return next((h for h in self.headers.get(number, ()) if h["hash"] != digest), None)

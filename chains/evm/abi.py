@@ -17,6 +17,8 @@ from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
 from eth_utils.crypto import keccak
 
+from chains.columns import binaries
+
 Words = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
@@ -92,9 +94,20 @@ class Event:
 
     def rows(self, table: pa.Table) -> tuple[list[LoggedEvent], list[Misfit]]:
         """Decode the logs of `table` that carry this event's topic; those of another shape come back apart."""
+        columns = self.columns(table)
+        fitting = columns.table
+        places = _places(fitting, "tx_hash", "address")
+        arguments = list(zip(*self._columns(fitting), strict=True)) or [()] * fitting.num_rows
+        return [
+            LoggedEvent(block, ordinal, tx_index, tx_hash, address, self, args)
+            for (block, ordinal, tx_index, tx_hash, address), args in zip(places, arguments, strict=True)
+        ], columns.misfits
+
+    def columns(self, table: pa.Table) -> EventColumns:
+        """Pick out the logs of `table` that carry this event's topic; those of another shape come back apart."""
         mine = table.filter(pc.equal(table["topic0"], pa.scalar(self.topic0, pa.binary())))
         if mine.num_rows == 0:
-            return [], []
+            return EventColumns(event=self, table=mine, misfits=[])
         shaped = self._shaped(mine)
         misfits = self._misfits(mine.filter(pc.invert(shaped)))
         fitting = mine.filter(shaped).combine_chunks()
@@ -102,12 +115,23 @@ class Event:
         if not clean.all():
             misfits += self._misfits(fitting.filter(pa.array(~clean)))
             fitting = fitting.filter(pa.array(clean)).combine_chunks()
-        places = _places(fitting, "tx_hash", "address")
-        arguments = list(zip(*self._columns(fitting), strict=True)) or [()] * fitting.num_rows
-        return [
-            LoggedEvent(block, ordinal, tx_index, tx_hash, address, self, args)
-            for (block, ordinal, tx_index, tx_hash, address), args in zip(places, arguments, strict=True)
-        ], misfits
+        return EventColumns(event=self, table=fitting, misfits=misfits)
+
+    def words(self, fitting: pa.Table, argument: int) -> Words:
+        """Return one argument of logs of this shape as words; raises `ValueError` for one that takes more or less than a word."""
+        wanted = self.arguments[argument]
+        if wanted.dynamic or wanted.words != 1:
+            message = f"{self.name}: {wanted.type} {wanted.name} is no single word"
+            raise ValueError(message)
+        before = self.arguments[:argument]
+        if wanted.indexed:
+            return _words(fitting[f"topic{1 + sum(a.indexed for a in before)}"], 1)[:, 0]
+        plain = [a for a in self.arguments if not a.indexed]
+        if not _fixed_shape(plain):
+            message = f"{self.name}: its data has no fixed shape"
+            raise ValueError(message)
+        start = sum(a.words for a in before if not a.indexed)
+        return _words(fitting["data"], sum(a.words for a in plain))[:, start]
 
     def _misfits(self, table: pa.Table) -> list[Misfit]:
         rows = _places(table, "address", "data")
@@ -138,6 +162,24 @@ class Event:
         data = iter(_data_columns(plain, table))
         topics = iter(_words(table[f"topic{i + 1}"], 1)[:, 0] for i in range(len(self.arguments) - len(plain)))
         return [_column(next(topics), a.type) if a.indexed else next(data) for a in self.arguments]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventColumns:
+    """The logs of one event (`chains.evm.logs.LOG_SCHEMA`, in chain order), and apart from them those of another shape."""
+
+    event: Event
+    table: pa.Table
+    misfits: list[Misfit]
+
+    def addresses(self, argument: int) -> pa.Array:
+        """Return an address argument as binary values of 20 bytes."""
+        return binaries(np.ascontiguousarray(self.event.words(self.table, argument)[:, 12:]).tobytes(), 20)
+
+    def integers(self, argument: int) -> list[int]:
+        """Return an integer argument."""
+        words = self.event.words(self.table, argument)
+        return _signed(words) if self.event.arguments[argument].type.startswith("int") else _unsigned(words)
 
 
 class Function:

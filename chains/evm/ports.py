@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from chains.evm.abi import Decoded
 from chains.model import Rows, Side, VenueSpec
 from chains.ports import MarketKey, StateReader
 
@@ -126,11 +125,11 @@ class EvmProtocol(Protocol):
         """Return the contracts to follow, as far as the journals know them, with the first block that matters."""
         ...
 
-    def decode(self, logs: pa.Table) -> Decoded:
-        """Turn the logs of a span into events; needs no state, so it is done once however often the fold runs."""
+    def decode(self, logs: pa.Table) -> Any:  # noqa: ANN401 - what it is, only the fold itself knows
+        """Turn the logs of a span into what the fold takes; needs no state, so it is done once however often the fold runs."""
         ...
 
-    def fold(self, state: StateReader, decoded: Decoded, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:
+    def fold(self, state: StateReader, decoded: Any, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:  # noqa: ANN401 - ditto
         """Derive rows from the events of a span upon `state`; `times` holds every block with logs; asks until it has all."""
         ...
 

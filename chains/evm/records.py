@@ -34,8 +34,8 @@ _QUANTITIES = (b"blockNumber", b"transactionIndex", b"logIndex")
 _SIZES = {b"blockHash": HASH, b"transactionHash": HASH, b"address": ADDRESS}
 _NO_DIGIT = 0xFF
 _DIGITS = np.full(256, _NO_DIGIT, np.uint8)
-for _digits in (b"0123456789abcdef", b"0123456789ABCDEF"):
-    _DIGITS[np.frombuffer(_digits, np.uint8)[:16]] = np.arange(16)
+for _spelled in (b"0123456789abcdef", b"0123456789ABCDEF"):
+    _DIGITS[np.frombuffer(_spelled, np.uint8)] = np.arange(16)
 
 
 class Odd(Exception):

@@ -8,16 +8,22 @@ Units are depositors. A zero account or token is one like any other: the vault s
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import cast
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from chains.columns import EVENTS, POSITIONS, TOO_WIDE, amounts, binaries, repeated
 from chains.errors import NoContract
 from chains.escrow import ENGINE
-from chains.evm.abi import Decoded, LoggedEvent, Misfit, decode_all
+from chains.evm.abi import Misfit
 from chains.evm.erc20 import DECIMALS, SYMBOL, decimals_of, symbol_of
-from chains.evm.escrow.events import Declared, terms_of
+from chains.evm.escrow.events import terms_of
+from chains.evm.escrow.movements import ADDRESS, PLACE, Flags, Movements, movements_of
 from chains.evm.logs import of_addresses
 from chains.evm.ports import CODE_BEFORE, Answer, Folded, NeedReads, Read, Reads
 from chains.model import (
@@ -35,21 +41,10 @@ from chains.ports import StateReader
 
 TOKEN = "token"  # noqa: S105 - an aspect of a market
 WIDE = "wide_amount"
-TOO_WIDE = 10**38
-"""The first amount that a column of 38 digits cannot hold, on either side of zero."""
+KINDS = ("supply", "withdraw")
 
 Holding = tuple[bytes, bytes]
 """(account, token)"""
-
-
-class Movement(NamedTuple):
-    """One deposit or withdrawal."""
-
-    row: LoggedEvent
-    account: bytes
-    token: bytes
-    amount: int
-    incoming: bool
 
 
 class Escrow:
@@ -88,101 +83,192 @@ class Escrow:
         del state
         return {self.venue.address: self.venue.start_block}
 
-    def decode(self, logs: pa.Table) -> Decoded:
-        """Turn the logs of a span into the vault's events."""
-        mine = of_addresses(logs, [self.venue.address])
-        return decode_all((self._terms.deposit.event, self._terms.withdraw.event), mine)
+    def decode(self, logs: pa.Table) -> Movements:
+        """Turn the logs of a span into what moved."""
+        return movements_of(of_addresses(logs, [self.venue.address]), self._terms)
 
-    def fold(self, state: StateReader, decoded: Decoded, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:
-        """Derive rows from a span's events; asks each token for its decimals and its symbol, once."""
+    def fold(
+        self, state: StateReader, decoded: Movements, times: Mapping[int, int], reads: Reads
+    ) -> Folded | NeedReads:
+        """Derive rows from a span's movements; asks each token for its decimals and its symbol, once."""
         del times
-        movements = [self._movement(row) for row in decoded.events]
-        work = _Pass(self.venue.id, state, {(move.account, move.token) for move in movements}, reads)
-        for movement in movements:
-            work.move(movement)
-        for misfit in decoded.misfits:
-            work.quarantine(misfit)
+        rows = Rows()
+        rows.markets = self._new_tokens(state, decoded, reads)
         if reads.missing:
             return NeedReads(reads=frozenset(reads.missing))
-        return Folded(rows=work.rows, contracts=self.contracts(state), sources={})
+        if decoded.amounts:
+            _Pass(self.venue.id, state, decoded, rows).run()
+        rows.quarantined = [_quarantined(self.venue.id, misfit) for misfit in decoded.misfits]
+        return Folded(rows=rows, contracts=self.contracts(state), sources={})
 
-    def _movement(self, row: LoggedEvent) -> Movement:
-        incoming = row.event is self._terms.deposit.event
-        declared: Declared = self._terms.deposit if incoming else self._terms.withdraw
-        token = self._terms.token if declared.token is None else row.args[declared.token]
-        return Movement(row, row.args[declared.account], token, row.args[declared.amount], incoming)
+    def _new_tokens(self, state: StateReader, moved: Movements, reads: Reads) -> list[MarketChange]:
+        """Return what tokens say of themselves that no movement named before."""
+        known = {market for market, aspect in state.markets(self.venue.id) if aspect == TOKEN}
+        found = pc.unique(moved.tokens)
+        firsts = [(pc.index(moved.tokens, token).as_py(), token.as_py()) for token in found]
+        return [self._token(moved, row, token, reads) for row, token in firsts if token not in known]
+
+    def _token(self, moved: Movements, row: int, token: bytes, reads: Reads) -> MarketChange:
+        block, tx_index, ordinal = (moved.place[name][row].as_py() for name in PLACE[:3])
+        decimals = decimals_of(reads(block, token, DECIMALS.calldata()))
+        symbol = symbol_of(reads(block, token, SYMBOL.calldata()))
+        text = json.dumps({"decimals": decimals, "symbol": symbol}, separators=(",", ":"))
+        return MarketChange(block, tx_index, ordinal, self.venue.id, token, TOKEN, text, ENGINE, Basis.EXACT)
 
 
 class _Pass:
-    """One run over the events of a span: amounts as the events go by, and the rows so far."""
+    """One run over the movements of a span: the amount of each holding after each of them."""
 
-    def __init__(self, venue_id: str, state: StateReader, touched: Collection[Holding], reads: Reads) -> None:
+    def __init__(self, venue_id: str, state: StateReader, moved: Movements, rows: Rows) -> None:
         self._venue_id = venue_id
-        self._reads = reads
-        self._tokens = {market for market, aspect in state.markets(venue_id) if aspect == TOKEN}
-        self._amounts = _amounts(venue_id, state, touched)
-        self.rows = Rows()
+        self._moved = moved
+        self._rows = rows
+        ids, self._holdings = _interned(moved)
+        self._ids: list[int] = ids.tolist()
+        self._held = _amounts(venue_id, state, self._holdings)
 
-    def move(self, move: Movement) -> None:
-        """Note one movement: the token when it is new, the amount after it, and a line of history."""
-        if move.token not in self._tokens:
-            self._learn(move)
-        holding = (move.account, move.token)
-        before = self._amounts.get(holding, 0)
-        self._amounts[holding] = before + (move.amount if move.incoming else -move.amount)
-        self._note(move, before, self._amounts[holding])
-        kind = "supply" if move.incoming else "withdraw"
-        self.rows.events.append(
-            LendingEvent(
-                *_place(move.row), move.row.tx_hash, self._venue_id, kind, move.token, move.account, None, move.token,
-                move.amount, "{}",
-            )
-        )  # fmt: skip
+    def run(self) -> None:
+        """Note each movement: the amount after it, and a line of history."""
+        moves = self._moved
+        after, before = self._sums()
+        narrow = _narrow(after)
+        if not (narrow.all() and _narrow(before).all()):
+            self._wide(before, after)
+        self._positions(after, narrow)
+        self._history(_narrow(moves.amounts))
 
-    def _learn(self, move: Movement) -> None:
-        self._tokens.add(move.token)
-        decimals = decimals_of(self._reads(move.row.block, move.token, DECIMALS.calldata()))
-        symbol = symbol_of(self._reads(move.row.block, move.token, SYMBOL.calldata()))
-        text = json.dumps({"decimals": decimals, "symbol": symbol}, separators=(",", ":"))
-        self.rows.markets.append(
-            MarketChange(*_place(move.row), self._venue_id, move.token, TOKEN, text, ENGINE, Basis.EXACT)
+    def _sums(self) -> tuple[list[int], list[int]]:
+        """Return the amounts after and before each movement; the only sums there are."""
+        held = list(self._held)
+        after, before = [], []
+        for i, amount, incoming in zip(self._ids, self._moved.amounts, self._moved.incoming.tolist(), strict=True):
+            amount_before = held[i]
+            before.append(amount_before)
+            held[i] = amount_after = amount_before + amount if incoming else amount_before - amount
+            after.append(amount_after)
+        return after, before
+
+    def _positions(self, after: list[int], narrow: Flags) -> None:
+        """Enter amounts; what is too wide for a column goes beside, to be kept apart by whoever stores it."""
+        moved, count = _some(self._moved, narrow)
+        some = (
+            [amount for amount, fits in zip(after, narrow.tolist(), strict=True) if fits]
+            if count < len(after)
+            else after
         )
-
-    def _note(self, move: Movement, before: int, after: int) -> None:
-        self.rows.positions.append(
-            PositionChange(
-                *_place(move.row), self._venue_id, move.account, move.account, move.token, Side.SUPPLY, move.token, after,
-                ENGINE, Basis.EXACT,
-            )
-        )  # fmt: skip
-        if _is_wide(before) or _is_wide(after):
-            text = json.dumps(str(after) if _is_wide(after) else None)
-            self.rows.accounts.append(
-                AccountChange(
-                    *_place(move.row), self._venue_id, move.account, move.account, move.token, WIDE, text, ENGINE,
-                    Basis.EXACT,
+        columns = [
+            *_place(moved),
+            repeated(self._venue_id, count, pa.string()),
+            moved.accounts,
+            moved.accounts,
+            moved.tokens,
+            repeated(Side.SUPPLY.value, count, pa.string()),
+            moved.tokens,
+            amounts(some),
+            repeated(ENGINE, count, pa.string()),
+            repeated(Basis.EXACT.value, count, pa.string()),
+        ]
+        self._rows.columns["positions"] = [pa.table(columns, schema=POSITIONS)]
+        for row in np.flatnonzero(~narrow).tolist():
+            place, account, token = self._at(row)
+            self._rows.positions.append(
+                PositionChange(
+                    *place, self._venue_id, account, account, token, Side.SUPPLY, token, after[row], ENGINE, Basis.EXACT
                 )
-            )  # fmt: skip
+            )
 
-    def quarantine(self, misfit: Misfit) -> None:
-        """Keep a log whose content is not what its declaration says."""
-        self.rows.quarantined.append(
-            Quarantined(*_place(misfit), self._venue_id, f"malformed_event:{misfit.event.name}", misfit.data)
-        )
+    def _history(self, narrow: Flags) -> None:
+        moved, count = _some(self._moved, narrow)
+        columns = [
+            *_place(moved),
+            moved.place["tx_hash"],
+            repeated(self._venue_id, count, pa.string()),
+            pc.if_else(pa.array(moved.incoming), *KINDS),
+            moved.tokens,
+            moved.accounts,
+            pa.nulls(count, pa.binary()),
+            moved.tokens,
+            amounts(moved.amounts),
+            repeated("{}", count, pa.string()),
+        ]
+        self._rows.columns["events"] = [pa.table(columns, schema=EVENTS)]
+        for row in np.flatnonzero(~narrow).tolist():
+            place, account, token = self._at(row)
+            tx_hash, kind = self._moved.place["tx_hash"][row].as_py(), KINDS[0 if self._moved.incoming[row] else 1]
+            amount = self._moved.amounts[row]
+            self._rows.events.append(
+                LendingEvent(*place, tx_hash, self._venue_id, kind, token, account, None, token, amount, "{}")
+            )
+
+    def _wide(self, before: list[int], after: list[int]) -> None:
+        """Remember amounts that no column can hold, until they fit again."""
+        for row in np.flatnonzero(~(_narrow(before) & _narrow(after))).tolist():
+            place, account, token = self._at(row)
+            text = json.dumps(str(after[row]) if _is_wide(after[row]) else None)
+            self._rows.accounts.append(
+                AccountChange(*place, self._venue_id, account, account, token, WIDE, text, ENGINE, Basis.EXACT)
+            )
+
+    def _at(self, row: int) -> tuple[tuple[int, int, int], bytes, bytes]:
+        moved = self._moved
+        place = tuple(moved.place[name][row].as_py() for name in PLACE[:3])
+        return cast("tuple[int, int, int]", place), moved.accounts[row].as_py(), moved.tokens[row].as_py()
 
 
-def _amounts(venue_id: str, state: StateReader, touched: Collection[Holding]) -> dict[Holding, int]:
+def _interned(moved: Movements) -> tuple[npt.NDArray[np.int32], list[Holding]]:
+    """Return which holding each movement changes, and the holdings."""
+    pairs = np.hstack([_bytes(moved.accounts), _bytes(moved.tokens)])
+    encoded = binaries(pairs.tobytes(), 2 * ADDRESS).dictionary_encode()
+    holdings = [(pair[:ADDRESS], pair[ADDRESS:]) for pair in encoded.dictionary.to_pylist()]
+    return encoded.indices.to_numpy(), holdings
+
+
+def _bytes(addresses: pa.Array) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(b"".join(addresses.to_pylist()), np.uint8).reshape(len(addresses), ADDRESS)
+
+
+def _amounts(venue_id: str, state: StateReader, holdings: Sequence[Holding]) -> list[int]:
     """Return the prior amounts of holdings, also of those that no column could hold."""
-    tips = state.positions(venue_id, [(account, token, Side.SUPPLY) for account, token in touched])
-    wide = state.accounts(venue_id, [(account, token, WIDE) for account, token in touched])
+    tips = state.positions(venue_id, [(account, token, Side.SUPPLY) for account, token in holdings])
+    wide = state.accounts(venue_id, [(account, token, WIDE) for account, token in holdings])
     exact = {(account, token): json.loads(text) for (account, token, _), text in wide.items()}
     held = {(account, token): amount for (account, token, _), amount in tips.items()}
-    return held | {holding: int(text) for holding, text in exact.items() if text is not None}
+    known = held | {holding: int(text) for holding, text in exact.items() if text is not None}
+    return [known.get(holding, 0) for holding in holdings]
+
+
+def _narrow(values: Sequence[int]) -> Flags:
+    """Tell which amounts a column can hold."""
+    if min(values) > -TOO_WIDE and max(values) < TOO_WIDE:
+        return np.ones(len(values), np.bool_)
+    return np.array([not _is_wide(value) for value in values], np.bool_)
 
 
 def _is_wide(amount: int) -> bool:
     return not -TOO_WIDE < amount < TOO_WIDE
 
 
-def _place(row: LoggedEvent | Misfit) -> tuple[int, int, int]:
-    return row.block, row.tx_index, row.ordinal
+def _some(moved: Movements, which: Flags) -> tuple[Movements, int]:
+    """Return some of the movements, and how many they are."""
+    if which.all():
+        return moved, len(moved.amounts)
+    rows = pa.array(which)
+    some = replace(
+        moved,
+        place=moved.place.filter(rows),
+        accounts=moved.accounts.filter(rows),
+        tokens=moved.tokens.filter(rows),
+        amounts=[amount for amount, wanted in zip(moved.amounts, which.tolist(), strict=True) if wanted],
+        incoming=moved.incoming[which],
+    )
+    return some, len(some.amounts)
+
+
+def _place(moved: Movements) -> list[pa.ChunkedArray]:
+    return [moved.place[name] for name in PLACE[:3]]
+
+
+def _quarantined(venue_id: str, misfit: Misfit) -> Quarantined:
+    """Keep a log whose content is not what its declaration says."""
+    reason = f"malformed_event:{misfit.event.name}"
+    return Quarantined(misfit.block, misfit.tx_index, misfit.ordinal, venue_id, reason, misfit.data)

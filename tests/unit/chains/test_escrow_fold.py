@@ -17,6 +17,7 @@ from chains.evm.logs import RpcLog, log_table
 from chains.evm.ports import ETH_CALL, Answer, Folded, NeedReads, Read, Reads
 from chains.model import AccountBytes, Basis, LendingEvent, MarketChange, PositionChange, Rows, Side, VenueSpec
 from chains.ports import AccountKey, MarketKey, PositionKey
+from tests.support.rows import spelled_out
 
 VAULT, OTHER = b"\xaa" * 20, b"\xbb" * 20
 ANN, BOB = b"\x01" * 20, b"\x02" * 20
@@ -100,6 +101,7 @@ def fold(tips: Tips, logs: Iterable[RpcLog]) -> Rows:
                 known |= {read: answers(read) for read in reads}
             case Folded(rows=rows, contracts=contracts, sources=sources):
                 assert (contracts, sources) == ({VAULT: 1}, {})
+                rows = spelled_out(rows)
                 tips.take(rows)
                 return rows
 

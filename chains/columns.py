@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 AMOUNT = pa.decimal128(38, 0)
@@ -95,6 +96,11 @@ def amounts(values: Sequence[int]) -> pa.Array:
         raise OverflowError("an amount of more than 38 digits fits no column")
     words = b"".join([value.to_bytes(_AMOUNT_SIZE, "little", signed=True) for value in values])
     return pa.Array.from_buffers(AMOUNT, len(values), [None, pa.py_buffer(words)])
+
+
+def amounts_of(words: npt.NDArray[np.uint8]) -> pa.Array:
+    """Make a column of amounts from unsigned EVM words, big-endian rows of 32 bytes, which must be less than 10^38."""
+    return pa.Array.from_buffers(AMOUNT, len(words), [None, pa.py_buffer(words[:, :15:-1].tobytes())])
 
 
 def binaries(joined: bytes, size: int) -> pa.Array:

@@ -105,16 +105,14 @@ class Event:
 
     def columns(self, table: pa.Table) -> EventColumns:
         """Pick out the logs of `table` that carry this event's topic; those of another shape come back apart."""
-        mine = table.filter(pc.equal(table["topic0"], pa.scalar(self.topic0, pa.binary())))
-        if mine.num_rows == 0:
-            return EventColumns(event=self, table=mine, misfits=[])
-        shaped = self._shaped(mine)
-        misfits = self._misfits(mine.filter(pc.invert(shaped)))
-        fitting = mine.filter(shaped).combine_chunks()
+        mine = pc.equal(table["topic0"], pa.scalar(self.topic0, pa.binary()))
+        fits = pc.and_(mine, self._shaped(table))
+        misfits = self._misfits(_filtered(table, pc.and_not(mine, fits)))
+        fitting = _filtered(table, fits)
         clean = self._clean(fitting)
         if not clean.all():
             misfits += self._misfits(fitting.filter(pa.array(~clean)))
-            fitting = fitting.filter(pa.array(clean)).combine_chunks()
+            fitting = _filtered(fitting, pa.array(clean))
         return EventColumns(event=self, table=fitting, misfits=misfits)
 
     def words(self, fitting: pa.Table, argument: int) -> Words:
@@ -172,13 +170,17 @@ class EventColumns:
     table: pa.Table
     misfits: list[Misfit]
 
+    def words(self, argument: int) -> Words:
+        """Return an argument as words, rows of 32 bytes; raises `ValueError` for one that is no single word."""
+        return self.event.words(self.table, argument)
+
     def addresses(self, argument: int) -> pa.Array:
         """Return an address argument as binary values of 20 bytes."""
-        return binaries(np.ascontiguousarray(self.event.words(self.table, argument)[:, 12:]).tobytes(), 20)
+        return binaries(self.words(argument)[:, 12:].tobytes(), 20)
 
     def integers(self, argument: int) -> list[int]:
         """Return an integer argument."""
-        words = self.event.words(self.table, argument)
+        words = self.words(argument)
         return _signed(words) if self.event.arguments[argument].type.startswith("int") else _unsigned(words)
 
 
@@ -228,6 +230,11 @@ def decode_all(events: Iterable[Event], table: pa.Table) -> Decoded:
 def address_of(output: bytes) -> bytes | None:
     """Return the address that a one-word answer holds, or `None` when it is not one."""
     return output[12:] if len(output) == 32 and not any(output[:12]) else None  # noqa: PLR2004 - one EVM word
+
+
+def _filtered(table: pa.Table, wanted: pa.ChunkedArray | pa.Array) -> pa.Table:
+    """Return some rows in one piece each column; without a copy where that is all of them."""
+    return (table if pc.all(wanted).as_py() else table.filter(wanted)).combine_chunks()
 
 
 def _parse(signature: str) -> tuple[str, tuple[Argument, ...]]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chains.columns import EVENTS, POSITIONS, TOO_WIDE, amounts, binaries, repeated
+from chains.columns import EVENTS, POSITIONS, TOO_WIDE, amounts, amounts_of, binaries, repeated
 from chains.errors import NoContract
 from chains.escrow import ENGINE
 from chains.evm.abi import Misfit
@@ -188,7 +188,7 @@ class _Pass:
             moved.accounts,
             pa.nulls(count, pa.binary()),
             moved.tokens,
-            amounts(moved.amounts),
+            amounts_of(moved.words),
             repeated("{}", count, pa.string()),
         ]
         self._rows.columns["events"] = [pa.table(columns, schema=EVENTS)]
@@ -224,7 +224,10 @@ def _interned(moved: Movements) -> tuple[npt.NDArray[np.int32], list[Holding]]:
 
 
 def _bytes(addresses: pa.Array) -> npt.NDArray[np.uint8]:
-    return np.frombuffer(b"".join(addresses.to_pylist()), np.uint8).reshape(len(addresses), ADDRESS)
+    start = addresses.offset * ADDRESS
+    return np.frombuffer(addresses.buffers()[2], np.uint8)[start : start + len(addresses) * ADDRESS].reshape(
+        -1, ADDRESS
+    )
 
 
 def _amounts(venue_id: str, state: StateReader, holdings: Sequence[Holding]) -> list[int]:
@@ -258,6 +261,7 @@ def _some(moved: Movements, which: Flags) -> tuple[Movements, int]:
         place=moved.place.filter(rows),
         accounts=moved.accounts.filter(rows),
         tokens=moved.tokens.filter(rows),
+        words=moved.words[which],
         amounts=[amount for amount, wanted in zip(moved.amounts, which.tolist(), strict=True) if wanted],
         incoming=moved.incoming[which],
     )

@@ -33,11 +33,14 @@ COMPLETENESS = {
 
 DEFAULT = "totals"
 
+CONTRADICTED = "contradicted"
+"""What is said of blocks of which something is known to be wrong: weaker than every level, and mended by a restatement or a proof alone."""
+
 _RANK = {level.value: rank for rank, level in enumerate(Level)}
 
 
 def rank(level: str) -> int:
-    """Return how much a level says, from 0; a word of another family of chains, which has one level alone, says -1."""
+    """Return how much a level says, from 0; `CONTRADICTED`, and words of other families of chains, which have one each, say -1."""
     return _RANK.get(level, -1)
 
 

@@ -12,7 +12,7 @@ from typing import Self
 import duckdb
 
 from chains.model import Block
-from chains.ports import RawReader, StateReader
+from chains.ports import RawReader, Records, StateReader
 from indexer.steps import Step
 from indexer.store import ledger
 from indexer.store.apply import Cursor, apply_step
@@ -25,6 +25,7 @@ from indexer.store.query import QueryResult, query
 from indexer.store.raw import StoredRaw
 from indexer.store.reader import Reader
 from indexer.store.rebuild import Rebuild
+from indexer.store.records import StoredRecords
 from indexer.store.register import Registry, register
 from indexer.store.session import Con, transaction
 from indexer.store.tips import StoredState
@@ -114,6 +115,10 @@ class Store:
     def raw(self, chain_id: str) -> RawReader:
         """What nodes said, for deriving everything again."""
         return StoredRaw(self._session, chain_id)
+
+    def records(self, chain_id: str) -> Records:
+        """What is stored as of any block, for evidence to be weighed against."""
+        return StoredRecords(self._session, chain_id)
 
     @contextmanager
     def rebuilding(self, chain_id: str) -> Iterator[Rebuild]:

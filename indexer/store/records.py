@@ -1,0 +1,31 @@
+"""What is stored of one chain as of any block: what evidence is weighed against."""
+
+from __future__ import annotations
+
+from chains.model import Side
+from chains.ports import MarketKey
+from indexer.store.raw import StoredRaw
+from indexer.store.statements import statement
+
+PART = 10**19
+"""Amounts are added up in whole parts of this size and in what is left: neither sum can outgrow its column."""
+
+
+class StoredRecords(StoredRaw):
+    """The `Records` of one chain."""
+
+    def markets_at(self, venue_id: str, block: int) -> dict[MarketKey, str]:
+        with self._reading() as con:
+            found = con.execute(statement("markets_at"), self._of(venue_id, block)).fetchall()
+        return {(market, aspect): state for market, aspect, state in found}
+
+    def sums(self, venue_id: str, block: int) -> dict[tuple[bytes, Side], int] | None:
+        values = self._of(venue_id, block)
+        with self._reading() as con:
+            if con.execute(statement("quarantined_rows"), values).fetchall()[0][0]:
+                return None
+            found = con.execute(statement("position_sums"), {**values, "part": PART}).fetchall()
+        return {(market, Side(side)): int(parts) * PART + int(rest) for market, side, parts, rest in found}
+
+    def _of(self, venue_id: str, block: int) -> dict[str, str | int]:
+        return {"chain_id": self._chain_id, "venue_id": venue_id, "number": block}

@@ -23,9 +23,14 @@ class PoolProvider(AsyncBaseProvider):
         """Send one request; a node's refusal comes back as web3 expects it, every other error is raised."""
         (outcome,) = await self._pool.outcomes([(method, params)])
         if isinstance(outcome, RpcFault):
-            error: Any = {"code": outcome.code, "message": outcome.text, "data": outcome.data}
-            return {"jsonrpc": "2.0", "id": 0, "error": error}
+            return {"jsonrpc": "2.0", "id": 0, "error": _error(outcome)}
         return {"jsonrpc": "2.0", "id": 0, "result": msgspec.json.decode(outcome)}
+
+
+def _error(fault: RpcFault) -> Any:  # noqa: ANN401 - web3's own type asks for data
+    """Return a refusal as web3 reads it, which takes any error that has `data`, be it `None`, for a contract's revert."""
+    reverted = isinstance(fault.data, str) and fault.data.startswith(("0x", "Reverted"))
+    return {"code": fault.code, "message": fault.text} | ({"data": fault.data} if reverted else {})
 
 
 def web3_over(pool: NodePool) -> AsyncWeb3[PoolProvider]:

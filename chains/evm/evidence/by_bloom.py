@@ -6,7 +6,7 @@ is no more than asking twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from chains.evm.evidence.compare import Difference, Followed, by_block, differen
 from chains.evm.evidence.headers import Header, linked
 from chains.evm.evidence.piece import Piece, Weighed
 from chains.evm.evidence.receipts import BlockLog
+from chains.model import Block
 
+BY_HASH = "eth_getLogs by blockHash"
 NOT_ASKED_AGAIN = "the nodes refuse eth_getLogs by blockHash, so what a header's filter may hold cannot be asked again"
 
 
@@ -27,7 +29,7 @@ async def weigh(nodes: Nodes, piece: Piece, last_hash: bytes) -> tuple[Weighed, 
     headers = await nodes.headers(piece.first, piece.last)
     must_hang_together(headers, last_hash, piece)
     doubtful = [header for header in headers if may_lack(header, piece.logs(header.number), piece.followed)]
-    why, found = await ask_again(nodes, doubtful, piece)
+    why, found = await ask_again(nodes, doubtful, piece.stored, piece.followed)
     return Weighed.of(piece, Level.BLOOM, why, found), headers[0].parent_hash
 
 
@@ -65,21 +67,30 @@ def may_hold(bloom: bytes, followed: Followed, number: int) -> Iterable[tuple[by
     return [(addresses[a], topics[t]) for a in emitters for t in said]
 
 
-async def ask_again(nodes: Nodes, doubtful: Sequence[Header], piece: Piece) -> tuple[dict[int, str], list[Difference]]:
-    """Ask for the logs of single blocks again; returns why some could not be asked, and what is different."""
+async def ask_again(
+    nodes: Nodes, doubtful: Sequence[Header | Block], known: Mapping[int, Sequence[BlockLog]], followed: Followed
+) -> tuple[dict[int, str], list[Difference]]:
+    """Ask for the logs of single blocks again; returns why some could not be asked, and what is different. Raises `NodeWrong`."""
     if not doubtful:
         return {}, []
+    last = max(block.number for block in doubtful)
+    answers = await nodes.block_logs([block.hash for block in doubtful], followed.addresses(last), followed.topics)
     why: dict[int, str] = {}
     found: list[Difference] = []
-    answers = await nodes.block_logs(
-        [header.hash for header in doubtful], piece.followed.addresses(piece.last), piece.followed.topics
-    )
-    for header, answer in zip(doubtful, answers, strict=True):
+    for block, answer in zip(doubtful, answers, strict=True):
         if answer is None:
-            why[header.number] = NOT_ASKED_AGAIN
+            why[block.number] = NOT_ASKED_AGAIN
             continue
-        if any(digest != header.hash for digest in answer["block_hash"].to_pylist()):
-            raise NodeWrong(f"asked for logs of block {header.number} by its hash, the node gave those of another")
-        there = [log for log in by_block(answer).get(header.number, []) if piece.followed.has(header.number, log)]
-        found += differences(header.number, header.hash, piece.logs(header.number), there, "eth_getLogs by blockHash")
+        if any(digest != block.hash for digest in answer["block_hash"].to_pylist()):
+            raise NodeWrong(f"asked for logs of block {block.number} by its hash, the node gave those of another")
+        there = [log for log in by_block(answer).get(block.number, ()) if followed.has(block.number, log)]
+        found += differences(block.number, block.hash, known.get(block.number, ()), there, BY_HASH)
     return why, found
+
+
+async def missing(
+    nodes: Nodes, doubtful: Sequence[Block], known: Mapping[int, Sequence[BlockLog]], followed: Followed
+) -> list[Difference]:
+    """Return the logs of blocks that are not known, as far as the nodes give them when asked again. Raises `NodeWrong`."""
+    _, found = await ask_again(nodes, doubtful, known, followed)
+    return [difference for difference in found if difference.missing]

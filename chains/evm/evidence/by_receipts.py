@@ -14,6 +14,7 @@ from chains.evm.evidence.piece import Piece, Weighed, sliced
 from chains.evm.evidence.receipts import Receipt, logs_in, unproven
 
 SHAPE = "a header does not hash to its hash: its shape is not known here"
+BY_RECEIPTS = "receipts rebuilt to the header's receiptsRoot"
 NOT_SERVED = "the nodes do not serve eth_getBlockReceipts"
 NUMBERED = "the node numbers logs in another way than receipts do"
 
@@ -54,7 +55,7 @@ def judged(header: Header, receipts: Sequence[Receipt] | None, piece: Piece) -> 
         return reason, []
     stored = piece.logs(header.number)
     there = [log for log in logs_in(receipts) if piece.followed.has(header.number, log)]
-    different = differences(header.number, header.hash, stored, there, "receipts rebuilt to the header's receiptsRoot")
+    different = differences(header.number, header.hash, stored, there, BY_RECEIPTS)
     if different and numbered_otherwise(stored, there):
         return NUMBERED, []
     return "", different

@@ -147,5 +147,5 @@ class Totals:
         (receipts,) = await self.nodes.receipts([number])
         why, found = judged(header, receipts, piece)
         if why or not header.hashed:
-            _, found = await ask_again(self.nodes, [header], piece)
+            _, found = await ask_again(self.nodes, [header], stored, self.followed)
         return found

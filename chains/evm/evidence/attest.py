@@ -1,0 +1,257 @@
+"""Evidence for a span that is stored, of the level that is asked for and, where there is none, of the next that there is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from chains.completeness import Level, Part, rank
+from chains.evm.evidence import by_bloom, by_nodes, by_receipts
+from chains.evm.evidence.asking import Nodes
+from chains.evm.evidence.blooms import NOTHING
+from chains.evm.evidence.by_bloom import may_hold
+from chains.evm.evidence.by_totals import NO_TOTALS, Balance, Totals, Unbalanced
+from chains.evm.evidence.compare import Difference, Followed, by_block
+from chains.evm.evidence.filters import Filters
+from chains.evm.evidence.piece import HEADERS_AT_ONCE, Piece, Weighed, cut
+from chains.evm.evidence.receipts import BlockLog
+from chains.evm.ports import EvmProtocol, Totalled
+from chains.evm.source import EvmSource
+from chains.model import Block
+from chains.ports import Covered, Examined, Finding, Records
+
+LOGS_ASKED_AT_ONCE = 2_000
+"""Blocks of which a second node is asked in one request, unless it allows fewer."""
+
+FETCHED = "eth_getLogs of one node, every log checked against its block's header"
+EVIDENCE = {
+    Level.FETCHED: FETCHED,
+    Level.BLOOM: (
+        "the header of every block: where its bloom may hold a followed log that is not stored, eth_getLogs was asked again by blockHash"
+    ),
+    Level.TOTALS: "the venue's own totals are the sums of what is stored, at the end of every span whose headers do not exclude a change",
+    Level.AGREED: "a second node answered the same eth_getLogs alike, or receipts decided",
+    Level.PROVEN: (
+        "headers hashed and linked; receipts rebuilt to receiptsRoot wherever a header's bloom does not exclude a followed log"
+    ),
+}
+WRONG_TOTAL = "the venue's own total is {answered}, what is stored adds up to {expected}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interest:
+    """One of the things that are taken in, under its name in `coverage`: contracts from a first block on, folded by `fold`, if by one."""
+
+    name: str
+    first: int
+    contracts: Mapping[bytes, int]
+    fold: EvmProtocol | None = None
+
+
+class Attestor:
+    """Looks for evidence of one chain; `filters` are those of the newest headers."""
+
+    def __init__(self, source: EvmSource, nodes: Nodes, filters: Filters) -> None:
+        self._source = source
+        self._nodes = nodes
+        self._filters = filters
+
+    async def examine(
+        self,
+        first: int,
+        last: int,
+        records: Records,
+        *,
+        level: Level,
+        interests: Sequence[Interest],
+        topics: Collection[bytes],
+    ) -> AsyncIterator[Examined]:
+        """Look at stored blocks piece by piece, from the last one down; raises `ChainError`."""
+        followed = Followed(_union(interest.contracts for interest in interests), frozenset(topics))
+        look = _Look(
+            source=self._source,
+            nodes=self._nodes,
+            records=records,
+            first=first,
+            last=last,
+            followed=followed,
+            quiet=self._quiet(first, last, records, followed),
+        )
+        last_hash: bytes | None = None
+        for start, end in cut(first, last, _size(level, first, last)):
+            weighed, last_hash = await look.weigh(level, start, end, last_hash)
+            yield await look.examined(level, interests, start, end, weighed)
+
+    def _quiet(self, first: int, last: int, records: Records, followed: Followed) -> bool:
+        """Tell whether headers that were seen exclude a followed log from every block of a span."""
+        blocks = records.blocks(first, last)
+        return len(blocks) == last - first + 1 and all(self.excluded(block, followed) for block in blocks)
+
+    def excluded(self, block: Block, followed: Followed) -> bool:
+        """Tell whether the header of a block is known and excludes every log that is followed."""
+        bloom = self._filters.of(block.hash)
+        return bloom is not None and (bloom == NOTHING or not list(may_hold(bloom, followed, block.number)))
+
+    async def overlooked(self, blocks: Iterable[Block], logs: pa.Table, followed: Followed) -> list[Difference]:
+        """Return logs of new blocks that a first answer left out, as far as the blocks' headers give them away; raises `NodeWrong`."""
+        known = by_block(logs)
+        doubtful = [block for block in blocks if self._may_lack(block, known.get(block.number, ()), followed)]
+        if not doubtful:
+            return []
+        return await by_bloom.missing(self._nodes, doubtful, known, followed)
+
+    def _may_lack(self, block: Block, known: Sequence[BlockLog], followed: Followed) -> bool:
+        bloom = self._filters.of(block.hash)
+        if bloom is None or bloom == NOTHING:
+            return False
+        said = {(log.address, log.topics[0]) for log in known if log.topics}
+        return bool(set(may_hold(bloom, followed, block.number)) - said)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """One look at blocks `first`..`last`; `quiet`: headers exclude that anything happened in them."""
+
+    source: EvmSource
+    nodes: Nodes
+    records: Records
+    first: int
+    last: int
+    followed: Followed
+    quiet: bool
+    balances: dict[str, Balance] = field(default_factory=dict)
+
+    async def weigh(self, level: Level, start: int, end: int, last_hash: bytes | None) -> tuple[Weighed, bytes | None]:
+        """Weigh one piece, the highest first; `last_hash` is what the piece above it says of its last block."""
+        if level not in (Level.BLOOM, Level.AGREED, Level.PROVEN):
+            return Weighed([Part(start, end, Level.FETCHED, "")]), None
+        piece = await asyncio.to_thread(self._piece, start, end)
+        if level == Level.AGREED:
+            return await by_nodes.weigh(self.nodes, piece), None
+        top = last_hash or piece.hashes.get(end) or (await self.source.blocks([end]))[end].hash
+        weigh = by_bloom.weigh if level == Level.BLOOM else by_receipts.weigh
+        return await weigh(self.nodes, piece, top)
+
+    def _piece(self, start: int, end: int) -> Piece:
+        return Piece(
+            first=start,
+            last=end,
+            stored=by_block(self.records.table("evm_log", start, end)),
+            hashes={block.number: block.hash for block in self.records.blocks(start, end)},
+            followed=self.followed,
+        )
+
+    async def examined(
+        self, level: Level, interests: Sequence[Interest], start: int, end: int, weighed: Weighed
+    ) -> Examined:
+        """Say for each interest what a piece came to, with its totals where nothing better speaks for it."""
+        covered: list[Covered] = []
+        findings: list[Finding] = []
+        for interest in interests:
+            findings += _findings(interest, weighed.differences)
+            for part in weighed.parts:
+                if part.last >= interest.first:
+                    clipped = part._replace(first=max(part.first, interest.first))
+                    best, found = await self._best(level, interest, clipped)
+                    covered.append(_covered(interest, level, best))
+                    findings += found
+        return Examined(first=start, last=end, covered=tuple(covered), findings=tuple(findings))
+
+    async def _best(self, level: Level, interest: Interest, part: Part) -> tuple[Part, list[Finding]]:
+        if rank(part.level) >= rank(Level.TOTALS) or rank(level) < rank(Level.TOTALS):
+            return part, []
+        fresh = interest.name not in self.balances
+        if fresh:
+            self.balances[interest.name] = await self._balance(interest)
+        balance = self.balances[interest.name]
+        found = list(_balance_findings(interest, balance)) if fresh else []
+        if balance.why:
+            why = "; ".join(filter(None, (part.why, balance.why)))
+            return part._replace(why=why), found
+        return part._replace(level=Level.TOTALS), found
+
+    async def _balance(self, interest: Interest) -> Balance:
+        fold = interest.fold
+        if fold is None or not isinstance(fold, Totalled):
+            return Balance(NO_TOTALS)
+        if self.quiet:
+            return Balance()
+        totals = Totals(
+            source=self.source,
+            nodes=self.nodes,
+            records=self.records,
+            venue=fold.venue,
+            fold=fold,
+            followed=self.followed,
+        )
+        return await totals.weigh(max(self.first, interest.first), self.last)
+
+
+def _size(level: Level, first: int, last: int) -> int:
+    sizes = {Level.BLOOM: HEADERS_AT_ONCE, Level.PROVEN: HEADERS_AT_ONCE, Level.AGREED: LOGS_ASKED_AT_ONCE}
+    return sizes.get(level, last - first + 1)
+
+
+def _union(contracts: Iterable[Mapping[bytes, int]]) -> dict[bytes, int]:
+    found: dict[bytes, int] = {}
+    for some in contracts:
+        for address, since in some.items():
+            found[address] = min(since, found.get(address, since))
+    return found
+
+
+def _covered(interest: Interest, asked: Level, part: Part) -> Covered:
+    lacking = f"; not {asked.value}: {part.why}" if part.why else ""
+    return Covered(
+        interest=interest.name,
+        first=part.first,
+        last=part.last,
+        level=part.level.value,
+        evidence=EVIDENCE[part.level] + lacking,
+    )
+
+
+def _findings(interest: Interest, differences: Iterable[Difference]) -> Iterator[Finding]:
+    for difference in differences:
+        since = interest.contracts.get(difference.log.address)
+        if since is not None and since <= difference.block:
+            yield finding(interest.name, difference)
+
+
+def finding(interest: str, difference: Difference) -> Finding:
+    """Return a difference as it is reported and kept."""
+    log = difference.log
+    return Finding(
+        interest=interest,
+        kind="missing" if difference.missing else "extra",
+        block=difference.block,
+        block_hash=difference.block_hash,
+        log_index=log.log_index,
+        tx_hash=log.tx_hash,
+        address=log.address,
+        topic0=log.topics[0] if log.topics else b"",
+        evidence=difference.said_by,
+    )
+
+
+def _balance_findings(interest: Interest, balance: Balance) -> Iterator[Finding]:
+    yield from _findings(interest, balance.differences)
+    for unbalanced in balance.unbalanced:
+        yield _unbalanced(interest.name, unbalanced)
+
+
+def _unbalanced(interest: str, wrong: Unbalanced) -> Finding:
+    return Finding(
+        interest=interest,
+        kind="unbalanced",
+        block=wrong.block,
+        block_hash=b"",
+        log_index=-1,
+        tx_hash=b"",
+        address=wrong.contract,
+        topic0=b"",
+        evidence=WRONG_TOTAL.format(answered=wrong.answered, expected=wrong.expected),
+    )

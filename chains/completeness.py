@@ -22,11 +22,12 @@ class Level(StrEnum):
     PROVEN = "proven"
 
 
+SECOND_NODE = "second-node"
 COMPLETENESS = {
     "none": Level.FETCHED,
     "bloom": Level.BLOOM,
     "totals": Level.TOTALS,
-    "second-node": Level.AGREED,
+    SECOND_NODE: Level.AGREED,
     "receipts": Level.PROVEN,
 }
 """The words of a configuration, and the level that each asks for."""

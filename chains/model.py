@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from chains.completeness import DEFAULT as DEFAULT_COMPLETENESS
+
 START_OF_BLOCK = -1
 """Ordinal of a change that holds from the first instant of its block (a value found by looking back)."""
 
@@ -338,7 +340,8 @@ class FeedSpec:
 class ChainSpec:
     """A chain as configured: CAIP-2 `id`, node addresses (may hold secrets: never printed), finality rule and first block to index.
 
-    `ws`: websocket addresses that tell of news; without any the nodes are asked at intervals.
+    `ws`: websocket addresses that tell of news; without any the nodes are asked at intervals. `completeness`: the evidence that is looked
+    for that no log is missing, a word of `chains.completeness.COMPLETENESS`.
     """
 
     id: str
@@ -347,3 +350,4 @@ class ChainSpec:
     finality: str
     start_block: int
     ws: tuple[str, ...] = field(default=(), repr=False)
+    completeness: str = DEFAULT_COMPLETENESS

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from chains.completeness import COMPLETENESS, DEFAULT, SECOND_NODE
 from chains.identifiers import EVM, SOLANA, namespace_of
 from chains.model import FEEDS, ChainSpec, FeedSpec, VenueSpec
 from chains.registry import FEED_KINDS, PROTOCOLS, namespace_of_protocol
@@ -56,13 +57,24 @@ def chain(section: Section) -> ChainSettings | None:
     ws = _websockets(section, chain_id)
     finality = section.get("finality", _finality_of(chain_id), "finalized")
     start_block = section.get("start_block", values.whole, 0)
+    completeness = _completeness(section, chain_id)
     poll_s = section.get("poll", values.duration, POLL_S)
     stale_after_s = section.get("stale_after", values.duration, STALE_AFTER_S)
+    if completeness == SECOND_NODE and rpc and len(rpc) == 1:
+        section.wrong(f'completeness "{SECOND_NODE}" asks a second node, and rpc names one; name another in rpc')
     if poll_s and stale_after_s and stale_after_s <= poll_s:
         section.wrong("stale_after must be longer than poll, or the chain would be stale between two questions")
     return section.build(
         lambda: ChainSettings(
-            spec=ChainSpec(id=chain_id, name=name, rpc=rpc, finality=finality, start_block=start_block, ws=ws),
+            spec=ChainSpec(
+                id=chain_id,
+                name=name,
+                rpc=rpc,
+                finality=finality,
+                start_block=start_block,
+                ws=ws,
+                completeness=completeness,
+            ),
             poll_s=poll_s,
             stale_after_s=stale_after_s,
         )
@@ -154,6 +166,13 @@ def _websockets(section: Section, chain_id: str) -> tuple[str, ...]:
         section.refuse("ws", "is not used for EVM chains yet; leave it out")
         return ()
     return section.get("ws", values.one_or_several(values.websocket), ())
+
+
+def _completeness(section: Section, chain_id: str) -> str:
+    if chain_id and namespace_of(chain_id) != EVM:
+        section.refuse("completeness", "is for EVM chains: balances prove that nothing is missing here; leave it out")
+        return DEFAULT
+    return section.get("completeness", values.one_of(*COMPLETENESS), DEFAULT)
 
 
 def _home(section: Section, protocol: str, chain_id: str) -> str | None:

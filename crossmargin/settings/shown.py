@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chains.escrow import LIABILITY_MAX_AGE_S
-from chains.identifiers import format_address
+from chains.identifiers import EVM, format_address, namespace_of
 from chains.model import FeedSpec
 from crossmargin.redaction import label
 from crossmargin.settings.escrows import LIABILITY_MAX_AGE
@@ -26,6 +26,7 @@ def effective(settings: Settings) -> dict[str, Any]:
                 "ws": [label(address) for address in chain.spec.ws],
                 "finality": chain.spec.finality,
                 "start_block": chain.spec.start_block,
+                **({"completeness": chain.spec.completeness} if namespace_of(chain.spec.id) == EVM else {}),
                 "poll": seconds(chain.poll_s),
                 "stale_after": seconds(chain.stale_after_s),
             }

@@ -63,6 +63,14 @@ REFUSED = {
         CHAIN + 'finality = "confirmations:0"\n',
         'finality must be one of finalized, safe, latest or confirmations:N (confirmations:12), not "confirmations:0"',
     ),
+    "a completeness that is none": (
+        CHAIN + 'completeness = "full"\n',
+        'completeness must be one of none, bloom, totals, second-node, receipts, not "full"',
+    ),
+    "a second node where there is one": (
+        CHAIN + 'completeness = "second-node"\n',
+        '[[chain]] #1 "eip155:1": completeness "second-node" asks a second node, and rpc names one; name another in rpc',
+    ),
     "a number in quotes": (CHAIN + 'start_block = "7"\n', 'start_block must be a whole number, 0 or more, not "7"'),
     "a negative block": (CHAIN + "start_block = -1\n", "start_block must be a whole number, 0 or more, not -1"),
     "a duration without a unit": (
@@ -189,6 +197,7 @@ def test_what_is_not_written_has_its_default(tmp_path: Path) -> None:
     (chain,) = settings.chains
     assert (chain.spec.name, chain.spec.finality, chain.spec.start_block) == ("eip155:1", "finalized", 0)
     assert (chain.poll_s, chain.stale_after_s) == (2.0, 60.0)
+    assert chain.spec.completeness == "totals"
     assert (settings.feeds[0].heartbeat_s, settings.feeds[0].deviation) == (3600, 0.01)
     assert (settings.server.host, settings.server.port, settings.server.public) == ("127.0.0.1", 8080, False)
     assert settings.snapshot.schedule is None

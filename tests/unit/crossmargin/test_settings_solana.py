@@ -34,6 +34,10 @@ REFUSED = {
         SOLANA_CHAIN + 'finality = "safe"\n',
         f'[[chain]] #1 "{SOLANA}": finality must be one of finalized, confirmed, not "safe"',
     ),
+    "evidence that is for another family": (
+        SOLANA_CHAIN + 'completeness = "receipts"\n',
+        f'[[chain]] #1 "{SOLANA}": completeness is for EVM chains: balances prove that nothing is missing here; leave it out',
+    ),
     "a count of confirmations": (
         SOLANA_CHAIN + 'finality = "confirmations:12"\n',
         'finality must be one of finalized, confirmed, not "confirmations:12"',

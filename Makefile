@@ -8,10 +8,10 @@ VENV := .venv/.ready
 DEVNET := tests/devnet/evm
 CHAINS := $(DEVNET)/node_modules/.ready
 
-.PHONY: help demo test coverage check fix bench lock clean
+.PHONY: help demo test coverage check fix bench bench-sync lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV) ## Index recorded chains, show account health, serve it; no network, no key (ARGS=--no-serve ends)
 	@.venv/bin/crossmargin demo $(ARGS)
@@ -36,11 +36,14 @@ fix: $(VENV) ## Format, and mend what lint can mend
 bench: $(VENV) ## Measure, beside the peers
 	@.venv/bin/python -m bench $(ARGS)
 
+bench-sync: $(VENV) $(CHAINS) ## Index generated chains, beside other indexers (ARGS=--quick takes a minute; --help)
+	@.venv/bin/python -m bench.sync $(ARGS)
+
 lock: $(VENV) ## Pin the dependencies of pyproject.toml anew (ARGS=--upgrade moves every pin)
 	@scripts/lock $(ARGS)
 
 clean: ## Remove everything that the targets made
-	@rm -rf .venv $(DEVNET)/node_modules $(DEVNET)/.build dist htmlcov .coverage .coverage.* \
+	@rm -rf .venv .bench $(DEVNET)/node_modules $(DEVNET)/.build dist htmlcov .coverage .coverage.* \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

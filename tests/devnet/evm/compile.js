@@ -1,11 +1,11 @@
-// Compiles contracts/*.sol and prints {contract name: {abi, bytecode}} as JSON.
+// Compiles *.sol of contracts/, or of the folder that is named, and prints {contract name: {abi, bytecode}} as JSON.
 "use strict";
 
 const fs = require("fs");
 const path = require("path");
 const solc = require("solc");
 
-const folder = path.join(__dirname, "contracts");
+const folder = process.argv[2] || path.join(__dirname, "contracts");
 const names = fs.readdirSync(folder).filter((name) => name.endsWith(".sol")).sort();
 const sources = Object.fromEntries(
   names.map((name) => [name, { content: fs.readFileSync(path.join(folder, name), "utf8") }]),

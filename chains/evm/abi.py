@@ -234,7 +234,7 @@ def address_of(output: bytes) -> bytes | None:
 
 def _filtered(table: pa.Table, wanted: pa.ChunkedArray | pa.Array) -> pa.Table:
     """Return some rows in one piece each column; without a copy where that is all of them."""
-    return (table if pc.all(wanted).as_py() else table.filter(wanted)).combine_chunks()
+    return (table if pc.all(wanted, skip_nulls=False).as_py() else table.filter(wanted)).combine_chunks()
 
 
 def _parse(signature: str) -> tuple[str, tuple[Argument, ...]]:

@@ -221,4 +221,4 @@ def _exactly(value: bytes, size: int) -> bytes:
 def of_addresses(table: pa.Table, addresses: Sequence[bytes]) -> pa.Table:
     """Return the rows that one of `addresses` emitted."""
     mine = pc.is_in(table["address"], pa.array(list(addresses), pa.binary()))
-    return table if pc.all(mine).as_py() else table.filter(mine)
+    return table if pc.all(mine, skip_nulls=False).as_py() else table.filter(mine)

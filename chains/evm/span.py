@@ -1,0 +1,381 @@
+"""One span of an EVM chain: read, decoded and folded until nothing more has to be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from chains.errors import NodeWrong
+from chains.evm.ahead import Ahead, Contracts, Piece
+from chains.evm.logs import empty_logs, in_order
+from chains.evm.oracles.chainlink.fold import Chainlink, Doubt, Seen, question, verdict, watch
+from chains.evm.ports import CHECK, Answer, EvmProtocol, Folded, NeedReads, Read, Reads, Watched
+from chains.evm.source import EvmSource
+from chains.model import FEEDS, Block, ChainSpec, Rows
+from chains.ports import Batch, Covered, StateReader
+
+MAX_ROUNDS = 10_000
+MOST_LOGS = 500_000
+"""Logs that one span may hold; one that turns out to hold more is cut."""
+
+BLOCK_SCHEMA = pa.schema(
+    [("number", pa.int64()), ("hash", pa.binary()), ("parent_hash", pa.binary()), ("time", pa.int64())]
+)
+READ_SCHEMA = pa.schema(
+    [
+        ("block_number", pa.int64()),
+        ("block_hash", pa.binary()),
+        ("method", pa.string()),
+        ("address", pa.binary()),
+        ("input", pa.binary()),
+        ("outcome", pa.string()),
+        ("output", pa.binary()),
+    ]
+)
+
+
+def contracts_of(chain: Followed, state: StateReader, last: int) -> dict[bytes, int]:
+    """Return every contract that is known to matter up to a block, with the first block that matters."""
+    known = dict(chain.oracle.contracts(state))
+    for venue in chain.venues(last):
+        _follow_too(known, venue.contracts(state))
+    return known
+
+
+def _follow_too(known: dict[bytes, int], more: Contracts) -> None:
+    """Add addresses to follow; one that several ask for, from the earliest block."""
+    for address, since in more.items():
+        known[address] = min(since, known.get(address, since))
+
+
+def _gaps(
+    first: int, last: int, pieces: Sequence[Piece], known: Contracts
+) -> Iterator[tuple[int, int, dict[bytes, int]]]:
+    """Tell which contracts the pieces of a span lack, and where."""
+    if not pieces:
+        yield first, last, dict(known)
+    for contracts, alike in groupby(pieces, key=lambda piece: piece.contracts):
+        run = list(alike)
+        missing = {address: since for address, since in known.items() if address not in contracts}
+        if missing:
+            yield run[0].first, run[-1].last, missing
+
+
+@dataclass(slots=True)
+class _Fold:
+    """One pass over a span: rows and interests, or what is still to be asked."""
+
+    rows: Rows = field(default_factory=Rows)
+    contracts: dict[bytes, int] = field(default_factory=dict)
+    sources: dict[bytes, int] = field(default_factory=dict)
+    watched: dict[bytes, Watched] = field(default_factory=dict)
+    needed: set[Read] = field(default_factory=set)
+    used: set[Read] = field(default_factory=set)
+
+
+class TooMuch(Exception):
+    """A span holds more logs than memory should; it may end with block `last`."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__(f"cut after block {last}")
+        self.last = last
+
+
+class Followed(Protocol):
+    """What a span needs to know of the chain that it is of."""
+
+    @property
+    def spec(self) -> ChainSpec:
+        """The configuration of the chain."""
+        ...
+
+    @property
+    def source(self) -> EvmSource:
+        """Where facts come from."""
+        ...
+
+    @property
+    def oracle(self) -> Chainlink:
+        """The fold of the chain's feeds."""
+        ...
+
+    def venues(self, last: int) -> list[EvmProtocol]:
+        """Return the folds of venues that have begun."""
+        ...
+
+    def origin_reads(self, first: int, last: int) -> dict[Read, Answer]:
+        """Return the answers by which the venues that begin in the span were found."""
+        ...
+
+    def feed_sources(self) -> dict[bytes, int]:
+        """Return the configured feeds' proxies with the first block that matters."""
+        ...
+
+    def reading(self) -> Ahead:
+        """Return a reader of pieces of this chain."""
+        ...
+
+
+class Span:
+    """Blocks `first`..`last`, of which some pieces were read, folded upon `state` until nothing more has to be asked."""
+
+    def __init__(
+        self, chain: Followed, first: int, last: int, pieces: Sequence[Piece], state: StateReader, *, unsettled: bool
+    ) -> None:
+        self.chain = chain
+        self.source = chain.source
+        self.first = first
+        self.last = last
+        self.unsettled = unsettled
+        self.state = state
+        self.pieces = pieces
+        self.logs = empty_logs()
+        self.blocks: dict[int, Block] = {}
+        self.fetched: set[bytes] = set()
+        self.answers: dict[Read, Answer] = {}
+        self.polled: dict[Read, Answer] = {}
+        self.seen: list[Seen] = []
+        self.doubts: list[Doubt] = []
+        self.decoded: dict[str, Any] = {}
+
+    async def _fetch(self) -> None:
+        """Gather the logs of everything that is known to matter, and the headers that vouch for them."""
+        if self.unsettled:
+            await self._need_blocks(range(self.first, self.last + 1))
+        known = contracts_of(self.chain, self.state, self.last)
+        parts = [piece.logs for piece in self.pieces]
+        for piece in self.pieces:
+            self.blocks |= piece.blocks
+        for first, last, missing in _gaps(self.first, self.last, self.pieces, known):
+            parts += await self._read(first, last, missing)
+        await self._take_logs(parts, known)
+        await self._need_blocks([self.last])
+
+    async def batch(self) -> Batch:
+        """Fold, ask and follow until the span is complete; raises `NodeWrong` when the chain moved meanwhile."""
+        await self._fetch()
+        fold = await self._settle()
+        await self._still_there()
+        reads = {read: self.answers[read] for read in fold.used}
+        reads |= {watch(s.proxy, s.block): s.answer for s in self.seen}
+        for doubt in self.doubts:
+            asked = question(doubt.proxy, doubt.block)
+            reads[asked._replace(method=CHECK)] = Answer("returned", doubt.fault)
+        reads |= self.chain.origin_reads(self.first, self.last)
+        await self._need_blocks({read.block for read in reads})
+        return Batch(
+            chain_id=self.chain.spec.id,
+            first=self.first,
+            last=self.blocks[self.last],
+            raw={"evm_block": self._block_rows(reads), "evm_log": self.logs, "evm_read": self._read_rows(reads)},
+            rows=fold.rows,
+            covered=tuple(self._covered()),
+            parent_hash=self._parent_hash(),
+        )
+
+    async def _settle(self) -> _Fold:
+        for _ in range(MAX_ROUNDS):
+            fold = self._fold()
+            if fold.needed:
+                await self._ask(fold.needed)
+                continue
+            fresh = {address: since for address, since in fold.contracts.items() if address not in self.fetched}
+            if fresh:
+                await self._follow(fresh)
+                continue
+            changes = await self._changes(fold)
+            doubts = [] if changes else await self._doubtful(fold)
+            if not changes and not doubts:
+                return fold
+            self.seen += changes
+            self.doubts += doubts
+        raise NodeWrong(f"chain {self.chain.spec.id}: blocks {self.first}..{self.last} never settle; check the node")
+
+    def _fold(self) -> _Fold:
+        fold = _Fold(sources={p: s for p, s in self.chain.feed_sources().items() if s <= self.last})
+        times = {number: block.time for number, block in self.blocks.items()}
+        for venue in self.chain.venues(self.last):
+            reads = Reads(self.answers)
+            self._take(fold, venue.fold(self.state, self._events(venue.venue.id, venue), times, reads), reads)
+        if not fold.needed:
+            reads = Reads(self.answers)
+            oracle = self.chain.oracle
+            answers = self._events(FEEDS, oracle)
+            self._take(fold, oracle.fold(self.state, answers, fold.sources, [*self.seen, *self.doubts], reads), reads)
+        return fold
+
+    def _events(self, name: str, decoder: EvmProtocol | Chainlink) -> Any:  # noqa: ANN401 - each fold's own
+        if name not in self.decoded:
+            self.decoded[name] = decoder.decode(self.logs)
+        return self.decoded[name]
+
+    def _take(self, fold: _Fold, outcome: Folded | NeedReads, reads: Reads) -> None:
+        fold.used |= reads.used
+        if isinstance(outcome, NeedReads):
+            fold.needed |= outcome.reads
+            return
+        fold.rows.extend(outcome.rows)
+        _follow_too(fold.contracts, outcome.contracts)
+        _follow_too(fold.sources, outcome.sources)
+        fold.watched |= outcome.watched
+
+    async def _ask(self, reads: Collection[Read]) -> None:
+        await self._need_blocks({read.block for read in reads})
+        self.answers |= await self.source.read(reads, self.blocks)
+
+    async def _follow(self, contracts: Contracts) -> None:
+        """Add the logs of contracts, each from the first block that matters, to the span."""
+        await self._take_logs([self.logs, *await self._read(self.first, self.last, contracts)], contracts)
+
+    async def _take_logs(self, parts: Sequence[pa.Table], contracts: Contracts) -> None:
+        self.fetched |= {address for address, since in contracts.items() if since <= self.last}
+        self.logs = in_order(pa.concat_tables([empty_logs(), *parts]))
+        self.decoded.clear()
+
+    async def _read(self, first: int, last: int, contracts: Contracts) -> list[pa.Table]:
+        """Read the logs of contracts piece by piece; raises `TooMuch` when they are more than a span may hold."""
+        reader, parts, held = self.chain.reading(), [], self.logs.num_rows
+        try:
+            while first <= last:
+                piece = await reader.piece(first, last, contracts)
+                self._take_blocks(piece.blocks)
+                parts.append(piece.logs)
+                held += piece.logs.num_rows
+                if held > MOST_LOGS and piece.first > self.first:
+                    raise TooMuch(piece.first - 1)
+                first = piece.last + 1
+        finally:
+            await reader.forget()
+        return parts
+
+    def _take_blocks(self, blocks: Mapping[int, Block]) -> None:
+        """Keep headers; in a part of the chain that can still change they must be those that were read before."""
+        for number, block in blocks.items():
+            if self.blocks.setdefault(number, block).hash != block.hash:
+                raise NodeWrong(f"chain {self.chain.spec.id}: block {number} was replaced while it was read")
+
+    async def _need_blocks(self, numbers: Iterable[int]) -> None:
+        missing = {n for n in numbers if n not in self.blocks}
+        if not missing:
+            return
+        found = await self._headers(missing)
+        self.blocks |= found
+        for number in sorted(found) if self.unsettled else ():
+            before = self.blocks.get(number - 1)
+            if before is not None and before.hash != self.blocks[number].parent_hash:
+                raise NodeWrong(
+                    f"chain {self.chain.spec.id}: block {number} does not follow block {number - 1}; it moved"
+                )
+
+    async def _headers(self, numbers: Collection[int]) -> Mapping[int, Block]:
+        """Return headers that the chain must have, from what is known or from the node."""
+        if all(number in self.blocks for number in numbers):
+            return self.blocks
+        found = await self.source.blocks(numbers)
+        if gone := set(numbers) - found.keys():
+            raise NodeWrong(f"chain {self.chain.spec.id}: the node has no block {min(gone)}, which it spoke of before")
+        return found
+
+    async def _still_there(self) -> None:
+        if not self.unsettled:
+            return
+        now = await self.source.blocks([self.last])
+        if self.last not in now or now[self.last].hash != self.blocks[self.last].hash:
+            raise NodeWrong(f"chain {self.chain.spec.id}: block {self.last} was replaced while it was read")
+
+    async def _changes(self, fold: _Fold) -> list[Seen]:
+        """Ask every watched proxy at the end of the span, and find the first block of each change."""
+        changes = []
+        await self._poll_all(fold.watched, self.last)
+        for proxy, feed in sorted(fold.watched.items()):
+            if await self._poll(proxy, self.last) != feed.pointer:
+                changes.append(await self._first_change(proxy, max(feed.since, self.first - 1), feed.pointer))
+        return changes
+
+    async def _doubtful(self, fold: _Fold) -> list[Doubt]:
+        """Check every plain feed's own word at the end of the span, and find the first block where it was otherwise."""
+        plain = {proxy: feed for proxy, feed in fold.watched.items() if feed.answers}
+        verdicts = await self._verdicts(plain, self.last)
+        return [
+            await self._first_doubt(proxy, feed)
+            for proxy, feed in sorted(plain.items())
+            if verdicts[proxy] != feed.fault
+        ]
+
+    async def _first_doubt(self, proxy: bytes, feed: Watched) -> Doubt:
+        same, other = max(feed.since - 1, self.first - 1), self.last
+        while other - same > 1:
+            middle = (same + other) // 2
+            if (await self._verdicts({proxy: feed}, middle))[proxy] == feed.fault:
+                same = middle
+            else:
+                other = middle
+        return Doubt(other, proxy, (await self._verdicts({proxy: feed}, other))[proxy])
+
+    async def _verdicts(self, feeds: Mapping[bytes, Watched], number: int) -> dict[bytes, bytes]:
+        reads = {question(proxy, number): feed.answer_at(number) for proxy, feed in feeds.items()}
+        blocks = await self._headers([number])
+        found = await self.source.check(reads, verdict, blocks)
+        return {read.address: said for read, said in found.items()}
+
+    async def _first_change(self, proxy: bytes, same: int, known: Answer) -> Seen:
+        changed = self.last
+        while changed - same > 1:
+            middle = (same + changed) // 2
+            if await self._poll(proxy, middle) == known:
+                same = middle
+            else:
+                changed = middle
+        return Seen(changed, proxy, await self._poll(proxy, changed))
+
+    async def _poll(self, proxy: bytes, number: int) -> Answer:
+        await self._poll_all([proxy], number)
+        return self.polled[watch(proxy, number)]
+
+    async def _poll_all(self, proxies: Iterable[bytes], number: int) -> None:
+        missing = [read for proxy in proxies if (read := watch(proxy, number)) not in self.polled]
+        if missing:
+            blocks = await self._headers([number])
+            self.polled |= await self.source.read(missing, blocks)
+
+    def _parent_hash(self) -> bytes | None:
+        block = self.blocks.get(self.first)
+        return block.parent_hash or None if block else None
+
+    def _block_rows(self, reads: Iterable[Read]) -> pa.Table:
+        kept = (
+            set(np.unique(self.logs["block_number"].to_numpy()).tolist()) | {read.block for read in reads} | {self.last}
+        )
+        blocks = [b for n, b in sorted(self.blocks.items()) if n >= self.first and (self.unsettled or n in kept)]
+        columns = [
+            [b.number for b in blocks],
+            [b.hash for b in blocks],
+            [b.parent_hash for b in blocks],
+            [b.time for b in blocks],
+        ]
+        return pa.table([pa.array(c, f.type) for c, f in zip(columns, BLOCK_SCHEMA, strict=True)], schema=BLOCK_SCHEMA)
+
+    def _read_rows(self, reads: Mapping[Read, Answer]) -> pa.Table:
+        rows = [
+            (read.block, self.blocks[read.block].hash, read.method, read.address, read.input, *answer)
+            for read, answer in sorted(reads.items())
+        ]
+        columns = list(zip(*rows, strict=True)) or [()] * len(READ_SCHEMA)
+        return pa.table([pa.array(c, f.type) for c, f in zip(columns, READ_SCHEMA, strict=True)], schema=READ_SCHEMA)
+
+    def _covered(self) -> Iterable[Covered]:
+        for venue in self.chain.venues(self.last):
+            start = max(self.first, venue.venue.start_block)
+            yield Covered(
+                interest=f"venue:{venue.venue.id}", first=start, last=self.last, level="fetched",
+                evidence="eth_getLogs of one node, every log checked against its block's header",
+            )  # fmt: skip
+        yield Covered(
+            interest="feeds", first=self.first, last=self.last, level="fetched",
+            evidence="eth_getLogs of one node; aggregator() asked at the end of every span",
+        )  # fmt: skip

@@ -93,7 +93,7 @@ class Attestor:
     def excluded(self, block: Block, followed: Followed) -> bool:
         """Tell whether the header of a block is known and excludes every log that is followed."""
         bloom = self._filters.of(block.hash)
-        return bloom is not None and (bloom == NOTHING or not list(may_hold(bloom, followed, block.number)))
+        return bloom is not None and (bloom == NOTHING or not may_hold(bloom, followed, block.number))
 
     async def overlooked(self, blocks: Iterable[Block], logs: pa.Table, followed: Followed) -> list[Difference]:
         """Return logs of new blocks that a first answer left out, as far as the blocks' headers give them away; raises `NodeWrong`."""
@@ -108,7 +108,7 @@ class Attestor:
         if bloom is None or bloom == NOTHING:
             return False
         said = {(log.address, log.topics[0]) for log in known if log.topics}
-        return bool(set(may_hold(bloom, followed, block.number)) - said)
+        return bool(may_hold(bloom, followed, block.number) - said)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

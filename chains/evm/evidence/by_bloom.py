@@ -6,14 +6,13 @@ is no more than asking twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-
-import numpy as np
+from collections.abc import Mapping, Sequence
+from itertools import product
 
 from chains.completeness import Level
 from chains.errors import NodeWrong
 from chains.evm.evidence.asking import Nodes
-from chains.evm.evidence.blooms import NOTHING, holding, rows
+from chains.evm.evidence.blooms import NOTHING, holding
 from chains.evm.evidence.compare import Difference, Followed, by_block, differences
 from chains.evm.evidence.headers import Header, linked
 from chains.evm.evidence.piece import Piece, Weighed
@@ -52,19 +51,14 @@ def may_lack(header: Header, known: Sequence[BlockLog], followed: Followed) -> b
     if header.bloom == NOTHING:
         return True
     said = {(log.address, log.topics[0]) for log in known if log.topics}
-    hits = set(may_hold(header.bloom, followed, header.number))
+    hits = may_hold(header.bloom, followed, header.number)
     return bool(hits - said) or bool(said - hits)
 
 
-def may_hold(bloom: bytes, followed: Followed, number: int) -> Iterable[tuple[bytes, bytes]]:
+def may_hold(bloom: bytes, followed: Followed, number: int) -> set[tuple[bytes, bytes]]:
     """Return the pairs of a contract and a topic that a filter does not exclude."""
-    addresses, topics = followed.addresses(number), sorted(followed.topics)
-    one = rows([bloom])
-    emitters = np.flatnonzero(holding(one, addresses)[0]).tolist()
-    if not emitters:
-        return []
-    said = np.flatnonzero(holding(one, topics)[0]).tolist()
-    return [(addresses[a], topics[t]) for a in emitters for t in said]
+    emitters = [a for a in holding(bloom, followed.contracts) if followed.contracts[a] <= number]
+    return set(product(emitters, holding(bloom, followed.topics))) if emitters else set()
 
 
 async def ask_again(

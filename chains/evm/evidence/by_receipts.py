@@ -43,7 +43,7 @@ def excluded(header: Header, piece: Piece) -> bool:
     """Tell whether a header that was hashed proves that its block holds no log to take in; an empty filter proves nothing."""
     if header.without_logs:
         return True
-    return header.bloom != NOTHING and not list(may_hold(header.bloom, piece.followed, header.number))
+    return header.bloom != NOTHING and not may_hold(header.bloom, piece.followed, header.number)
 
 
 def judged(header: Header, receipts: Sequence[Receipt] | None, piece: Piece) -> tuple[str, list[Difference]]:

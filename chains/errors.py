@@ -9,6 +9,7 @@
 | `NodeWrong`        | another   | malformed answer, missing block, stale replica            |
 | `RangeTooWide`     | ask less  | a `NodeWrong`: too many blocks or logs in one answer      |
 | `TooManyAddresses` | ask less  | a `NodeWrong`: too many addresses or topics in a question |
+| `Contradicted`     | read anew | a `NodeWrong`: evidence speaks against what was taken in  |
 | `WrongChain`       | stop      | the node serves another chain than the configured one     |
 | `NoContract`       | stop      | nothing, or something else, is at a configured address    |
 | `DeepFork`         | stop      | the chain left a block that was final for this store      |
@@ -79,6 +80,10 @@ class TooManyAddresses(NodeWrong):
     def __init__(self, message: str, *, node: str = "") -> None:
         super().__init__(message)
         self.node = node
+
+
+class Contradicted(NodeWrong):
+    """Evidence speaks against what was taken in of blocks that are not final here yet; they must be read anew."""
 
 
 class Stop(ChainError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -176,6 +176,23 @@ class Chain(Protocol):
         """Fetch and fold blocks from `first` to at most `last` upon `state`, the tips after block `first` - 1.
 
         Blocks up to `settled` cannot change any more. Raises `ChainError`.
+        """
+        ...
+
+    async def attest(self, first: int, last: int, state: StateReader, records: Records) -> Examined:
+        """Look for evidence, of the level that is configured, that nothing is missing in stored blocks that are settled now.
+
+        Findings are for good: a difference that fetching again may mend raises `NodeWrong`. Raises `ChainError`.
+        """
+        ...
+
+    def examine(
+        self, first: int, last: int, state: StateReader, records: Records, *, level: str, venues: Collection[str]
+    ) -> AsyncIterator[Examined]:
+        """Look at stored, settled blocks again for evidence of a level, piece by piece from the last one down.
+
+        `venues`: the ids of those that are looked at, and of feeds `FEEDS`. Raises `ChainError`, and `Unsupported` for a chain that has
+        no such evidence.
         """
         ...
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chains.errors import NodeWrong, RangeTooWide
+from chains.evm.evidence.corrections import Corrections
 from chains.evm.logs import empty_logs, in_order
 from chains.evm.source import EvmSource
 from chains.model import Block
@@ -99,16 +100,18 @@ class Ahead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """Reads pieces of one chain: the logs that carry one of `topics`."""
+    """Reads pieces of one chain: the logs that carry one of `topics`, with what is known of nodes' answers put right."""
 
     chain_id: str
     source: EvmSource
     topics: Collection[bytes]
+    corrections: Corrections
 
     async def read(self, first: int, last: int, contracts: Contracts) -> Piece:
         """Read the logs of contracts, each from the first block that matters; raises `NodeWrong` where a header names another block."""
         logs = await self._logs(first, last, contracts)
         blocks = await self._headers(np.unique(logs["block_number"].to_numpy()).tolist())
+        logs = self.corrections.still(logs, blocks)
         self._vouch(logs, blocks)
         return Piece(first=first, last=last, contracts=contracts, logs=logs, blocks=blocks)
 
@@ -116,7 +119,7 @@ class Reader:
         """Return logs in chain order; those of all contracts that matter from `first` on are asked for together."""
         groups = _by_start(contracts, first, last)
         parts = await asyncio.gather(*(self.source.logs(some, [self.topics], start, last) for start, some in groups))
-        return in_order(pa.concat_tables([empty_logs(), *parts]))
+        return self.corrections.applied(in_order(pa.concat_tables([empty_logs(), *parts])), first, last, contracts)
 
     async def _headers(self, numbers: Collection[int]) -> dict[int, Block]:
         found = await self.source.blocks(numbers)

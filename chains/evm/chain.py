@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from importlib import import_module
 from time import monotonic
 from typing import cast
 
+import pyarrow as pa
+
+from chains.completeness import Level
 from chains.errors import ChainError, NoContract, Unsupported
 from chains.evm.ahead import Ahead, Contracts, Piece, Reader
 from chains.evm.dialect import EvmDialect
+from chains.evm.evidence.asking import PooledNodes
+from chains.evm.evidence.attest import Interest
+from chains.evm.evidence.compare import Followed
+from chains.evm.evidence.corrections import Corrections
+from chains.evm.evidence.filters import Filters
+from chains.evm.evidence.witness import Witness
+from chains.evm.logs import empty_logs
 from chains.evm.oracles.chainlink.fold import Chainlink
 from chains.evm.ports import Adapter, Answer, EvmProtocol, Read
 from chains.evm.source import EvmSource, NodeSource, StoredSource
-from chains.evm.span import Span, TooMuch, contracts_of
+from chains.evm.span import Span, TooMuch, contracts_of, interests_of
 from chains.evm.widths import Widths
 from chains.model import Block, ChainSpec, FeedSpec, VenueSpec
-from chains.ports import Batch, Head, RawReader, StateReader
+from chains.ports import Batch, Examined, Head, RawReader, Records, StateReader
 from chains.registry import PROTOCOLS
 from chains.rpc import NodePool
 
@@ -37,19 +47,27 @@ def connect(
 ) -> EvmChain:
     """Make the adapter of an EVM chain over its nodes, or over what was `stored` of it up to `cursor`."""
     source: EvmSource
+    witness: Witness | None = None
     if stored is not None and cursor is not None:
         source = StoredSource(stored, cursor)
     else:
-        number = int(spec.id.partition(":")[2])
-        source = NodeSource(spec, NodePool(spec.id, EvmDialect(number), spec.rpc, on_error=on_error))
-    return EvmChain(spec, source, venues, feeds)
+        number, filters = int(spec.id.partition(":")[2]), Filters()
+        pool = NodePool(spec.id, EvmDialect(number), spec.rpc, on_error=on_error)
+        source = NodeSource(spec, pool, filters)
+        witness = Witness(spec, source, PooledNodes(spec.id, pool), filters)
+    return EvmChain(spec, source, venues, feeds, witness)
 
 
 class EvmChain:
-    """One EVM chain with the venues and feeds that are configured on it."""
+    """One EVM chain with the venues and feeds that are configured on it; without a `witness` what the source says is all there is."""
 
     def __init__(
-        self, spec: ChainSpec, source: EvmSource, venues: Sequence[VenueSpec], feeds: Sequence[FeedSpec]
+        self,
+        spec: ChainSpec,
+        source: EvmSource,
+        venues: Sequence[VenueSpec],
+        feeds: Sequence[FeedSpec],
+        witness: Witness | None = None,
     ) -> None:
         self._spec = spec
         self._source = source
@@ -62,6 +80,7 @@ class EvmChain:
         self._venues: dict[str, EvmProtocol] = {}
         self._taken_in: set[str] = set()
         self._origins: dict[str, tuple[Read, Answer]] = {}
+        self._witness = witness
         self._widths = Widths()
         self._ahead = self.reading()
 
@@ -125,7 +144,39 @@ class EvmChain:
 
     def reading(self) -> Ahead:
         """Return a reader of pieces of this chain."""
-        return Ahead(Reader(chain_id=self._spec.id, source=self._source, topics=self.topics).read, self._widths)
+        corrections = self._witness.corrections if self._witness else Corrections()
+        reader = Reader(chain_id=self._spec.id, source=self._source, topics=self.topics, corrections=corrections)
+        return Ahead(reader.read, self._widths)
+
+    async def overlooked(self, blocks: Collection[Block], logs: pa.Table, contracts: Contracts) -> pa.Table:
+        """Return logs of contracts in new blocks that are not among `logs` though headers give them away."""
+        if self._witness is None:
+            return empty_logs()
+        return await self._witness.overlooked(blocks, logs, Followed(contracts, frozenset(self.topics)))
+
+    async def attest(self, first: int, last: int, state: StateReader, records: Records) -> Examined:
+        """Look for evidence that nothing is missing in stored blocks that become final; raises `Contradicted` where something is."""
+        if self._witness is None:
+            return Examined(first=first, last=last)
+        await self._find_venues(last + 1, last, last)
+        return await self._witness.attest(first, last, records, self._interests(state, last), self.topics)
+
+    async def examine(
+        self, first: int, last: int, state: StateReader, records: Records, *, level: str, venues: Collection[str]
+    ) -> AsyncIterator[Examined]:
+        """Look at stored blocks again for evidence of a level, piece by piece from the last one down."""
+        if self._witness is None:
+            raise Unsupported(f"chain {self._spec.id}: what is stored alone is no evidence of what is not; ask nodes")
+        await self._find_venues(last + 1, last, last)
+        interests = [interest for interest in self._interests(state, last) if interest.venue in venues]
+        pieces = self._witness.examine(
+            first, last, records, level=Level(level), interests=interests, topics=self.topics
+        )
+        async for examined in pieces:
+            yield examined
+
+    def _interests(self, state: StateReader, last: int) -> list[Interest]:
+        return interests_of(self, self._spec.start_block, state, last)
 
     async def _find_venues(self, first: int, last: int, settled: int) -> None:
         """Find the venues that begin up to a block; one whose first block may have changed since is found anew."""

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from eth_utils.address import to_checksum_address
 
 from chains.errors import HistoryGone, NodeWrong, RangeTooWide
+from chains.evm.evidence.filters import Filters
 from chains.evm.logs import empty_logs, in_order, logs_of, of_addresses, unhex
 from chains.evm.ports import CHECK, CODE_BEFORE, ETH_CALL, FIRST_LOG, LAST_LOG, Answer, Read
 from chains.model import Block, ChainSpec, Finality
@@ -78,17 +79,20 @@ class _Header(msgspec.Struct, rename="camel"):
     hash: str
     parent_hash: str
     timestamp: str
+    logs_bloom: str = ""
+    receipts_root: str = ""
 
 
 OptionalHeader: Any = _Header | None
 
 
 class NodeSource:
-    """Facts from nodes, through a pool."""
+    """Facts from nodes, through a pool; `filters` remembers what the newest headers say of logs."""
 
-    def __init__(self, spec: ChainSpec, pool: NodePool) -> None:
+    def __init__(self, spec: ChainSpec, pool: NodePool, filters: Filters | None = None) -> None:
         self._spec = spec
         self._pool = pool
+        self._filters = filters or Filters()
         self._web3: Any = None
         self._slots = asyncio.Semaphore(READS_AT_ONCE)
 
@@ -119,11 +123,16 @@ class NodeSource:
             headers = await self._pool.batch(requests, OptionalHeader)
         except RpcFault as fault:
             raise NodeWrong(f"chain {self._spec.id}: {fault}; check the node") from fault
-        found = {n: _block(header) for n, header in zip(wanted, headers, strict=True) if header is not None}
+        found = {n: self._noted(header) for n, header in zip(wanted, headers, strict=True) if header is not None}
         for number, block in found.items():
             if block.number != number:
                 raise NodeWrong(f"chain {self._spec.id}: asked for block {number}, the node gave {block.number}")
         return found
+
+    def _noted(self, header: _Header) -> Block:
+        block = _block(header)
+        self._filters.note(block.hash, header.logs_bloom, header.receipts_root)
+        return block
 
     async def logs(self, addresses: Collection[bytes] | None, topics: Topics, first: int, last: int) -> pa.Table:
         """Return matching logs in chain order."""

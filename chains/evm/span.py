@@ -10,14 +10,19 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
+from chains.completeness import Level
 from chains.errors import NodeWrong
 from chains.evm.ahead import Ahead, Contracts, Piece
+from chains.evm.evidence.attest import Interest
 from chains.evm.logs import empty_logs, in_order
 from chains.evm.oracles.chainlink.fold import Chainlink, Doubt, Seen, question, verdict, watch
 from chains.evm.ports import CHECK, Answer, EvmProtocol, Folded, NeedReads, Read, Reads, Watched
 from chains.evm.source import EvmSource
 from chains.model import FEEDS, Block, ChainSpec, Rows
 from chains.ports import Batch, Covered, StateReader
+
+LOGS = "eth_getLogs of one node, every log checked against its block's header"
+FEED_LOGS = "eth_getLogs of one node; aggregator() asked at the end of every span"
 
 MAX_ROUNDS = 10_000
 MOST_LOGS = 500_000
@@ -45,6 +50,21 @@ def contracts_of(chain: Followed, state: StateReader, last: int) -> dict[bytes, 
     for venue in chain.venues(last):
         _follow_too(known, venue.contracts(state))
     return known
+
+
+def interests_of(chain: Followed, start: int, state: StateReader, last: int) -> list[Interest]:
+    """Return what is taken in up to a block, under the names that coverage has for it; feeds from block `start` on."""
+    venues = [
+        Interest(
+            name=f"venue:{fold.venue.id}", venue=fold.venue.id, first=fold.venue.start_block,
+            contracts=fold.contracts(state), fetched=LOGS, fold=fold,
+        )
+        for fold in chain.venues(last)
+    ]  # fmt: skip
+    return [
+        *venues,
+        Interest(name=FEEDS, venue=FEEDS, first=start, contracts=chain.oracle.contracts(state), fetched=FEED_LOGS),
+    ]
 
 
 def _follow_too(known: dict[bytes, int], more: Contracts) -> None:
@@ -120,6 +140,10 @@ class Followed(Protocol):
         """Return a reader of pieces of this chain."""
         ...
 
+    async def overlooked(self, blocks: Collection[Block], logs: pa.Table, contracts: Contracts) -> pa.Table:
+        """Return logs of contracts in new blocks that are not among `logs` though headers give them away; raises `ChainError`."""
+        ...
+
 
 class Span:
     """Blocks `first`..`last`, of which some pieces were read, folded upon `state` until nothing more has to be asked."""
@@ -142,6 +166,7 @@ class Span:
         self.seen: list[Seen] = []
         self.doubts: list[Doubt] = []
         self.decoded: dict[str, Any] = {}
+        self.looked_for: dict[bytes, int] | None = None
 
     async def _fetch(self) -> None:
         """Gather the logs of everything that is known to matter, and the headers that vouch for them."""
@@ -188,6 +213,9 @@ class Span:
             if fresh:
                 await self._follow(fresh)
                 continue
+            if self.unsettled and (lacking := await self._overlooked(fold)).num_rows:
+                await self._take_logs([self.logs, lacking], {})
+                continue
             changes = await self._changes(fold)
             doubts = [] if changes else await self._doubtful(fold)
             if not changes and not doubts:
@@ -195,6 +223,15 @@ class Span:
             self.seen += changes
             self.doubts += doubts
         raise NodeWrong(f"chain {self.chain.spec.id}: blocks {self.first}..{self.last} never settle; check the node")
+
+    async def _overlooked(self, fold: _Fold) -> pa.Table:
+        """Look once, for the contracts that are known then, whether an answer left out logs of a block that can still change."""
+        known = contracts_of(self.chain, self.state, self.last)
+        _follow_too(known, fold.contracts)
+        if self.looked_for == known:
+            return empty_logs()
+        self.looked_for = known
+        return await self.chain.overlooked([self.blocks[n] for n in range(self.first, self.last + 1)], self.logs, known)
 
     def _fold(self) -> _Fold:
         fold = _Fold(sources={p: s for p, s in self.chain.feed_sources().items() if s <= self.last})
@@ -369,13 +406,8 @@ class Span:
         return pa.table([pa.array(c, f.type) for c, f in zip(columns, READ_SCHEMA, strict=True)], schema=READ_SCHEMA)
 
     def _covered(self) -> Iterable[Covered]:
-        for venue in self.chain.venues(self.last):
-            start = max(self.first, venue.venue.start_block)
+        for interest in interests_of(self.chain, self.first, self.state, self.last):
             yield Covered(
-                interest=f"venue:{venue.venue.id}", first=start, last=self.last, level="fetched",
-                evidence="eth_getLogs of one node, every log checked against its block's header",
+                interest=interest.name, first=max(self.first, interest.first), last=self.last,
+                level=Level.FETCHED.value, evidence=interest.fetched,
             )  # fmt: skip
-        yield Covered(
-            interest="feeds", first=self.first, last=self.last, level="fetched",
-            evidence="eth_getLogs of one node; aggregator() asked at the end of every span",
-        )  # fmt: skip

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
 from chains.errors import ChainError, HistoryGone, NodeBusy, NodeWrong, Unsupported
 from chains.model import Block, ChainSpec, FeedSpec, Skipped, VenueSpec
-from chains.ports import Batch, Head, RawReader, StateReader
+from chains.ports import Batch, Examined, Head, RawReader, Records, StateReader
 from chains.registry import PROTOCOLS
 from chains.rpc import NodePool
 from chains.solana.asking import gathered
@@ -97,6 +97,20 @@ class SolanaChain:
         """Return the newest slot at or below one that holds a block."""
         found = await self.source.floor(number, self._spec.start_block)
         return self._spec.start_block - 1 if found is None else found
+
+    async def attest(self, first: int, last: int, state: StateReader, records: Records) -> Examined:
+        """Add nothing: balances prove the transactions of every batch before it is stored."""
+        del state, records
+        return Examined(first=first, last=last)
+
+    def examine(
+        self, first: int, last: int, state: StateReader, records: Records, *, level: str, venues: Collection[str]
+    ) -> AsyncIterator[Examined]:
+        """Refuse: what proves that no transaction is missing is not asked for afterwards."""
+        del first, last, state, records, level, venues
+        raise Unsupported(
+            f"chain {self._spec.id}: balances prove each batch before it is stored; there is nothing to examine later"
+        )
 
     async def news(self, timeout_s: float) -> None:
         """Wait for a notification about a watched account or the root."""

@@ -110,6 +110,8 @@ class Narrow:
         self.head = chain.head
         self.block = chain.block
         self.floor = chain.floor
+        self.attest = chain.attest
+        self.examine = chain.examine
         self.news = chain.news
         self.aclose = chain.aclose
 

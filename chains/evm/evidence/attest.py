@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import pyarrow as pa
 
 from chains.completeness import Level, Part, rank
+from chains.errors import HistoryGone
 from chains.evm.evidence import by_bloom, by_nodes, by_receipts
 from chains.evm.evidence.asking import Nodes
 from chains.evm.evidence.blooms import NOTHING
@@ -26,9 +28,7 @@ from chains.ports import Covered, Examined, Finding, Records
 LOGS_ASKED_AT_ONCE = 2_000
 """Blocks of which a second node is asked in one request, unless it allows fewer."""
 
-FETCHED = "eth_getLogs of one node, every log checked against its block's header"
 EVIDENCE = {
-    Level.FETCHED: FETCHED,
     Level.BLOOM: (
         "the header of every block: where its bloom may hold a followed log that is not stored, eth_getLogs was asked again by blockHash"
     ),
@@ -38,17 +38,31 @@ EVIDENCE = {
         "headers hashed and linked; receipts rebuilt to receiptsRoot wherever a header's bloom does not exclude a followed log"
     ),
 }
+GONE = "no node has headers or receipts of so long ago"
 WRONG_TOTAL = "the venue's own total is {answered}, what is stored adds up to {expected}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interest:
-    """One of the things that are taken in, under its name in `coverage`: contracts from a first block on, folded by `fold`, if by one."""
+    """One of the things that are taken in, under its name in `coverage`: contracts from a first block on.
+
+    `venue`: the id under which journals keep its rows; `fetched`: what is said where nothing more is known; `fold`: its venue's, `None` for
+    what is no venue.
+    """
 
     name: str
+    venue: str
     first: int
     contracts: Mapping[bytes, int]
+    fetched: str
     fold: EvmProtocol | None = None
+
+
+class Looked(NamedTuple):
+    """What came of a piece, and how what is stored of it differs from the chain, log by log."""
+
+    examined: Examined
+    differences: tuple[Difference, ...]
 
 
 class Attestor:
@@ -68,7 +82,7 @@ class Attestor:
         level: Level,
         interests: Sequence[Interest],
         topics: Collection[bytes],
-    ) -> AsyncIterator[Examined]:
+    ) -> AsyncIterator[Looked]:
         """Look at stored blocks piece by piece, from the last one down; raises `ChainError`."""
         followed = Followed(_union(interest.contracts for interest in interests), frozenset(topics))
         look = _Look(
@@ -123,6 +137,7 @@ class _Look:
     followed: Followed
     quiet: bool
     balances: dict[str, Balance] = field(default_factory=dict)
+    unexplained: list[Difference] = field(default_factory=list)
 
     async def weigh(self, level: Level, start: int, end: int, last_hash: bytes | None) -> tuple[Weighed, bytes | None]:
         """Weigh one piece, the highest first; `last_hash` is what the piece above it says of its last block."""
@@ -131,9 +146,12 @@ class _Look:
         piece = await asyncio.to_thread(self._piece, start, end)
         if level == Level.AGREED:
             return await by_nodes.weigh(self.nodes, piece), None
-        top = last_hash or piece.hashes.get(end) or (await self.source.blocks([end]))[end].hash
         weigh = by_bloom.weigh if level == Level.BLOOM else by_receipts.weigh
-        return await weigh(self.nodes, piece, top)
+        try:
+            top = last_hash or piece.hashes.get(end) or (await self.source.blocks([end]))[end].hash
+            return await weigh(self.nodes, piece, top)
+        except HistoryGone:
+            return Weighed([Part(start, end, Level.FETCHED, GONE)]), None
 
     def _piece(self, start: int, end: int) -> Piece:
         return Piece(
@@ -146,10 +164,11 @@ class _Look:
 
     async def examined(
         self, level: Level, interests: Sequence[Interest], start: int, end: int, weighed: Weighed
-    ) -> Examined:
+    ) -> Looked:
         """Say for each interest what a piece came to, with its totals where nothing better speaks for it."""
         covered: list[Covered] = []
         findings: list[Finding] = []
+        before = len(self.unexplained)
         for interest in interests:
             findings += _findings(interest, weighed.differences)
             for part in weighed.parts:
@@ -158,7 +177,8 @@ class _Look:
                     best, found = await self._best(level, interest, clipped)
                     covered.append(_covered(interest, level, best))
                     findings += found
-        return Examined(first=start, last=end, covered=tuple(covered), findings=tuple(findings))
+        examined = Examined(first=start, last=end, covered=tuple(covered), findings=tuple(findings))
+        return Looked(examined, (*weighed.differences, *self.unexplained[before:]))
 
     async def _best(self, level: Level, interest: Interest, part: Part) -> tuple[Part, list[Finding]]:
         if rank(part.level) >= rank(Level.TOTALS) or rank(level) < rank(Level.TOTALS):
@@ -166,6 +186,7 @@ class _Look:
         fresh = interest.name not in self.balances
         if fresh:
             self.balances[interest.name] = await self._balance(interest)
+            self.unexplained.extend(self.balances[interest.name].differences)
         balance = self.balances[interest.name]
         found = list(_balance_findings(interest, balance)) if fresh else []
         if balance.why:
@@ -190,6 +211,13 @@ class _Look:
         return await totals.weigh(max(self.first, interest.first), self.last)
 
 
+def covered_anyway(first: int, last: int, level: Level, interests: Iterable[Interest], why: str) -> Looked:
+    """Return what is said of a span for which no evidence was to be had."""
+    parts = [(interest, max(first, interest.first)) for interest in interests if interest.first <= last]
+    covered = [_covered(interest, level, Part(start, last, Level.FETCHED, why)) for interest, start in parts]
+    return Looked(Examined(first=first, last=last, covered=tuple(covered)), ())
+
+
 def _size(level: Level, first: int, last: int) -> int:
     sizes = {Level.BLOOM: HEADERS_AT_ONCE, Level.PROVEN: HEADERS_AT_ONCE, Level.AGREED: LOGS_ASKED_AT_ONCE}
     return sizes.get(level, last - first + 1)
@@ -210,7 +238,7 @@ def _covered(interest: Interest, asked: Level, part: Part) -> Covered:
         first=part.first,
         last=part.last,
         level=part.level.value,
-        evidence=EVIDENCE[part.level] + lacking,
+        evidence=EVIDENCE.get(part.level, interest.fetched) + lacking,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -10,8 +10,10 @@ import pyarrow as pa
 from chains.evm.evidence.by_receipts import BY_RECEIPTS
 from chains.evm.evidence.compare import Difference
 from chains.evm.logs import LOG_SCHEMA, TOPIC_COLUMNS, in_order
+from chains.model import Block
 
 MOST = 100_000
+NEVER = 2**63
 
 
 class Corrections:
@@ -33,11 +35,22 @@ class Corrections:
             while len(noted) > MOST:
                 del noted[next(iter(noted))]
 
-    def applied(self, logs: pa.Table, first: int, last: int, addresses: Collection[bytes]) -> pa.Table:
-        """Return logs of blocks `first`..`last` as they are known to be, as far as `addresses` emitted them."""
+    def applied(self, logs: pa.Table, first: int, last: int, contracts: Mapping[bytes, int]) -> pa.Table:
+        """Return logs of blocks `first`..`last` as they are known to be, those of contracts from their first block on."""
         if not self._missing and not self._extra:
             return logs
-        return self._with_missing(self._without_extra(logs), first, last, frozenset(addresses))
+        return self._with_missing(self._without_extra(logs), first, last, contracts)
+
+    def still(self, logs: pa.Table, blocks: Mapping[int, Block]) -> pa.Table:
+        """Return logs without those that were put in for a block that the chain has left since; they are forgotten."""
+        gone = [
+            place
+            for place, noted in self._missing.items()
+            if place[0] in blocks and blocks[place[0]].hash != noted.block_hash
+        ]
+        for place in gone:
+            del self._missing[place]
+        return self._without(logs, set(gone)) if gone else logs
 
     def _without_extra(self, logs: pa.Table) -> pa.Table:
         hashes = logs["block_hash"].to_pylist()
@@ -45,14 +58,21 @@ class Corrections:
         wrong = [self._says(self._extra, place, digest) for place, digest in zip(places, hashes, strict=True)]
         return logs.filter(pa.array(~np.array(wrong, np.bool_))) if any(wrong) else logs
 
-    def _with_missing(self, logs: pa.Table, first: int, last: int, addresses: frozenset[bytes]) -> pa.Table:
+    def _with_missing(self, logs: pa.Table, first: int, last: int, contracts: Mapping[bytes, int]) -> pa.Table:
         there = set(zip(logs["block_number"].to_pylist(), logs["log_index"].to_pylist(), strict=True))
         lacking = [
             difference
             for place, difference in sorted(self._missing.items())
-            if first <= place[0] <= last and place not in there and difference.log.address in addresses
+            if first <= place[0] <= last
+            and place not in there
+            and contracts.get(difference.log.address, NEVER) <= place[0]
         ]
         return in_order(pa.concat_tables([logs, table_of(lacking)])) if lacking else logs
+
+    @staticmethod
+    def _without(logs: pa.Table, places: set[tuple[int, int]]) -> pa.Table:
+        there = zip(logs["block_number"].to_pylist(), logs["log_index"].to_pylist(), strict=True)
+        return logs.filter(pa.array([place not in places for place in there], pa.bool_()))
 
     @staticmethod
     def _says(noted: dict[tuple[int, int], Difference], place: tuple[int, int], digest: bytes) -> bool:

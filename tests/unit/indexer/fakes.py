@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chains.errors import ChainError, NodeWrong
 from chains.model import Block, ChainSpec, Finality, Rows, Skipped
-from chains.ports import Batch, Head, StateReader
+from chains.ports import Batch, Examined, Head, Records, StateReader
 from tests.unit.store.builders import CHAIN, batch, block, position
 from tests.unit.store.slots import CLUSTER, slot_batch, slot_block
 
@@ -35,6 +35,7 @@ class FakeChain:
     says: Callable[[float], Awaitable[None]] = asyncio.sleep
     asked: list[int] = field(default_factory=list)
     floors: list[int] = field(default_factory=list)
+    attested: list[tuple[int, int]] = field(default_factory=list)
     polls: int = 0
     listening: int = 0
     listened: list[float] = field(default_factory=list)
@@ -81,6 +82,15 @@ class FakeChain:
             return replace(given, parent_hash=self.at(first).parent_hash)
         twice = [(number, index) for number in even for index in range(2)]
         return slot_batch(first, end, rows, skipped=self.skipped, transactions=twice, **branch)
+
+    async def attest(self, first: int, last: int, state: StateReader, records: Records) -> Examined:
+        self.attested.append((first, last))
+        return Examined(first=first, last=last)
+
+    async def examine(
+        self, first: int, last: int, state: StateReader, records: Records, *, level: str, venues: Collection[str]
+    ) -> AsyncIterator[Examined]:
+        yield Examined(first=first, last=last)
 
     async def news(self, timeout_s: float) -> None:
         self.listened.append(timeout_s)

@@ -144,19 +144,23 @@ class OtherBranch(Fault):
             return reply
         height = height_of(reply.result, "number")
         other = exchange.upstream.other_branch(height, reply.result["hash"])
-        if other is None or height <= await exchange.upstream.head() - self.window:
-            return reply
-        return reply.saying(other)
+        return reply.saying(other) if other and height > exchange.upstream.highest - self.window else reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behind(Fault):
-    """The answers of a node whose head is `lag` blocks lower: it knows nothing above, and finds no logs there."""
+    """The answers of a node whose head is `lag` blocks lower and that knows nothing above.
+
+    `silent`: it finds no logs there, which looks like an answer; others say that the range ends above their head.
+    """
 
     lag: int
+    silent: bool = False
 
     async def edited(self, exchange: Exchange, call: Call, reply: Reply) -> Reply:
         head = max(0, await exchange.upstream.head() - self.lag)
+        if call.method == "eth_getLogs" and not self.silent and int(call.params[0].get("toBlock", "0x0"), 16) > head:
+            return refusal(call, -32000, "block range extends beyond current head block")
         if call.method in STATE and await self._is_above(exchange, call, head):
             return refusal(call, -32000, "header not found")
         return reply if reply.error is not None else reply.saying(await self._below(exchange, call, reply.result, head))

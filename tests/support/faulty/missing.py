@@ -8,7 +8,7 @@ from itertools import combinations, groupby
 from random import Random
 from typing import Any
 
-from tests.support.faulty.faults import LOGS, Fault
+from tests.support.faulty.faults import LOGS, Behind, Fault
 from tests.support.faulty.wire import Call, Exchange, Reply, height_of
 
 Log = dict[str, Any]
@@ -111,6 +111,15 @@ class Forgetful(Fault):
             return reply
         kept = self.oblivion.without(reply.result)
         return reply if len(kept) == len(reply.result) else reply.saying(kept)
+
+
+def omissions() -> list[Fault]:
+    """Every fault that no other try mends, since nothing in the answer tells of it."""
+    return [
+        *(Omitting(kind=kind, choice=choice) for kind, choice in CHOICES.items()),
+        Truncated(),
+        Behind(kind="logs cut at a stale head", lag=4, silent=True, methods=LOGS),
+    ]
 
 
 def _bloomed(log: Log) -> tuple[int, str, str]:

@@ -78,6 +78,7 @@ class Upstream:
     url: str
     session: ClientSession
     headers: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    highest: int = 0
 
     async def ask(self, calls: list[Call]) -> list[Reply]:
         """Return the honest replies in the order of the calls."""
@@ -101,14 +102,18 @@ class Upstream:
 
     async def head(self) -> int:
         """Return the height of the honest node."""
-        return int(await self.call("eth_blockNumber"), 16)
+        head = int(await self.call("eth_blockNumber"), 16)
+        self.highest = max(self.highest, head)
+        return head
 
     def other_branch(self, number: int, digest: str) -> dict[str, Any] | None:
         """Return a header that once stood at a height and has another hash."""
         return next((h for h in self.headers.get(number, ()) if h["hash"] != digest), None)
 
     def _remember(self, header: dict[str, Any]) -> None:
-        known = self.headers.setdefault(int(header["number"], 16), [])
+        height = height_of(header, "number")
+        self.highest = max(self.highest, height)
+        known = self.headers.setdefault(height, [])
         if all(old["hash"] != header["hash"] for old in known):
             known.append(header)
 

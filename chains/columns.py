@@ -103,6 +103,13 @@ def amounts_of(words: npt.NDArray[np.uint8]) -> pa.Array:
     return pa.Array.from_buffers(AMOUNT, len(words), [None, pa.py_buffer(words[:, :15:-1].tobytes())])
 
 
+def integers(column: pa.Array) -> list[int]:
+    """Return the amounts of a column that has one in every row."""
+    limbs = np.frombuffer(column.buffers()[1], np.uint64).reshape(-1, 2)[column.offset : column.offset + len(column)]
+    low, high = limbs[:, 0].tolist(), limbs[:, 1].view(np.int64).tolist()
+    return [(above << 64) + below for below, above in zip(low, high, strict=True)]
+
+
 def binaries(joined: bytes, size: int) -> pa.Array:
     """Make a column of values of one size from their bytes, one behind the other."""
     offsets = np.arange(0, len(joined) + 1, size, dtype=np.int32)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Literal, Protocol, assert_never
 
@@ -14,6 +15,7 @@ from chains.model import Block, ChainSpec, FeedSpec, VenueSpec
 from chains.ports import Batch, Chain, Head
 from chains.registry import connect
 from indexer.follow import Extend, Fork, Idle, Known, Plan, plan, probe, shared
+from indexer.pipeline import must_follow, take_in
 from indexer.steps import Append, Finalize, Rewind
 from indexer.store import Store
 
@@ -63,47 +65,41 @@ class Listener(Protocol):
 
 async def index(chain: Chain, store: Store, *, until: Until, listener: Listener) -> None:
     """Take in a chain up to a target, then return; raises `ChainError` when the nodes fail for good."""
-    failures = 0
+    intake = _Intake(chain, store, listener)
     while True:
         try:
             head = await chain.head()
             listener.polled(chain.spec.id, head)
             target = await _target(chain, store, head, until)
-            while isinstance(done := await _step(chain, store, head, target, listener), Extend):
-                failures = 0
+            while isinstance(done := await intake.step(head, target), Extend):
+                intake.failures = 0
             if isinstance(done, Idle):
                 return
-            failures = 0
+            intake.failures = 0
         except RangeTooWide:
             raise
         except (NodeBusy, NodeWrong) as error:
-            failures += 1
-            if failures >= TRIES:
+            if intake.failures + 1 >= TRIES:
                 raise
-            pause = _pause(failures)
-            listener.failed(chain.spec.id, error, pause)
-            await asyncio.sleep(pause)
+            await asyncio.sleep(intake.failed(error))
 
 
 async def follow(chain: Chain, store: Store, *, listener: Listener, stop: asyncio.Event, poll_s: float = 1.0) -> None:
     """Take in a chain and stay at its head until `stop` is set; raises only what no retry can mend (`chains.errors.Stop`)."""
-    failures = 0
+    intake = _Intake(chain, store, listener, stop)
     while not stop.is_set():
         try:
             head = await chain.head()
             listener.polled(chain.spec.id, head)
             while not stop.is_set():
-                done = await _step(chain, store, head, head.latest.number, listener)
-                failures = 0
+                done = await intake.step(head, head.latest.number)
+                intake.failures = 0
                 if isinstance(done, Idle):
                     await _wait_for_news(chain, stop, poll_s)
                 if not isinstance(done, Extend):
                     break
         except (NodeBusy, NodeWrong) as error:
-            failures += 1
-            pause = _pause(failures)
-            listener.failed(chain.spec.id, error, pause)
-            await _sleep(stop, pause)
+            await _sleep(stop, intake.failed(error))
 
 
 async def rebuild(
@@ -141,24 +137,64 @@ async def _target(chain: Chain, store: Store, head: Head, until: Until) -> int:
     return await chain.floor(height) if height >= first else height
 
 
-async def _step(chain: Chain, store: Store, head: Head, target: int, listener: Listener) -> Plan:
-    """Do one step towards `target`, and tell which."""
-    chain_id = chain.spec.id
-    cursor = await asyncio.to_thread(store.cursor, chain_id)
-    tip = cursor.block if cursor else None
-    ours = await asyncio.to_thread(_reached, store, chain_id, tip, head.latest.number)
-    theirs = await chain.block(ours.number) if ours else None
-    step = plan(tip, ours, theirs, start=chain.spec.start_block, target=target)
-    match step:
-        case Idle():
-            await _finalize(store, chain_id, head)
-        case Fork(number=number):
-            await _rewind(chain, store, number, listener)
-        case Extend():
-            await _extend(chain, store, listener, head=head, tip=tip, step=step)
-        case _:
-            assert_never(step)
-    return step
+class _Intake:
+    """Takes a chain into the store, step by step; `failures`: tries in a row that came to nothing."""
+
+    def __init__(self, chain: Chain, store: Store, listener: Listener, stop: asyncio.Event | None = None) -> None:
+        self.failures = 0
+        self._chain = chain
+        self._store = store
+        self._listener = listener
+        self._stop = stop
+
+    async def step(self, head: Head, target: int) -> Plan:
+        """Do one step towards `target`, and tell which."""
+        chain_id = self._chain.spec.id
+        cursor = await asyncio.to_thread(self._store.cursor, chain_id)
+        tip = cursor.block if cursor else None
+        ours = await asyncio.to_thread(_reached, self._store, chain_id, tip, head.latest.number)
+        theirs = await self._chain.block(ours.number) if ours else None
+        step = plan(tip, ours, theirs, start=self._chain.spec.start_block, target=target)
+        match step:
+            case Idle():
+                await _finalize(self._store, chain_id, head)
+            case Fork(number=number):
+                await _rewind(self._chain, self._store, number, self._listener)
+            case Extend():
+                await self._extend(head, tip, step)
+            case _:
+                assert_never(step)
+        return step
+
+    async def _extend(self, head: Head, tip: Block | None, span: Extend) -> None:
+        """Take in all settled blocks of a span, or a batch of those that can still change."""
+        state = self._store.state(self._chain.spec.id)
+        put = partial(self._put, head, span.last)
+        if span.first <= head.settled:
+            await take_in(self._chain, state, put, tip=tip, span=span, settled=head.settled, halted=self._halted)
+            return
+        began = monotonic()
+        batch = await self._chain.advance(span.first, span.last, head.settled, state)
+        must_follow(self._chain.spec.id, tip, batch)
+        await put(tip, batch, monotonic() - began)
+
+    async def _put(self, head: Head, target: int, tip: Block | None, batch: Batch, made_s: float) -> None:
+        began = monotonic()
+        await asyncio.to_thread(self._store.apply, Append(parent=tip, batch=batch))
+        await _finalize(self._store, self._chain.spec.id, head)
+        self.failures = 0
+        seconds = {"fetch": made_s, "store": monotonic() - began}
+        self._listener.appended(_progress(batch, target, seconds))
+
+    def failed(self, error: ChainError) -> float:
+        """Count a failure and tell of it; returns how long to wait before the next try."""
+        self.failures += 1
+        pause = _pause(self.failures)
+        self._listener.failed(self._chain.spec.id, error, pause)
+        return pause
+
+    def _halted(self) -> bool:
+        return self._stop is not None and self._stop.is_set()
 
 
 def _reached(store: Store, chain_id: str, tip: Block | None, latest: int) -> Block | None:
@@ -167,19 +203,6 @@ def _reached(store: Store, chain_id: str, tip: Block | None, latest: int) -> Blo
         return tip
     below = [block for block in store.window(chain_id) if block.number <= latest]
     return below[-1] if below else store.block(chain_id, latest)
-
-
-async def _extend(
-    chain: Chain, store: Store, listener: Listener, *, head: Head, tip: Block | None, step: Extend
-) -> None:
-    began = monotonic()
-    batch = await chain.advance(step.first, step.last, head.settled, store.state(chain.spec.id))
-    _must_follow(chain.spec.id, tip, batch)
-    fetched = monotonic()
-    await asyncio.to_thread(store.apply, Append(parent=tip, batch=batch))
-    await _finalize(store, chain.spec.id, head)
-    seconds = {"fetch": fetched - began, "store": monotonic() - fetched}
-    listener.appended(_progress(batch, step.last, seconds))
 
 
 async def _finalize(store: Store, chain_id: str, head: Head) -> None:
@@ -217,13 +240,6 @@ async def _known(chain: Chain, number: int) -> Known:
             f"chain {chain.spec.id}: the nodes are past block {number} and do not give it now; where the chain changed is not known yet"
         )
     return theirs
-
-
-def _must_follow(chain_id: str, tip: Block | None, batch: Batch) -> None:
-    if tip is not None and batch.parent_hash is not None and batch.parent_hash != tip.hash:
-        raise NodeWrong(
-            f"chain {chain_id}: what comes from block {batch.first} on does not follow the stored block {tip.number}; it moved"
-        )
 
 
 def _progress(batch: Batch, target: int, seconds: dict[str, float]) -> Progress:

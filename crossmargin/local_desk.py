@@ -15,7 +15,7 @@ from aggregator.margin.health import evaluate
 from aggregator.margin.inputs import Asset, Cut, HealthInputs, MarginAccount
 from aggregator.margin.policy import Policy
 from chains.identifiers import parse_account
-from chains.model import FEEDS, Reason
+from chains.model import FEEDS, Reason, VenueSpec
 from crossmargin.accounts import resolve
 from crossmargin.app import connect
 from crossmargin.cuts import Cuts, Scene
@@ -28,12 +28,14 @@ from crossmargin.settings import Settings
 from crossmargin.snapshots import Snapshots
 from crossmargin.standing import standing
 from crossmargin.watch import Clock, Watch
+from indexer.spans import gap_of
 from indexer.store import Reader, Store
 
 SQL_TIMEOUT_S = 60.0
 SQL_ROWS = 100_000
 KEPT_IN_MIND = 10_000
 QUARANTINE = "rows_quarantined"
+FILLING = "venue_filling"
 
 
 class LocalDesk:
@@ -154,7 +156,8 @@ class LocalDesk:
         stale: tuple[Reason, ...] = ()
         if now and self._watch is not None:
             stale = self._watch.doubts({chain_id: cut.block for chain_id, cut in cuts.items()})
-        return Condition(stale_chains=stale, gaps=tuple(_quarantined(reader, cuts)))
+        gaps = (*_quarantined(reader, cuts), *_incomplete(self.catalogue.venues, reader, cuts))
+        return Condition(stale_chains=stale, gaps=gaps)
 
     def _chains(self) -> list[str]:
         return [chain.spec.id for chain in self._settings.chains]
@@ -181,6 +184,16 @@ def _quarantined(reader: Reader, cuts: Mapping[str, Cut]) -> Iterator[Reason]:
         for venue_id in sorted(venues):
             subject = chain_id if venue_id == FEEDS else venue_id
             yield Reason(QUARANTINE, subject, f"{chain_id} said something that could not be understood; see quarantine")
+
+
+def _incomplete(venues: Collection[VenueSpec], reader: Reader, cuts: Mapping[str, Cut]) -> Iterator[Reason]:
+    """A venue of which blocks up to the cut are missing may hold any debt of anybody."""
+    for chain_id, cut in cuts.items():
+        spans = reader.coverage(chain_id)
+        for venue in venues:
+            if venue.chain_id == chain_id and (first := gap_of(spans, venue, cut.block.number)) is not None:
+                detail = f"blocks from {first} on are missing of it; `crossmargin index` or `run` fills them in"
+                yield Reason(FILLING, venue.id, detail)
 
 
 def _in_short(document: HealthDocument) -> dict[str, Any]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
-from chains.model import Block
+import pyarrow as pa
+
+from chains.model import Block, FeedSpec
 from chains.ports import Batch
 
 
@@ -35,4 +40,70 @@ class Finalize:
     number: int
 
 
-Step = Append | Rewind | Finalize
+class Tables(Protocol):
+    """What another store holds of one chain."""
+
+    def rows(
+        self, table: str, *, key: str = "", among: Sequence[str | bytes] = ()
+    ) -> AbstractContextManager[pa.RecordBatchReader]:
+        """Open the rows of a table, without `chain_id`: all, or those whose column `key` is one of `among`."""
+        ...
+
+    def marks(self, table: str, key: str) -> dict[str | bytes, tuple[int, int]]:
+        """Return how many rows each value of a column has, and a hash of them that does not depend on their order."""
+        ...
+
+
+class Interest(NamedTuple):
+    """One interest as `coverage` calls it, with the id under which journals keep its rows and the first block that was read again."""
+
+    name: str
+    venue_id: str
+    first: int
+
+
+class Place(NamedTuple):
+    """Where a log stands."""
+
+    block: int
+    log_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reread:
+    """What nodes said when they were asked again, and everything that follows from it and from what is stored.
+
+    `read`: the store with the raw rows of the `interests` alone; `derived`: one with the whole chain, derived for `venues`;
+    `feeds`: those of which nothing is missing now; `gone`: stored logs that the chain does not have.
+    """
+
+    interests: tuple[Interest, ...]
+    read: Tables
+    derived: Tables
+    venues: frozenset[str]
+    feeds: tuple[FeedSpec, ...] = ()
+    gone: frozenset[Place] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forget:
+    """Every row above `to` is of a history that the chain left, final or not (`None`: none is of the chain's)."""
+
+    to: Block | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restate:
+    """What is stored was not, or not all, of what the chain says: `change` mends it, and `restatement` tells of it.
+
+    `cursor` is the block at which the store must stand; `cause` is for people, `at` is in Unix seconds.
+    """
+
+    chain_id: str
+    cursor: Block
+    cause: str
+    at: int
+    change: Reread | Forget
+
+
+Step = Append | Rewind | Finalize | Restate

@@ -21,6 +21,7 @@ from indexer.store.query import QueryResult
 from indexer.store.reader import Reader
 from indexer.store.rebuild import Rebuild
 from indexer.store.register import AssetRow, MemberRow, Registry
+from indexer.store.restate import Restatement
 from indexer.store.store import Store
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Reader",
     "Rebuild",
     "Registry",
+    "Restatement",
     "SnapshotRow",
     "StepRefused",
     "Store",

@@ -1,4 +1,4 @@
-"""The three things that can happen to the store, each within the caller's transaction."""
+"""The things that can happen to the store, each within the caller's transaction."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import pyarrow.compute as pc
 
 from chains.model import Block, Rows
 from chains.ports import Batch
-from indexer.steps import Append, Finalize, Rewind, Step
+from indexer.steps import Append, Finalize, Forget, Reread, Restate, Rewind, Step
 from indexer.store.coverage import add_coverage
 from indexer.store.errors import StepRefused
 from indexer.store.journals import DERIVED
 from indexer.store.raw import append_raw, blocks, family, named
+from indexer.store.restate import forget, reread
 from indexer.store.session import Con
 from indexer.store.statements import statement
 from indexer.store.tips import append_derived, delete_above, rewind_derived
@@ -39,6 +40,8 @@ def apply_step(con: Con, step: Step) -> None:
             rewind(con, step)
         case Finalize():
             finalize(con, step)
+        case Restate():
+            mend(con, step)
 
 
 def append(con: Con, step: Append) -> None:
@@ -109,10 +112,12 @@ def check_fork(con: Con, step: Rewind, held: Cursor | None) -> None:
         raise StepRefused(
             f"{step.chain_id}: block {held.finalized} is final here, and a rewind to {named(step.chain_id, step.to)} would undo it"
         )
-    if held is None or (step.to and blocks(con, step.chain_id, number, number) != [step.to]):
-        raise StepRefused(
-            f"{step.chain_id}: {named(step.chain_id, step.to)} is not stored, so nothing can be rewound to it"
-        )
+    check_stored(con, step.chain_id, step.to)
+
+
+def check_stored(con: Con, chain_id: str, to: Block | None) -> None:
+    if to is not None and blocks(con, chain_id, to.number, to.number) != [to]:
+        raise StepRefused(f"{chain_id}: {named(chain_id, to)} is not stored, so nothing can be rewound to it")
 
 
 def finalize(con: Con, step: Finalize) -> None:
@@ -122,8 +127,31 @@ def finalize(con: Con, step: Finalize) -> None:
     con.execute(statement("finalize"), {"chain_id": step.chain_id, "number": step.number})
     now = cursor(con, step.chain_id)
     if now and now.finalized > held.finalized:
-        values = {"chain_id": step.chain_id, "first": held.finalized, "last": now.finalized}
-        con.execute(statement(family(step.chain_id).prune), values)
+        prune(con, step.chain_id, held.finalized, now.finalized)
+
+
+def mend(con: Con, step: Restate) -> None:
+    """Restate a chain that stands where the step was made for; raises `StepRefused`."""
+    held = cursor(con, step.chain_id)
+    if held is None or held.block != step.cursor:
+        made_for, stands_at = (named(step.chain_id, block) for block in (step.cursor, held.block if held else None))
+        raise StepRefused(
+            f"{step.chain_id}: what was read again goes to {made_for}, the store stands at {stands_at}; read on"
+        )
+    match step.change:
+        case Reread():
+            reread(con, step, step.change)
+            prune(con, step.chain_id, 0, held.finalized)
+        case Forget(to=to):
+            check_stored(con, step.chain_id, to)
+            forget(con, step, step.change)
+            final = min(held.finalized, to.number) if to else NOTHING_FINAL
+            set_cursor(con, step.chain_id, Cursor(block=to, finalized=final) if to else None)
+
+
+def prune(con: Con, chain_id: str, first: int, last: int) -> None:
+    """Forget the blocks from `first` to below `last` on which nothing rests."""
+    con.execute(statement(family(chain_id).prune), {"chain_id": chain_id, "first": first, "last": last})
 
 
 def cursor(con: Con, chain_id: str) -> Cursor | None:

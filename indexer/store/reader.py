@@ -18,6 +18,8 @@ from indexer.store.journals import DERIVED
 from indexer.store.ledger import SnapshotRow
 from indexer.store.liabilities import END_OF_TIME, LiabilityRow, newest
 from indexer.store.raw import block_of, blocks, family
+from indexer.store.register import complete_feeds
+from indexer.store.restate import Restatement, restated_snapshots, restatements
 from indexer.store.session import Con
 from indexer.store.statements import statement
 
@@ -60,6 +62,18 @@ class Reader:
     def coverage(self, chain_id: str) -> list[Covered]:
         """Which spans of a chain are complete, and by which proof."""
         return coverage(self._con, chain_id)
+
+    def complete_feeds(self) -> set[tuple[str, str, bytes, bytes | None]]:
+        """The feeds of which nothing is missing, see `indexer.store.register.identity`."""
+        return complete_feeds(self._con)
+
+    def restatements(self, chain_id: str) -> list[Restatement]:
+        """What of a chain was restated, in order."""
+        return restatements(self._con, chain_id)
+
+    def restated_snapshots(self) -> set[str]:
+        """The ids of snapshots that speak of something that was restated after they were made."""
+        return restated_snapshots(self._con)
 
     def counts(self, chain_id: str) -> dict[str, int]:
         """How many rows of a chain every raw table of its kind, every journal and the quarantine hold."""

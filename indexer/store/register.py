@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from chains.identifiers import format_address
+from chains.identifiers import SOLANA, format_address, namespace_of
 from chains.model import ChainSpec, FeedSpec, VenueSpec
 from chains.registry import followed
-from indexer.store.apply import cursor
+from indexer.spans import gap_of
+from indexer.store.apply import Cursor, cursor
+from indexer.store.coverage import coverage
 from indexer.store.errors import ConfigRefused
 from indexer.store.journals import DERIVED
+from indexer.store.restate import uncover
 from indexer.store.session import Con, insert
 from indexer.store.statements import statement
 
@@ -59,12 +62,17 @@ class Registry:
 
 
 def register(con: Con, registry: Registry) -> None:
-    """Let the tables say what the configuration says; raises `ConfigRefused` where stored rows would lose their meaning."""
+    """Let the tables say what the configuration says; raises `ConfigRefused` where stored rows would lose their meaning.
+
+    A venue or a feed that a chain was indexed without is not refused: until it is filled in it is incomplete, see `indexer.restating`.
+    """
     check_venues(con, registry.venues)
     check_feeds(con, registry)
     for table, rows in registry.tables().items():
         if sorted(rows, key=repr) != sorted(stored(con, table), key=repr):
             replace(con, table, rows)
+    note_venues(con, registry.venues)
+    note_feeds(con, registry)
 
 
 def replace(con: Con, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -78,22 +86,18 @@ def stored(con: Con, table: str) -> list[tuple[Any, ...]]:
 
 
 def check_venues(con: Con, venues: Sequence[VenueSpec]) -> None:
-    known = {venue_id: (facts, start, options) for venue_id, *facts, start, options in stored(con, "venue")}
+    known = {venue_id: (facts, options) for venue_id, *facts, options in stored(con, "indexed_venue")}
     for venue in venues:
-        facts, start, options = known.get(venue.id, (None, None, None))
-        same = facts == [venue.protocol, venue.chain_id, venue.address]
-        if not same and has_rows(con, venue.id):
+        facts, options = known.get(venue.id, (None, None))
+        if facts != [venue.protocol, venue.chain_id, venue.address] and has_rows(con, venue.id):
             raise ConfigRefused(
                 f"venue {venue.id}: rows of another protocol, chain or address are stored under this id; "
                 f"choose a new id, or {ELSEWHERE}"
             )
         check_options(con, venue, options)
         held = cursor(con, venue.chain_id)
-        if held and venue.start_block <= held.block.number and (not same or start is None or venue.start_block < start):
-            raise ConfigRefused(
-                f"venue {venue.id}: starts at block {venue.start_block}, but {venue.chain_id} is indexed without it "
-                f"up to block {held.block.number}; {ELSEWHERE}"
-            )
+        if held and gap_of(coverage(con, venue.chain_id), venue, held.block.number) is not None:
+            check_refillable(venue.chain_id, f"venue {venue.id}", held)
 
 
 def check_options(con: Con, venue: VenueSpec, stored_options: str | None) -> None:
@@ -109,17 +113,62 @@ def check_options(con: Con, venue: VenueSpec, stored_options: str | None) -> Non
 
 
 def check_feeds(con: Con, registry: Registry) -> None:
-    known = {(kind, chain_id, address, of) for _, kind, chain_id, address, _, _, of, _ in stored(con, "feed")}
-    starts = {chain.id: chain.start_block for chain in registry.chains}
+    known, begun = complete_feeds(con), begun_chains(con, registry)
     for feed in registry.feeds:
-        held = cursor(con, feed.chain_id)
-        is_new = (feed.kind, feed.chain_id, feed.address, feed.feed_id) not in known
-        if is_new and held and starts.get(feed.chain_id, 0) <= held.block.number:
-            raise ConfigRefused(
-                f"feed {format_address(feed.chain_id, feed.address)}: {feed.chain_id} is indexed without it "
-                f"up to block {held.block.number}; "
-                f"{ELSEWHERE}"
-            )
+        if identity(feed) not in known and feed.chain_id in begun:
+            name = f"feed {format_address(feed.chain_id, feed.address)}"
+            check_refillable(feed.chain_id, name, begun[feed.chain_id])
+
+
+def check_refillable(chain_id: str, name: str, held: Cursor) -> None:
+    """Accounts of a Solana cluster are seen as they are at the head: what nobody looked at then cannot be filled in."""
+    if namespace_of(chain_id) == SOLANA:
+        raise ConfigRefused(
+            f"{name}: {chain_id} is indexed without it up to block {held.block.number}, "
+            f"and what accounts held before cannot be read again; {ELSEWHERE}"
+        )
+
+
+def begun_chains(con: Con, registry: Registry) -> dict[str, Cursor]:
+    """Chains of which something is stored that feeds could be missing from."""
+    held = {chain.id: cursor(con, chain.id) for chain in registry.chains}
+    return {
+        chain.id: reached
+        for chain in registry.chains
+        if (reached := held[chain.id]) and chain.start_block <= reached.block.number
+    }
+
+
+def note_venues(con: Con, venues: Sequence[VenueSpec]) -> None:
+    """Remember what the rows under each id are of; of another venue without rows nothing is left, not even its coverage."""
+    known = {row[0]: row for row in stored(con, "indexed_venue")}
+    for venue in venues:
+        row = (venue.id, venue.protocol, venue.chain_id, venue.address, followed(venue))
+        if known.get(venue.id) == row:
+            continue
+        if venue.id in known:
+            con.execute("DELETE FROM indexed_venue WHERE venue_id = $venue_id", {"venue_id": venue.id})
+            if known[venue.id][1:4] != row[1:4]:
+                uncover(con, known[venue.id][2], venue.id, 0)
+        insert(con, "indexed_venue", row)
+
+
+def note_feeds(con: Con, registry: Registry) -> None:
+    """Call feeds complete that are followed from the start; one that is not configured any more is not looked after."""
+    known, begun = complete_feeds(con), begun_chains(con, registry)
+    kept = {identity(feed) for feed in registry.feeds if identity(feed) in known or feed.chain_id not in begun}
+    if kept != known:
+        replace(con, "indexed_feed", sorted(kept, key=repr))
+
+
+def identity(feed: FeedSpec) -> tuple[str, str, bytes, bytes | None]:
+    """What makes a feed the one that it is, whatever it is a price of."""
+    return feed.kind, feed.chain_id, feed.address, feed.feed_id
+
+
+def complete_feeds(con: Con) -> set[tuple[str, str, bytes, bytes | None]]:
+    """The feeds of which nothing is missing, as `identity` names them."""
+    return {(kind, chain_id, address, feed_id) for kind, chain_id, address, feed_id in stored(con, "indexed_feed")}
 
 
 def has_rows(con: Con, venue_id: str) -> bool:

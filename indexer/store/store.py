@@ -13,7 +13,7 @@ import duckdb
 
 from chains.model import Block
 from chains.ports import RawReader, Records, StateReader
-from indexer.steps import Step
+from indexer.steps import Step, Tables
 from indexer.store import ledger
 from indexer.store.apply import Cursor, apply_step
 from indexer.store.connection import connect, first_line, is_new, made
@@ -27,6 +27,7 @@ from indexer.store.reader import Reader
 from indexer.store.rebuild import Rebuild
 from indexer.store.records import StoredRecords
 from indexer.store.register import Registry, register
+from indexer.store.restate import StoredTables, uncover
 from indexer.store.session import Con, transaction
 from indexer.store.tips import StoredState
 
@@ -119,6 +120,15 @@ class Store:
     def records(self, chain_id: str) -> Records:
         """What is stored as of any block, for evidence to be weighed against."""
         return StoredRecords(self._session, chain_id)
+
+    def tables(self, chain_id: str) -> Tables:
+        """What is stored of a chain, for another store to take over."""
+        return StoredTables(self._session, chain_id)
+
+    def uncover(self, chain_id: str, venue_id: str, first: int) -> None:
+        """Call a venue incomplete from a block on: until it is filled in again its accounts are unknown."""
+        with self._writing() as con:
+            uncover(con, chain_id, venue_id, first)
 
     @contextmanager
     def rebuilding(self, chain_id: str) -> Iterator[Rebuild]:

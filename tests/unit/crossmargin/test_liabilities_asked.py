@@ -14,6 +14,7 @@ import pytest
 
 from aggregator.margin.liabilities import LARGEST_ENVELOPE
 from chains.model import FEEDS, WHOLE_VENUE, Basis, MarketChange, PositionChange, PriceObservation, Rows, Side
+from chains.ports import Covered
 from crossmargin.app import opened
 from crossmargin.documents import moment
 from crossmargin.liabilities import make_key, sign
@@ -23,6 +24,7 @@ from tests.unit.store.builders import CHAIN, append, batch, block
 
 OWNER, VAULT, TOKEN, PROXY, SOURCE = (bytes([n]) * 20 for n in (0xA1, 0x0E, 0xC0, 0xF0, 0xF1))
 LAST = block(9)
+COVERED = Covered(interest="venue:vault", first=1, last=LAST.number, level="fetched", evidence="")
 ACCOUNT = f"{CHAIN}:0x{OWNER.hex()}"
 
 
@@ -110,7 +112,7 @@ heartbeat = "24h"
     )
     assert WHOLE_VENUE == b""
     with opened(load(tmp_path / CONFIGURATION, {})) as store:
-        append(store, batch(1, LAST.number, rows))
+        append(store, batch(1, LAST.number, rows, covered=[COVERED]))
     return Desk(tmp_path)
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from chains.identifiers import base58
 from chains.model import ChainSpec, FeedSpec, Quarantined, Rows, VenueSpec
+from chains.ports import Covered
+from indexer.spans import gap_of
 from indexer.store import AssetRow, ConfigRefused, MemberRow, Registry, Store
 from tests.unit.store.builders import CHAIN, VENUE, append, batch, position, rewind
 from tests.unit.store.slots import ALICE, CLUSTER, slot_batch
@@ -33,6 +35,24 @@ REGISTRY = Registry(
 
 def rows(store: Store, table: str) -> list[tuple[object, ...]]:
     return store.query(f"FROM {table} ORDER BY ALL", timeout_s=9, max_rows=99).rows
+
+
+def covered(interest: str, first: int, last: int) -> Covered:
+    return Covered(interest=interest, first=first, last=last, level="fetched", evidence="")
+
+
+def gap(store: Store, venue: VenueSpec) -> int | None:
+    """The first block that is missing of a venue, up to the cursor."""
+    held = store.cursor(venue.chain_id)
+    assert held is not None
+    with store.reading() as reader:
+        return gap_of(reader.coverage(venue.chain_id), venue, held.block.number)
+
+
+def complete(store: Store) -> set[bytes]:
+    """The addresses of the feeds of which nothing is missing."""
+    with store.reading() as reader:
+        return {address for _, _, address, _ in reader.complete_feeds()}
 
 
 def refused(store: Store, registry: Registry, match: str) -> None:
@@ -99,35 +119,70 @@ def test_an_id_with_stored_rows_cannot_mean_another_venue(store: Store, venue: V
     )
 
 
-def test_a_venue_that_was_taken_out_cannot_come_back_over_a_gap(store: Store) -> None:
+def test_a_venue_that_was_taken_out_comes_back_as_what_it_was_or_not_at_all(store: Store) -> None:
     store.register(REGISTRY)
     append(store, batch(1, 9, Rows(positions=[position(4, 1)])))
     store.register(replace(REGISTRY, venues=[]))
 
-    refused(store, REGISTRY, f"venue {VENUE}: rows of another protocol, chain or address")
-
-
-def test_a_venue_that_is_new_below_the_cursor_is_refused(store: Store) -> None:
+    refused(store, replace(REGISTRY, venues=[replace(AAVE, address=b"\x09" * 20)]), "rows of another protocol")
     store.register(REGISTRY)
-    append(store, batch(1, 9))
-    fork = replace(AAVE, id="spark", address=b"\x05" * 20)
 
-    refused(store, replace(REGISTRY, venues=[AAVE, replace(fork, start_block=9)]), "indexed without it up to block 9")
-    refused(store, replace(REGISTRY, venues=[replace(AAVE, start_block=2)]), "starts at block 2, but .* new store")
-
-    store.register(replace(REGISTRY, venues=[AAVE, replace(fork, start_block=10)]))
-    assert len(rows(store, "venue")) == 2
+    assert rows(store, "venue") == [(VENUE, "aave-v3", CHAIN, b"\x01" * 20, 3, "{}")]
 
 
-def test_a_feed_that_is_new_on_an_indexed_chain_is_refused(store: Store) -> None:
+def test_a_venue_that_is_new_below_the_cursor_is_incomplete(store: Store) -> None:
+    store.register(REGISTRY)
+    append(store, batch(1, 9, covered=[covered(VENUE, 3, 9)]))
+    spark = replace(AAVE, id="spark", address=b"\x05" * 20, start_block=9)
+
+    store.register(replace(REGISTRY, venues=[AAVE, spark]))
+
+    assert gap(store, AAVE) is None
+    assert gap(store, spark) == 9
+    assert gap(store, replace(spark, start_block=10)) is None
+    assert gap(store, replace(AAVE, start_block=2)) == 2
+
+
+def test_an_id_that_means_another_venue_before_it_had_rows_is_covered_by_nothing(store: Store) -> None:
+    store.register(REGISTRY)
+    append(store, batch(1, 9, covered=[covered(VENUE, 3, 9)]))
+    other = replace(AAVE, address=b"\x09" * 20)
+
+    store.register(replace(REGISTRY, venues=[other]))
+
+    assert gap(store, other) == 3
+
+
+def test_a_feed_that_is_new_on_an_indexed_chain_is_incomplete(store: Store) -> None:
     store.register(REGISTRY)
     append(store, batch(1, 9))
     new = replace(ETH, address=b"\x07" * 20)
 
-    refused(store, replace(REGISTRY, feeds=[ETH, new]), f"feed 0x{'07' * 20}: .* indexed without it up to block 9")
+    store.register(replace(REGISTRY, feeds=[ETH, new]))
+    assert complete(store) == {b"\x02" * 20}
 
     store.register(replace(REGISTRY, feeds=[replace(ETH, heartbeat_s=60, asset=f"{CHAIN}/slip44:1")]))
+    assert complete(store) == {b"\x02" * 20}
     assert rows(store, "feed")[0][4] == 60
+
+
+def test_a_feed_that_was_taken_out_is_incomplete_when_it_comes_back(store: Store) -> None:
+    store.register(REGISTRY)
+    append(store, batch(1, 9))
+    store.register(replace(REGISTRY, feeds=[]))
+
+    store.register(REGISTRY)
+
+    assert complete(store) == set()
+
+
+def test_nothing_new_can_be_filled_in_on_a_solana_cluster(store: Store) -> None:
+    spec = replace(SPEC, id=CLUSTER)
+    vault = VenueSpec(id="vault", protocol="spl-escrow", chain_id=CLUSTER, address=ALICE, start_block=1)
+    store.register(Registry(chains=[spec]))
+    append(store, slot_batch(1, 9))
+
+    refused(store, Registry(chains=[spec], venues=[vault]), "venue vault: .* cannot be read again; index into a new")
 
 
 def test_a_feed_that_would_be_a_price_of_something_else_is_refused(store: Store) -> None:
@@ -139,7 +194,7 @@ def test_a_feed_that_would_be_a_price_of_something_else_is_refused(store: Store)
     refused(
         store,
         replace(registry, feeds=[replace(sol, feed_id=b"\xee" * 32)]),
-        f"feed {base58(ALICE)}: {CLUSTER} is indexed without it up to block 9",
+        f"feed {base58(ALICE)}: {CLUSTER} is indexed without it up to block 9, .* cannot be read again",
     )
 
     store.register(replace(registry, feeds=[replace(sol, max_confidence=0.01)]))

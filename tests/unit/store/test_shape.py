@@ -9,8 +9,8 @@ from indexer.store.journals import DERIVED, Journal
 from indexer.store.raw import RAW, RawTable
 from tests.unit.store.builders import TABLES
 
-CONFIGURED = {"chain", "venue", "feed", "asset", "margin_account"}
-ANSWERED = {"health_input", "snapshot", "liability", "liability_document", "schema_version"}
+CONFIGURED = {"chain", "venue", "feed", "asset", "margin_account", "indexed_venue", "indexed_feed"}
+ANSWERED = {"health_input", "snapshot", "restatement", "liability", "liability_document", "schema_version"}
 
 
 def columns(store: Store, table: str) -> list[str]:

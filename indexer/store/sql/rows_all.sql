@@ -1,0 +1,1 @@
+SELECT * EXCLUDE (chain_id) FROM {table} WHERE chain_id = $chain_id

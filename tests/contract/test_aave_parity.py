@@ -13,7 +13,9 @@ from tests.devnet.evm import feeds
 from tests.devnet.evm.chain import Devnet, build
 from tests.devnet.evm.feeds import Feed
 from tests.devnet.evm.truth import Truth, truth_at
+from tests.support.aave_row_by_row import AaveRowByRow
 from tests.support.indexing import indexed, raw, venue_of
+from tests.support.tables import assert_same_tables
 
 EARLIER_BLOCKS = 10
 FIELDS = (
@@ -68,6 +70,16 @@ def test_a_feed_that_reverts_has_no_price_until_it_answers_again(tmp_path: Path)
     assert [(reason.code, reason.detail) for reason in value(unit).reasons] == [
         ("feed_in_doubt", "latestAnswer() reverts")
     ]
+
+
+def test_columns_give_the_tables_of_one_event_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_column, by_row = tmp_path / "by-column.duckdb", tmp_path / "by-row.duckdb"
+    with build(seed=21, actions=200) as net:
+        indexed(net, by_column, span=50)
+        monkeypatch.setattr("chains.evm.aave_v3.adapter", AaveRowByRow)
+        indexed(net, by_row, span=50)
+
+    assert assert_same_tables(by_column, by_row) > 1_000
 
 
 def set_reverting(net: Devnet, feed: Feed, *, reverting: bool) -> None:

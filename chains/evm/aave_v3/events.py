@@ -71,10 +71,9 @@ PROXY_CREATED = Event(
 PRICE_ORACLE_UPDATED = Event("PriceOracleUpdated(address indexed oldAddress, address indexed newAddress)")
 UPGRADED = Event("Upgraded(address indexed implementation)")
 
+# What accounts do all day, folded by column
 TOKEN_EVENTS = (MINT, BURN, BALANCE_TRANSFER)
-EVENTS = (
-    *TOKEN_EVENTS,
-    STABLE_MINT,
+POOL_EVENTS = (
     RESERVE_DATA_UPDATED,
     COLLATERAL_ENABLED,
     COLLATERAL_DISABLED,
@@ -83,6 +82,12 @@ EVENTS = (
     WITHDRAW,
     BORROW,
     REPAY,
+)
+MANY = (*TOKEN_EVENTS, *POOL_EVENTS)
+
+# What changes a market, and what is seldom, folded one by one; nothing of it depends on what the many say
+FEW = (
+    STABLE_MINT,
     LIQUIDATION_CALL,
     RESERVE_INITIALIZED,
     RESERVE_DROPPED,
@@ -95,6 +100,7 @@ EVENTS = (
     PRICE_ORACLE_UPDATED,
     UPGRADED,
 )
+EVENTS = (*MANY, *FEW)
 
 # What no event carries
 POOL_REVISION = Function("POOL_REVISION()", "uint256")

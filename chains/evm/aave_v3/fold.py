@@ -18,11 +18,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from chains.errors import NoContract, NodeWrong, Unsupported
+from chains.errors import NoContract, Unsupported
 from chains.evm.aave_v3 import events as ev
-from chains.evm.aave_v3.maths import RAY, ray_div, ray_mul
-from chains.evm.aave_v3.tips import UNKNOWN_ENGINE, State, Tips, hexed
-from chains.evm.abi import Decoded, Event, Function, LoggedEvent, decode_all
+from chains.evm.aave_v3.columns import Entries
+from chains.evm.aave_v3.epochs import Epochs, Token
+from chains.evm.aave_v3.maths import RAY
+from chains.evm.aave_v3.rounding import Rounding
+from chains.evm.aave_v3.spans import Logged, enter, logged
+from chains.evm.aave_v3.tips import UNKNOWN_ENGINE, State, Tips, hexed, quarantined
+from chains.evm.abi import Event, Function, LoggedEvent
 from chains.evm.erc20 import DECIMALS, SYMBOL, symbol_of
 from chains.evm.logs import unhex
 from chains.evm.ports import FIRST_LOG, Answer, Folded, NeedReads, Read, Reads
@@ -34,8 +38,6 @@ ENGINES = {1: "aave-3.0"}
 
 NOWHERE = bytes(20)
 _CONFIGURATOR = b"POOL_CONFIGURATOR".ljust(32, b"\0")
-
-Position = tuple[bytes, bytes, Side]
 
 
 class AaveV3:
@@ -74,23 +76,25 @@ class AaveV3:
         """Return pool, provider and whatever the journals know of oracle, configurator and tokens."""
         return self._contracts(state.markets(self.venue.id))
 
-    def decode(self, logs: pa.Table) -> Decoded:
+    def decode(self, logs: pa.Table) -> Logged:
         """Turn the logs of a span into the market's events."""
-        return decode_all(ev.EVENTS, logs)
+        return logged(logs)
 
-    def fold(self, state: StateReader, decoded: Decoded, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:
-        """Derive rows from a span's events; asks for what none carries: symbols, decimals, ids, sources, base unit, revision."""
-        logged, misfits = decoded
-        work = _Pass(self.venue, self.provider, state.markets(self.venue.id), times, reads)
-        work.load_positions(state, logged)
-        for event in logged:
+    def fold(self, state: StateReader, decoded: Logged, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:
+        """Derive rows from a span's events; asks for what none carries: symbols, decimals, ids, sources, base unit, revision.
+
+        What few events tell (listing, terms, wiring) comes first: it says what the many of accounts and balances mean, and from when.
+        """
+        work = _Pass(self.venue, self.provider, state.markets(self.venue.id), reads)
+        for event in decoded.few:
             HANDLERS[event.event](work, event)
-        for misfit in misfits:
-            if misfit.address in self._contracts(work.tips.markets):
-                work.tips.quarantine(misfit)
         if reads.missing:
             return NeedReads(reads=frozenset(reads.missing))
-        return Folded(rows=work.tips.rows, contracts=self._contracts(work.tips.markets), sources=work.sources)
+        contracts = self._contracts(work.tips.markets)
+        mine = [misfit for misfit in decoded.misfits if misfit.address in contracts]
+        work.tips.rows.quarantined += [quarantined(self.venue.id, misfit) for misfit in mine]
+        enter(decoded, Entries(venue=self.venue, epochs=work.epochs, rows=work.tips.rows), state, times)
+        return Folded(rows=work.tips.rows, contracts=contracts, sources=work.sources)
 
     def _contracts(self, markets: Mapping[tuple[bytes, str], str]) -> dict[bytes, int]:
         found = {self.venue.address: self.venue.start_block, self.provider: self.venue.start_block}
@@ -99,23 +103,16 @@ class AaveV3:
 
 
 class _Pass:
-    """One run over the events of a span: tips of the journals, changed as the events go by, and the rows so far."""
+    """One run over the few events of a span: tips of the journals, changed as the events go by, and the rows so far."""
 
     def __init__(
-        self,
-        venue: VenueSpec,
-        provider: bytes,
-        markets: Mapping[tuple[bytes, str], str],
-        times: Mapping[int, int],
-        reads: Reads,
+        self, venue: VenueSpec, provider: bytes, markets: Mapping[tuple[bytes, str], str], reads: Reads
     ) -> None:
         self.venue = venue
         self.provider = provider
-        self.times = times
         self.reads = reads
         self.tips = Tips(venue.id, markets)
-        self.positions: dict[Position, int] = {}
-        self.tokens: dict[bytes, tuple[bytes, Side]] = {}
+        self.tokens: dict[bytes, Token] = {}
         self.stable_tokens: dict[bytes, bytes] = {}
         self.sources: dict[bytes, int] = {}
         self.followed: dict[str, int] = self.tips.state(WHOLE_VENUE, "followed") or {}
@@ -124,105 +121,14 @@ class _Pass:
         self.exact = bool(engine and engine["supported"])
         for asset, reserve in self.tips.each("reserve"):
             self._learn_tokens(asset, reserve)
+        self.epochs = Epochs(self.tokens, self.tips.engine)
 
-    def load_positions(self, state: StateReader, logged: list[LoggedEvent]) -> None:
-        """Fetch the prior balance of every account that a token event of the span touches."""
-        tokens = dict(self.tokens)
-        for row in logged:
-            if row.event is ev.RESERVE_INITIALIZED:
-                asset, a_token, _, debt_token, _ = row.args
-                tokens |= {a_token: (asset, Side.SUPPLY), debt_token: (asset, Side.BORROW)}
-        keys = {
-            (holder, *tokens[row.address])
-            for row in logged
-            if row.event in ev.TOKEN_EVENTS and row.address in tokens
-            for holder in row.args[:2]
-        }
-        self.positions = state.positions(self.venue.id, keys)
-
-    # Tokens: the hot path
-
-    def mint(self, row: LoggedEvent) -> None:
-        _, holder, value, increase, index = row.args
-        amount = value - increase
-        self._change(row, holder, ray_div(amount, index) if amount >= 0 else -ray_div(-amount, index))
-
-    def burn(self, row: LoggedEvent) -> None:
-        holder, _, value, increase, index = row.args
-        self._change(row, holder, -ray_div(value + increase, index))
-
-    def balance_transfer(self, row: LoggedEvent) -> None:
-        sender, receiver, scaled, index = row.args
-        if sender != receiver:
-            self._change(row, sender, -scaled)
-            self._change(row, receiver, scaled)
-        if row.address in self.tokens:
-            asset, _ = self.tokens[row.address]
-            self.tips.history(row, "transfer", asset, owner=sender, other=receiver, amount=ray_mul(scaled, index))
-
-    def _change(self, row: LoggedEvent, holder: bytes, delta: int) -> None:
-        if row.address not in self.tokens or not self.exact:
-            return
-        asset, side = self.tokens[row.address]
-        key = (holder, asset, side)
-        amount = self.positions.get(key, 0) + delta
-        if amount < 0:
-            message = (
-                f"venue {self.venue.id}: the scaled balance of 0x{holder.hex()} falls below zero at block {row.block};"
-                " the node left out earlier logs of token 0x" + row.address.hex()
-            )
-            raise NodeWrong(message)
-        self.positions[key] = amount
-        self.tips.position(row, holder, asset, side, amount)
+    # Accounts
 
     def stable_mint(self, row: LoggedEvent) -> None:
         asset = self.stable_tokens.get(row.address)
         if asset is not None:
             self.tips.account(row, row.args[1], asset, "stable_debt", "true")
-
-    # Pool
-
-    def reserve_data_updated(self, row: LoggedEvent) -> None:
-        if row.address != self.venue.address:
-            return
-        asset, liquidity_rate, _, borrow_rate, liquidity_index, borrow_index = row.args
-        self.tips.market(
-            row, asset, "rates",
-            liquidity_index=str(liquidity_index), liquidity_rate=str(liquidity_rate),
-            variable_borrow_index=str(borrow_index), variable_borrow_rate=str(borrow_rate), updated_at=self.times[row.block],
-        )  # fmt: skip
-
-    def collateral_enabled(self, row: LoggedEvent) -> None:
-        self._collateral(row, "true")
-
-    def collateral_disabled(self, row: LoggedEvent) -> None:
-        self._collateral(row, "false")
-
-    def _collateral(self, row: LoggedEvent, flag: str) -> None:
-        if row.address == self.venue.address:
-            asset, user = row.args
-            self.tips.account(row, user, asset, "collateral", flag)
-
-    def user_emode_set(self, row: LoggedEvent) -> None:
-        if row.address == self.venue.address:
-            user, category = row.args
-            self.tips.account(row, user, WHOLE_VENUE, "emode", str(category))
-
-    def supply(self, row: LoggedEvent) -> None:
-        asset, user, owner, amount, _ = row.args
-        self._pool_history(row, "supply", asset, owner=owner, other=user, amount=amount)
-
-    def withdraw(self, row: LoggedEvent) -> None:
-        asset, user, receiver, amount = row.args
-        self._pool_history(row, "withdraw", asset, owner=user, other=receiver, amount=amount)
-
-    def borrow(self, row: LoggedEvent) -> None:
-        asset, user, owner, amount, *_ = row.args
-        self._pool_history(row, "borrow", asset, owner=owner, other=user, amount=amount)
-
-    def repay(self, row: LoggedEvent) -> None:
-        asset, user, repayer, amount, _ = row.args
-        self._pool_history(row, "repay", asset, owner=user, other=repayer, amount=amount)
 
     def liquidation_call(self, row: LoggedEvent) -> None:
         collateral, debt, user, covered, seized, liquidator, receive = row.args
@@ -231,11 +137,8 @@ class _Pass:
             "collateral_amount_raw": str(seized),
             "receive_a_token": receive,
         }
-        self._pool_history(row, "liquidation", debt, owner=user, other=liquidator, amount=covered, extra=extra)
-
-    def _pool_history(self, row: LoggedEvent, kind: str, asset: bytes, **facts: Any) -> None:  # noqa: ANN401 - of `history`
         if row.address == self.venue.address:
-            self.tips.history(row, kind, asset, **facts)
+            self.tips.history(row, "liquidation", debt, owner=user, other=liquidator, amount=covered, extra=extra)
 
     # Listing, terms, prices
 
@@ -261,6 +164,7 @@ class _Pass:
             variable_borrow_rate="0", updated_at=0,
         )  # fmt: skip
         self._learn_tokens(asset, reserve)
+        self.epochs.begin(row, self.tokens, self.tips.engine)
         self._follow(row, a_token, stable, variable)
         self._read_source(row, asset)
 
@@ -385,6 +289,8 @@ class _Pass:
         self.tips.market(
             row, WHOLE_VENUE, "engine", engine=engine, revision=revision, supported=self.exact, since=row.block
         )
+        self.tokens = {address: token._replace(rounding=self._rounding) for address, token in self.tokens.items()}
+        self.epochs.begin(row, self.tokens, engine)
 
     # Looking up
 
@@ -392,10 +298,15 @@ class _Pass:
         return bool(self.wiring.get(role) == hexed(row.address))
 
     def _learn_tokens(self, asset: bytes, reserve: State) -> None:
-        self.tokens = {token: (held, side) for token, (held, side) in self.tokens.items() if held != asset}
-        self.tokens[unhex(reserve["a_token"])] = (asset, Side.SUPPLY)
-        self.tokens[unhex(reserve["variable_debt_token"])] = (asset, Side.BORROW)
+        others = {address: token for address, token in self.tokens.items() if token.asset != asset}
+        sides = {"a_token": Side.SUPPLY, "variable_debt_token": Side.BORROW}
+        mine = {unhex(reserve[name]): Token(asset, side, self._rounding) for name, side in sides.items()}
+        self.tokens = others | mine
         self.stable_tokens[unhex(reserve["stable_debt_token"])] = asset
+
+    @property
+    def _rounding(self) -> Rounding | None:
+        return Rounding.HALF_UP if self.exact else None
 
     def _answer(self, block: int, to: bytes, view: Function, *arguments: bytes) -> tuple[Any, ...] | None:
         answer = self.reads(block, to, view.calldata(*arguments))
@@ -410,18 +321,7 @@ class _Pass:
 
 
 HANDLERS: Mapping[Event, Callable[[_Pass, LoggedEvent], None]] = {
-    ev.MINT: _Pass.mint,
-    ev.BURN: _Pass.burn,
-    ev.BALANCE_TRANSFER: _Pass.balance_transfer,
     ev.STABLE_MINT: _Pass.stable_mint,
-    ev.RESERVE_DATA_UPDATED: _Pass.reserve_data_updated,
-    ev.COLLATERAL_ENABLED: _Pass.collateral_enabled,
-    ev.COLLATERAL_DISABLED: _Pass.collateral_disabled,
-    ev.USER_EMODE_SET: _Pass.user_emode_set,
-    ev.SUPPLY: _Pass.supply,
-    ev.WITHDRAW: _Pass.withdraw,
-    ev.BORROW: _Pass.borrow,
-    ev.REPAY: _Pass.repay,
     ev.LIQUIDATION_CALL: _Pass.liquidation_call,
     ev.RESERVE_INITIALIZED: _Pass.reserve_initialized,
     ev.RESERVE_DROPPED: _Pass.reserve_dropped,

@@ -13,10 +13,8 @@ from chains.model import (
     Basis,
     LendingEvent,
     MarketChange,
-    PositionChange,
     Quarantined,
     Rows,
-    Side,
 )
 
 UNKNOWN_ENGINE = "aave-unknown"
@@ -59,15 +57,6 @@ class Tips:
         """Let some fields of an aspect be others from this event on."""
         self.market(row, market, aspect, **{**(self.state(market, aspect) or {}), **change})
 
-    def position(self, row: LoggedEvent, holder: bytes, asset: bytes, side: Side, scaled: int) -> None:
-        """Note a scaled balance."""
-        self.rows.positions.append(
-            PositionChange(
-                row.block, row.tx_index, row.ordinal, self._venue_id, holder, holder, asset, side, asset, scaled,
-                self.engine, Basis.EXACT,
-            )
-        )  # fmt: skip
-
     def account(self, row: LoggedEvent, user: bytes, market: bytes, aspect: str, state: str) -> None:
         """Note a setting of an account."""
         self.rows.accounts.append(
@@ -96,14 +85,11 @@ class Tips:
             )
         )  # fmt: skip
 
-    def quarantine(self, misfit: Misfit) -> None:
-        """Keep a log whose shape is not its event's."""
-        self.rows.quarantined.append(
-            Quarantined(
-                misfit.block, misfit.tx_index, misfit.ordinal, self._venue_id, f"malformed_event:{misfit.event.name}",
-                misfit.data,
-            )
-        )  # fmt: skip
+
+def quarantined(venue_id: str, misfit: Misfit) -> Quarantined:
+    """Keep a log that is not what its event's logs are."""
+    reason = f"malformed_event:{misfit.event.name}"
+    return Quarantined(misfit.block, misfit.tx_index, misfit.ordinal, venue_id, reason, misfit.data)
 
 
 def hexed(address: bytes) -> str:

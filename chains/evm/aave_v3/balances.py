@@ -1,0 +1,130 @@
+"""Scaled balances: token events by column, and one exact running balance for each holder of each token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from chains.evm.aave_v3.epochs import Numbers, Token, places_of
+from chains.evm.aave_v3.rounding import RULES, Settle, moved
+from chains.evm.abi import EventColumns
+from chains.model import Side
+
+T = TypeVar("T")
+
+Holding = tuple[bytes, bytes, Side]
+"""(holder, asset, side)"""
+
+Prior = Callable[[Sequence[Holding]], Mapping[Holding, int]]
+"""Holdings → their scaled balances before the span, of those that ever changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moves:
+    """What logs do to balances, a line for each holder concerned; `changes` as `chains.evm.aave_v3.rounding` takes them.
+
+    `tokens`: which token each log came from, by the numbers of `Epochs`; `transfer`: the changes are scaled amounts.
+    """
+
+    logs: pa.Table
+    holders: pa.Array
+    tokens: Numbers
+    changes: list[int]
+    indexes: list[int]
+    transfer: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balances:
+    """Scaled balances after each line, in chain order."""
+
+    logs: pa.Table
+    holders: pa.Array
+    tokens: Numbers
+    amounts: list[int]
+
+
+def minted(events: EventColumns, tokens: Numbers) -> Moves:
+    """Return what `Mint` does to its receiver; interest that outgrows what is taken away is told as a `Mint` too."""
+    changes = [value - increase for value, increase in zip(events.integers(2), events.integers(3), strict=True)]
+    indexes = events.integers(4)
+    return Moves(logs=events.table, holders=events.addresses(1), tokens=tokens, changes=changes, indexes=indexes)
+
+
+def burnt(events: EventColumns, tokens: Numbers) -> Moves:
+    """Return what `Burn` does to its holder."""
+    changes = [-value - increase for value, increase in zip(events.integers(2), events.integers(3), strict=True)]
+    indexes = events.integers(4)
+    return Moves(logs=events.table, holders=events.addresses(0), tokens=tokens, changes=changes, indexes=indexes)
+
+
+def transferred(events: EventColumns, tokens: Numbers) -> tuple[Moves, Moves]:
+    """Return what `BalanceTransfer` does to senders and receivers; who sends to himself keeps what he has."""
+    to_another = pc.not_equal(events.addresses(0), events.addresses(1)).to_numpy(zero_copy_only=False)
+    events, tokens = replace(events, table=events.table.filter(pa.array(to_another))), tokens[to_another]
+    scaled, indexes = events.integers(2), events.integers(3)
+    given, taken = (
+        Moves(
+            logs=events.table, holders=events.addresses(i), tokens=tokens, changes=changes, indexes=indexes,
+            transfer=True,
+        )
+        for i, changes in enumerate(([-amount for amount in scaled], scaled))
+    )  # fmt: skip
+    return given, taken
+
+
+def settled(moves: Sequence[Moves], tokens: Sequence[Token], prior: Prior) -> Balances:
+    """Run through all lines in chain order, upon the balances before; those of one log in the order given."""
+    order = np.argsort(np.concatenate([places_of(part.logs) for part in moves]), kind="stable")
+    lines = pa.array(order)
+    holders = pa.concat_arrays([part.holders for part in moves]).take(lines)
+    numbers = np.concatenate([part.tokens for part in moves])[order]
+    holdings, ids = _interned(holders, numbers, tokens)
+    before = prior(holdings)
+    amounts = _run(
+        [before.get(holding, 0) for holding in holdings],
+        ids,
+        _sorted([_rules(part, tokens) for part in moves], order),
+        _sorted([part.changes for part in moves], order),
+        _sorted([part.indexes for part in moves], order),
+    )
+    logs = pa.concat_tables([part.logs for part in moves]).take(lines)
+    return Balances(logs=logs, holders=holders, tokens=numbers, amounts=amounts)
+
+
+def _interned(holders: pa.Array, numbers: Numbers, tokens: Sequence[Token]) -> tuple[list[Holding], list[int]]:
+    """Return all holdings, and which of them each line changes."""
+    sides = list(dict.fromkeys((token.asset, token.side) for token in tokens))
+    side_of = np.array([sides.index((token.asset, token.side)) for token in tokens], np.int64)
+    people = holders.dictionary_encode()
+    pairs = pa.array(people.indices.to_numpy().astype(np.int64) * len(sides) + side_of[numbers]).dictionary_encode()
+    names = people.dictionary.to_pylist()
+    holdings = [(names[pair // len(sides)], *sides[pair % len(sides)]) for pair in pairs.dictionary.to_pylist()]
+    return holdings, pairs.indices.to_pylist()
+
+
+def _rules(moves: Moves, tokens: Sequence[Token]) -> list[Settle]:
+    if moves.transfer:
+        return [moved] * len(moves.changes)
+    rules = [RULES[token.rounding, token.side] if token.rounding else moved for token in tokens]
+    return [rules[token] for token in moves.tokens.tolist()]
+
+
+def _sorted(parts: Sequence[Sequence[T]], order: Numbers) -> list[T]:
+    values = list(chain.from_iterable(parts))
+    return [values[i] for i in order.tolist()]
+
+
+def _run(balances: list[int], ids: list[int], rules: list[Settle], changes: list[int], indexes: list[int]) -> list[int]:
+    """Return the balance after each line: the only loop over values, and exact."""
+    amounts = []
+    for i, settle, change, index in zip(ids, rules, changes, indexes, strict=True):
+        balances[i] = after = settle(balances[i], change, index)
+        amounts.append(after)
+    return amounts

@@ -1,0 +1,143 @@
+"""The events of a span: the few that say what things mean, and the many, by column, that say what accounts did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from chains.errors import NodeWrong
+from chains.evm.aave_v3 import events as ev
+from chains.evm.aave_v3.balances import Balances, Moves, burnt, minted, settled, transferred
+from chains.evm.aave_v3.columns import Entries, only
+from chains.evm.aave_v3.epochs import NO_TOKEN, Epochs, Numbers, Token
+from chains.evm.aave_v3.maths import ray_mul
+from chains.evm.aave_v3.tips import quarantined
+from chains.evm.abi import Event, EventColumns, LoggedEvent, Misfit, decode_all
+from chains.model import VenueSpec
+from chains.ports import StateReader
+
+INDEX = 4
+"""Which argument of `Mint` and `Burn` is the index."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """The decoded logs of a span: `few` and `misfits` in chain order; `many` by event, those that occur."""
+
+    few: list[LoggedEvent]
+    many: Mapping[Event, EventColumns]
+    misfits: list[Misfit]
+
+
+def logged(logs: pa.Table) -> Logged:
+    """Decode every known event of a log table."""
+    found = set(pc.unique(logs["topic0"]).to_pylist())
+    many = {event: event.columns(logs) for event in ev.MANY if event.topic0 in found}
+    few = decode_all([event for event in ev.FEW if event.topic0 in found], logs)
+    misfits = [*few.misfits, *(misfit for columns in many.values() for misfit in columns.misfits)]
+    return Logged(few=few.events, many=many, misfits=sorted(misfits, key=lambda misfit: misfit[:2]))
+
+
+class TokenLogs(NamedTuple):
+    """Logs of the market's tokens, and the number that `Epochs` gave each token."""
+
+    events: EventColumns
+    numbers: Numbers
+
+
+def enter(span: Logged, entries: Entries, state: StateReader, times: Mapping[int, int]) -> None:
+    """Enter what the many say; raises `NodeWrong` when balances show that earlier logs are missing."""
+    pool = entries.venue.address
+    for event in ev.POOL_EVENTS:
+        if event in span.many:
+            _enter_pool(_emitted_by(pool, span.many[event]), entries, times)
+    tokens = {event: _of_tokens(span.many[event], entries.epochs) for event in ev.TOKEN_EVENTS if event in span.many}
+    if ev.BALANCE_TRANSFER in tokens:
+        _enter_transfers(tokens[ev.BALANCE_TRANSFER], entries)
+    if tokens:
+        _enter_balances(tokens, entries, state)
+
+
+def _enter_pool(events: EventColumns, entries: Entries, times: Mapping[int, int]) -> None:
+    match events.event:
+        case ev.RESERVE_DATA_UPDATED:
+            entries.rates(events, times)
+        case ev.USER_EMODE_SET:
+            entries.categories(events)
+        case ev.COLLATERAL_ENABLED | ev.COLLATERAL_DISABLED:
+            entries.flags(events)
+        case _:
+            entries.history(events)
+
+
+def _emitted_by(address: bytes, events: EventColumns) -> EventColumns:
+    return only(events, pc.equal(events.table["address"], pa.scalar(address, pa.binary())).to_numpy())
+
+
+def _of_tokens(events: EventColumns, epochs: Epochs) -> TokenLogs:
+    """Return the logs of the market's tokens."""
+    numbers = epochs.token_numbers(events.table)
+    known = numbers != NO_TOKEN
+    return TokenLogs(only(events, known), numbers[known])
+
+
+def _enter_transfers(logs: TokenLogs, entries: Entries) -> None:
+    events = logs.events
+    assets = pa.array([token.asset for token in entries.epochs.tokens], pa.binary()).take(pa.array(logs.numbers))
+    moved = [ray_mul(scaled, index) for scaled, index in zip(events.integers(2), events.integers(3), strict=True)]
+    entries.transfers(events, assets, moved)
+
+
+def _enter_balances(tokens: Mapping[Event, TokenLogs], entries: Entries, state: StateReader) -> None:
+    known = entries.epochs.tokens
+    moves = [part for logs in tokens.values() for part in _moves(_exact(logs, known), entries)]
+    balances = settled(moves, known, partial(state.positions, entries.venue.id))
+    _check(balances, entries.venue)
+    entries.balances(balances, known)
+
+
+def _moves(logs: TokenLogs, entries: Entries) -> Sequence[Moves]:
+    match logs.events.event:
+        case ev.MINT:
+            return (minted(*_sound(logs, entries)),)
+        case ev.BURN:
+            return (burnt(*_sound(logs, entries)),)
+        case _:
+            return transferred(*logs)
+
+
+def _exact(logs: TokenLogs, tokens: Sequence[Token]) -> TokenLogs:
+    """Return the logs of tokens whose balances are known exactly."""
+    known = np.array([token.rounding is not None for token in tokens], np.bool_)[logs.numbers]
+    return TokenLogs(only(logs.events, known), logs.numbers[known])
+
+
+def _sound(logs: TokenLogs, entries: Entries) -> TokenLogs:
+    """Return the logs whose index is not zero, which no token's is; the others go into quarantine."""
+    events = logs.events
+    sound = np.asarray(events.event.words(events.table, INDEX).any(axis=1))
+    if not sound.all():
+        odd = only(events, ~sound).table.select(["block_number", "log_index", "tx_index", "address", "data"])
+        entries.rows.quarantined += [
+            quarantined(entries.venue.id, Misfit(block, ordinal, tx_index, address, events.event, data))
+            for block, ordinal, tx_index, address, data in zip(*(column.to_pylist() for column in odd), strict=True)
+        ]
+    return TokenLogs(only(events, sound), logs.numbers[sound])
+
+
+def _check(balances: Balances, venue: VenueSpec) -> None:
+    if not balances.amounts or min(balances.amounts) >= 0:
+        return
+    line = next(line for line, amount in enumerate(balances.amounts) if amount < 0)
+    (log,) = balances.logs.slice(line, 1).to_pylist()
+    message = (
+        f"venue {venue.id}: the scaled balance of 0x{balances.holders[line].as_py().hex()} falls below zero at block"
+        f" {log['block_number']}; the node left out earlier logs of token 0x" + log["address"].hex()
+    )
+    raise NodeWrong(message)

@@ -1,0 +1,137 @@
+"""Aave's fold once more, one event after the other in chain order: slow, plain, and what the columns are compared with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from chains.errors import NodeWrong
+from chains.evm.aave_v3 import events as ev
+from chains.evm.aave_v3.fold import HANDLERS, AaveV3, _Pass
+from chains.evm.aave_v3.maths import ray_mul
+from chains.evm.aave_v3.rounding import RULES, moved
+from chains.evm.aave_v3.tips import quarantined
+from chains.evm.abi import Decoded, LoggedEvent, Misfit, decode_all
+from chains.evm.ports import Folded, NeedReads, Reads
+from chains.model import WHOLE_VENUE, Basis, LendingEvent, PositionChange, Side
+from chains.ports import StateReader
+
+RATES = ("liquidity_rate", None, "variable_borrow_rate", "liquidity_index", "variable_borrow_index")
+HISTORY = {
+    ev.SUPPLY: ("supply", 2, 1),
+    ev.WITHDRAW: ("withdraw", 1, 2),
+    ev.BORROW: ("borrow", 2, 1),
+    ev.REPAY: ("repay", 1, 2),
+}
+
+
+class AaveRowByRow(AaveV3):
+    """The same market, folded row by row."""
+
+    __slots__ = ()
+
+    def decode(self, logs: pa.Table) -> Decoded:  # type: ignore[override]  # what it is, only the fold itself knows
+        return decode_all(ev.EVENTS, logs)
+
+    def fold(self, state: StateReader, decoded: Decoded, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:  # type: ignore[override]
+        work = _Pass(self.venue, self.provider, state.markets(self.venue.id), reads)
+        rows = _Rows(work, state, times)
+        for event in decoded.events:
+            if event.event in HANDLERS:
+                HANDLERS[event.event](work, event)
+            else:
+                rows.take(event)
+        if reads.missing:
+            return NeedReads(reads=frozenset(reads.missing))
+        contracts = self._contracts(work.tips.markets)
+        mine = [misfit for misfit in decoded.misfits if misfit.address in contracts]
+        work.tips.rows.quarantined += [quarantined(self.venue.id, misfit) for misfit in mine]
+        return Folded(rows=work.tips.rows, contracts=contracts, sources=work.sources)
+
+
+class _Rows:
+    """What accounts did, upon what the market is at that very event."""
+
+    def __init__(self, work: _Pass, state: StateReader, times: Mapping[int, int]) -> None:
+        self.work = work
+        self.state = state
+        self.times = times
+        self.venue = work.venue
+        self.balances: dict[tuple[bytes, bytes, Side], int] = {}
+
+    def take(self, row: LoggedEvent) -> None:
+        if row.event in ev.TOKEN_EVENTS:
+            self.token(row)
+        elif row.address == self.venue.address:
+            self.pool(row)
+
+    def token(self, row: LoggedEvent) -> None:
+        token = self.work.tokens.get(row.address)
+        if token is None:
+            return
+        if row.event is ev.BALANCE_TRANSFER:
+            sender, receiver, scaled, index = row.args
+            if sender != receiver:
+                self.change(row, sender, -scaled, index)
+                self.change(row, receiver, scaled, index)
+            self.tell(row, "transfer", token.asset, between=(sender, receiver), amount=ray_mul(scaled, index))
+        elif token.rounding is None:
+            return
+        elif row.args[-1] == 0:
+            data = b"".join(value.to_bytes(32) for value in row.args[2:])
+            misfit = Misfit(row.block, row.ordinal, row.tx_index, row.address, row.event, data)
+            self.work.tips.rows.quarantined.append(quarantined(self.venue.id, misfit))
+        elif row.event is ev.MINT:
+            _, holder, value, increase, index = row.args
+            self.change(row, holder, value - increase, index)
+        else:
+            holder, _, value, increase, index = row.args
+            self.change(row, holder, -(value + increase), index)
+
+    def change(self, row: LoggedEvent, holder: bytes, change: int, index: int) -> None:
+        asset, side, rounding = self.work.tokens[row.address]
+        if rounding is None:
+            return
+        key = (holder, asset, side)
+        if key not in self.balances:
+            self.balances[key] = self.state.positions(self.venue.id, [key]).get(key, 0)
+        settle = moved if row.event is ev.BALANCE_TRANSFER else RULES[rounding, side]
+        self.balances[key] = amount = settle(self.balances[key], change, index)
+        if amount < 0:
+            raise NodeWrong(
+                f"venue {self.venue.id}: the scaled balance of 0x{holder.hex()} falls below zero at block {row.block};"
+                " the node left out earlier logs of token 0x" + row.address.hex()
+            )
+        self.work.tips.rows.positions.append(
+            PositionChange(
+                row.block, row.tx_index, row.ordinal, self.venue.id, holder, holder, asset, side, asset, amount,
+                self.work.tips.engine, Basis.EXACT,
+            )
+        )  # fmt: skip
+
+    def pool(self, row: LoggedEvent) -> None:
+        asset, *rest = row.args
+        if row.event is ev.RESERVE_DATA_UPDATED:
+            said = {name: str(value) for name, value in zip(RATES, rest, strict=True) if name}
+            names = ("liquidity_index", "liquidity_rate", "variable_borrow_index", "variable_borrow_rate")
+            told: dict[str, Any] = {name: said[name] for name in names}
+            self.work.tips.market(row, asset, "rates", **told, updated_at=self.times[row.block])
+        elif row.event is ev.USER_EMODE_SET:
+            self.work.tips.account(row, asset, WHOLE_VENUE, "emode", str(rest[0]))
+        elif row.event in (ev.COLLATERAL_ENABLED, ev.COLLATERAL_DISABLED):
+            flag = "true" if row.event is ev.COLLATERAL_ENABLED else "false"
+            self.work.tips.account(row, rest[0], asset, "collateral", flag)
+        else:
+            kind, owner, other = HISTORY[row.event]
+            self.tell(row, kind, asset, between=(row.args[owner], row.args[other]), amount=row.args[3])
+
+    def tell(self, row: LoggedEvent, kind: str, asset: bytes, *, between: tuple[bytes, bytes], amount: int) -> None:
+        self.work.tips.rows.events.append(
+            LendingEvent(
+                row.block, row.tx_index, row.ordinal, row.tx_hash, self.venue.id, kind, asset, *between, asset,
+                amount, json.dumps({}),
+            )
+        )  # fmt: skip

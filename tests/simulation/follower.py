@@ -1,0 +1,177 @@
+"""An indexer in a process of its own, to be killed and started again over the same store."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+from collections import Counter
+from collections.abc import Awaitable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from chains import rpc
+from chains.errors import ChainError
+from chains.evm.chain import connect
+from chains.model import ChainSpec, FeedSpec, VenueSpec
+from chains.ports import Head
+from indexer import loop
+from indexer.loop import Progress, follow, index
+from indexer.store import Store
+
+POLL_S = 0.05
+PATIENCE_S = 60.0
+LONGEST_PAUSE_S = 0.1
+LOADED = ["chains.evm.provider", "tests.simulation.follower"]
+"""Loaded once, by the process from which every indexer is forked: a life begins within milliseconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What an indexer does: one chain into a store, and its diary into a file."""
+
+    chain: ChainSpec
+    venues: Sequence[VenueSpec]
+    feeds: Sequence[FeedSpec]
+    store: Path
+    diary: Path
+
+
+class Follower:
+    """The lives of an indexer, one after the other."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        work.diary.touch()
+        self.lives = 0
+        self._read = 0
+        self._entries: list[dict[str, Any]] = []
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(LOADED)
+        self._process: ForkServerProcess | None = None
+
+    def start(self, *, ends: bool = False) -> None:
+        """Begin a life: one that follows the chain until it is killed, or one that `ends` where the chain does."""
+        self.lives += 1
+        self._process = self._context.Process(target=live, args=(self.work, ends))
+        self._process.start()
+
+    def kill(self) -> None:
+        """End a life at once; raises `AssertionError` for one that had ended by itself."""
+        process = self._living()
+        process.kill()
+        process.join()
+        assert process.exitcode == -9, f"the indexer ended by itself: {self.last_words()}"
+
+    async def until(self, done: Awaitable[object]) -> None:
+        """Wait for something while the indexer lives; raises `AssertionError` when it ends by itself or patience does."""
+        waited, ended = asyncio.ensure_future(done), asyncio.ensure_future(self.ended())
+        await asyncio.wait({waited, ended}, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+        reached = waited.done()
+        waited.cancel()
+        ended.cancel()
+        assert reached, f"the indexer is stuck or ended by itself: {self.last_words()}"
+
+    async def ended(self) -> int | None:
+        """Wait for the end of a life; returns its exit code."""
+        process, gone = self._living(), asyncio.Event()
+        asyncio.get_running_loop().add_reader(process.sentinel, gone.set)
+        try:
+            await gone.wait()
+        finally:
+            asyncio.get_running_loop().remove_reader(process.sentinel)
+        process.join()
+        return process.exitcode
+
+    async def finish(self) -> None:
+        """Wait until a life ends well; raises `AssertionError` when it does not."""
+        code = await asyncio.wait_for(self.ended(), PATIENCE_S)
+        assert code == 0, f"the indexer did not end well: {self.last_words()}"
+
+    def put_down(self) -> None:
+        """End a life that may have ended."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+
+    def diary(self) -> list[dict[str, Any]]:
+        """Everything that the lives wrote down."""
+        with self.work.diary.open("rb") as file:
+            file.seek(self._read)
+            fresh = file.read()
+        whole = fresh[: fresh.rfind(b"\n") + 1]
+        self._read += len(whole)
+        self._entries += [msgspec.json.decode(line) for line in whole.splitlines()]
+        return self._entries
+
+    def height(self) -> int:
+        """How high the store reaches, by the last thing that was written down."""
+        steps = (entry for entry in reversed(self.diary()) if entry["event"] in {"appended", "rewound"})
+        return next((step["to"] for step in steps), -1)
+
+    def last_words(self) -> list[dict[str, Any]]:
+        return self.diary()[-5:]
+
+    def _living(self) -> ForkServerProcess:
+        assert self._process is not None
+        return self._process
+
+
+@dataclass(slots=True)
+class Diary:
+    """A listener that writes each event into a file at once, where a kill cannot take it back."""
+
+    path: Path
+    file: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.file = os.open(self.path, os.O_APPEND | os.O_CREAT | os.O_WRONLY)
+
+    def note(self, event: str, **facts: object) -> None:
+        os.write(self.file, msgspec.json.encode({"event": event, "life": os.getpid(), **facts}) + b"\n")
+
+    def appended(self, progress: Progress) -> None:
+        self.note("appended", first=progress.first, to=progress.indexed, rows=progress.rows)
+
+    def rewound(self, chain_id: str, depth: int, to: int) -> None:
+        self.note("rewound", depth=depth, to=to)
+
+    def polled(self, chain_id: str, head: Head) -> None:
+        pass
+
+    def failed(self, chain_id: str, error: ChainError, retry_in: float) -> None:
+        self.note("failed", kind=type(error).__name__, text=str(error))
+
+    def met(self, label: str, error: ChainError) -> None:
+        self.note("met", node=label, kind=type(error).__name__, text=str(error))
+
+
+def live(work: Work, ends: bool) -> None:  # noqa: FBT001 - arguments of a process have no names
+    """Index until the end of the chain, or follow it until the end of the process."""
+    loop.PAUSE_S, loop.LONGEST_PAUSE_S = 0.01, LONGEST_PAUSE_S
+    rpc._FIRST_PAUSE_S, rpc._LONGEST_PAUSE_S = 0.01, LONGEST_PAUSE_S
+    diary = Diary(work.diary)
+    try:
+        with Store.open(work.store) as store:
+            asyncio.run(_take_in(work, store, diary, ends=ends))
+    except BaseException as error:
+        diary.note("ended", kind=type(error).__name__, text=str(error))
+        raise
+
+
+async def _take_in(work: Work, store: Store, diary: Diary, *, ends: bool) -> None:
+    async with aclosing(connect(work.chain, work.venues, work.feeds, on_error=diary.met)) as chain:
+        if ends:
+            await index(chain, store, until="latest", listener=diary)
+        else:
+            await follow(chain, store, listener=diary, stop=asyncio.Event(), poll_s=POLL_S)
+
+
+def counted(diary: Sequence[dict[str, Any]]) -> Counter[str]:
+    """How often each event, and each kind of error, was written down."""
+    return Counter(entry["event"] for entry in diary) + Counter(e["kind"] for e in diary if e["event"] == "met")

@@ -8,17 +8,18 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from bench.sync import sources
 from bench.sync.machine import described
+from bench.sync.measured import Failed
 from bench.sync.ours import Crossmargin
 from bench.sync.peers.contenders import all_peers
-from bench.sync.report import Result, print_table
-from bench.sync.task import Contender, Run, Task, Unavailable
+from bench.sync.report import OURS, Result, print_table
+from bench.sync.task import Contender, Incomplete, Run, Task, Unavailable
 
 CACHE = Path(__file__).parents[2] / ".bench"
 SLOW_PAIRS = 2
@@ -84,32 +85,45 @@ def measure(
     for cores in map(int, listed(options.cores)):
         node_core, indexer_cores = split(cores)
         with chain(options, workload, source, size, node_core) as task:
-            found = [
-                Result(
-                    workload=workload,
-                    source=source,
-                    logs=task.logs,
-                    cores=cores,
-                    contender=contender.name,
-                    stores=contender.stores,
-                    turn=turn,
-                    load=os.getloadavg()[0],
-                    run=once(task, contender, indexer_cores, options.cache),
-                )
-                for turn in range(rounds(options.pairs, size))
-                for contender in (Crossmargin(), *peers)
-                if not contender.slow or (turn < SLOW_PAIRS and size <= 100_000 and cores > 1)
-            ]
+            found = list(runs(options, task, cores, indexer_cores, peers))
         print_table(found)
         results += found
     return results
 
 
+def runs(
+    options: argparse.Namespace, task: Task, cores: int, indexer_cores: frozenset[int], peers: Sequence[Contender]
+) -> Iterator[Result]:
+    """Let everybody take turns; a peer that fails is out, and said to be."""
+    out: set[str] = set()
+    for turn in range(rounds(options.pairs, task.logs)):
+        for contender in (Crossmargin(), *peers):
+            if contender.name in out or (contender.slow and not bearable(turn, task, cores)):
+                continue
+            load = os.getloadavg()[0]
+            try:
+                run = once(task, contender, indexer_cores, options.cache)
+            except (Failed, Incomplete) as problem:
+                if contender.name == OURS:
+                    raise
+                out.add(contender.name)
+                print(f"out: {contender.name}: {' '.join(str(problem).split())[:400]}")
+                continue
+            yield Result(
+                workload=task.workload, source=task.source, logs=task.logs, cores=cores, contender=contender.name,
+                stores=contender.stores, turn=turn, load=load, run=run,
+            )  # fmt: skip
+
+
+def bearable(turn: int, task: Task, cores: int) -> bool:
+    """Tell whether those who need minutes are run here as well."""
+    return turn < SLOW_PAIRS and task.logs <= 100_000 and cores > 1
+
+
 def once(task: Task, contender: Contender, cores: frozenset[int], cache: Path) -> Run:
     """Run one contender in an empty folder, and count what it asked."""
-    runs = cache / "runs"
-    runs.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=runs))
+    (cache / "runs").mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=cache / "runs"))
     try:
         if task.source != "recorded":
             return contender.run(task, folder, cores)

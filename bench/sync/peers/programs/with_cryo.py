@@ -1,6 +1,7 @@
 """Runs in cryo's own environment: logs of the vault into Parquet, raw or one event after the other decoded. Argument: JSON of the task."""
 
 import json
+import os
 import sys
 
 import cryo  # type: ignore[import-not-found]
@@ -22,3 +23,5 @@ if task["decoded"]:
         cryo.freeze("logs", output_dir=table, event_signature=signature, topic0=[topic], **common)
 else:
     cryo.freeze("logs", output_dir="logs", **common)
+sys.stdout.flush()
+os._exit(0)  # its threads crash the interpreter's own end now and then, when all is written

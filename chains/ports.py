@@ -8,6 +8,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from chains.errors import ChainError
 from chains.model import (
     AccountBytes,
     Block,
@@ -99,6 +100,38 @@ class Batch:
     rows: Rows
     covered: tuple[Covered, ...] = field(default=())
     parent_hash: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One request, or batch of them, to one node, and what became of it.
+
+    `node`: its label; `method`: of the first request; `outcome`: "answered", "refused" for the node's own error, or the name of the
+    `ChainError`; `received`: bytes of the body as they came.
+    """
+
+    node: str
+    method: str
+    requests: int
+    outcome: str
+    seconds: float
+    received: int
+
+
+class Observer(Protocol):
+    """Told of all that passes between a chain and its nodes."""
+
+    def exchanged(self, exchange: Exchange) -> None:
+        """A node was asked."""
+        ...
+
+    def failed(self, node: str, error: ChainError) -> None:
+        """Something went wrong with a node, perhaps mended by a retry."""
+        ...
+
+    def turned(self, node: str, state: str) -> None:
+        """A node is "in_use", "set_aside" or "on_trial" from now on."""
+        ...
 
 
 class StateReader(Protocol):

@@ -10,11 +10,10 @@ from chains.errors import Unsupported
 from chains.escrow import VALUED
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Sequence
 
-    from chains.errors import ChainError
     from chains.model import Block, ChainSpec, FeedSpec, VenueSpec
-    from chains.ports import Chain, OpenBook, RawReader
+    from chains.ports import Chain, Observer, OpenBook, RawReader
     from chains.survey.facts import NodeSurvey
 
 PROTOCOLS = {
@@ -71,11 +70,11 @@ def connect(
     *,
     stored: RawReader | None = None,
     cursor: Block | None = None,
-    on_error: Callable[[str, ChainError], None] | None = None,
+    observer: Observer | None = None,
 ) -> Chain:
     """Make the adapter of a chain: over its nodes, or over what was `stored` of it up to `cursor`, with no network at all.
 
-    `on_error` is told the label of a node and every error met there, also of those that a retry mended.
+    `observer` is told of every exchange with a node and of every error met there, also of those that a retry mended.
     """
     namespace = spec.id.partition(":")[0]
     if namespace not in NAMESPACES:
@@ -84,6 +83,6 @@ def connect(
     return cast(
         "Chain",
         import_module(NAMESPACES[namespace]).connect(
-            spec, venues, feeds, stored=stored, cursor=cursor, on_error=on_error
+            spec, venues, feeds, stored=stored, cursor=cursor, observer=observer
         ),
     )

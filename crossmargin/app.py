@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic, sleep
 
 from aggregator.margin.policy import Policy, PolicyError, parse_policy
 from chains import registry
-from chains.errors import ChainError
-from chains.ports import Chain
+from chains.ports import Chain, Observer
 from crossmargin.packaged import config
 from crossmargin.settings import Settings, SettingsError
 from indexer.store import Store, StoreLocked, StoreMissing
 from indexer.store.register import AssetRow, MemberRow, Registry
 
-OnError = Callable[[str, ChainError], None]
 LOCK_WAIT_S = 5.0
 LOCK_PAUSE_S = 0.1
 
@@ -57,10 +55,10 @@ def registry_of(settings: Settings) -> Registry:
     )
 
 
-def connect(settings: Settings, chain_id: str, on_error: OnError | None = None) -> Chain:
-    """Make the adapter of a configured chain over its nodes; `on_error` is told every fault, also mended ones."""
+def connect(settings: Settings, chain_id: str, observer: Observer | None = None) -> Chain:
+    """Make the adapter of a configured chain over its nodes; `observer` is told of all that passes, also of mended faults."""
     spec = settings.chain(chain_id).spec
-    return registry.connect(spec, settings.venues_of(chain_id), settings.feeds_of(chain_id), on_error=on_error)
+    return registry.connect(spec, settings.venues_of(chain_id), settings.feeds_of(chain_id), observer=observer)
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -8,10 +8,10 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from chains.errors import ChainError
-from crossmargin.app import OnError, connect
+from chains.ports import Observer
+from crossmargin.app import connect
 from crossmargin.failures import CONFIGURATION
 from crossmargin.local_desk import LocalDesk
 from crossmargin.logs import Logger
@@ -79,8 +79,8 @@ async def _followers(parts: Parts, watch: Watch, listener: Listener, metrics: Me
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for chain in parts.settings.chains:
-            count = partial(_count, metrics, chain.spec.id)
-            group.create_task(_follow(parts, chain, watch=watch, listener=listener, stop=stop, on_error=count))
+            observer = metrics.nodes.of(chain.spec.id)
+            group.create_task(_follow(parts, chain, watch=watch, listener=listener, stop=stop, observer=observer))
         try:
             yield
         finally:
@@ -88,21 +88,17 @@ async def _followers(parts: Parts, watch: Watch, listener: Listener, metrics: Me
 
 
 async def _follow(
-    parts: Parts, settings: ChainSettings, *, watch: Watch, listener: Listener, stop: asyncio.Event, on_error: OnError
+    parts: Parts, settings: ChainSettings, *, watch: Watch, listener: Listener, stop: asyncio.Event, observer: Observer
 ) -> None:
     chain_id = settings.spec.id
     try:
-        async with aclosing(connect(parts.settings, chain_id, on_error)) as chain:
+        async with aclosing(connect(parts.settings, chain_id, observer)) as chain:
             await loop.follow(chain, parts.store, listener=listener, stop=stop, poll_s=settings.poll_s)
     except CONFIGURATION:
         raise
     except (ChainError, StoreError) as error:
         watch.stopped(chain_id, error)
         parts.log.critical("following_ended", chain=chain_id, kind=type(error).__name__, error=str(error))
-
-
-def _count(metrics: Metrics, chain_id: str, _node: str, error: ChainError) -> None:
-    metrics.node_failed(chain_id, error)
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from importlib import import_module
 from time import monotonic
 from typing import cast
@@ -11,7 +11,7 @@ from typing import cast
 import pyarrow as pa
 
 from chains.completeness import Level
-from chains.errors import ChainError, NoContract, Unsupported
+from chains.errors import NoContract, Unsupported
 from chains.evm.ahead import Ahead, Contracts, Piece, Reader
 from chains.evm.dialect import EvmDialect
 from chains.evm.evidence.asking import PooledNodes
@@ -25,11 +25,10 @@ from chains.evm.oracles.chainlink.fold import Chainlink
 from chains.evm.ports import Adapter, Answer, EvmProtocol, Read
 from chains.evm.source import EvmSource, NodeSource, StoredSource
 from chains.evm.span import Span, TooMuch, contracts_of, interests_of
-from chains.evm.widths import Widths
 from chains.model import Block, ChainSpec, FeedSpec, VenueSpec
-from chains.ports import Batch, Examined, Head, RawReader, Records, StateReader
+from chains.ports import Batch, Examined, Head, Observer, RawReader, Records, StateReader
 from chains.registry import PROTOCOLS
-from chains.rpc import NodePool
+from chains.rpc import EXPLORE, NodePool
 
 UNSETTLED_SPAN = 500
 WORTH_LOGS, WORTH_S = 150_000, 5.0
@@ -43,7 +42,7 @@ def connect(
     *,
     stored: RawReader | None = None,
     cursor: Block | None = None,
-    on_error: Callable[[str, ChainError], None] | None = None,
+    observer: Observer | None = None,
 ) -> EvmChain:
     """Make the adapter of an EVM chain over its nodes, or over what was `stored` of it up to `cursor`."""
     source: EvmSource
@@ -52,7 +51,7 @@ def connect(
         source = StoredSource(stored, cursor)
     else:
         number, filters = int(spec.id.partition(":")[2]), Filters()
-        pool = NodePool(spec.id, EvmDialect(number), spec.rpc, on_error=on_error)
+        pool = NodePool(spec.id, EvmDialect(number), spec.rpc, explore=EXPLORE, observer=observer)
         source = NodeSource(spec, pool, filters)
         witness = Witness(spec, source, PooledNodes(spec.id, pool), filters)
     return EvmChain(spec, source, venues, feeds, witness)
@@ -81,7 +80,7 @@ class EvmChain:
         self._taken_in: set[str] = set()
         self._origins: dict[str, tuple[Read, Answer]] = {}
         self._witness = witness
-        self._widths = Widths()
+        self._widths = source.ranges
         self._ahead = self.reading()
 
     @property

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import msgspec
@@ -10,6 +13,18 @@ from web3.providers.async_base import AsyncBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
 from chains.rpc import NodePool, RpcFault
+
+_BLOCK: ContextVar[int | None] = ContextVar("block", default=None)
+
+
+@contextmanager
+def at_block(number: int) -> Iterator[None]:
+    """Ask nodes that have reached a block, within this context: calls name it by its hash, which does not say how high it is."""
+    before = _BLOCK.set(number)
+    try:
+        yield
+    finally:
+        _BLOCK.reset(before)
 
 
 class PoolProvider(AsyncBaseProvider):
@@ -21,7 +36,7 @@ class PoolProvider(AsyncBaseProvider):
 
     async def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:  # noqa: ANN401 - web3's own signature
         """Send one request; a node's refusal comes back as web3 expects it, every other error is raised."""
-        (outcome,) = await self._pool.outcomes([(method, params)])
+        (outcome,) = await self._pool.outcomes([(method, params)], block=_BLOCK.get())
         if isinstance(outcome, RpcFault):
             return {"jsonrpc": "2.0", "id": 0, "error": _error(outcome)}
         return {"jsonrpc": "2.0", "id": 0, "result": msgspec.json.decode(outcome)}

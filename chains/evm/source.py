@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import msgspec
@@ -13,19 +14,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from eth_utils.address import to_checksum_address
 
-from chains.errors import HistoryGone, NodeWrong, RangeTooWide
+from chains.errors import ChainError, HistoryGone, NodeWrong, RangeTooWide, TooManyAddresses
+from chains.evm.dialect import BLOCK, LOGS
 from chains.evm.evidence.filters import Filters
 from chains.evm.logs import empty_logs, in_order, logs_of, of_addresses, unhex
 from chains.evm.ports import CHECK, CODE_BEFORE, ETH_CALL, FIRST_LOG, LAST_LOG, Answer, Read
+from chains.evm.ranges import Ranges
+from chains.evm.sought import Sought, Topics
 from chains.model import Block, ChainSpec, Finality
 from chains.ports import Head, RawReader
-from chains.rpc import NodePool, RpcFault
+from chains.rpc import NodePool, Outcome, RpcFault
+from chains.rpc.limit import Limit
 
 LOOK_BACK = 500_000
 """How many blocks a search for a feed's last answer goes back."""
 
 READS_AT_ONCE = 10
-_FIRST_LOOK = 2_000
+MOST_SOUGHT = 10_000
+"""Addresses, or topics in one place, in one question, unless a node minds."""
+
+IN_THREAD = 1 << 18
+"""Bytes of an answer from which on it is decoded in a thread."""
+
 _TAGS = {"latest": Finality.LATEST, "safe": Finality.SAFE, "finalized": Finality.FINALIZED}
 
 _HALTED = re.compile(
@@ -37,11 +47,14 @@ _HALTED = re.compile(
 Judge = Callable[[Answer, int | None], bytes]
 """Says what is wrong with an answer, given what the journals expect."""
 
-Topics = Sequence[Collection[bytes] | None]
-
 
 class EvmSource(Protocol):
     """Facts of one EVM chain, always as of named blocks."""
+
+    @property
+    def ranges(self) -> Ranges:
+        """How many blocks one request for logs of contracts spans: ask for the width, and tell what a span held."""
+        ...
 
     async def head(self) -> Head:
         """Return the newest block and the newest settled one."""
@@ -67,6 +80,10 @@ class EvmSource(Protocol):
 
     async def has_code(self, address: bytes) -> bool:
         """Tell whether a contract is deployed at an address now."""
+        ...
+
+    def doubt(self, error: ChainError) -> None:
+        """Turn to another node: what the one that spoke last of blocks or logs cannot be right."""
         ...
 
     async def aclose(self) -> None:
@@ -95,38 +112,78 @@ class NodeSource:
         self._filters = filters or Filters()
         self._web3: Any = None
         self._slots = asyncio.Semaphore(READS_AT_ONCE)
+        self._ranges = Ranges()
+        self._looks = Ranges(most=LOOK_BACK)
+        self._anywhere = Ranges(most=LOOK_BACK)
+        self._sought = Limit(start=MOST_SOUGHT, most=MOST_SOUGHT)
+        self._speaker = ""
+
+    @property
+    def ranges(self) -> Ranges:
+        """How many blocks one request for logs of contracts spans."""
+        return self._ranges
 
     async def head(self) -> Head:
-        """Return the newest block and the newest settled one under the chain's finality rule."""
-        latest = await self._tagged("latest")
+        """Return the newest block and the newest settled one under the chain's finality rule, as one node knows them."""
         rule, _, depth = self._spec.finality.partition(":")
+        tags = ["latest"] if rule in {"latest", "confirmations"} else ["latest", rule]
+        latest, *settled = await self._tagged(tags)
         if rule == "confirmations":
             return Head(latest=latest, settled=max(latest.number - int(depth), -1), finality=Finality.CONFIRMED)
-        settled = latest if rule == "latest" else await self._tagged(rule)
-        return Head(latest=latest, settled=min(settled.number, latest.number), finality=_TAGS[rule])
+        lowest = min(block.number for block in (latest, *settled))
+        return Head(latest=latest, settled=lowest, finality=_TAGS[rule])
 
-    async def _tagged(self, tag: str) -> Block:
-        try:
-            header = await self._pool.call("eth_getBlockByNumber", (tag, False), OptionalHeader)
-        except RpcFault as fault:
-            message = f"chain {self._spec.id}: {fault}; set `finality` to a rule that this node knows"
-            raise NodeWrong(message) from fault
+    async def _tagged(self, tags: Sequence[str]) -> list[Block]:
+        answer = await self._pool.answered([(BLOCK, (tag, False)) for tag in tags])
+        with self._believing(answer.node):
+            return [self._at_tag(tag, outcome) for tag, outcome in zip(tags, answer.outcomes, strict=True)]
+
+    def _at_tag(self, tag: str, outcome: Outcome) -> Block:
+        if isinstance(outcome, RpcFault):
+            message = f"chain {self._spec.id}: {outcome}; set `finality` to a rule that this node knows"
+            raise NodeWrong(message) from outcome
+        header = self._pool.decoded(BLOCK, outcome, OptionalHeader)
         if header is None:
             raise NodeWrong(f"chain {self._spec.id}: the node has no block for the tag {tag!r} yet")
         return _block(header)
 
+    @contextmanager
+    def _believing(self, node: str) -> Iterator[None]:
+        """Read what a node said, and turn to another where that cannot be right."""
+        self._speaker = node
+        try:
+            yield
+        except NodeWrong as error:
+            self._pool.doubt(node, error)
+            raise
+
+    def doubt(self, error: ChainError) -> None:
+        """Turn to another node than the one that spoke last."""
+        self._pool.doubt(self._speaker, error)
+
     async def blocks(self, numbers: Collection[int]) -> dict[int, Block]:
         """Return those of the blocks that exist; raises `NodeWrong` when a node answers with another block."""
         wanted = sorted(numbers)
-        requests = [("eth_getBlockByNumber", (hex(number), False)) for number in wanted]
-        try:
-            headers = await self._pool.batch(requests, OptionalHeader)
-        except RpcFault as fault:
-            raise NodeWrong(f"chain {self._spec.id}: {fault}; check the node") from fault
-        found = {n: self._noted(header) for n, header in zip(wanted, headers, strict=True) if header is not None}
-        for number, block in found.items():
+        found: dict[int, Block] = {}
+        for start in range(0, len(wanted), self._pool.batch_size):
+            part = wanted[start : start + self._pool.batch_size]
+            answer = await self._pool.answered([(BLOCK, (hex(number), False)) for number in part])
+            with self._believing(answer.node):
+                found |= self._blocks(part, answer.outcomes)
+        return found
+
+    def _blocks(self, numbers: Sequence[int], outcomes: Sequence[Outcome]) -> dict[int, Block]:
+        found: dict[int, Block] = {}
+        for number, outcome in zip(numbers, outcomes, strict=True):
+            if isinstance(outcome, RpcFault):
+                raise NodeWrong(f"chain {self._spec.id}: {outcome}; check the node") from outcome
+            header = self._pool.decoded(BLOCK, outcome, OptionalHeader)
+            if header is None:
+                continue
+            block = self._noted(header)
             if block.number != number:
                 raise NodeWrong(f"chain {self._spec.id}: asked for block {number}, the node gave {block.number}")
+            found[number] = block
         return found
 
     def _noted(self, header: _Header) -> Block:
@@ -135,22 +192,44 @@ class NodeSource:
         return block
 
     async def logs(self, addresses: Collection[bytes] | None, topics: Topics, first: int, last: int) -> pa.Table:
-        """Return matching logs in chain order."""
-        query: dict[str, object] = {
-            "fromBlock": hex(first),
-            "toBlock": hex(last),
-            "topics": [None if t is None else ["0x" + topic.hex() for topic in sorted(t)] for t in topics],
-        }
-        if addresses is not None:
-            query["address"] = ["0x" + address.hex() for address in sorted(addresses)]
-        try:
-            table = logs_of(await self._pool.call("eth_getLogs", (query,), msgspec.Raw))
-        except RpcFault as fault:
-            raise NodeWrong(f"chain {self._spec.id}: {fault}; check the node") from fault
+        """Return matching logs in chain order; more addresses or topics than a node takes are asked for in several questions."""
+        ranges = self._anywhere if addresses is None else self._ranges
+        return await self._logs(ranges, Sought.of(addresses, topics), first, last)
+
+    async def _logs(self, ranges: Ranges, sought: Sought, first: int, last: int) -> pa.Table:
+        halves = sought.halves()
+        if halves is None or sought.most <= self._sought.value:
+            try:
+                return await self._asked_for(ranges, sought, first, last)
+            except TooManyAddresses:
+                if halves is None:
+                    raise
+                self._sought.refused(sought.most)
+            except RangeTooWide as error:
+                width = last - first + 1
+                node = error.node or None
+                ranges.refused(width, error.limit, results=error.results, lasting=error.lasting, node=node)
+                if width > 1 or halves is None:
+                    raise
+        return in_order(pa.concat_tables([await self._logs(ranges, half, first, last) for half in halves]))
+
+    async def _asked_for(self, ranges: Ranges, sought: Sought, first: int, last: int) -> pa.Table:
+        width = last - first + 1
+        answer = await self._pool.answered([(LOGS, (sought.query(first, last),))], unfit=ranges.unfit(width))
+        (outcome,) = answer.outcomes
+        with self._believing(answer.node):
+            if isinstance(outcome, RpcFault):
+                raise NodeWrong(f"chain {self._spec.id}: {outcome}; check the node") from outcome
+            table = await asyncio.to_thread(logs_of, outcome) if len(bytes(outcome)) > IN_THREAD else logs_of(outcome)
+            self._must_be_within(table, first, last)
+        ranges.taken(width, answer.node)
+        self._sought.succeeded(sought.most)
+        return table
+
+    def _must_be_within(self, table: pa.Table, first: int, last: int) -> None:
         numbers = table["block_number"]
         if table.num_rows and not (first <= numbers[0].as_py() <= numbers[-1].as_py() <= last):
             raise NodeWrong(f"chain {self._spec.id}: eth_getLogs gave logs outside blocks {first}..{last}")
-        return table
 
     async def read(self, reads: Collection[Read], blocks: Mapping[int, Block]) -> dict[Read, Answer]:
         """Answer questions, each pinned to the hash of its block; raises `HistoryGone` where no node has the state."""
@@ -173,8 +252,13 @@ class NodeSource:
 
             self._web3 = web3_over(self._pool)
         call = {"to": to_checksum_address(read.address), "data": "0x" + read.input.hex()}
+        from chains.evm.provider import at_block  # noqa: PLC0415
+
         try:
-            output = await self._web3.eth.call(call, block_identifier="0x" + block.hash.hex(), ccip_read_enabled=False)
+            with at_block(read.block):
+                output = await self._web3.eth.call(
+                    call, block_identifier="0x" + block.hash.hex(), ccip_read_enabled=False
+                )
         except ContractLogicError as error:
             return Answer("reverted", _revert_data(error.data))
         except Web3RPCError as error:
@@ -184,39 +268,42 @@ class NodeSource:
         return Answer("returned", bytes(output))
 
     async def _last_log(self, read: Read) -> Answer:
-        last, width = read.block - 1, _FIRST_LOOK
-        lowest = max(0, read.block - LOOK_BACK)
+        sought = Sought.of([read.address], [[read.input]])
+        last, lowest = read.block - 1, max(0, read.block - LOOK_BACK)
         while last >= lowest:
-            first = max(lowest, last - width + 1)
-            try:
-                table = await self.logs([read.address], [[read.input]], first, last)
-            except RangeTooWide:
-                if first == last:
-                    raise
-                width = max(1, (last - first + 1) // 2)
+            first = max(lowest, last - self._looks.width() + 1)
+            table = await self._look(self._looks, sought, first, last)
+            if table is None:
                 continue
             if table.num_rows:
                 return Answer("returned", _log_json(table.slice(table.num_rows - 1)))
-            last, width = first - 1, width * 4
+            last = first - 1
         return Answer("absent", b"")
 
     async def _first_log(self, read: Read) -> Answer:
         """Find the first log with topic0 `input` and `address` as its second indexed argument, from the block on."""
-        topics = [[read.input], None, [bytes(12) + read.address]]
-        head, first, width = (await self.head()).latest.number, read.block, _FIRST_LOOK
+        sought = Sought.of(None, [[read.input], None, [bytes(12) + read.address]])
+        head, first = (await self.head()).latest.number, read.block
         while first <= head:
-            last = min(head, first + width - 1)
-            try:
-                table = await self.logs(None, topics, first, last)
-            except RangeTooWide:
-                if first == last:
-                    raise
-                width = max(1, (last - first + 1) // 2)
+            last = min(head, first + self._anywhere.width() - 1)
+            table = await self._look(self._anywhere, sought, first, last)
+            if table is None:
                 continue
             if table.num_rows:
                 return Answer("returned", _log_json(table.slice(0, 1)))
-            first, width = last + 1, width * 4
+            first = last + 1
         return Answer("absent", b"")
+
+    async def _look(self, ranges: Ranges, sought: Sought, first: int, last: int) -> pa.Table | None:
+        """Return logs, or `None` for more blocks than the node takes, which `ranges` then knows."""
+        try:
+            table = await self._logs(ranges, sought, first, last)
+        except RangeTooWide:
+            if first == last:
+                raise
+            return None
+        ranges.succeeded(last - first + 1, table.num_rows)
+        return table
 
     async def _code_before(self, read: Read) -> Answer:
         if not await self.has_code(read.address):
@@ -251,6 +338,7 @@ class StoredSource:
     def __init__(self, raw: RawReader, cursor: Block) -> None:
         self._raw = raw
         self._cursor = cursor
+        self.ranges = Ranges()
         self._answers: dict[tuple[str, bytes, bytes], list[tuple[int, Answer]]] = {}
         for row in raw.table("evm_read", 0, cursor.number).to_pylist():
             answer = Answer(row["outcome"], row["output"])
@@ -312,6 +400,9 @@ class StoredSource:
         """Tell that a contract was there: the store would be empty otherwise."""
         del address
         return True
+
+    def doubt(self, error: ChainError) -> None:
+        """Do nothing: there is no other store."""
 
     async def aclose(self) -> None:
         """Do nothing: there is no connection."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
-from chains.errors import ChainError, HistoryGone, NodeBusy, NodeWrong, Unsupported
+from chains.errors import HistoryGone, NodeBusy, NodeWrong, Unsupported
 from chains.model import Block, ChainSpec, FeedSpec, Skipped, VenueSpec
-from chains.ports import Batch, Examined, Head, RawReader, Records, StateReader
+from chains.ports import Batch, Examined, Head, Observer, RawReader, Records, StateReader
 from chains.registry import PROTOCOLS
 from chains.rpc import NodePool
 from chains.solana.asking import gathered
@@ -34,13 +34,13 @@ def connect(
     *,
     stored: RawReader | None = None,
     cursor: Block | None = None,
-    on_error: Callable[[str, ChainError], None] | None = None,
+    observer: Observer | None = None,
 ) -> SolanaChain:
     """Make the adapter of a cluster over its nodes, or over what was `stored` of it up to `cursor`."""
     if stored is not None and cursor is not None:
         return SolanaChain(spec, StoredSource(stored, cursor), venues, feeds, news=News(()))
-    pool = NodePool(spec.id, SolanaDialect(), spec.rpc, on_error=on_error)
-    return SolanaChain(spec, NodeSource(spec, pool), venues, feeds, news=News(spec.ws, on_error=on_error))
+    pool = NodePool(spec.id, SolanaDialect(), spec.rpc, observer=observer)
+    return SolanaChain(spec, NodeSource(spec, pool), venues, feeds, news=News(spec.ws, observer=observer))
 
 
 class SolanaChain:

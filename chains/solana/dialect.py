@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from chains.errors import ChainError, HistoryGone, NodeBusy, NodeWrong, Unsupported, WrongChain
-from chains.rpc import RpcFault
+from chains.errors import ChainError, HistoryGone, NodeBehind, NodeBusy, NodeLimits, NodeWrong, Unsupported, WrongChain
+from chains.rpc import Request, RpcFault
 
 CAIP_REFERENCE = 32
 """How many characters of a genesis hash name a chain (CAIP-2, namespace solana)."""
@@ -42,7 +42,9 @@ class SolanaDialect:
     """Nodes of the cluster whose genesis hash begins with the reference of a CAIP-2 chain."""
 
     batch = 100
-    identity: tuple[str, Sequence[object]] = ("getGenesisHash", ())
+    identity: Request = ("getGenesisHash", ())
+    newest: Request | None = None
+    """Slots are asked for with `minContextSlot`: nodes say themselves that they are behind."""
 
     def check(self, chain: str, label: str, served: msgspec.Raw) -> None:
         """Compare genesis hashes."""
@@ -60,9 +62,9 @@ class SolanaDialect:
     def error(self, chain: str, label: str, method: str, fault: RpcFault) -> ChainError:
         """Tell a node that is behind, or limits, or forgot, from one that refuses."""
         if fault.code in _LIMITED:
-            return NodeBusy(f"{label} limits the request rate: {fault.text}")
+            return NodeLimits(f"{label} limits the request rate: {fault.text}")
         if fault.code in _BEHIND:
-            return NodeBusy(f"{label} is behind ({method}): {fault.text}")
+            return NodeBehind(f"{label} is behind ({method}): {fault.text}")
         if fault.code in _GONE:
             return HistoryGone(
                 f"chain {chain}: {label} does not keep what {method} asks for: {fault.text};"
@@ -75,3 +77,23 @@ class SolanaDialect:
         if fault.code == LONG_TERM_UNREACHABLE:
             return NodeBusy(f"{label} cannot reach its long-term storage: {fault.text}")
         return fault
+
+    def named(self, method: str, params: Sequence[object]) -> int | None:
+        """Return nothing: see `newest`."""
+        del method, params
+        return None
+
+    def must_reach(self, method: str) -> bool:
+        """Return that no method leaves out the end."""
+        del method
+        return False
+
+    def lacks(self, method: str, params: Sequence[object], result: msgspec.Raw) -> int | None:
+        """Return nothing: a slot may hold no block."""
+        del method, params, result
+        return None
+
+    def told(self, method: str, params: Sequence[object], result: msgspec.Raw) -> int | None:
+        """Return nothing: see `newest`."""
+        del method, params, result
+        return None

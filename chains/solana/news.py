@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from chains.errors import ChainError, NodeBusy
+from chains.errors import NodeBusy
+from chains.ports import Observer
 
 ACCOUNTS = 100
 """Accounts that are subscribed to on one connection; of more, the first ones."""
@@ -20,10 +21,10 @@ REQUEST_TIMEOUT_S = 10.0
 class News:
     """A connection to one of several websocket addresses, made again whenever it breaks; with no address, silence."""
 
-    def __init__(self, urls: Sequence[str], *, on_error: Callable[[str, ChainError], None] | None = None) -> None:
+    def __init__(self, urls: Sequence[str], *, observer: Observer | None = None) -> None:
         self._urls = tuple(urls)
         self._labels = [f"websocket {number} ({_host(url)})" for number, url in enumerate(urls, start=1)]
-        self._on_error = on_error
+        self._observer = observer
         self._something = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
         self._failures = 0
@@ -69,8 +70,8 @@ class News:
 
     def _report(self, label: str, error: Exception) -> None:
         """Tell of a broken connection by its kind alone: what it says may hold the address."""
-        if self._on_error is not None:
-            self._on_error(label, NodeBusy(f"{label} broke off ({type(error).__name__}); polling goes on"))
+        if self._observer is not None:
+            self._observer.failed(label, NodeBusy(f"{label} broke off ({type(error).__name__}); polling goes on"))
 
     async def aclose(self) -> None:
         """Close the connection for good, and wake who waits."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 
 from rich.console import Console
 
 from chains.identifiers import IdentifierError, format_hash, parse_chain
+from chains.ports import Chain
 from crossmargin.app import connect, opened, policy_of
 from crossmargin.cli.context import Context
 from crossmargin.cli.output import add_rows, emit, table
@@ -17,6 +19,7 @@ from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 from crossmargin.settings import Settings
 from crossmargin.settings.section import nearest
+from crossmargin.traffic import Counted
 from indexer import loop
 from indexer.loop import Listener, Until
 from indexer.store import Store
@@ -30,25 +33,24 @@ def index(context: Context, *, until: str, chains: tuple[str, ...]) -> None:
     if isinstance(target, int) and len(chosen) > 1:
         raise UsageError(f"block {target} of which chain? Name one with --chain, or index until latest or finalized")
     names = {chain.spec.id: chain.spec.name for chain in settings.chains}
-    with opened(settings) as store, progress_on(context, names) as listener:
-        run(_index_all(settings, store, chosen, target, listener))
+    traffic = Counted()
+    with opened(settings) as store, progress_on(context, names, traffic) as listener:
+        run(_index_all([connect(settings, each, traffic.of(each)) for each in chosen], store, target, listener))
         document = {"chains": [_reached(store, chain_id) for chain_id in chosen]}
     emit(context, document, lambda console: _show(console, document))
     if isinstance(target, int) and not context.quiet and (ends := document["chains"][0]["block"]) != target:
         context.stderr().print(f"block {target} is not reached: the store ends at {ends}", soft_wrap=True)
 
 
-async def _index_all(
-    settings: Settings, store: Store, chains: tuple[str, ...], until: Until, listener: Listener
-) -> None:
+async def _index_all(chains: Sequence[Chain], store: Store, until: Until, listener: Listener) -> None:
     """A chain that fails ends the others, at a step's end: what was committed stays."""
     async with asyncio.TaskGroup() as group:
-        for chain_id in chains:
-            group.create_task(_index_one(settings, store, chain_id, until, listener))
+        for chain in chains:
+            group.create_task(_index_one(chain, store, until, listener))
 
 
-async def _index_one(settings: Settings, store: Store, chain_id: str, until: Until, listener: Listener) -> None:
-    async with aclosing(connect(settings, chain_id)) as chain:
+async def _index_one(chain: Chain, store: Store, until: Until, listener: Listener) -> None:
+    async with aclosing(chain):
         await loop.index(chain, store, until=until, listener=listener)
 
 

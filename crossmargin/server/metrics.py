@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from chains.errors import ChainError
 from chains.ports import Head
 from crossmargin.documents import Document
+from crossmargin.server.node_metrics import NodeMetrics
 from indexer.loop import Progress
 
 CHAIN = ("chain",)
@@ -40,6 +41,7 @@ class Metrics:
         self.errors = self._counter(
             "crossmargin_node_errors_total", "Failed attempts to ask a chain's nodes.", ("chain", "kind")
         )
+        self.nodes = NodeMetrics(self.registry, self.errors)
         self.blocks = self._counter("crossmargin_blocks_total", "Blocks taken in.", CHAIN)
         self.records = self._counter("crossmargin_records_total", "Logs or transactions taken in.", CHAIN)
         self.rows = self._counter("crossmargin_rows_total", "Rows derived and stored.", CHAIN)
@@ -77,10 +79,6 @@ class Metrics:
 
     def failed(self, chain_id: str, error: ChainError, retry_in: float) -> None:
         """Every single fault has been counted by then."""
-
-    def node_failed(self, chain_id: str, error: ChainError) -> None:
-        """Count one fault of one node, also one that a retry mended."""
-        self.errors.labels(chain_id, type(error).__name__).inc()
 
     def render(self, status: Document, prices: Document) -> bytes:
         """Write the exposition format."""

@@ -21,6 +21,7 @@ from chains import rpc
 from chains.errors import ChainError, HistoryGone, NoContract, NodeBusy, NodeWrong, Unsupported, WrongChain
 from chains.model import ChainSpec, FeedSpec, VenueSpec
 from chains.registry import connect
+from chains.rpc import pool as rpc_pool
 from chains.solana import asking, chain, nodes
 from indexer import loop
 from indexer.loop import Until
@@ -48,6 +49,7 @@ from tests.devnet.solana.people import came
 from tests.devnet.solana.scene import Step
 from tests.devnet.solana.vault import USDC
 from tests.support.indexing import Heard, take_in
+from tests.support.observing import Overheard
 from tests.support.solana_indexing import chain_of, feeds_of, holdings, token_amount, venue_of
 from tests.support.tables import assert_same_tables
 
@@ -62,7 +64,7 @@ BOUNDED = 12
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rpc, "_LONGEST_PAUSE_S", 0.001)
+    monkeypatch.setattr(rpc_pool, "LONGEST_PAUSE_S", 0.001)
     monkeypatch.setattr(loop, "PAUSE_S", 0.001)
     monkeypatch.setattr(nodes, "_WAITS_S", (0.001, 0.001))
 
@@ -130,7 +132,7 @@ def taken(
     found = feeds_of(net) if feeds is None else feeds
     vaults = [venue_of(net)] if venues is None else venues
     known = [] if met is None else met
-    adapter = connect(spec or chain_of(net), vaults, found, on_error=lambda *error: known.append(error))
+    adapter = connect(spec or chain_of(net), vaults, found, observer=Overheard(known))
     with Store.open(path) as store:
         try:
             return asyncio.run(take_in(adapter, store, until=until))
@@ -247,14 +249,14 @@ def test_transactions_that_a_node_lists_out_of_their_order_in_a_slot_are_put_bac
 def test_a_node_that_refuses_larger_batches_is_asked_in_smaller_ones(
     refused: int, net: Devnet, truth: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask = rpc.NodePool.outcomes
+    ask = rpc.NodePool.answered
 
-    async def limited(pool: rpc.NodePool, requests: Sequence[asking.Request]) -> list[rpc.Outcome]:
+    async def limited(pool: rpc.NodePool, requests: Sequence[asking.Request], **wishes: Any) -> rpc.Answered:
         if len(requests) >= refused:
             raise NodeWrong("too many requests in one batch")
-        return await ask(pool, requests)
+        return await ask(pool, requests, **wishes)
 
-    monkeypatch.setattr(rpc.NodePool, "outcomes", limited)
+    monkeypatch.setattr(rpc.NodePool, "answered", limited)
     heard = taken(net, path)
 
     assert heard.failed_ == []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from chains.errors import NodeWrong
+from chains.errors import NodeBehind, NodeWrong
 from chains.evm.dialect import EvmDialect
 from chains.evm.ports import ETH_CALL, Answer, Read
 from chains.evm.source import NodeSource
@@ -57,8 +57,15 @@ async def test_what_a_contract_refuses_is_its_answer(error: dict[str, Any], outp
 
 
 @pytest.mark.parametrize("data", [{}, {"data": None}, {"data": {"reason": "overload"}}, {"data": "try again later"}])
-@pytest.mark.parametrize("code, text", [(-32603, "internal error"), (-32000, "header not found"), (-32001, "not here")])
+@pytest.mark.parametrize("code, text", [(-32603, "internal error"), (-32001, "not here")])
 async def test_what_a_node_cannot_do_is_no_answer_of_a_contract(code: int, text: str, data: dict[str, Any]) -> None:
     async with source({"code": code, "message": text, **data}) as asked:
         with pytest.raises(NodeWrong, match=r"^chain eip155:1: the node refuses an eth_call at block 1$"):
+            await asked.read([READ], BLOCKS)
+
+
+@pytest.mark.parametrize("data", [{}, {"data": None}, {"data": {"reason": "overload"}}, {"data": "try again later"}])
+async def test_a_block_that_a_node_does_not_know_is_no_answer_of_a_contract(data: dict[str, Any]) -> None:
+    async with source({"code": -32000, "message": "header not found", **data}) as asked:
+        with pytest.raises(NodeBehind, match=r"does not know the block \(eth_call\): header not found"):
             await asked.read([READ], BLOCKS)

@@ -15,7 +15,9 @@ from chains.errors import ChainError, HistoryGone, NoContract, NodeWrong, Unsupp
 from chains.evm.chain import EvmChain
 from chains.evm.logs import empty_logs
 from chains.evm.ports import CODE_BEFORE, Answer, Read
-from chains.evm.source import _HALTED, Judge, NodeSource, Topics
+from chains.evm.ranges import Ranges
+from chains.evm.sought import Topics
+from chains.evm.source import _HALTED, Judge, NodeSource
 from chains.model import Block, ChainSpec, Finality, VenueSpec
 from chains.ports import Batch, Head, StateReader
 from chains.rpc import NodePool, RpcFault
@@ -46,6 +48,7 @@ class Silent:
     asked: list[Read] = field(default_factory=list)
     topics: list[Topics] = field(default_factory=list)
     spans: list[tuple[int, int]] = field(default_factory=list)
+    ranges: Ranges = field(default_factory=Ranges)
 
     async def head(self) -> Head:
         return Head(latest=block(1_000), settled=1_000, finality=Finality.FINALIZED)
@@ -69,6 +72,9 @@ class Silent:
 
     async def has_code(self, address: bytes) -> bool:
         return self.code_now
+
+    def doubt(self, error: ChainError) -> None:
+        pass
 
     async def aclose(self) -> None:
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,7 +10,6 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from chains import rpc
 from chains.errors import ChainError, HistoryGone, NodeBusy, NodeWrong, RangeTooWide, WrongChain
 from chains.evm.dialect import EvmDialect
 from chains.rpc import NodePool
@@ -18,9 +18,9 @@ SECRET = "canary-secret-key"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-@pytest.fixture(autouse=True)
-def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rpc, "_LONGEST_PAUSE_S", 0.01)
+async def at_once(_seconds: float) -> None:
+    """Sleep no time at all."""
+    await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -36,7 +36,7 @@ async def pool_over(*handlers: Handler, chain_number: int = 1) -> AsyncIterator[
         port = runner.addresses[0][1]
         runners.append(runner)
         urls.append(f"http://127.0.0.1:{port}/{SECRET}")
-    pool = NodePool("eip155:1", EvmDialect(chain_number), urls, timeout_s=0.3, tries=3)
+    pool = NodePool("eip155:1", EvmDialect(chain_number), urls, timeout_s=0.3, tries=3, sleep=at_once)
     try:
         yield pool
     finally:
@@ -111,7 +111,7 @@ async def test_rate_limits_and_broken_servers_are_busy() -> None:
 
 
 async def test_a_refused_connection_is_busy_and_names_only_host_and_port() -> None:
-    pool = NodePool("eip155:1", EvmDialect(1), [f"http://user:{SECRET}@127.0.0.1:9/{SECRET}"], tries=2)
+    pool = NodePool("eip155:1", EvmDialect(1), [f"http://user:{SECRET}@127.0.0.1:9/{SECRET}"], tries=2, sleep=at_once)
 
     with pytest.raises(NodeBusy, match=r"node 1 \(127.0.0.1:9\) cannot be reached") as caught:
         await pool.call("eth_blockNumber", [], str)

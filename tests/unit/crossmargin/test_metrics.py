@@ -91,6 +91,6 @@ def test_rewinds_are_counted_with_their_depth(metrics: Metrics) -> None:
 
 def test_faults_of_nodes_are_counted_by_kind(metrics: Metrics) -> None:
     for _ in range(2):
-        metrics.node_failed(CHAIN, NodeBusy("busy"))
+        metrics.nodes.of(CHAIN).failed("node 1 (host)", NodeBusy("busy"))
 
     assert rendered(metrics)['crossmargin_node_errors_total{chain="eip155:1",kind="NodeBusy"}'] == 2

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from chains.errors import ChainError, HistoryGone, NodeBusy, NodeWrong, Unsupported
-from chains.rpc import NodePool, Outcome, RpcFault
+from chains.errors import ChainError, HistoryGone, NodeBehind, NodeBusy, NodeLimits, NodeWrong, Unsupported
+from chains.rpc import Answered, NodePool, RpcFault
 from chains.solana import asking
 from chains.solana.asking import Asking, Request, gathered, parts_of
 from chains.solana.dialect import SolanaDialect
@@ -26,12 +26,12 @@ class Pool(NodePool):
         self.refusal = refusal or NodeBusy("not now")
         self.sizes: list[int] = []
 
-    async def outcomes(self, requests: Sequence[Request]) -> list[Outcome]:
+    async def answered(self, requests: Sequence[Request], **wishes: object) -> Answered:
         await asyncio.sleep(0)
         self.sizes.append(len(requests))
         if len(requests) > self.most:
             raise self.refusal
-        return [msgspec.Raw(msgspec.json.encode(params[0])) for _, params in requests]
+        return Answered([msgspec.Raw(msgspec.json.encode(params[0])) for _, params in requests], "node 1")
 
 
 @pytest.mark.parametrize("most", [1, 5, 10, 99, 100])
@@ -106,10 +106,10 @@ async def coroutine(number: int) -> int:
 @pytest.mark.parametrize(
     "code, kind",
     [
-        (429, NodeBusy),
-        (-32429, NodeBusy),
-        (-32005, NodeBusy),
-        (-32016, NodeBusy),
+        (429, NodeLimits),
+        (-32429, NodeLimits),
+        (-32005, NodeBehind),
+        (-32016, NodeBehind),
         (-32019, NodeBusy),
         (-32001, HistoryGone),
         (-32011, HistoryGone),

@@ -21,6 +21,7 @@ from indexer.store import Store
 from tests.devnet.solana.chain import Devnet, build
 from tests.devnet.solana.faults import DroppedWebsocket, Duplicated, Fault, Reordered, Swallowed
 from tests.support.indexing import Heard
+from tests.support.observing import Overheard
 from tests.support.solana_indexing import chain_of, holdings, venue_of
 
 SECRET = "canary-secret-key"
@@ -46,7 +47,7 @@ async def listening(
 ) -> AsyncIterator[Callable[[float], Awaitable[None]]]:
     """Something that waits for news; at its end no task and no connection is left."""
     heard: list[tuple[str, ChainError]] = [] if met is None else met
-    told = News(urls, on_error=lambda *error: heard.append(error))
+    told = News(urls, observer=Overheard(heard))
 
     async def wait(seconds: float) -> None:
         await told.wait(seconds, accounts, "confirmed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from functools import cached_property
 from time import monotonic
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from chains.columns import integers
 from chains.errors import NodeWrong
-from chains.model import AccountBytes, Block, Side
+from chains.model import AccountBytes, Block, Rows, Side
 from chains.ports import AccountKey, Batch, Chain, MarketKey, PositionKey, StateReader
 from indexer.follow import Extend
 from indexer.store.journals import ACCOUNTS, MARKETS, POSITIONS, PRICES, Derived, derive
@@ -65,18 +66,25 @@ class Unstored:
     """The `StateReader` of a chain after a batch that is not stored yet, or has just been."""
 
     def __init__(self, stored: StateReader, batch: Batch) -> None:
-        self._stored = stored
+        self.stored = stored
+        self.tip = batch.last
+        self._rows: Rows | None = batch.rows
         self._accounts_read = batch.raw.get("solana_account")
-        self._tips = {part.journal.name: _tips(part) for part in derive(batch.rows) if part.journal.tip}
+
+    @cached_property
+    def _tips(self) -> dict[str, pa.Table]:
+        """The rows are let go once they are derived, and derived once they are asked for: another process may know them better."""
+        rows, self._rows = self._rows, None
+        return {part.journal.name: _tips(part) for part in derive(rows or Rows()) if part.journal.tip}
 
     def markets(self, venue_id: str) -> dict[MarketKey, str]:
         tips = self._of(MARKETS.name, "venue_id", "market", "aspect", "state")
         mine = {(market, aspect): state for venue, market, aspect, state in tips if venue == venue_id}
-        return self._stored.markets(venue_id) | mine
+        return self.stored.markets(venue_id) | mine
 
     def positions(self, venue_id: str, keys: Collection[PositionKey]) -> dict[PositionKey, int]:
         tips = self._tips.get(POSITIONS.name)
-        found = self._stored.positions(venue_id, keys)
+        found = self.stored.positions(venue_id, keys)
         if tips is None:
             return found
         amounts = integers(tips["amount_raw"].combine_chunks())
@@ -91,11 +99,11 @@ class Unstored:
     def accounts(self, venue_id: str, keys: Collection[AccountKey]) -> dict[AccountKey, str]:
         tips = self._of(ACCOUNTS.name, "venue_id", "unit_id", "market", "aspect", "state")
         newer = {(unit, market, aspect): state for venue, unit, market, aspect, state in tips if venue == venue_id}
-        return self._stored.accounts(venue_id, keys) | {key: newer[key] for key in keys if key in newer}
+        return self.stored.accounts(venue_id, keys) | {key: newer[key] for key in keys if key in newer}
 
     def answers(self) -> dict[bytes, int]:
         newer = {source: int(answer) for source, answer in self._of(PRICES.name, "source", "answer_raw")}
-        return self._stored.answers() | newer
+        return self.stored.answers() | newer
 
     def account_bytes(self, addresses: Collection[bytes]) -> dict[bytes, AccountBytes]:
         rows = [] if self._accounts_read is None else self._accounts_read.to_pylist()
@@ -104,7 +112,7 @@ class Unstored:
             for row in sorted(rows, key=lambda row: row["slot"])
         }
         wanted = {address: newer[address] for address in addresses if address in newer}
-        return self._stored.account_bytes(addresses) | wanted
+        return self.stored.account_bytes(addresses) | wanted
 
     def _of(self, journal: str, *columns: str) -> list[tuple[Any, ...]]:
         tips = self._tips.get(journal)

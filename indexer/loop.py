@@ -10,7 +10,7 @@ from functools import partial
 from time import monotonic
 from typing import Literal, Protocol, assert_never
 
-from chains.errors import ChainError, DeepFork, NodeBusy, NodeWrong, RangeTooWide
+from chains.errors import ChainError, Contradicted, DeepFork, NodeBusy, NodeWrong, RangeTooWide
 from chains.model import Block, ChainSpec, FeedSpec, VenueSpec
 from chains.ports import Batch, Chain, Head
 from chains.registry import connect
@@ -148,7 +148,14 @@ class _Intake:
         self._stop = stop
 
     async def step(self, head: Head, target: int) -> Plan:
-        """Do one step towards `target`, and tell which."""
+        """Do one step towards `target`, and tell which; what evidence speaks against is a branch that is left."""
+        try:
+            return await self._step(head, target)
+        except Contradicted as error:
+            self._listener.failed(self._chain.spec.id, error, 0)
+            return Fork(number=await self._start_over())
+
+    async def _step(self, head: Head, target: int) -> Plan:
         chain_id = self._chain.spec.id
         cursor = await asyncio.to_thread(self._store.cursor, chain_id)
         tip = cursor.block if cursor else None
@@ -157,7 +164,7 @@ class _Intake:
         step = plan(tip, ours, theirs, start=self._chain.spec.start_block, target=target)
         match step:
             case Idle():
-                await _finalize(self._store, chain_id, head)
+                await self._finalize(head)
             case Fork(number=number):
                 await _rewind(self._chain, self._store, number, self._listener)
             case Extend():
@@ -181,10 +188,34 @@ class _Intake:
     async def _put(self, head: Head, target: int, tip: Block | None, batch: Batch, made_s: float) -> None:
         began = monotonic()
         await asyncio.to_thread(self._store.apply, Append(parent=tip, batch=batch))
-        await _finalize(self._store, self._chain.spec.id, head)
+        stored = monotonic()
+        await self._finalize(head)
         self.failures = 0
-        seconds = {"fetch": made_s, "store": monotonic() - began}
+        seconds = {"fetch": made_s, "store": stored - began, "attest": monotonic() - stored}
         self._listener.appended(_progress(batch, target, seconds))
+
+    async def _finalize(self, head: Head) -> None:
+        """Let settled blocks be final once they are attested; raises `Contradicted`."""
+        chain_id = self._chain.spec.id
+        cursor = await asyncio.to_thread(self._store.cursor, chain_id)
+        if cursor is None or (number := min(head.settled, cursor.block.number)) <= cursor.finalized:
+            return
+        first = max(cursor.finalized + 1, self._chain.spec.start_block)
+        state, records = self._store.state(chain_id), self._store.records(chain_id)
+        seen = await self._chain.attest(first, number, state, records)
+        final = Finalize(chain_id=chain_id, number=number, covered=seen.covered, findings=seen.findings)
+        await asyncio.to_thread(self._store.apply, final)
+
+    async def _start_over(self) -> int:
+        """Forget all blocks that are not final; returns the first of them."""
+        chain_id = self._chain.spec.id
+        cursor = await asyncio.to_thread(self._store.cursor, chain_id)
+        assert cursor is not None  # noqa: S101 - what was attested is stored
+        final = self._store.block(chain_id, cursor.finalized)
+        await asyncio.to_thread(self._store.apply, Rewind(chain_id=chain_id, to=final))
+        first = final.number + 1 if final else self._chain.spec.start_block
+        self._listener.rewound(chain_id, cursor.block.number - first + 1, first - 1)
+        return first
 
     def failed(self, error: ChainError) -> float:
         """Count a failure and tell of it; returns how long to wait before the next try."""
@@ -203,12 +234,6 @@ def _reached(store: Store, chain_id: str, tip: Block | None, latest: int) -> Blo
         return tip
     below = [block for block in store.window(chain_id) if block.number <= latest]
     return below[-1] if below else store.block(chain_id, latest)
-
-
-async def _finalize(store: Store, chain_id: str, head: Head) -> None:
-    cursor = await asyncio.to_thread(store.cursor, chain_id)
-    if cursor is not None and (number := min(head.settled, cursor.block.number)) > cursor.finalized:
-        await asyncio.to_thread(store.apply, Finalize(chain_id=chain_id, number=number))
 
 
 async def _rewind(chain: Chain, store: Store, height: int, listener: Listener) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import pyarrow as pa
 
 from chains.model import Block, FeedSpec
-from chains.ports import Batch
+from chains.ports import Batch, Covered, Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +34,21 @@ class Rewind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finalize:
-    """Blocks up to `number` cannot change any more."""
+    """Blocks up to `number` cannot change any more; `covered` and `findings` are what evidence says of them."""
 
     chain_id: str
     number: int
+    covered: tuple[Covered, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attest:
+    """Evidence for and against blocks that are stored and final, found when they were looked at again."""
+
+    chain_id: str
+    covered: tuple[Covered, ...]
+    findings: tuple[Finding, ...] = ()
 
 
 class Tables(Protocol):
@@ -73,10 +84,11 @@ class Place(NamedTuple):
 class Reread:
     """What nodes said when they were asked again, and everything that follows from it and from what is stored.
 
-    `read`: the store with the raw rows of the `interests` alone; `derived`: one with the whole chain, derived for `venues`;
-    `feeds`: those of which nothing is missing now; `gone`: stored logs that the chain does not have.
+    `first` is the first block that was read again for any of the `interests`, the new `feeds` included. `read`: the store with their
+    raw rows alone; `derived`: one with the whole chain, derived for `venues`; `gone`: stored logs that the chain does not have.
     """
 
+    first: int
     interests: tuple[Interest, ...]
     read: Tables
     derived: Tables
@@ -106,4 +118,4 @@ class Restate:
     change: Reread | Forget
 
 
-Step = Append | Rewind | Finalize | Restate
+Step = Append | Rewind | Finalize | Attest | Restate

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from chains.model import Block, Rows
 from chains.ports import Batch
-from indexer.steps import Append, Finalize, Forget, Reread, Restate, Rewind, Step
-from indexer.store.coverage import add_coverage
+from indexer.steps import Append, Attest, Finalize, Forget, Reread, Restate, Rewind, Step
+from indexer.store.coverage import add_coverage, raise_coverage
 from indexer.store.errors import StepRefused
 from indexer.store.journals import DERIVED
 from indexer.store.raw import append_raw, blocks, family, named
@@ -40,6 +40,8 @@ def apply_step(con: Con, step: Step) -> None:
             rewind(con, step)
         case Finalize():
             finalize(con, step)
+        case Attest():
+            raise_coverage(con, step.chain_id, step.covered, step.findings)
         case Restate():
             mend(con, step)
 
@@ -127,6 +129,7 @@ def finalize(con: Con, step: Finalize) -> None:
     con.execute(statement("finalize"), {"chain_id": step.chain_id, "number": step.number})
     now = cursor(con, step.chain_id)
     if now and now.finalized > held.finalized:
+        raise_coverage(con, step.chain_id, step.covered, step.findings)
         prune(con, step.chain_id, held.finalized, now.finalized)
 
 

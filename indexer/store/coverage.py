@@ -12,6 +12,8 @@ from indexer.store.errors import StepRefused
 from indexer.store.session import Con, insert
 from indexer.store.statements import statement
 
+LAST_BLOCK = 2**63 - 1
+
 
 def coverage(con: Con, chain_id: str) -> list[Covered]:
     """Every complete span of a chain, by interest, proof and block."""
@@ -46,12 +48,17 @@ def raise_coverage(con: Con, chain_id: str, given: Sequence[Covered], found: Seq
     put(con, chain_id, before, raised(raised(before, given), contradicted))
     for span in given:
         if span.level == Level.PROVEN:
-            values = {"interest": span.interest, "first": span.first, "last": span.last}
-            con.execute(statement("finding_settled"), {"chain_id": chain_id, **values})
+            settle(con, chain_id, span.interest, span.first, span.last)
     for finding in found:
         identity = {name: getattr(finding, name) for name in ("interest", "kind", "block", "log_index", "address")}
         con.execute(statement("finding_again"), {"chain_id": chain_id, **identity})
         insert(con, "finding", [chain_id, *astuple(finding)])
+
+
+def settle(con: Con, chain_id: str, interest: str, first: int, last: int) -> None:
+    """Drop what was found wrong with an interest's blocks: it was mended, or is proven to be right now."""
+    values = {"chain_id": chain_id, "interest": interest, "first": first, "last": last}
+    con.execute(statement("finding_settled"), values)
 
 
 def findings(con: Con, chain_id: str) -> list[Finding]:

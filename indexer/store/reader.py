@@ -8,18 +8,19 @@ from pathlib import Path
 import duckdb
 
 from chains.model import Block, PriceAnswer, Quarantined, UnitSnapshot, VenueSnapshot, VenueSpec
-from chains.ports import Covered
+from chains.ports import Covered, Finding
+from indexer.steps import Interest, Place, Tables
 from indexer.store import asof, ledger
 from indexer.store.apply import Cursor, cursor
 from indexer.store.connection import first_line
-from indexer.store.coverage import coverage
+from indexer.store.coverage import coverage, findings
 from indexer.store.errors import StoreError
 from indexer.store.journals import DERIVED
 from indexer.store.ledger import SnapshotRow
 from indexer.store.liabilities import END_OF_TIME, LiabilityRow, newest
 from indexer.store.raw import block_of, blocks, family
 from indexer.store.register import complete_feeds
-from indexer.store.restate import Restatement, restated_snapshots, restatements
+from indexer.store.restate import Restatement, logs_gone, restated_snapshots, restatements
 from indexer.store.session import Con
 from indexer.store.statements import statement
 
@@ -51,6 +52,21 @@ class Reader:
         found = self._con.execute(statement("block_at_time"), {"chain_id": chain_id, "time": time}).fetchall()
         return block_of(found[0]) if found else None
 
+    def block_below(self, chain_id: str, number: int) -> Block | None:
+        """The newest stored block at or below a height."""
+        found = self._con.execute(statement("block_below"), {"chain_id": chain_id, "number": number}).fetchall()
+        return block_of(found[0]) if found else None
+
+    def block_between(self, chain_id: str, low: int, high: int) -> Block | None:
+        """A stored block above `low` and below `high`, with as many of them on either side."""
+        values = {"chain_id": chain_id, "low": low, "high": high}
+        found = self._con.execute(statement("block_between"), values).fetchall()
+        return block_of(found[0]) if found else None
+
+    def logs_gone(self, chain_id: str, interests: Sequence[Interest], read: Tables) -> frozenset[Place]:
+        """Stored logs on which rows of interests rest and that nodes did not give when they were asked again."""
+        return frozenset(place for i in interests for place in logs_gone(self._con, chain_id, i, read))
+
     def window(self, chain_id: str) -> list[Block]:
         """The blocks that a reorg can reach, ascending: from the newest final one that is stored to the cursor's."""
         held = self.cursor(chain_id)
@@ -74,6 +90,10 @@ class Reader:
     def restated_snapshots(self) -> set[str]:
         """The ids of snapshots that speak of something that was restated after they were made."""
         return restated_snapshots(self._con)
+
+    def findings(self, chain_id: str) -> list[Finding]:
+        """Where stored blocks of a chain are known to be wrong, in order."""
+        return findings(self._con, chain_id)
 
     def counts(self, chain_id: str) -> dict[str, int]:
         """How many rows of a chain every raw table of its kind, every journal and the quarantine hold."""

@@ -11,11 +11,11 @@ import pyarrow as pa
 from chains.model import FEEDS
 from chains.ports import Covered
 from indexer.spans import before, both, names_of, since
-from indexer.steps import Forget, Interest, Reread, Restate, Tables
-from indexer.store.coverage import coverage, merged
+from indexer.steps import Forget, Interest, Place, Reread, Restate, Tables
+from indexer.store.coverage import LAST_BLOCK, coverage, merged, settle
 from indexer.store.errors import StepRefused
 from indexer.store.journals import DERIVED, PRICES, Journal
-from indexer.store.raw import RawTable, family
+from indexer.store.raw import RAW, RawTable, family
 from indexer.store.session import Con, Reading, insert, staged
 from indexer.store.statements import statement
 from indexer.store.tips import delete_above, rewind_derived
@@ -23,6 +23,8 @@ from indexer.store.tips import delete_above, rewind_derived
 ROWS_AT_ONCE = 65_536
 WHOLE_CHAIN = "chain"
 """The interest of a restatement that concerns everything of a chain."""
+
+LOGS = RAW["evm_log"]
 
 GIVEN = "given"
 """The temporary table of rows that several statements look at."""
@@ -32,7 +34,8 @@ GIVEN = "given"
 class Restatement:
     """A line of the ledger: from `from_block` to `to_block` an interest may say something else since `at` (Unix seconds).
 
-    `logs_added` and `logs_removed` are of all interests of that moment together; rows are derived rows from `from_block` on.
+    `logs_added` and `logs_removed` are of all interests of that moment together; rows are derived rows from `from_block` on, and
+    `changed` tells whether any of them is another one than before.
     """
 
     chain_id: str
@@ -45,6 +48,7 @@ class Restatement:
     logs_removed: int
     rows_before: int
     rows_after: int
+    changed: bool
 
 
 class StoredTables:
@@ -88,26 +92,31 @@ def forget(con: Con, step: Restate, change: Forget) -> None:
     for table in family(step.chain_id).tables:
         delete_above(con, step.chain_id, table.name, table.block, number)
     rewind_derived(con, step.chain_id, number)
+    delete_above(con, step.chain_id, "finding", "block_number", number)
     set_coverage(con, step.chain_id, before(coverage(con, step.chain_id), number + 1))
-    add_line(con, step, interest, logs=(0, 0), rows=(gone, 0))
+    add_line(con, step, interest, logs=(0, 0), rows=(gone, 0), changed=True)
 
 
 def reread(con: Con, step: Restate, change: Reread) -> None:
     """Let what was read again, and what follows from it, take the place of what is stored; raises `StepRefused`."""
     chain_id = step.chain_id
     check_history(con, chain_id, change.read)
-    spoken_of = [*change.interests, Interest(FEEDS, FEEDS, min(interest.first for interest in change.interests))]
+    spoken_of = list(change.interests)
+    if all(interest.venue_id != FEEDS for interest in spoken_of):
+        spoken_of.append(Interest(FEEDS, FEEDS, change.first))
     held = {interest: counted(con, chain_id, interest) for interest in spoken_of}
     logs = take_raw(con, chain_id, change)
     replaced = {value for journal in DERIVED for value in take_derived(con, chain_id, journal, change)}
-    feeds_moved = FEEDS in replaced or any(isinstance(value, bytes) for value in replaced)
+    if any(isinstance(value, bytes) for value in replaced):
+        replaced.add(FEEDS)
     take_coverage(con, chain_id, change)
     for feed in change.feeds:
         insert(con, "indexed_feed", [feed.kind, feed.chain_id, feed.address, feed.feed_id])
-    told = {interest.name for interest in change.interests}
     for interest in spoken_of:
-        if interest in change.interests or (feeds_moved and interest.name not in told):
-            add_line(con, step, interest, logs=logs, rows=(held[interest], counted(con, chain_id, interest)))
+        changed = interest.venue_id in replaced
+        if changed or interest in change.interests:
+            rows = held[interest], counted(con, chain_id, interest)
+            add_line(con, step, interest, logs=logs, rows=rows, changed=changed)
 
 
 def check_history(con: Con, chain_id: str, read: Tables) -> None:
@@ -198,6 +207,8 @@ def take_coverage(con: Con, chain_id: str, change: Reread) -> None:
         mine = [span for span in kept if span.interest in names]
         kept = [span for span in kept if span.interest not in names]
         kept += before(mine, interest.first) + since([s for s in read if s.interest in names], interest.first)
+        for name in names:
+            settle(con, chain_id, name, interest.first, LAST_BLOCK)
     if all(interest.venue_id != FEEDS for interest in change.interests):
         feeds = [span for span in kept if span.interest == FEEDS]
         kept = [span for span in kept if span.interest != FEEDS]
@@ -211,6 +222,18 @@ def set_coverage(con: Con, chain_id: str, spans: Sequence[Covered]) -> None:
         insert(con, "coverage", [chain_id, span.interest, span.first, span.last, span.level, span.evidence])
 
 
+def logs_gone(con: Con, chain_id: str, interest: Interest, read: Tables) -> list[Place]:
+    """Stored logs on which rows of an interest rest and that its contracts did not emit when they were read again."""
+    text = " UNION ALL ".join(
+        statement("places_of", table=journal.name, which=belonging(journal, interest)) for journal in DERIVED
+    )
+    values: dict[str, str | int] = {"chain_id": chain_id, "first": interest.first, "venue_id": interest.venue_id}
+    alike = " AND ".join(f"l.{name} IS NOT DISTINCT FROM s.{name}" for name in LOGS.columns)
+    with read.rows(LOGS.name) as rows, staged(con, rows):
+        found = con.execute(statement("logs_gone", places=text, match=alike), values).fetchall()
+    return [Place(*place) for place in found]
+
+
 def uncover(con: Con, chain_id: str, venue_id: str, first: int) -> None:
     """Call a venue incomplete from a block on, so that it is read again."""
     names = names_of(venue_id)
@@ -219,7 +242,9 @@ def uncover(con: Con, chain_id: str, venue_id: str, first: int) -> None:
     set_coverage(con, chain_id, [*(span for span in spans if span.interest not in names), *cut])
 
 
-def add_line(con: Con, step: Restate, interest: Interest, *, logs: tuple[int, int], rows: tuple[int, int]) -> None:
+def add_line(
+    con: Con, step: Restate, interest: Interest, *, logs: tuple[int, int], rows: tuple[int, int], changed: bool
+) -> None:
     line = Restatement(
         chain_id=step.chain_id,
         interest=interest.name,
@@ -231,6 +256,7 @@ def add_line(con: Con, step: Restate, interest: Interest, *, logs: tuple[int, in
         logs_removed=logs[1],
         rows_before=rows[0],
         rows_after=rows[1],
+        changed=changed,
     )
     insert(con, "restatement", astuple(line))
 

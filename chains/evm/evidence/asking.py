@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
-import msgspec
 import pyarrow as pa
 
 from chains.errors import NodeWrong
 from chains.evm.evidence.headers import Header, header_of
 from chains.evm.evidence.receipts import Receipt
 from chains.evm.logs import logs_of
-from chains.rpc import NodePool, Outcome, RpcFault
+from chains.rpc import NodePool, Outcome, Request, RpcFault
 
 RECEIPTS_AT_ONCE = 8
 """Blocks whose receipts come in one answer: a busy one has a megabyte of them."""
 
+HEADERS_AT_ONCE = 200
 LOGS_AT_ONCE = 50
-
-Request = tuple[str, Sequence[object]]
+BOTH = 2
 
 OptionalHeader: Any = dict[str, Any] | None
 OptionalReceipts: Any = list[Receipt] | None
@@ -51,10 +51,10 @@ class Nodes(Protocol):
         """Return matching logs of single blocks by their hashes, of another node where there is one; `None` for a refusal."""
         ...
 
-    async def logs_elsewhere(
+    async def logs_twice(
         self, addresses: Collection[bytes], topics: Collection[bytes], first: int, last: int
-    ) -> Again | None:
-        """Return matching logs of a span as a second node gives them; `None` where there is no second node."""
+    ) -> list[Again]:
+        """Return matching logs of a span as each of two nodes gives them; nothing where there is one node alone."""
         ...
 
 
@@ -67,21 +67,31 @@ class PooledNodes:
 
     async def headers(self, first: int, last: int) -> list[Header]:
         requests: list[Request] = [("eth_getBlockByNumber", (hex(number), False)) for number in range(first, last + 1)]
-        said = await self._pool.batch(requests, OptionalHeader)
-        if None in said:
-            raise NodeWrong(f"chain {self._chain_id}: the node has no block {first + said.index(None)}; ask another")
-        headers = [header_of(header) for header in said]
-        wrong = next((n for n, header in enumerate(headers, first) if header.number != n), None)
-        if wrong is not None:
-            raise NodeWrong(f"chain {self._chain_id}: asked for block {wrong}, the node gave another")
+        headers: list[Header] = []
+        for start in range(0, len(requests), HEADERS_AT_ONCE):
+            answer = await self._pool.answered(requests[start : start + HEADERS_AT_ONCE])
+            with self._believing(answer.node):
+                headers += [self._header(first + start + i, each) for i, each in enumerate(answer.outcomes)]
         return headers
+
+    def _header(self, number: int, outcome: Outcome) -> Header:
+        if isinstance(outcome, RpcFault):
+            raise NodeWrong(f"chain {self._chain_id}: {outcome}; check the node") from outcome
+        said = self._pool.decoded("eth_getBlockByNumber", outcome, OptionalHeader)
+        if said is None:
+            raise NodeWrong(f"chain {self._chain_id}: the node has no block {number}; ask another")
+        header = header_of(said)
+        if header.number != number:
+            raise NodeWrong(f"chain {self._chain_id}: asked for block {number}, the node gave {header.number}")
+        return header
 
     async def receipts(self, numbers: Sequence[int]) -> list[list[Receipt] | None]:
         requests: list[Request] = [("eth_getBlockReceipts", (hex(number),)) for number in numbers]
         found: list[list[Receipt] | None] = []
         for start in range(0, len(requests), RECEIPTS_AT_ONCE):
-            outcomes = await self._pool.outcomes(requests[start : start + RECEIPTS_AT_ONCE])
-            found += [self._receipts(outcome) for outcome in outcomes]
+            answer = await self._pool.answered(requests[start : start + RECEIPTS_AT_ONCE])
+            with self._believing(answer.node):
+                found += [self._receipts(outcome) for outcome in answer.outcomes]
         return found
 
     def _receipts(self, outcome: Outcome) -> list[Receipt] | None:
@@ -96,20 +106,37 @@ class PooledNodes:
         requests: list[Request] = [
             ("eth_getLogs", ({"blockHash": "0x" + digest.hex(), **query(addresses, topics)},)) for digest in hashes
         ]
+        usual = [self._pool.nodes[0].label]
         found: list[pa.Table | None] = []
         for start in range(0, len(requests), LOGS_AT_ONCE):
-            outcomes = await self._pool.outcomes(requests[start : start + LOGS_AT_ONCE])
-            found += [None if isinstance(outcome, RpcFault) else logs_of(outcome) for outcome in outcomes]
+            answer = await self._pool.answered(requests[start : start + LOGS_AT_ONCE], unfit=usual)
+            with self._believing(answer.node):
+                found += [None if isinstance(each, RpcFault) else logs_of(each) for each in answer.outcomes]
         return found
 
-    async def logs_elsewhere(
+    async def logs_twice(
         self, addresses: Collection[bytes], topics: Collection[bytes], first: int, last: int
-    ) -> Again | None:
-        asked = {"fromBlock": hex(first), "toBlock": hex(last), **query(addresses, topics)}
-        if len(self._pool.nodes) < 2:  # noqa: PLR2004 - a second one
-            return None
-        raw = await self._pool.call("eth_getLogs", (asked,), msgspec.Raw)
-        return Again(first, last, "", logs_of(raw))
+    ) -> list[Again]:
+        if len(self._pool.nodes) < BOTH:
+            return []
+        asked: Request = "eth_getLogs", ({"fromBlock": hex(first), "toBlock": hex(last), **query(addresses, topics)},)
+        again: list[Again] = []
+        for _ in range(BOTH):
+            (outcome,), node = await self._pool.answered([asked], block=last, avoid=[each.node for each in again])
+            if isinstance(outcome, RpcFault):
+                raise NodeWrong(f"chain {self._chain_id}: {outcome}; check the node") from outcome
+            with self._believing(node):
+                again.append(Again(first, last, node, logs_of(outcome)))
+        return again
+
+    @contextmanager
+    def _believing(self, node: str) -> Iterator[None]:
+        """Read what a node said, and turn to another where that cannot be right."""
+        try:
+            yield
+        except NodeWrong as error:
+            self._pool.doubt(node, error)
+            raise
 
 
 def query(addresses: Collection[bytes], topics: Collection[bytes]) -> dict[str, object]:

@@ -12,13 +12,13 @@ import pyarrow as pa
 from chains.completeness import Level, Part, rank
 from chains.errors import HistoryGone
 from chains.evm.evidence import by_bloom, by_nodes, by_receipts
-from chains.evm.evidence.asking import Nodes
+from chains.evm.evidence.asking import HEADERS_AT_ONCE, Nodes
 from chains.evm.evidence.blooms import NOTHING
 from chains.evm.evidence.by_bloom import may_hold
-from chains.evm.evidence.by_totals import NO_TOTALS, Balance, Totals, Unbalanced
+from chains.evm.evidence.by_totals import NO_TOTALS, NO_VENUE, Balance, Totals, Unbalanced
 from chains.evm.evidence.compare import Difference, Followed, by_block
 from chains.evm.evidence.filters import Filters
-from chains.evm.evidence.piece import HEADERS_AT_ONCE, Piece, Weighed, cut
+from chains.evm.evidence.piece import Piece, Weighed, cut
 from chains.evm.evidence.receipts import BlockLog
 from chains.evm.ports import EvmProtocol, Totalled
 from chains.evm.source import EvmSource
@@ -33,7 +33,7 @@ EVIDENCE = {
         "the header of every block: where its bloom may hold a followed log that is not stored, eth_getLogs was asked again by blockHash"
     ),
     Level.TOTALS: "the venue's own totals are the sums of what is stored, at the end of every span whose headers do not exclude a change",
-    Level.AGREED: "a second node answered the same eth_getLogs alike, or receipts decided",
+    Level.AGREED: "two nodes answered the same eth_getLogs alike, or receipts decided",
     Level.PROVEN: (
         "headers hashed and linked; receipts rebuilt to receiptsRoot wherever a header's bloom does not exclude a followed log"
     ),
@@ -196,7 +196,9 @@ class _Look:
 
     async def _balance(self, interest: Interest) -> Balance:
         fold = interest.fold
-        if fold is None or not isinstance(fold, Totalled):
+        if fold is None:
+            return Balance(NO_VENUE)
+        if not isinstance(fold, Totalled):
             return Balance(NO_TOTALS)
         if self.quiet:
             return Balance()

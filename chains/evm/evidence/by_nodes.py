@@ -1,8 +1,9 @@
-"""Evidence of a second node: the same question, and the same logs in the answer."""
+"""Evidence of two nodes: the same question, and the same logs in both answers, of which one at least is not the first one's word."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 from chains.completeness import Level
 from chains.errors import RangeTooWide
@@ -16,35 +17,34 @@ ALONE = "only one node is configured, so no second one can be asked"
 
 
 async def weigh(nodes: Nodes, piece: Piece) -> Weighed:
-    """Weigh a piece by a second node's answer; where both differ, receipts decide. Raises `NodeWrong`."""
+    """Weigh a piece by two nodes' answers; where one differs from what is stored, receipts decide. Raises `NodeWrong`."""
     again = await _asked(nodes, piece, piece.first, piece.last)
     if not again:
         return Weighed.of(piece, Level.AGREED, dict.fromkeys(range(piece.first, piece.last + 1), ALONE))
-    found: list[Difference] = []
+    found: dict[int, list[Difference]] = {}
     for answer in again:
         there = by_block(answer.logs)
         for number in sorted({*there, *piece.stored}):
-            if answer.first <= number <= answer.last:
-                found += await _settled(nodes, piece, number, there.get(number, ()), answer)
-    return Weighed.of(piece, Level.AGREED, {}, found)
+            if answer.first <= number <= answer.last and not found.get(number):
+                found[number] = await _settled(nodes, piece, number, there.get(number, ()), answer)
+    return Weighed.of(piece, Level.AGREED, {}, list(chain.from_iterable(found.values())))
 
 
 async def _asked(nodes: Nodes, piece: Piece, first: int, last: int) -> list[Again]:
-    """Ask a second node, in halves where it refuses so much at once; nothing where there is none."""
+    """Ask two nodes, in halves where one refuses so much at once; nothing where there is one alone."""
     try:
-        again = await nodes.logs_elsewhere(piece.followed.addresses(last), piece.followed.topics, first, last)
+        return await nodes.logs_twice(piece.followed.addresses(last), piece.followed.topics, first, last)
     except RangeTooWide:
         if first == last:
             raise
         middle = (first + last) // 2
         return await _asked(nodes, piece, first, middle) + await _asked(nodes, piece, middle + 1, last)
-    return [again] if again else []
 
 
 async def _settled(
     nodes: Nodes, piece: Piece, number: int, said: Sequence[BlockLog], answer: Again
 ) -> list[Difference]:
-    """Return how the store differs from a block of which a second node says something; the block's receipts have the last word."""
+    """Return how the store differs from a block of which a node says something; the block's receipts have the last word."""
     stored = piece.logs(number)
     there = [log for log in said if piece.followed.has(number, log)]
     digest = piece.hashes.get(number, b"")

@@ -22,6 +22,7 @@ from chains.evm.source import EvmSource
 from chains.model import Block, VenueSpec
 from chains.ports import Records
 
+NO_VENUE = "prices have no totals"
 NO_TOTALS = "the venue's contracts keep no totals that what is stored could be added up to"
 NOTHING_YET = "the venue has no market yet that keeps a total"
 QUARANTINED = "rows of the venue are in quarantine, so that what is stored cannot be added up"

@@ -9,8 +9,6 @@ from chains.completeness import Level, Part, joined
 from chains.evm.evidence.compare import Difference, Followed
 from chains.evm.evidence.receipts import BlockLog
 
-HEADERS_AT_ONCE = 200
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:

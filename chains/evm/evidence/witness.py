@@ -31,6 +31,7 @@ class Witness:
     def __init__(self, spec: ChainSpec, source: EvmSource, nodes: Nodes, filters: Filters) -> None:
         self._chain_id = spec.id
         self._level = COMPLETENESS[spec.completeness]
+        self._source = source
         self._attestor = Attestor(source, nodes, filters)
         self._found: Counter[Finding] = Counter()
         self._silent = 0
@@ -56,7 +57,8 @@ class Witness:
             if self._silent < TRIES:
                 raise
             pieces = [covered_anyway(first, last, self._level, interests, SILENT)]
-        self._silent = 0
+        else:
+            self._silent = 0
         self.corrections.note(difference for piece in pieces for difference in piece.differences)
         examined = whole([piece.examined for piece in pieces])
         self._must_agree(examined)
@@ -68,7 +70,9 @@ class Witness:
         fresh = [f for f in examined.findings if self._found[f] < TRIES and f.block >= examined.first]
         if fresh:
             more = f", and {len(fresh) - 1} more differences" if len(fresh) > 1 else ""
-            raise Contradicted(f"chain {self._chain_id}: {told(fresh[0])}{more}; the blocks are fetched again")
+            error = Contradicted(f"chain {self._chain_id}: {told(fresh[0])}{more}; the blocks are read anew")
+            self._source.doubt(error)
+            raise error
 
     async def examine(
         self,

@@ -9,7 +9,8 @@ CREATE TABLE restatement (
     logs_added BIGINT NOT NULL,
     logs_removed BIGINT NOT NULL,
     rows_before BIGINT NOT NULL,
-    rows_after BIGINT NOT NULL
+    rows_after BIGINT NOT NULL,
+    changed BOOLEAN NOT NULL
 );
 
 -- What the rows under a venue's id are of, also while the configuration does not name it; and the feeds of which nothing is missing.
@@ -20,7 +21,7 @@ CREATE VIEW public.restatement AS
 SELECT
     chain_id, interest, from_block, to_block, cause,
     make_timestamp(restated_at * 1000000) AS restated_at,
-    logs_added, logs_removed, rows_before, rows_after
+    logs_added, logs_removed, rows_before, rows_after, changed
 FROM main.restatement;
 COMMENT ON VIEW public.restatement IS 'What was stored of a chain and then replaced or filled in, below blocks that may have been final: an interest and a moment a row.';
 COMMENT ON COLUMN public.restatement.chain_id IS 'CAIP-2 id of the chain';
@@ -33,6 +34,7 @@ COMMENT ON COLUMN public.restatement.logs_added IS 'Logs that were new, of all i
 COMMENT ON COLUMN public.restatement.logs_removed IS 'Logs that were stored and went, of all interests of that moment together';
 COMMENT ON COLUMN public.restatement.rows_before IS 'Derived rows of the interest from from_block on that there were';
 COMMENT ON COLUMN public.restatement.rows_after IS 'Derived rows of the interest from from_block on that there are since then';
+COMMENT ON COLUMN public.restatement.changed IS 'Whether any derived row of the interest is another one than before';
 
 CREATE OR REPLACE VIEW public.snapshot AS
 SELECT
@@ -43,7 +45,7 @@ SELECT
     s.detail,
     EXISTS (
         SELECT 1 FROM main.restatement AS r
-        WHERE s.state = 'done' AND r.restated_at >= s.created_at
+        WHERE s.state = 'done' AND r.changed AND r.restated_at >= s.created_at
             AND r.from_block <= CAST(json_extract_string(json_extract(s.cut, r.chain_id), 'block') AS BIGINT)
     ) AS restated
 FROM main.snapshot AS s;
@@ -56,4 +58,4 @@ COMMENT ON COLUMN public.snapshot.cut IS 'Block of every chain that it is made a
 COMMENT ON COLUMN public.snapshot.manifest_hash IS 'Hash of the manifest, which names the hash of every file';
 COMMENT ON COLUMN public.snapshot.created_at IS 'When it was made, UTC';
 COMMENT ON COLUMN public.snapshot.detail IS 'What else there is to say, as JSON';
-COMMENT ON COLUMN public.snapshot.restated IS 'Whether something up to its cut was restated after it was made; the snapshot itself stays as it is';
+COMMENT ON COLUMN public.snapshot.restated IS 'Whether something up to its cut was found to be otherwise after it was made; the snapshot itself stays as it is';

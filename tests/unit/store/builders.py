@@ -225,6 +225,7 @@ TABLES = (
     "solana_account",
     "solana_read",
     "coverage",
+    "finding",
     "cursor",
     "quarantine",
     "position_change",

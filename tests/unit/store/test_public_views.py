@@ -55,6 +55,7 @@ VIEWS = {
     "lending_event",
     "lending_liquidation",
     "lending_supply",
+    "finding",
     "restatement",
     "snapshot",
 }

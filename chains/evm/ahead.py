@@ -19,7 +19,10 @@ from chains.evm.source import EvmSource
 from chains.model import Block
 
 AT_ONCE = 6
-"""Pieces that are asked for before they are needed; with the logs that one may hold, this bounds memory."""
+"""Pieces that are asked for before they are needed; with the logs that one may hold, this bounds memory.
+
+Only one is at first, and twice as many after each answer: how many logs a block holds is not known yet.
+"""
 
 Contracts = Mapping[bytes, int]
 """Contract → first block that matters."""
@@ -59,6 +62,7 @@ class Ahead:
         self._read = read
         self._widths = widths
         self._asked: deque[tuple[int, int, asyncio.Task[Piece]]] = deque()
+        self._at_once = 1
 
     async def piece(self, first: int, last: int, contracts: Contracts) -> Piece:
         """Return the piece that begins with `first` and ends at `last` at most; raises `ChainError`, after which nothing is on its way."""
@@ -71,6 +75,7 @@ class Ahead:
                 piece = await task
             except RangeTooWide as error:
                 await self.forget()
+                self._at_once = 1
                 if start == end:
                     raise
                 self._widths.refused(end - start + 1, error.limit)
@@ -80,11 +85,12 @@ class Ahead:
                 raise
             else:
                 self._widths.succeeded(end - start + 1, piece.logs.num_rows)
+                self._at_once = min(AT_ONCE, 2 * self._at_once)
                 return piece
 
     def _ask(self, first: int, last: int, contracts: Contracts) -> None:
         start = self._asked[-1][1] + 1 if self._asked else first
-        while start <= last and len(self._asked) < AT_ONCE:
+        while start <= last and len(self._asked) < self._at_once:
             end = min(last, start + self._widths.width() - 1)
             self._asked.append((start, end, asyncio.ensure_future(self._read(start, end, contracts))))
             start = end + 1

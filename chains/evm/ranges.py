@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chains.rpc.limit import GROW, PATIENCE, Limit
 
-START = 2_000
+START = 500
 MOST = 100_000
 TARGET_LOGS = 20_000
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from chains.evm.refusals import too_much
 from chains.model import ChainSpec, FeedSpec, VenueSpec
 from chains.survey.facts import Ability, NodeSurvey, Sight
 from chains.survey.search import Asked, first_number, most, oldest
@@ -143,7 +144,7 @@ async def _abilities(node: Wire, scope: _Scope, configured: Sequence[str]) -> di
         "state": await oldest(_state(node, scope), lowest, scope.last),
         "logs": await oldest(_logs(node, scope), lowest, scope.last),
         "receipts": await oldest(_receipts(node), lowest, scope.last),
-        "range": await most(_range(node, scope), _ranges(scope), first_number, exact=True),
+        "range": await most(_range(node, scope), _ranges(scope), _named, exact=True),
         "addresses": await most(_by_addresses(node, scope), ADDRESSES, first_number, exact=False),
         "batch": await most(lambda size: batched(node, "eth_chainId", size), BATCHES, first_number, exact=False),
         "proofs": granted(await node.ask("eth_getProof", scope.address, [], "latest")),
@@ -194,6 +195,11 @@ def _range(node: Wire, scope: _Scope) -> Asked:
         return refusal(await node.ask("eth_getLogs", _filter(scope.last - blocks + 1, scope.last, [scope.address])))
 
     return asked
+
+
+def _named(text: str) -> int | None:
+    found = too_much(text)
+    return None if found is None else found.limit
 
 
 def _ranges(scope: _Scope) -> list[int]:

@@ -201,6 +201,8 @@ class _Intake:
         if cursor is None or (number := min(head.settled, cursor.block.number)) <= cursor.finalized:
             return
         first = max(cursor.finalized + 1, self._chain.spec.start_block)
+        if first > number:
+            return
         state, records = self._store.state(chain_id), self._store.records(chain_id)
         seen = await self._chain.attest(first, number, state, records)
         final = Finalize(chain_id=chain_id, number=number, covered=seen.covered, findings=seen.findings)

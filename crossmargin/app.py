@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic, sleep
 
@@ -11,8 +11,12 @@ from chains import registry
 from chains.ports import Chain, Observer
 from crossmargin.packaged import config
 from crossmargin.settings import Settings, SettingsError
+from indexer.remote import RemoteChain
 from indexer.store import Store, StoreLocked, StoreMissing
 from indexer.store.register import AssetRow, MemberRow, Registry
+
+Connect = Callable[[Settings, str, Observer], Chain]
+"""Makes the chain of a configuration with an id."""
 
 LOCK_WAIT_S = 5.0
 LOCK_PAUSE_S = 0.1
@@ -59,6 +63,12 @@ def connect(settings: Settings, chain_id: str, observer: Observer | None = None)
     """Make the adapter of a configured chain over its nodes; `observer` is told of all that passes, also of mended faults."""
     spec = settings.chain(chain_id).spec
     return registry.connect(spec, settings.venues_of(chain_id), settings.feeds_of(chain_id), observer=observer)
+
+
+def connect_apart(settings: Settings, chain_id: str, observer: Observer | None = None) -> Chain:
+    """Make the same chain, read by a process of its own, so that whoever serves here answers while history comes in."""
+    spec = settings.chain(chain_id).spec
+    return RemoteChain(spec, settings.venues_of(chain_id), settings.feeds_of(chain_id), observer=observer)
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from chains.errors import ChainError
 from chains.ports import Observer
-from crossmargin.app import connect
+from crossmargin.app import Connect, connect
 from crossmargin.failures import CONFIGURATION
 from crossmargin.local_desk import LocalDesk
 from crossmargin.logs import Logger
@@ -32,7 +32,10 @@ TOKEN_BYTES = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a service is made of; with a `watch` it follows its chains, without one it serves what is stored."""
+    """What a service is made of; with a `watch` it follows its chains, without one it serves what is stored.
+
+    `connect` makes each chain, here or in a process of its own.
+    """
 
     settings: Settings
     store: Store
@@ -40,6 +43,7 @@ class Parts:
     watch: Watch | None
     redactor: Redactor
     log: Logger
+    connect: Connect = connect
 
 
 @asynccontextmanager
@@ -92,7 +96,7 @@ async def _follow(
 ) -> None:
     chain_id = settings.spec.id
     try:
-        async with aclosing(connect(parts.settings, chain_id, observer)) as chain:
+        async with aclosing(parts.connect(parts.settings, chain_id, observer)) as chain:
             await loop.follow(chain, parts.store, listener=listener, stop=stop, poll_s=settings.poll_s)
     except CONFIGURATION:
         raise

@@ -43,6 +43,15 @@ class SqlFormat(StrEnum):
     JSON = "json"
 
 
+class ProofLevel(StrEnum):
+    """What `prove-coverage` looks for."""
+
+    RECEIPTS = "receipts"
+    SECOND_NODE = "second-node"
+    TOTALS = "totals"
+    BLOOM = "bloom"
+
+
 Ctx = typer.Context
 AccountId = Annotated[
     str,
@@ -160,11 +169,21 @@ def index(
 
 
 @app.command()
-def run(context: Ctx, *, host: Host = None, port: Port = None, public: Public = False) -> None:
-    """Follow every chain, make the scheduled snapshots and serve HTTP, in one process, until interrupted."""
+def run(
+    context: Ctx,
+    *,
+    host: Host = None,
+    port: Port = None,
+    public: Public = False,
+    one_process: Annotated[
+        bool,
+        typer.Option("--one-process", help="Read chains in this process too: less memory, slow answers meanwhile."),
+    ] = False,
+) -> None:
+    """Follow every chain, make the scheduled snapshots and serve HTTP, until interrupted."""
     from crossmargin.cli import serving
 
-    serving.run(context.obj, host=host, port=port, public=public)
+    serving.run(context.obj, host=host, port=port, public=public, one_process=one_process)
 
 
 @app.command()
@@ -327,6 +346,32 @@ def liabilities_key(
     from crossmargin.cli import liabilities
 
     liabilities.make_key(context.obj, path)
+
+
+@app.command("prove-coverage")
+def prove_coverage(
+    context: Ctx,
+    *,
+    chain: Annotated[
+        list[str] | None, typer.Option("--chain", metavar="ID", help="Only this chain; may be given again.")
+    ] = None,
+    venue: Annotated[
+        str | None, typer.Option("--venue", metavar="ID", help="Only what this venue took in, on its chain.")
+    ] = None,
+    first: Annotated[
+        int | None, typer.Option("--from", metavar="N", min=0, help="First block; the chain's or the venue's first.")
+    ] = None,
+    last: Annotated[
+        int | None, typer.Option("--to", metavar="N", min=0, help="Last block; the last final one.")
+    ] = None,
+    level: Annotated[ProofLevel, typer.Option("--level", help="The evidence to look for.")] = ProofLevel.RECEIPTS,
+) -> None:
+    """Look at stored final blocks again for evidence that no log is missing. Exits 4 where one is."""
+    from crossmargin.cli import proving
+
+    proving.prove_coverage(
+        context.obj, chains=tuple(chain or ()), venue=venue, first=first, last=last, level=level.value
+    )
 
 
 @app.command()

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from time import time
 
-from crossmargin.app import must_exist, opened, policy_of
+from crossmargin.app import Connect, connect, connect_apart, must_exist, opened, policy_of
 from crossmargin.cli.context import Context
 from crossmargin.cli.output import write_json
 from crossmargin.cli.tasks import until_interrupted
@@ -18,25 +18,33 @@ from crossmargin.settings import ServerSettings, Settings
 from crossmargin.watch import Watch
 
 
-def run(context: Context, *, host: str | None, port: int | None, public: bool) -> None:
+def run(context: Context, *, host: str | None, port: int | None, public: bool, one_process: bool) -> None:
     """Follow, make snapshots and serve until interrupted."""
-    _serve(context, _settings(context, host, port, public=public), follow=True)
+    _serve(context, _settings(context, host, port, public=public), connect if one_process else connect_apart)
 
 
 def serve(context: Context, *, host: str | None, port: int | None, public: bool) -> None:
     """Serve what is stored until interrupted."""
-    _serve(context, _settings(context, host, port, public=public), follow=False)
+    _serve(context, _settings(context, host, port, public=public), None)
 
 
-def _serve(context: Context, settings: Settings, *, follow: bool) -> None:
+def _serve(context: Context, settings: Settings, follow: Connect | None) -> None:
     policy = policy_of(settings)
-    if not follow:
+    if follow is None:
         must_exist(settings)
-    watch = Watch(settings.chains, time) if follow else None
+    watch = Watch(settings.chains, time) if follow is not None else None
     log = logger(context.redactor, as_json=context.log_json, quiet=context.quiet, verbosity=context.verbosity)
     with opened(settings) as store:
         desk = LocalDesk(settings, store, policy, watch=watch)
-        parts = Parts(settings=settings, store=store, desk=desk, watch=watch, redactor=context.redactor, log=log)
+        parts = Parts(
+            settings=settings,
+            store=store,
+            desk=desk,
+            watch=watch,
+            redactor=context.redactor,
+            log=log,
+            connect=follow or connect,
+        )
         asyncio.run(_until_interrupted(context, parts))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -225,6 +226,31 @@ def test_run_follows_serves_and_ends_cleanly(nodes: Nodes, tmp_path: Path) -> No
     assert 'crossmargin_reorgs_total{chain="eip155:31337"} 0.0' in metrics
 
 
+def test_a_chain_goes_on_when_the_process_that_reads_it_is_killed(nodes: Nodes, tmp_path: Path) -> None:
+    north = nodes.start(recorded()[0], head=150)
+    configure(tmp_path, [north])
+    with service(tmp_path, "run") as (url, process):
+        until(lambda: block(url) == 150)
+        (reading,) = children(process.pid)
+
+        os.kill(reading, signal.SIGKILL)
+        north.set_head(199)
+
+        until(lambda: block(url) == 199)
+        assert children(process.pid) not in ([], [reading])
+        metrics = get(url + "/metrics").body
+    assert 'crossmargin_node_errors_total{chain="eip155:31337",kind="ChildLost"} 1.0' in metrics
+
+
+def test_chains_are_read_in_the_serving_process_where_that_is_asked_for(nodes: Nodes, tmp_path: Path) -> None:
+    north = nodes.start(recorded()[0])
+    configure(tmp_path, [north])
+    with service(tmp_path, "run", "--one-process") as (url, process):
+        until(lambda: block(url) == 199)
+
+        assert children(process.pid) == []
+
+
 def test_a_chain_whose_node_is_silent_makes_its_accounts_unknown(nodes: Nodes, tmp_path: Path) -> None:
     """Over HTTP and by the command alike, and ready no more, until a node answers."""
     north = nodes.start(recorded()[0])
@@ -285,6 +311,12 @@ def get(
 def block(url: str) -> int | None:
     indexed = json.loads(get(url + "/v1/status").body)["chains"][0]["indexed"]
     return indexed["block"] if indexed else None
+
+
+def children(process: int) -> list[int]:
+    """The processes that a process has started and that have not ended."""
+    lists = Path(f"/proc/{process}/task").glob("*/children")
+    return sorted(int(child) for path in lists for child in path.read_text().split())
 
 
 def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:

@@ -36,6 +36,7 @@ SQL_ROWS = 100_000
 KEPT_IN_MIND = 10_000
 QUARANTINE = "rows_quarantined"
 FILLING = "venue_filling"
+CONTRADICTED = "logs_contradicted"
 
 
 class LocalDesk:
@@ -156,7 +157,11 @@ class LocalDesk:
         stale: tuple[Reason, ...] = ()
         if now and self._watch is not None:
             stale = self._watch.doubts({chain_id: cut.block for chain_id, cut in cuts.items()})
-        gaps = (*_quarantined(reader, cuts), *_incomplete(self.catalogue.venues, reader, cuts))
+        gaps = (
+            *_quarantined(reader, cuts),
+            *_incomplete(self.catalogue.venues, reader, cuts),
+            *_contradicted(reader, cuts),
+        )
         return Condition(stale_chains=stale, gaps=gaps)
 
     def _chains(self) -> list[str]:
@@ -194,6 +199,18 @@ def _incomplete(venues: Collection[VenueSpec], reader: Reader, cuts: Mapping[str
             if venue.chain_id == chain_id and (first := gap_of(spans, venue, cut.block.number)) is not None:
                 detail = f"blocks from {first} on are missing of it; `crossmargin index` or `run` fills them in"
                 yield Reason(FILLING, venue.id, detail)
+
+
+def _contradicted(reader: Reader, cuts: Mapping[str, Cut]) -> Iterator[Reason]:
+    """A log that is known to be missing, or not to be there, may have changed any number of its venue, or of a feed any price."""
+    for chain_id, cut in cuts.items():
+        wrong = {finding.interest for finding in reader.findings(chain_id) if finding.block <= cut.block.number}
+        for interest in sorted(wrong):
+            subject = chain_id if interest == FEEDS else interest.removeprefix("venue:")
+            detail = (
+                "what is stored is known to be wrong; `crossmargin status` says where, `crossmargin restate` mends it"
+            )
+            yield Reason(CONTRADICTED, subject, detail)
 
 
 def _in_short(document: HealthDocument) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from chains.identifiers import format_hash
 from chains.model import Reason
+from crossmargin.coverage import coverage_document
 from crossmargin.documents import Document, moment
 from crossmargin.packaged import program_version
 from crossmargin.settings import ChainSettings, Settings
@@ -44,6 +45,12 @@ def _chain(chain: ChainSettings, reader: Reader, watch: Watch | None, now: float
         "polled_at": moment(int(sight.polled_at)) if sight is not None and sight.polled_at is not None else None,
         "fault": sight.fault if sight is not None else None,
         "reason": None if reason is None else reason._asdict(),
+        "coverage": coverage_document(
+            chain.spec,
+            reader.coverage(chain_id),
+            reader.findings(chain_id),
+            cursor.finalized if cursor is not None else -1,
+        ),
     }
 
 

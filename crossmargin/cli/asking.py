@@ -17,6 +17,7 @@ from crossmargin.cli.desks import desk_of
 from crossmargin.cli.health_view import positions as show_positions
 from crossmargin.cli.health_view import price_rows, reasons, show_health
 from crossmargin.cli.output import add_rows, emit, facts, table, words, write_json
+from crossmargin.coverage import said
 from crossmargin.documents import Document, cell, harmless, symbol
 from crossmargin.errors import UsageError
 from crossmargin.exits import ExitCode
@@ -121,11 +122,45 @@ def _show_status(console: Console, document: Document) -> None:
     ]
     console.print(words("a service follows these chains" if document["following"] else "no service is following"))
     console.print(add_rows(table(*columns, right=("block", "final", "head", "age")), rows))
+    _show_coverage(console, document)
     for chain in document["chains"]:
         if chain["reason"]:
             console.print(words(f"{chain['chain']}: {chain['reason']['detail']}", "yellow"), soft_wrap=True)
         if chain["fault"]:
             console.print(words(f"{chain['chain']}: {chain['fault']}", "yellow"), soft_wrap=True)
+
+
+def _show_coverage(console: Console, document: Document) -> None:
+    columns = (
+        "chain",
+        "final blocks of",
+        "from",
+        "to",
+        "weakest evidence",
+        "blocks with less than asked for",
+        "findings",
+    )
+    covered = [(chain["chain"], interest) for chain in document["chains"] for interest in chain["coverage"]]
+    rows = [
+        (
+            chain_id,
+            interest["interest"],
+            f"{interest['first']:,}",
+            f"{interest['last']:,}",
+            words(interest["weakest"], "yellow" if interest["unproven_blocks"] else "green"),
+            f"{interest['unproven_blocks']:,}",
+            words(len(interest["findings"]), "bold red" if interest["findings"] else ""),
+        )
+        for chain_id, interest in covered
+        if interest["weakest"] is not None
+    ]
+    if rows:
+        console.print(add_rows(table(*columns, right=("from", "to", columns[5], "findings")), rows))
+    for chain_id, interest in covered:
+        for why in dict.fromkeys(span["evidence"] for span in interest["unproven"]):
+            console.print(words(f"{chain_id} {interest['interest']}: {why}", "yellow"), soft_wrap=True)
+        for finding in interest["findings"]:
+            console.print(words(f"{chain_id} {said(finding)}", "bold red"), soft_wrap=True)
 
 
 def sql(context: Context, query: str | None, *, form: str) -> None:

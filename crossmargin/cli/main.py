@@ -369,9 +369,8 @@ def prove_coverage(
     """Look at stored final blocks again for evidence that no log is missing. Exits 4 where one is."""
     from crossmargin.cli import proving
 
-    proving.prove_coverage(
-        context.obj, chains=tuple(chain or ()), venue=venue, first=first, last=last, level=level.value
-    )
+    wish = proving.Wish(chains=tuple(chain or ()), venue=venue, first=first, last=last, level=level.value)
+    proving.prove_coverage(context.obj, wish)
 
 
 @app.command()

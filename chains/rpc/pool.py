@@ -90,7 +90,7 @@ class NodePool:
         self._tries = max(tries, len(urls))
         self._explore = explore
         self._observer = self._exchanger.observer
-        self._chance = chance or Random()  # noqa: S311 - spreads load, guards nothing
+        self._chance = chance or Random(chain)  # noqa: S311 - spreads load, guards nothing
         self._clock = clock
         self._sleep = sleep
         self._tasks: set[asyncio.Task[None]] = set()

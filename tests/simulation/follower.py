@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 
-from chains import rpc
 from chains.errors import ChainError
 from chains.evm.chain import connect
 from chains.model import ChainSpec, FeedSpec, VenueSpec
-from chains.ports import Head
+from chains.ports import Exchange, Head
+from chains.rpc import pool as rpc
 from indexer import loop
 from indexer.loop import Progress, follow, index
 from indexer.store import Store
@@ -147,14 +147,27 @@ class Diary:
     def failed(self, chain_id: str, error: ChainError, retry_in: float) -> None:
         self.note("failed", kind=type(error).__name__, text=str(error))
 
-    def met(self, label: str, error: ChainError) -> None:
-        self.note("met", node=label, kind=type(error).__name__, text=str(error))
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """Notes every trouble with a node, also one that a retry mended."""
+
+    diary: Diary
+
+    def exchanged(self, exchange: Exchange) -> None:
+        pass
+
+    def failed(self, node: str, error: ChainError) -> None:
+        self.diary.note("met", node=node, kind=type(error).__name__, text=str(error))
+
+    def turned(self, node: str, state: str) -> None:
+        pass
 
 
 def live(work: Work, ends: bool) -> None:  # noqa: FBT001 - arguments of a process have no names
     """Index until the end of the chain, or follow it until the end of the process."""
     loop.PAUSE_S, loop.LONGEST_PAUSE_S = 0.01, LONGEST_PAUSE_S
-    rpc._FIRST_PAUSE_S, rpc._LONGEST_PAUSE_S = 0.01, LONGEST_PAUSE_S
+    rpc.FIRST_PAUSE_S, rpc.LONGEST_PAUSE_S = 0.01, LONGEST_PAUSE_S
     diary = Diary(work.diary)
     try:
         with Store.open(work.store) as store:
@@ -165,7 +178,7 @@ def live(work: Work, ends: bool) -> None:  # noqa: FBT001 - arguments of a proce
 
 
 async def _take_in(work: Work, store: Store, diary: Diary, *, ends: bool) -> None:
-    async with aclosing(connect(work.chain, work.venues, work.feeds, on_error=diary.met)) as chain:
+    async with aclosing(connect(work.chain, work.venues, work.feeds, observer=Met(diary))) as chain:
         if ends:
             await index(chain, store, until="latest", listener=diary)
         else:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from chains.completeness import rank
 from chains.errors import ChainError
 from chains.ports import Head
 from crossmargin.documents import Document
@@ -13,8 +14,12 @@ from crossmargin.server.node_metrics import NodeMetrics
 from indexer.loop import Progress
 
 CHAIN = ("chain",)
+INTEREST = ("chain", "interest")
 REORG_DEPTHS = (1, 2, 3, 5, 8, 13, 21, 34, 64, 128)
 COMMIT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+UNKNOWN_LEVEL = -1
+"""The rank of what chains of another family say of themselves: it is on no scale."""
+
 COMMIT = "store"
 """The stage in which a batch is committed."""
 
@@ -31,6 +36,17 @@ class Metrics:
         self.finalized = self._gauge("crossmargin_finalized_block", "Last final block in the store.", CHAIN)
         self.lag = self._gauge("crossmargin_lag_seconds", "Age of the last block in the store.", CHAIN)
         self.lag_blocks = self._gauge("crossmargin_lag_blocks", "Blocks of the nodes that are not in the store.", CHAIN)
+        self.evidence = self._gauge(
+            "crossmargin_evidence_level",
+            "Weakest evidence that no log of a final block is missing: 0 fetched, 1 bloom, 2 totals, 3 agreed, 4 proven.",
+            INTEREST,
+        )
+        self.unproven = self._gauge(
+            "crossmargin_unproven_blocks", "Final blocks with less evidence than is asked for.", INTEREST
+        )
+        self.findings = self._gauge(
+            "crossmargin_findings", "Places where stored final blocks and the chain differ.", INTEREST
+        )
         self.feed_age = self._gauge(
             "crossmargin_feed_age_seconds",
             "Age of a feed's answer at its chain's last stored block.",
@@ -108,6 +124,16 @@ class Metrics:
             self.lag_blocks.labels(chain["chain"]).set(chain["lag_blocks"])
         if chain["finalized_block"] is not None:
             self.finalized.labels(chain["chain"]).set(chain["finalized_block"])
+        for interest in chain["coverage"]:
+            self._observe_coverage(chain["chain"], interest)
+
+    def _observe_coverage(self, chain_id: str, interest: Document) -> None:
+        about = (chain_id, interest["interest"])
+        level = rank(interest["weakest"]) if interest["weakest"] is not None else UNKNOWN_LEVEL
+        if level != UNKNOWN_LEVEL:
+            self.evidence.labels(*about).set(level)
+        self.unproven.labels(*about).set(interest["unproven_blocks"])
+        self.findings.labels(*about).set(len(interest["findings"]))
 
     def _gauge(self, name: str, text: str, labels: tuple[str, ...]) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)

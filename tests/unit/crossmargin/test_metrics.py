@@ -27,6 +27,7 @@ def status(**chain: Any) -> dict[str, Any]:
         "lag_seconds": 12,
         "lag_blocks": 9,
         "finalized_block": 30,
+        "coverage": [],
     }
     return {"chains": [standing | chain], "last_snapshot_at": None}
 
@@ -87,6 +88,27 @@ def test_rewinds_are_counted_with_their_depth(metrics: Metrics) -> None:
     assert found[f"crossmargin_reorgs_total{LABEL}"] == 2
     assert found[f"crossmargin_reorg_depth_sum{LABEL}"] == 4
     assert found['crossmargin_reorg_depth_bucket{chain="eip155:1",le="1.0"}'] == 1
+
+
+def test_evidence_is_a_level_and_what_is_short_of_it_a_number(metrics: Metrics) -> None:
+    coverage = [
+        {"interest": "venue:aave", "weakest": "totals", "unproven_blocks": 0, "findings": []},
+        {"interest": "feeds", "weakest": "fetched", "unproven_blocks": 31, "findings": [{}, {}]},
+        {"interest": "venue:new", "weakest": None, "unproven_blocks": 0, "findings": []},
+        {"interest": "venue:spl", "weakest": "balances", "unproven_blocks": 0, "findings": []},
+    ]
+
+    found = rendered(metrics, status(coverage=coverage))
+
+    about = 'chain="eip155:1",interest='
+    levels = {name: value for name, value in found.items() if name.startswith("crossmargin_evidence_level")}
+    assert levels == {
+        f'crossmargin_evidence_level{{{about}"venue:aave"}}': 2,
+        f'crossmargin_evidence_level{{{about}"feeds"}}': 0,
+    }
+    assert found[f'crossmargin_unproven_blocks{{{about}"feeds"}}'] == 31
+    assert found[f'crossmargin_findings{{{about}"feeds"}}'] == 2
+    assert found[f'crossmargin_findings{{{about}"venue:aave"}}'] == 0
 
 
 def test_faults_of_nodes_are_counted_by_kind(metrics: Metrics) -> None:

@@ -49,6 +49,7 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
 def main(words: Sequence[str]) -> int:
     options = arguments(words)
     print(described())
+    Crossmargin().install(options.cache)
     results: list[Result] = []
     for workload in listed(options.workloads):
         peers = ready_peers(options) if workload == "escrow" else []

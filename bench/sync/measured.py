@@ -34,7 +34,7 @@ def run(
     began = time.perf_counter()
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            pinned(command, cores), cwd=folder, env={**os.environ, **(environment or {})}, stdout=sink, stderr=subprocess.STDOUT,
+            pinned(command, cores), cwd=folder, env=surroundings(environment), stdout=sink, stderr=subprocess.STDOUT,
             start_new_session=True,
         )  # fmt: skip
     peaks: dict[int, float] = {}
@@ -57,6 +57,12 @@ def run(
         stored_mb=stored_mb(folder),
     )
     return found, said
+
+
+def surroundings(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a contender: this one, and Python may keep its compiled modules, as it does for users."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | dict(more or {})
 
 
 def pinned(command: Sequence[str], cores: frozenset[int]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import cast
 import pyarrow as pa
 
 from chains.completeness import Level
-from chains.errors import NoContract, Unsupported
+from chains.errors import NoContract, NodeWrong, Unsupported
 from chains.evm.ahead import Ahead, Contracts, Piece, Reader
 from chains.evm.dialect import EvmDialect
 from chains.evm.evidence.asking import PooledNodes
@@ -24,7 +24,7 @@ from chains.evm.logs import empty_logs
 from chains.evm.oracles.chainlink.fold import Chainlink
 from chains.evm.ports import Adapter, Answer, EvmProtocol, Read
 from chains.evm.source import EvmSource, NodeSource, StoredSource
-from chains.evm.span import Span, TooMuch, contracts_of, interests_of
+from chains.evm.span import Impossible, Span, TooMuch, contracts_of, interests_of
 from chains.model import Block, ChainSpec, FeedSpec, VenueSpec
 from chains.ports import Batch, Examined, Head, Observer, RawReader, Records, StateReader
 from chains.registry import PROTOCOLS
@@ -118,9 +118,26 @@ class EvmChain:
             except TooMuch as cut:
                 last = cut.last
                 await self._ahead.forget()
+            except Impossible as error:
+                last = await self._possible(first, end, state, error)
+                await self._ahead.forget()
             else:
                 self._taken_in |= {venue.id for venue in self._specs if venue.start_block <= end}
                 return batch
+
+    async def _possible(self, first: int, last: int, state: StateReader, error: Impossible) -> int:
+        """Tell where a span should end that cannot be as it was read; raises `error` where nothing helps.
+
+        It ends sooner, so that evidence is looked for in what can be; a single block is read again once more is known of it.
+        """
+        if self._witness is None:
+            raise error
+        if first < last:
+            return first + (last - first) // 2
+        followed = Followed(contracts_of(self, state, last), frozenset(self.topics))
+        if not await self._witness.mend(first, followed):
+            raise error
+        return last
 
     async def _gather(self, first: int, last: int, settled: int, state: StateReader) -> tuple[int, list[Piece]]:
         """Tell where a span that begins with `first` ends, with the pieces of it that were read ahead."""
@@ -146,6 +163,15 @@ class EvmChain:
         corrections = self._witness.corrections if self._witness else Corrections()
         reader = Reader(chain_id=self._spec.id, source=self._source, topics=self.topics, corrections=corrections)
         return Ahead(reader.read, self._widths)
+
+    async def lacking(self, block: Block, logs: pa.Table, contracts: Contracts) -> pa.Table:
+        """Return logs of contracts in a doubtful block that are not among `logs`."""
+        if self._witness is None:
+            return empty_logs()
+        found = await self._witness.lacking(block.number, logs, Followed(contracts, frozenset(self.topics)))
+        if any(digest != block.hash for digest in found["block_hash"].to_pylist()):
+            raise NodeWrong(f"chain {self._spec.id}: block {block.number} was replaced while it was read")
+        return found
 
     async def overlooked(self, blocks: Collection[Block], logs: pa.Table, contracts: Contracts) -> pa.Table:
         """Return logs of contracts in new blocks that are not among `logs` though headers give them away."""

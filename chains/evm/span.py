@@ -106,6 +106,10 @@ class TooMuch(Exception):
         self.last = last
 
 
+class Impossible(NodeWrong):
+    """What was read of a span cannot be: something was left out of it, or of what is stored."""
+
+
 class Followed(Protocol):
     """What a span needs to know of the chain that it is of."""
 
@@ -140,6 +144,10 @@ class Followed(Protocol):
         """Return a reader of pieces of this chain."""
         ...
 
+    async def lacking(self, block: Block, logs: pa.Table, contracts: Contracts) -> pa.Table:
+        """Return logs of contracts in a doubtful block that are not among `logs`; raises `ChainError`."""
+        ...
+
     async def overlooked(self, blocks: Collection[Block], logs: pa.Table, contracts: Contracts) -> pa.Table:
         """Return logs of contracts in new blocks that are not among `logs` though headers give them away; raises `ChainError`."""
         ...
@@ -167,6 +175,7 @@ class Span:
         self.doubts: list[Doubt] = []
         self.decoded: dict[str, Any] = {}
         self.looked_for: dict[bytes, int] | None = None
+        self.examined: set[int] = set()
 
     async def _fetch(self) -> None:
         """Gather the logs of everything that is known to matter, and the headers that vouch for them."""
@@ -205,7 +214,7 @@ class Span:
 
     async def _settle(self) -> _Fold:
         for _ in range(MAX_ROUNDS):
-            fold = self._fold()
+            fold = self._folded()
             if fold.needed:
                 await self._ask(fold.needed)
                 continue
@@ -220,9 +229,29 @@ class Span:
             doubts = [] if changes else await self._doubtful(fold)
             if not changes and not doubts:
                 return fold
+            if (lacking := await self._unsaid(doubts, fold)).num_rows:
+                await self._take_logs([self.logs, lacking], {})
+                continue
             self.seen += changes
             self.doubts += doubts
         raise NodeWrong(f"chain {self.chain.spec.id}: blocks {self.first}..{self.last} never settle; check the node")
+
+    def _folded(self) -> _Fold:
+        """Fold; raises `Impossible` where what was read cannot be."""
+        try:
+            return self._fold()
+        except NodeWrong as error:
+            raise Impossible(str(error)) from error
+
+    async def _unsaid(self, doubts: Sequence[Doubt], fold: _Fold) -> pa.Table:
+        """Return logs that were left out of the blocks from which on a feed's word is another than its last answer."""
+        numbers = {doubt.block for doubt in doubts} - self.examined
+        self.examined |= numbers
+        known = contracts_of(self.chain, self.state, self.last)
+        _follow_too(known, fold.contracts)
+        await self._need_blocks(numbers)
+        found = [await self.chain.lacking(self.blocks[number], self.logs, known) for number in sorted(numbers)]
+        return in_order(pa.concat_tables([empty_logs(), *found]))
 
     async def _overlooked(self, fold: _Fold) -> pa.Table:
         """Look once, for the contracts that are known then, whether an answer left out logs of a block that can still change."""

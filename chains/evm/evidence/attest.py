@@ -20,6 +20,7 @@ from chains.evm.evidence.compare import Difference, Followed, by_block
 from chains.evm.evidence.filters import Filters
 from chains.evm.evidence.piece import Piece, Weighed, cut
 from chains.evm.evidence.receipts import BlockLog
+from chains.evm.evidence.single import differing
 from chains.evm.ports import EvmProtocol, Totalled
 from chains.evm.source import EvmSource
 from chains.model import Block
@@ -116,6 +117,10 @@ class Attestor:
         if not doubtful:
             return []
         return await by_bloom.missing(self._nodes, doubtful, known, followed)
+
+    async def differing(self, number: int, logs: pa.Table, followed: Followed) -> list[Difference]:
+        """Return how what is known of a block differs from what its nodes say when they are asked closely; raises `ChainError`."""
+        return await differing(self._nodes, number, by_block(logs).get(number, ()), followed)
 
     def _may_lack(self, block: Block, known: Sequence[BlockLog], followed: Followed) -> bool:
         bloom = self._filters.of(block.hash)

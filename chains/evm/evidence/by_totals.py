@@ -13,10 +13,8 @@ from typing import NamedTuple
 
 from chains.errors import HistoryGone
 from chains.evm.evidence.asking import Nodes
-from chains.evm.evidence.by_bloom import ask_again
-from chains.evm.evidence.by_receipts import judged
 from chains.evm.evidence.compare import Difference, Followed, by_block
-from chains.evm.evidence.piece import Piece
+from chains.evm.evidence.single import differing
 from chains.evm.ports import Read, Totalled
 from chains.evm.source import EvmSource
 from chains.model import Block, VenueSpec
@@ -140,13 +138,5 @@ class Totals:
         return not await self._wrong({asked: expected[asked]}, number)
 
     async def _lacking(self, number: int) -> list[Difference]:
-        """Return how what is stored of a block differs from its receipts, or from its logs where receipts prove nothing."""
-        (header,) = await self.nodes.headers(number, number)
-        hashes = {block.number: block.hash for block in self.records.blocks(number, number)}
         stored = by_block(self.records.table("evm_log", number, number))
-        piece = Piece(first=number, last=number, stored=stored, hashes=hashes, followed=self.followed)
-        (receipts,) = await self.nodes.receipts([number])
-        why, found = judged(header, receipts, piece)
-        if why or not header.hashed:
-            _, found = await ask_again(self.nodes, [header], stored, self.followed)
-        return found
+        return await differing(self.nodes, number, stored.get(number, ()), self.followed)

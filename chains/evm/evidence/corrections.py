@@ -23,17 +23,21 @@ class Corrections:
         self._missing: dict[tuple[int, int], Difference] = {}
         self._extra: dict[tuple[int, int], Difference] = {}
 
-    def note(self, differences: Iterable[Difference]) -> None:
-        """Remember what is wrong with answers; the oldest is forgotten where it is too much."""
+    def note(self, differences: Iterable[Difference]) -> bool:
+        """Remember what is wrong with answers, and tell whether any of it is new; the oldest is forgotten where it is too much."""
+        fresh = False
         for difference in differences:
             place = difference.block, difference.log.log_index
             if difference.missing:
+                fresh |= self._missing.get(place) != difference
                 self._missing[place] = difference
             elif difference.said_by == BY_RECEIPTS:
+                fresh |= self._extra.get(place) != difference
                 self._extra[place] = difference
         for noted in (self._missing, self._extra):
             while len(noted) > MOST:
                 del noted[next(iter(noted))]
+        return fresh
 
     def applied(self, logs: pa.Table, first: int, last: int, contracts: Mapping[bytes, int]) -> pa.Table:
         """Return logs of blocks `first`..`last` as they are known to be, those of contracts from their first block on."""

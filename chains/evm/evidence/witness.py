@@ -43,6 +43,19 @@ class Witness:
             return empty_logs()
         return in_order(table_of(await self._attestor.overlooked(blocks, logs, followed)))
 
+    async def lacking(self, number: int, logs: pa.Table, followed: Followed) -> pa.Table:
+        """Return logs of a doubtful block that are not among `logs`; raises `ChainError`."""
+        if self._level == Level.FETCHED:
+            return empty_logs()
+        found = await self._attestor.differing(number, logs, followed)
+        return in_order(table_of(difference for difference in found if difference.missing))
+
+    async def mend(self, number: int, followed: Followed) -> bool:
+        """Look closely at a block of which what was read cannot be; returns whether it will be read otherwise now. Raises `ChainError`."""
+        if self._level == Level.FETCHED:
+            return False
+        return self.corrections.note(await self._attestor.differing(number, empty_logs(), followed))
+
     async def attest(
         self, first: int, last: int, records: Records, interests: Sequence[Interest], topics: Collection[bytes]
     ) -> Examined:

@@ -1,4 +1,4 @@
-"""The store: one DuckDB file, one process that owns it, one connection that writes, a connection for every reader."""
+"""The store: one DuckDB file, one process that owns it, one connection that takes steps, one that keeps inputs, one for every reader."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ class Store:
         self._root = root
         self._writer = root.cursor()
         self._lock = RLock()
+        self._clerk = root.cursor()
+        self._clerks_lock = RLock()
         self._rebuilding = False
 
     @classmethod
@@ -61,8 +63,9 @@ class Store:
 
     def close(self) -> None:
         """Close the file; a reader that is still at work finishes first."""
-        with self._lock:
+        with self._lock, self._clerks_lock:
             self._writer.close()
+            self._clerk.close()
             self._root.close()
 
     def __enter__(self) -> Self:
@@ -151,8 +154,8 @@ class Store:
             register(con, registry)
 
     def save_input(self, digest: str, account_id: str, document: str) -> None:
-        """Keep a document under its digest, once."""
-        with self._writing() as con:
+        """Keep a document under its digest, once; waits for no step that is being applied."""
+        with self._clerks_lock, transaction(self._clerk, what=f"{self.path}: cannot be written") as con:
             ledger.save_input(con, digest, account_id, document)
 
     def load_input(self, digest: str) -> str | None:

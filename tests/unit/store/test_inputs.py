@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Thread
+
 import pytest
 
 from indexer.store import MEMORY, Store, ledger
@@ -17,3 +19,14 @@ def test_of_too_many_inputs_the_oldest_make_room(monkeypatch: pytest.MonkeyPatch
         kept = [number for number in range(6) if store.load_input(f"sha256:{number}") is not None]
 
     assert kept == [3, 4, 5]
+
+
+def test_inputs_are_kept_while_a_step_is_applied() -> None:
+    with Store.open(MEMORY) as store:
+        keeping = Thread(target=store.save_input, args=("sha256:1", "acme", "1"))
+        with store._writing():
+            keeping.start()
+            keeping.join(timeout=30)
+            kept = store.load_input("sha256:1")
+
+    assert kept == "1"

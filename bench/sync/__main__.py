@@ -18,7 +18,7 @@ from bench.sync.machine import described
 from bench.sync.measured import Failed
 from bench.sync.ours import Crossmargin
 from bench.sync.peers.contenders import all_peers
-from bench.sync.report import OURS, Result, print_table
+from bench.sync.report import OURS, Result, print_sustained, print_table
 from bench.sync.task import Contender, Incomplete, Run, Task, Unavailable
 
 CACHE = Path(__file__).parents[2] / ".bench"
@@ -58,6 +58,7 @@ def main(words: Sequence[str]) -> int:
                 if source == "anvil" and (workload != "escrow" or size > 100_000):
                     continue
                 results += measure(options, workload, source, size, peers)
+    print_sustained(results)
     if options.json:
         options.json.write_text(json.dumps([asdict(result) for result in results], indent=1))
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 from bench.sync.task import Run
@@ -45,6 +46,25 @@ def print_table(results: Sequence[Result]) -> None:
     print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
     for name in dict.fromkeys(result.contender for result in results):
         print(row([result for result in results if result.contender == name], results))
+    if stages := next((result.run.stages for result in reversed(results) if result.run.stages), {}):
+        print(
+            f"\n{OURS}, shares of its time at last: {', '.join(f'{name} {share} %' for name, share in stages.items())}"
+        )
+
+
+def print_sustained(results: Sequence[Result]) -> None:
+    """Print what each indexer does once it runs: the logs by which a larger chain is longer, over the time it took longer."""
+    seconds: dict[tuple[str, str, int, str], dict[int, list[float]]] = {}
+    for result in results:
+        place = (result.workload, result.source, result.cores, result.contender)
+        seconds.setdefault(place, {}).setdefault(result.logs, []).append(result.run.seconds)
+    print("\nSustained: the difference between two sizes, so without the start of the program\n")
+    for (workload, source, cores, contender), sizes in seconds.items():
+        for small, large in pairwise(sorted(sizes)):
+            longer = median(sizes[large]) - median(sizes[small])
+            print(
+                f"- {workload}, {source}, {cores} cores, {contender}, {small:,} to {large:,}: {(large - small) / longer:,.0f}/s"
+            )
 
 
 def row(mine: Sequence[Result], everybody: Sequence[Result]) -> str:

@@ -45,7 +45,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What one run took: wall-clock and CPU seconds of all its processes, the sum of their peak memory, and what it left on disk."""
+    """What one run took: wall-clock and CPU seconds of all its processes, the sum of their peak memory, and what it left on disk.
+
+    `stages`: per cent of the time, as far as the indexer tells; stages that overlap share it.
+    """
 
     seconds: float
     cpu_s: float
@@ -53,7 +56,7 @@ class Run:
     stored_mb: float = 0.0
     requests: int | None = None
     fetched_mb: float | None = None
-    stages: dict[str, float] = field(default_factory=dict)
+    stages: dict[str, int] = field(default_factory=dict)
 
 
 class Contender(Protocol):

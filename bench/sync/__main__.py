@@ -30,7 +30,7 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="both workloads at 100k, cryo as the peer, one run: a minute"
     )
-    parser.add_argument("--workloads", default="escrow,aave", help="escrow, aave")
+    parser.add_argument("--workloads", default="escrow,aave-3.5", help="escrow, aave-3.5, aave-3.0")
     parser.add_argument("--sizes", default="100k,1m", help="logs, as in 100k,1m,10m")
     parser.add_argument("--sources", default="recorded,anvil", help="recorded, anvil (escrow up to 100k alone)")
     parser.add_argument("--cores", default="1,2", help="how many cores an indexer gets; the node has the other one")

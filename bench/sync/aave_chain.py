@@ -1,4 +1,4 @@
-"""Workload B: a market under Aave 3.5's rules from its deployment on, with its book: every scaled balance at the end.
+"""Workload B: a market under the rules of Aave 3.5 (or 3.0) from its deployment on, with its book: every scaled balance at the end.
 
 Contracts, reserves and feeds are announced by the events of a real deployment; what no event carries is answered as views, those that
 change (`scaledTotalSupply`, `latestAnswer`) as of every block.
@@ -19,8 +19,8 @@ from bench.sync.aave_market import TOPICS, Emitted, Market, Reserve, Token
 from bench.sync.recorded import TAIL, Log, Writer, address, padded, time_of, word
 
 CHAIN_ID = 31_338
-REVISION = 9
-"""`POOL_REVISION` of Aave 3.5."""
+REVISIONS = {"3.0": 1, "3.5": 9}
+"""`POOL_REVISION` by version."""
 
 _DEPLOYMENT = {
     "OwnershipTransferred": "OwnershipTransferred(address,address)",
@@ -44,8 +44,9 @@ def selector(signature: str, *arguments: str) -> str:
 class Deployment:
     """The market's contracts, and what they say while they are set up."""
 
-    def __init__(self, market: Market, seed: int) -> None:
+    def __init__(self, market: Market, seed: int, revision: int) -> None:
         self.market = market
+        self.revision = revision
         self.provider, self.configurator, self.oracle, self.admin = (
             address(name, seed) for name in ("provider", "configurator", "oracle", "admin")
         )
@@ -90,7 +91,7 @@ class Deployment:
         """Return the answers of views that never change."""
         pool, reserves = self.market.pool, self.market.reserves
         answers: dict[str, dict[str, str]] = {
-            pool: {selector("POOL_REVISION()"): "0x" + word(REVISION)},
+            pool: {selector("POOL_REVISION()"): "0x" + word(self.revision)},
             self.provider: {
                 selector("getPriceOracle()"): "0x" + padded(self.oracle),
                 selector("getPoolConfigurator()"): "0x" + padded(self.configurator),
@@ -135,10 +136,10 @@ def tokens_of(market: Market) -> list[Token]:
     return [token for reserve in market.reserves for token in (reserve.a, reserve.v)]
 
 
-def generate(folder: Path, *, seed: int, logs: int, logs_per_block: int) -> None:
+def generate(folder: Path, *, seed: int, logs: int, logs_per_block: int, version: str = "3.5") -> None:
     """Write a chain with at least so many logs, a block of about `logs_per_block` every twelve seconds."""
-    market = Market(seed)
-    deployment = Deployment(market, seed)
+    market = Market(seed, directed=version == "3.5")
+    deployment = Deployment(market, seed, REVISIONS[version])
     with Writer(folder, chain_id=CHAIN_ID) as writer:
         rows = [_state(market, prices=False)]
         writer.block([], txs=0)
@@ -159,7 +160,7 @@ def generate(folder: Path, *, seed: int, logs: int, logs_per_block: int) -> None
             rows.append(rows[-1])
         np.save(folder / "views.npy", np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1, 32))
         write_book(folder, market)
-        facts = {"workload": "aave", "seed": seed, "contract": market.pool, "born": deployment.born}
+        facts = {"workload": f"aave-{version}", "seed": seed, "contract": market.pool, "born": deployment.born}
         writer.finish(facts, deployment.calls(), deployment.views())
 
 

@@ -1,7 +1,8 @@
-"""A lending market under Aave 3.5's rules, in exact integers: what users do, and the logs that it makes.
+"""A lending market under the rules of Aave 3.5 or of 3.0, in exact integers: what users do, and the logs that it makes.
 
-Rounding follows the protocol: supplying and repaying round scaled balances down, withdrawing and borrowing up; a token's `Mint` and `Burn`
-tell the change of the shown balance and, apart, the interest since the holder's last touch. Logs that no index of scaled balances
+Rounding follows the protocol: since 3.5 supplying and repaying round scaled balances down, withdrawing and borrowing up, and a token's
+`Mint` and `Burn` tell the change of the shown balance; before, everything is rounded half up, and they tell the amount. Both tell the
+interest since the holder's last touch apart. Logs that no index of scaled balances
 needs (ERC-20 `Transfer`, `Approval`) are left out.
 """
 
@@ -47,12 +48,15 @@ class Token:
 
     address: str
     debt: bool
+    directed: bool
     scaled: dict[int, int] = field(default_factory=dict)
     touched: dict[int, int] = field(default_factory=dict)
     supply: int = 0
 
     def shown(self, scaled: int, index: int) -> int:
-        """Return a balance: what is owed is rounded up, what is owned down."""
+        """Return a balance: what is owed is rounded up, what is owned down; before 3.5 both half up."""
+        if not self.directed:
+            return ray_mul(scaled, index)
         return -(-scaled * index // RAY) if self.debt else scaled * index // RAY
 
 
@@ -87,15 +91,15 @@ ASSETS = (
 )  # fmt: skip
 
 
-def listed(symbol: str, decimals: int, dollars: int) -> Reserve:
+def listed(symbol: str, decimals: int, dollars: int, *, directed: bool) -> Reserve:
     """Make a reserve that nobody uses yet; prices have eight decimals."""
     return Reserve(
         symbol=symbol,
         decimals=decimals,
         price=dollars * 10**8,
         asset=address("asset", symbol),
-        a=Token(address("a", symbol), debt=False),
-        v=Token(address("v", symbol), debt=True),
+        a=Token(address("a", symbol), debt=False, directed=directed),
+        v=Token(address("v", symbol), debt=True, directed=directed),
         source=address("source", symbol),
         aggregator=address("aggregator", symbol),
     )
@@ -114,13 +118,14 @@ def compounded(rate: int, seconds: int) -> int:
 class Market:
     """The market, its users, and the logs of the block in the making."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, directed: bool) -> None:
+        self.directed = directed
         self.draw = Random(seed)
         self.now = 0
         self.pool = address("pool", seed)
         self.people = [address("user", i) for i in range(USERS)]
         self.topics = [padded(person) for person in self.people]
-        self.reserves = [listed(*asset) for asset in ASSETS]
+        self.reserves = [listed(*asset, directed=directed) for asset in ASSETS]
         self.lenders: list[tuple[int, int]] = []
         self.borrowers: list[tuple[int, int]] = []
         self.logs: list[Emitted] = []
@@ -174,18 +179,27 @@ class Market:
 
     # Tokens
 
-    def change(self, token: Token, user: int, by: int, index: int, other: int | None = None) -> None:
+    def less(self, amount: int, index: int) -> int:
+        """Scale what is supplied or repaid: down since 3.5."""
+        return amount * RAY // index if self.directed else (amount * RAY + index // 2) // index
+
+    def more(self, amount: int, index: int) -> int:
+        """Scale what is withdrawn, borrowed or sent: up since 3.5."""
+        return -(-amount * RAY // index) if self.directed else (amount * RAY + index // 2) // index
+
+    def change(self, token: Token, user: int, by: int, *, amount: int, index: int, to: int | None = None) -> None:
         """Add to a scaled balance, and tell it as the token does: `Mint` also for a debit that is less than the interest since."""
         before = token.scaled.get(user, 0)
         was = token.shown(before, token.touched.get(user, index))
         grown = token.shown(before, index) - was
         after = token.shown(before + by, index)
         self._set(token, user, before + by, index)
-        values = "".join(map(word, (abs(after - was), grown, index)))
-        if by >= 0 or after > was:
+        by_shown = after - was if self.directed else grown + (amount if by >= 0 else -amount)
+        values = "".join(map(word, (abs(by_shown), grown, index)))
+        if by >= 0 or by_shown > 0:
             self.emit(token.address, "Mint", (self.topics[user], self.topics[user]), values)
         else:
-            self.emit(token.address, "Burn", (self.topics[user], self.topics[user if other is None else other]), values)
+            self.emit(token.address, "Burn", (self.topics[user], self.topics[user if to is None else to]), values)
 
     def _set(self, token: Token, user: int, scaled: int, index: int) -> None:
         assert scaled >= 0
@@ -196,7 +210,7 @@ class Market:
     def transfer_tokens(self, reserve: Reserve, sender: int, receiver: int, amount: int) -> None:
         """Move aTokens: interest of both first, then collateral flags, then the scaled value."""
         token, index = reserve.a, reserve.liquidity_index
-        scaled = min(-(-amount * RAY // index), token.scaled[sender])
+        scaled = min(self.more(amount, index), token.scaled[sender])
         fresh = not token.scaled.get(receiver)
         for user in (sender, receiver):
             held = token.scaled.get(user, 0)
@@ -235,12 +249,12 @@ class Market:
         reserve = self.reserves[place]
         amount = reserve.units(self.dollars())
         self.accrue(reserve)
-        scaled = amount * RAY // reserve.liquidity_index
+        scaled = self.less(amount, reserve.liquidity_index)
         if not scaled:
             return
         fresh = not reserve.a.scaled.get(user)
         before = len(self.logs)
-        self.change(reserve.a, user, scaled, reserve.liquidity_index)
+        self.change(reserve.a, user, scaled, amount=amount, index=reserve.liquidity_index)
         minted = self.logs.pop(before)
         self.told(reserve)
         self.logs.append(minted)
@@ -274,7 +288,7 @@ class Market:
         if not 0 < amount <= self.spare(reserve):
             return
         self.told(reserve)
-        self.change(reserve.a, user, -min(-(-amount * RAY // index), held), index)
+        self.change(reserve.a, user, -min(self.more(amount, index), held), amount=amount, index=index)
         if not reserve.a.scaled[user]:
             self.flag(reserve, user, on=False)
         topics = (padded(reserve.asset), self.topics[user], self.topics[user])
@@ -292,12 +306,12 @@ class Market:
         pledge = pledged.a.shown(pledged.a.scaled[user], pledged.liquidity_index) * pledged.price * 10**reserve.decimals
         most = pledge // (reserve.price * 10**pledged.decimals) // 2
         amount = min(int(most * self.draw.random()), self.spare(reserve) // 2)
-        scaled = -(-amount * RAY // index)
+        scaled = self.more(amount, index)
         if not scaled:
             return
         if not reserve.v.scaled.get(user):
             self.borrowers.append((user, place))
-        self.change(reserve.v, user, scaled, index)
+        self.change(reserve.v, user, scaled, amount=amount, index=index)
         self.told(reserve)
         topics = (padded(reserve.asset), self.topics[user], word(0))
         data = self.topics[user] + word(amount) + word(2) + word(reserve.borrow_rate)
@@ -311,10 +325,10 @@ class Market:
         self.accrue(reserve)
         shown = reserve.v.shown(reserve.v.scaled[user], reserve.borrow_index)
         amount = shown if self.draw.random() < 0.4 else int(shown * self.draw.random())
-        scaled = amount * RAY // reserve.borrow_index
+        scaled = self.less(amount, reserve.borrow_index)
         if not scaled:
             return
-        self.change(reserve.v, user, -min(scaled, reserve.v.scaled[user]), reserve.borrow_index)
+        self.change(reserve.v, user, -min(scaled, reserve.v.scaled[user]), amount=amount, index=reserve.borrow_index)
         self.told(reserve)
         topics = (padded(reserve.asset), self.topics[user], self.topics[user])
         self.told_of("Repay", topics, amount, word(amount) + word(0))
@@ -351,11 +365,11 @@ class Market:
         owed = debt.v.shown(debt.v.scaled[user], debt.borrow_index)
         held = collateral.a.shown(collateral.a.scaled[user], collateral.liquidity_index)
         covered, taken = int(owed * self.draw.random() / 2), int(held * self.draw.random() / 2)
-        scaled = min(covered * RAY // debt.borrow_index, debt.v.scaled[user])
+        scaled = min(self.less(covered, debt.borrow_index), debt.v.scaled[user])
         received = self.draw.random() < 0.3
         if not scaled or not taken or (not received and taken > self.spare(collateral)):
             return
-        self.change(debt.v, user, -scaled, debt.borrow_index)
+        self.change(debt.v, user, -scaled, amount=covered, index=debt.borrow_index)
         self.told(debt)
         self._seize(collateral, user, liquidator, taken, received=received)
         topics = (padded(collateral.asset), padded(debt.asset), self.topics[user])
@@ -368,7 +382,8 @@ class Market:
             return
         index = collateral.liquidity_index
         self.told(collateral)
-        self.change(collateral.a, user, -min(-(-taken * RAY // index), collateral.a.scaled[user]), index, liquidator)
+        scaled = min(self.more(taken, index), collateral.a.scaled[user])
+        self.change(collateral.a, user, -scaled, amount=taken, index=index, to=liquidator)
 
     def toggle(self) -> None:
         found = self.picked(self.lenders, lambda reserve: reserve.a)

@@ -82,7 +82,7 @@ start_block = 0
 
 [[venue]]
 id = "bench"
-{_PROTOCOLS[task.workload]}
+{_PROTOCOLS[task.workload.partition("-")[0]]}
 chain = "eip155:{task.chain_id}"
 address = "{task.contract}"
 start_block = {task.start_block}

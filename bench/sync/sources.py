@@ -6,8 +6,9 @@ import json
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,11 @@ from bench.sync import aave_chain, escrow_chain, recorded
 from bench.sync.measured import pinned
 from bench.sync.task import Task
 
-_GENERATORS = {"escrow": escrow_chain.generate, "aave": aave_chain.generate}
+_GENERATORS: dict[str, Callable[..., None]] = {
+    "escrow": escrow_chain.generate,
+    "aave-3.5": aave_chain.generate,
+    "aave-3.0": partial(aave_chain.generate, version="3.0"),
+}
 ROOT = Path(__file__).parents[2]
 
 

@@ -11,8 +11,7 @@ import pyarrow as pa
 from chains.errors import NodeWrong
 from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.fold import HANDLERS, AaveV3, _Pass
-from chains.evm.aave_v3.maths import ray_mul
-from chains.evm.aave_v3.rounding import RULES, moved
+from chains.evm.aave_v3.rounding import LEAST_INDEX, RULES, SHOWN, Rounding, moved
 from chains.evm.aave_v3.tips import quarantined
 from chains.evm.abi import Decoded, LoggedEvent, Misfit, decode_all
 from chains.evm.ports import Folded, NeedReads, Reads
@@ -74,13 +73,14 @@ class _Rows:
             return
         if row.event is ev.BALANCE_TRANSFER:
             sender, receiver, scaled, index = row.args
+            shown = SHOWN[token.rounding or Rounding.HALF_UP]
             if sender != receiver:
                 self.change(row, sender, -scaled, index)
                 self.change(row, receiver, scaled, index)
-            self.tell(row, "transfer", token.asset, between=(sender, receiver), amount=ray_mul(scaled, index))
+            self.tell(row, "transfer", token.asset, between=(sender, receiver), amount=shown(scaled, index))
         elif token.rounding is None:
             return
-        elif row.args[-1] == 0:
+        elif row.args[-1] < LEAST_INDEX[token.rounding]:
             data = b"".join(value.to_bytes(32) for value in row.args[2:])
             misfit = Misfit(row.block, row.ordinal, row.tx_index, row.address, row.event, data)
             self.work.tips.rows.quarantined.append(quarantined(self.venue.id, misfit))

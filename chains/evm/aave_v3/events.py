@@ -104,6 +104,10 @@ EVENTS = (*MANY, *FEW)
 
 # What no event carries
 POOL_REVISION = Function("POOL_REVISION()", "uint256")
+TOKEN_REVISIONS = {
+    "a_token": Function("ATOKEN_REVISION()", "uint256"),
+    "variable_debt_token": Function("DEBT_TOKEN_REVISION()", "uint256"),
+}
 BASE_CURRENCY_UNIT = Function("BASE_CURRENCY_UNIT()", "uint256")
 SOURCE_OF_ASSET = Function("getSourceOfAsset(address)", "address")
 RESERVE_DATA = Function(

@@ -1,10 +1,12 @@
 """Aave v3 events and reads → journals.
 
 Aspects of `market_change`, all integers beyond 2^53 as text. Of the whole venue:
-    `wiring` {provider, oracle, configurator, base_unit}, `engine` {engine, revision, supported, since}, `followed` {contract: first block},
+    `wiring` {provider, oracle, configurator, base_unit}, `engine` {engine, revision, supported, exact, since}: whether accounts
+    can be valued, and whether balances are exact; `followed` {contract: first block},
     `emode:<id>` {ltv, liquidation_threshold, liquidation_bonus, price_source, label}.
 Of an asset:
     `reserve` {id, symbol, decimals, a_token, variable_debt_token, stable_debt_token, since}, `source` {source, since},
+    `rounding` {a_token, variable_debt_token}: the rule of each token, `null` for one that is not known; absent, both are half up,
     `rates` {liquidity_index, liquidity_rate, variable_borrow_index, variable_borrow_rate, updated_at},
     `terms` {ltv, liquidation_threshold, liquidation_bonus, emode}.
 Settings of `account_change`: `collateral` per asset, `emode` of the account, `stable_debt` per asset; units are owners.
@@ -23,7 +25,7 @@ from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.columns import Entries
 from chains.evm.aave_v3.epochs import Epochs, Token
 from chains.evm.aave_v3.maths import RAY
-from chains.evm.aave_v3.rounding import Rounding
+from chains.evm.aave_v3.rounding import FIRST_DIRECTED_POOL, Rounding, rounding_of
 from chains.evm.aave_v3.spans import Logged, enter, logged
 from chains.evm.aave_v3.tips import UNKNOWN_ENGINE, State, Tips, hexed, quarantined
 from chains.evm.abi import Event, Function, LoggedEvent
@@ -34,7 +36,13 @@ from chains.model import WHOLE_VENUE, Side, VenueSpec
 from chains.ports import StateReader
 
 ENGINES = {1: "aave-3.0"}
-"""Pool revision → engine; every other revision is named and not approximated."""
+"""Pool revision → engine of its accounts; those of every other revision are named and not approximated."""
+
+FOLLOWED = range(1, 12)
+"""Pool revisions (3.0 to 3.7) whose tokens tell every scaled balance."""
+
+SIDES = {"a_token": Side.SUPPLY, "variable_debt_token": Side.BORROW}
+"""Which side of a reserve its tokens stand for, by their name in the aspect `reserve`."""
 
 NOWHERE = bytes(20)
 _CONFIGURATOR = b"POOL_CONFIGURATOR".ljust(32, b"\0")
@@ -112,13 +120,14 @@ class _Pass:
         self.provider = provider
         self.reads = reads
         self.tips = Tips(venue.id, markets)
-        self.tokens: dict[bytes, Token] = {}
+        self._tokens: dict[bytes, Token] = {}
         self.stable_tokens: dict[bytes, bytes] = {}
         self.sources: dict[bytes, int] = {}
         self.followed: dict[str, int] = self.tips.state(WHOLE_VENUE, "followed") or {}
         self.wiring: State = self.tips.state(WHOLE_VENUE, "wiring") or {}
         engine = self.tips.state(WHOLE_VENUE, "engine")
-        self.exact = bool(engine and engine["supported"])
+        self.exact = bool(engine and engine["exact"])
+        self.revision: int | None = engine["revision"] if engine else None
         for asset, reserve in self.tips.each("reserve"):
             self._learn_tokens(asset, reserve)
         self.epochs = Epochs(self.tokens, self.tips.engine)
@@ -163,6 +172,8 @@ class _Pass:
             row, asset, "rates", liquidity_index=str(RAY), liquidity_rate="0", variable_borrow_index=str(RAY),
             variable_borrow_rate="0", updated_at=0,
         )  # fmt: skip
+        if self.revision is None or self.revision >= FIRST_DIRECTED_POOL:
+            self._read_rounding(row, asset, *SIDES)
         self._learn_tokens(asset, reserve)
         self.epochs.begin(row, self.tokens, self.tips.engine)
         self._follow(row, a_token, stable, variable)
@@ -231,8 +242,13 @@ class _Pass:
             self._wire_oracle(row, row.args[1])
 
     def upgraded(self, row: LoggedEvent) -> None:
+        token = self._tokens.get(row.address)
         if row.address == self.venue.address:
             self._read_engine(row)
+        elif token is not None and token.rounding is not None:
+            self._read_rounding(row, token.asset, *(name for name, side in SIDES.items() if side is token.side))
+            self._learn_tokens(token.asset, self.tips.state(token.asset, "reserve") or {})
+            self.epochs.begin(row, self.tokens, self.tips.engine)
 
     def _begin(self, row: LoggedEvent) -> None:
         if row.address != self.provider or self.wiring:
@@ -280,33 +296,47 @@ class _Pass:
             self.tips.market(row, WHOLE_VENUE, "followed", **self.followed)
 
     def _read_engine(self, row: LoggedEvent) -> None:
-        revision = self._first(row.block, self.venue.address, ev.POOL_REVISION)
-        engine = ENGINES.get(revision, f"aave-revision-{revision}") if revision is not None else UNKNOWN_ENGINE
+        self.revision = self._first(row.block, self.venue.address, ev.POOL_REVISION)
+        engine = UNKNOWN_ENGINE if self.revision is None else f"aave-revision-{self.revision}"
         before = self.tips.state(WHOLE_VENUE, "engine")
-        gap = before is not None and not before["supported"]
-        self.exact = revision in ENGINES and not gap
-        self.tips.engine = engine
+        self.exact = self.revision in FOLLOWED and (before is None or before["exact"])
+        self.tips.engine = ENGINES.get(self.revision or 0, engine)
         self.tips.market(
-            row, WHOLE_VENUE, "engine", engine=engine, revision=revision, supported=self.exact, since=row.block
-        )
-        self.tokens = {address: token._replace(rounding=self._rounding) for address, token in self.tokens.items()}
-        self.epochs.begin(row, self.tokens, engine)
+            row, WHOLE_VENUE, "engine", engine=self.tips.engine, revision=self.revision,
+            supported=self.exact and self.revision in ENGINES, exact=self.exact, since=row.block,
+        )  # fmt: skip
+        self.epochs.begin(row, self.tokens, self.tips.engine)
+
+    def _read_rounding(self, row: LoggedEvent, asset: bytes, *names: str) -> None:
+        """Ask tokens which rule they follow; where it was not known once, balances are not, and stay so."""
+        reserve = self.tips.state(asset, "reserve") or {}
+        pool = self._first(row.block, self.venue.address, ev.POOL_REVISION)
+        found = {
+            name: rounding_of(pool, self._first(row.block, unhex(reserve[name]), ev.TOKEN_REVISIONS[name]))
+            for name in names
+        }
+        self.tips.amend(row, asset, "rounding", **found)
 
     # Looking up
 
     def _is(self, row: LoggedEvent, role: str) -> bool:
         return bool(self.wiring.get(role) == hexed(row.address))
 
-    def _learn_tokens(self, asset: bytes, reserve: State) -> None:
-        others = {address: token for address, token in self.tokens.items() if token.asset != asset}
-        sides = {"a_token": Side.SUPPLY, "variable_debt_token": Side.BORROW}
-        mine = {unhex(reserve[name]): Token(asset, side, self._rounding) for name, side in sides.items()}
-        self.tokens = others | mine
-        self.stable_tokens[unhex(reserve["stable_debt_token"])] = asset
-
     @property
-    def _rounding(self) -> Rounding | None:
-        return Rounding.HALF_UP if self.exact else None
+    def tokens(self) -> dict[bytes, Token]:
+        """The market's tokens as of now."""
+        if self.exact:
+            return self._tokens
+        return {address: token._replace(rounding=None) for address, token in self._tokens.items()}
+
+    def _learn_tokens(self, asset: bytes, reserve: State) -> None:
+        roundings = self.tips.state(asset, "rounding") or {}
+        others = {address: token for address, token in self._tokens.items() if token.asset != asset}
+        self._tokens = others | {
+            unhex(reserve[name]): Token(asset, side, roundings.get(name, Rounding.HALF_UP))
+            for name, side in SIDES.items()
+        }
+        self.stable_tokens[unhex(reserve["stable_debt_token"])] = asset
 
     def _answer(self, block: int, to: bytes, view: Function, *arguments: bytes) -> tuple[Any, ...] | None:
         answer = self.reads(block, to, view.calldata(*arguments))

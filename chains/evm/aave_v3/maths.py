@@ -1,4 +1,7 @@
-"""Integer arithmetic of aave-v3-core 1.19 (`WadRayMath`, `PercentageMath`, `MathUtils`); "half up" is the contracts' own rounding."""
+"""Integer arithmetic of aave-v3-core 1.19 and aave-v3-origin 3.1 to 3.7 (`WadRayMath`, `PercentageMath`, `MathUtils`).
+
+"Half up" is the contracts' own rounding where a name does not say which way.
+"""
 
 WAD = 10**18
 RAY = 10**27
@@ -15,6 +18,26 @@ def ray_mul(a: int, b: int) -> int:
 def ray_div(a: int, b: int) -> int:
     """Divide two rays, half up."""
     return (a * RAY + b // 2) // b
+
+
+def ray_mul_down(a: int, b: int) -> int:
+    """Multiply two rays; never above the exact product."""
+    return a * b // RAY
+
+
+def ray_mul_up(a: int, b: int) -> int:
+    """Multiply two rays; never below the exact product."""
+    return -(-a * b // RAY)
+
+
+def ray_div_down(a: int, b: int) -> int:
+    """Divide two rays; never above the exact quotient."""
+    return a * RAY // b
+
+
+def ray_div_up(a: int, b: int) -> int:
+    """Divide two rays; never below the exact quotient."""
+    return -(-a * RAY // b)
 
 
 def wad_div(a: int, b: int) -> int:

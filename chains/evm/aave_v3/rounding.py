@@ -1,7 +1,7 @@
 """How tokens round scaled balances: what one event makes of the balance before it, exactly.
 
-`change` is what the event says of the shown balance apart from interest: `value - balanceIncrease` of a `Mint`, less the sum of both of a
-`Burn`; of a transfer, the scaled amount itself.
+`change` is what the event says of the shown balance apart from interest: `value - balanceIncrease` of a `Mint`, the negative sum of both of
+a `Burn`; of a transfer, the scaled amount itself.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
-from chains.evm.aave_v3.maths import ray_div
+from chains.evm.aave_v3.maths import RAY, ray_div, ray_div_down, ray_div_up, ray_mul, ray_mul_down, ray_mul_up
 from chains.model import Side
 
 Settle = Callable[[int, int, int], int]
@@ -17,9 +17,10 @@ Settle = Callable[[int, int, int], int]
 
 
 class Rounding(StrEnum):
-    """The rule that a token's implementation follows."""
+    """The rule that a token's implementation follows: half up to 3.4, in the protocol's favour from 3.5 on."""
 
     HALF_UP = "half_up"
+    DIRECTED = "directed"
 
 
 def moved(before: int, change: int, index: int) -> int:
@@ -29,11 +30,45 @@ def moved(before: int, change: int, index: int) -> int:
 
 
 def half_up(before: int, change: int, index: int) -> int:
-    """Add the scaled change, half up either way (`ScaledBalanceTokenBase` of 3.0 to 3.4)."""
+    """Add the scaled change, half up either way."""
     return before + ray_div(change, index) if change >= 0 else before - ray_div(-change, index)
+
+
+def directed_supply(before: int, change: int, index: int) -> int:
+    """Return the one scaled balance that is shown, rounded down, as the event says."""
+    return ray_div_up(ray_mul_down(before, index) + change, index)
+
+
+def directed_debt(before: int, change: int, index: int) -> int:
+    """Return the one scaled debt that is shown, rounded up, as the event says."""
+    return ray_div_down(ray_mul_up(before, index) + change, index)
 
 
 RULES: Mapping[tuple[Rounding, Side], Settle] = {
     (Rounding.HALF_UP, Side.SUPPLY): half_up,
     (Rounding.HALF_UP, Side.BORROW): half_up,
+    (Rounding.DIRECTED, Side.SUPPLY): directed_supply,
+    (Rounding.DIRECTED, Side.BORROW): directed_debt,
 }
+
+LEAST_INDEX: Mapping[Rounding, int] = {Rounding.HALF_UP: 1, Rounding.DIRECTED: RAY}
+"""Below it an event does not tell one balance; no token's index is."""
+
+SHOWN: Mapping[Rounding, Callable[[int, int], int]] = {Rounding.HALF_UP: ray_mul, Rounding.DIRECTED: ray_mul_down}
+"""What a scaled supply is in token units."""
+
+FIRST_DIRECTED_POOL = 9
+"""`POOL_REVISION` of 3.5."""
+
+_POOL_3_4, _TOKEN_3_5 = 8, 4
+_TOKENS = {1: Rounding.HALF_UP, 2: Rounding.HALF_UP, 3: Rounding.HALF_UP, 4: Rounding.DIRECTED, 5: Rounding.DIRECTED}
+
+
+def rounding_of(pool_revision: int | None, token_revision: int | None) -> Rounding | None:
+    """Return the rule of a token by its own revision and its pool's; `None` for a token that is not known here.
+
+    Revision 4 is the one of 3.5, but for GHO's debt token, which had it in 3.4 already.
+    """
+    if pool_revision == _POOL_3_4 and token_revision == _TOKEN_3_5:
+        return Rounding.HALF_UP
+    return None if token_revision is None else _TOKENS.get(token_revision)

@@ -16,7 +16,8 @@ from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.balances import Balances, Moves, burnt, minted, settled, transferred
 from chains.evm.aave_v3.columns import Entries, only
 from chains.evm.aave_v3.epochs import NO_TOKEN, Epochs, Numbers, Token
-from chains.evm.aave_v3.maths import ray_mul
+from chains.evm.aave_v3.maths import RAY
+from chains.evm.aave_v3.rounding import LEAST_INDEX, SHOWN, Rounding
 from chains.evm.aave_v3.tips import quarantined
 from chains.evm.abi import Event, EventColumns, LoggedEvent, Misfit, decode_all
 from chains.model import VenueSpec
@@ -90,7 +91,11 @@ def _of_tokens(events: EventColumns, epochs: Epochs) -> TokenLogs:
 def _enter_transfers(logs: TokenLogs, entries: Entries) -> None:
     events = logs.events
     assets = pa.array([token.asset for token in entries.epochs.tokens], pa.binary()).take(pa.array(logs.numbers))
-    moved = [ray_mul(scaled, index) for scaled, index in zip(events.integers(2), events.integers(3), strict=True)]
+    shown = [SHOWN[token.rounding or Rounding.HALF_UP] for token in entries.epochs.tokens]
+    moved = [
+        shown[number](scaled, index)
+        for number, scaled, index in zip(logs.numbers.tolist(), events.integers(2), events.integers(3), strict=True)
+    ]
     entries.transfers(events, assets, moved)
 
 
@@ -119,15 +124,18 @@ def _exact(logs: TokenLogs, tokens: Sequence[Token]) -> TokenLogs:
 
 
 def _sound(logs: TokenLogs, entries: Entries) -> TokenLogs:
-    """Return the logs whose index is not zero, which no token's is; the others go into quarantine."""
+    """Return the logs whose index can be one; the others go into quarantine."""
     events = logs.events
-    sound = np.asarray(events.event.words(events.table, INDEX).any(axis=1))
-    if not sound.all():
-        odd = only(events, ~sound).table.select(["block_number", "log_index", "tx_index", "address", "data"])
-        entries.rows.quarantined += [
-            quarantined(entries.venue.id, Misfit(block, ordinal, tx_index, address, events.event, data))
-            for block, ordinal, tx_index, address, data in zip(*(column.to_pylist() for column in odd), strict=True)
-        ]
+    indexes = events.integers(INDEX)
+    if min(indexes, default=RAY) >= RAY:
+        return logs
+    least = [LEAST_INDEX[token.rounding] if token.rounding else 0 for token in entries.epochs.tokens]
+    sound = np.array([index >= least[number] for index, number in zip(indexes, logs.numbers.tolist(), strict=True)])
+    odd = only(events, ~sound).table.select(["block_number", "log_index", "tx_index", "address", "data"])
+    entries.rows.quarantined += [
+        quarantined(entries.venue.id, Misfit(block, ordinal, tx_index, address, events.event, data))
+        for block, ordinal, tx_index, address, data in zip(*(column.to_pylist() for column in odd), strict=True)
+    ]
     return TokenLogs(only(events, sound), logs.numbers[sound])
 
 

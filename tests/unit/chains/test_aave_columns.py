@@ -34,8 +34,11 @@ ASSETS = [bytes([i]) * 20 for i in (0x21, 0x22)]
 A_TOKENS = [bytes([i]) * 20 for i in (0x31, 0x32)]
 DEBT_TOKENS = [bytes([i]) * 20 for i in (0x41, 0x42)]
 VENUE = VenueSpec(id="aave", protocol="aave-v3", chain_id="eip155:1", address=POOL, start_block=1)
-KNOWN, UNKNOWN = 1, 99
-"""Pool revisions."""
+REVISIONS = [1, 9, 9, 11, 99]
+"""Of pools: 3.0, 3.5 twice, 3.7 and one that nobody knows."""
+
+TOKEN_REVISIONS = [1, 4, 5, 6]
+"""Of tokens: up to 3.3, 3.5, 3.7 and one that nobody knows."""
 
 EXTREMES = [0, 1, 2**64 - 1, 2**64, 10**38 - 1, 10**38, 2**128, 2**255, 2**256 - 1]
 ODD_INDEXES = [0, 1, RAY - 1, 2**128 - 1, 2**256 - 1]
@@ -73,7 +76,7 @@ class Chance:
 
     def of_market(self) -> Said:
         if self.rng.random() < 0.3:
-            return self.rng.choice([POOL, STRANGER]), ev.UPGRADED, (self.holder(),)
+            return self.rng.choice([POOL, *A_TOKENS, *DEBT_TOKENS, STRANGER]), ev.UPGRADED, (self.holder(),)
         tokens = self.rng.choice(A_TOKENS), bytes(20), self.rng.choice(DEBT_TOKENS)
         return CONFIGURATOR, ev.RESERVE_INITIALIZED, (self.rng.choice(ASSETS), *tokens, self.holder())
 
@@ -111,17 +114,20 @@ def log_of(block: int, ordinal: int, emitter: bytes, event: Event, values: Seque
 
 
 class Node(Reads):
-    """Answers every question; the pool's revision is another in some blocks."""
+    """Answers every question; revisions are others in some blocks."""
 
-    __slots__ = ("_strange",)
+    __slots__ = ("_seed",)
 
-    def __init__(self, strange: frozenset[int]) -> None:
+    def __init__(self, seed: int) -> None:
         super().__init__({})
-        self._strange = strange
+        self._seed = seed
 
     def __call__(self, block: int, address: bytes, calldata: bytes) -> Answer:
+        rng = Random(f"{self._seed} {block // 10} {address.hex()}")
         if calldata == ev.POOL_REVISION.calldata():
-            return Answer("returned", (UNKNOWN if block in self._strange else KNOWN).to_bytes(32))
+            return Answer("returned", rng.choice(REVISIONS).to_bytes(32))
+        if calldata in [view.calldata() for view in ev.TOKEN_REVISIONS.values()]:
+            return Answer("returned", rng.choice(TOKEN_REVISIONS).to_bytes(32))
         return Answer("returned", bytes(32 * 15))
 
 
@@ -133,7 +139,7 @@ def state_of(balance: int, *, begun: bool) -> Tips:
         "stable_debt_token": "0x" + bytes(20).hex(),
     }
     wiring = {"oracle": "0x" + ORACLE.hex(), "configurator": "0x" + CONFIGURATOR.hex()}
-    engine = {"engine": "aave-3.0", "revision": KNOWN, "supported": True, "since": 1}
+    engine = {"engine": "aave-3.0", "revision": 1, "supported": True, "exact": True, "since": 1}
     followed = {"0x" + address.hex(): 1 for address in (*A_TOKENS, *DEBT_TOKENS)}
     aspects = {(ASSETS[0], "reserve"): reserve, (WHOLE_VENUE, "wiring"): wiring, (WHOLE_VENUE, "followed"): followed}
     texts = {key: json.dumps(value) for key, value in aspects.items()}
@@ -163,7 +169,7 @@ def take(tips: Tips, tables: Tables) -> None:
     tips.aspects |= {(row["market"], row["aspect"]): row["state"] for row in tables.get("market_change", [])}
 
 
-def folded(fold: AaveV3, tips: Tips, logs: Sequence[RpcLog], node: Node) -> Tables | str:
+def folded(fold: AaveV3, tips: Tips, logs: Sequence[RpcLog], node: Reads) -> Tables | str:
     """The tables of a span, or what is wrong with it."""
     table = log_table(logs)
     times = {block: 1_000 + 12 * block for block in table["block_number"].to_pylist()}
@@ -182,7 +188,7 @@ def test_columns_give_the_rows_of_one_event_after_the_other_wherever_a_span_is_c
     chance = Chance(seed)
     spans = spans_of(chance.history(), cuts)
     tips = state_of(chance.rng.choice([10**30, 10**37, 0]), begun=chance.rng.random() < 0.7)
-    node = Node(frozenset({chance.rng.randrange(3 * LENGTH)}))
+    node = Node(seed)
 
     for span in spans:
         by_column = folded(AaveV3(VENUE, PROVIDER), tips, span, node)
@@ -199,7 +205,7 @@ def test_a_log_of_a_token_with_an_index_of_zero_is_in_quarantine_and_changes_no_
     odd, sound = ((HOLDERS[1], HOLDERS[1], 5, 0, index) for index in (0, RAY))
     logs = [log_of(1, 0, A_TOKENS[0], event, odd), log_of(1, 1, A_TOKENS[0], event, sound)]
 
-    tables = folded(AaveV3(VENUE, PROVIDER), state_of(100, begun=True), logs, Node(frozenset()))
+    tables = folded(AaveV3(VENUE, PROVIDER), state_of(100, begun=True), logs, Node(0))
 
     assert isinstance(tables, dict)
     assert [(row["ordinal"], row["reason"]) for row in tables["quarantine"]] == [(0, f"malformed_event:{event.name}")]
@@ -215,10 +221,58 @@ def test_a_reserve_listed_between_two_logs_of_its_token_divides_them() -> None:
         log_of(1, 2, A_TOKENS[1], ev.MINT, minted),
     ]
 
-    tables = folded(AaveV3(VENUE, PROVIDER), state_of(0, begun=True), logs, Node(frozenset()))
+    tables = folded(AaveV3(VENUE, PROVIDER), state_of(0, begun=True), logs, Node(0))
 
     assert isinstance(tables, dict)
     assert [(row["ordinal"], int(row["amount_raw"])) for row in tables["position_change"]] == [(2, 7)]
+
+
+class Upgraded(Reads):
+    """Answers of a market whose pool is of 3.5 and whose tokens are of `token_revision`."""
+
+    __slots__ = ("token_revision",)
+
+    def __init__(self, token_revision: int) -> None:
+        super().__init__({})
+        self.token_revision = token_revision
+
+    def __call__(self, block: int, address: bytes, calldata: bytes) -> Answer:
+        pool = calldata == ev.POOL_REVISION.calldata()
+        return Answer("returned", (9 if pool else self.token_revision).to_bytes(32))
+
+
+def test_a_token_rounds_as_its_own_implementation_does_from_its_upgrade_on() -> None:
+    holder, index = HOLDERS[1], 2 * RAY
+    minted = (holder, holder, 3, 0, index)
+    logs = [
+        log_of(1, 0, A_TOKENS[0], ev.MINT, minted),  # 3 / 2, half up: 0 + 2
+        log_of(2, 0, POOL, ev.UPGRADED, (STRANGER,)),
+        log_of(2, 1, A_TOKENS[0], ev.MINT, minted),  # the pool's upgrade is not the token's: 2 + 2
+        log_of(3, 0, A_TOKENS[0], ev.UPGRADED, (STRANGER,)),
+        log_of(3, 1, A_TOKENS[0], ev.MINT, minted),  # shown 8 + 3 = 11, which 5.5 scaled are; up: 6
+        log_of(3, 2, DEBT_TOKENS[0], ev.MINT, minted),  # not upgraded: 0 + 2
+    ]
+
+    tables = folded(AaveV3(VENUE, PROVIDER), state_of(0, begun=True), logs, Upgraded(4))
+
+    assert isinstance(tables, dict)
+    found = [(row["block_number"], row["side"], int(row["amount_raw"])) for row in tables["position_change"]]
+    assert found == [(1, "supply", 2), (2, "supply", 4), (3, "supply", 6), (3, "borrow", 2)]
+
+
+def test_no_balance_is_told_of_a_token_that_became_one_nobody_knows() -> None:
+    minted = (HOLDERS[1], HOLDERS[1], 3, 0, RAY)
+    logs = [
+        log_of(1, 0, A_TOKENS[0], ev.UPGRADED, (STRANGER,)),
+        log_of(1, 1, A_TOKENS[0], ev.MINT, minted),
+        log_of(1, 2, DEBT_TOKENS[0], ev.MINT, minted),
+    ]
+
+    tables = folded(AaveV3(VENUE, PROVIDER), state_of(0, begun=True), logs, Upgraded(99))
+
+    assert isinstance(tables, dict)
+    assert [(row["side"], int(row["amount_raw"])) for row in tables["position_change"]] == [("borrow", 3)]
+    assert [row["state"] for row in tables["market_change"]] == ['{"a_token":null}']
 
 
 def spans_of(logs: Sequence[RpcLog], cuts: frozenset[int]) -> list[list[RpcLog]]:

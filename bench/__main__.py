@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-BENCHMARKS = ("decode",)
+BENCHMARKS = ("decode", "fold")
 
 
 def main(names: list[str]) -> int:

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic, sleep
+from typing import Protocol
 
 from aggregator.margin.policy import Policy, PolicyError, parse_policy
 from chains import registry
+from chains.model import ChainSpec, FeedSpec, VenueSpec
 from chains.ports import Chain, Observer
 from crossmargin.packaged import config
 from crossmargin.settings import Settings, SettingsError
+from indexer.lacking import Configured
+from indexer.loop import Listener
 from indexer.remote import RemoteChain
+from indexer.restating import Restater, Told
 from indexer.store import Store, StoreLocked, StoreMissing
 from indexer.store.register import AssetRow, MemberRow, Registry
 
-Connect = Callable[[Settings, str, Observer], Chain]
-"""Makes the chain of a configuration with an id."""
+
+class Connect(Protocol):
+    """Makes the chain of a configuration with an id, or a part of it."""
+
+    def __call__(
+        self, settings: Settings, chain_id: str, observer: Observer | None = None, part: Configured | None = None
+    ) -> Chain: ...
+
 
 LOCK_WAIT_S = 5.0
 LOCK_PAUSE_S = 0.1
@@ -59,16 +70,47 @@ def registry_of(settings: Settings) -> Registry:
     )
 
 
-def connect(settings: Settings, chain_id: str, observer: Observer | None = None) -> Chain:
+def configured(settings: Settings, chain_id: str) -> Configured:
+    """One chain with all that is configured on it."""
+    return Configured(
+        spec=settings.chain(chain_id).spec,
+        venues=tuple(settings.venues_of(chain_id)),
+        feeds=tuple(settings.feeds_of(chain_id)),
+    )
+
+
+def connect(
+    settings: Settings, chain_id: str, observer: Observer | None = None, part: Configured | None = None
+) -> Chain:
     """Make the adapter of a configured chain over its nodes; `observer` is told of all that passes, also of mended faults."""
-    spec = settings.chain(chain_id).spec
-    return registry.connect(spec, settings.venues_of(chain_id), settings.feeds_of(chain_id), observer=observer)
+    here = part or configured(settings, chain_id)
+    return registry.connect(here.spec, here.venues, here.feeds, observer=observer)
 
 
-def connect_apart(settings: Settings, chain_id: str, observer: Observer | None = None) -> Chain:
+def connect_apart(
+    settings: Settings, chain_id: str, observer: Observer | None = None, part: Configured | None = None
+) -> Chain:
     """Make the same chain, read by a process of its own, so that whoever serves here answers while history comes in."""
-    spec = settings.chain(chain_id).spec
-    return RemoteChain(spec, settings.venues_of(chain_id), settings.feeds_of(chain_id), observer=observer)
+    here = part or configured(settings, chain_id)
+    return RemoteChain(here.spec, here.venues, here.feeds, observer=observer)
+
+
+def restater(
+    settings: Settings,
+    chain_id: str,
+    store: Store,
+    *,
+    listener: Listener,
+    told: Told,
+    observer: Observer | None = None,
+    make: Connect = connect,
+) -> Restater:
+    """Make what takes a configured chain into a store and fills in what the store lacks of it."""
+
+    def some(spec: ChainSpec, venues: Sequence[VenueSpec], feeds: Sequence[FeedSpec]) -> Chain:
+        return make(settings, chain_id, observer, Configured(spec=spec, venues=tuple(venues), feeds=tuple(feeds)))
+
+    return Restater(here=configured(settings, chain_id), store=store, connect=some, listener=listener, told=told)
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -6,23 +6,23 @@ import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from chains.errors import ChainError
 from chains.ports import Observer
-from crossmargin.app import Connect, connect
+from crossmargin.app import Connect, connect, restater
 from crossmargin.failures import CONFIGURATION
 from crossmargin.local_desk import LocalDesk
 from crossmargin.logs import Logger
 from crossmargin.redaction import Redactor
+from crossmargin.restating import LogRestating
 from crossmargin.schedule import AlarmClock
 from crossmargin.server.metrics import Metrics
 from crossmargin.server.site import serving
 from crossmargin.service_file import Service, announced
 from crossmargin.settings import ChainSettings, Settings
 from crossmargin.watch import Listeners, LogListener, Watch
-from indexer import loop
 from indexer.loop import Listener
 from indexer.store import Store, StoreError
 
@@ -96,8 +96,11 @@ async def _follow(
 ) -> None:
     chain_id = settings.spec.id
     try:
-        async with aclosing(parts.connect(parts.settings, chain_id, observer)) as chain:
-            await loop.follow(chain, parts.store, listener=listener, stop=stop, poll_s=settings.poll_s)
+        told = LogRestating(parts.log)
+        chain = restater(
+            parts.settings, chain_id, parts.store, listener=listener, told=told, observer=observer, make=parts.connect
+        )
+        await chain.follow(stop, poll_s=settings.poll_s)
     except CONFIGURATION:
         raise
     except (ChainError, StoreError) as error:

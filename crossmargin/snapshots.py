@@ -46,7 +46,10 @@ class Snapshots:
 
     def listing(self) -> Document:
         """Return the ledger, newest slot first."""
-        return {"snapshots": [self._line(row) for row in reversed(self._store.snapshots())]}
+        with self._store.reading() as reader:
+            restated = reader.restated_snapshots()
+            lines = [self._line(row) for row in reversed(reader.snapshots())]
+        return {"snapshots": [{**line, "restated": line["snapshot"] in restated} for line in lines]}
 
     def create(self, reader: Reader, cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition) -> Document:
         """Make a snapshot on request, as of the newest block of the cut; made again, it is the same one."""

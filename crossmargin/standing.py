@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from chains.identifiers import format_hash
+from chains.identifiers import format_address, format_hash
 from chains.model import Reason
+from crossmargin.app import configured
 from crossmargin.coverage import coverage_document
 from crossmargin.documents import Document, moment
 from crossmargin.packaged import program_version
 from crossmargin.settings import ChainSettings, Settings
 from crossmargin.watch import Watch
+from indexer.lacking import lacking
 from indexer.store import Cursor, Reader
 
 NOTHING_YET = "nothing is indexed yet; run `crossmargin index` or `crossmargin run`"
@@ -22,7 +24,10 @@ def standing(settings: Settings, reader: Reader, watch: Watch | None, now: float
     return {
         "version": program_version(),
         "following": watch is not None,
-        "chains": [_chain(chain, reader, watch, now) for chain in settings.chains],
+        "chains": [
+            {**_chain(chain, reader, watch, now), "incomplete": _incomplete(settings, chain.spec.id, reader)}
+            for chain in settings.chains
+        ],
         "last_snapshot_at": max(made, default=None),
     }
 
@@ -52,6 +57,18 @@ def _chain(chain: ChainSettings, reader: Reader, watch: Watch | None, now: float
             cursor.finalized if cursor is not None else -1,
         ),
     }
+
+
+def _incomplete(settings: Settings, chain_id: str, reader: Reader) -> list[dict[str, Any]]:
+    """What came into the configuration later and is not filled in yet, each with the first block that is missing."""
+    lack = lacking(reader, configured(settings, chain_id))
+    if lack is None:
+        return []
+    venues = [{"venue": interest.venue_id, "feed": None, "from_block": interest.first} for interest in lack.interests]
+    feeds = [
+        {"venue": None, "feed": format_address(chain_id, feed.address), "from_block": lack.start} for feed in lack.feeds
+    ]
+    return [*venues, *feeds]
 
 
 def _reason(chain_id: str, cursor: Cursor | None, watch: Watch | None) -> Reason | None:

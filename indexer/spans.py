@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from chains.completeness import CONTRADICTED, rank
+from chains.completeness import rank
 from chains.model import VenueSpec
 from chains.ports import Covered
 
@@ -21,12 +21,8 @@ def gap_of(spans: Iterable[Covered], venue: VenueSpec, last: int) -> int | None:
 
 
 def gap(spans: Iterable[Covered], names: Collection[str], first: int, last: int) -> int | None:
-    """Return the first of the blocks `first`..`last` that no span of an interest covers, `None` where each is covered.
-
-    What is known to be wrong is not covered.
-    """
-    mine = [span for span in spans if span.interest in names and span.level != CONTRADICTED]
-    for span in sorted(mine, key=lambda span: span.first):
+    """Return the first of the blocks `first`..`last` that no span of an interest covers, `None` where each is covered."""
+    for span in sorted((span for span in spans if span.interest in names), key=lambda span: span.first):
         if span.first > first:
             break
         first = max(first, span.last + 1)

@@ -101,7 +101,7 @@ def status(context: Context) -> None:
     with desk_of(context) as desk:
         document = desk.status()
     emit(context, document, lambda console: _show_status(console, document))
-    if any(chain["reason"] for chain in document["chains"]):
+    if any(chain["reason"] or chain["incomplete"] for chain in document["chains"]):
         raise typer.Exit(ExitCode.UNKNOWN)
 
 
@@ -128,6 +128,10 @@ def _show_status(console: Console, document: Document) -> None:
             console.print(words(f"{chain['chain']}: {chain['reason']['detail']}", "yellow"), soft_wrap=True)
         if chain["fault"]:
             console.print(words(f"{chain['chain']}: {chain['fault']}", "yellow"), soft_wrap=True)
+        for part in chain["incomplete"]:
+            name, first = part["venue"] or part["feed"], part["from_block"]
+            missing = f"{chain['chain']}: {name} is not filled in yet, from block {first:,} on"
+            console.print(words(missing, "yellow"), soft_wrap=True)
 
 
 def _show_coverage(console: Console, document: Document) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import aclosing
+from functools import partial
 
 from rich.console import Console
 
 from chains.identifiers import IdentifierError, format_hash, parse_chain
-from chains.ports import Chain
-from crossmargin.app import connect, opened, policy_of
+from crossmargin.app import opened, policy_of, restater
+from crossmargin.cli.aside import Aside, names_of, show_restated
 from crossmargin.cli.context import Context
 from crossmargin.cli.output import add_rows, emit, table
 from crossmargin.cli.progress import progress_on
@@ -21,7 +21,8 @@ from crossmargin.settings import Settings
 from crossmargin.settings.section import nearest
 from crossmargin.traffic import Counted
 from indexer import loop
-from indexer.loop import Listener, Until
+from indexer.loop import Until
+from indexer.restating import Restater
 from indexer.store import Store
 
 
@@ -32,38 +33,33 @@ def index(context: Context, *, until: str, chains: tuple[str, ...]) -> None:
     target, chosen = _target(until), chosen_chains(settings, chains)
     if isinstance(target, int) and len(chosen) > 1:
         raise UsageError(f"block {target} of which chain? Name one with --chain, or index until latest or finalized")
-    names = {chain.spec.id: chain.spec.name for chain in settings.chains}
     traffic = Counted()
-    with opened(settings) as store, progress_on(context, names, traffic) as listener:
-        run(_index_all([connect(settings, each, traffic.of(each)) for each in chosen], store, target, listener))
-        document = {"chains": [_reached(store, chain_id) for chain_id in chosen]}
+    with opened(settings) as store, progress_on(context, names_of(settings), traffic) as listener:
+        aside = Aside(listener)
+        make = partial(restater, settings, store=store, listener=listener, told=aside)
+        run(_index_all([make(each, observer=traffic.of(each)) for each in chosen], target))
+        document = {"chains": [_reached(store, chain_id) for chain_id in chosen], "restated": aside.documents()}
     emit(context, document, lambda console: _show(console, document))
     if isinstance(target, int) and not context.quiet and (ends := document["chains"][0]["block"]) != target:
         context.stderr().print(f"block {target} is not reached: the store ends at {ends}", soft_wrap=True)
 
 
-async def _index_all(chains: Sequence[Chain], store: Store, until: Until, listener: Listener) -> None:
+async def _index_all(chains: Sequence[Restater], until: Until) -> None:
     """A chain that fails ends the others, at a step's end: what was committed stays."""
     async with asyncio.TaskGroup() as group:
         for chain in chains:
-            group.create_task(_index_one(chain, store, until, listener))
-
-
-async def _index_one(chain: Chain, store: Store, until: Until, listener: Listener) -> None:
-    async with aclosing(chain):
-        await loop.index(chain, store, until=until, listener=listener)
+            group.create_task(chain.index(until))
 
 
 def rebuild(context: Context) -> None:
     """Derive every chain again from its raw rows."""
     settings = context.settings()
-    names = {chain.spec.id: chain.spec.name for chain in settings.chains}
-    with opened(settings) as store, progress_on(context, names) as listener:
+    with opened(settings) as store, progress_on(context, names_of(settings)) as listener:
         for chain in settings.chains:
             chain_id = chain.spec.id
             venues, feeds = settings.venues_of(chain_id), settings.feeds_of(chain_id)
             run(loop.rebuild(chain.spec, venues, feeds, store, listener=listener))
-        document = {"chains": [_reached(store, chain.spec.id) for chain in settings.chains]}
+        document = {"chains": [_reached(store, chain.spec.id) for chain in settings.chains], "restated": []}
     emit(context, document, lambda console: _show(console, document))
 
 
@@ -71,6 +67,7 @@ def _show(console: Console, document: Document) -> None:
     columns = ("chain", "block", "hash", "final")
     rows = [(row["chain"], row["block"], row["hash"], row["finalized_block"]) for row in document["chains"]]
     console.print(add_rows(table(*columns, right=("block", "final")), rows))
+    show_restated(console, document)
 
 
 def _target(until: str) -> Until:

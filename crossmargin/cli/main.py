@@ -374,6 +374,28 @@ def prove_coverage(
 
 
 @app.command()
+def restate(
+    context: Ctx,
+    *,
+    chain: Annotated[str, typer.Option("--chain", metavar="ID", help="The chain.")],
+    venue: Annotated[
+        str | None, typer.Option("--venue", metavar="ID", help="Only this venue; else everything of the chain.")
+    ] = None,
+    first: Annotated[
+        int | None, typer.Option("--from", metavar="BLOCK", min=0, help="The first block to read again.")
+    ] = None,
+    cause: Annotated[str | None, typer.Option("--cause", metavar="TEXT", help="Why, for the ledger.")] = None,
+    accept_removal: Annotated[
+        bool, typer.Option("--accept-removal", help="Let stored logs go that the nodes do not give any more.")
+    ] = False,
+) -> None:
+    """Read stored blocks again from the nodes, and take over what is otherwise now."""
+    from crossmargin.cli import restating
+
+    restating.restate(context.obj, chain=chain, venue=venue, first=first, cause=cause, accept_removal=accept_removal)
+
+
+@app.command()
 def rebuild(context: Ctx) -> None:
     """Derive everything again from what the nodes once said, without a network."""
     from crossmargin.cli import indexing

@@ -42,7 +42,7 @@ def _show(console: Console, document: Document) -> None:
             row["snapshot"],
             row["schedule"],
             row["slot_time"],
-            words(row["state"], STYLES.get(row["state"], "")),
+            words(*_state(row)),
             figures.age(row["late_seconds"]) if row["late_seconds"] else "",
             row["created_at"],
             (row["manifest_hash"] or row["detail"] or "")[:30],
@@ -50,6 +50,13 @@ def _show(console: Console, document: Document) -> None:
         for row in document["snapshots"]
     ]
     console.print(add_rows(table(*columns), rows))
+
+
+def _state(row: Document) -> tuple[str, str]:
+    """What became of a snapshot, in words and colour."""
+    if row["restated"]:
+        return f"{row['state']}, restated", "yellow"
+    return row["state"], STYLES.get(row["state"], "")
 
 
 def verify(context: Context, folder: Path) -> None:

@@ -207,13 +207,23 @@ def take_coverage(con: Con, chain_id: str, change: Reread) -> None:
         mine = [span for span in kept if span.interest in names]
         kept = [span for span in kept if span.interest not in names]
         kept += before(mine, interest.first) + since([s for s in read if s.interest in names], interest.first)
-        for name in names:
-            settle(con, chain_id, name, interest.first, LAST_BLOCK)
+        take_findings(con, chain_id, names, interest.first, change.read)
     if all(interest.venue_id != FEEDS for interest in change.interests):
         feeds = [span for span in kept if span.interest == FEEDS]
         kept = [span for span in kept if span.interest != FEEDS]
-        kept += both(feeds, [span for span in read if span.interest == FEEDS])
+        kept += both(feeds, since([span for span in read if span.interest == FEEDS], change.first))
     set_coverage(con, chain_id, merged(kept))
+
+
+def take_findings(con: Con, chain_id: str, names: Sequence[str], first: int, read: Tables) -> None:
+    """What was found wrong is mended, and what is found wrong in the blocks as they were read again is known."""
+    with read.rows("finding", key="interest", among=names) as rows:
+        found = rows.read_all().to_pylist()
+    for name in names:
+        settle(con, chain_id, name, first, LAST_BLOCK)
+    for row in found:
+        if row["block_number"] >= first:
+            insert(con, "finding", [chain_id, *row.values()])
 
 
 def set_coverage(con: Con, chain_id: str, spans: Sequence[Covered]) -> None:

@@ -14,28 +14,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from eth_utils.address import to_checksum_address
 
-from chains.errors import ChainError, HistoryGone, NodeWrong, RangeTooWide, TooManyAddresses
-from chains.evm.dialect import BLOCK, LOGS
+from chains.errors import ChainError, HistoryGone, NodeWrong
+from chains.evm.dialect import BLOCK
 from chains.evm.evidence.filters import Filters
-from chains.evm.logs import empty_logs, in_order, logs_of, of_addresses, unhex
+from chains.evm.logs import empty_logs, in_order, of_addresses, unhex
 from chains.evm.ports import CHECK, CODE_BEFORE, ETH_CALL, FIRST_LOG, LAST_LOG, Answer, Read
+from chains.evm.questions import Questions
 from chains.evm.ranges import Ranges
 from chains.evm.sought import Sought, Topics
 from chains.model import Block, ChainSpec, Finality
 from chains.ports import Head, RawReader
 from chains.rpc import NodePool, Outcome, RpcFault
-from chains.rpc.limit import Limit
 
 LOOK_BACK = 500_000
 """How many blocks a search for a feed's last answer goes back."""
 
 READS_AT_ONCE = 10
-MOST_SOUGHT = 10_000
-"""Addresses, or topics in one place, in one question, unless a node minds."""
-
-IN_THREAD = 1 << 18
-"""Bytes of an answer from which on it is decoded in a thread."""
-
 _TAGS = {"latest": Finality.LATEST, "safe": Finality.SAFE, "finalized": Finality.FINALIZED}
 
 _HALTED = re.compile(
@@ -115,7 +109,7 @@ class NodeSource:
         self._ranges = Ranges()
         self._looks = Ranges(most=LOOK_BACK)
         self._anywhere = Ranges(most=LOOK_BACK)
-        self._sought = Limit(start=MOST_SOUGHT, most=MOST_SOUGHT)
+        self._questions = Questions(spec.id, pool)
         self._speaker = ""
 
     @property
@@ -194,42 +188,9 @@ class NodeSource:
     async def logs(self, addresses: Collection[bytes] | None, topics: Topics, first: int, last: int) -> pa.Table:
         """Return matching logs in chain order; more addresses or topics than a node takes are asked for in several questions."""
         ranges = self._anywhere if addresses is None else self._ranges
-        return await self._logs(ranges, Sought.of(addresses, topics), first, last)
-
-    async def _logs(self, ranges: Ranges, sought: Sought, first: int, last: int) -> pa.Table:
-        halves = sought.halves()
-        if halves is None or sought.most <= self._sought.value:
-            try:
-                return await self._asked_for(ranges, sought, first, last)
-            except TooManyAddresses:
-                if halves is None:
-                    raise
-                self._sought.refused(sought.most)
-            except RangeTooWide as error:
-                width = last - first + 1
-                node = error.node or None
-                ranges.refused(width, error.limit, results=error.results, lasting=error.lasting, node=node)
-                if width > 1 or halves is None:
-                    raise
-        return in_order(pa.concat_tables([await self._logs(ranges, half, first, last) for half in halves]))
-
-    async def _asked_for(self, ranges: Ranges, sought: Sought, first: int, last: int) -> pa.Table:
-        width = last - first + 1
-        answer = await self._pool.answered([(LOGS, (sought.query(first, last),))], unfit=ranges.unfit(width))
-        (outcome,) = answer.outcomes
-        with self._believing(answer.node):
-            if isinstance(outcome, RpcFault):
-                raise NodeWrong(f"chain {self._spec.id}: {outcome}; check the node") from outcome
-            table = await asyncio.to_thread(logs_of, outcome) if len(bytes(outcome)) > IN_THREAD else logs_of(outcome)
-            self._must_be_within(table, first, last)
-        ranges.taken(width, answer.node)
-        self._sought.succeeded(sought.most)
+        table = await self._questions.logs(ranges, Sought.of(addresses, topics), first, last)
+        self._speaker = self._questions.speaker
         return table
-
-    def _must_be_within(self, table: pa.Table, first: int, last: int) -> None:
-        numbers = table["block_number"]
-        if table.num_rows and not (first <= numbers[0].as_py() <= numbers[-1].as_py() <= last):
-            raise NodeWrong(f"chain {self._spec.id}: eth_getLogs gave logs outside blocks {first}..{last}")
 
     async def read(self, reads: Collection[Read], blocks: Mapping[int, Block]) -> dict[Read, Answer]:
         """Answer questions, each pinned to the hash of its block; raises `HistoryGone` where no node has the state."""
@@ -272,7 +233,7 @@ class NodeSource:
         last, lowest = read.block - 1, max(0, read.block - LOOK_BACK)
         while last >= lowest:
             first = max(lowest, last - self._looks.width() + 1)
-            table = await self._look(self._looks, sought, first, last)
+            table = await self._questions.look(self._looks, sought, first, last)
             if table is None:
                 continue
             if table.num_rows:
@@ -286,24 +247,13 @@ class NodeSource:
         head, first = (await self.head()).latest.number, read.block
         while first <= head:
             last = min(head, first + self._anywhere.width() - 1)
-            table = await self._look(self._anywhere, sought, first, last)
+            table = await self._questions.look(self._anywhere, sought, first, last)
             if table is None:
                 continue
             if table.num_rows:
                 return Answer("returned", _log_json(table.slice(0, 1)))
             first = last + 1
         return Answer("absent", b"")
-
-    async def _look(self, ranges: Ranges, sought: Sought, first: int, last: int) -> pa.Table | None:
-        """Return logs, or `None` for more blocks than the node takes, which `ranges` then knows."""
-        try:
-            table = await self._logs(ranges, sought, first, last)
-        except RangeTooWide:
-            if first == last:
-                raise
-            return None
-        ranges.succeeded(last - first + 1, table.num_rows)
-        return table
 
     async def _code_before(self, read: Read) -> Answer:
         if not await self.has_code(read.address):

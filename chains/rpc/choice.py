@@ -43,6 +43,8 @@ def choose(
         able = [node for node in able if wish(node)] or able
     if able[0].breaker.state is not State.IN_USE:
         return min(able, key=lambda node: node.breaker.remaining(now))
+    if not able[0].free(now):
+        return min(able, key=lambda node: node.pace.delay(now))
     if nodes[0] in able and not _slow(nodes[0], able, question.method) and chance.random() >= explore:
         return nodes[0]
     others = [node for node in able if node is not nodes[0] or _slow(node, able, question.method)] or able

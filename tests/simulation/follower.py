@@ -19,6 +19,7 @@ from chains.errors import ChainError
 from chains.evm.chain import connect
 from chains.model import ChainSpec, FeedSpec, VenueSpec
 from chains.ports import Exchange, Head
+from chains.rpc import pace
 from chains.rpc import pool as rpc
 from indexer import loop
 from indexer.loop import Progress, follow, index
@@ -168,6 +169,7 @@ def live(work: Work, ends: bool) -> None:  # noqa: FBT001 - arguments of a proce
     """Index until the end of the chain, or follow it until the end of the process."""
     loop.PAUSE_S, loop.LONGEST_PAUSE_S = 0.01, LONGEST_PAUSE_S
     rpc.FIRST_PAUSE_S, rpc.LONGEST_PAUSE_S = 0.01, LONGEST_PAUSE_S
+    pace.FIRST_PAUSE_S, pace.LONGEST_PAUSE_S = 0.01, LONGEST_PAUSE_S
     diary = Diary(work.diary)
     try:
         with Store.open(work.store) as store:

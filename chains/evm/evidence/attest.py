@@ -17,6 +17,7 @@ from chains.evm.evidence.blooms import NOTHING
 from chains.evm.evidence.by_bloom import may_hold
 from chains.evm.evidence.by_totals import NO_TOTALS, NO_VENUE, Balance, Totals, Unbalanced
 from chains.evm.evidence.compare import Difference, Followed, by_block
+from chains.evm.evidence.filters import MOST as MOST_SEEN
 from chains.evm.evidence.filters import Filters
 from chains.evm.evidence.piece import Piece, Weighed, cut
 from chains.evm.evidence.receipts import BlockLog
@@ -93,22 +94,12 @@ class Attestor:
             first=first,
             last=last,
             followed=followed,
-            quiet=self._quiet(first, last, records, followed),
+            filters=self._filters,
         )
         last_hash: bytes | None = None
         for start, end in cut(first, last, _size(level, first, last)):
             weighed, last_hash = await look.weigh(level, start, end, last_hash)
             yield await look.examined(level, interests, start, end, weighed)
-
-    def _quiet(self, first: int, last: int, records: Records, followed: Followed) -> bool:
-        """Tell whether headers that were seen exclude a followed log from every block of a span."""
-        blocks = records.blocks(first, last)
-        return len(blocks) == last - first + 1 and all(self.excluded(block, followed) for block in blocks)
-
-    def excluded(self, block: Block, followed: Followed) -> bool:
-        """Tell whether the header of a block is known and excludes every log that is followed."""
-        bloom = self._filters.of(block.hash)
-        return bloom is not None and (bloom == NOTHING or not may_hold(bloom, followed, block.number))
 
     async def overlooked(self, blocks: Iterable[Block], logs: pa.Table, followed: Followed) -> list[Difference]:
         """Return logs of new blocks that a first answer left out, as far as the blocks' headers give them away; raises `NodeWrong`."""
@@ -132,7 +123,7 @@ class Attestor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Look:
-    """One look at blocks `first`..`last`; `quiet`: headers exclude that anything happened in them."""
+    """One look at blocks `first`..`last`."""
 
     source: EvmSource
     nodes: Nodes
@@ -140,13 +131,13 @@ class _Look:
     first: int
     last: int
     followed: Followed
-    quiet: bool
+    filters: Filters
     balances: dict[str, Balance] = field(default_factory=dict)
     unexplained: list[Difference] = field(default_factory=list)
 
     async def weigh(self, level: Level, start: int, end: int, last_hash: bytes | None) -> tuple[Weighed, bytes | None]:
         """Weigh one piece, the highest first; `last_hash` is what the piece above it says of its last block."""
-        if level == Level.BLOOM and self.quiet:
+        if level == Level.BLOOM and await self._quiet():
             return Weighed([Part(start, end, Level.BLOOM, "")]), None
         if level not in (Level.BLOOM, Level.AGREED, Level.PROVEN):
             return Weighed([Part(start, end, Level.FETCHED, "")]), None
@@ -159,6 +150,17 @@ class _Look:
             return await weigh(self.nodes, piece, top)
         except HistoryGone:
             return Weighed([Part(start, end, Level.FETCHED, GONE)]), None
+
+    async def _quiet(self) -> bool:
+        """Tell whether headers that were seen exclude a followed log from every block of the span."""
+        if self.last - self.first >= MOST_SEEN:
+            return False
+        blocks = await asyncio.to_thread(self.records.blocks, self.first, self.last)
+        return len(blocks) == self.last - self.first + 1 and all(self._excluded(block) for block in blocks)
+
+    def _excluded(self, block: Block) -> bool:
+        bloom = self.filters.of(block.hash)
+        return bloom is not None and (bloom == NOTHING or not may_hold(bloom, self.followed, block.number))
 
     def _piece(self, start: int, end: int) -> Piece:
         return Piece(
@@ -207,7 +209,7 @@ class _Look:
             return Balance(NO_VENUE)
         if not isinstance(fold, Totalled):
             return Balance(NO_TOTALS)
-        if self.quiet:
+        if await self._quiet():
             return Balance()
         totals = Totals(
             source=self.source,

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from chains.evm.aave_v3 import AaveV3
+from chains.evm.ports import Folded, NeedReads
 from chains.model import Side
 from chains.registry import connect
 from crossmargin.demo.replay import ReplayNode
+from indexer.loop import Until
 from indexer.store import Reader, Store
+from tests.support.aave_row_by_row import AaveRowByRow
 from tests.support.aave_runs import VARIABLE, AaveRun, load, runs
-from tests.support.indexing import Heard, take_in
+from tests.support.indexing import Heard, Narrow, take_in
+from tests.support.tables import assert_same_tables
 
 TOKENS = {"aToken": Side.SUPPLY, "variableDebtToken": Side.BORROW}
 
@@ -23,17 +30,22 @@ def run(request: pytest.FixtureRequest) -> AaveRun:
 
 
 @pytest.fixture(scope="module")
-def stored(run: AaveRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    path = tmp_path_factory.mktemp(run.name) / "store.duckdb"
-    with Store.open(path) as store:
+def store(run: AaveRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with Store.open(tmp_path_factory.mktemp(run.name) / "store.duckdb") as store:
         asyncio.run(index(run, store))
-        with store.reading() as reader:
-            yield reader
+        yield store
 
 
-async def index(run: AaveRun, store: Store) -> Heard:
+@pytest.fixture
+def stored(store: Store) -> Iterator[Reader]:
+    with store.reading() as reader:
+        yield reader
+
+
+async def index(run: AaveRun, store: Store, *, until: Until = "latest", span: int = 10_000) -> Heard:
     async with ReplayNode(run.recording()) as node:
-        return await take_in(connect(run.spec(node.url), [run.venue()], []), store)
+        chain = Narrow(connect(run.spec(node.url), [run.venue()], []), span)
+        return await take_in(chain, store, until=until)
 
 
 def test_there_are_runs_of_three_versions() -> None:
@@ -69,6 +81,54 @@ def test_every_scaled_balance_and_total_is_the_contracts_own(run: AaveRun, store
         compared += len(expected)
 
     assert compared > 500
+
+
+def test_the_totals_that_are_asked_for_are_those_that_the_tokens_count(run: AaveRun, store: Store) -> None:
+    records = store.records(run.venue().chain_id)
+    fold = AaveV3(run.venue(), b"")
+    for sample in run.samples:
+        block = sample["block"]
+        sums = records.sums("market", block)
+        assert sums is not None
+
+        totals = fold.totals(records.markets_at("market", block), sums, block)
+
+        assert {(read.block, read.address): total for read, total in totals.items() if total} == {
+            (block, raw(reserve["getReserveData"][f"{name}Address"])): int(reserve[name]["scaledTotalSupply"])
+            for reserve in sample["reserves"].values()
+            for name in TOKENS
+            if int(reserve[name]["scaledTotalSupply"])
+        }
+
+
+def test_columns_give_the_tables_of_one_event_after_the_other(
+    run: AaveRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_column, by_row = tmp_path / "by-column.duckdb", tmp_path / "by-row.duckdb"
+    with Store.open(by_column) as columns:
+        asyncio.run(index(run, columns, span=200))
+    monkeypatch.setattr("chains.evm.aave_v3.adapter", AaveRowByRow)
+    with Store.open(by_row) as rows:
+        asyncio.run(index(run, rows, span=200))
+
+    assert assert_same_tables(by_column, by_row) > 1_000
+
+
+def test_a_span_in_which_nothing_new_is_found_is_folded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = load(runs()["aave-v3.5-s12"])
+    folds: list[int] = []
+    fold = AaveV3.fold
+
+    def counted(venue: AaveV3, *arguments: Any) -> Folded | NeedReads:
+        folds.append(1)
+        return fold(venue, *arguments)
+
+    with Store.open(tmp_path / "store.duckdb") as begun:
+        asyncio.run(index(run, begun, until=200))  # all reserves are listed by then
+        monkeypatch.setattr(AaveV3, "fold", counted)
+        heard = asyncio.run(index(run, begun, until=380, span=20))  # and a price source is replaced in block 381
+
+    assert len(folds) == len(heard.appended_) == 9
 
 
 def raw(address: str) -> bytes:

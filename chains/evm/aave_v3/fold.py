@@ -25,15 +25,15 @@ from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.columns import Entries
 from chains.evm.aave_v3.epochs import Epochs, Token
 from chains.evm.aave_v3.maths import RAY
-from chains.evm.aave_v3.rounding import FIRST_DIRECTED_POOL, Rounding, rounding_of
+from chains.evm.aave_v3.rounding import FIRST_DIRECTED_POOL, rounding_of
 from chains.evm.aave_v3.spans import Logged, enter, logged
 from chains.evm.aave_v3.tips import UNKNOWN_ENGINE, State, Tips, hexed, quarantined
 from chains.evm.abi import Event, Function, LoggedEvent
 from chains.evm.erc20 import DECIMALS, SYMBOL, symbol_of
 from chains.evm.logs import unhex
-from chains.evm.ports import FIRST_LOG, Answer, Folded, NeedReads, Read, Reads
+from chains.evm.ports import ETH_CALL, FIRST_LOG, Answer, Folded, NeedReads, Read, Reads
 from chains.model import WHOLE_VENUE, Side, VenueSpec
-from chains.ports import StateReader
+from chains.ports import MarketKey, StateReader
 
 ENGINES = {1: "aave-3.0"}
 """Pool revision → engine of its accounts; those of every other revision are named and not approximated."""
@@ -103,6 +103,21 @@ class AaveV3:
         work.tips.rows.quarantined += [quarantined(self.venue.id, misfit) for misfit in mine]
         enter(decoded, Entries(venue=self.venue, epochs=work.epochs, rows=work.tips.rows), state, times)
         return Folded(rows=work.tips.rows, contracts=contracts, sources=work.sources)
+
+    def totals(
+        self, markets: Mapping[MarketKey, str], sums: Mapping[tuple[bytes, Side], int], block: int
+    ) -> Mapping[Read, int]:
+        """Ask each token whose balances are exact for its scaled total supply: the sum of its holders' scaled balances."""
+        known = Tips(self.venue.id, markets)
+        engine = known.state(WHOLE_VENUE, "engine")
+        if not engine or not engine["exact"]:
+            return {}
+        return {
+            Read(block, ETH_CALL, unhex(reserve[name]), ev.SCALED_TOTAL_SUPPLY.calldata()): sums.get((asset, side), 0)
+            for asset, reserve in known.each("reserve")
+            for name, side in SIDES.items()
+            if known.rounding(asset, name) is not None
+        }
 
     def _contracts(self, markets: Mapping[tuple[bytes, str], str]) -> dict[bytes, int]:
         found = {self.venue.address: self.venue.start_block, self.provider: self.venue.start_block}
@@ -330,11 +345,9 @@ class _Pass:
         return {address: token._replace(rounding=None) for address, token in self._tokens.items()}
 
     def _learn_tokens(self, asset: bytes, reserve: State) -> None:
-        roundings = self.tips.state(asset, "rounding") or {}
         others = {address: token for address, token in self._tokens.items() if token.asset != asset}
         self._tokens = others | {
-            unhex(reserve[name]): Token(asset, side, roundings.get(name, Rounding.HALF_UP))
-            for name, side in SIDES.items()
+            unhex(reserve[name]): Token(asset, side, self.tips.rounding(asset, name)) for name, side in SIDES.items()
         }
         self.stable_tokens[unhex(reserve["stable_debt_token"])] = asset
 

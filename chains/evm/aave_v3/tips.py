@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from chains.evm.aave_v3.rounding import Rounding
 from chains.evm.abi import LoggedEvent, Misfit
 from chains.model import (
     WHOLE_VENUE,
@@ -36,6 +37,11 @@ class Tips:
         """Return one aspect of a market, or `None` where nothing is known."""
         text = self.markets.get((market, aspect))
         return None if text is None else json.loads(text)
+
+    def rounding(self, asset: bytes, token: str) -> Rounding | None:
+        """Return the rule of one of a reserve's tokens, by its name in the aspect `reserve`."""
+        said = (self.state(asset, "rounding") or {}).get(token, Rounding.HALF_UP)
+        return None if said is None else Rounding(said)
 
     def each(self, aspect: str) -> Iterator[tuple[bytes, State]]:
         """Return this aspect of every market that has it, as of now."""

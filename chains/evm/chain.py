@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from importlib import import_module
 from time import monotonic
@@ -21,6 +20,7 @@ from chains.evm.evidence.corrections import Corrections
 from chains.evm.evidence.filters import Filters
 from chains.evm.evidence.witness import Witness
 from chains.evm.logs import empty_logs
+from chains.evm.news import Heads
 from chains.evm.oracles.chainlink.fold import Chainlink
 from chains.evm.ports import Adapter, Answer, EvmProtocol, Read
 from chains.evm.source import EvmSource, NodeSource, StoredSource
@@ -45,16 +45,13 @@ def connect(
     observer: Observer | None = None,
 ) -> EvmChain:
     """Make the adapter of an EVM chain over its nodes, or over what was `stored` of it up to `cursor`."""
-    source: EvmSource
-    witness: Witness | None = None
     if stored is not None and cursor is not None:
-        source = StoredSource(stored, cursor)
-    else:
-        number, filters = int(spec.id.partition(":")[2]), Filters()
-        pool = NodePool(spec.id, EvmDialect(number), spec.rpc, explore=EXPLORE, observer=observer)
-        source = NodeSource(spec, pool, filters)
-        witness = Witness(spec, source, PooledNodes(spec.id, pool), filters)
-    return EvmChain(spec, source, venues, feeds, witness)
+        return EvmChain(spec, StoredSource(stored, cursor), venues, feeds)
+    number, filters = int(spec.id.partition(":")[2]), Filters()
+    pool = NodePool(spec.id, EvmDialect(number), spec.rpc, explore=EXPLORE, observer=observer)
+    source = NodeSource(spec, pool, filters)
+    witness = Witness(spec, source, PooledNodes(spec.id, pool), filters)
+    return EvmChain(spec, source, venues, feeds, witness, heads=Heads(spec.ws, observer=observer))
 
 
 class EvmChain:
@@ -67,6 +64,8 @@ class EvmChain:
         venues: Sequence[VenueSpec],
         feeds: Sequence[FeedSpec],
         witness: Witness | None = None,
+        *,
+        heads: Heads | None = None,
     ) -> None:
         self._spec = spec
         self._source = source
@@ -80,6 +79,7 @@ class EvmChain:
         self._taken_in: set[str] = set()
         self._origins: dict[str, tuple[Read, Answer]] = {}
         self._witness = witness
+        self._heads = heads or Heads(())
         self._widths = source.ranges
         self._ahead = self.reading()
 
@@ -101,11 +101,12 @@ class EvmChain:
         return number
 
     async def news(self, timeout_s: float) -> None:
-        """Return after `timeout_s` seconds."""
-        await asyncio.sleep(timeout_s)
+        """Return when a node tells of a new head, or after `timeout_s` seconds."""
+        await self._heads.wait(timeout_s)
 
     async def aclose(self) -> None:
         """Let go of what is on its way, and close connections."""
+        await self._heads.aclose()
         await self._ahead.forget()
         await self._source.aclose()
 

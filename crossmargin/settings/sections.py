@@ -54,7 +54,7 @@ def chain(section: Section) -> ChainSettings | None:
     chain_id = section.need("id", names.own_chain_id)
     name = section.get("name", values.text, chain_id)
     rpc = section.need("rpc", values.several(values.node))
-    ws = _websockets(section, chain_id)
+    ws: tuple[str, ...] = section.get("ws", values.one_or_several(values.websocket), ())
     finality = section.get("finality", _finality_of(chain_id), "finalized")
     start_block = section.get("start_block", values.whole, 0)
     completeness = _completeness(section, chain_id)
@@ -159,13 +159,6 @@ def place(key: str, number: int, table: Mapping[str, object]) -> str:
     """Name a table of a list: by its number and, where it has one, its id."""
     named = table.get("id", table.get("asset"))
     return f'[[{key}]] #{number} "{named}"' if isinstance(named, str) else f"[[{key}]] #{number}"
-
-
-def _websockets(section: Section, chain_id: str) -> tuple[str, ...]:
-    if chain_id and namespace_of(chain_id) == EVM:
-        section.refuse("ws", "is not used for EVM chains yet; leave it out")
-        return ()
-    return section.get("ws", values.one_or_several(values.websocket), ())
 
 
 def _completeness(section: Section, chain_id: str) -> str:

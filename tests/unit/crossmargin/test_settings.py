@@ -51,9 +51,9 @@ REFUSED = {
         CHAIN.replace("eip155:1", "eip155:mainnet"),
         'id is wrong: "eip155:mainnet" is no EVM chain; write eip155: and its chain id in digits, like eip155:1',
     ),
-    "news of an EVM chain": (
-        CHAIN + 'ws = "ws://node.example"\n',
-        '[[chain]] #1 "eip155:1": ws is not used for EVM chains yet; leave it out',
+    "news from an address that is none": (
+        CHAIN + 'ws = "http://node.example"\n',
+        'ws must be an address such as "wss://node.example:8900/…" (ws or wss)',
     ),
     "a finality of another family": (
         CHAIN + 'finality = "confirmed"\n',
@@ -280,8 +280,9 @@ def test_no_form_of_the_settings_shows_a_node_whole(tmp_path: Path) -> None:
     assert "canary" not in str(effective(settings))
 
 
-def test_no_form_of_the_settings_shows_a_websocket_whole(tmp_path: Path) -> None:
-    settings = read(tmp_path, SOLANA_CHAIN + 'ws = "wss://user:canary@node.example/canary?k=canary"\n')
+@pytest.mark.parametrize("chain", [CHAIN, SOLANA_CHAIN], ids=["evm", "solana"])
+def test_no_form_of_the_settings_shows_a_websocket_whole(chain: str, tmp_path: Path) -> None:
+    settings = read(tmp_path, chain + 'ws = "wss://user:canary@node.example/canary?k=canary"\n')
 
     assert "canary" not in repr(settings)
     assert effective(settings)["chain"][0]["ws"] == ["wss://node.example/•••"]

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 import pytest
-from eth_utils.crypto import keccak
 
 from chains.errors import Contradicted
 from chains.evm.aave_v3 import events as ev
-from chains.evm.aave_v3.fold import AaveV3
 from chains.evm.abi import Event
 from chains.evm.oracles.chainlink.events import ANSWER_UPDATED
-from chains.evm.ports import ETH_CALL, Read
-from chains.model import ChainSpec, Side
-from chains.ports import MarketKey
+from chains.model import ChainSpec
 from chains.registry import connect
 from indexer.loop import index
 from indexer.store import MEMORY, Store
@@ -34,31 +29,6 @@ UNSETTLED = "confirmations:500"
 
 TOKEN_EVENTS = (ev.MINT, ev.BURN, ev.BALANCE_TRANSFER)
 SETTINGS = (ev.COLLATERAL_ENABLED, ev.COLLATERAL_DISABLED, ev.USER_EMODE_SET)
-
-
-SCALED_TOTAL_SUPPLY = keccak(text="scaledTotalSupply()")[:4]
-
-
-def totals(
-    fold: AaveV3, markets: Mapping[MarketKey, str], sums: Mapping[tuple[bytes, Side], int], block: int
-) -> dict[Read, int]:
-    found = {}
-    for (asset, aspect), text in markets.items():
-        reserve = json.loads(text)
-        for name, side in (
-            (("a_token", Side.SUPPLY), ("variable_debt_token", Side.BORROW)) if aspect == "reserve" else ()
-        ):
-            read = Read(block, ETH_CALL, bytes.fromhex(reserve[name][2:]), SCALED_TOTAL_SUPPLY)
-            found[read] = sums.get((asset, side), 0)
-    return found
-
-
-@pytest.fixture(scope="module", autouse=True)
-def venue_with_totals() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        if not hasattr(AaveV3, "totals"):
-            patch.setattr(AaveV3, "totals", totals, raising=False)
-        yield
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

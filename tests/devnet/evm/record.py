@@ -97,7 +97,7 @@ def usual_questions(node: Node, market: Market, logs: Sequence[dict[str, Any]]) 
 def reserve_questions(
     node: Node, market: Market, reserve: Reserve, logs: Sequence[dict[str, Any]]
 ) -> Iterable[Question]:
-    """The reserve's row, asked only where it begins or ends, and its tokens' names."""
+    """The reserve's row, asked only where it begins or ends, its tokens' names and their totals."""
     moments = {0, first_block_with_code(node, market.pool, node.height())}
     moments |= {
         int(log["blockNumber"], 16)
@@ -108,6 +108,8 @@ def reserve_questions(
     yield Question(to=market.pool, signature=signature, arguments=(reserve.asset,), blocks=tuple(sorted(moments)))
     for token in (reserve.asset, reserve.a_token, reserve.variable_debt_token, reserve.stable_debt_token):
         yield from (Question(to=token, signature=getter) for getter in ("symbol()", "decimals()", "name()"))
+    for token in (reserve.a_token, reserve.variable_debt_token):
+        yield Question(to=token, signature="scaledTotalSupply()")
 
 
 def oracle_questions(oracle: str, reserves: Iterable[Reserve]) -> Iterable[Question]:

@@ -12,10 +12,11 @@ import pyarrow as pa
 
 from chains.columns import integers
 from chains.errors import NodeWrong
-from chains.model import AccountBytes, Block, Rows, Side
+from chains.model import AccountBytes, Block, Rows
 from chains.ports import AccountKey, Batch, Chain, MarketKey, PositionKey, StateReader
 from indexer.follow import Extend
 from indexer.store.journals import ACCOUNTS, MARKETS, POSITIONS, PRICES, Derived, derive
+from indexer.store.tips import SIDES
 
 Put = Callable[[Block | None, Batch, float], Awaitable[None]]
 """Stores a batch behind a block; the last argument is how many seconds it took to make."""
@@ -83,18 +84,21 @@ class Unstored:
         return self.stored.markets(venue_id) | mine
 
     def positions(self, venue_id: str, keys: Collection[PositionKey]) -> dict[PositionKey, int]:
+        newer = self._positions.get(venue_id, {})
+        found = {key: newer[key] for key in keys if key in newer}
+        return found | self.stored.positions(venue_id, [key for key in keys if key not in newer])
+
+    @cached_property
+    def _positions(self) -> dict[str, dict[PositionKey, int]]:
         tips = self._tips.get(POSITIONS.name)
-        found = self.stored.positions(venue_id, keys)
         if tips is None:
-            return found
+            return {}
+        found: dict[str, dict[PositionKey, int]] = {}
         amounts = integers(tips["amount_raw"].combine_chunks())
         places = self._of(POSITIONS.name, "venue_id", "unit_id", "market", "side")
-        newer = {
-            (unit, market, Side(side)): amount
-            for (venue, unit, market, side), amount in zip(places, amounts, strict=True)
-            if venue == venue_id
-        }
-        return found | {key: newer[key] for key in keys if key in newer}
+        for (venue, unit, market, side), amount in zip(places, amounts, strict=True):
+            found.setdefault(venue, {})[unit, market, SIDES[side]] = amount
+        return found
 
     def accounts(self, venue_id: str, keys: Collection[AccountKey]) -> dict[AccountKey, str]:
         tips = self._of(ACCOUNTS.name, "venue_id", "unit_id", "market", "aspect", "state")

@@ -52,6 +52,7 @@ def match(journal: Journal, left: str, right: str) -> str:
 
 
 LAST_SLOT = 2**63 - 1
+SIDES = {side.value: side for side in Side}
 
 
 class StoredState:
@@ -72,13 +73,16 @@ class StoredState:
             return {}
         with self._reading() as con, staged(con, keys_table("side", keys)):
             found = con.execute(statement("tip_positions"), self._of(venue_id)).fetchall()
-        return {(unit_id, market, Side(side)): amount_raw for unit_id, market, side, amount_raw in found}
+        return {(unit_id, market, SIDES[side]): amount_raw for unit_id, market, side, amount_raw in found}
 
     def accounts(self, venue_id: str, keys: Collection[AccountKey]) -> dict[AccountKey, str]:
         if not keys:
             return {}
-        with self._reading() as con, staged(con, keys_table("aspect", keys)):
-            found = con.execute(statement("tip_accounts"), self._of(venue_id)).fetchall()
+        with self._reading() as con:
+            if not con.execute(statement("tip_accounts_any"), self._of(venue_id)).fetchall():
+                return {}
+            with staged(con, keys_table("aspect", keys)):
+                found = con.execute(statement("tip_accounts"), self._of(venue_id)).fetchall()
         return {(unit_id, market, aspect): state for unit_id, market, aspect, state in found}
 
     def answers(self) -> dict[bytes, int]:

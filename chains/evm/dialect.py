@@ -144,13 +144,13 @@ def _number(said: object) -> int | None:
 
 def _quantity(raw: msgspec.Raw) -> int | None:
     try:
-        return int(_TEXT.decode(raw), 16)
-    except (msgspec.DecodeError, ValueError):
+        return _number(_TEXT.decode(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
 def _height(raw: msgspec.Raw) -> int | None:
     try:
-        return int(_HEADER.decode(raw).number, 16)
-    except (msgspec.DecodeError, ValueError):
+        return _number(_HEADER.decode(raw).number)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-import msgspec
 from web3 import AsyncWeb3
 from web3.providers.async_base import AsyncBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
@@ -39,7 +38,7 @@ class PoolProvider(AsyncBaseProvider):
         (outcome,) = await self._pool.outcomes([(method, params)], block=_BLOCK.get())
         if isinstance(outcome, RpcFault):
             return {"jsonrpc": "2.0", "id": 0, "error": _error(outcome)}
-        return {"jsonrpc": "2.0", "id": 0, "result": msgspec.json.decode(outcome)}
+        return {"jsonrpc": "2.0", "id": 0, "result": self._pool.decoded(method, outcome, object)}
 
 
 def _error(fault: RpcFault) -> Any:  # noqa: ANN401 - web3's own type asks for data

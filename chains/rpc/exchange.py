@@ -41,13 +41,16 @@ class Exchanger:
     ids: count[int]
 
     async def ask(self, node: Node, requests: Sequence[Request], *, patience: int = 0) -> list[Outcome]:
-        """Ask one node, in as many batches as it needs; raises `ChainError`.
+        """Ask one node, in as many batches as it needs, side by side when it is known to take their size; raises `ChainError`.
 
         `patience`: how often it is asked again when it limits the rate; parts of a batch are, for the others may be answered already.
         """
         size = node.most_together()
         if len(requests) <= size:
             return await self._part(node, requests, patience)
+        if not node.batch.known(size):
+            first = await self._part(node, requests[:size], PATIENCE)
+            return first + await self.ask(node, requests[size:], patience=PATIENCE)
         parts = [requests[start : start + size] for start in range(0, len(requests), size)]
         answered = await together(self._part(node, part, PATIENCE) for part in parts)
         return [outcome for outcomes in answered for outcome in outcomes]

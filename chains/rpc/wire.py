@@ -17,10 +17,12 @@ from chains.rpc.transport import Received
 TOO_MANY_REQUESTS = 429
 TOO_LARGE = 413
 SERVER_ERRORS = 500
+LONGEST_PAUSE_S = 3_600.0
 ENTITY_TOO_LARGE = "request entity too large"
 _ADDRESS_WRONG = frozenset({401, 403, 404})
 _BATCH = re.compile(r"\bbatch", re.IGNORECASE)
 _RESPONSE = re.compile(r"response (is |size )?too large|response size exceeds", re.IGNORECASE)
+_SECONDS = re.compile(r"\s*-?\d{1,12}(\.\d*)?\s*")
 _NUMBER = re.compile(r"\d+")
 _UNSUPPORTED = re.compile(r"not (supported|allowed|enabled|available)|unsupported|disabled", re.IGNORECASE)
 
@@ -149,16 +151,19 @@ def fault_of(label: str, method: str, reply: Reply) -> RpcFault | None:
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Return how long a node wishes not to be asked: in seconds, or until a date."""
+    """Return how long a node wishes not to be asked, in seconds or until a date; an hour at most."""
     said = headers.get("Retry-After", "")
+    if not _SECONDS.fullmatch(said):
+        return _until(said, now or datetime.now(UTC))
+    return min(max(0.0, float(said)), LONGEST_PAUSE_S)
+
+
+def _until(said: str, now: datetime) -> float | None:
     try:
-        return max(0.0, float(said))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(said) - (now or datetime.now(UTC))).total_seconds())
+        pause_s: float = (parsedate_to_datetime(said) - now).total_seconds()
     except (ValueError, TypeError):
         return None
+    return min(max(0.0, pause_s), LONGEST_PAUSE_S)
 
 
 def clean(text: str) -> str:

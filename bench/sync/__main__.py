@@ -85,6 +85,8 @@ def measure(
     """Run everybody on one chain, in rounds, and print the table."""
     results: list[Result] = []
     for cores in map(int, listed(options.cores)):
+        if source == "anvil" and cores < max(map(int, listed(options.cores))):
+            continue
         node_core, indexer_cores = split(cores)
         with chain(options, workload, source, size, node_core) as task:
             found = list(runs(options, task, cores, indexer_cores, peers))
@@ -100,7 +102,7 @@ def runs(
     out: set[str] = set()
     for turn in range(rounds(options.pairs, task.logs)):
         for contender in (Crossmargin(), *peers):
-            if contender.name in out or (contender.slow and not bearable(turn, task, cores)):
+            if contender.name in out or (contender.slow and not bearable(turn, task, options, cores)):
                 continue
             load = os.getloadavg()[0]
             try:
@@ -117,9 +119,11 @@ def runs(
             )  # fmt: skip
 
 
-def bearable(turn: int, task: Task, cores: int) -> bool:
-    """Tell whether those who need minutes are run here as well."""
-    return turn < SLOW_PAIRS and task.logs <= 100_000 and cores > 1
+def bearable(turn: int, task: Task, options: argparse.Namespace, cores: int) -> bool:
+    """Tell whether those who need minutes are run here as well: on one source, with all the cores that are given to anybody."""
+    where = "anvil" if "anvil" in listed(options.sources) else "recorded"
+    most = max(map(int, listed(options.cores)))
+    return turn < SLOW_PAIRS and task.logs <= 100_000 and task.source == where and cores == most
 
 
 def once(task: Task, contender: Contender, cores: frozenset[int], cache: Path) -> Run:
@@ -146,7 +150,7 @@ def chain(
     if source == "anvil":
         from bench.sync import anvil_chain  # noqa: PLC0415 - the devnet is wanted by this source alone
 
-        return anvil_chain.filled(options.cache / "anvil", **common)
+        return anvil_chain.filled(options.cache / "anvil", cores, **common)
     return sources.served(sources.generated(options.cache / "chains", workload, **common), cores)
 
 

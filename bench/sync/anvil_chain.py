@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.sync import escrow_chain
@@ -22,10 +23,12 @@ GAS = 250_000_000
 
 
 @contextmanager
-def filled(folder: Path, *, seed: int, logs: int, logs_per_block: int) -> Iterator[Task]:
+def filled(folder: Path, cores: frozenset[int], *, seed: int, logs: int, logs_per_block: int) -> Iterator[Task]:
     """A node whose chain holds the movements of a seed; the book is written to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    with anvil(chain_id=CHAIN_ID) as node:
+    with ExitStack() as stack:
+        with running_on(cores):
+            node = stack.enter_context(anvil(chain_id=CHAIN_ID))
         ledger = Ledger(node)
         admin = keys.address(seed, "fountain admin")
         ledger.enrich([admin])
@@ -42,6 +45,17 @@ def filled(folder: Path, *, seed: int, logs: int, logs_per_block: int) -> Iterat
             workload="escrow", source="anvil", url=node.url, chain_id=CHAIN_ID, head=node.height(), logs=logs,
             contract=vault.lower(), start_block=born, book=folder,
         )  # fmt: skip
+
+
+@contextmanager
+def running_on(cores: frozenset[int]) -> Iterator[None]:
+    """Let what is started meanwhile have these cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def pour(ledger: Ledger, sender: str, vault: str, records: bytes) -> None:

@@ -18,6 +18,11 @@ from indexer.follow import Extend
 from indexer.store.journals import ACCOUNTS, MARKETS, POSITIONS, PRICES, Derived, derive
 from indexer.store.tips import SIDES
 
+MOST_KNOWN = 200_000
+"""Amounts that are kept in memory from batch to batch."""
+
+Known = dict[str, dict[PositionKey, int | None]]
+
 Put = Callable[[Block | None, Batch, float], Awaitable[None]]
 """Stores a batch behind a block; the last argument is how many seconds it took to make."""
 
@@ -48,7 +53,7 @@ async def take_in(
             if storing is not None:
                 await storing
             storing = asyncio.ensure_future(put(tip, batch, made))
-            upon = Unstored(state, batch)
+            upon = Unstored(state, batch, upon.kept() if isinstance(upon, Unstored) else {})
             tip, first = batch.last, batch.last.number + 1
     finally:
         if storing is not None:
@@ -64,10 +69,14 @@ def must_follow(chain_id: str, tip: Block | None, batch: Batch) -> None:
 
 
 class Unstored:
-    """The `StateReader` of a chain after a batch that is not stored yet, or has just been."""
+    """The `StateReader` of a chain after a batch that is not stored yet, or has just been.
 
-    def __init__(self, stored: StateReader, batch: Batch) -> None:
+    `known`: amounts of before this batch, by venue, `None` where there is none: only these batches change them meanwhile.
+    """
+
+    def __init__(self, stored: StateReader, batch: Batch, known: Known | None = None) -> None:
         self.stored = stored
+        self._before: Known = {} if known is None else known
         self.tip = batch.last
         self._rows: Rows | None = batch.rows
         self._accounts_read = batch.raw.get("solana_account")
@@ -84,21 +93,28 @@ class Unstored:
         return self.stored.markets(venue_id) | mine
 
     def positions(self, venue_id: str, keys: Collection[PositionKey]) -> dict[PositionKey, int]:
-        newer = self._positions.get(venue_id, {})
-        found = {key: newer[key] for key in keys if key in newer}
-        return found | self.stored.positions(venue_id, [key for key in keys if key not in newer])
+        known = self.known.setdefault(venue_id, {})
+        missing = [key for key in keys if key not in known]
+        if missing:
+            known |= dict.fromkeys(missing) | self.stored.positions(venue_id, missing)
+        found = ((key, known[key]) for key in keys)
+        return {key: amount for key, amount in found if amount is not None}
 
     @cached_property
-    def _positions(self) -> dict[str, dict[PositionKey, int]]:
+    def known(self) -> Known:
+        """What is known of positions after this batch; forgotten when it is much."""
+        before = self._before if sum(map(len, self._before.values())) < MOST_KNOWN else {}
         tips = self._tips.get(POSITIONS.name)
-        if tips is None:
-            return {}
-        found: dict[str, dict[PositionKey, int]] = {}
-        amounts = integers(tips["amount_raw"].combine_chunks())
-        places = self._of(POSITIONS.name, "venue_id", "unit_id", "market", "side")
-        for (venue, unit, market, side), amount in zip(places, amounts, strict=True):
-            found.setdefault(venue, {})[unit, market, SIDES[side]] = amount
-        return found
+        if tips is not None:
+            amounts = integers(tips["amount_raw"].combine_chunks())
+            places = self._of(POSITIONS.name, "venue_id", "unit_id", "market", "side")
+            for (venue, unit, market, side), amount in zip(places, amounts, strict=True):
+                before.setdefault(venue, {})[unit, market, SIDES[side]] = amount
+        return before
+
+    def kept(self) -> Known:
+        """Return what is known of positions after this batch, as far as it was ever asked for."""
+        return self.known if "known" in self.__dict__ else {}
 
     def accounts(self, venue_id: str, keys: Collection[AccountKey]) -> dict[AccountKey, str]:
         tips = self._of(ACCOUNTS.name, "venue_id", "unit_id", "market", "aspect", "state")

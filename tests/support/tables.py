@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 
 def tables_of(path: Path, *, without: frozenset[str] = frozenset()) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of every table of a closed store, sorted."""
+    """Every row of every table of a closed store, sorted; of coverage what is covered: which evidence was met depends on where one looked."""
     with duckdb.connect(str(path), read_only=True) as con:
         names = con.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal ORDER BY 1").fetchall()
-        return {name: sorted(con.table(f'"{name}"').fetchall(), key=repr) for (name,) in names if name not in without}
+        found = {name: sorted(con.table(f'"{name}"').fetchall(), key=repr) for (name,) in names if name not in without}
+    if "coverage" in found:
+        found["coverage"] = covered(found["coverage"])
+    return found
+
+
+def covered(rows: list[tuple[Any, ...]]) -> list[tuple[object, ...]]:
+    """What is covered of each interest of each chain, as spans that do not touch."""
+    spans: list[tuple[Any, ...]] = []
+    for chain_id, interest, first, last, *_ in sorted(rows):
+        if spans and spans[-1][:2] == (chain_id, interest) and spans[-1][3] == first - 1:
+            spans[-1] = (*spans[-1][:3], last)
+        else:
+            spans.append((chain_id, interest, first, last))
+    return spans
 
 
 def assert_same_tables(ours: Path, theirs: Path, *, without: frozenset[str] = frozenset()) -> int:

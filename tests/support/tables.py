@@ -9,7 +9,7 @@ import duckdb
 
 
 def tables_of(path: Path, *, without: frozenset[str] = frozenset()) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of every table of a closed store, sorted; of coverage what is covered: which evidence was met depends on where one looked."""
+    """Every row of every table of a closed store, sorted; of coverage only what is covered: evidence depends on where one looked."""
     with duckdb.connect(str(path), read_only=True) as con:
         names = con.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal ORDER BY 1").fetchall()
         found = {name: sorted(con.table(f'"{name}"').fetchall(), key=repr) for (name,) in names if name not in without}

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chains.evm.aave_v3 import AaveV3
+from chains.evm.aave_v3 import AaveV3, open_book
 from chains.evm.ports import Folded, NeedReads
-from chains.model import Side
+from chains.model import Side, UnitSnapshot
 from chains.registry import connect
 from crossmargin.demo.replay import ReplayNode
-from indexer.loop import Until
+from indexer.loop import Until, rebuild
 from indexer.store import Reader, Store
 from tests.support.aave_row_by_row import AaveRowByRow
 from tests.support.aave_runs import VARIABLE, AaveRun, load, runs
@@ -83,6 +84,39 @@ def test_every_scaled_balance_and_total_is_the_contracts_own(run: AaveRun, store
     assert compared > 500
 
 
+def test_every_index_rate_and_threshold_is_the_contracts_own(run: AaveRun, stored: Reader) -> None:
+    names = {
+        "liquidityIndex": "liquidity_index",
+        "currentLiquidityRate": "liquidity_rate",
+        "variableBorrowIndex": "variable_borrow_index",
+        "currentVariableBorrowRate": "variable_borrow_rate",
+        "lastUpdateTimestamp": "updated_at",
+    }
+    for sample in run.samples:
+        markets = stored.venue_snapshot(run.venue(), run.block(sample["block"])).markets
+        for asset, reserve in sample["reserves"].items():
+            rates, terms = (json.loads(markets[raw(asset), aspect]) for aspect in ("rates", "terms"))
+            said = {name: int(reserve["getReserveData"][name]) for name in names}
+            assert {name: int(rates[ours]) for name, ours in names.items()} == said, f"block {sample['block']}: {asset}"
+            word = int(reserve["configurationData"])  # ltv, threshold and bonus take 16 bits each
+            assert (terms["ltv"], terms["liquidation_threshold"]) == (word & 0xFFFF, word >> 16 & 0xFFFF)
+
+
+def test_all_six_numbers_of_every_account_are_the_contracts_own(run: AaveRun, stored: Reader) -> None:
+    compared = 0
+    for sample in run.samples:
+        at = run.block(sample["block"])
+        units = {unit.unit_id: unit for unit in stored.unit_snapshots(run.venue(), at)}
+        value = open_book(stored.venue_snapshot(run.venue(), at))
+        for user, account in sample["accounts"].items():
+            unit = value(units.get(raw(user)) or nobody(raw(user)))
+            said = {name: int(number) for name, number in account["getUserAccountData"].items()}
+            assert unit.native == said, f"block {sample['block']}: {user}: {unit.reasons}"
+        compared += len(sample["accounts"])
+
+    assert compared > 300
+
+
 def test_the_totals_that_are_asked_for_are_those_that_the_tokens_count(run: AaveRun, store: Store) -> None:
     records = store.records(run.venue().chain_id)
     fold = AaveV3(run.venue(), b"")
@@ -114,6 +148,18 @@ def test_columns_give_the_tables_of_one_event_after_the_other(
     assert assert_same_tables(by_column, by_row) > 1_000
 
 
+def test_tables_depend_neither_on_cuts_nor_on_the_network(run: AaveRun, tmp_path: Path) -> None:
+    whole, cut, again = (tmp_path / f"{name}.duckdb" for name in ("whole", "cut", "again"))
+    for path, span in ((whole, 10_000), (cut, 29), (again, 10_000)):
+        with Store.open(path) as taken:
+            asyncio.run(index(run, taken, span=span))
+    with Store.open(again) as rebuilt:
+        asyncio.run(rebuild(run.spec("http://127.0.0.1:9"), [run.venue()], [], rebuilt, listener=Heard()))
+
+    assert assert_same_tables(whole, cut) > 1_000
+    assert assert_same_tables(whole, again) > 1_000
+
+
 def test_a_span_in_which_nothing_new_is_found_is_folded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = load(runs()["aave-v3.5-s12"])
     folds: list[int] = []
@@ -129,6 +175,10 @@ def test_a_span_in_which_nothing_new_is_found_is_folded_once(tmp_path: Path, mon
         heard = asyncio.run(index(run, begun, until=380, span=20))  # and a price source is replaced in block 381
 
     assert len(folds) == len(heard.appended_) == 9
+
+
+def nobody(owner: bytes) -> UnitSnapshot:
+    return UnitSnapshot(unit_id=owner, owner=owner, positions={}, settings={})
 
 
 def raw(address: str) -> bytes:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from chains.errors import NodeWrong
 from chains.evm.aave_v3 import events as ev
+from chains.evm.aave_v3.accruals import Accrual, rates_of, text_of
 from chains.evm.aave_v3.fold import HANDLERS, AaveV3, _Pass
 from chains.evm.aave_v3.rounding import LEAST_INDEX, RULES, SHOWN, Rounding, moved
 from chains.evm.aave_v3.tips import quarantined
@@ -41,6 +42,7 @@ class AaveRowByRow(AaveV3):
         for event in decoded.events:
             if event.event in HANDLERS:
                 HANDLERS[event.event](work, event)
+                rows.accrue()
             else:
                 rows.take(event)
         if reads.missing:
@@ -66,6 +68,16 @@ class _Rows:
             self.token(row)
         elif row.address == self.venue.address:
             self.pool(row)
+
+    def accrue(self) -> None:
+        """Let the indexes grow that the last event moved without telling."""
+        while self.work.accruals:
+            row, asset, _, engine = self.work.accruals.pop()
+            text = self.work.tips.markets.get((asset, "rates"))
+            rates, time = rates_of(text) if text else None, self.times[row.block]
+            if rates is not None and rates.updated_at != time:
+                owed = self.work._owed(Accrual(row, asset, text, engine), rates)
+                self.work.tips.market(row, asset, "rates", **json.loads(text_of(rates.grown(engine, time, owed=owed))))
 
     def token(self, row: LoggedEvent) -> None:
         token = self.work.tokens.get(row.address)

@@ -162,7 +162,7 @@ class _Views:
 
     def _phases(self) -> dict[str, list[tuple[int, str]]]:
         """Each proxy's aggregators, with the block from which on it points to each."""
-        changes = [(block, found) for block, text in self.notes if (found := _SILENT.match(text))]
+        changes = [(block, found) for block, text in self.notes if (found := _SILENT.search(text))]
         pointed = {
             reserve["priceSource"].lower(): reserve["priceAggregator"].lower()
             for sample in reversed(self.run.samples)

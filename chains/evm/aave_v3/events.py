@@ -59,6 +59,13 @@ EMODE_CATEGORY_ADDED = Event(
 EMODE_ASSET_CATEGORY_CHANGED = Event(
     "EModeAssetCategoryChanged(address indexed asset, uint8 oldCategoryId, uint8 newCategoryId)"
 )
+ASSET_COLLATERAL_IN_EMODE_CHANGED = Event(
+    "AssetCollateralInEModeChanged(address indexed asset, uint8 categoryId, bool collateral)"
+)
+ASSET_LTVZERO_IN_EMODE_CHANGED = Event(
+    "AssetLtvzeroInEModeChanged(address indexed asset, uint8 categoryId, bool ltvzero)"
+)
+EMODE_CATEGORY_ISOLATION_CHANGED = Event("EModeCategoryIsolationChanged(uint8 indexed categoryId, bool isolated)")
 
 # Oracle
 ASSET_SOURCE_UPDATED = Event("AssetSourceUpdated(address indexed asset, address indexed source)")
@@ -94,6 +101,9 @@ FEW = (
     COLLATERAL_CONFIGURATION_CHANGED,
     EMODE_CATEGORY_ADDED,
     EMODE_ASSET_CATEGORY_CHANGED,
+    ASSET_COLLATERAL_IN_EMODE_CHANGED,
+    ASSET_LTVZERO_IN_EMODE_CHANGED,
+    EMODE_CATEGORY_ISOLATION_CHANGED,
     ASSET_SOURCE_UPDATED,
     OWNERSHIP_TRANSFERRED,
     PROXY_CREATED,

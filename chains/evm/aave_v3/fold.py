@@ -3,7 +3,8 @@
 Aspects of `market_change`, all integers beyond 2^53 as text. Of the whole venue:
     `wiring` {provider, oracle, configurator, base_unit}, `engine` {engine, revision, supported, exact, since}: whether accounts
     can be valued, and whether balances are exact; `followed` {contract: first block},
-    `emode:<id>` {ltv, liquidation_threshold, liquidation_bonus, price_source, label}.
+    `emode:<id>` {ltv, liquidation_threshold, liquidation_bonus, price_source, label}, `emode_assets:<id>` {collateral, ltvzero, isolated}:
+    ids of reserves, from 3.2 on.
 Of an asset:
     `reserve` {id, symbol, decimals, a_token, variable_debt_token, stable_debt_token, since}, `source` {source, since},
     `rounding` {a_token, variable_debt_token}: the rule of each token, `null` for one that is not known; absent, both are half up,
@@ -22,24 +23,20 @@ import pyarrow as pa
 
 from chains.errors import NoContract, Unsupported
 from chains.evm.aave_v3 import events as ev
+from chains.evm.aave_v3.accruals import Accrual, Rates, Updates, grown, text_of
 from chains.evm.aave_v3.columns import Entries
+from chains.evm.aave_v3.engines import ENGINES, FOLLOWED, name_of
 from chains.evm.aave_v3.epochs import Epochs, Token
 from chains.evm.aave_v3.maths import RAY
 from chains.evm.aave_v3.rounding import FIRST_DIRECTED_POOL, rounding_of
-from chains.evm.aave_v3.spans import Logged, enter, logged
-from chains.evm.aave_v3.tips import UNKNOWN_ENGINE, State, Tips, hexed, quarantined
+from chains.evm.aave_v3.spans import Logged, emitted_by, enter, logged
+from chains.evm.aave_v3.tips import State, Tips, hexed, quarantined
 from chains.evm.abi import Event, Function, LoggedEvent
 from chains.evm.erc20 import DECIMALS, SYMBOL, symbol_of
 from chains.evm.logs import unhex
 from chains.evm.ports import ETH_CALL, FIRST_LOG, Answer, Folded, NeedReads, Read, Reads
 from chains.model import WHOLE_VENUE, Side, VenueSpec
 from chains.ports import MarketKey, StateReader
-
-ENGINES = {1: "aave-3.0"}
-"""Pool revision → engine of its accounts; those of every other revision are named and not approximated."""
-
-FOLLOWED = range(1, 12)
-"""Pool revisions (3.0 to 3.7) whose tokens tell every scaled balance."""
 
 SIDES = {"a_token": Side.SUPPLY, "variable_debt_token": Side.BORROW}
 """Which side of a reserve its tokens stand for, by their name in the aspect `reserve`."""
@@ -102,6 +99,10 @@ class AaveV3:
         mine = [misfit for misfit in decoded.misfits if misfit.address in contracts]
         work.tips.rows.quarantined += [quarantined(self.venue.id, misfit) for misfit in mine]
         enter(decoded, Entries(venue=self.venue, epochs=work.epochs, rows=work.tips.rows), state, times)
+        if work.accruals:
+            work.accrue(Updates(emitted_by(self.venue.address, decoded.of(ev.RESERVE_DATA_UPDATED)), times), times)
+        if reads.missing:
+            return NeedReads(reads=frozenset(reads.missing))
         return Folded(rows=work.tips.rows, contracts=contracts, sources=work.sources)
 
     def totals(
@@ -138,6 +139,7 @@ class _Pass:
         self._tokens: dict[bytes, Token] = {}
         self.stable_tokens: dict[bytes, bytes] = {}
         self.sources: dict[bytes, int] = {}
+        self.accruals: list[Accrual] = []
         self.followed: dict[str, int] = self.tips.state(WHOLE_VENUE, "followed") or {}
         self.wiring: State = self.tips.state(WHOLE_VENUE, "wiring") or {}
         engine = self.tips.state(WHOLE_VENUE, "engine")
@@ -163,6 +165,22 @@ class _Pass:
         }
         if row.address == self.venue.address:
             self.tips.history(row, "liquidation", debt, owner=user, other=liquidator, amount=covered, extra=extra)
+            engine = ENGINES.get(self.revision or 0)
+            if receive and engine and engine.silent:
+                self.accruals.append(Accrual(row, collateral, self.tips.markets.get((collateral, "rates")), engine))
+
+    def accrue(self, updates: Updates, times: Mapping[int, int]) -> None:
+        """Note the rates that liquidations changed without telling."""
+        for accrual, rates in grown(self.accruals, updates, times, self._owed):
+            self.tips.rates(accrual.row, accrual.asset, text_of(rates), accrual.engine.name)
+
+    def _owed(self, accrual: Accrual, rates: Rates) -> bool:
+        """Where a reserve earns, somebody owes; where it earns nothing its debt token is asked."""
+        reserve = self.tips.state(accrual.asset, "reserve")
+        if rates.liquidity_rate or reserve is None:
+            return True
+        token = unhex(reserve["variable_debt_token"])
+        return bool(self._first(accrual.row.block, token, ev.SCALED_TOTAL_SUPPLY))
 
     # Listing, terms, prices
 
@@ -219,6 +237,28 @@ class _Pass:
         )  # fmt: skip
         if price_source != NOWHERE:
             self._read_source(row, price_source)
+
+    def asset_collateral_in_emode_changed(self, row: LoggedEvent) -> None:
+        self._name_asset(row, "collateral")
+
+    def asset_ltvzero_in_emode_changed(self, row: LoggedEvent) -> None:
+        self._name_asset(row, "ltvzero")
+
+    def _name_asset(self, row: LoggedEvent, role: str) -> None:
+        """Note reserve ids, as the pool does: a reserve that takes the id of a dropped one takes its place in categories too."""
+        if not self._is(row, "configurator"):
+            return
+        asset, category, named = row.args
+        aspect = f"emode_assets:{category}"
+        ids = set((self.tips.state(WHOLE_VENUE, aspect) or {}).get(role, ()))
+        number = (self.tips.state(asset, "reserve") or {"id": None})["id"]
+        ids = ids | {number} if named else ids - {number}
+        self.tips.amend(row, WHOLE_VENUE, aspect, **{role: sorted(ids - {None})})
+
+    def emode_category_isolation_changed(self, row: LoggedEvent) -> None:
+        if self._is(row, "configurator"):
+            category, isolated = row.args
+            self.tips.amend(row, WHOLE_VENUE, f"emode_assets:{category}", isolated=isolated)
 
     def asset_source_updated(self, row: LoggedEvent) -> None:
         asset, source = row.args
@@ -312,10 +352,9 @@ class _Pass:
 
     def _read_engine(self, row: LoggedEvent) -> None:
         self.revision = self._first(row.block, self.venue.address, ev.POOL_REVISION)
-        engine = UNKNOWN_ENGINE if self.revision is None else f"aave-revision-{self.revision}"
         before = self.tips.state(WHOLE_VENUE, "engine")
         self.exact = self.revision in FOLLOWED and (before is None or before["exact"])
-        self.tips.engine = ENGINES.get(self.revision or 0, engine)
+        self.tips.engine = name_of(self.revision)
         self.tips.market(
             row, WHOLE_VENUE, "engine", engine=self.tips.engine, revision=self.revision,
             supported=self.exact and self.revision in ENGINES, exact=self.exact, since=row.block,
@@ -371,6 +410,9 @@ HANDLERS: Mapping[Event, Callable[[_Pass, LoggedEvent], None]] = {
     ev.COLLATERAL_CONFIGURATION_CHANGED: _Pass.collateral_configuration_changed,
     ev.EMODE_CATEGORY_ADDED: _Pass.emode_category_added,
     ev.EMODE_ASSET_CATEGORY_CHANGED: _Pass.emode_asset_category_changed,
+    ev.ASSET_COLLATERAL_IN_EMODE_CHANGED: _Pass.asset_collateral_in_emode_changed,
+    ev.ASSET_LTVZERO_IN_EMODE_CHANGED: _Pass.asset_ltvzero_in_emode_changed,
+    ev.EMODE_CATEGORY_ISOLATION_CHANGED: _Pass.emode_category_isolation_changed,
     ev.ASSET_SOURCE_UPDATED: _Pass.asset_source_updated,
     ev.OWNERSHIP_TRANSFERRED: _Pass.owned,
     ev.PROXY_CREATED: _Pass.proxy_created,

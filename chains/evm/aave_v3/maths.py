@@ -40,6 +40,16 @@ def ray_div_up(a: int, b: int) -> int:
     return -(-a * RAY // b)
 
 
+def div_down(a: int, b: int) -> int:
+    """Divide integers that are not negative; never above the exact quotient."""
+    return a // b
+
+
+def div_up(a: int, b: int) -> int:
+    """Divide integers that are not negative; never below the exact quotient."""
+    return -(-a // b)
+
+
 def wad_div(a: int, b: int) -> int:
     """Divide two wads, half up."""
     return (a * WAD + b // 2) // b
@@ -48,6 +58,11 @@ def wad_div(a: int, b: int) -> int:
 def percent_mul(value: int, basis_points: int) -> int:
     """Take so many basis points of a value, half up."""
     return (value * basis_points + PERCENT // 2) // PERCENT
+
+
+def percent_mul_down(value: int, basis_points: int) -> int:
+    """Take so many basis points of a value; never above the exact product."""
+    return value * basis_points // PERCENT
 
 
 def linear_interest(rate: int, seconds: int) -> int:
@@ -65,3 +80,9 @@ def compounded_interest(rate: int, seconds: int) -> int:
     second = seconds * (seconds - 1) * power_two // 2
     third = seconds * (seconds - 1) * two_fewer * power_three // 6
     return RAY + rate * seconds // SECONDS_PER_YEAR + second + third
+
+
+def compounded_interest_by_taylor(rate: int, seconds: int) -> int:
+    """Return the ray factor of the three terms used from revision 8 on (`calculateCompoundedInterest`)."""
+    grown = rate * seconds // SECONDS_PER_YEAR
+    return RAY + grown + ray_mul(grown, grown // 2 + ray_mul(grown, grown // 6))

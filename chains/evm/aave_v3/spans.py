@@ -20,6 +20,7 @@ from chains.evm.aave_v3.maths import RAY
 from chains.evm.aave_v3.rounding import LEAST_INDEX, SHOWN, Rounding
 from chains.evm.aave_v3.tips import quarantined
 from chains.evm.abi import Event, EventColumns, LoggedEvent, Misfit, decode_all
+from chains.evm.logs import empty_logs
 from chains.model import VenueSpec
 from chains.ports import StateReader
 
@@ -34,6 +35,10 @@ class Logged:
     few: list[LoggedEvent]
     many: Mapping[Event, EventColumns]
     misfits: list[Misfit]
+
+    def of(self, event: Event) -> EventColumns:
+        """Return the logs of one of the many."""
+        return self.many.get(event) or EventColumns(event=event, table=empty_logs(), misfits=[])
 
 
 def logged(logs: pa.Table) -> Logged:
@@ -57,7 +62,7 @@ def enter(span: Logged, entries: Entries, state: StateReader, times: Mapping[int
     pool = entries.venue.address
     for event in ev.POOL_EVENTS:
         if event in span.many:
-            _enter_pool(_emitted_by(pool, span.many[event]), entries, times)
+            _enter_pool(emitted_by(pool, span.many[event]), entries, times)
     tokens = {event: _of_tokens(span.many[event], entries.epochs) for event in ev.TOKEN_EVENTS if event in span.many}
     if ev.BALANCE_TRANSFER in tokens:
         _enter_transfers(tokens[ev.BALANCE_TRANSFER], entries)
@@ -77,7 +82,8 @@ def _enter_pool(events: EventColumns, entries: Entries, times: Mapping[int, int]
             entries.history(events)
 
 
-def _emitted_by(address: bytes, events: EventColumns) -> EventColumns:
+def emitted_by(address: bytes, events: EventColumns) -> EventColumns:
+    """Return the logs of one contract."""
     return only(events, pc.equal(events.table["address"], pa.scalar(address, pa.binary())).to_numpy())
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from chains.evm.aave_v3.engines import UNKNOWN_ENGINE
 from chains.evm.aave_v3.rounding import Rounding
 from chains.evm.abi import LoggedEvent, Misfit
 from chains.model import (
@@ -17,8 +18,6 @@ from chains.model import (
     Quarantined,
     Rows,
 )
-
-UNKNOWN_ENGINE = "aave-unknown"
 
 State = dict[str, Any]
 
@@ -53,11 +52,15 @@ class Tips:
         """Let an aspect be `state` from this event on."""
         text = json.dumps(state, separators=(",", ":"))
         self.markets[market, aspect] = text
-        self.rows.markets.append(
-            MarketChange(
-                row.block, row.tx_index, row.ordinal, self._venue_id, market, aspect, text, self.engine, Basis.EXACT
-            )
-        )
+        self._note(row, market, aspect, text, self.engine)
+
+    def rates(self, row: LoggedEvent, asset: bytes, text: str, engine: str) -> None:
+        """Note rates that an event left behind; what is told of them elsewhere is no part of these tips."""
+        self._note(row, asset, "rates", text, engine)
+
+    def _note(self, row: LoggedEvent, market: bytes, aspect: str, text: str, engine: str) -> None:
+        place = row.block, row.tx_index, row.ordinal
+        self.rows.markets.append(MarketChange(*place, self._venue_id, market, aspect, text, engine, Basis.EXACT))
 
     def amend(self, row: LoggedEvent, market: bytes, aspect: str, **change: object) -> None:
         """Let some fields of an aspect be others from this event on."""

@@ -1,4 +1,4 @@
-"""The pool's own account arithmetic: `Pool.getUserAccountData` of aave-v3-core 1.19 (`GenericLogic.calculateUserAccountData`)."""
+"""The pool's own account arithmetic: `Pool.getUserAccountData` (`GenericLogic.calculateUserAccountData`), by the engine of its revision."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from chains.evm.aave_v3.maths import WAD, compounded_interest, linear_interest, percent_mul, ray_mul, wad_div
+from chains.evm.aave_v3.engines import UNKNOWN_ENGINE, Engine, engine_of
+from chains.evm.aave_v3.maths import WAD, linear_interest, ray_mul
 from chains.evm.oracles.chainlink import current_answer
 from chains.model import (
     WHOLE_VENUE,
@@ -27,11 +28,18 @@ NOWHERE = "0x" + "00" * 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Emode:
-    """An efficiency mode category: its own terms, and a price that replaces those of its assets when it has one."""
+    """An efficiency mode category: its own terms, and a price that replaces those of its assets when it has one.
+
+    `collateral`, `ltvzero`: the ids of reserves that it takes as collateral, and of those that it lends nothing against; `isolated`: it
+    lends nothing against others.
+    """
 
     ltv: int
     liquidation_threshold: int
     price_source: bytes | None
+    collateral: frozenset[int]
+    ltvzero: frozenset[int]
+    isolated: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +47,7 @@ class Reserve:
     """A reserve at the block: terms in basis points, normalised income and debt as rays, price or why there is none."""
 
     asset: bytes
+    id: int | None
     symbol: str
     decimals: int | None
     ltv: int
@@ -61,14 +70,17 @@ class _Book:
     def __init__(self, snapshot: VenueSnapshot) -> None:
         self.snapshot = snapshot
         wiring = self._state(WHOLE_VENUE, "wiring") or {}
-        engine = self._state(WHOLE_VENUE, "engine") or {"engine": "aave-unknown", "supported": False, "revision": None}
-        self.engine: str = engine["engine"]
+        engine = self._state(WHOLE_VENUE, "engine") or {"engine": UNKNOWN_ENGINE, "supported": False, "revision": None}
+        self.engine_version: str = engine["engine"]
+        self.engine: Engine = engine_of(engine["revision"])
         self.base_unit = int(wiring["base_unit"]) if wiring.get("base_unit") else None
         self.problems = tuple(self._problems(engine))
         assets = sorted(market for market, aspect in snapshot.markets if aspect == "reserve")
         self.reserves = {asset: self._reserve(asset) for asset in assets}
         self.emodes = {
-            int(aspect.removeprefix("emode:")): _emode(json.loads(text))
+            (category := int(aspect.removeprefix("emode:"))): _emode(
+                json.loads(text), self._state(WHOLE_VENUE, f"emode_assets:{category}") or {}
+            )
             for (_, aspect), text in snapshot.markets.items()
             if aspect.startswith("emode:")
         }
@@ -95,7 +107,15 @@ class _Book:
 
     def _problems(self, engine: Mapping[str, Any]) -> list[Reason]:
         if engine["supported"]:
-            return []
+            return [
+                Reason(
+                    "unsupported_version", "0x" + asset.hex(), f"the revision of the {name} has no exact rounding here"
+                )
+                for (asset, aspect), text in sorted(self.snapshot.markets.items())
+                if aspect == "rounding"
+                for name, rounding in json.loads(text).items()
+                if rounding is None
+            ]
         detail = f"pool revision {engine['revision']} has no exact engine here; its accounts are not valued"
         return [Reason("unsupported_version", self.snapshot.venue.id, detail)]
 
@@ -105,13 +125,14 @@ class _Book:
         seconds = self.snapshot.at.time - rates["updated_at"]
         return Reserve(
             asset=asset,
+            id=reserve["id"],
             symbol=reserve["symbol"],
             decimals=reserve["decimals"],
             ltv=terms["ltv"],
             liquidation_threshold=terms["liquidation_threshold"],
             emode=terms["emode"],
             income=_grown(rates["liquidity_index"], linear_interest, rates["liquidity_rate"], seconds),
-            debt=_grown(rates["variable_borrow_index"], compounded_interest, rates["variable_borrow_rate"], seconds),
+            debt=_grown(rates["variable_borrow_index"], self.engine.compounded, rates["variable_borrow_rate"], seconds),
             price=self.price(asset),
         )
 
@@ -124,12 +145,15 @@ def _grown(index: int, interest: Callable[[int, int], int], rate: int, seconds: 
     return index if seconds == 0 else ray_mul(interest(rate, seconds), index)
 
 
-def _emode(state: Mapping[str, Any]) -> Emode:
+def _emode(state: Mapping[str, Any], assets: Mapping[str, Any]) -> Emode:
     source = state["price_source"]
     return Emode(
         ltv=state["ltv"],
         liquidation_threshold=state["liquidation_threshold"],
         price_source=None if source == NOWHERE else bytes.fromhex(source[2:]),
+        collateral=frozenset(assets.get("collateral", ())),
+        ltvzero=frozenset(assets.get("ltvzero", ())),
+        isolated=assets.get("isolated", False),
     )
 
 
@@ -153,6 +177,7 @@ class _Account:
         self.unit = unit
         self.category = int(unit.settings.get((WHOLE_VENUE, "emode"), "0"))
         self.emode = book.emodes.get(self.category)
+        self.engine = book.engine
 
     def venue_unit(self) -> VenueUnit:
         reasons = self._reasons()
@@ -171,7 +196,7 @@ class _Account:
             base_unit=self.book.base_unit,
             positions=tuple(position for leg in self.legs for position in self._positions(leg)),
             reasons=reasons,
-            engine_version=self.book.engine,
+            engine_version=self.book.engine_version,
         )
 
     @cached_property
@@ -186,18 +211,23 @@ class _Account:
     def _leg(self, reserve: Reserve) -> _Leg:
         scaled_supply = self.unit.positions.get((reserve.asset, Side.SUPPLY), 0)
         scaled_debt = self.unit.positions.get((reserve.asset, Side.BORROW), 0)
-        in_emode = self.category != 0 and self.category == reserve.emode
+        in_emode = self._in_emode(reserve)
         price = reserve.price
         if in_emode and self.emode and self.emode.price_source and not isinstance(self._emode_price, Reason):
             price = self._emode_price
         return _Leg(
             reserve=reserve,
-            supplied=ray_mul(scaled_supply, reserve.income),
-            owed=ray_mul(scaled_debt, reserve.debt),
+            supplied=self.engine.supplied(scaled_supply, reserve.income),
+            owed=self.engine.owed(scaled_debt, reserve.debt),
             collateral=self.unit.settings.get((reserve.asset, "collateral")) == "true",
             in_emode=in_emode,
             price=price,
         )
+
+    def _in_emode(self, reserve: Reserve) -> bool:
+        if self.engine.liquid:
+            return self.emode is not None and reserve.id in self.emode.collateral
+        return self.category != 0 and self.category == reserve.emode
 
     @cached_property
     def _emode_price(self) -> VenuePrice | Reason:
@@ -215,6 +245,11 @@ class _Account:
         found += [leg.price for leg in asked if isinstance(leg.price, Reason)]
         unread = [leg.reserve for leg in self.legs if leg.reserve.decimals is None]
         found += [Reason("no_decimals", "0x" + r.asset.hex(), "the token's decimals could not be read") for r in unread]
+        if self.category and self.engine.liquid:
+            nameless = [leg.reserve for leg in self.legs if leg.reserve.id is None]
+            found += [
+                Reason("no_reserve_id", "0x" + r.asset.hex(), "the reserve's id could not be read") for r in nameless
+            ]
         if self._stable_debt():
             found.append(
                 Reason("stable_debt", self.book.snapshot.venue.id, "stable-rate debt is not valued by this version")
@@ -230,36 +265,43 @@ class _Account:
             if not isinstance(leg.price, VenuePrice) or leg.reserve.decimals is None:
                 continue
             unit = 10**leg.reserve.decimals
-            if leg.reserve.liquidation_threshold != 0 and leg.collateral:
+            if leg.collateral and (self.engine.decoupled or leg.reserve.liquidation_threshold != 0):
                 value = leg.supplied * leg.price.answer_raw // unit
                 collateral += value
-                if leg.reserve.ltv != 0:
-                    weighted_ltv += value * self._ltv(leg)
+                weighted_ltv += value * self._ltv(leg)
                 weighted_threshold += value * self._threshold(leg)
-            debt += leg.owed * leg.price.answer_raw // unit
+            debt += self.engine.debt_base(leg.owed * leg.price.answer_raw, unit)
         ltv = weighted_ltv // collateral if collateral else 0
-        threshold = weighted_threshold // collateral if collateral else 0
         return {
             "totalCollateralBase": collateral,
             "totalDebtBase": debt,
-            "availableBorrowsBase": max(percent_mul(collateral, ltv) - debt, 0),
-            "currentLiquidationThreshold": threshold,
+            "availableBorrowsBase": max(self.engine.borrowable(collateral, ltv) - debt, 0),
+            "currentLiquidationThreshold": weighted_threshold // collateral if collateral else 0,
             "ltv": ltv,
-            "healthFactor": wad_div(percent_mul(collateral, threshold), debt) if debt else MAX_UINT256,
+            "healthFactor": self.engine.health_factor(collateral, weighted_threshold, debt) if debt else MAX_UINT256,
         }
 
     def _ltv(self, leg: _Leg) -> int:
-        return self.emode.ltv if leg.in_emode and self.emode else leg.reserve.ltv
+        if not self.engine.decoupled and leg.reserve.ltv == 0:
+            return 0
+        if leg.in_emode and self.emode:
+            return 0 if leg.reserve.id in self.emode.ltvzero else self.emode.ltv
+        return 0 if self.emode and self.emode.isolated else leg.reserve.ltv
 
     def _threshold(self, leg: _Leg) -> int:
         return self.emode.liquidation_threshold if leg.in_emode and self.emode else leg.reserve.liquidation_threshold
+
+    def _backs(self, leg: _Leg) -> bool:
+        """Tell whether a supply counts for what may be owed."""
+        threshold = self._threshold(leg) if self.engine.decoupled else leg.reserve.liquidation_threshold
+        return leg.collateral and threshold != 0
 
     def _positions(self, leg: _Leg) -> list[UnitPosition]:
         reserve = leg.reserve
         if reserve.decimals is None:
             return []
         sides = (
-            (Side.SUPPLY, leg.supplied, leg.collateral and reserve.liquidation_threshold != 0, self._threshold(leg)),
+            (Side.SUPPLY, leg.supplied, self._backs(leg), self._threshold(leg)),
             (Side.BORROW, leg.owed, True, None),
         )
         return [

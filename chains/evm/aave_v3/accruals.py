@@ -1,0 +1,105 @@
+"""Indexes that grow and are told of by no `ReserveDataUpdated`: from 3.5 on, those of a collateral that a liquidator takes as aTokens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from chains.evm.aave_v3.engines import Engine
+from chains.evm.aave_v3.epochs import Numbers, places_of
+from chains.evm.aave_v3.maths import linear_interest, ray_mul
+from chains.evm.abi import EventColumns, LoggedEvent
+
+
+class Rates(NamedTuple):
+    """A reserve's indexes and rates (rays), and when they were so (Unix seconds)."""
+
+    liquidity_index: int
+    liquidity_rate: int
+    variable_borrow_index: int
+    variable_borrow_rate: int
+    updated_at: int
+
+    def grown(self, engine: Engine, time: int, *, owed: bool) -> Rates:
+        """Return the rates after an update at `time` (`ReserveLogic.updateState`); debt grows where there is any."""
+        seconds = time - self.updated_at
+        income = ray_mul(linear_interest(self.liquidity_rate, seconds), self.liquidity_index)
+        debt = ray_mul(engine.compounded(self.variable_borrow_rate, seconds), self.variable_borrow_index)
+        return self._replace(
+            liquidity_index=income if self.liquidity_rate else self.liquidity_index,
+            variable_borrow_index=debt if owed else self.variable_borrow_index,
+            updated_at=time,
+        )
+
+
+def rates_of(text: str) -> Rates:
+    """Read the aspect `rates`."""
+    return Rates(**{name: int(value) for name, value in json.loads(text).items()})
+
+
+def text_of(rates: Rates) -> str:
+    """Write the aspect `rates`."""
+    said = {name: str(value) for name, value in rates._asdict().items()}
+    return json.dumps({**said, "updated_at": rates.updated_at}, separators=(",", ":"))
+
+
+class Accrual(NamedTuple):
+    """A log that let the indexes of an asset grow, and what the journals and the market's few events had told of its rates by then."""
+
+    row: LoggedEvent
+    asset: bytes
+    known: str | None
+    engine: Engine
+
+
+Owed = Callable[[Accrual, Rates], bool]
+"""Tells whether anybody owes an asset whose rates were these until then."""
+
+
+class Updates:
+    """The `ReserveDataUpdated` of a span, to be found by asset and place; `times` are those of blocks."""
+
+    def __init__(self, events: EventColumns, times: Mapping[int, int]) -> None:
+        self._events = events
+        self._times = times
+        self._places = places_of(events.table)
+        self._assets = events.addresses(0)
+        self._lines: dict[bytes, Numbers] = {}
+
+    def before(self, asset: bytes, place: int) -> tuple[int, Rates] | None:
+        """Return where the last update of an asset before a place stands, and what it told."""
+        if asset not in self._lines:
+            mine = pc.equal(self._assets, pa.scalar(asset, pa.binary())).to_numpy(zero_copy_only=False)
+            self._lines[asset] = np.flatnonzero(mine)
+        lines = self._lines[asset]
+        earlier = int(np.searchsorted(self._places[lines], place))
+        return self._told(int(lines[earlier - 1])) if earlier else None
+
+    def _told(self, line: int) -> tuple[int, Rates]:
+        log = self._events.table.slice(line, 1)
+        income_rate, debt_rate, income, debt = (
+            int.from_bytes(self._events.event.words(log, argument)[0].tobytes()) for argument in (1, 3, 4, 5)
+        )
+        time = self._times[log["block_number"][0].as_py()]
+        return int(self._places[line]), Rates(income, income_rate, debt, debt_rate, time)
+
+
+def grown(
+    accruals: Sequence[Accrual], updates: Updates, times: Mapping[int, int], owed: Owed
+) -> Iterator[tuple[Accrual, Rates]]:
+    """Return the rates that each log left behind where it changed any, in chain order."""
+    latest: dict[bytes, tuple[int, Rates]] = {}
+    for accrual in accruals:
+        row, asset = accrual.row, accrual.asset
+        place, time = (row.block << 32) + row.ordinal, times[row.block]
+        found = [each for each in (updates.before(asset, place), latest.get(asset)) if each is not None]
+        rates = max(found)[1] if found else rates_of(accrual.known) if accrual.known else None
+        if rates is not None and rates.updated_at != time:
+            after = rates.grown(accrual.engine, time, owed=owed(accrual, rates))
+            latest[asset] = place, after
+            yield accrual, after

@@ -1,0 +1,103 @@
+"""How pools value accounts, by revision: what differs from one to the next (sources: aave-v3-core 1.19, aave-v3-origin 3.3 to 3.7).
+
+A revision that is not here is named and its accounts are not valued: those that are were compared with the contracts' own answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from chains.evm.aave_v3.maths import (
+    PERCENT,
+    compounded_interest,
+    compounded_interest_by_taylor,
+    div_down,
+    div_up,
+    percent_mul,
+    percent_mul_down,
+    ray_mul,
+    ray_mul_down,
+    ray_mul_up,
+    wad_div,
+)
+
+UNKNOWN_ENGINE = "aave-unknown"
+
+FOLLOWED = range(1, 12)
+"""Pool revisions (3.0 to 3.7) whose tokens tell every scaled balance."""
+
+Multiply = Callable[[int, int], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """The arithmetic of `getUserAccountData`.
+
+    `supplied`, `owed`: scaled amount and index → token units; `debt_base`: amount · price and unit → base currency;
+    `health_factor`: collateral, collateral · thresholds, debt → wad. `liquid`: a category names its assets, instead of an asset its
+    category; `decoupled`: the terms of a category hold whatever the reserve's own are, and collateral without a threshold counts;
+    `silent`: a liquidation that is paid in aTokens moves indexes and tells of no update.
+    """
+
+    name: str
+    compounded: Multiply
+    supplied: Multiply
+    owed: Multiply
+    debt_base: Multiply
+    borrowable: Multiply
+    health_factor: Callable[[int, int, int], int]
+    liquid: bool = True
+    decoupled: bool = False
+    silent: bool = False
+
+
+def _of_the_average(collateral: int, weighted: int, debt: int) -> int:
+    return wad_div(percent_mul(collateral, weighted // collateral if collateral else 0), debt)
+
+
+def _of_the_sum(collateral: int, weighted: int, debt: int) -> int:
+    del collateral
+    return wad_div(weighted, debt) // PERCENT
+
+
+_HALF_UP = Engine(
+    name="aave-3.3",
+    compounded=compounded_interest,
+    supplied=ray_mul,
+    owed=ray_mul,
+    debt_base=div_down,
+    borrowable=percent_mul,
+    health_factor=_of_the_average,
+)
+_DIRECTED = Engine(
+    name="aave-3.5",
+    compounded=compounded_interest_by_taylor,
+    supplied=ray_mul_down,
+    owed=ray_mul_up,
+    debt_base=div_up,
+    borrowable=percent_mul_down,
+    health_factor=_of_the_sum,
+    silent=True,
+)
+
+ENGINES: Mapping[int, Engine] = {
+    1: replace(_HALF_UP, name="aave-3.0", liquid=False),
+    7: _HALF_UP,
+    9: _DIRECTED,
+    10: replace(_DIRECTED, name="aave-3.6", decoupled=True),
+    11: replace(_DIRECTED, name="aave-3.7", decoupled=True),
+}
+"""By `POOL_REVISION`."""
+
+
+def engine_of(revision: int | None) -> Engine:
+    """Return the engine of a revision, or that of the last one before it that is known: by it, amounts are shown and nothing is valued."""
+    return ENGINES[max((known for known in ENGINES if known <= (revision or 0)), default=min(ENGINES))]
+
+
+def name_of(revision: int | None) -> str:
+    """Return the name that rows are stamped with."""
+    if revision is None:
+        return UNKNOWN_ENGINE
+    return ENGINES[revision].name if revision in ENGINES else f"aave-revision-{revision}"

@@ -1,0 +1,160 @@
+"""What differs from one revision of the pool to the next in an account's numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from chains.evm.aave_v3 import open_book
+from chains.evm.aave_v3.maths import RAY
+from chains.model import (
+    WHOLE_VENUE,
+    Block,
+    PriceAnswer,
+    Side,
+    UnitSnapshot,
+    VenueSnapshot,
+    VenueSpec,
+    VenueUnit,
+)
+
+OWNER = b"\x0b" * 20
+FEED, AGGREGATOR = b"\x0c" * 20, b"\x0d" * 20
+ONE, OTHER, OWED = (bytes([i]) * 20 for i in (1, 2, 3))
+IDS = {ONE: 0, OTHER: 1, OWED: 2}
+V3_3, V3_5, V3_6, V3_7 = 7, 9, 10, 11
+TERMS = (7_500, 8_000)
+"""Loan to value and liquidation threshold of a reserve, in basis points."""
+
+
+def numbers(
+    revision: int,
+    *,
+    supplied: Mapping[bytes, int],
+    owed: int = 0,
+    terms: Mapping[bytes, tuple[int, int]] | None = None,
+    category: int = 0,
+    assets: Mapping[str, object] | None = None,
+    index: int = RAY,
+) -> dict[str, int]:
+    """An account's numbers, where every asset is worth one dollar and has as many decimals as the dollar; all supplies are collateral.
+
+    Category 1 lends 9,000 against its assets and liquidates at 9,500.
+    """
+    unit = account(market(revision, terms or {}, assets or {}, index), supplied, owed, category)
+    assert unit.native is not None, unit.reasons
+    return dict(unit.native)
+
+
+def account(snapshot: VenueSnapshot, supplied: Mapping[bytes, int], owed: int, category: int) -> VenueUnit:
+    positions = {(asset, Side.SUPPLY): amount for asset, amount in supplied.items()} | {(OWED, Side.BORROW): owed}
+    settings = {(asset, "collateral"): "true" for asset in supplied} | {(WHOLE_VENUE, "emode"): str(category)}
+    return open_book(snapshot)(UnitSnapshot(unit_id=OWNER, owner=OWNER, positions=positions, settings=settings))
+
+
+def market(
+    revision: int, terms: Mapping[bytes, tuple[int, int]], assets: Mapping[str, object], index: int = RAY
+) -> VenueSnapshot:
+    aspects: dict[tuple[bytes, str], Any] = {
+        (WHOLE_VENUE, "wiring"): {"base_unit": "100000000"},
+        (WHOLE_VENUE, "engine"): {"engine": "aave", "revision": revision, "supported": True},
+        (WHOLE_VENUE, "emode:1"): {"ltv": 9_000, "liquidation_threshold": 9_500, "price_source": "0x" + "00" * 20},
+        (WHOLE_VENUE, "emode_assets:1"): assets,
+    }
+    rates = {"liquidity_rate": "0", "variable_borrow_rate": "0", "updated_at": 0}
+    for asset, number in IDS.items():
+        ltv, threshold = terms.get(asset, TERMS)
+        aspects[asset, "reserve"] = {"id": number, "symbol": "T", "decimals": 8}
+        aspects[asset, "terms"] = {"ltv": ltv, "liquidation_threshold": threshold, "emode": 0}
+        aspects[asset, "rates"] = {"liquidity_index": str(index), "variable_borrow_index": str(index), **rates}
+        aspects[asset, "source"] = {"source": "0x" + FEED.hex(), "since": 0}
+    phase = {"aggregator": "0x" + AGGREGATOR.hex(), "problem": None, "fault": "", "decimals": 8, "since": 0}
+    return VenueSnapshot(
+        venue=VenueSpec(id="aave", protocol="aave-v3", chain_id="eip155:1", address=b"\x01" * 20, start_block=0),
+        at=Block(number=1, hash=b"\x02" * 32, parent_hash=b"\x03" * 32, time=1_000),
+        markets={key: json.dumps(state) for key, state in aspects.items()},
+        feeds={FEED: json.dumps(phase)},
+        answers={AGGREGATOR: PriceAnswer(10**8, 1, 1_000, 1)},
+    )
+
+
+def test_amounts_round_half_up_until_3_4_and_against_the_account_since() -> None:
+    index = RAY // 10 * 13
+    before = numbers(V3_3, supplied={ONE: 3_002}, owed=1_001, index=index)
+    since = numbers(V3_5, supplied={ONE: 3_002}, owed=1_001, index=index)
+
+    assert (before["totalCollateralBase"], before["totalDebtBase"]) == (3_903, 1_301)  # 3,902.6 and 1,301.3
+    assert (since["totalCollateralBase"], since["totalDebtBase"]) == (3_902, 1_302)
+
+
+def test_health_comes_of_the_average_threshold_until_3_4_and_of_the_sum_since() -> None:
+    terms = {OTHER: (7_000, 7_501)}
+    before = numbers(V3_3, supplied={ONE: 1_000, OTHER: 2_000}, owed=2_000, terms=terms)
+    since = numbers(V3_5, supplied={ONE: 1_000, OTHER: 2_000}, owed=2_000, terms=terms)
+
+    # (1,000 · 8,000 + 2,000 · 7,501) / 3,000 = 7,667.33
+    assert before["currentLiquidationThreshold"] == since["currentLiquidationThreshold"] == 7_667
+    assert before["healthFactor"] == 1_150_000_000_000_000_000  # 3,000 · 76.67 % = 2,300.1, half up 2,300; / 2,000
+    assert since["healthFactor"] == 1_150_100_000_000_000_000  # 23,002,000 / 2,000 / 10,000
+
+
+def test_collateral_without_a_threshold_counts_since_3_6() -> None:
+    terms = {OTHER: (0, 0)}
+    before = numbers(V3_5, supplied={ONE: 1_000, OTHER: 1_000}, owed=100, terms=terms)
+    since = numbers(V3_6, supplied={ONE: 1_000, OTHER: 1_000}, owed=100, terms=terms)
+
+    assert (before["totalCollateralBase"], before["currentLiquidationThreshold"]) == (1_000, 8_000)
+    assert (since["totalCollateralBase"], since["currentLiquidationThreshold"]) == (2_000, 4_000)
+    assert before["healthFactor"] == since["healthFactor"] == 8 * 10**18
+
+
+def test_a_reserve_that_lends_nothing_lends_in_a_category_since_3_6() -> None:
+    terms = {ONE: (0, 8_000)}
+    inside = {"collateral": [IDS[ONE]]}
+
+    assert numbers(V3_5, supplied={ONE: 1_000}, terms=terms, category=1, assets=inside)["ltv"] == 0
+    assert numbers(V3_6, supplied={ONE: 1_000}, terms=terms, category=1, assets=inside)["ltv"] == 9_000
+
+
+def test_a_category_raises_the_threshold_of_its_own_assets_only() -> None:
+    found = numbers(V3_3, supplied={ONE: 1_000, OTHER: 1_000}, category=1, assets={"collateral": [IDS[ONE]]})
+
+    assert found["currentLiquidationThreshold"] == 8_750  # of 9,500 and 8,000
+    assert found["ltv"] == 8_250  # of 9,000 and 7,500
+
+
+def test_an_asset_that_a_category_lends_nothing_against_keeps_its_threshold() -> None:
+    assets = {"collateral": [IDS[ONE]], "ltvzero": [IDS[ONE]]}
+
+    found = numbers(V3_6, supplied={ONE: 1_000}, category=1, assets=assets)
+
+    assert (found["ltv"], found["currentLiquidationThreshold"]) == (0, 9_500)
+
+
+def test_an_isolated_category_lends_nothing_against_other_assets() -> None:
+    assets = {"collateral": [IDS[ONE]], "isolated": True}
+
+    found = numbers(V3_7, supplied={ONE: 1_000, OTHER: 1_000}, category=1, assets=assets)
+
+    assert found["ltv"] == 4_500  # of 9,000 and nothing
+    assert found["currentLiquidationThreshold"] == 8_750
+
+
+@pytest.mark.parametrize("token", ["a_token", "variable_debt_token"])
+def test_a_market_with_a_token_that_nobody_knows_is_not_valued(token: str) -> None:
+    snapshot = market(V3_5, {}, {})
+    snapshot = VenueSnapshot(
+        venue=snapshot.venue,
+        at=snapshot.at,
+        markets={**snapshot.markets, (OTHER, "rounding"): json.dumps({token: None})},
+        feeds=snapshot.feeds,
+        answers=snapshot.answers,
+    )
+
+    unit = account(snapshot, {ONE: 1_000}, 0, 0)
+
+    assert unit.native is None
+    assert [(reason.code, reason.subject) for reason in unit.reasons] == [("unsupported_version", "0x" + OTHER.hex())]

@@ -9,7 +9,7 @@ MOST = 100_000
 TARGET_LOGS = 20_000
 
 WITHIN = 10
-"""A node that names the most logs of one answer is asked for a tenth less."""
+"""A node that minds how many logs one answer holds is asked for a tenth less."""
 
 SUDDEN = 4
 """Where logs turn up at once, their limit at a node is not judged by the few that came before: a refusal counts from a quarter on."""
@@ -68,7 +68,12 @@ class Ranges:
         self._density = logs / width
         if logs:
             reach.logs.succeeded(logs)
-        self._fitting = max(1, min(self._fit(width, logs, reach.logs.value), self._most))
+        self._fitting = max(1, min(self._fit(width, logs, self._wanted(reach)), self._most))
+
+    def _wanted(self, reach: _Reach) -> int:
+        """Return how many logs an answer of a node should hold."""
+        most = reach.logs.value
+        return most if most == self._target else max(1, most - most // WITHIN)
 
     def _fit(self, width: int, logs: int, target: int) -> int:
         """Return how many blocks hold as many logs as are wanted; a narrow request says nothing of a wider one but that it is too wide."""
@@ -102,7 +107,7 @@ class Ranges:
 
     def _refuse_logs(self, most: Limit, held: int, results: int | None) -> None:
         if results is not None:
-            most.refused(max(held, results + 1), max(1, results - results // WITHIN))
+            most.refused(max(held, results + 1), results)
         elif held * SUDDEN >= self._target:
             most.refused(held)
 

@@ -8,11 +8,13 @@ import pytest
 
 from chains.errors import NodeBusy
 from chains.model import Block, Finality
-from chains.ports import Head
+from chains.ports import Exchange, Head
 from crossmargin.server.metrics import Metrics
+from crossmargin.traffic import Counted
 from indexer.loop import Progress
 
 CHAIN = "eip155:1"
+NODE = "node 1 (node.example)"
 LABEL = '{chain="eip155:1"}'
 
 
@@ -116,3 +118,53 @@ def test_faults_of_nodes_are_counted_by_kind(metrics: Metrics) -> None:
         metrics.nodes.of(CHAIN).failed("node 1 (host)", NodeBusy("busy"))
 
     assert rendered(metrics)['crossmargin_node_errors_total{chain="eip155:1",kind="NodeBusy"}'] == 2
+
+
+def exchange(method: str = "eth_getLogs", **other: Any) -> Exchange:
+    facts = {"node": NODE, "method": method, "requests": 1, "outcome": "answered", "seconds": 0.02, "received": 100}
+    return Exchange(**(facts | other))
+
+
+def test_calls_to_nodes_are_counted_by_method_and_outcome_with_bytes_and_time(metrics: Metrics) -> None:
+    told = metrics.nodes.of(CHAIN)
+    told.exchanged(exchange())
+    told.exchanged(exchange(outcome="NodeLimits", received=7))
+    told.exchanged(exchange("eth_getBlockByNumber", requests=500, received=900))
+
+    found = rendered(metrics)
+    rpc = "crossmargin_rpc"
+    assert found[f'{rpc}_requests_total{{chain="eip155:1",method="eth_getLogs",outcome="answered"}}'] == 1
+    assert found[f'{rpc}_requests_total{{chain="eip155:1",method="eth_getLogs",outcome="NodeLimits"}}'] == 1
+    assert found[f'{rpc}_requests_total{{chain="eip155:1",method="eth_getBlockByNumber",outcome="answered"}}'] == 500
+    assert found[f"{rpc}_received_bytes_total{LABEL}"] == 1_007
+    assert found[f'{rpc}_seconds_count{{chain="eip155:1",method="eth_getBlockByNumber"}}'] == 1
+
+
+def test_a_node_is_in_use_from_its_first_answer_until_it_turns(metrics: Metrics) -> None:
+    told = metrics.nodes.of(CHAIN)
+    told.exchanged(exchange())
+    states = [_states(metrics)]
+    for state in ("set_aside", "on_trial", "in_use"):
+        told.turned(NODE, state)
+        told.exchanged(exchange())
+        states.append(_states(metrics))
+
+    assert states == [{"in_use"}, {"set_aside"}, {"on_trial"}, {"in_use"}]
+
+
+def _states(metrics: Metrics) -> set[str]:
+    return {
+        name.rpartition('state="')[2].rstrip('"}')
+        for name, value in rendered(metrics).items()
+        if name.startswith("crossmargin_node_state{") and value == 1
+    }
+
+
+def test_traffic_is_counted_for_each_chain_by_itself() -> None:
+    counted = Counted()
+    counted.of(CHAIN).exchanged(exchange(requests=500))
+    counted.of("eip155:10").exchanged(exchange())
+    counted.of(CHAIN).exchanged(exchange(received=1))
+
+    assert (counted.requests(CHAIN), counted.received(CHAIN)) == (501, 101)
+    assert (counted.requests("eip155:10"), counted.received("eip155:10")) == (1, 100)

@@ -121,7 +121,14 @@ def test_faults_of_nodes_are_counted_by_kind(metrics: Metrics) -> None:
 
 
 def exchange(method: str = "eth_getLogs", **other: Any) -> Exchange:
-    facts = {"node": NODE, "method": method, "requests": 1, "outcome": "answered", "seconds": 0.02, "received": 100}
+    facts: dict[str, Any] = {
+        "node": NODE,
+        "method": method,
+        "requests": 1,
+        "outcome": "answered",
+        "seconds": 0.02,
+        "received": 100,
+    }
     return Exchange(**(facts | other))
 
 

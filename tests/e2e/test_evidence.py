@@ -196,6 +196,24 @@ async def test_near_the_head_a_header_gives_a_missing_log_away_before_it_is_stor
     assert facts(store) == run.calm[UNSETTLED]
 
 
+async def test_near_the_head_receipts_find_one_of_two_logs_alike_and_are_not_asked_for_again(run: Run) -> None:
+    twin = run.twins()[0].place
+    async with omitting(run.net.url, [twin]) as node:
+        spec = spec_of(run.net, "receipts", UNSETTLED, node.url)
+        async with aclosing(connect(spec, [venue_of(run.net)], feeds_of(run.net))) as chain:
+            with Store.open(MEMORY) as store:
+                heard = Heard()
+                await index(chain, store, until="latest", listener=heard)
+
+                assert heard.failed_ == []
+                assert facts(store) == run.calm[UNSETTLED]
+                before = Counter(node.asked)
+                examined = await chain.attest(0, run.net.node.height(), store.state(spec.id), store.records(spec.id))
+
+    assert {span.level for span in examined.covered} == {"proven"}
+    assert (node.asked - before)["eth_getBlockReceipts"] == 0
+
+
 @pytest.mark.parametrize("late", [True, False])
 async def test_an_answer_of_a_feed_that_was_left_out_is_found_by_asking_the_feed(
     run: Run, store: Store, *, late: bool

@@ -20,6 +20,7 @@ from chains.evm.evidence.compare import Difference, Followed, by_block
 from chains.evm.evidence.filters import MOST as MOST_SEEN
 from chains.evm.evidence.filters import Filters
 from chains.evm.evidence.piece import Piece, Weighed, cut
+from chains.evm.evidence.rebuilt import Rebuilt, Wanted
 from chains.evm.evidence.receipts import BlockLog
 from chains.evm.evidence.single import differing
 from chains.evm.ports import EvmProtocol, Totalled
@@ -74,6 +75,7 @@ class Attestor:
         self._source = source
         self._nodes = nodes
         self._filters = filters
+        self._rebuilt = Rebuilt()
 
     async def examine(
         self,
@@ -95,19 +97,44 @@ class Attestor:
             last=last,
             followed=followed,
             filters=self._filters,
+            rebuilt=self._rebuilt,
         )
         last_hash: bytes | None = None
         for start, end in cut(first, last, _size(level, first, last)):
             weighed, last_hash = await look.weigh(level, start, end, last_hash)
             yield await look.examined(level, interests, start, end, weighed)
 
-    async def overlooked(self, blocks: Iterable[Block], logs: pa.Table, followed: Followed) -> list[Difference]:
-        """Return logs of new blocks that a first answer left out, as far as the blocks' headers give them away; raises `NodeWrong`."""
+    async def overlooked(
+        self, blocks: Iterable[Block], logs: pa.Table, followed: Followed, level: Level
+    ) -> list[Difference]:
+        """Return logs of new blocks that a first answer left out, as far as the blocks' headers give them away; raises `ChainError`.
+
+        Where receipts are to prove the blocks in the end, they are asked for at once, and remembered.
+        """
         known = by_block(logs)
+        found: list[Difference] = []
+        if level == Level.PROVEN:
+            found, blocks = await self._overlooked_by_receipts(blocks, known, followed)
         doubtful = [block for block in blocks if self._may_lack(block, known.get(block.number, ()), followed)]
-        if not doubtful:
-            return []
-        return await by_bloom.missing(self._nodes, doubtful, known, followed)
+        return found + await by_bloom.missing(self._nodes, doubtful, known, followed) if doubtful else found
+
+    async def _overlooked_by_receipts(
+        self, blocks: Iterable[Block], known: Mapping[int, Sequence[BlockLog]], followed: Followed
+    ) -> tuple[list[Difference], list[Block]]:
+        """Return what is missing of blocks that receipts prove, and those that they do not prove."""
+        open_ = {block.number: block for block in blocks if not excluded(self._filters, block, followed)}
+        roots = {number: self._filters.root(block.hash) for number, block in open_.items()}
+        wanted = [
+            Wanted(number, open_[number].hash, root) for number, root in sorted(roots.items()) if root is not None
+        ]
+        said = await self._rebuilt.logs(self._nodes, wanted, followed)
+        found: list[Difference] = []
+        for number, there in said.items():
+            why, different = by_receipts.compared(number, open_[number].hash, known.get(number, ()), there)
+            found += [difference for difference in different if difference.missing]
+            if not why:
+                del open_[number]
+        return found, list(open_.values())
 
     async def differing(self, number: int, logs: pa.Table, followed: Followed) -> list[Difference]:
         """Return how what is known of a block differs from what its nodes say when they are asked closely; raises `ChainError`."""
@@ -132,6 +159,7 @@ class _Look:
     last: int
     followed: Followed
     filters: Filters
+    rebuilt: Rebuilt
     balances: dict[str, Balance] = field(default_factory=dict)
     unexplained: list[Difference] = field(default_factory=list)
 
@@ -144,10 +172,11 @@ class _Look:
         piece = await asyncio.to_thread(self._piece, start, end)
         if level == Level.AGREED:
             return await by_nodes.weigh(self.nodes, piece), None
-        weigh = by_bloom.weigh if level == Level.BLOOM else by_receipts.weigh
         try:
             top = last_hash or piece.hashes.get(end) or (await self.source.blocks([end]))[end].hash
-            return await weigh(self.nodes, piece, top)
+            if level == Level.BLOOM:
+                return await by_bloom.weigh(self.nodes, piece, top)
+            return await by_receipts.weigh(self.nodes, piece, top, self.rebuilt)
         except HistoryGone:
             return Weighed([Part(start, end, Level.FETCHED, GONE)]), None
 
@@ -156,11 +185,8 @@ class _Look:
         if self.last - self.first >= MOST_SEEN:
             return False
         blocks = await asyncio.to_thread(self.records.blocks, self.first, self.last)
-        return len(blocks) == self.last - self.first + 1 and all(self._excluded(block) for block in blocks)
-
-    def _excluded(self, block: Block) -> bool:
-        bloom = self.filters.of(block.hash)
-        return bloom is not None and (bloom == NOTHING or not may_hold(bloom, self.followed, block.number))
+        known = len(blocks) == self.last - self.first + 1
+        return known and all(excluded(self.filters, block, self.followed) for block in blocks)
 
     def _piece(self, start: int, end: int) -> Piece:
         return Piece(
@@ -220,6 +246,12 @@ class _Look:
             followed=self.followed,
         )
         return await totals.weigh(max(self.first, interest.first), self.last)
+
+
+def excluded(filters: Filters, block: Block, followed: Followed) -> bool:
+    """Tell whether the header of a block was seen and excludes every log that is followed."""
+    bloom = filters.of(block.hash)
+    return bloom is not None and (bloom == NOTHING or not may_hold(bloom, followed, block.number))
 
 
 def covered_anyway(first: int, last: int, level: Level, interests: Iterable[Interest], why: str) -> Looked:

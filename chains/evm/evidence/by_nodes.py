@@ -8,9 +8,10 @@ from itertools import chain
 from chains.completeness import Level
 from chains.errors import RangeTooWide
 from chains.evm.evidence.asking import Again, Nodes
-from chains.evm.evidence.by_receipts import judged
+from chains.evm.evidence.by_receipts import compared
 from chains.evm.evidence.compare import Difference, by_block, differences
 from chains.evm.evidence.piece import Piece, Weighed
+from chains.evm.evidence.rebuilt import Rebuilt, Wanted
 from chains.evm.evidence.receipts import BlockLog
 
 ALONE = "only one node is configured, so no second one can be asked"
@@ -51,8 +52,9 @@ async def _settled(
     found = differences(number, digest, stored, there, f"eth_getLogs of {answer.node}")
     if not found:
         return []
-    (header,), (receipts,) = await nodes.headers(number, number), await nodes.receipts([number])
+    (header,) = await nodes.headers(number, number)
     if not header.hashed or header.hash != (digest or header.hash):
         return found
-    why, proven = judged(header, receipts, piece)
+    rebuilt = await Rebuilt().logs(nodes, [Wanted(number, header.hash, header.receipts_root)], piece.followed)
+    why, proven = compared(number, header.hash, stored, rebuilt[number])
     return found if why else proven

@@ -24,6 +24,14 @@ class Filters:
         if len(self._filters) > MOST:
             del self._filters[next(iter(self._filters))]
 
+    def root(self, block_hash: bytes) -> bytes | None:
+        """Return the root that a header names for its receipts, `None` where it is not known."""
+        _, receipts_root = self._filters.get(block_hash, ("", ""))
+        try:
+            return bytes.fromhex(receipts_root[2:]) or None
+        except ValueError:
+            return None
+
     def of(self, block_hash: bytes) -> bytes | None:
         """Return the filter of a block, an empty one where no transaction has a receipt; `None` where nothing is known of its logs."""
         bloom, receipts_root = self._filters.get(block_hash, ("", ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chains.completeness import Level, Part, joined
@@ -51,10 +51,3 @@ def cut(first: int, last: int, size: int) -> Iterator[tuple[int, int]]:
     while last >= first:
         yield max(first, last - size + 1), last
         last -= size
-
-
-def sliced(numbers: Collection[int], size: int) -> Iterator[list[int]]:
-    """Return numbers a few at a time."""
-    ordered = sorted(numbers)
-    for start in range(0, len(ordered), size):
-        yield ordered[start : start + size]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from chains.evm.evidence.asking import Nodes
 from chains.evm.evidence.by_bloom import ask_again
-from chains.evm.evidence.by_receipts import judged
+from chains.evm.evidence.by_receipts import compared
 from chains.evm.evidence.compare import Difference, Followed
-from chains.evm.evidence.piece import Piece
+from chains.evm.evidence.rebuilt import Rebuilt, Wanted
 from chains.evm.evidence.receipts import BlockLog
 
 
@@ -18,10 +18,9 @@ async def differing(nodes: Nodes, number: int, known: Sequence[BlockLog], follow
     Raises `ChainError`.
     """
     (header,) = await nodes.headers(number, number)
-    stored = {number: known}
-    (receipts,) = await nodes.receipts([number])
-    piece = Piece(first=number, last=number, stored=stored, hashes={}, followed=followed)
-    why, found = judged(header, receipts, piece)
+    wanted = Wanted(number, header.hash, header.receipts_root)
+    there = (await Rebuilt().logs(nodes, [wanted], followed))[number]
+    why, found = compared(number, header.hash, known, there)
     if why or not header.hashed:
-        _, found = await ask_again(nodes, [header], stored, followed)
+        _, found = await ask_again(nodes, [header], {number: known}, followed)
     return found

@@ -41,7 +41,7 @@ class Witness:
         """Return logs of new blocks that a first answer left out, as far as headers give them away; raises `ChainError`."""
         if self._level == Level.FETCHED:
             return empty_logs()
-        return in_order(table_of(await self._attestor.overlooked(blocks, logs, followed)))
+        return in_order(table_of(await self._attestor.overlooked(blocks, logs, followed, self._level)))
 
     async def lacking(self, number: int, logs: pa.Table, followed: Followed) -> pa.Table:
         """Return logs of a doubtful block that are not among `logs`; raises `ChainError`."""

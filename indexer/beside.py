@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chains.model import ChainSpec, FeedSpec, VenueSpec
 from chains.registry import followed
-from indexer.store import MEMORY, Store, StoreNewer
+from indexer.store import MEMORY, Store, StoreBroken, StoreNewer
 
 READ, DERIVED = "read", "derived"
 """What was read again; the whole chain, derived again from it and from what is stored."""
@@ -25,11 +25,11 @@ class Beside:
 
     @property
     def store(self) -> Store:
-        """The open store; one of a newer program is made anew. Raises `StoreError`."""
+        """The open store; what cannot be gone on with is made anew. Raises `StoreError`."""
         if self._store is None:
             try:
                 self._store = Store.open(self.path)
-            except StoreNewer:
+            except (StoreBroken, StoreNewer):
                 removed(self.path)
                 self._store = Store.open(self.path)
         return self._store
@@ -71,6 +71,8 @@ def cleared(store: Path | str, chain_id: str, *, keep: Path | str | None = None)
     for path in sorted(stem.parent.glob(f"{stem.name}-*.duckdb")):
         if path != keep:
             removed(path)
+    for unfinished in stem.parent.glob(f".{stem.name}-*"):  # a process was killed while it made one
+        removed(unfinished)
 
 
 def removed(path: Path | str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass, fields
 
 import pyarrow as pa
 
-from chains.model import FEEDS
+from chains.model import FEEDS, FeedSpec
 from chains.ports import Covered
 from indexer.spans import before, both, names_of, since
 from indexer.steps import Forget, Interest, Place, Reread, Restate, Tables
@@ -110,13 +110,20 @@ def reread(con: Con, step: Restate, change: Reread) -> None:
     if any(isinstance(value, bytes) for value in replaced):
         replaced.add(FEEDS)
     take_coverage(con, chain_id, change)
-    for feed in change.feeds:
-        insert(con, "indexed_feed", [feed.kind, feed.chain_id, feed.address, feed.feed_id])
+    complete(con, change.feeds)
     for interest in spoken_of:
         changed = interest.venue_id in replaced
         if changed or interest in change.interests:
             rows = held[interest], counted(con, chain_id, interest)
             add_line(con, step, interest, logs=logs, rows=rows, changed=changed)
+
+
+def complete(con: Con, feeds: Sequence[FeedSpec]) -> None:
+    """Note that nothing is missing of feeds."""
+    known = set(con.execute(statement("table", table="indexed_feed")).fetchall())
+    for row in dict.fromkeys((feed.kind, feed.chain_id, feed.address, feed.feed_id) for feed in feeds):
+        if row not in known:
+            insert(con, "indexed_feed", row)
 
 
 def check_history(con: Con, chain_id: str, read: Tables) -> None:

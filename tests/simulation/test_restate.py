@@ -33,7 +33,7 @@ LEDGER = frozenset({"restatement"})
 EVIDENCE = LEDGER | {"coverage"}
 """What was weighed at the ends of other spans may be said in other words."""
 
-KILLS, LONGEST_LIFE_S = 8, 0.7
+KILLS, LATE_KILLS, LONGEST_LIFE_S = 6, 3, 0.7
 
 
 class Scene(NamedTuple):
@@ -235,10 +235,12 @@ def test_kills_while_what_is_lacking_is_filled_in_change_no_row(scene: Scene, la
         assert ended_after(rng.uniform(0, LONGEST_LIFE_S), arguments(work), checkout) == -9
         reached.append(read_so_far(later.parent, scene.spec.id))
     work.span = 40
-    while ended_after(rng.uniform(0.2, 1.8), arguments(work), checkout) != 0:
-        pass  # killed while it derives or takes over, or done
+    for _ in range(LATE_KILLS):  # perhaps while it derives, or takes over, or not at all
+        ended_after(rng.uniform(0.2, 1.8), arguments(work), checkout)
+    with subprocess.Popen(arguments(work), cwd=checkout) as last:
+        assert last.wait(timeout=120) == 0
 
-    assert len(set(reached)) > 3, "some must have met work that others had begun"
+    assert len(set(reached)) > 1, "some must have met work that others had begun"
     assert_same(scene, later, without=EVIDENCE)
     assert [path.name for path in later.parent.iterdir()] == ["later.duckdb"]
 

@@ -170,7 +170,8 @@ def mending(chain_id: str, findings: Collection[Finding]) -> str | None:
         return None
     names = {finding.interest.removeprefix("venue:") for finding in findings}
     venue = f" --venue {names.pop()}" if len(names) == 1 and FEEDS not in names else ""
-    return f"crossmargin restate --chain {chain_id}{venue} --from {min(finding.block for finding in findings)}"
+    removal = " --accept-removal" if any(finding.kind == "extra" for finding in findings) else ""
+    return f"crossmargin restate --chain {chain_id}{venue} --from {min(f.block for f in findings)}{removal}"
 
 
 def blocks_of(spans: Iterable[Covered], interest: str) -> int:

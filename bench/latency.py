@@ -33,8 +33,7 @@ from tests.devnet.evm.vault import deploy_token
 ROUNDS = 200
 TOUCHED = 1_000
 WARM_UP = 10
-POLL = "20ms"
-PAUSE_S = 0.002
+PAUSE_S = 0.01
 WITHIN_S = 30.0
 
 
@@ -85,7 +84,8 @@ def configuration(vault: Vault, book: Path) -> str:
         workload="escrow", source="anvil", url=vault.ledger.node.url, chain_id=CHAIN_ID, head=0, logs=0,
         contract=vault.contract, start_block=vault.born, book=book,
     )  # fmt: skip
-    return ours.configuration(task).replace('finality = "finalized"', f'finality = "finalized"\npoll = "{POLL}"')
+    websocket = task.url.replace("http", "ws")
+    return ours.configuration(task).replace("start_block = 0", f'start_block = 0\nws = ["{websocket}"]')
 
 
 async def measured(vault: Vault, url: str, rounds: int) -> list[float]:

@@ -18,7 +18,7 @@ from chains.errors import ChainError
 from chains.model import Block
 from chains.ports import Batch, Chain, Exchange, StateReader
 from chains.registry import connect
-from indexer.pipeline import Unstored
+from indexer.pipeline import Known, Unstored
 from indexer.remote.frames import Buffer, Ended, Frame, receive, send
 from indexer.remote.messages import (
     Begin,
@@ -78,13 +78,13 @@ class Telling:
 class Reading:
     """The chain of this process and the calls that are under way; a chain that cannot be made fails every call.
 
-    `newest`: the call that made the newest batch, and what the store will hold of it.
+    `newest`: the call that made the newest batch, what the store will hold of it, and what is known of amounts before it.
     """
 
     main: socket.socket
     state: Channel
     chain: Chain | Exception | None = None
-    newest: tuple[int, Batch] | None = None
+    newest: tuple[int, Batch, Known] | None = None
     tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
 
     async def serve(self) -> None:
@@ -142,8 +142,10 @@ class Reading:
                 return await getattr(chain, name)(*given)
 
     async def _advance(self, call: Call, first: int, last: int, settled: int) -> Batch:
-        batch = columnar(await self._made().advance(first, last, settled, self._state(call)))
-        self.newest = call.id, replace(batch, raw={name: batch.raw[name] for name in READ_BACK if name in batch.raw})
+        state = self._state(call)
+        batch = columnar(await self._made().advance(first, last, settled, state))
+        told = replace(batch, raw={name: batch.raw[name] for name in READ_BACK if name in batch.raw})
+        self.newest = call.id, told, state.kept() if isinstance(state, Unstored) else {}
         return batch
 
     def _state(self, call: Call) -> StateReader:
@@ -151,10 +153,10 @@ class Reading:
         stored = RemoteState(self.state, call.id)
         if call.upon is None or self.newest is None:
             return stored
-        number, batch = self.newest
+        number, batch, known = self.newest
         if number != call.upon:
             raise RuntimeError(f"call {call.id} builds upon batch {call.upon}, and {number} is the newest")
-        return Unstored(stored, batch)
+        return Unstored(stored, batch, known)
 
     def _made(self) -> Chain:
         if self.chain is None:

@@ -151,15 +151,16 @@ async def test_what_a_state_raises_reaches_who_called(store: Store) -> None:
             await chain.advance(10, 10, 10, state)
 
 
-async def test_a_batch_that_is_not_stored_yet_is_known_there() -> None:
+async def test_a_batch_that_is_not_stored_yet_is_known_there_and_not_asked_for_here() -> None:
     asking, state = Asking(everything()), Nothing()
     async with read_apart(asking) as chain:
         first = await chain.advance(1, 9, 9, state)
-        await chain.advance(10, 10, 10, Unstored(state, first))
+        second = await chain.advance(10, 10, 10, upon := Unstored(state, first))
+        await chain.advance(11, 11, 11, Unstored(state, second, upon.kept()))
 
     assert asking.heard[0] == {}
-    assert asking.heard[5] == {KEY: -(10**37)}
-    assert state.asked == [1, 1], "and what is stored was asked for here both times"
+    assert asking.heard[5] == asking.heard[10] == {KEY: -(10**37)}
+    assert state.asked == [1]
 
 
 async def test_a_batch_that_another_process_made_is_read_here() -> None:

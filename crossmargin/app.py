@@ -40,19 +40,21 @@ def must_exist(settings: Settings) -> None:
 
 
 @contextmanager
-def opened(settings: Settings, *, read_only: bool = False, wait_s: float = LOCK_WAIT_S) -> Iterator[Store]:
+def opened(
+    settings: Settings, *, read_only: bool = False, wait_s: float = LOCK_WAIT_S, memory: str | None = None
+) -> Iterator[Store]:
     """Open the store, waiting a moment for another command to finish with it; raises `StoreError`."""
-    with _unlocked(settings, read_only=read_only, wait_s=wait_s) as store:
+    with _unlocked(settings, read_only=read_only, wait_s=wait_s, memory=memory) as store:
         if not read_only:
             store.register(registry_of(settings))
         yield store
 
 
-def _unlocked(settings: Settings, *, read_only: bool, wait_s: float) -> Store:
+def _unlocked(settings: Settings, *, read_only: bool, wait_s: float, memory: str | None) -> Store:
     deadline = monotonic() + wait_s
     while True:
         try:
-            return Store.open(settings.store, read_only=read_only, allowed=[settings.snapshot.folder])
+            return Store.open(settings.store, read_only=read_only, allowed=[settings.snapshot.folder], memory=memory)
         except StoreLocked:
             if monotonic() >= deadline:
                 raise

@@ -18,7 +18,7 @@ from chains.evm.logs import empty_logs, in_order
 from chains.evm.source import EvmSource
 from chains.model import Block
 
-AT_ONCE = 6
+AT_ONCE = 4
 """Pieces that are asked for before they are needed; with the logs that one may hold, this bounds memory.
 
 Only one is at first, and twice as many after each answer: how many logs a block holds is not known yet.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from chains.rpc.limit import GROW, PATIENCE, Limit
 
-START = 500
+START = 100
 MOST = 100_000
-TARGET_LOGS = 20_000
+TARGET_LOGS = 10_000
 
 WITHIN = 10
 """A node that minds how many logs one answer holds is asked for a tenth less."""

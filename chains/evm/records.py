@@ -22,6 +22,9 @@ Rows = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 
 MOST_LAYOUTS = 400
+AT_ONCE = 2_000
+"""Logs that are laid out at once: so many stay in a processor's cache."""
+
 MOST_DIGITS = 15
 HASH, ADDRESS, MOST_TOPICS = 32, 20, 4
 
@@ -107,19 +110,20 @@ def groups(answer: bytes | memoryview) -> tuple[int, list[Group]]:
 def _alike(body: Bytes, starts: Rows, lengths: Rows) -> Iterator[Group]:
     layouts = 0
     for length in np.unique(lengths).tolist():
+        logs = np.lib.stride_tricks.sliding_window_view(body, _whole(length))
         rows = np.flatnonzero(lengths == length)
         while len(rows):
             layouts += 1
             if layouts > MOST_LAYOUTS:
                 raise Odd
-            laid = np.lib.stride_tricks.sliding_window_view(body, _whole(length))[starts[rows]]
-            layout = layout_of(laid[0, :length].tobytes())
-            differ = ((laid.view(np.uint64) ^ layout.text) & layout.fixed).any(axis=1)
-            if not differ.any():
-                yield _group(layout, rows, laid)
-                break
-            yield _group(layout, rows[~differ], laid[~differ])
-            rows = rows[differ]
+            layout = layout_of(logs[starts[rows[0]], :length].tobytes())
+            others = []
+            for some in np.split(rows, range(AT_ONCE, len(rows), AT_ONCE)):
+                laid = logs[starts[some]]
+                differ = ((laid.view(np.uint64) ^ layout.text) & layout.fixed).any(axis=1)
+                yield _group(layout, some[~differ], laid[~differ]) if differ.any() else _group(layout, some, laid)
+                others.append(some[differ])
+            rows = np.concatenate(others)
 
 
 def _whole(length: int) -> int:

@@ -143,7 +143,7 @@ def _each(label: str, found: Sequence[Reply], first: int, count: int) -> list[Re
 def fault_of(label: str, method: str, reply: Reply) -> RpcFault | None:
     """Return the error of a reply; raises `NodeWrong` for one with neither error nor result."""
     if reply.error is None:
-        if not bytes(reply.result):
+        if not memoryview(reply.result).nbytes:
             raise NodeWrong(f"{label} answered {method} with neither result nor error")
         return None
     text = clean(reply.error.message)

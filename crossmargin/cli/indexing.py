@@ -25,6 +25,9 @@ from indexer.loop import Until
 from indexer.restating import Restater
 from indexer.store import Store
 
+MEMORY = "160MB"
+"""What DuckDB may hold while a command does nothing but index: enough to append, however large the store."""
+
 
 def index(context: Context, *, until: str, chains: tuple[str, ...]) -> None:
     """Take in the chains side by side up to a target; raises `ChainError` and `StoreError`."""
@@ -34,7 +37,10 @@ def index(context: Context, *, until: str, chains: tuple[str, ...]) -> None:
     if isinstance(target, int) and len(chosen) > 1:
         raise UsageError(f"block {target} of which chain? Name one with --chain, or index until latest or finalized")
     traffic = Counted()
-    with opened(settings) as store, progress_on(context, names_of(settings), traffic) as listener:
+    with (
+        opened(settings, memory=MEMORY) as store,
+        progress_on(context, names_of(settings), traffic) as listener,
+    ):
         aside = Aside(listener)
         make = partial(restater, settings, store=store, listener=listener, told=aside)
         run(_index_all([make(each, observer=traffic.of(each)) for each in chosen], target))

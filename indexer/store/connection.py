@@ -28,11 +28,17 @@ LOCK_HELD = re.compile(r"Conflicting lock is held.*?\(PID (\d+)\)", re.DOTALL)
 OTHER_SETTINGS = ("different configuration", "configuration has been locked")
 
 
-def connect(path: Path | str, *, read_only: bool, allowed: Sequence[Path]) -> duckdb.DuckDBPyConnection:
-    """Open the file with access to itself and the `allowed` folders only; raises `StoreError`."""
+def connect(
+    path: Path | str, *, read_only: bool, allowed: Sequence[Path], memory: str | None
+) -> duckdb.DuckDBPyConnection:
+    """Open the file with access to itself and the `allowed` folders only; raises `StoreError`.
+
+    `memory`: how much DuckDB may hold in buffers, such as 192MB; without it, most of what the machine has.
+    """
     prepare(path, read_only=read_only)
     try:
-        con = duckdb.connect(str(path), read_only=read_only, config=SETTINGS)
+        config = SETTINGS if memory is None else {**SETTINGS, "memory_limit": memory}
+        con = duckdb.connect(str(path), read_only=read_only, config=config)
     except duckdb.Error as error:
         raise refusal(path, error) from error
     try:

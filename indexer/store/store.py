@@ -45,12 +45,17 @@ class Store:
         self._rebuilding = False
 
     @classmethod
-    def open(cls, path: Path | str, *, read_only: bool = False, allowed: Sequence[Path] = ()) -> Self:
-        """Open or make the file and bring its schema up to date; `allowed` folders can be exported to. Raises `StoreError`."""
+    def open(
+        cls, path: Path | str, *, read_only: bool = False, allowed: Sequence[Path] = (), memory: str | None = None
+    ) -> Self:
+        """Open or make the file and bring its schema up to date; raises `StoreError`.
+
+        `allowed` folders can be exported to; `memory` is how much of the file may be held in memory, such as 192MB.
+        """
         if not read_only and is_new(path):
             with made(path) as con:
                 migrate(con, path, read_only=False)
-        root = connect(path, read_only=read_only, allowed=allowed)
+        root = connect(path, read_only=read_only, allowed=allowed, memory=memory)
         try:
             migrate(root, path, read_only=read_only)
         except duckdb.Error as error:

@@ -67,7 +67,7 @@ class Witness:
             pieces = [piece async for piece in looked]
         except (NodeBusy, NodeWrong):
             self._silent += 1
-            if self._silent < TRIES:
+            if self._silent < TRIES or not await self._still_there(last, records):
                 raise
             pieces = [covered_anyway(first, last, self._level, interests, SILENT)]
         else:
@@ -76,6 +76,11 @@ class Witness:
         examined = whole([piece.examined for piece in pieces])
         self._must_agree(examined)
         return examined
+
+    async def _still_there(self, number: int, records: Records) -> bool:
+        """Tell whether a stored block is the one that the chain has: nothing else becomes final without evidence. Raises `ChainError`."""
+        theirs = (await self._source.blocks([number])).get(number)
+        return theirs is not None and theirs in records.blocks(number, number)
 
     def _must_agree(self, examined: Examined) -> None:
         """Have what is wrong fetched again, as often as that may help."""

@@ -147,7 +147,7 @@ def between(history: Rows, numbers: Sequence[int]) -> Rows:
     def part(rows: Sequence[Any]) -> list[Any]:
         return [row for row in rows if row.block in numbers]
 
-    fields = {journal.field: part(getattr(history, journal.field)) for journal in DERIVED}
+    fields: dict[str, Any] = {journal.field: part(getattr(history, journal.field)) for journal in DERIVED}
     return Rows(**fields)
 
 

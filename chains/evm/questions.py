@@ -116,12 +116,14 @@ class Questions:
         return table
 
     async def _again(self, ranges: Ranges, sought: Sought, first: int, last: int, heard: set[str]) -> pa.Table:
-        """Ask another node; the same one where no other answers."""
+        """Ask another node; the same one where there is no other, or none that answered for long."""
         try:
             return await self.logs(ranges, sought, first, last, avoid=heard)
         except RangeTooWide:
             raise
         except (NodeBusy, NodeWrong):
+            if not self._pool.alone(heard):
+                raise
             return await self.logs(ranges, sought, first, last)
 
 

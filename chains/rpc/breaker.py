@@ -9,6 +9,8 @@ FAILURES = 3
 
 COOL_DOWN_S = 1.0
 LONGEST_COOL_DOWN_S = 60.0
+LOST_S = 16.0
+"""A pause of so long follows upon several trials that failed."""
 
 
 class State(StrEnum):
@@ -34,6 +36,11 @@ class Breaker:
     def due(self, now: float) -> bool:
         """Tell whether a node that was set aside may be tried again."""
         return self.state is State.SET_ASIDE and now >= self._until
+
+    @property
+    def lost(self) -> bool:
+        """Whether the node is away for longer than a moment."""
+        return self.state is not State.IN_USE and self._cool_down_s >= LOST_S
 
     def remaining(self, now: float) -> float:
         """Return how long the node is still left alone."""

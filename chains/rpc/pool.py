@@ -155,6 +155,10 @@ class NodePool:
             raise outcome
         return self.decoded(request[0], outcome, kind)
 
+    def alone(self, labels: Collection[str]) -> bool:
+        """Tell whether no other node than these will answer soon: there is none, or all were tried again and again."""
+        return all(node.label in labels or node.breaker.lost for node in self.nodes)
+
     def decoded(self, method: str, raw: msgspec.Raw, kind: type[T]) -> T:
         """Decode one raw result; raises `NodeWrong` when it has another shape."""
         try:

@@ -8,11 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from chains.errors import NodeWrong, RangeTooWide, TooManyAddresses
+from chains.errors import NodeBusy, NodeWrong, RangeTooWide, TooManyAddresses
 from chains.evm.questions import Questions
 from chains.evm.ranges import Ranges
 from chains.evm.sought import Sought
-from tests.unit.chains.rpc.nodes import CHAIN, Call, Error, Scripted, bench
+from tests.unit.chains.rpc.nodes import CHAIN, Call, Error, Scripted, bench, saying
 
 TOPIC = b"\x07" * 32
 HOMES = [bytes([n]) * 20 for n in range(1, 9)]
@@ -141,6 +141,21 @@ async def test_where_there_is_one_node_a_look_asks_it_twice() -> None:
 
     assert table is not None
     assert node.asked("eth_getLogs") == 2
+
+
+async def test_a_second_answer_is_waited_for_while_its_node_may_come_back_and_no_longer() -> None:
+    less, away = Scripted({"eth_getLogs": holding(LOGS[:-3])}), Scripted(serve=saying(503))
+    async with bench(less, away) as asked:
+        questions, sought = Questions(CHAIN, asked.pool), Sought.of(HOMES, [[TOPIC]])
+        refusals, table = 0, None
+        while table is None:
+            try:
+                table = await questions.look(Ranges(), sought, 0, 9)
+            except NodeBusy:
+                refusals += 1
+                asked.clock.now += 20
+
+    assert refusals == 4, "set aside for 1, 2, 4 and 8 seconds; when it is 16, one answer has to do"
 
 
 async def test_a_look_that_is_too_wide_gives_nothing_and_the_next_is_narrower() -> None:

@@ -181,3 +181,18 @@ def test_a_span_that_holds_nothing_is_nothing_to_prove(whole: Path) -> None:
     code, document = asked(whole, "prove-coverage", "--from", "5", "--to", "4")
 
     assert (code, document) == (0, {"chains": []})
+
+
+def test_the_command_that_is_printed_mends_the_store(made: Made, lacking: Path, whole: Path) -> None:
+    _, document = asked(lacking, "prove-coverage")
+    command = document["chains"][0]["mend"].split()
+
+    mended = crossmargin(lacking, *command[1:])
+
+    assert mended.returncode == 0, mended.stderr
+    assert all(interest["findings"] == [] for interest in standing(lacking).values())
+    code, document = asked(lacking, "prove-coverage")
+    assert (code, document["chains"][0]["findings"]) == (0, [])
+    for question in ("FROM public.fct_position", "FROM public.fct_price", "FROM public.lending_event"):
+        ask = ("sql", f"{question} ORDER BY ALL")
+        assert crossmargin(lacking, "--json", *ask).stdout == crossmargin(whole, "--json", *ask).stdout

@@ -33,7 +33,7 @@ LEDGER = frozenset({"restatement"})
 EVIDENCE = LEDGER | {"coverage"}
 """What was weighed at the ends of other spans may be said in other words."""
 
-KILLS, LATE_KILLS, LONGEST_LIFE_S = 6, 3, 0.7
+KILLS, LATE_KILLS, LONGEST_S = 6, 3, 0.8
 
 
 class Scene(NamedTuple):
@@ -232,15 +232,16 @@ def test_kills_while_what_is_lacking_is_filled_in_change_no_row(scene: Scene, la
 
     reached = []
     for _ in range(KILLS):
-        assert ended_after(rng.uniform(0, LONGEST_LIFE_S), arguments(work), checkout) == -9
+        assert killed_after(rng.randint(0, 9), rng.uniform(0, 0.02), arguments(work), checkout) == -9
         reached.append(read_so_far(later.parent, scene.spec.id))
-    work.span = 40
-    for _ in range(LATE_KILLS):  # perhaps while it derives, or takes over, or not at all
-        ended_after(rng.uniform(0.2, 1.8), arguments(work), checkout)
+    work.span = 400
+    for _ in range(LATE_KILLS):  # while it derives, or takes over, or when it is done
+        killed_after(1, rng.uniform(0, LONGEST_S), arguments(work), checkout)
     with subprocess.Popen(arguments(work), cwd=checkout) as last:
         assert last.wait(timeout=120) == 0
 
-    assert len(set(reached)) > 1, "some must have met work that others had begun"
+    assert reached == sorted(reached)
+    assert len(set(reached)) > 3, "some must have met work that others had begun"
     assert_same(scene, later, without=EVIDENCE)
     assert [path.name for path in later.parent.iterdir()] == ["later.duckdb"]
 
@@ -328,11 +329,12 @@ def stored_before(path: Path, chain_id: str, block: int) -> int:
     return found.number
 
 
-def ended_after(seconds: float, command: list[str], checkout: Path) -> int:
-    """How a process ended that is killed after so many seconds."""
+def killed_after(batches: int, seconds: float, command: list[str], checkout: Path) -> int:
+    """How a process ended that is killed so many seconds after it read so many batches, if it did not end before."""
     with subprocess.Popen(command, cwd=checkout, stdout=subprocess.PIPE) as running:
         assert running.stdout is not None
-        assert running.stdout.readline() == b"started\n"
+        for _ in range(batches):
+            running.stdout.readline()
         time.sleep(seconds)
         running.kill()
         return running.wait(timeout=30)

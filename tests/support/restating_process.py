@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import msgspec
 
 from chains.model import ChainSpec, FeedSpec, VenueSpec
+from indexer.loop import Progress
 from indexer.store import Store
-from tests.support.restating import restater
+from tests.support.restating import HeardBeside, restater
 
 
 class Work(msgspec.Struct, kw_only=True):
@@ -24,6 +24,14 @@ class Work(msgspec.Struct, kw_only=True):
     span: int
 
 
+class Telling(HeardBeside):
+    """Writes a line for each batch that was read beside the store."""
+
+    def appended(self, progress: Progress) -> None:
+        sys.stdout.write(f"{progress.indexed}\n")
+        sys.stdout.flush()
+
+
 def arguments(work: Work) -> list[str]:
     """The command that does some work."""
     return [sys.executable, "-m", "tests.support.restating_process", msgspec.json.encode(work).decode()]
@@ -31,11 +39,8 @@ def arguments(work: Work) -> list[str]:
 
 def main(text: str) -> None:
     work = msgspec.json.decode(text, type=Work)
-    import_module("chains.evm.provider")  # loaded on first use otherwise, which takes longer than this process may live
     with Store.open(Path(work.store)) as store:
-        taking = restater(store, work.spec, work.venues, work.feeds, span=work.span)
-        sys.stdout.write("started\n")
-        sys.stdout.flush()
+        taking = restater(store, work.spec, work.venues, work.feeds, span=work.span, heard=Telling())
         asyncio.run(taking.index("latest"))
 
 

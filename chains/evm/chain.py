@@ -31,7 +31,7 @@ from chains.registry import PROTOCOLS
 from chains.rpc import EXPLORE, NodePool
 
 UNSETTLED_SPAN = 500
-WORTH_LOGS, WORTH_S = 125_000, 5.0
+WORTH_LOGS, WORTH_S = 60_000, 5.0
 """Logs, or seconds of reading, after which what was read is stored: the larger a transaction, the less each row costs."""
 
 

@@ -89,7 +89,9 @@ class Questions:
     async def _read(self, outcome: Outcome, first: int, last: int) -> pa.Table:
         if isinstance(outcome, RpcFault):
             raise NodeWrong(f"{self._where}: {outcome}; check the node") from outcome
-        table = await asyncio.to_thread(logs_of, outcome) if memoryview(outcome).nbytes > IN_THREAD else logs_of(outcome)
+        table = (
+            await asyncio.to_thread(logs_of, outcome) if memoryview(outcome).nbytes > IN_THREAD else logs_of(outcome)
+        )
         self._must_be_within(table, first, last)
         return table
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import traceback
@@ -39,9 +38,6 @@ from indexer.remote.messages import (
     to_reading,
 )
 from indexer.remote.readers import Channel, RemoteRecords, RemoteState
-
-NICENESS = 5
-"""Answers to people come first: this process gives way to the one that serves."""
 
 TELL_EVERY_S = 0.25
 
@@ -198,6 +194,5 @@ def main(arguments: Sequence[str]) -> None:
     """Serve over two inherited sockets, whose numbers are the arguments, until they are closed."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    os.nice(NICENESS)
     channel, state = (socket.socket(fileno=int(number)) for number in arguments)
     asyncio.run(Reading(channel, Channel(state)).serve())

@@ -20,6 +20,8 @@ from tests.support.tables import assert_same_tables
 
 EVM_KILLS, SOLANA_KILLS = 22, 12
 LONGEST_LIFE_S = 0.6
+MOMENTS, MOST_LIVES = 5, 5
+"""On a busy machine an indexer does less in its life: then there are more lives, until enough of them went on where another ended."""
 SPAN = 1
 LAST_SPAN = 40
 ACTIONS = 600
@@ -68,8 +70,8 @@ class Killed(NamedTuple):
 
 def survive(killed: Killed, chain: ChainSpec, venue: VenueSpec, height: int) -> None:
     """Index in processes that are killed, then in one that may finish."""
-    heights = []
-    for _ in range(killed.kills):
+    heights: list[int] = []
+    while len(heights) < killed.kills or (len(set(heights)) <= MOMENTS and len(heights) < MOST_LIVES * killed.kills):
         command = arguments(chain, venue, killed.store, SPAN)
         kill_after(killed.rng.uniform(0, LONGEST_LIFE_S), command, killed.checkout)
         heights.append(height_of(killed.store, chain.id))
@@ -77,7 +79,7 @@ def survive(killed: Killed, chain: ChainSpec, venue: VenueSpec, height: int) -> 
         assert last.wait(timeout=120) == 0
 
     assert heights == sorted(heights)
-    assert len(set(heights)) > 5, "some must have met work that others had begun"
+    assert len(set(heights)) > MOMENTS, "some must have met work that others had begun"
     assert heights[killed.kills // 2] < height, "and work that was not finished"
 
 

@@ -72,7 +72,7 @@ class _Rows:
     def accrue(self) -> None:
         """Let the indexes grow that the last event moved without telling."""
         while self.work.accruals:
-            row, asset, _, engine = self.work.accruals.pop()
+            row, asset, _, engine, _ = self.work.accruals.pop()
             text = self.work.tips.markets.get((asset, "rates"))
             rates, time = rates_of(text) if text else None, self.times[row.block]
             if rates is not None and rates.updated_at != time:

@@ -15,6 +15,9 @@ from chains.evm.aave_v3.epochs import Numbers, places_of
 from chains.evm.aave_v3.maths import linear_interest, ray_mul
 from chains.evm.abi import EventColumns, LoggedEvent
 
+BEFORE = -1
+"""A place before every one of a span."""
+
 
 class Rates(NamedTuple):
     """A reserve's indexes and rates (rays), and when they were so (Unix seconds)."""
@@ -49,12 +52,16 @@ def text_of(rates: Rates) -> str:
 
 
 class Accrual(NamedTuple):
-    """A log that let the indexes of an asset grow, and what the journals and the market's few events had told of its rates by then."""
+    """A log that let the indexes of an asset grow.
+
+    `known`: what the journals and the market's few events had told of its rates by then, and `known_at` where in the span, or before it.
+    """
 
     row: LoggedEvent
     asset: bytes
     known: str | None
     engine: Engine
+    known_at: int = BEFORE
 
 
 Owed = Callable[[Accrual, Rates], bool]
@@ -97,8 +104,9 @@ def grown(
     for accrual in accruals:
         row, asset = accrual.row, accrual.asset
         place, time = (row.block << 32) + row.ordinal, times[row.block]
-        found = [each for each in (updates.before(asset, place), latest.get(asset)) if each is not None]
-        rates = max(found)[1] if found else rates_of(accrual.known) if accrual.known else None
+        known = (accrual.known_at, rates_of(accrual.known)) if accrual.known else None
+        found = [each for each in (known, updates.before(asset, place), latest.get(asset)) if each is not None]
+        rates = max(found)[1] if found else None
         if rates is not None and rates.updated_at != time:
             after = rates.grown(accrual.engine, time, owed=owed(accrual, rates))
             latest[asset] = place, after

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from chains.errors import NoContract, Unsupported
 from chains.evm.aave_v3 import events as ev
-from chains.evm.aave_v3.accruals import Accrual, Rates, Updates, grown, text_of
+from chains.evm.aave_v3.accruals import BEFORE, Accrual, Rates, Updates, grown, text_of
 from chains.evm.aave_v3.columns import Entries
 from chains.evm.aave_v3.engines import ENGINES, FOLLOWED, name_of
 from chains.evm.aave_v3.epochs import Epochs, Token
@@ -140,6 +140,7 @@ class _Pass:
         self.stable_tokens: dict[bytes, bytes] = {}
         self.sources: dict[bytes, int] = {}
         self.accruals: list[Accrual] = []
+        self.listed: dict[bytes, int] = {}
         self.followed: dict[str, int] = self.tips.state(WHOLE_VENUE, "followed") or {}
         self.wiring: State = self.tips.state(WHOLE_VENUE, "wiring") or {}
         engine = self.tips.state(WHOLE_VENUE, "engine")
@@ -167,7 +168,8 @@ class _Pass:
             self.tips.history(row, "liquidation", debt, owner=user, other=liquidator, amount=covered, extra=extra)
             engine = ENGINES.get(self.revision or 0)
             if receive and engine and engine.silent:
-                self.accruals.append(Accrual(row, collateral, self.tips.markets.get((collateral, "rates")), engine))
+                known, known_at = self.tips.markets.get((collateral, "rates")), self.listed.get(collateral, BEFORE)
+                self.accruals.append(Accrual(row, collateral, known, engine, known_at))
 
     def accrue(self, updates: Updates, times: Mapping[int, int]) -> None:
         """Note the rates that liquidations changed without telling."""
@@ -205,6 +207,7 @@ class _Pass:
             row, asset, "rates", liquidity_index=str(RAY), liquidity_rate="0", variable_borrow_index=str(RAY),
             variable_borrow_rate="0", updated_at=0,
         )  # fmt: skip
+        self.listed[asset] = (row.block << 32) + row.ordinal
         if self.revision is None or self.revision >= FIRST_DIRECTED_POOL:
             self._read_rounding(row, asset, *SIDES)
         self._learn_tokens(asset, reserve)

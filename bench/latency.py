@@ -34,6 +34,9 @@ ROUNDS = 200
 TOUCHED = 1_000
 WARM_UP = 10
 PAUSE_S = 0.01
+BETWEEN_S = 0.2
+"""After a block was seen, until the next one is made: no chain makes one at once."""
+
 WITHIN_S = 30.0
 
 
@@ -94,6 +97,7 @@ async def measured(vault: Vault, url: str, rounds: int) -> list[float]:
     async with aiohttp.ClientSession(url) as session:
         await seen(session, vault, 0, vault.ledger.node.height())
         for turn in range(WARM_UP + rounds):
+            await asyncio.sleep(BETWEEN_S)
             number = await asyncio.to_thread(vault.move)
             began = monotonic()
             await seen(session, vault, turn % TOUCHED, number)

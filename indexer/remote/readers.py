@@ -44,13 +44,16 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class RemoteState:
-    """The `StateReader` of one call; the fold that asks waits."""
+    """The `StateReader` of one call; the fold that asks waits. What a fold asks again and again is asked for once: a state stands still."""
 
     channel: Channel
     call: int
+    _markets: dict[str, dict[MarketKey, str]] = field(default_factory=dict)
 
     def markets(self, venue_id: str) -> dict[MarketKey, str]:
-        return self.channel.ask(dict[MarketKey, str], self.call, "markets", venue_id)
+        if venue_id not in self._markets:
+            self._markets[venue_id] = self.channel.ask(dict[MarketKey, str], self.call, "markets", venue_id)
+        return dict(self._markets[venue_id])
 
     def positions(self, venue_id: str, keys: Collection[PositionKey]) -> dict[PositionKey, int]:
         return _integers(self.channel.ask(dict[PositionKey, str], self.call, "positions", venue_id, list(keys)))

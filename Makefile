@@ -8,7 +8,7 @@ VENV := .venv/.ready
 DEVNET := tests/devnet/evm
 CHAINS := $(DEVNET)/node_modules/.ready
 
-.PHONY: help demo test coverage check fix bench bench-sync lock clean
+.PHONY: help demo test coverage check fix storm bench bench-sync lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,9 @@ check: $(VENV) ## Check format, lint, types, import rules and dependencies
 fix: $(VENV) ## Format, and mend what lint can mend
 	@.venv/bin/ruff check --fix --quiet . || true
 	@.venv/bin/ruff format .
+
+storm: $(VENV) $(CHAINS) ## Weather seeded storms of faults, reorgs and kills (ARGS="--seeds 50"); a failed seed says how to repeat it
+	@.venv/bin/python -m tests.simulation.storm $(ARGS)
 
 bench: $(VENV) ## Measure, beside the peers
 	@.venv/bin/python -m bench $(ARGS)

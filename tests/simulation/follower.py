@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import time
 from collections import Counter
 from collections.abc import Awaitable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -16,18 +18,19 @@ from typing import Any
 import msgspec
 
 from chains.errors import ChainError
-from chains.evm.chain import connect
+from chains.evm import chain
 from chains.model import ChainSpec, FeedSpec, VenueSpec
 from chains.ports import Exchange, Head
-from chains.rpc import pace
-from chains.rpc import pool as rpc
+from chains.rpc import NodePool
 from indexer import loop
 from indexer.loop import Progress, follow, index
 from indexer.store import Store
 
 POLL_S = 0.05
 PATIENCE_S = 60.0
-LONGEST_PAUSE_S = 0.1
+TIMEOUT_S = 1.0
+HASTE = 20
+"""So much faster than usual does time pass for the pauses of an indexer: it knows no other time."""
 LOADED = ["chains.evm.provider", "tests.simulation.follower"]
 """Loaded once, by the process from which every indexer is forked: a life begins within milliseconds."""
 
@@ -151,7 +154,7 @@ class Diary:
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """Notes every trouble with a node, also one that a retry mended."""
+    """Notes every trouble with a node, also one that a retry mended, and when a node is set aside or comes back."""
 
     diary: Diary
 
@@ -162,14 +165,23 @@ class Met:
         self.diary.note("met", node=node, kind=type(error).__name__, text=str(error))
 
     def turned(self, node: str, state: str) -> None:
-        pass
+        self.diary.note("turned", node=node, state=state)
+
+
+def hasty() -> float:
+    """Return seconds of the indexer's time."""
+    return time.monotonic() * HASTE
+
+
+async def hurried(seconds: float) -> None:
+    """Wait so many seconds of the indexer's time."""
+    await asyncio.sleep(seconds / HASTE)
 
 
 def live(work: Work, ends: bool) -> None:  # noqa: FBT001 - arguments of a process have no names
     """Index until the end of the chain, or follow it until the end of the process."""
-    loop.PAUSE_S, loop.LONGEST_PAUSE_S = 0.01, LONGEST_PAUSE_S
-    rpc.FIRST_PAUSE_S, rpc.LONGEST_PAUSE_S = 0.01, LONGEST_PAUSE_S
-    pace.FIRST_PAUSE_S, pace.LONGEST_PAUSE_S = 0.01, LONGEST_PAUSE_S
+    loop.PAUSE_S, loop.LONGEST_PAUSE_S = loop.PAUSE_S / HASTE, loop.LONGEST_PAUSE_S / HASTE
+    chain.NodePool = partial(NodePool, timeout_s=TIMEOUT_S, clock=hasty, sleep=hurried)  # type: ignore[assignment, attr-defined]
     diary = Diary(work.diary)
     try:
         with Store.open(work.store) as store:
@@ -180,11 +192,12 @@ def live(work: Work, ends: bool) -> None:  # noqa: FBT001 - arguments of a proce
 
 
 async def _take_in(work: Work, store: Store, diary: Diary, *, ends: bool) -> None:
-    async with aclosing(connect(work.chain, work.venues, work.feeds, observer=Met(diary))) as chain:
+    made = chain.connect(work.chain, work.venues, work.feeds, observer=Met(diary))
+    async with aclosing(made):
         if ends:
-            await index(chain, store, until="latest", listener=diary)
+            await index(made, store, until="latest", listener=diary)
         else:
-            await follow(chain, store, listener=diary, stop=asyncio.Event(), poll_s=POLL_S)
+            await follow(made, store, listener=diary, stop=asyncio.Event(), poll_s=POLL_S)
 
 
 def counted(diary: Sequence[dict[str, Any]]) -> Counter[str]:

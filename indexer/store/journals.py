@@ -76,7 +76,9 @@ def derive(rows: Rows) -> list[Derived]:
             quarantined += [word for row in given for word in words(journal, row)]
             given = [row for row in given if not words(journal, row)]
         derived.append(arranged(journal, joined(journal.field, given, rows.columns.get(journal.field, ()))))
-    derived.append(arranged(QUARANTINE, joined(QUARANTINE.field, sorted(quarantined), rows.columns.get(QUARANTINE.field, ()))))
+    derived.append(
+        arranged(QUARANTINE, joined(QUARANTINE.field, sorted(quarantined), rows.columns.get(QUARANTINE.field, ())))
+    )
     return [table for table in derived if table.rows.num_rows]
 
 

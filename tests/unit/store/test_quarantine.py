@@ -7,6 +7,7 @@ from decimal import Decimal
 import duckdb
 import pytest
 
+from chains.columns import joined
 from chains.model import FEEDS, Quarantined, Rows, Side
 from indexer.store import Store
 from indexer.store.journals import word
@@ -114,3 +115,20 @@ def test_a_sum_that_does_not_fit_raises_instead_of_wrapping(store: Store) -> Non
 
     with store.reading() as reader, pytest.raises(duckdb.OutOfRangeException):
         reader._con.execute("SELECT sum(amount_raw) FROM position_change").fetchall()
+
+
+def test_rows_given_as_columns_are_stored_like_rows_given_one_by_one(store: Store) -> None:
+    one_by_one = Rows(
+        positions=[position(2, 5), position(3, 7)],
+        quarantined=[Quarantined(4, 0, 1, VENUE, "malformed_event:Mint", b"x")],
+    )
+    columns = {
+        name: [joined(name, rows, ())]
+        for name, rows in (("positions", one_by_one.positions), ("quarantined", one_by_one.quarantined))
+    }
+
+    append(store, batch(1, 9, Rows(columns=columns)))
+
+    assert len(Rows(columns=columns)) == 3
+    assert store.state(CHAIN).positions(VENUE, [KEY]) == {KEY: 7}
+    assert quarantined(store) == one_by_one.quarantined

@@ -23,8 +23,9 @@ from chains.evm.aave_v3.balances import burnt, minted, settled, transferred
 from chains.evm.aave_v3.epochs import Epochs, Token
 from chains.evm.aave_v3.fold import SIDES, AaveV3
 from chains.evm.aave_v3.rounding import Rounding
-from chains.evm.logs import RpcLog, log_table
+from chains.evm.logs import log_table
 from chains.evm.ports import Answer, Folded, Reads
+from chains.evm.records import RpcLog
 from chains.model import WHOLE_VENUE, AccountBytes, Rows, Side, VenueSpec
 from chains.ports import AccountKey, MarketKey, PositionKey
 from tests.support.aave_row_by_row import AaveRowByRow

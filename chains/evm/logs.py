@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from chains.columns import binaries
 from chains.errors import NodeWrong
-from chains.evm.records import ADDRESS, HASH, MOST_TOPICS, Group, Odd, groups
+from chains.evm.records import ADDRESS, HASH, MOST_TOPICS, Group, Odd, RpcLog, groups
 
 LOG_SCHEMA = pa.schema(
     [
@@ -31,20 +31,6 @@ LOG_SCHEMA = pa.schema(
     ]
 )
 TOPIC_COLUMNS = ("topic0", "topic1", "topic2", "topic3")
-
-
-class RpcLog(msgspec.Struct, rename="camel"):
-    """One log as a node says it; `removed` logs belong to a block that is no longer part of the chain."""
-
-    address: str
-    topics: list[str]
-    data: str
-    block_number: str
-    block_hash: str
-    transaction_hash: str
-    transaction_index: str
-    log_index: str
-    removed: bool = False
 
 
 _LOGS = msgspec.json.Decoder(list[RpcLog])

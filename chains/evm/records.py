@@ -45,8 +45,8 @@ class Odd(Exception):
     """Logs that are written in another way than usual."""
 
 
-class _Checked(msgspec.Struct, rename="camel"):
-    """What makes a log's JSON a log; that it is one is all that is asked here."""
+class RpcLog(msgspec.Struct, rename="camel"):
+    """One log as a node says it; `removed` logs belong to a block that is no longer part of the chain."""
 
     address: str
     topics: list[str]
@@ -59,7 +59,7 @@ class _Checked(msgspec.Struct, rename="camel"):
     removed: bool = False
 
 
-_RECORD = msgspec.json.Decoder(_Checked)
+_RECORD = msgspec.json.Decoder(RpcLog)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

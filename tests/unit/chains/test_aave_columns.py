@@ -17,8 +17,9 @@ from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.fold import AaveV3
 from chains.evm.aave_v3.maths import RAY
 from chains.evm.abi import Event
-from chains.evm.logs import RpcLog, log_table
+from chains.evm.logs import log_table
 from chains.evm.ports import Answer, Folded, Reads
+from chains.evm.records import RpcLog
 from chains.model import WHOLE_VENUE, Rows, Side, VenueSpec
 from indexer.store.journals import derive
 from tests.support.aave_row_by_row import AaveRowByRow

@@ -13,8 +13,9 @@ from web3._utils.events import get_event_data
 
 from chains.evm.aave_v3 import events as aave
 from chains.evm.abi import Event, decode_all
-from chains.evm.logs import RpcLog, log_table
+from chains.evm.logs import log_table
 from chains.evm.oracles.chainlink.events import ANSWER_UPDATED
+from chains.evm.records import RpcLog
 
 EVENTS = (*aave.EVENTS, ANSWER_UPDATED)
 WORD = 2**256

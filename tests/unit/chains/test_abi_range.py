@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from chains.evm.abi import Event, Function
-from chains.evm.logs import RpcLog, log_table
+from chains.evm.logs import log_table
+from chains.evm.records import RpcLog
 
 ADDRESS = b"\xab" * 20
 FULL, EMPTY = b"\xff" * 32, b"\0" * 32

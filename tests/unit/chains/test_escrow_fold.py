@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from chains.evm.erc20 import DECIMALS, SYMBOL
 from chains.evm.escrow import Escrow
 from chains.evm.escrow.events import DECLARED, parse_declaration
-from chains.evm.logs import RpcLog, log_table
+from chains.evm.logs import log_table
 from chains.evm.ports import ETH_CALL, Answer, Folded, NeedReads, Read, Reads
+from chains.evm.records import RpcLog
 from chains.model import AccountBytes, Basis, LendingEvent, MarketChange, PositionChange, Rows, Side, VenueSpec
 from chains.ports import AccountKey, MarketKey, PositionKey
 from tests.support.rows import spelled_out

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from chains.errors import NodeWrong
 from chains.evm import logs
-from chains.evm.logs import RpcLog, log_table, logs_of
+from chains.evm.logs import log_table, logs_of
+from chains.evm.records import RpcLog
 
 HASHES = st.binary(min_size=32, max_size=32)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from chains.errors import Unsupported
@@ -16,19 +17,22 @@ if TYPE_CHECKING:
     from chains.ports import Chain, Observer, OpenBook, RawReader
     from chains.survey.facts import NodeSurvey
 
-PROTOCOLS = {
-    "aave-v3": "chains.evm.aave_v3",
-    "escrow": "chains.evm.escrow",
-    "spl-escrow": "chains.solana.escrow",
-}
+NAMESPACES = {"eip155": "chains.evm.chain", "solana": "chains.solana.chain"}
+
+
+def _protocols() -> dict[str, str]:
+    """Each folder of a family that has arithmetic of its own is a protocol, by the folder's name; nothing is imported."""
+    here = Path(__file__).parent
+    found = [unit.parent for family in ("evm", "solana") for unit in sorted((here / family).glob("*/unit.py"))]
+    return {folder.name.replace("_", "-"): f"chains.{folder.parent.name}.{folder.name}" for folder in found}
+
+
+PROTOCOLS = _protocols()
 ESCROWS = frozenset({"escrow", "spl-escrow"})
 """Protocols that hold collateral for other systems' positions: their venues say what becomes of liabilities."""
 
-OWNER_IS_UNIT = frozenset({"aave-v3"})
 FEED_KINDS = {"chainlink": "eip155", "pyth-solana": "solana"}
 """Kind of feed → the namespace of the chains that have it."""
-
-NAMESPACES = {"eip155": "chains.evm.chain", "solana": "chains.solana.chain"}
 
 
 def open_book(protocol: str) -> OpenBook:
@@ -53,8 +57,8 @@ def followed(venue: VenueSpec) -> str:
 
 
 def owner_is_unit(protocol: str) -> bool:
-    """Tell whether a protocol keeps one account per owner, so that it has an answer for everybody."""
-    return protocol in OWNER_IS_UNIT
+    """Tell whether a protocol keeps one account per owner, so that it has an answer for everybody: its folder says so."""
+    return bool(getattr(import_module(PROTOCOLS[protocol]), "OWNER_IS_UNIT", False))
 
 
 def survey(spec: ChainSpec, venues: Sequence[VenueSpec], feeds: Sequence[FeedSpec]) -> Awaitable[list[NodeSurvey]]:

@@ -5,5 +5,6 @@ from chains.evm.aave_v3.unit import open_book
 from chains.evm.ports import Adapter
 
 adapter: Adapter = AaveV3
+OWNER_IS_UNIT = True
 
-__all__ = ["AaveV3", "adapter", "open_book"]
+__all__ = ["OWNER_IS_UNIT", "AaveV3", "adapter", "open_book"]

@@ -10,8 +10,8 @@ from typing import Any
 from chains.identifiers import base58
 from chains.model import AccountBytes, Rows, VenueSpec
 from chains.ports import AccountKey, MarketKey, PositionKey
-from chains.solana.escrow import SplEscrow
 from chains.solana.ports import Answer, Folded, NeedReads, Read, Reads, Said
+from chains.solana.spl_escrow import SplEscrow
 from chains.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 
 AUTHORITY = b"\xaa" * 32

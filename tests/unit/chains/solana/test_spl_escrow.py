@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from chains.errors import NoContract, NodeWrong
 from chains.identifiers import base58
 from chains.model import AccountBytes, Basis, LendingEvent, MarketChange, PositionChange, Rows, Side
-from chains.solana.escrow import SplEscrow
 from chains.solana.ports import ABSENT, RETURNED, Answer, Said
+from chains.solana.spl_escrow import SplEscrow
 from chains.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from tests.unit.chains.solana.builders import (
     ANN,

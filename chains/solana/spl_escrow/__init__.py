@@ -1,7 +1,7 @@
 """A vault of SPL token accounts: deposits and withdrawals per owner of the token account on the other side."""
 
-from chains.solana.escrow.fold import SplEscrow
-from chains.solana.escrow.unit import open_book
+from chains.solana.spl_escrow.fold import SplEscrow
+from chains.solana.spl_escrow.unit import open_book
 
 adapter = SplEscrow
 

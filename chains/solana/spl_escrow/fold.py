@@ -27,9 +27,9 @@ from chains.model import (
     VenueSpec,
 )
 from chains.ports import PositionKey, StateReader
-from chains.solana.escrow.events import Held, Movement, VaultTransaction, held_before, vault_transactions
-from chains.solana.escrow.receipts import receipts
 from chains.solana.ports import Folded, NeedReads, Reads, Said
+from chains.solana.spl_escrow.events import Held, Movement, VaultTransaction, held_before, vault_transactions
+from chains.solana.spl_escrow.receipts import receipts
 from chains.solana.tokens import TOKEN_PROGRAMS, Unreadable, token_account
 
 ACCOUNTS = "accounts"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from chains.solana.escrow.events import Held, Movement, VaultTransaction
 from chains.solana.ports import ABSENT, Reads
+from chains.solana.spl_escrow.events import Held, Movement, VaultTransaction
 from chains.solana.tokens import FREE, Fee, fee_terms
 
 Receipts = list[tuple[Movement, int]]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import msgspec
@@ -79,7 +81,7 @@ class Follower:
         reached = waited.done()
         waited.cancel()
         ended.cancel()
-        assert reached, f"the indexer is stuck or ended by itself: {self.last_words()}"
+        assert reached, f"the indexer is stuck or ended by itself: {await self.asked_why()}"
 
     async def ended(self) -> int | None:
         """Wait for the end of a life; returns its exit code."""
@@ -119,7 +121,15 @@ class Follower:
         return next((step["to"] for step in steps), -1)
 
     def last_words(self) -> list[dict[str, Any]]:
-        return self.diary()[-5:]
+        return self.diary()[-8:]
+
+    async def asked_why(self) -> list[dict[str, Any]]:
+        """Have a life that does not go on write down what it waits for; returns its last words."""
+        process = self._living()
+        if process.is_alive() and process.pid is not None:
+            os.kill(process.pid, signal.SIGUSR1)
+            await asyncio.sleep(1)
+        return self.last_words()
 
     def _living(self) -> ForkServerProcess:
         assert self._process is not None
@@ -132,12 +142,17 @@ class Diary:
 
     path: Path
     file: int = field(init=False)
+    head: Head | None = None
 
     def __post_init__(self) -> None:
         self.file = os.open(self.path, os.O_APPEND | os.O_CREAT | os.O_WRONLY)
 
     def note(self, event: str, **facts: object) -> None:
-        os.write(self.file, msgspec.json.encode({"event": event, "life": os.getpid(), **facts}) + b"\n")
+        os.write(
+            self.file,
+            msgspec.json.encode({"event": event, "life": os.getpid(), "at": round(time.monotonic(), 3), **facts})
+            + b"\n",
+        )
 
     def appended(self, progress: Progress) -> None:
         self.note("appended", first=progress.first, to=progress.indexed, rows=progress.rows)
@@ -146,7 +161,9 @@ class Diary:
         self.note("rewound", depth=depth, to=to)
 
     def polled(self, chain_id: str, head: Head) -> None:
-        pass
+        if head != self.head:
+            self.head = head
+            self.note("polled", latest=head.latest.number, settled=head.settled)
 
     def failed(self, chain_id: str, error: ChainError, retry_in: float) -> None:
         self.note("failed", kind=type(error).__name__, text=str(error))
@@ -192,12 +209,29 @@ def live(work: Work, ends: bool) -> None:  # noqa: FBT001 - arguments of a proce
 
 
 async def _take_in(work: Work, store: Store, diary: Diary, *, ends: bool) -> None:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _note_tasks, diary)
     made = chain.connect(work.chain, work.venues, work.feeds, observer=Met(diary))
     async with aclosing(made):
         if ends:
             await index(made, store, until="latest", listener=diary)
         else:
             await follow(made, store, listener=diary, stop=asyncio.Event(), poll_s=POLL_S)
+
+
+def _note_tasks(diary: Diary) -> None:
+    for task in asyncio.all_tasks():
+        where = [f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}" for frame in _frames(task)]
+        diary.note("waits", task=task.get_name(), where=where)
+
+
+def _frames(task: asyncio.Task[Any]) -> Iterator[FrameType]:
+    """The frames of a suspended task, from the outermost to what it awaits."""
+    coroutine: Any = task.get_coro()
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "ag_frame", None)
+        if frame is not None:
+            yield frame
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "ag_await", None)
 
 
 def counted(diary: Sequence[dict[str, Any]]) -> Counter[str]:

@@ -152,8 +152,9 @@ async def weather(seed: int, folder: Path, *, completeness: str = "receipts", mi
                 diary=folder / "diary.jsonl",
             )
             with following(work) as follower:
-                for turn in story(rng):
-                    await sea.endure(turn, follower)
+                for number, turn in enumerate(story(rng), 1):
+                    with sea.located(number, turn):
+                        await sea.endure(turn, follower)
                 follower.kill()
                 for node in nodes:
                     node.faulty = False
@@ -193,6 +194,15 @@ class Sea:
             else:
                 self.past.act(1)
         self.highest = max(self.highest, self.net.node.height())
+
+    @contextmanager
+    def located(self, number: int, turn: Turn) -> Iterator[None]:
+        """Say of an error in which turn it was raised, and where chain and nodes stood."""
+        try:
+            yield
+        except AssertionError as error:
+            error.add_note(f"turn {number}, {turn}: chain at {self.net.node.height()}, {self.tide.asked} exchanges")
+            raise
 
     async def endure(self, turn: Turn, follower: Follower) -> None:
         """Do one turn of the story."""
@@ -292,7 +302,7 @@ def weathered_well(seed: int, **kind: Any) -> bool:
         left = asyncio.run(weather(seed, folder, **kind))
         told, problem = str(left), left.difference
     except (AssertionError, TimeoutError) as error:
-        problem = f"{type(error).__name__}: {error}"
+        problem = "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
     if problem is None:
         shutil.rmtree(folder)
     else:

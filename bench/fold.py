@@ -13,11 +13,12 @@ from importlib.metadata import version
 from statistics import median
 from time import process_time
 
+import numpy as np
 import pyarrow as pa
 
 from bench.sync.aave_market import TOPICS, Market
 from bench.sync.recorded import BLOCK_SECONDS
-from chains.columns import SCHEMAS, joined
+from chains.columns import AMOUNT, SCHEMAS, joined
 from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.balances import burnt, minted, settled, transferred
 from chains.evm.aave_v3.epochs import Epochs, Token
@@ -28,6 +29,8 @@ from chains.evm.ports import Answer, Folded, Reads
 from chains.evm.records import RpcLog
 from chains.model import WHOLE_VENUE, AccountBytes, Rows, Side, VenueSpec
 from chains.ports import AccountKey, MarketKey, PositionKey
+from indexer.store.journals import POSITIONS, arranged
+from indexer.unstored import KnownAmounts
 from tests.support.aave_row_by_row import AaveRowByRow
 
 LOGS = 100_000
@@ -68,10 +71,11 @@ def main() -> None:
 
 @dataclass(slots=True)
 class State:
-    """The tips that a store would keep: what the market is, and the balances so far."""
+    """The tips that a store would keep: what the market is, and the balances so far, by key and as columns."""
 
     aspects: Mapping[MarketKey, str]
     balances: dict[PositionKey, int] = field(default_factory=dict)
+    known: KnownAmounts = field(default_factory=KnownAmounts)
 
     def markets(self, venue_id: str) -> dict[MarketKey, str]:
         del venue_id
@@ -80,6 +84,14 @@ class State:
     def positions(self, venue_id: str, keys: Collection[PositionKey]) -> dict[PositionKey, int]:
         del venue_id
         return {key: self.balances[key] for key in keys if key in self.balances}
+
+    def amounts(self, venue_id: str, keys: pa.Table) -> pa.Array:
+        del venue_id
+        lines = self.known.lines(keys)
+        missing = keys.filter(pa.array(lines < 0))
+        lines[lines < 0] = np.arange(len(self.known), len(self.known) + missing.num_rows)
+        self.known.add(missing, pa.nulls(missing.num_rows, AMOUNT))
+        return self.known.amounts.take(pa.array(lines))
 
     def accounts(self, venue_id: str, keys: Collection[AccountKey]) -> dict[AccountKey, str]:
         raise NotImplementedError
@@ -91,6 +103,9 @@ class State:
         raise NotImplementedError
 
     def take(self, positions: pa.Table) -> None:
+        tips = arranged(POSITIONS, positions)
+        last = tips.rows.take(tips.last)
+        self.known.put(last, last["amount_raw"].combine_chunks())
         columns = (positions[name].to_pylist() for name in ("unit_id", "market", "side", "amount_raw"))
         self.balances |= {
             (unit, market, Side(side)): int(amount) for unit, market, side, amount in zip(*columns, strict=True)
@@ -182,7 +197,7 @@ def lines_per_second(logs: pa.Table, market: Market) -> float:
     numbers = [epochs.token_numbers(events.table) for events in found]
     began = process_time()
     moves = [minted(found[0], numbers[0]), burnt(found[1], numbers[1]), *transferred(found[2], numbers[2])]
-    settled(moves, epochs.tokens, lambda _: {})
+    settled(moves, epochs.tokens, lambda keys: pa.nulls(keys.num_rows, AMOUNT))
     count: int = sum(events.table.num_rows for events in found)
     return count / (process_time() - began)
 

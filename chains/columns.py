@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import compress
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+K = TypeVar("K")
 
 AMOUNT = pa.decimal128(38, 0)
 TOO_WIDE = 10**38
@@ -79,6 +83,9 @@ EVENTS = pa.schema(
 )
 QUARANTINED = pa.schema([*_PLACE, ("venue_id", pa.string()), ("reason", pa.string()), ("word", pa.binary())])
 
+POSITION_KEYS = pa.schema([("unit_id", pa.binary()), ("market", pa.binary()), ("side", pa.string())])
+"""What names a position of a venue."""
+
 SCHEMAS: Mapping[str, pa.Schema] = {
     "positions": POSITIONS,
     "markets": MARKETS,
@@ -108,6 +115,19 @@ def integers(column: pa.Array) -> list[int]:
     limbs = np.frombuffer(column.buffers()[1], np.uint64).reshape(-1, 2)[column.offset : column.offset + len(column)]
     low, high = limbs[:, 0].tolist(), limbs[:, 1].view(np.int64).tolist()
     return [(above << 64) + below for below, above in zip(low, high, strict=True)]
+
+
+def position_keys(keys: Collection[tuple[bytes, bytes, str]]) -> pa.Table:
+    """Make columns of the keys of positions."""
+    columns = zip(*keys, strict=True) if keys else [()] * len(POSITION_KEYS)
+    arrays = [pa.array(values, kind) for values, kind in zip(columns, POSITION_KEYS.types, strict=True)]
+    return pa.table(arrays, schema=POSITION_KEYS)
+
+
+def by_key(keys: Iterable[K], column: pa.Array) -> dict[K, int]:
+    """Return the amounts of those keys that have one, which stand in their order."""
+    valid = column.is_valid().to_pylist()
+    return dict(zip(compress(keys, valid), integers(column.drop_null()), strict=True))
 
 
 def binaries(joined: bytes, size: int) -> pa.Array:

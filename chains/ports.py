@@ -145,6 +145,10 @@ class StateReader(Protocol):
         """Return the raw protocol amounts of those keys that ever changed."""
         ...
 
+    def amounts(self, venue_id: str, keys: pa.Table) -> pa.Array:
+        """Return the same for many: the amounts in the order of `keys` (`chains.columns.POSITION_KEYS`, no key twice), null where none."""
+        ...
+
     def accounts(self, venue_id: str, keys: Collection[AccountKey]) -> dict[AccountKey, str]:
         """Return the settings of those keys that ever changed."""
         ...

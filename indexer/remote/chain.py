@@ -21,7 +21,6 @@ from chains.errors import NodeBusy
 from chains.model import Block, ChainSpec, FeedSpec, Skipped, VenueSpec
 from chains.ports import Batch, Examined, Exchange, Head, Observer, Records, StateReader
 from chains.rpc.observer import Unobserved
-from indexer.pipeline import Unstored
 from indexer.remote.frames import Buffer, Ended, Frame, receive, send
 from indexer.remote.messages import (
     Answer,
@@ -44,6 +43,7 @@ from indexer.remote.messages import (
     unpacked,
 )
 from indexer.remote.readers import answered
+from indexer.unstored import Unstored
 
 T = TypeVar("T")
 

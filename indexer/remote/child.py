@@ -17,7 +17,6 @@ from chains.errors import ChainError
 from chains.model import Block
 from chains.ports import Batch, Chain, Exchange, StateReader
 from chains.registry import connect
-from indexer.pipeline import Known, Unstored
 from indexer.remote.frames import Buffer, Ended, Frame, receive, send
 from indexer.remote.messages import (
     Begin,
@@ -38,6 +37,7 @@ from indexer.remote.messages import (
     to_reading,
 )
 from indexer.remote.readers import Channel, RemoteRecords, RemoteState
+from indexer.unstored import Memory, Unstored
 
 TELL_EVERY_S = 0.25
 
@@ -74,13 +74,13 @@ class Telling:
 class Reading:
     """The chain of this process and the calls that are under way; a chain that cannot be made fails every call.
 
-    `newest`: the call that made the newest batch, what the store will hold of it, and what is known of amounts before it.
+    `newest`: the call that made the newest batch, what the store will hold of it, and what was known before it.
     """
 
     main: socket.socket
     state: Channel
     chain: Chain | Exception | None = None
-    newest: tuple[int, Batch, Known] | None = None
+    newest: tuple[int, Batch, Memory] | None = None
     tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
 
     async def serve(self) -> None:
@@ -141,7 +141,7 @@ class Reading:
         state = self._state(call)
         batch = columnar(await self._made().advance(first, last, settled, state))
         told = replace(batch, raw={name: batch.raw[name] for name in READ_BACK if name in batch.raw})
-        self.newest = call.id, told, state.kept() if isinstance(state, Unstored) else {}
+        self.newest = call.id, told, state.kept() if isinstance(state, Unstored) else Memory()
         return batch
 
     def _state(self, call: Call) -> StateReader:
@@ -149,10 +149,10 @@ class Reading:
         stored = RemoteState(self.state, call.id)
         if call.upon is None or self.newest is None:
             return stored
-        number, batch, known = self.newest
+        number, batch, memory = self.newest
         if number != call.upon:
             raise RuntimeError(f"call {call.id} builds upon batch {call.upon}, and {number} is the newest")
-        return Unstored(stored, batch, known)
+        return Unstored(stored, batch, memory)
 
     def _made(self) -> Chain:
         if self.chain is None:

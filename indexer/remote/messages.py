@@ -101,6 +101,7 @@ class Ask(msgspec.Struct):
     call: int
     name: str
     about: list[Any]
+    keys: pa.Table | None = None
 
 
 class Answer(msgspec.Struct, tag=True):

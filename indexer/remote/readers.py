@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 import pyarrow as pa
 
+from chains.columns import by_key, position_keys
 from chains.model import AccountBytes, Block, Side
 from chains.ports import AccountKey, MarketKey, PositionKey, Records, StateReader
 from indexer.remote.frames import receive, send
@@ -30,9 +31,9 @@ class Channel:
     socket: socket.socket
     lock: Lock = field(default_factory=Lock)
 
-    def ask(self, kind: type[T], call: int, name: str, *about: object) -> T:
+    def ask(self, kind: type[T], call: int, name: str, *about: object, keys: pa.Table | None = None) -> T:
         """Return an answer; raises `StateLost`, and `Ended` where nobody is there any more."""
-        message, buffers = packed(Ask(call, name, list(about)))
+        message, buffers = packed(Ask(call, name, list(about), keys))
         with self.lock:
             send(self.socket, message, buffers)
             message, given = receive(self.socket)
@@ -56,7 +57,11 @@ class RemoteState:
         return dict(self._markets[venue_id])
 
     def positions(self, venue_id: str, keys: Collection[PositionKey]) -> dict[PositionKey, int]:
-        return _integers(self.channel.ask(dict[PositionKey, str], self.call, "positions", venue_id, list(keys)))
+        return by_key(keys, self.amounts(venue_id, position_keys(keys))) if keys else {}
+
+    def amounts(self, venue_id: str, keys: pa.Table) -> pa.Array:
+        found = self.channel.ask(pa.Table, self.call, "amounts", venue_id, keys=keys)
+        return found["amount_raw"].combine_chunks()
 
     def accounts(self, venue_id: str, keys: Collection[AccountKey]) -> dict[AccountKey, str]:
         return self.channel.ask(dict[AccountKey, str], self.call, "accounts", venue_id, list(keys))
@@ -112,21 +117,27 @@ def answered(question: Ask, state: StateReader, records: Records | None) -> obje
     match question.name, question.about:
         case "markets", [venue_id]:
             return state.markets(venue_id)
-        case "positions", [venue_id, keys]:
-            return _digits(state.positions(venue_id, [(unit, market, Side(side)) for unit, market, side in keys]))
+        case "amounts", [venue_id]:
+            return _amounts(state, venue_id, question.keys)
         case "accounts", [venue_id, keys]:
             return state.accounts(venue_id, [(unit, market, aspect) for unit, market, aspect in keys])
         case "answers", []:
             return _digits(state.answers())
         case "account_bytes", [addresses]:
             return state.account_bytes(addresses)
-        case name, about if records is not None:
+        case name, about:
             return _of_records(records, name, about)
-        case name, _:
-            raise ValueError(f"a state has no {name}")
 
 
-def _of_records(records: Records, name: str, about: list[Any]) -> object:
+def _amounts(state: StateReader, venue_id: str, keys: pa.Table | None) -> pa.Table:
+    if keys is None:
+        raise ValueError("amounts are asked for without keys")
+    return pa.table({"amount_raw": state.amounts(venue_id, keys)})
+
+
+def _of_records(records: Records | None, name: str, about: list[Any]) -> object:
+    if records is None:
+        raise ValueError(f"a state has no {name}")
     match name, about:
         case "blocks", [first, last]:
             return records.blocks(first, last)

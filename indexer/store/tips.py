@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+import numpy as np
 import pyarrow as pa
 
-from chains.model import AccountBytes, Rows, Side
+from chains.columns import AMOUNT, by_key, position_keys
+from chains.model import AccountBytes, Rows
 from chains.ports import AccountKey, MarketKey, PositionKey
 from indexer.store.journals import DERIVED, JOURNALS, Journal, derive
-from indexer.store.session import Con, Reading, staged
+from indexer.store.session import Con, Reading, staged, table_of
 from indexer.store.statements import statement
 
 
@@ -52,7 +54,6 @@ def match(journal: Journal, left: str, right: str) -> str:
 
 
 LAST_SLOT = 2**63 - 1
-SIDES = {side.value: side for side in Side}
 
 
 class StoredState:
@@ -69,11 +70,16 @@ class StoredState:
         return {(market, aspect): state for market, aspect, state in found}
 
     def positions(self, venue_id: str, keys: Collection[PositionKey]) -> dict[PositionKey, int]:
-        if not keys:
-            return {}
-        with self._reading() as con, staged(con, keys_table("side", keys)):
-            found = con.execute(statement("tip_positions"), self._of(venue_id)).fetchall()
-        return {(unit_id, market, SIDES[side]): amount_raw for unit_id, market, side, amount_raw in found}
+        return by_key(keys, self.amounts(venue_id, position_keys(keys))) if keys else {}
+
+    def amounts(self, venue_id: str, keys: pa.Table) -> pa.Array:
+        wanted = keys.append_column("place", pa.array(np.arange(keys.num_rows, dtype=np.int64)))
+        with self._reading() as con, staged(con, wanted):
+            found = table_of(con, statement("tip_amounts"), self._of(venue_id))
+        lines = np.full(keys.num_rows, found.num_rows)
+        lines[found["place"].to_numpy()] = np.arange(found.num_rows)
+        column = pa.concat_arrays([found["amount_raw"].combine_chunks(), pa.nulls(1, AMOUNT)])
+        return column.take(pa.array(lines))
 
     def accounts(self, venue_id: str, keys: Collection[AccountKey]) -> dict[AccountKey, str]:
         if not keys:
@@ -81,7 +87,7 @@ class StoredState:
         with self._reading() as con:
             if not con.execute(statement("tip_accounts_any"), self._of(venue_id)).fetchall():
                 return {}
-            with staged(con, keys_table("aspect", keys)):
+            with staged(con, settings_table(keys)):
                 found = con.execute(statement("tip_accounts"), self._of(venue_id)).fetchall()
         return {(unit_id, market, aspect): state for unit_id, market, aspect, state in found}
 
@@ -103,12 +109,5 @@ class StoredState:
         return {"chain_id": self._chain_id, "venue_id": venue_id}
 
 
-def keys_table(third: str, keys: Collection[tuple[bytes, bytes, str]]) -> pa.Table:
-    units, markets, thirds = zip(*keys, strict=True)
-    return pa.table(
-        {
-            "unit_id": pa.array(units, pa.binary()),
-            "market": pa.array(markets, pa.binary()),
-            third: pa.array(thirds, pa.string()),
-        }
-    )
+def settings_table(keys: Collection[AccountKey]) -> pa.Table:
+    return position_keys(keys).rename_columns(["unit_id", "market", "aspect"])

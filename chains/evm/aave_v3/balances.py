@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TypeVar
@@ -11,18 +11,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from chains.columns import POSITION_KEYS, integers
 from chains.evm.aave_v3.epochs import Numbers, Token, places_of
 from chains.evm.aave_v3.rounding import RULES, Settle, moved
 from chains.evm.abi import EventColumns
-from chains.model import Side
 
 T = TypeVar("T")
 
-Holding = tuple[bytes, bytes, Side]
-"""(holder, asset, side)"""
-
-Prior = Callable[[Sequence[Holding]], Mapping[Holding, int]]
-"""Holdings → their scaled balances before the span, of those that ever changed."""
+Prior = Callable[[pa.Table], pa.Array]
+"""Holdings (`POSITION_KEYS`) → their scaled balances before the span, null for those that never changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +83,8 @@ def settled(moves: Sequence[Moves], tokens: Sequence[Token], prior: Prior) -> Ba
     holders = pa.concat_arrays([part.holders for part in moves]).take(lines)
     numbers = np.concatenate([part.tokens for part in moves])[order]
     holdings, ids = _interned(holders, numbers, tokens)
-    before = prior(holdings)
     amounts = _run(
-        [before.get(holding, 0) for holding in holdings],
+        integers(prior(holdings).fill_null(0)),
         ids,
         _sorted([_rules(part, tokens) for part in moves], order),
         _sorted([part.changes for part in moves], order),
@@ -98,15 +94,17 @@ def settled(moves: Sequence[Moves], tokens: Sequence[Token], prior: Prior) -> Ba
     return Balances(logs=logs, holders=holders, tokens=numbers, amounts=amounts)
 
 
-def _interned(holders: pa.Array, numbers: Numbers, tokens: Sequence[Token]) -> tuple[list[Holding], list[int]]:
+def _interned(holders: pa.Array, numbers: Numbers, tokens: Sequence[Token]) -> tuple[pa.Table, list[int]]:
     """Return all holdings, and which of them each line changes."""
     sides = list(dict.fromkeys((token.asset, token.side) for token in tokens))
     side_of = np.array([sides.index((token.asset, token.side)) for token in tokens], np.int64)
     people = holders.dictionary_encode()
     pairs = pa.array(people.indices.to_numpy().astype(np.int64) * len(sides) + side_of[numbers]).dictionary_encode()
-    names = people.dictionary.to_pylist()
-    holdings = [(names[pair // len(sides)], *sides[pair % len(sides)]) for pair in pairs.dictionary.to_pylist()]
-    return holdings, pairs.indices.to_pylist()
+    person, side = np.divmod(pairs.dictionary.to_numpy(), len(sides))
+    assets = pa.array([asset for asset, _ in sides], pa.binary()).take(pa.array(side))
+    names = pa.array([name for _, name in sides], pa.string()).take(pa.array(side))
+    holdings = [people.dictionary.take(pa.array(person)), assets, names]
+    return pa.table(holdings, schema=POSITION_KEYS), pairs.indices.to_pylist()
 
 
 def _rules(moves: Moves, tokens: Sequence[Token]) -> list[Settle]:

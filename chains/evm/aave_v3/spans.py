@@ -108,7 +108,7 @@ def _enter_transfers(logs: TokenLogs, entries: Entries) -> None:
 def _enter_balances(tokens: Mapping[Event, TokenLogs], entries: Entries, state: StateReader) -> None:
     known = entries.epochs.tokens
     moves = [part for logs in tokens.values() for part in _moves(_exact(logs, known), entries)]
-    balances = settled(moves, known, partial(state.positions, entries.venue.id))
+    balances = settled(moves, known, partial(state.amounts, entries.venue.id))
     _check(balances, entries.venue)
     entries.balances(balances, known)
 

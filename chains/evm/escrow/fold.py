@@ -8,7 +8,7 @@ Units are depositors. A zero account or token is one like any other: the vault s
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -17,7 +17,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chains.columns import EVENTS, POSITIONS, TOO_WIDE, amounts, amounts_of, binaries, repeated
+from chains.columns import (
+    EVENTS,
+    POSITION_KEYS,
+    POSITIONS,
+    TOO_WIDE,
+    amounts,
+    amounts_of,
+    binaries,
+    integers,
+    repeated,
+)
 from chains.errors import NoContract
 from chains.escrow import ENGINE
 from chains.evm.abi import Misfit
@@ -37,14 +47,11 @@ from chains.model import (
     Side,
     VenueSpec,
 )
-from chains.ports import StateReader
+from chains.ports import AccountKey, StateReader
 
 TOKEN = "token"  # noqa: S105 - an aspect of a market
 WIDE = "wide_amount"
 KINDS = ("supply", "withdraw")
-
-Holding = tuple[bytes, bytes]
-"""(account, token)"""
 
 
 class Escrow:
@@ -123,9 +130,9 @@ class _Pass:
         self._venue_id = venue_id
         self._moved = moved
         self._rows = rows
-        ids, self._holdings = _interned(moved)
+        ids, holdings = _interned(moved)
         self._ids: list[int] = ids.tolist()
-        self._held = _amounts(venue_id, state, self._holdings)
+        self._held = _amounts(venue_id, state, holdings)
 
     def run(self) -> None:
         """Note each movement: the amount after it, and a line of history."""
@@ -139,7 +146,7 @@ class _Pass:
 
     def _sums(self) -> tuple[list[int], list[int]]:
         """Return the amounts after and before each movement; the only sums there are."""
-        held = list(self._held)
+        held = self._held
         after, before = [], []
         for i, amount, incoming in zip(self._ids, self._moved.amounts, self._moved.incoming.tolist(), strict=True):
             amount_before = held[i]
@@ -215,29 +222,47 @@ class _Pass:
         return cast("tuple[int, int, int]", place), moved.accounts[row].as_py(), moved.tokens[row].as_py()
 
 
-def _interned(moved: Movements) -> tuple[npt.NDArray[np.int32], list[Holding]]:
+class _Wide(Collection[AccountKey]):
+    """The settings that say how wide the amounts of holdings are, made as they are asked for: hardly any amount is."""
+
+    def __init__(self, holdings: pa.Table) -> None:
+        self._holdings = holdings
+
+    def __len__(self) -> int:
+        return int(self._holdings.num_rows)
+
+    def __iter__(self) -> Iterator[AccountKey]:
+        units, markets = (self._holdings[name].to_pylist() for name in ("unit_id", "market"))
+        return ((unit, market, WIDE) for unit, market in zip(units, markets, strict=True))
+
+    def __contains__(self, key: object) -> bool:
+        return key in set(self)
+
+
+def _interned(moved: Movements) -> tuple[npt.NDArray[np.int32], pa.Table]:
     """Return which holding each movement changes, and the holdings."""
-    pairs = np.hstack([_bytes(moved.accounts), _bytes(moved.tokens)])
+    pairs = np.hstack([_bytes(moved.accounts, ADDRESS), _bytes(moved.tokens, ADDRESS)])
     encoded = binaries(pairs.tobytes(), 2 * ADDRESS).dictionary_encode()
-    holdings = [(pair[:ADDRESS], pair[ADDRESS:]) for pair in encoded.dictionary.to_pylist()]
-    return encoded.indices.to_numpy(), holdings
+    holdings = _bytes(encoded.dictionary, 2 * ADDRESS)
+    accounts, tokens = (binaries(part.tobytes(), ADDRESS) for part in (holdings[:, :ADDRESS], holdings[:, ADDRESS:]))
+    sides = repeated(Side.SUPPLY.value, len(holdings), pa.string())
+    return encoded.indices.to_numpy(), pa.table([accounts, tokens, sides], schema=POSITION_KEYS)
 
 
-def _bytes(addresses: pa.Array) -> npt.NDArray[np.uint8]:
-    start = addresses.offset * ADDRESS
-    return np.frombuffer(addresses.buffers()[2], np.uint8)[start : start + len(addresses) * ADDRESS].reshape(
-        -1, ADDRESS
-    )
+def _bytes(values: pa.Array, size: int) -> npt.NDArray[np.uint8]:
+    """Return values of one size, a row each."""
+    start = values.offset * size
+    return np.frombuffer(values.buffers()[2], np.uint8)[start : start + len(values) * size].reshape(-1, size)
 
 
-def _amounts(venue_id: str, state: StateReader, holdings: Sequence[Holding]) -> list[int]:
+def _amounts(venue_id: str, state: StateReader, holdings: pa.Table) -> list[int]:
     """Return the prior amounts of holdings, also of those that no column could hold."""
-    tips = state.positions(venue_id, [(account, token, Side.SUPPLY) for account, token in holdings])
-    wide = state.accounts(venue_id, [(account, token, WIDE) for account, token in holdings])
-    exact = {(account, token): json.loads(text) for (account, token, _), text in wide.items()}
-    held = {(account, token): amount for (account, token, _), amount in tips.items()}
-    known = held | {holding: int(text) for holding, text in exact.items() if text is not None}
-    return [known.get(holding, 0) for holding in holdings]
+    known = integers(state.amounts(venue_id, holdings).fill_null(0))
+    wide = {key: json.loads(text) for key, text in state.accounts(venue_id, _Wide(holdings)).items()}
+    if not wide:
+        return known
+    exact = {key: int(text) for key, text in wide.items() if text is not None}
+    return [exact.get(key, amount) for key, amount in zip(_Wide(holdings), known, strict=True)]
 
 
 def _narrow(values: Sequence[int]) -> Flags:

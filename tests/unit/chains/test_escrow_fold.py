@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
+import pyarrow as pa
 from eth_abi.abi import encode
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from chains.evm.records import RpcLog
 from chains.model import AccountBytes, Basis, LendingEvent, MarketChange, PositionChange, Rows, Side, VenueSpec
 from chains.ports import AccountKey, MarketKey, PositionKey
 from tests.support.rows import spelled_out
+from tests.support.state import column_of
 
 VAULT, OTHER = b"\xaa" * 20, b"\xbb" * 20
 ANN, BOB = b"\x01" * 20, b"\x02" * 20
@@ -52,6 +54,9 @@ class Tips:
 
     def positions(self, venue_id: str, keys: Collection[PositionKey]) -> dict[PositionKey, int]:
         return {key: self.held[key] for key in keys if key in self.held}
+
+    def amounts(self, venue_id: str, keys: pa.Table) -> pa.Array:
+        return column_of(keys, self.held)
 
     def accounts(self, venue_id: str, keys: Collection[AccountKey]) -> dict[AccountKey, str]:
         return {key: self.settings[key] for key in keys if key in self.settings}

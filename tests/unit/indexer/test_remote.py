@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from aiohttp import web
 
@@ -19,15 +20,16 @@ from chains.errors import ChainError, NodeBusy, RangeTooWide, WrongChain
 from chains.model import AccountBytes, ChainSpec, Rows, Side
 from chains.ports import Batch, Examined, Exchange, PositionKey, Records, StateReader
 from indexer.loop import index
-from indexer.pipeline import Unstored
 from indexer.remote import ChildLost, RemoteChain
 from indexer.remote.chain import ChildFault
 from indexer.remote.messages import columnar, error_of, fault_of
 from indexer.steps import Append
 from indexer.store import Store, StoreError
+from indexer.unstored import Unstored
 from tests.support.indexing import Heard
 from tests.support.observing import Overheard
 from tests.support.remote import read_apart
+from tests.support.state import column_of
 from tests.unit.indexer.fakes import FakeChain
 from tests.unit.store.builders import CHAIN, MARKET, OWNER, VENUE, batch, block, content, event, position, price
 
@@ -298,6 +300,10 @@ class Nothing:
     def positions(self, venue_id: str, keys: Collection[PositionKey]) -> dict[PositionKey, int]:
         self.asked.append(len(keys))
         return {}
+
+    def amounts(self, venue_id: str, keys: pa.Table) -> pa.Array:
+        self.asked.append(keys.num_rows)
+        return column_of(keys, {})
 
     def accounts(
         self, venue_id: str, keys: Collection[tuple[bytes, bytes, str]]

@@ -7,12 +7,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+
 from chains.identifiers import base58
 from chains.model import AccountBytes, Rows, VenueSpec
 from chains.ports import AccountKey, MarketKey, PositionKey
 from chains.solana.ports import Answer, Folded, NeedReads, Read, Reads, Said
 from chains.solana.spl_escrow import SplEscrow
 from chains.solana.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
+from tests.support.state import column_of
 
 AUTHORITY = b"\xaa" * 32
 VAULT, SECOND = b"\xa1" * 32, b"\xa2" * 32
@@ -164,6 +167,9 @@ class Tips:
 
     def positions(self, venue_id: str, keys: Collection[PositionKey]) -> dict[PositionKey, int]:
         return {key: self.held[key] for key in keys if key in self.held}
+
+    def amounts(self, venue_id: str, keys: pa.Table) -> pa.Array:
+        return column_of(keys, self.held)
 
     def accounts(self, venue_id: str, keys: Collection[AccountKey]) -> dict[AccountKey, str]:
         return {}

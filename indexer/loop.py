@@ -189,10 +189,12 @@ class _Intake:
         began = monotonic()
         await asyncio.to_thread(self._store.apply, Append(parent=tip, batch=batch))
         stored = monotonic()
-        await self._finalize(head)
         self.failures = 0
-        seconds = {"fetch": made_s, "store": stored - began, "attest": monotonic() - stored}
-        self._listener.appended(_progress(batch, target, seconds))
+        try:
+            await self._finalize(head)
+        finally:
+            seconds = {"fetch": made_s, "store": stored - began, "attest": monotonic() - stored}
+            self._listener.appended(_progress(batch, target, seconds))
 
     async def _finalize(self, head: Head) -> None:
         """Let settled blocks be final once they are attested; raises `Contradicted`."""

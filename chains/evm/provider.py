@@ -1,44 +1,30 @@
-"""web3 over a chain's own node pool, so that calls share its retries, failover and error types."""
+"""What a refused call means, as web3 reads it: each node has its own way of saying that a contract reverted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from typing import Any
 
 from web3 import AsyncWeb3
+from web3.exceptions import ContractLogicError, Web3RPCError
 from web3.providers.async_base import AsyncBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
-from chains.rpc import NodePool, RpcFault
-
-_BLOCK: ContextVar[int | None] = ContextVar("block", default=None)
-
-
-@contextmanager
-def at_block(number: int) -> Iterator[None]:
-    """Ask nodes that have reached a block, within this context: calls name it by its hash, which does not say how high it is."""
-    before = _BLOCK.set(number)
-    try:
-        yield
-    finally:
-        _BLOCK.reset(before)
+from chains.evm.logs import unhex
+from chains.rpc import RpcFault
 
 
-class PoolProvider(AsyncBaseProvider):
-    """A web3 provider whose requests go through a `NodePool`."""
+class _Refusing(AsyncBaseProvider):
+    """A node that gives one refusal to whatever it is asked."""
 
-    def __init__(self, pool: NodePool) -> None:
+    def __init__(self, fault: RpcFault) -> None:
         super().__init__()
-        self._pool = pool
+        self._fault = fault
 
     async def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:  # noqa: ANN401 - web3's own signature
-        """Send one request; a node's refusal comes back as web3 expects it, every other error is raised."""
-        (outcome,) = await self._pool.outcomes([(method, params)], block=_BLOCK.get())
-        if isinstance(outcome, RpcFault):
-            return {"jsonrpc": "2.0", "id": 0, "error": _error(outcome)}
-        return {"jsonrpc": "2.0", "id": 0, "result": self._pool.decoded(method, outcome, object)}
+        """Refuse."""
+        del method, params
+        return {"jsonrpc": "2.0", "id": 0, "error": _error(self._fault)}
 
 
 def _error(fault: RpcFault) -> Any:  # noqa: ANN401 - web3's own type asks for data
@@ -47,6 +33,20 @@ def _error(fault: RpcFault) -> Any:  # noqa: ANN401 - web3's own type asks for d
     return {"code": fault.code, "message": fault.text} | ({"data": fault.data} if reverted else {})
 
 
-def web3_over(pool: NodePool) -> AsyncWeb3[PoolProvider]:
-    """Return a web3 whose calls go through `pool`."""
-    return AsyncWeb3(PoolProvider(pool), middleware=[])
+async def revert_of(fault: RpcFault, call: Mapping[str, str]) -> bytes | None:
+    """Return the data of a contract's revert that a node gave for its answer to a call, `None` for another refusal."""
+    web3 = AsyncWeb3(_Refusing(fault), middleware=[])
+    try:
+        await web3.eth.call(call, ccip_read_enabled=False)  # type: ignore[arg-type]
+    except ContractLogicError as error:
+        return _data(error.data)
+    except Web3RPCError:
+        return None
+    raise AssertionError("a refusal is an error")
+
+
+def _data(said: object) -> bytes:
+    try:
+        return unhex(said) if isinstance(said, str) else b""
+    except ValueError:
+        return b""

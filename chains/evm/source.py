@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -12,9 +11,9 @@ from typing import Any, Protocol
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-from eth_utils.address import to_checksum_address
 
 from chains.errors import ChainError, HistoryGone, NodeWrong
+from chains.evm.calls import Calls
 from chains.evm.dialect import BLOCK
 from chains.evm.evidence.filters import Filters
 from chains.evm.logs import empty_logs, in_order, of_addresses, unhex
@@ -31,12 +30,6 @@ LOOK_BACK = 500_000
 
 READS_AT_ONCE = 10
 _TAGS = {"latest": Finality.LATEST, "safe": Finality.SAFE, "finalized": Finality.FINALIZED}
-
-_HALTED = re.compile(
-    r"revert|opcode|out of gas|gas uint64|EVM error|stack (under|over)flow|stack limit|invalid jump|out of bounds",
-    re.IGNORECASE,
-)
-"""What a node says when a contract itself could not answer: no fault of the node, whoever wrote the contract."""
 
 Judge = Callable[[Answer, int | None], bytes]
 """Says what is wrong with an answer, given what the journals expect."""
@@ -104,7 +97,7 @@ class NodeSource:
         self._spec = spec
         self._pool = pool
         self._filters = filters or Filters()
-        self._web3: Any = None
+        self._calls = Calls(spec.id, pool)
         self._slots = asyncio.Semaphore(READS_AT_ONCE)
         self._ranges = Ranges()
         self._looks = Ranges(most=LOOK_BACK)
@@ -194,39 +187,24 @@ class NodeSource:
 
     async def read(self, reads: Collection[Read], blocks: Mapping[int, Block]) -> dict[Read, Answer]:
         """Answer questions, each pinned to the hash of its block; raises `HistoryGone` where no node has the state."""
-        wanted = sorted(reads)
-        found = await asyncio.gather(*(self._answer(read, blocks) for read in wanted))
-        return dict(zip(wanted, found, strict=True))
-
-    async def _answer(self, read: Read, blocks: Mapping[int, Block]) -> Answer:
-        async with self._slots:
+        calls: dict[int, list[Read]] = {}
+        for read in sorted(reads):
             if read.method == ETH_CALL:
-                return await self._call(read, blocks[read.block])
-            ask = {LAST_LOG: self._last_log, FIRST_LOG: self._first_log, CODE_BEFORE: self._code_before}[read.method]
-            return await ask(read)
+                calls.setdefault(read.block, []).append(read)
+        others = [read for read in sorted(reads) if read.method != ETH_CALL]
+        found = await asyncio.gather(
+            *(self._called(views, blocks[block]) for block, views in calls.items()), *map(self._answer, others)
+        )
+        return {read: answer for answers in found for read, answer in answers.items()}
 
-    async def _call(self, read: Read, block: Block) -> Answer:
-        from web3.exceptions import ContractLogicError, Web3RPCError  # noqa: PLC0415 - web3 takes a second to import
+    async def _called(self, views: Sequence[Read], block: Block) -> dict[Read, Answer]:
+        async with self._slots:
+            return dict(zip(views, await self._calls.answers(views, block), strict=True))
 
-        if self._web3 is None:
-            from chains.evm.provider import web3_over  # noqa: PLC0415
-
-            self._web3 = web3_over(self._pool)
-        call = {"to": to_checksum_address(read.address), "data": "0x" + read.input.hex()}
-        from chains.evm.provider import at_block  # noqa: PLC0415
-
-        try:
-            with at_block(read.block):
-                output = await self._web3.eth.call(
-                    call, block_identifier="0x" + block.hash.hex(), ccip_read_enabled=False
-                )
-        except ContractLogicError as error:
-            return Answer("reverted", _revert_data(error.data))
-        except Web3RPCError as error:
-            if _HALTED.search(str(error)):
-                return Answer("reverted", b"")
-            raise NodeWrong(f"chain {self._spec.id}: the node refuses an eth_call at block {read.block}") from error
-        return Answer("returned", bytes(output))
+    async def _answer(self, read: Read) -> dict[Read, Answer]:
+        ask = {LAST_LOG: self._last_log, FIRST_LOG: self._first_log, CODE_BEFORE: self._code_before}[read.method]
+        async with self._slots:
+            return {read: await ask(read)}
 
     async def _last_log(self, read: Read) -> Answer:
         sought = Sought.of([read.address], [[read.input]])
@@ -372,13 +350,6 @@ def _block(header: _Header) -> Block:
         )
     except ValueError as error:
         raise NodeWrong(f"eth_getBlockByNumber: a malformed header ({error})") from error
-
-
-def _revert_data(data: object) -> bytes:
-    try:
-        return unhex(data) if isinstance(data, str) else b""
-    except ValueError:
-        return b""
 
 
 def _log_json(table: pa.Table) -> bytes:

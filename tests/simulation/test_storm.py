@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -10,11 +9,6 @@ import pytest
 from tests.simulation.storm import weather
 
 KILLS, REWINDS = 20, 15
-
-pytestmark = pytest.mark.skipif(
-    "CROSSMARGIN_STORM" not in os.environ,
-    reason="one storm in some five stands still for a minute and is given up; set CROSSMARGIN_STORM, or use `make storm`",
-)
 
 
 @pytest.mark.parametrize("seed", [2])

@@ -12,12 +12,13 @@ import pyarrow as pa
 import pytest
 
 from chains.errors import ChainError, HistoryGone, NoContract, NodeWrong, Unsupported
+from chains.evm.calls import _HALTED
 from chains.evm.chain import EvmChain
 from chains.evm.logs import empty_logs
 from chains.evm.ports import CODE_BEFORE, Answer, Read
 from chains.evm.ranges import Ranges
 from chains.evm.sought import Topics
-from chains.evm.source import _HALTED, Judge, NodeSource
+from chains.evm.source import Judge, NodeSource
 from chains.model import Block, ChainSpec, Finality, VenueSpec
 from chains.ports import Batch, Head, StateReader
 from chains.rpc import NodePool, RpcFault

@@ -10,7 +10,7 @@ import pytest
 
 from chains.errors import ChainError, DeepFork, NodeBusy, NodeWrong
 from chains.model import Block, ChainSpec, Side
-from chains.ports import Batch, Chain, StateReader
+from chains.ports import Batch, Chain, Examined, Records, StateReader
 from indexer import loop
 from indexer.loop import SHORTEST_WAIT_S, Progress, Until, follow, index, rebuild
 from indexer.store import MEMORY, Cursor, Store
@@ -265,6 +265,20 @@ async def test_three_failures_in_a_row_end_it_and_a_success_between_them_does_no
 
     with pytest.raises(NodeBusy, match="3"):
         await taken_in(FakeChain(tip=3, failing=[NodeBusy("1"), NodeBusy("2"), NodeBusy("3")]), store)
+
+
+async def test_a_batch_is_told_of_though_no_evidence_can_be_looked_for_yet(store: Store) -> None:
+    class Doubtful(FakeChain):
+        async def attest(self, first: int, last: int, state: StateReader, records: Records) -> Examined:
+            if not self.attested:
+                self.attested.append((first, last))
+                raise NodeBusy("too many requests")
+            return await super().attest(first, last, state, records)
+
+    heard = await taken_in(Doubtful(tip=3, settled=3), store)
+
+    assert [str(error) for error in heard.failed_] == ["too many requests"]
+    assert [(p.first, p.indexed) for p in heard.appended_] == [(1, 3)]
 
 
 class Following(Heard):

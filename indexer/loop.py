@@ -15,9 +15,10 @@ from chains.model import Block, ChainSpec, FeedSpec, VenueSpec
 from chains.ports import Batch, Chain, Head
 from chains.registry import connect
 from indexer.follow import Extend, Fork, Idle, Known, Plan, plan, probe, shared
-from indexer.pipeline import must_follow, take_in
+from indexer.pipeline import Made, must_follow, take_in
 from indexer.steps import Append, Finalize, Rewind
 from indexer.store import Store
+from indexer.store.journals import Derivation
 
 Until = Literal["latest", "finalized"] | int
 
@@ -183,18 +184,18 @@ class _Intake:
         began = monotonic()
         batch = await self._chain.advance(span.first, span.last, head.settled, state)
         must_follow(self._chain.spec.id, tip, batch)
-        await put(tip, batch, monotonic() - began)
+        await put(tip, Made(batch, Derivation(batch.rows), monotonic() - began))
 
-    async def _put(self, head: Head, target: int, tip: Block | None, batch: Batch, made_s: float) -> None:
+    async def _put(self, head: Head, target: int, tip: Block | None, made: Made) -> None:
         began = monotonic()
-        await asyncio.to_thread(self._store.apply, Append(parent=tip, batch=batch))
+        await asyncio.to_thread(self._store.apply, Append(parent=tip, batch=made.batch, derived=made.derived))
         stored = monotonic()
         self.failures = 0
         try:
             await self._finalize(head)
         finally:
-            seconds = {"fetch": made_s, "store": stored - began, "attest": monotonic() - stored}
-            self._listener.appended(_progress(batch, target, seconds))
+            seconds = {"fetch": made.seconds, "store": stored - began, "attest": monotonic() - stored}
+            self._listener.appended(_progress(made.batch, target, seconds))
 
     async def _finalize(self, head: Head) -> None:
         """Let settled blocks be final once they are attested; raises `Contradicted`."""

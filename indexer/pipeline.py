@@ -5,15 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from time import monotonic
+from typing import NamedTuple
 
 from chains.errors import NodeWrong
 from chains.model import Block
 from chains.ports import Batch, Chain, StateReader
 from indexer.follow import Extend
+from indexer.store.journals import Derivation
 from indexer.unstored import Unstored
 
-Put = Callable[[Block | None, Batch, float], Awaitable[None]]
-"""Stores a batch behind a block; the last argument is how many seconds it took to make."""
+
+class Made(NamedTuple):
+    """A batch, the tables of its rows, and how many seconds it took to make."""
+
+    batch: Batch
+    derived: Derivation
+    seconds: float
+
+
+Put = Callable[[Block | None, Made], Awaitable[None]]
+"""Stores a batch behind a block."""
 
 
 async def take_in(
@@ -38,11 +49,11 @@ async def take_in(
             began = monotonic()
             batch = await chain.advance(first, span.last, settled, upon)
             must_follow(chain.spec.id, tip, batch)
-            made = monotonic() - began
+            made = Made(batch, Derivation(batch.rows), monotonic() - began)
             if storing is not None:
                 await storing
-            storing = asyncio.ensure_future(put(tip, batch, made))
-            upon = Unstored(state, batch, upon.kept() if isinstance(upon, Unstored) else None)
+            storing = asyncio.ensure_future(put(tip, made))
+            upon = Unstored(state, batch, upon.kept() if isinstance(upon, Unstored) else None, made.derived)
             tip, first = batch.last, batch.last.number + 1
     finally:
         if storing is not None:

@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import pyarrow as pa
 
 from chains.model import Block, FeedSpec
 from chains.ports import Batch, Covered, Finding
 
+if TYPE_CHECKING:
+    from indexer.store.journals import Derivation
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Append:
     """A batch behind the cursor; the cursor becomes its last block.
 
-    `parent` is the cursor that the batch was built on (`None` for the first batch): the store refuses any other.
+    `parent` is the cursor that the batch was built on (`None` for the first batch): the store refuses any other. `derived`: the tables
+    of its rows, where somebody else needs them too.
     """
 
     parent: Block | None
     batch: Batch
+    derived: Derivation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chains.columns import AMOUNT, by_key, position_keys
-from chains.model import AccountBytes, Rows
+from chains.model import AccountBytes
 from chains.ports import AccountKey, Batch, MarketKey, PositionKey, StateReader
-from indexer.store.journals import ACCOUNTS, MARKETS, POSITIONS, PRICES, Derived, derive
+from indexer.store.journals import ACCOUNTS, MARKETS, POSITIONS, PRICES, Derivation, Derived
 
 MOST_KNOWN = 200_000
 """Amounts that are kept in memory from batch to batch."""
@@ -26,18 +26,19 @@ class Unstored:
     `memory`: what was known before this batch, and is brought up to date: only these batches change it meanwhile.
     """
 
-    def __init__(self, stored: StateReader, batch: Batch, memory: Memory | None = None) -> None:
+    def __init__(
+        self, stored: StateReader, batch: Batch, memory: Memory | None = None, derived: Derivation | None = None
+    ) -> None:
         self.stored = stored
         self.tip = batch.last
         self._before = memory or Memory()
-        self._rows: Rows | None = batch.rows
+        self._derived = derived or Derivation(batch.rows)
         self._accounts_read = batch.raw.get("solana_account")
 
     @cached_property
     def _tips(self) -> dict[str, pa.Table]:
-        """The rows are let go once they are derived, and derived once they are asked for: another process may know them better."""
-        rows, self._rows = self._rows, None
-        return {part.journal.name: _tips(part) for part in derive(rows or Rows()) if part.journal.tip}
+        """Made once they are asked for: another process may know them better."""
+        return {part.journal.name: _tips(part) for part in self._derived.tables() if part.journal.tip}
 
     @cached_property
     def memory(self) -> Memory:

@@ -21,6 +21,7 @@ from crossmargin.settings import Settings
 from crossmargin.settings.section import nearest
 from crossmargin.traffic import Counted
 from indexer import loop
+from indexer.housekeeping import keep_house
 from indexer.loop import Until
 from indexer.restating import Restater
 from indexer.store import Store
@@ -31,6 +32,7 @@ MEMORY = "160MB"
 
 def index(context: Context, *, until: str, chains: tuple[str, ...]) -> None:
     """Take in the chains side by side up to a target; raises `ChainError` and `StoreError`."""
+    keep_house()
     settings = context.settings()
     policy_of(settings)
     target, chosen = _target(until), chosen_chains(settings, chains)

@@ -17,6 +17,7 @@ from chains.errors import ChainError
 from chains.model import Block
 from chains.ports import Batch, Chain, Exchange, StateReader
 from chains.registry import connect
+from indexer.housekeeping import keep_house
 from indexer.remote.frames import Buffer, Ended, Frame, receive, send
 from indexer.remote.messages import (
     Begin,
@@ -194,5 +195,6 @@ def main(arguments: Sequence[str]) -> None:
     """Serve over two inherited sockets, whose numbers are the arguments, until they are closed."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    keep_house()
     channel, state = (socket.socket(fileno=int(number)) for number in arguments)
     asyncio.run(Reading(channel, Channel(state)).serve())

@@ -12,7 +12,7 @@ from chains.ports import Batch
 from indexer.steps import Append, Attest, Finalize, Forget, Reread, Restate, Rewind, Step
 from indexer.store.coverage import add_coverage, raise_coverage
 from indexer.store.errors import StepRefused
-from indexer.store.journals import DERIVED
+from indexer.store.journals import DERIVED, Derivation
 from indexer.store.raw import append_raw, blocks, family, named
 from indexer.store.restate import forget, reread
 from indexer.store.session import Con
@@ -52,7 +52,7 @@ def append(con: Con, step: Append) -> None:
     check_place(step, held)
     check_rows(batch)
     append_raw(con, batch)
-    append_derived(con, batch.chain_id, batch.rows)
+    append_derived(con, batch.chain_id, (step.derived or Derivation(batch.rows)).tables())
     add_coverage(con, batch)
     set_cursor(con, batch.chain_id, Cursor(block=batch.last, finalized=held.finalized if held else NOTHING_FINAL))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,22 @@ QUARANTINE = Journal(name="quarantine", field="quarantined")
 
 JOURNALS = (POSITIONS, MARKETS, ACCOUNTS, PRICES, EVENTS)
 DERIVED = (*JOURNALS, QUARANTINE)
+
+
+class Derivation:
+    """The tables of folded rows, made when they are first asked for, by whichever thread that is, and once."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows: Rows | None = rows
+        self._tables: list[Derived] = []
+        self._lock = Lock()
+
+    def tables(self) -> list[Derived]:
+        """Return the tables; the rows are let go."""
+        with self._lock:
+            if self._rows is not None:
+                self._tables, self._rows = derive(self._rows), None
+        return self._tables
 
 
 def derive(rows: Rows) -> list[Derived]:

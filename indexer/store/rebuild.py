@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from chains.ports import Batch, StateReader
 from indexer.store.apply import Cursor, check_rows, cursor
 from indexer.store.errors import StepRefused
-from indexer.store.journals import DERIVED
+from indexer.store.journals import DERIVED, derive
 from indexer.store.raw import named
 from indexer.store.session import Con
 from indexer.store.statements import statement
@@ -45,7 +45,7 @@ class Rebuild:
         if self._reached is not None and batch.first != self._reached + 1:
             raise StepRefused(f"{self._chain_id}: the next block to derive is {self._reached + 1}, not {batch.first}")
         check_rows(batch)
-        append_derived(self._con, self._chain_id, batch.rows)
+        append_derived(self._con, self._chain_id, derive(batch.rows))
         self._reached = batch.last.number
 
     def finish(self) -> None:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 import pyarrow as pa
 
 from chains.columns import AMOUNT, by_key, position_keys
-from chains.model import AccountBytes, Rows
+from chains.model import AccountBytes
 from chains.ports import AccountKey, MarketKey, PositionKey
-from indexer.store.journals import DERIVED, JOURNALS, Journal, derive
+from indexer.store.journals import DERIVED, JOURNALS, Derived, Journal
 from indexer.store.session import Con, Reading, staged, table_of
 from indexer.store.statements import statement
 
 
-def append_derived(con: Con, chain_id: str, rows: Rows) -> None:
+def append_derived(con: Con, chain_id: str, tables: Iterable[Derived]) -> None:
     """Add folded rows to the journals and move the tips."""
-    for derived in derive(rows):
+    for derived in tables:
         with staged(con, derived.rows):
             con.execute(statement("append", table=derived.journal.name), {"chain_id": chain_id})
         if derived.journal.tip:

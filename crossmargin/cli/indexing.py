@@ -26,7 +26,7 @@ from indexer.loop import Until
 from indexer.restating import Restater
 from indexer.store import Store
 
-MEMORY = "160MB"
+MEMORY = "128MB"
 """What DuckDB may hold while a command does nothing but index: enough to append, however large the store."""
 
 

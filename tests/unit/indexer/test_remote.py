@@ -310,6 +310,9 @@ class Nothing:
     ) -> dict[tuple[bytes, bytes, str], str]:
         return {}
 
+    def units(self, venue_id: str) -> frozenset[bytes]:
+        return frozenset()
+
     def answers(self) -> dict[bytes, int]:
         return {}
 
@@ -343,6 +346,7 @@ class Asking(Made):
             state.positions(VENUE, [KEY]),
             state.markets(VENUE),
             state.accounts(VENUE, [(OWNER, MARKET, "flag")]),
+            state.units(VENUE),
             state.answers(),
             state.account_bytes([OWNER]),
         ]

@@ -10,9 +10,10 @@ Positions: collateral by asset, exact; principals under the base token, `supply`
 Settings of `account_change`: `principal` {unread, read} of an account whose principal could not be read after it changed (or may have),
 `wide_amount` of an asset as escrows have it. Units are owners.
 
-A principal is read after each block whose events name its account. Some base transfers name nobody: from and to borrowers a `transfer`
-emits nothing, and towards one of both it names one. So all accounts are looked over where a block's events leave somebody unnamed or the
-sums of principals part from the totals, and those that owe where the Comet accrued without an event. What is no news is not stored.
+A principal is read after each block whose events name its account. Some base transfers leave somebody unnamed: between borrowers a
+transfer emits nothing, between a borrower and a supplier it names one end, and one of nothing may take a unit from who receives it.
+So all accounts are looked over where a block's events leave somebody unnamed or the sums of principals part from the totals; where the
+Comet accrued without an event, those that owe; and all after each block of a Comet with few accounts. What is no news is not stored.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ from chains.evm.logs import of_addresses, unhex
 from chains.evm.ports import CODE_BEFORE, ETH_CALL, PENDING, Answer, Folded, NeedReads, Read, Reads
 from chains.model import Side, VenueSpec
 from chains.ports import MarketKey, StateReader
+
+FEW_ACCOUNTS = 200
+"""Accounts that are all looked over after every block in which the Comet did anything; of more it would cost too many questions."""
 
 TOTALS_FIELDS = (
     "supply_index",
@@ -154,14 +158,19 @@ class _Pass:
 
     def _ask(self, instants: Sequence[Instant]) -> None:
         """Ask at once for all that is to be asked whatever the answers are."""
-        known = self.terms
+        known, lost, before = self.terms, self.lost, self.tips.everybody()
         for block, _, totals in instants:
             if not totals.returned:
+                lost = True
                 continue
             if known is None or self._upgraded(block):
                 known = read_terms(self.reads, self.comet, block)
             for account in self.named.get(block, ()):
                 self._read(block, account)
+            if not lost and len(before) <= FEW_ACCOUNTS:
+                for account in before:
+                    self._peek(block, account)
+            lost = False
 
     def _load(self) -> None:
         """Read once what the journals hold of those that the span names."""
@@ -189,8 +198,7 @@ class _Pass:
             self._look_over_after_silence(block)
         else:
             self._settle(block, named)
-            if leaves_somebody_unnamed(self.events[block]) or self._gap(numbers) != self.gap:
-                self._look_over(block, self.tips.everybody())
+            self._look_over_others(block, numbers)
         self.gap = self._gap(numbers)
         self._note(block, totals, numbers)
 
@@ -217,9 +225,19 @@ class _Pass:
         news = {account for account, answer in answers.items() if _principal(answer) != self._known(account)}
         return self._settle(block, news | unread)
 
-    def _look_over_after_silence(self, block: int) -> None:
-        """Look over those who owe: a transfer without an event pays somebody's debt from another's. If one did, all others too."""
+    def _look_over_others(self, block: int, numbers: Sequence[int]) -> None:
+        """Look over those whom no event of the block names, where that is cheap or something is amiss."""
         everybody = self.tips.everybody()
+        amiss = leaves_somebody_unnamed(self.events[block]) or self._gap(numbers) != self.gap
+        if amiss or len(everybody) <= FEW_ACCOUNTS:
+            self._look_over(block, everybody)
+
+    def _look_over_after_silence(self, block: int) -> None:
+        """Look over those who owe: more than a rounded unit moves without an event only where it pays a debt. If it did, all others too."""
+        everybody = self.tips.everybody()
+        if len(everybody) <= FEW_ACCOUNTS:
+            self._look_over(block, everybody)
+            return
         self._load_principals(everybody)
         owing = {account for account in everybody if self._known(account) < 0}
         if self._look_over(block, owing | self.tips.unread(everybody)):

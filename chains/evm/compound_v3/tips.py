@@ -40,6 +40,7 @@ class Tips:
         self._held: dict[PositionKey, int] = {}
         self._loaded: set[PositionKey] = set()
         self._settings: dict[bytes, str] = {}
+        self._before: frozenset[bytes] | None = None
         self._units: set[bytes] = set()
 
     def aspect(self, name: str) -> dict[str, Any] | None:
@@ -58,9 +59,11 @@ class Tips:
 
     # Accounts
 
-    def everybody(self) -> set[bytes]:
+    def everybody(self) -> frozenset[bytes]:
         """Return every account that was ever named."""
-        return set(self._state.units(self.venue_id)) | self._units
+        if self._before is None:
+            self._before = self._state.units(self.venue_id)
+        return self._before | self._units
 
     def load(self, keys: Iterable[PositionKey]) -> None:
         """Read what is held under keys at once; an amount that fits no column is in a setting."""

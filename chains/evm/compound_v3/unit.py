@@ -4,8 +4,8 @@
 0 and 1), and what they rest on: `debtValue`, `liquidationValue`, `borrowValue`, `collateralValue` in 1e-8 of the feeds' currency, with
 interest to the block. `liquidatable_view` and `isBorrowCollateralized` are what the contract's views answer: at the indices of the last
 accrual. `absorb` accrues before it looks, so an account can be absorbed of which the view still says no: `liquidatable_now` accrues to the
-block's time. `VenueUnit.liquidatable` is `liquidatable_now`, the cautious one: accrual only adds to debt, so it is true wherever the view is.
-`health_factor_wad` = liquidationValue * 1e18 // debtValue, which is below 1e18 exactly where `liquidatable_now`.
+block's time. `VenueUnit.liquidatable` is `liquidatable_now`, the cautious one: accrual only adds to debt, so it holds where the view does.
+`health_factor_wad` = liquidationValue * 1e18 // debtValue, which is below 1e18 where `liquidatable_now`, and only there.
 """
 
 from __future__ import annotations

@@ -41,8 +41,11 @@ def again(model: Model, path: Path) -> None:
         asyncio.run(rebuild(model.spec("http://127.0.0.1:9"), [model.venue()], [], store, listener=Heard()))
 
 
-def compared(model: Model, path: Path, numbers: range) -> int:
-    """Compare every principal and the totals after each block; return how many blocks were known."""
+def compared(model: Model, path: Path, numbers: range, *, rounded: int = 0) -> int:
+    """Compare every principal and the totals after each block; return how many blocks were known.
+
+    `rounded`: units that a supply may have lost to transfers of nothing, which nobody tells.
+    """
     known = 0
     with Store.open(path) as store, store.reading() as reader:
         for number in numbers:
@@ -57,8 +60,9 @@ def compared(model: Model, path: Path, numbers: range) -> int:
                 unit.unit_id: unit.positions.get((BASE, Side.SUPPLY), 0) - unit.positions.get((BASE, Side.BORROW), 0)
                 for unit in reader.unit_snapshots(model.venue(), at)
             }
-            expected = {who: principal for who, principal in model.kept[number].items() if principal}
-            assert {who: principal for who, principal in held.items() if principal} == expected, number
+            for who, principal in model.kept[number].items():
+                lost = held.get(who, 0) - principal
+                assert lost == 0 or (principal > 0 and 0 < lost <= rounded), f"block {number}: {who.hex()}"
     return known
 
 
@@ -74,6 +78,21 @@ def test_every_cut_gives_the_same_tables_and_they_are_right_at_every_block(seed:
     assert assert_same_tables(whole, cut) > 100
     assert assert_same_tables(whole, rebuilt) > 100
     assert compared(model, whole, range(DEPLOYED, LENGTH + 1)) == LENGTH + 1 - DEPLOYED
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_many_accounts_every_debt_is_right_and_a_supply_but_for_units_that_nobody_tells(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chains.evm.compound_v3.fold.FEW_ACCOUNTS", 0)
+    model = Model(seed, LENGTH)
+    whole, cut = (tmp_path / f"{name}.duckdb" for name in ("whole", "cut"))
+    for path, span in ((whole, 10_000), (cut, 7)):
+        asyncio.run(index(model, path, span=span))
+    again(model, cut)
+
+    assert assert_same_tables(whole, cut) > 100
+    assert compared(model, whole, range(DEPLOYED, LENGTH + 1), rounded=5) == LENGTH + 1 - DEPLOYED
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,7 +1,7 @@
 """A chain on which a Comet does what it likes: its accounting and events, as its source has them.
 
-Of solvency it knows only that who borrows by a transfer has collateral. It is written after `CometWithExtendedAssetList` and shares no arithmetic with the adapter. The node has the state of every block, or of the
-newest `window` blocks alone.
+Of solvency it knows only that who borrows by a transfer has collateral. It is written after `CometWithExtendedAssetList` and shares no
+arithmetic with the adapter. The node has the state of every block, or of the Comet in the newest `window` blocks alone.
 """
 
 from __future__ import annotations
@@ -97,6 +97,7 @@ class Model:
         self.now, self.number, self.last = BORN, 0, length
         for token, feed in FEEDS.items():
             self._say(token, SYMBOL, f"T{token[0]:x}".encode())
+            self._say(feed, ev.DESCRIPTION, b"T / USD")
             self._say(feed, AGGREGATOR, "0x" + b"\xa9".hex() + feed[1:].hex())
             self._say(feed, LATEST_ANSWER, PRICES[token])
         for number in range(length + 1):

@@ -162,6 +162,7 @@ class _Tokens:
             self._say(token["token"], SYMBOL, token["symbol"].encode())
         silent = [(note["block"], found) for note in self.run.about["notes"] if (found := _SILENT.search(note["note"]))]
         for each in _each(self.run.about, "feedProxy"):
+            self._say(each["feedProxy"], ev.DESCRIPTION, f"{each['symbol']} / USD".encode())
             changes = [(block, found) for block, found in silent if found[1].lower() == each["feedProxy"].lower()]
             phases = [(0, (changes[0][1][2] if changes else each["aggregator"]).lower())]
             self._feed(each["feedProxy"], [*phases, *((block, found[3].lower()) for block, found in changes)])

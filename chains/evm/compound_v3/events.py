@@ -62,6 +62,8 @@ ASSET_INFO = Function(
 BASE_TOKEN = Function("baseToken()", "address")
 BASE_FEED = Function("baseTokenPriceFeed()", "address")
 ASSETS = Function("numAssets()", "uint8")
+DESCRIPTION = Function("description()", "bytes")
+"""Of a price feed; a `string` on the wire is the same as `bytes`, and need not be UTF-8."""
 NUMBERS = {
     "base_scale": Function("baseScale()", "uint256"),
     "base_borrow_min": Function("baseBorrowMin()", "uint256"),

@@ -1,7 +1,7 @@
 """Compound III events and reads → journals.
 
 Aspects of `market_change`, all of the whole venue, settled at the end of a block, integers beyond 2^53 as text:
-    `terms` {problem, base, feed, symbol, base_scale, base_borrow_min, target_reserves, store_front_price_factor,
+    `terms` {problem, base, symbol, feed, feed_description, base_scale, base_borrow_min, target_reserves, store_front_price_factor,
     supply and borrow {kink, low, high, base}: rates per second, assets [{offset, asset, feed, scale, borrow_factor, liquidate_factor,
     liquidation_factor, supply_cap, symbol}]}: constants of the implementation, read at the first event and after each upgrade,
     `totals` {outcome, and if that is `returned` supply_index, borrow_index, tracking_supply_index, tracking_borrow_index, total_supply,

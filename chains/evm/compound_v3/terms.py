@@ -24,6 +24,7 @@ _ASSET = (
     "supply_cap",
 )
 MOST_ASSETS = 24
+LONGEST_DESCRIPTION = 64
 
 
 class _Unread(Exception):
@@ -69,6 +70,14 @@ class _Views:
         found = self.ask(*((view, ()) for view in views.values()))
         return {name: str(values[0]) for name, values in zip(views, found, strict=True)}
 
+    def description(self, feed: str) -> str:
+        """Return what a price feed says it is; empty for one that says nothing or cannot be asked any more."""
+        answer = self._reads.state(self._block, unhex(feed), ev.DESCRIPTION.calldata())
+        if answer is PENDING:
+            raise _Unread
+        values = ev.DESCRIPTION.result(answer.output) if answer.returned else None
+        return values[0].decode("utf-8", "replace")[:LONGEST_DESCRIPTION] if values else ""
+
     def symbols(self, tokens: list[str]) -> list[str | None]:
         """Return what tokens call themselves; `None` for one that has no name or cannot be asked any more."""
         answers = [self._reads.state(self._block, unhex(token), SYMBOL.calldata()) for token in tokens]
@@ -97,4 +106,5 @@ def _terms(views: _Views) -> Terms:
         each | {name: str(each[name]) for name in _ASSET[3:]} | {"symbol": symbol}
         for each, symbol in zip(assets, symbols[1:], strict=True)
     ]
-    return {"problem": None, "base": base, "feed": feed, "symbol": symbols[0], **numbers, **curves, "assets": listed}
+    about = {"base": base, "symbol": symbols[0], "feed": feed, "feed_description": views.description(feed)}
+    return {"problem": None, **about, **numbers, **curves, "assets": listed}

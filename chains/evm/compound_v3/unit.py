@@ -11,6 +11,7 @@ block's time. `VenueUnit.liquidatable` is `liquidatable_now`, the cautious one: 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,6 +33,9 @@ from chains.model import (
 
 PRICE_UNIT = 10**8
 """All price feeds of a Comet have eight decimals; its constructor refuses others."""
+
+_IN_USD = re.compile(r"/\s*USD\s*$")
+"""A Comet does not say what currency its prices are in; its base token's feed does, if it is a plain one ("USDC / USD")."""
 
 WAD = 10**18
 MAX_UINT256 = 2**256 - 1
@@ -74,6 +78,7 @@ class _Book:
         self.totals = self._state(TOTALS) or {}
         self.problems = tuple(self._problems())
         self.base = self._base() if "base" in self.terms else None
+        self.base_unit = PRICE_UNIT if _IN_USD.search(self.terms.get("feed_description", "")) else None
         self.assets = [self._asset(each) for each in self.terms.get("assets", ())]
         if not self.problems:
             self.stored, self.now = self._indices()
@@ -166,7 +171,7 @@ class _Account:
             has_debt=has_debt,
             collateral_base=native["collateralValue"] if native and not reasons else None,
             debt_base=native["debtValue"] if native and not reasons else None,
-            base_unit=PRICE_UNIT,
+            base_unit=self.book.base_unit,
             positions=() if self.book.problems else tuple(self._positions()),
             reasons=reasons,
             engine_version=ENGINE,

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -40,6 +41,7 @@ from chains.ports import MarketKey, StateReader
 FEW_ACCOUNTS = 200
 """Accounts that are all looked over after every block in which the Comet did anything; of more it would cost too many questions."""
 
+USER_WORDS = 5
 TOTALS_FIELDS = (
     "supply_index",
     "borrow_index",
@@ -138,7 +140,7 @@ class _Pass:
         self.gap = None if self.before is None else self._gap(_numbers(self.before))
 
     def run(self) -> None:
-        """Do what can be done with the answers so far."""
+        """Do what can be done with the answers so far; what is still to be asked of later instants is asked along."""
         instants = instants_of(self.reads, self.comet, self.blocks, self.before)
         if self.reads.is_open():
             return
@@ -151,26 +153,21 @@ class _Pass:
                 self._learn(instant.block)
             enter_movements(self.tips, self.events.get(instant.block, ()), self._base or None)
             self._enter(instant)
-            if self.reads.is_open():
-                return
         for odd in self.decoded.misfits:
             self.tips.misfit(odd)
 
     def _ask(self, instants: Sequence[Instant]) -> None:
         """Ask at once for all that is to be asked whatever the answers are."""
-        known, lost, before = self.terms, self.lost, self.tips.everybody()
+        known = self.terms is not None
         for block, _, totals in instants:
             if not totals.returned:
-                lost = True
                 continue
-            if known is None or self._upgraded(block):
-                known = read_terms(self.reads, self.comet, block)
+            if not known or self._upgraded(block):
+                asked = len(self.reads.missing)
+                read = read_terms(self.reads, self.comet, block)
+                known = read is not None or len(self.reads.missing) > asked
             for account in self.named.get(block, ()):
                 self._read(block, account)
-            if not lost and len(before) <= FEW_ACCOUNTS:
-                for account in before:
-                    self._peek(block, account)
-            lost = False
 
     def _load(self) -> None:
         """Read once what the journals hold of those that the span names."""
@@ -245,6 +242,8 @@ class _Pass:
 
     def _take(self, block: int, account: bytes, answer: Answer) -> bool:
         principal = _principal(answer)
+        if answer is PENDING:
+            return False
         if principal is None:
             self.tips.mark(block, [account], UNREAD)
             return False
@@ -269,10 +268,10 @@ class _Pass:
         return any(row.event is ev.UPGRADED for row in self.events.get(block, ()))
 
     def _read(self, block: int, account: bytes) -> Answer:
-        return self.reads.state(block, self.comet, ev.USER_BASIC.calldata(account))
+        return self.reads.state(block, self.comet, _question(account))
 
     def _peek(self, block: int, account: bytes) -> Answer:
-        return self.reads.peek(block, self.comet, ev.USER_BASIC.calldata(account))
+        return self.reads.peek(block, self.comet, _question(account))
 
     def _known(self, account: bytes) -> int:
         return self.tips.principal(account, self._base)
@@ -285,14 +284,22 @@ class _Pass:
         return unhex(self.terms["base"]) if self.terms and "base" in self.terms else b""
 
 
+@lru_cache(maxsize=100_000)
+def _question(account: bytes) -> bytes:
+    return ev.USER_BASIC.calldata(account)
+
+
 def _principal(answer: Answer) -> int | None:
-    """Return the signed principal that `userBasic` tells."""
-    values = ev.USER_BASIC.result(answer.output) if answer.returned else None
-    return values[0] if values else None
+    """Return the signed principal that `userBasic` tells: its first word."""
+    if not answer.returned or len(answer.output) < USER_WORDS * 32:
+        return None
+    return int.from_bytes(answer.output[:32], signed=True)
 
 
 def _numbers(totals: Answer) -> tuple[int, ...] | None:
-    return ev.TOTALS_BASIC.result(totals.output) if totals.returned else None
+    if not totals.returned or len(totals.output) < len(TOTALS_FIELDS) * 32:
+        return None
+    return tuple(int.from_bytes(totals.output[i * 32 : i * 32 + 32]) for i in range(len(TOTALS_FIELDS)))
 
 
 def _answer_of(totals: Mapping[str, Any]) -> Answer:

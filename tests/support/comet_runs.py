@@ -158,15 +158,45 @@ class _Tokens:
         self.found: Answers = defaultdict(list)
 
     def answers(self) -> Answers:
-        for token in _each(self.run.about, "token"):
-            self._say(token["token"], SYMBOL, token["symbol"].encode())
+        symbols = {each["token"].lower(): each["symbol"] for each in _each(self.run.about, "token")}
+        for token in {*symbols, *(each["asset"].lower() for each in self._listed())}:
+            self._say(token, SYMBOL, symbols.get(token, "").encode())
         silent = [(note["block"], found) for note in self.run.about["notes"] if (found := _SILENT.search(note["note"]))]
-        for each in _each(self.run.about, "feedProxy"):
-            self._say(each["feedProxy"], ev.DESCRIPTION, f"{each['symbol']} / USD".encode())
-            changes = [(block, found) for block, found in silent if found[1].lower() == each["feedProxy"].lower()]
-            phases = [(0, (changes[0][1][2] if changes else each["aggregator"]).lower())]
-            self._feed(each["feedProxy"], [*phases, *((block, found[3].lower()) for block, found in changes)])
+        told = {each["feedProxy"].lower(): each.get("aggregator") for each in _each(self.run.about, "feedProxy")}
+        for proxy in {*told, *self._prices()}:
+            self._say(proxy, ev.DESCRIPTION, b"TOKEN / USD")
+            changes = [(block, found) for block, found in silent if found[1].lower() == proxy]
+            first = changes[0][1][2] if changes else told.get(proxy) or self._emitter(proxy)
+            self._feed(proxy, [(0, first.lower()), *((block, found[3].lower()) for block, found in changes)])
         return self.found
+
+    def _listed(self) -> Iterator[Mapping[str, Any]]:
+        """What the Comet said of each asset at each sample."""
+        for sample in self.run.samples:
+            yield from sample["assetInfo"].values()
+
+    def _prices(self) -> dict[str, list[tuple[int, int]]]:
+        """What each feed was worth at the samples at which the Comet named it."""
+        found: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for sample in self.run.samples:
+            market = sample["market"]
+            found[market["baseTokenPriceFeed"].lower()].append((sample["block"], int(market["basePrice"])))
+            for info in sample["assetInfo"].values():
+                price = int(sample["collateral"][info["asset"]]["price"])
+                found[info["priceFeed"].lower()].append((sample["block"], price))
+        return found
+
+    def _emitter(self, proxy: str) -> str:
+        """The aggregator behind a feed that the run does not name: the one that emitted all its prices."""
+        said = list(self._said())
+        for emitter in dict.fromkeys(emitter for _, emitter, _ in said):
+            last = [
+                next((answer for number, who, answer in reversed(said) if who == emitter and number <= block), None)
+                for block, _ in self._prices()[proxy]
+            ]
+            if last == [price for _, price in self._prices()[proxy]]:
+                return emitter
+        raise LookupError(f"{self.run.name}: no aggregator emitted what {proxy} answered")
 
     def _say(self, to: str, view: Function, *values: object, since: int = 0) -> None:
         self.found[to.lower(), "0x" + view.calldata().hex()].append((since, _encoded(view, values)))

@@ -179,6 +179,7 @@ class Model:
         for i, token in enumerate(TOKENS):
             feed = "0x" + FEEDS[token].hex()
             factors = self.comet.factor - 10**17, self.comet.factor, 95 * 10**16
+            self._say(COMET, ev.DEACTIVATED, False, of=[i])  # noqa: FBT003 - as the view answers
             self._say(COMET, ev.ASSET_INFO, i, "0x" + token.hex(), feed, 10**18, *factors, 2**100, of=[i])
 
     # What happens

@@ -139,6 +139,7 @@ def _views(run: CometRun, sample: RpcObject) -> Iterator[tuple[Function, tuple[o
     for view in (ev.ASSETS, *ev.NUMBERS.values(), *ev.SUPPLY_CURVE.values(), *ev.BORROW_CURVE.values()):
         yield view, (), [int(market[view.signature.partition("(")[0]])]
     for i, info in sample["assetInfo"].items():
+        yield ev.DEACTIVATED, (int(i),), [False]
         yield (
             ev.ASSET_INFO,
             (int(i),),

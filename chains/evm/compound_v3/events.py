@@ -50,6 +50,11 @@ EVENTS = (
     UPGRADED,
 )
 
+COLLATERAL_SWITCHED = tuple(
+    Event(f"{name}(uint24 assetIndex)").topic0 for name in ("CollateralDeactivated", "CollateralActivated")
+)
+"""Topic0 of the events after which the assets are asked whether they are active; what the events carry is not looked at."""
+
 # What no event carries
 USER_BASIC = Function("userBasic(address)", "int104", "uint64", "uint64", "uint16", "uint8")
 TOTALS_BASIC = Function(
@@ -59,6 +64,7 @@ TOTALS_COLLATERAL = Function("totalsCollateral(address)", "uint128", "uint128")
 ASSET_INFO = Function(
     "getAssetInfo(uint8)", "uint8", "address", "address", "uint64", "uint64", "uint64", "uint64", "uint128"
 )
+DEACTIVATED = Function("isCollateralDeactivated(uint24)", "bool")
 BASE_TOKEN = Function("baseToken()", "address")
 BASE_FEED = Function("baseTokenPriceFeed()", "address")
 ASSETS = Function("numAssets()", "uint8")

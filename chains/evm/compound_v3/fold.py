@@ -3,7 +3,8 @@
 Aspects of `market_change`, all of the whole venue, settled at the end of a block, integers beyond 2^53 as text:
     `terms` {problem, base, symbol, feed, feed_description, base_scale, base_borrow_min, target_reserves, store_front_price_factor,
     supply and borrow {kink, low, high, base}: rates per second, assets [{offset, asset, feed, scale, borrow_factor, liquidate_factor,
-    liquidation_factor, supply_cap, symbol}]}: constants of the implementation, read at the first event and after each upgrade,
+    liquidation_factor, supply_cap, symbol}], deactivated [offset]}: constants of the implementation, read
+    at the first event and after each upgrade,
     `totals` {outcome, and if that is `returned` supply_index, borrow_index, tracking_supply_index, tracking_borrow_index, total_supply,
     total_borrow, accrued_at, pause_flags; followed: whether all principals are known; supplied, owed: their sums as they were read}.
 Positions: collateral by asset, exact; principals under the base token, `supply` or `borrow`, settled at the end of a block.
@@ -21,9 +22,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from chains.errors import NoContract
 from chains.evm.abi import Decoded, LoggedEvent, decode_all
@@ -54,6 +56,13 @@ TOTALS_FIELDS = (
 )
 
 
+class Happened(NamedTuple):
+    """What a Comet emitted in a span."""
+
+    decoded: Decoded
+    switched: frozenset[int]
+
+
 class CompoundV3:
     """The fold of one Comet, by the address of its proxy."""
 
@@ -66,7 +75,7 @@ class CompoundV3:
     def topics(cls, venue: VenueSpec) -> tuple[bytes, ...]:
         """Return the topic0 of every event that matters."""
         del venue
-        return tuple(event.topic0 for event in ev.EVENTS)
+        return (*(event.topic0 for event in ev.EVENTS), *ev.COLLATERAL_SWITCHED)
 
     @classmethod
     def origin(cls, venue: VenueSpec, *, begun: bool) -> Read | None:
@@ -89,11 +98,13 @@ class CompoundV3:
         del state
         return {self.venue.address: self.venue.start_block}
 
-    def decode(self, logs: pa.Table) -> Decoded:
-        """Turn the logs of a span into the Comet's events."""
-        return decode_all(ev.EVENTS, of_addresses(logs, [self.venue.address]))
+    def decode(self, logs: pa.Table) -> Happened:
+        """Turn the logs of a span into the Comet's events, and the blocks in which assets were switched on or off."""
+        mine = of_addresses(logs, [self.venue.address])
+        switched = mine.filter(pc.is_in(mine["topic0"], pa.array(ev.COLLATERAL_SWITCHED, pa.binary())))
+        return Happened(decode_all(ev.EVENTS, mine), frozenset(switched["block_number"].to_pylist()))
 
-    def fold(self, state: StateReader, decoded: Decoded, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:
+    def fold(self, state: StateReader, decoded: Happened, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:
         """Derive rows from a span's events, and from what the state after their blocks and after silent accruals is."""
         del times
         work = _Pass(self.venue, state, reads, decoded)
@@ -121,7 +132,8 @@ class CompoundV3:
 class _Pass:
     """One run over a span: events by block, then what is read after each instant."""
 
-    def __init__(self, venue: VenueSpec, state: StateReader, reads: Reads, decoded: Decoded) -> None:
+    def __init__(self, venue: VenueSpec, state: StateReader, reads: Reads, happened: Happened) -> None:
+        decoded, self.switched = happened
         self.comet = venue.address
         self.reads = reads
         self.tips = Tips(venue.id, state)
@@ -130,8 +142,8 @@ class _Pass:
         self.events: dict[int, list[LoggedEvent]] = defaultdict(list)
         for row in decoded.events:
             self.events[row.block].append(row)
-        self.blocks = sorted({*self.events, *(odd.block for odd in decoded.misfits)})
-        self.named = {block: named(self.events[block]) for block in self.blocks}
+        self.blocks = sorted({*self.events, *(odd.block for odd in decoded.misfits), *self.switched})
+        self.named = {block: named(self.events.get(block, ())) for block in self.blocks}
         self.terms: Terms | None = self.tips.aspect(TERMS)
         totals = self.tips.aspect(TOTALS)
         self.before = None if totals is None else _answer_of(totals)
@@ -225,7 +237,7 @@ class _Pass:
     def _look_over_others(self, block: int, numbers: Sequence[int]) -> None:
         """Look over those whom no event of the block names, where that is cheap or something is amiss."""
         everybody = self.tips.everybody()
-        amiss = leaves_somebody_unnamed(self.events[block]) or self._gap(numbers) != self.gap
+        amiss = leaves_somebody_unnamed(self.events.get(block, ())) or self._gap(numbers) != self.gap
         if amiss or len(everybody) <= FEW_ACCOUNTS:
             self._look_over(block, everybody)
 
@@ -265,7 +277,7 @@ class _Pass:
         return totals["total_supply"] - self.supplied, totals["total_borrow"] - self.owed
 
     def _upgraded(self, block: int) -> bool:
-        return any(row.event is ev.UPGRADED for row in self.events.get(block, ()))
+        return block in self.switched or any(row.event is ev.UPGRADED for row in self.events.get(block, ()))
 
     def _read(self, block: int, account: bytes) -> Answer:
         return self.reads.state(block, self.comet, _question(account))

@@ -70,6 +70,14 @@ class _Views:
         found = self.ask(*((view, ()) for view in views.values()))
         return {name: str(values[0]) for name, values in zip(views, found, strict=True)}
 
+    def deactivated(self, count: int) -> list[int]:
+        """Return the offsets of assets with which nobody may borrow; versions that know of none have no such view."""
+        asked = [ev.DEACTIVATED.calldata(i) for i in range(count)]
+        answers = [self._reads.state(self._block, self._comet, calldata) for calldata in asked]
+        if any(answer in {PENDING, UNAVAILABLE} for answer in answers):
+            raise _Unread
+        return [i for i, answer in enumerate(answers) if answer.returned and any(answer.output)]
+
     def description(self, feed: str) -> str:
         """Return what a price feed says it is; empty for one that says nothing or cannot be asked any more."""
         answer = self._reads.state(self._block, unhex(feed), ev.DESCRIPTION.calldata())
@@ -107,4 +115,5 @@ def _terms(views: _Views) -> Terms:
         for each, symbol in zip(assets, symbols[1:], strict=True)
     ]
     about = {"base": base, "symbol": symbols[0], "feed": feed, "feed_description": views.description(feed)}
-    return {"problem": None, **about, **numbers, **curves, "assets": listed}
+    deactivated = views.deactivated(count)
+    return {"problem": None, **about, **numbers, **curves, "assets": listed, "deactivated": deactivated}

@@ -5,6 +5,7 @@
 interest to the block. `liquidatable_view` and `isBorrowCollateralized` are what the contract's views answer: at the indices of the last
 accrual. `absorb` accrues before it looks, so an account can be absorbed of which the view still says no: `liquidatable_now` accrues to the
 block's time. `VenueUnit.liquidatable` is `liquidatable_now`, the cautious one: accrual only adds to debt, so it holds where the view does.
+The view `isBorrowCollateralized` reverts for who still holds deactivated collateral; then it is left out.
 `health_factor_wad` = liquidationValue * 1e18 // debtValue, which is below 1e18 where `liquidatable_now`, and only there.
 """
 
@@ -51,6 +52,7 @@ class Asset:
     scale: int
     borrow_factor: int
     liquidate_factor: int
+    deactivated: bool
     price: VenuePrice | Reason
 
     @property
@@ -107,6 +109,7 @@ class _Book:
             scale=int(self.terms["base_scale"]),
             borrow_factor=0,
             liquidate_factor=0,
+            deactivated=False,
             price=self._price(self.terms["feed"]),
         )
 
@@ -117,6 +120,7 @@ class _Book:
             scale=int(terms["scale"]),
             borrow_factor=int(terms["borrow_factor"]),
             liquidate_factor=int(terms["liquidate_factor"]),
+            deactivated=terms["offset"] in self.terms.get("deactivated", ()),
             price=self._price(terms["feed"]),
         )
 
@@ -216,7 +220,7 @@ class _Account:
             "principal": self.supplied - self.owed,
             "balanceOf": present(self.supplied, self.book.now.supply),
             "borrowBalanceOf": present(self.owed, self.book.now.borrow),
-            "isBorrowCollateralized": int(self._borrow_value >= stored),
+            **({} if self._frozen(stored) else {"isBorrowCollateralized": int(self._borrow_value >= stored)}),
             "liquidatable_view": int(self._liquidation_value < stored),
             "liquidatable_now": int(self._liquidation_value < now),
             "collateralValue": sum(asset.value(amount) for asset, amount in self.held),
@@ -224,6 +228,17 @@ class _Account:
             "liquidationValue": self._liquidation_value,
             "debtValue": now,
         }
+
+    def _frozen(self, owed: int) -> bool:
+        """Tell whether `isBorrowCollateralized` reverts: it comes to deactivated collateral before the debt is covered."""
+        covered = 0
+        for asset, amount in self.held:
+            if covered >= owed:
+                return False
+            if asset.deactivated:
+                return True
+            covered += mul_factor(asset.value(amount), asset.borrow_factor)
+        return False
 
     def _value_owed(self, indices: Indices) -> int:
         base = self.book.base

@@ -111,6 +111,15 @@ def test_who_may_not_borrow_more_is_not_yet_liquidatable() -> None:
     assert (unit.native["isBorrowCollateralized"], unit.native["liquidatable_now"]) == (0, 0)
 
 
+def test_a_view_that_reverts_over_deactivated_collateral_has_no_answer_and_liquidation_goes_on() -> None:
+    owing, free = (valued(ann(ETH, owed), deactivated=[0]) for owed in (1_900 * USD, 0))
+
+    assert owing.native is not None
+    assert free.native is not None
+    assert ("isBorrowCollateralized" in owing.native, owing.liquidatable) == (False, True)
+    assert free.native["isBorrowCollateralized"] == 1
+
+
 def test_supplied_base_is_listed_and_backs_nothing() -> None:
     unit = valued(ann(supplied=5 * USD))
 

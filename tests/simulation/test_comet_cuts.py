@@ -50,10 +50,12 @@ def compared(model: Model, path: Path, numbers: range, *, rounded: int = 0) -> i
     with Store.open(path) as store, store.reading() as reader:
         for number in numbers:
             at = model.block(number)
-            totals = json.loads(reader.venue_snapshot(model.venue(), at).markets[WHOLE_VENUE, "totals"])
+            markets = reader.venue_snapshot(model.venue(), at).markets
+            totals = json.loads(markets[WHOLE_VENUE, "totals"])
             if not totals["followed"]:
                 continue
             known += 1
+            assert json.loads(markets[WHOLE_VENUE, "terms"])["deactivated"] == model.deactivated[number]
             said = dict(zip((*FIELDS[:2], "", "", *FIELDS[2:]), model.totals[number], strict=True))
             assert {name: int(totals[name]) for name in FIELDS} == {name: said[name] for name in FIELDS}, number
             held = {

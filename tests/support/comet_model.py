@@ -46,6 +46,7 @@ class Comet:
     pause_flags: int = 0
     principals: dict[bytes, int] = field(default_factory=lambda: defaultdict(int))
     collateral: dict[tuple[bytes, bytes], int] = field(default_factory=lambda: defaultdict(int))
+    deactivated: set[int] = field(default_factory=set)
     rate: int = 2_000_000_000
     factor: int = 9 * 10**17
 
@@ -93,6 +94,7 @@ class Model:
         self.calls: dict[tuple[str, str], list[tuple[int, object]]] = defaultdict(list)
         self.kept: dict[int, dict[bytes, int]] = {}
         self.totals: dict[int, tuple[int, ...]] = {}
+        self.deactivated: dict[int, list[int]] = {}
         self.silent: list[int] = []
         self.now, self.number, self.last = BORN, 0, length
         for token, feed in FEEDS.items():
@@ -163,6 +165,7 @@ class Model:
         for who in PEOPLE:
             self._say(COMET, ev.USER_BASIC, comet.principals[who], 0, 0, 0, 0, of=["0x" + who.hex()])
         self.kept[self.number] = dict(comet.principals)
+        self.deactivated[self.number] = sorted(comet.deactivated)
         self.totals[self.number] = totals
 
     def _terms(self) -> None:
@@ -179,7 +182,7 @@ class Model:
         for i, token in enumerate(TOKENS):
             feed = "0x" + FEEDS[token].hex()
             factors = self.comet.factor - 10**17, self.comet.factor, 95 * 10**16
-            self._say(COMET, ev.DEACTIVATED, False, of=[i])  # noqa: FBT003 - as the view answers
+            self._say(COMET, ev.DEACTIVATED, i in self.comet.deactivated, of=[i])
             self._say(COMET, ev.ASSET_INFO, i, "0x" + token.hex(), feed, 10**18, *factors, 2**100, of=[i])
 
     # What happens
@@ -188,6 +191,7 @@ class Model:
         weights = {
             self.supply: 4, self.withdraw: 4, self.transfer: 4, self.supply_collateral: 3, self.withdraw_collateral: 1,
             self.transfer_collateral: 1, self.accrue: 4, self.absorb: 1, self.pause: 1, self.upgrade: 1, self.twice: 2,
+            self.switch: 1,
         }  # fmt: skip
         (act,) = self.random.choices(list(weights), list(weights.values()))
         act()
@@ -271,6 +275,12 @@ class Model:
     def pause(self) -> None:
         self.comet.pause_flags ^= 1
         self._emit(ev.PAUSE_ACTION, bool(self.comet.pause_flags), False, False, False, False)  # noqa: FBT003 - as the event has it
+
+    def switch(self) -> None:
+        self.comet.deactivated ^= {0}
+        name = "CollateralDeactivated" if self.comet.deactivated else "CollateralActivated"
+        self._emit(Event(f"{name}(uint24 indexed assetIndex)"), 0)
+        self._terms()
 
     def upgrade(self) -> None:
         self.comet.rate = self.random.randrange(10**9, 10**10)

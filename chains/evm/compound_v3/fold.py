@@ -19,6 +19,7 @@ Comet accrued without an event, those that owe; and all after each block of a Co
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -37,7 +38,7 @@ from chains.evm.compound_v3.tips import TERMS, TOTALS, UNREAD, Tips
 from chains.evm.compound_v3.unnamed import leaves_somebody_unnamed, named
 from chains.evm.logs import of_addresses, unhex
 from chains.evm.ports import CODE_BEFORE, ETH_CALL, PENDING, Answer, Folded, NeedReads, Read, Reads
-from chains.model import Side, VenueSpec
+from chains.model import WHOLE_VENUE, Side, VenueSpec
 from chains.ports import MarketKey, StateReader
 
 FEW_ACCOUNTS = 200
@@ -120,12 +121,12 @@ class CompoundV3:
 
         Principals have no such question: sums of them are kept beside `totals` and compared as they are read.
         """
-        del markets
-        bases = {asset for asset, side in sums if side is Side.BORROW}
+        terms = json.loads(markets.get((WHOLE_VENUE, TERMS), "{}"))
+        base = unhex(terms["base"]) if "base" in terms else b""
         return {
             Read(block, ETH_CALL, self.venue.address, ev.TOTALS_COLLATERAL.calldata(asset)): total
             for (asset, side), total in sums.items()
-            if side is Side.SUPPLY and asset not in bases
+            if side is Side.SUPPLY and asset != base
         }
 
 

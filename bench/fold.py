@@ -96,6 +96,9 @@ class State:
     def accounts(self, venue_id: str, keys: Collection[AccountKey]) -> dict[AccountKey, str]:
         raise NotImplementedError
 
+    def units(self, venue_id: str) -> frozenset[bytes]:
+        raise NotImplementedError
+
     def answers(self) -> dict[bytes, int]:
         raise NotImplementedError
 

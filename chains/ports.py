@@ -153,6 +153,10 @@ class StateReader(Protocol):
         """Return the settings of those keys that ever changed."""
         ...
 
+    def units(self, venue_id: str) -> frozenset[bytes]:
+        """Return every unit of a venue that anything was ever noted of."""
+        ...
+
     def answers(self) -> dict[bytes, int]:
         """Return the last answer of every price source."""
         ...

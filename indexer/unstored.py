@@ -86,6 +86,10 @@ class Unstored:
         stored = self.stored.accounts(venue_id, keys)
         return stored | {key: newer[key] for key in keys if key in newer} if newer else stored
 
+    def units(self, venue_id: str) -> frozenset[bytes]:
+        newer = (each for name in (POSITIONS.name, ACCOUNTS.name) for each in self._of(name, "venue_id", "unit_id"))
+        return self.stored.units(venue_id) | {unit for venue, unit in newer if venue == venue_id}
+
     def answers(self) -> dict[bytes, int]:
         newer = {source: int(answer) for source, answer in self._of(PRICES.name, "source", "answer_raw")}
         return self.stored.answers() | newer

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import msgspec
 from eth_utils.address import to_checksum_address
 
-from chains.errors import NodeWrong
+from chains.errors import HistoryGone, NodeWrong
 from chains.evm.logs import unhex
-from chains.evm.ports import ETH_CALL, Answer, Read
+from chains.evm.ports import ETH_CALL, UNAVAILABLE, Answer, Read
 from chains.model import Block
 from chains.rpc import NodePool, Outcome, RpcFault
 
@@ -38,6 +38,15 @@ class Calls:
             outcomes = await self._pool.outcomes(requests, block=block.number)
             answers += await asyncio.gather(*map(self._answer, part, outcomes))
         return answers
+
+    async def states(self, reads: Sequence[Read], block: Block) -> list[Answer]:
+        """Answer likewise, with `UNAVAILABLE` where no node has the state: one question may need more of it than another."""
+        try:
+            return await self.answers(reads, block)
+        except HistoryGone:
+            if len(reads) == 1:
+                return [UNAVAILABLE]
+        return [(await self.states([read], block))[0] for read in reads]
 
     async def _answer(self, read: Read, outcome: Outcome) -> Answer:
         if not isinstance(outcome, RpcFault):

@@ -12,6 +12,7 @@ from chains.model import Rows, Side, VenueSpec
 from chains.ports import MarketKey, StateReader
 
 ETH_CALL = "eth_call"
+STATE = "state"
 LAST_LOG = "last_log"
 FIRST_LOG = "first_log"
 CODE_BEFORE = "code_before"
@@ -21,7 +22,8 @@ CHECK = "check"
 class Read(NamedTuple):
     """A question to a node about the state after `block`.
 
-    `eth_call`: `input` is calldata. `last_log`: the newest log of `address` with topic0 `input` in any earlier block.
+    `eth_call`: `input` is calldata. `state`: the same, where it is an answer too that no node has the state of the block any more.
+    `last_log`: the newest log of `address` with topic0 `input` in any earlier block.
     `first_log`: the first log from the block on with topic0 `input` whose second indexed argument is `address`. `code_before`: the
     code that `address` held before the block; absent where it holds none even now. `check`: what is wrong with the answer to calldata
     `input`, beside the journals; nothing, if it is as they say.
@@ -34,7 +36,10 @@ class Read(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the node said: `returned` or `reverted` with its bytes, or `absent` (no such log or code); `pending` is not asked yet."""
+    """What the node said: `returned` or `reverted` with its bytes, or `absent` (no such log or code); `pending` is not asked yet.
+
+    `unavailable`: no node has the state of the block any more; only a `state` is answered so, all other questions need it.
+    """
 
     outcome: str
     output: bytes
@@ -46,32 +51,84 @@ class Answer(NamedTuple):
 
 
 PENDING = Answer("pending", b"")
+UNAVAILABLE = Answer("unavailable", b"")
+
+
+class Look(NamedTuple):
+    """Asks in which block after `after`, up to `until`, the answer of a contract is first another than `known`.
+
+    It is for state that changes without an event. What was asked to find the block is not stored; the fold asks for the `state` of
+    the block that was found, which is, so that what is stored tells it again.
+    """
+
+    after: int
+    until: int
+    address: bytes
+    input: bytes
+    known: Answer
 
 
 class Reads:
-    """Answers so far; what was asked for and is missing is in `missing`, so that one pass names all of it; the others are in `used`."""
+    """Answers so far; what was asked for and is missing is in `missing`, so that one pass names all of it; the others are in `used`.
 
-    __slots__ = ("_answers", "missing", "used")
+    `looks`: what was found out so far about changes; what was not yet is in `unlooked`. `first` and `last` are the blocks of the span.
+    """
 
-    def __init__(self, answers: Mapping[Read, Answer]) -> None:
+    __slots__ = ("_answers", "_looks", "first", "last", "missing", "unlooked", "used")
+
+    def __init__(
+        self,
+        answers: Mapping[Read, Answer],
+        looks: Mapping[Look, int | None] | None = None,
+        *,
+        first: int = 0,
+        last: int = 0,
+    ) -> None:
         self._answers = answers
+        self._looks = looks or {}
+        self.first = first
+        self.last = last
         self.missing: set[Read] = set()
+        self.unlooked: set[Look] = set()
         self.used: set[Read] = set()
 
     def __call__(self, block: int, address: bytes, calldata: bytes) -> Answer:
         """Return the answer of an `eth_call`, or `PENDING`."""
         return self._get(Read(block, ETH_CALL, address, calldata))
 
+    def state(self, block: int, address: bytes, calldata: bytes) -> Answer:
+        """Return the answer of an `eth_call`, `UNAVAILABLE` where no node has the state any more, or `PENDING`."""
+        return self._get(Read(block, STATE, address, calldata))
+
+    def peek(self, block: int, address: bytes, calldata: bytes) -> Answer:
+        """Return what `state` would, without storing it: for an answer that is no news. An earlier one must be stored."""
+        return self._look_up(Read(block, STATE, address, calldata))
+
+    def first_change(self, look: Look) -> int | None:
+        """Return the block of a change, `None` where there is none, or where it is not looked for yet."""
+        if look not in self._looks:
+            self.unlooked.add(look)
+        return self._looks.get(look)
+
+    def is_open(self) -> bool:
+        """Whether anything is to be asked before it is known what to make of it all."""
+        return bool(self.missing or self.unlooked)
+
     def last_log(self, block: int, address: bytes, topic0: bytes) -> Answer:
         """Return the newest such log before `block` as JSON text, or `PENDING`."""
         return self._get(Read(block, LAST_LOG, address, topic0))
 
     def _get(self, read: Read) -> Answer:
+        answer = self._look_up(read)
+        if answer is not PENDING:
+            self.used.add(read)
+        return answer
+
+    def _look_up(self, read: Read) -> Answer:
         answer = self._answers.get(read)
         if answer is None:
             self.missing.add(read)
             return PENDING
-        self.used.add(read)
         return answer
 
 
@@ -80,6 +137,7 @@ class NeedReads:
     """The fold cannot go on without these answers."""
 
     reads: frozenset[Read]
+    looks: frozenset[Look] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,10 +14,11 @@ import pyarrow.compute as pc
 
 from chains.errors import ChainError, HistoryGone, NodeWrong
 from chains.evm.calls import Calls
+from chains.evm.changes import found_by_asking, found_in_history
 from chains.evm.dialect import BLOCK
 from chains.evm.evidence.filters import Filters
 from chains.evm.logs import empty_logs, in_order, of_addresses, unhex
-from chains.evm.ports import CHECK, CODE_BEFORE, ETH_CALL, FIRST_LOG, LAST_LOG, Answer, Read
+from chains.evm.ports import CHECK, CODE_BEFORE, ETH_CALL, FIRST_LOG, LAST_LOG, STATE, Answer, Look, Read
 from chains.evm.questions import Questions
 from chains.evm.ranges import Ranges
 from chains.evm.sought import Sought, Topics
@@ -63,6 +64,10 @@ class EvmSource(Protocol):
         self, reads: Mapping[Read, int | None], judge: Judge, blocks: Mapping[int, Block]
     ) -> dict[Read, bytes]:
         """Return what `judge` finds wrong with each answer, given what the journals expect; empty for nothing."""
+        ...
+
+    async def changes(self, looks: Collection[Look], blocks: Mapping[int, Block]) -> dict[Look, int | None]:
+        """Return the block of the first change that each looks for, `None` where there is none."""
         ...
 
     async def has_code(self, address: bytes) -> bool:
@@ -187,19 +192,27 @@ class NodeSource:
 
     async def read(self, reads: Collection[Read], blocks: Mapping[int, Block]) -> dict[Read, Answer]:
         """Answer questions, each pinned to the hash of its block; raises `HistoryGone` where no node has the state."""
-        calls: dict[int, list[Read]] = {}
+        views: dict[tuple[str, int], list[Read]] = {}
         for read in sorted(reads):
-            if read.method == ETH_CALL:
-                calls.setdefault(read.block, []).append(read)
-        others = [read for read in sorted(reads) if read.method != ETH_CALL]
+            if read.method in {ETH_CALL, STATE}:
+                views.setdefault((read.method, read.block), []).append(read)
+        others = [read for read in sorted(reads) if read.method not in {ETH_CALL, STATE}]
         found = await asyncio.gather(
-            *(self._called(views, blocks[block]) for block, views in calls.items()), *map(self._answer, others)
+            *(self._called(method, some, blocks[block]) for (method, block), some in views.items()),
+            *map(self._answer, others),
         )
         return {read: answer for answers in found for read, answer in answers.items()}
 
-    async def _called(self, views: Sequence[Read], block: Block) -> dict[Read, Answer]:
+    async def _called(self, method: str, views: Sequence[Read], block: Block) -> dict[Read, Answer]:
+        ask = self._calls.states if method == STATE else self._calls.answers
         async with self._slots:
-            return dict(zip(views, await self._calls.answers(views, block), strict=True))
+            return dict(zip(views, await ask(views, block), strict=True))
+
+    async def changes(self, looks: Collection[Look], blocks: Mapping[int, Block]) -> dict[Look, int | None]:
+        """Ask the node, and find each change by bisection."""
+        wanted = sorted(looks)
+        found = await asyncio.gather(*(found_by_asking(self, look, blocks) for look in wanted))
+        return dict(zip(wanted, found, strict=True))
 
     async def _answer(self, read: Read) -> dict[Read, Answer]:
         ask = {LAST_LOG: self._last_log, FIRST_LOG: self._first_log, CODE_BEFORE: self._code_before}[read.method]
@@ -308,6 +321,13 @@ class StoredSource:
         """Return the verdicts that were stored: one holds until the next."""
         del judge, blocks
         return {read: self._verdict(read) for read in reads}
+
+    async def changes(self, looks: Collection[Look], blocks: Mapping[int, Block]) -> dict[Look, int | None]:
+        """Return where the stored answers change."""
+        del blocks
+        return {
+            look: found_in_history(self._answers.get((STATE, look.address, look.input), ()), look) for look in looks
+        }
 
     def _verdict(self, read: Read) -> bytes:
         history = self._answers.get((CHECK, read.address, read.input), [])

@@ -16,7 +16,7 @@ from chains.evm.ahead import Ahead, Contracts, Piece
 from chains.evm.evidence.attest import Interest
 from chains.evm.logs import empty_logs, in_order
 from chains.evm.oracles.chainlink.fold import Chainlink, Doubt, Seen, question, verdict, watch
-from chains.evm.ports import CHECK, Answer, EvmProtocol, Folded, NeedReads, Read, Reads, Watched
+from chains.evm.ports import CHECK, Answer, EvmProtocol, Folded, Look, NeedReads, Read, Reads, Watched
 from chains.evm.source import EvmSource
 from chains.model import FEEDS, Block, ChainSpec, Rows
 from chains.ports import Batch, Covered, StateReader
@@ -95,6 +95,7 @@ class _Fold:
     sources: dict[bytes, int] = field(default_factory=dict)
     watched: dict[bytes, Watched] = field(default_factory=dict)
     needed: set[Read] = field(default_factory=set)
+    looks: set[Look] = field(default_factory=set)
     used: set[Read] = field(default_factory=set)
 
 
@@ -170,6 +171,7 @@ class Span:
         self.blocks: dict[int, Block] = {}
         self.fetched: set[bytes] = set()
         self.answers: dict[Read, Answer] = {}
+        self.looked: dict[Look, int | None] = {}
         self.polled: dict[Read, Answer] = {}
         self.seen: list[Seen] = []
         self.doubts: list[Doubt] = []
@@ -215,8 +217,9 @@ class Span:
     async def _settle(self) -> _Fold:
         for _ in range(MAX_ROUNDS):
             fold = self._folded()
-            if fold.needed:
+            if fold.needed or fold.looks:
                 await self._ask(fold.needed)
+                self.looked |= await self.source.changes(fold.looks, self.blocks)
                 continue
             fresh = {address: since for address, since in fold.contracts.items() if address not in self.fetched}
             if fresh:
@@ -266,9 +269,9 @@ class Span:
         fold = _Fold(sources={p: s for p, s in self.chain.feed_sources().items() if s <= self.last})
         times = {number: block.time for number, block in self.blocks.items()}
         for venue in self.chain.venues(self.last):
-            reads = Reads(self.answers)
+            reads = Reads(self.answers, self.looked, first=self.first, last=self.last)
             self._take(fold, venue.fold(self.state, self._events(venue.venue.id, venue), times, reads), reads)
-        if not fold.needed:
+        if not fold.needed and not fold.looks:
             reads = Reads(self.answers)
             oracle = self.chain.oracle
             answers = self._events(FEEDS, oracle)
@@ -284,6 +287,7 @@ class Span:
         fold.used |= reads.used
         if isinstance(outcome, NeedReads):
             fold.needed |= outcome.reads
+            fold.looks |= outcome.looks
             return
         fold.rows.extend(outcome.rows)
         _follow_too(fold.contracts, outcome.contracts)

@@ -66,6 +66,9 @@ class RemoteState:
     def accounts(self, venue_id: str, keys: Collection[AccountKey]) -> dict[AccountKey, str]:
         return self.channel.ask(dict[AccountKey, str], self.call, "accounts", venue_id, list(keys))
 
+    def units(self, venue_id: str) -> frozenset[bytes]:
+        return self.channel.ask(frozenset[bytes], self.call, "units", venue_id)
+
     def answers(self) -> dict[bytes, int]:
         return _integers(self.channel.ask(dict[bytes, str], self.call, "answers"))
 
@@ -121,11 +124,19 @@ def answered(question: Ask, state: StateReader, records: Records | None) -> obje
             return _amounts(state, venue_id, question.keys)
         case "accounts", [venue_id, keys]:
             return state.accounts(venue_id, [(unit, market, aspect) for unit, market, aspect in keys])
+        case "units", [venue_id]:
+            return state.units(venue_id)
+        case name, about:
+            return _of_chain(name, about, state, records)
+
+
+def _of_chain(name: str, about: list[Any], state: StateReader, records: Records | None) -> object:
+    match name, about:
         case "answers", []:
             return _digits(state.answers())
         case "account_bytes", [addresses]:
             return state.account_bytes(addresses)
-        case name, about:
+        case _:
             return _of_records(records, name, about)
 
 

@@ -91,6 +91,10 @@ class StoredState:
                 found = con.execute(statement("tip_accounts"), self._of(venue_id)).fetchall()
         return {(unit_id, market, aspect): state for unit_id, market, aspect, state in found}
 
+    def units(self, venue_id: str) -> frozenset[bytes]:
+        with self._reading() as con:
+            return frozenset(unit for (unit,) in con.execute(statement("tip_units"), self._of(venue_id)).fetchall())
+
     def answers(self) -> dict[bytes, int]:
         with self._reading() as con:
             found = con.execute(statement("tip_prices"), {"chain_id": self._chain_id}).fetchall()

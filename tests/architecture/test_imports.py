@@ -58,8 +58,8 @@ def pure_modules(checkout: Path) -> Iterator[Path]:
     settings = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))
     (pure,) = (c for c in settings["tool"]["importlinter"]["contracts"] if c["id"] == "pure")
     for name in pure["source_modules"]:
-        path = checkout.joinpath(*name.split("."))
-        yield from path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]
+        path = name.replace(".", "/")
+        yield from sorted({*checkout.glob(f"{path}.py"), *checkout.glob(f"{path}/**/*.py")})
 
 
 def modules(checkout: Path) -> Iterator[Path]:

@@ -22,10 +22,11 @@ CREATE TABLE evm_log (
     data BLOB NOT NULL
 );
 
--- Every answer that a derived row rests on and that no log of its own block carries. `method` is eth_call (`input` = calldata) or last_log
+-- Every answer that a derived row rests on and that no log of its own block carries. `method` is eth_call (`input` = calldata) or state
+-- (the same, where `unavailable` is an answer: no node had the state of the block any more) or last_log
 -- (`input` = topic0; `output` = the last such log of `address` before the block, as JSON) or first_log (the first such log from the block on
 -- that names `address`) or code_before (the code of `address` before the block) or check (`input` = calldata; `output` = what is wrong with the answer beside the journals, nothing if it is right);
--- `outcome` is returned, reverted or absent.
+-- `outcome` is returned, reverted, absent or unavailable.
 CREATE TABLE evm_read (
     chain_id VARCHAR NOT NULL,
     block_number BIGINT NOT NULL,

@@ -61,6 +61,9 @@ class Tips:
     def accounts(self, venue_id: str, keys: Collection[AccountKey]) -> dict[AccountKey, str]:
         return {key: self.settings[key] for key in keys if key in self.settings}
 
+    def units(self, venue_id: str) -> frozenset[bytes]:
+        return frozenset(unit for unit, *_ in (*self.held, *self.settings))
+
     def answers(self) -> dict[bytes, int]:
         return {}
 

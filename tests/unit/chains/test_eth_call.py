@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from chains.errors import NodeBehind, NodeWrong
+from chains.errors import HistoryGone, NodeBehind, NodeWrong
 from chains.evm.dialect import EvmDialect
-from chains.evm.ports import ETH_CALL, Answer, Read
+from chains.evm.ports import ETH_CALL, STATE, UNAVAILABLE, Answer, Read
 from chains.evm.source import NodeSource
 from chains.model import Block, ChainSpec
 from chains.rpc import NodePool
@@ -69,3 +69,19 @@ async def test_a_block_that_a_node_does_not_know_is_no_answer_of_a_contract(data
     async with source({"code": -32000, "message": "header not found", **data}) as asked:
         with pytest.raises(NodeBehind, match=r"does not know the block \(eth_call\): header not found"):
             await asked.read([READ], BLOCKS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "missing trie node 5d2e (path ) state 0x5d2e is not available",
+        "historical state 5d2e is not available",
+        "distance to target block exceeds maximum proof window",
+    ],
+)
+async def test_state_that_is_gone_stops_a_call_and_answers_who_can_do_without(text: str) -> None:
+    state = READ._replace(method=STATE)
+    async with source({"code": -32000, "message": text}) as asked:
+        with pytest.raises(HistoryGone, match="has no state for the block"):
+            await asked.read([READ], BLOCKS)
+        assert await asked.read([state], BLOCKS) == {state: UNAVAILABLE}

@@ -15,7 +15,7 @@ from chains.errors import ChainError, HistoryGone, NoContract, NodeWrong, Unsupp
 from chains.evm.calls import _HALTED
 from chains.evm.chain import EvmChain
 from chains.evm.logs import empty_logs
-from chains.evm.ports import CODE_BEFORE, Answer, Read
+from chains.evm.ports import CODE_BEFORE, Answer, Look, Read
 from chains.evm.ranges import Ranges
 from chains.evm.sought import Topics
 from chains.evm.source import Judge, NodeSource
@@ -70,6 +70,9 @@ class Silent:
         self, reads: Mapping[Read, int | None], judge: Judge, blocks: Mapping[int, Block]
     ) -> dict[Read, bytes]:
         return dict.fromkeys(reads, b"")
+
+    async def changes(self, looks: Collection[Look], blocks: Mapping[int, Block]) -> dict[Look, int | None]:
+        return dict.fromkeys(looks)
 
     async def has_code(self, address: bytes) -> bool:
         return self.code_now

@@ -139,6 +139,7 @@ async def test_a_fold_there_reads_the_state_here(store: Store) -> None:
         state.positions(VENUE, [KEY]),
         state.markets(VENUE),
         state.accounts(VENUE, [(OWNER, MARKET, "flag")]),
+        state.units(VENUE),
         state.answers(),
         state.account_bytes([OWNER]),
     ]
@@ -161,7 +162,7 @@ async def test_a_batch_that_is_not_stored_yet_is_known_there_and_not_asked_for_h
         await chain.advance(11, 11, 11, Unstored(state, second, upon.kept()))
 
     assert asking.heard[0] == {}
-    assert asking.heard[5] == asking.heard[10] == {KEY: -(10**37)}
+    assert asking.heard[6] == asking.heard[12] == {KEY: -(10**37)}
     assert state.asked == [1]
 
 
@@ -310,6 +311,9 @@ class Nothing:
     ) -> dict[tuple[bytes, bytes, str], str]:
         return {}
 
+    def units(self, venue_id: str) -> frozenset[bytes]:
+        return frozenset()
+
     def answers(self) -> dict[bytes, int]:
         return {}
 
@@ -343,6 +347,7 @@ class Asking(Made):
             state.positions(VENUE, [KEY]),
             state.markets(VENUE),
             state.accounts(VENUE, [(OWNER, MARKET, "flag")]),
+            state.units(VENUE),
             state.answers(),
             state.account_bytes([OWNER]),
         ]

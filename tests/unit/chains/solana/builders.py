@@ -174,6 +174,9 @@ class Tips:
     def accounts(self, venue_id: str, keys: Collection[AccountKey]) -> dict[AccountKey, str]:
         return {}
 
+    def units(self, venue_id: str) -> frozenset[bytes]:
+        return frozenset()
+
     def answers(self) -> dict[bytes, int]:
         return {}
 

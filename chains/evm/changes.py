@@ -1,0 +1,43 @@
+"""Where the state of a contract changed without an event: found by bisection, as a node or as the store tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from chains.evm.ports import STATE, Answer, Look, Read
+
+if TYPE_CHECKING:
+    from chains.evm.source import EvmSource
+    from chains.model import Block
+
+
+async def found_by_asking(source: EvmSource, look: Look, blocks: Mapping[int, Block]) -> int | None:
+    """Return the first block whose answer is another: two questions, and for a change about one more for each doubling of the span.
+
+    An answer that comes back to what it was within the span is not seen.
+    """
+    same, other = look.after, look.until
+    if other <= same or await _answer(source, look, other, blocks) == look.known:
+        return None
+    while other - same > 1:
+        middle = (same + other) // 2
+        if await _answer(source, look, middle, blocks) == look.known:
+            same = middle
+        else:
+            other = middle
+    return other
+
+
+def found_in_history(history: Iterable[tuple[int, Answer]], look: Look) -> int | None:
+    """Return the first block with a stored answer that is another."""
+    return next(
+        (block for block, answer in history if look.after < block <= look.until and answer != look.known),
+        None,
+    )
+
+
+async def _answer(source: EvmSource, look: Look, number: int, blocks: Mapping[int, Block]) -> Answer:
+    known = blocks if number in blocks else await source.blocks([number])
+    read = Read(number, STATE, look.address, look.input)
+    return (await source.read([read], known))[read]

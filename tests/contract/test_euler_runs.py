@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from chains.evm.euler_v2 import open_book
+from chains.evm.euler_v2 import EulerV2, open_book
+from chains.evm.euler_v2 import events as ev
 from chains.evm.euler_v2.maths import Debt, Ltv
 from chains.evm.euler_v2.unit import Book
 from chains.model import Block, Side, UnitSnapshot, VenueSpec, VenueUnit
@@ -187,6 +188,21 @@ def test_shares_and_fees_are_the_total_supply_and_debts_are_total_borrows_but_fo
                 Debt(owed=int(d["owed"]), accumulator=int(d["accumulator"])).at(vault.status.accumulator) for d in debts
             )
             assert abs(owed - int(said["totalBorrowsExact"])) <= rounded(run, raw(address), at) * 2
+
+
+def test_the_totals_that_are_asked_for_are_those_that_the_vaults_count(run: EulerRun, store: Store) -> None:
+    records = store.records(run.venue().chain_id)
+    views = {ev.TOTAL_SUPPLY.calldata(): "totalSupply", ev.TOTAL_BORROWS_EXACT.calldata(): "totalBorrowsExact"}
+    for sample in run.samples:
+        at = run.block(sample["block"])
+        sums = records.sums("vaults", at.number)
+        assert sums is not None
+
+        totals = EulerV2(run.venue()).totals_in_time(records.markets_at("vaults", at.number), sums, at)
+
+        assert {(read.address, views[read.input]): total for read, total in totals.items()} == {
+            (raw(vault), name): int(said[name]) for vault, said in sample["vaults"].items() for name in views.values()
+        }
 
 
 def rounded(run: EulerRun, vault: bytes, at: Block) -> int:

@@ -25,12 +25,13 @@ from chains.errors import NoContract
 from chains.evm.abi import Decoded, Event, LoggedEvent, Misfit, decode_all
 from chains.evm.euler_v2 import events as ev
 from chains.evm.euler_v2.debts import movement
+from chains.evm.euler_v2.maths import Status, accrued
 from chains.evm.euler_v2.options import terms_of
 from chains.evm.euler_v2.tips import NOBODY, Tips, compact, hexed, prefix_key
-from chains.evm.euler_v2.vaults import TERMS, Vaults
-from chains.evm.ports import CODE_BEFORE, Answer, Folded, NeedReads, Read, Reads
-from chains.model import WHOLE_VENUE, Quarantined, Side, VenueSpec
-from chains.ports import AccountKey, PositionKey, StateReader
+from chains.evm.euler_v2.vaults import TERMS, UNSUPPORTED, Vaults
+from chains.evm.ports import CODE_BEFORE, ETH_CALL, Answer, Folded, NeedReads, Read, Reads
+from chains.model import WHOLE_VENUE, Block, Quarantined, Side, VenueSpec
+from chains.ports import AccountKey, MarketKey, PositionKey, StateReader
 
 ORPHAN, REGISTERED = "orphan", "registered"
 DEBT_EVENTS = frozenset({ev.BORROW, ev.REPAY, ev.INTEREST_ACCRUED, ev.DEBT_SOCIALIZED})
@@ -99,6 +100,21 @@ class EulerV2:
         if reads.missing:
             return NeedReads(reads=frozenset(reads.missing))
         return Folded(rows=tips.rows, contracts=contracts, sources=work.vaults.sources)
+
+    def totals_in_time(
+        self, markets: Mapping[MarketKey, str], sums: Mapping[tuple[bytes, Side], int], at: Block
+    ) -> Mapping[Read, int]:
+        """Ask each vault for its supply, which is the sum of shares and of fees with interest, and for what is borrowed of it."""
+        found = {}
+        for (vault, aspect), text in markets.items():
+            doubt = json.loads(markets.get((vault, "doubt"), "{}"))
+            if aspect == "status" and doubt.get("code") != UNSUPPORTED:
+                fee = json.loads(markets[vault, "terms"])["interest_fee"]
+                status = accrued(Status.of(json.loads(text)), fee, at.time)
+                shares = sums.get((vault, Side.SUPPLY), 0) + status.fees
+                found[Read(at.number, ETH_CALL, vault, ev.TOTAL_SUPPLY.calldata())] = shares
+                found[Read(at.number, ETH_CALL, vault, ev.TOTAL_BORROWS_EXACT.calldata())] = status.borrows
+        return found
 
     def _contracts(self, markets: Mapping[tuple[bytes, str], str]) -> dict[bytes, int]:
         found = {self.venue.address: self.venue.start_block, self._terms.factory: self.venue.start_block}

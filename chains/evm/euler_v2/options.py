@@ -58,6 +58,15 @@ def terms_of(options: Mapping[str, Any]) -> Terms:
     )
 
 
+def check_options(options: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the options of a venue; empty for nothing."""
+    try:
+        terms_of(options)
+    except ValueError as problem:
+        return [str(problem)]
+    return []
+
+
 def _declared(source: str, said: Mapping[str, Any]) -> Declared:
     numbers = {
         "feed_decimals": _DECIMALS,
@@ -69,9 +78,7 @@ def _declared(source: str, said: Mapping[str, Any]) -> Declared:
         raise ValueError(f"oracles.{source}: {', '.join(sorted(unknown))} is no key; use feeds, {', '.join(numbers)}")
     for name, allowed in numbers.items():
         if name in said and (type(said[name]) is not int or said[name] not in allowed):
-            raise ValueError(
-                f"oracles.{source}.{name}: {said[name]!r} is not one of {allowed.start}..{allowed.stop - 1}"
-            )
+            raise ValueError(f"oracles.{source}.{name} must be one of {allowed.start}..{allowed.stop - 1}")
     feeds = {_address("feeds", token): _address("feeds", feed) for token, feed in _table("feeds", said).items()}
     return Declared(feeds=feeds, **{name: said[name] for name in numbers if name in said})
 
@@ -81,14 +88,14 @@ def _several(name: str, options: Mapping[str, Any]) -> frozenset[bytes] | None:
     if said is None:
         return None
     if not isinstance(said, list | tuple) or not said:
-        raise ValueError(f"{name} must be a list of addresses, not {said!r}")
+        raise ValueError(f"{name} must be a list of addresses")
     return frozenset(_address(name, each) for each in said)
 
 
 def _table(name: str, options: Mapping[str, Any]) -> Mapping[str, Any]:
     said = options.get(name, {})
     if not isinstance(said, Mapping):
-        raise ValueError(f"{name} must be a table, not {said!r}")  # noqa: TRY004 - the type of all that is wrong here
+        raise ValueError(f"{name} must be a table")  # noqa: TRY004 - the type of all that is wrong here
     return said
 
 
@@ -98,5 +105,5 @@ def _address(name: str, text: object) -> bytes:
     except ValueError:
         raw = b""
     if len(raw) != _ADDRESS or not str(text).startswith("0x"):
-        raise ValueError(f"{name}: {text!r} is no address; write 0x and 40 hexadecimal digits")
+        raise ValueError(f"{name}: write addresses as 0x and 40 hexadecimal digits")
     return raw

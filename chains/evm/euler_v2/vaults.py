@@ -18,6 +18,7 @@ from chains.evm.ports import Reads
 from chains.model import WHOLE_VENUE, Side
 
 ROUTE, LTV = "route:", "ltv:"
+UNSUPPORTED = "unsupported_version"
 METADATA = 60
 """Bytes that a vault's proxy carries: asset, oracle, unit of account."""
 
@@ -104,7 +105,7 @@ class Vaults:
             return
         for vault in vaults:
             detail = f"the vault's code is {hexed(code)}, which is not known to compute as this program does"
-            self.doubt(row, vault, "unsupported_version", detail)
+            self.doubt(row, vault, UNSUPPORTED, detail)
 
     def _unit_decimals(self, block: int, unit: bytes) -> int:
         said = decimals_of(self.reads(block, unit, DECIMALS.calldata()))

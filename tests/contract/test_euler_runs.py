@@ -15,7 +15,7 @@ from chains.evm.euler_v2 import EulerV2, open_book
 from chains.evm.euler_v2 import events as ev
 from chains.evm.euler_v2.maths import Debt, Ltv
 from chains.evm.euler_v2.unit import Book
-from chains.model import Block, Side, UnitSnapshot, VenueSpec, VenueUnit
+from chains.model import Block, Side, UnitSnapshot, VenueUnit
 from chains.registry import connect
 from crossmargin.demo.replay import ReplayNode
 from indexer.loop import Until, rebuild
@@ -45,10 +45,11 @@ def stored(store: Store) -> Iterator[Reader]:
 
 
 async def index(
-    run: EulerRun, store: Store, *, until: Until = "latest", span: int = 10_000, venue: VenueSpec | None = None
+    run: EulerRun, store: Store, *, until: Until = "latest", span: int = 10_000, routed: bool = False
 ) -> Heard:
-    async with ReplayNode(run.recording()) as node:
-        chain = Narrow(connect(run.spec(node.url), [venue or run.venue()], []), span)
+    venue = run.routed_venue() if routed else run.venue()
+    async with ReplayNode(run.recording(routed=routed)) as node:
+        chain = Narrow(connect(run.spec(node.url), [venue], []), span)
         return await take_in(chain, store, until=until)
 
 
@@ -135,6 +136,25 @@ def test_both_checks_of_every_account_are_the_contracts_own(run: EulerRun, store
 
     assert compared["pairs"] > 20 * len(run.samples) // 2
     assert compared["no controller"] > 0
+
+
+def test_a_router_leads_to_the_same_prices(run: EulerRun, tmp_path: Path) -> None:
+    compared = 0
+    with Store.open(tmp_path / "store.duckdb") as routed:
+        asyncio.run(index(run, routed, span=97, routed=True))
+        with routed.reading() as stored:
+            for sample in run.samples:
+                value = open_book(stored.venue_snapshot(run.routed_venue(), run.block(sample["block"])))
+                units = units_at(run, stored, sample)
+                for account, said in sample["accounts"].items():
+                    if both := said.get("accountLiquidity_collateral_liability"):
+                        unit = value(units[raw(account)])
+                        assert pair(unit, "Liquidation") == [int(number) for number in both["liquidation"]], (
+                            unit.reasons
+                        )
+                        compared += 1
+
+    assert compared > 10 * len(run.samples)
 
 
 def pair(unit: VenueUnit, kind: str) -> list[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from eth_abi.abi import encode
 
 from chains.evm.abi import Function
 from chains.evm.erc20 import DECIMALS, SYMBOL
+from chains.evm.euler_v2 import events as ev
 from chains.evm.oracles.chainlink.events import AGGREGATOR, ANSWER_UPDATED, LATEST_ANSWER
 from chains.model import Block, ChainSpec, VenueSpec
 from crossmargin.demo.recording import Recording
 from tests.support.aave_runs import GOLDEN, Answers, _json, _more
 
 FEED_DECIMALS = 8
+NOWHERE = "0x" + "00" * 20
 _BID = re.compile(r"bid = mid\*(\d+)//10000")
 _ASK = re.compile(r"ask = mid\*(\d+)//10000")
 _SILENT = re.compile(r"feed proxy (0x\w+): aggregator (0x\w+) -> (0x\w+) \(silent\)")
@@ -71,14 +73,22 @@ class EulerRun:
         chain_id = f"eip155:{self.about['chainId']}"
         return ChainSpec(id=chain_id, name="run", rpc=(url,), finality="finalized", start_block=0, completeness="none")
 
-    def recording(self) -> Recording:
-        """The run as a node serves it, with what an indexer may ask between the samples."""
+    def routed_venue(self) -> VenueSpec:
+        """The vaults as a venue whose price source must say itself what it rests on."""
+        venue = self.venue()
+        return replace(venue, options={"factory": venue.options["factory"]})
+
+    def recording(self, *, routed: bool = False) -> Recording:
+        """The run as a node serves it, with what an indexer may ask between the samples.
+
+        `routed`: its price source says that it is a router over an adapter for each feed, which has the same mid prices.
+        """
         return Recording(
             label=self.name,
             chain_number=self.about["chainId"],
             blocks={int(block["number"], 16): block for block in self.blocks},
             logs=self.logs,
-            calls=_Views(self).answers(),
+            calls=_Views(self).answers(routed=routed),
             code={log["address"].lower(): 0 for log in self.logs},
             market={},
             story={},
@@ -103,18 +113,35 @@ class _Views:
         self.run = run
         self.found: Answers = defaultdict(list)
 
-    def answers(self) -> Answers:
+    def answers(self, *, routed: bool) -> Answers:
         unit = self.run.about["addresses"]["unitOfAccount"].lower()
         self.found[unit, "0x" + DECIMALS.calldata().hex()].append((0, "0x"))
         for vault in self.run.about["vaults"]:
             self._say(vault["asset"], DECIMALS, vault["decimals"])
             self._say(vault["asset"], SYMBOL, vault["symbol"].encode())
             self._feed(vault["feedProxy"], list(self._phases(vault)))
+            if routed:
+                self._route(self.run.about["addresses"]["oracle"], vault, unit)
         return self.found
 
-    def _say(self, to: str, view: Function, *values: object, since: int = 0) -> None:
+    def _say(self, to: str, view: Function, *values: object, of: Sequence[str] = (), since: int = 0) -> None:
         answer = "0x" + encode(view._results, values).hex()
-        self.found[to.lower(), "0x" + view.calldata().hex()].append((since, answer))
+        self.found[to.lower(), "0x" + view.calldata(*of).hex()].append((since, answer))
+
+    def _route(self, router: str, vault: Mapping[str, Any], unit: str) -> None:
+        adapter, asset = "0xad" + vault["asset"].lower()[4:], vault["asset"].lower()
+        self._say(router, ev.NAME, "EulerRouter")
+        self._say(router, ev.CONFIGURED_ORACLE, adapter, of=(asset, unit))
+        self._say(router, ev.CONFIGURED_ORACLE, NOWHERE, of=(vault["vault"].lower(), unit))
+        self._say(router, ev.RESOLVED_VAULT, asset, of=(vault["vault"].lower(),))
+        for view, value in (
+            (ev.NAME, "ChainlinkOracle"),
+            (ev.BASE, asset),
+            (ev.QUOTE, unit),
+            (ev.FEED, vault["feedProxy"].lower()),
+            (ev.MAX_STALENESS, 2**64),
+        ):
+            self._say(adapter, view, value)
 
     def _phases(self, vault: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
         """The aggregators behind a vault's feed, with the block from which on each is."""

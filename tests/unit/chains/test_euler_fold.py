@@ -88,7 +88,7 @@ def test_the_recorded_run_leaves_no_doubt() -> None:
 
 @pytest.mark.parametrize("event", [ev.BORROW, ev.REPAY, ev.INTEREST_ACCRUED, ev.SET_INTEREST_FEE])
 def test_a_log_that_is_missing_puts_its_vault_out_of_step(event: Any) -> None:
-    gone = [i for i, log in enumerate(RUN.logs) if is_of(log, event)][10 if event is not ev.SET_INTEREST_FEE else 4]
+    gone = [i for i, log in enumerate(RUN.logs) if is_of(log, event)][10 if event is not ev.SET_INTEREST_FEE else 5]
     address = bytes.fromhex(RUN.logs[gone]["address"][2:])
 
     found = doubts(folded([log for i, log in enumerate(RUN.logs) if i != gone]).rows)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from chains.errors import Unsupported
 from chains.escrow import VALUED
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from chains.model import Block, ChainSpec, FeedSpec, VenueSpec
     from chains.ports import Chain, Observer, OpenBook, RawReader
@@ -59,6 +59,19 @@ def followed(venue: VenueSpec) -> str:
 def owner_is_unit(protocol: str) -> bool:
     """Tell whether a protocol keeps one account per owner, so that it has an answer for everybody: its folder says so."""
     return bool(getattr(import_module(PROTOCOLS[protocol]), "OWNER_IS_UNIT", False))
+
+
+def check_options(protocol: str) -> tuple[Sequence[str], Callable[[Mapping[str, Any]], list[str]]] | None:
+    """Return the keys that only this protocol's venues have, and what tells what is wrong with them; `None` where it has none."""
+    if protocol not in PROTOCOLS or not _has(protocol, "options"):
+        return None
+    own = import_module(f"{PROTOCOLS[protocol]}.options")
+    return own.KEYS, own.check_options
+
+
+def _has(protocol: str, name: str) -> bool:
+    """Tell whether a protocol's folder has a file, without importing anything."""
+    return Path(__file__).parent.joinpath(*PROTOCOLS[protocol].split(".")[1:], f"{name}.py").exists()
 
 
 def survey(spec: ChainSpec, venues: Sequence[VenueSpec], feeds: Sequence[FeedSpec]) -> Awaitable[list[NodeSurvey]]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from chains.model import Rows, Side, VenueSpec
+from chains.model import Block, Rows, Side, VenueSpec
 from chains.ports import MarketKey, StateReader
 
 ETH_CALL = "eth_call"
@@ -203,6 +203,17 @@ class Totalled(Protocol):
 
         `markets` and `sums` are those of the venue after the block: its aspects, and the sums of all units' raw amounts by (market, side).
         """
+        ...
+
+
+@runtime_checkable
+class TotalledInTime(Protocol):
+    """As `Totalled`, for totals that grow by the second: what they must be depends on the block's time too."""
+
+    def totals_in_time(
+        self, markets: Mapping[MarketKey, str], sums: Mapping[tuple[bytes, Side], int], at: Block
+    ) -> Mapping[Read, int]:
+        """Return questions about the state after a block, and the number that each must answer in its first word."""
         ...
 
 

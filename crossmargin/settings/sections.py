@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from chains.completeness import COMPLETENESS, DEFAULT, SECOND_NODE
 from chains.identifiers import EVM, SOLANA, namespace_of
 from chains.model import FEEDS, ChainSpec, FeedSpec, VenueSpec
-from chains.registry import FEED_KINDS, PROTOCOLS, namespace_of_protocol
+from chains.registry import FEED_KINDS, PROTOCOLS, check_options, namespace_of_protocol
 from crossmargin.settings import escrows, names, values
 from crossmargin.settings.model import (
     AccountSettings,
@@ -88,7 +89,7 @@ def venue(section: Section) -> VenueSpec | None:
     home = _home(section, protocol, chain_id)
     address = section.need("address", names.address_on(home))
     start_block = section.need("start_block", _start_block_on(home))
-    options = escrows.options(section, protocol, home, address)
+    options = escrows.options(section, protocol, home, address) | _own_options(section, protocol)
     return section.build(
         lambda: VenueSpec(
             id=venue_id,
@@ -99,6 +100,18 @@ def venue(section: Section) -> VenueSpec | None:
             options=options,
         )
     )
+
+
+def _own_options(section: Section, protocol: str) -> dict[str, Any]:
+    """The keys that only this protocol has, as its folder says."""
+    found = check_options(protocol)
+    if found is None:
+        return {}
+    keys, check = found
+    written = {key: value for key in keys if (value := section.get(key, lambda value: value, None)) is not None}
+    for problem in check(written):
+        section.wrong(problem)
+    return written
 
 
 def feed(section: Section) -> FeedSpec | None:

@@ -15,7 +15,7 @@ from chains.errors import HistoryGone
 from chains.evm.evidence.asking import Nodes
 from chains.evm.evidence.compare import Difference, Followed, by_block
 from chains.evm.evidence.single import differing
-from chains.evm.ports import Read, Totalled
+from chains.evm.ports import Read, Totalled, TotalledInTime
 from chains.evm.source import EvmSource
 from chains.model import Block, VenueSpec
 from chains.ports import Records
@@ -63,12 +63,12 @@ class Totals:
     nodes: Nodes
     records: Records
     venue: VenueSpec
-    fold: Totalled
+    fold: Totalled | TotalledInTime
     followed: Followed
 
     async def weigh(self, first: int, last: int) -> Balance:
         """Compare every total after block `last`; a wrong one is located in `first`..`last`. Raises `ChainError`."""
-        expected = await asyncio.to_thread(self._expected, last)
+        expected = await asyncio.to_thread(self._expected, await self._block(last))
         if isinstance(expected, str):
             return Balance(expected)
         try:
@@ -79,11 +79,14 @@ class Totals:
             return Balance(wrong)
         return await self._explained(wrong, first, last) if wrong else Balance()
 
-    def _expected(self, number: int) -> Mapping[Read, int] | str:
-        sums = self.records.sums(self.venue.id, number)
+    def _expected(self, at: Block) -> Mapping[Read, int] | str:
+        sums = self.records.sums(self.venue.id, at.number)
         if sums is None:
             return QUARANTINED
-        return self.fold.totals(self.records.markets_at(self.venue.id, number), sums, number) or NOTHING_YET
+        markets = self.records.markets_at(self.venue.id, at.number)
+        if isinstance(self.fold, TotalledInTime):
+            return self.fold.totals_in_time(markets, sums, at) or NOTHING_YET
+        return self.fold.totals(markets, sums, at.number) or NOTHING_YET
 
     async def _wrong(self, expected: Mapping[Read, int], number: int) -> list[_Wrong] | str:
         answers = await self.source.read(expected, {number: await self._block(number)})
@@ -131,7 +134,7 @@ class Totals:
         """Tell whether a total was right after an earlier block; one that was not kept yet was."""
         if number < self.venue.start_block:
             return True
-        expected = await asyncio.to_thread(self._expected, number)
+        expected = await asyncio.to_thread(self._expected, await self._block(number))
         asked = read._replace(block=number)
         if isinstance(expected, str) or asked not in expected:
             return True

@@ -177,6 +177,11 @@ class _Position:
         return self.borrow_shares > 0 or (self.market.id, WIDE + Side.BORROW) in self.wide
 
     @property
+    def takes_fee(self) -> bool:
+        """Whether a part of the interest since the last update is the owner's."""
+        return self.market.stored.fee > 0 and self.unit.owner == self.market.fee_recipient
+
+    @property
     def _totals(self) -> Totals | None:
         accrued_now = self.market.accrued
         return None if isinstance(accrued_now, Reason) else accrued_now.totals
@@ -185,7 +190,7 @@ class _Position:
         """Say why the contract's numbers of this position are not known."""
         for market, _ in sorted(self.wide):
             yield Reason("amount_too_wide", "0x" + market.hex(), "an amount has more than 38 digits and is not counted")
-        if (self.supply_shares or self.borrow_shares) and isinstance(self.market.accrued, Reason):
+        if (self.supply_shares or self.borrow_shares or self.takes_fee) and isinstance(self.market.accrued, Reason):
             yield self.market.accrued
         if self.has_debt and (problem := self._price_problem()):
             yield problem
@@ -236,10 +241,10 @@ class _Position:
     def _supplied(self) -> int | None:
         """Return what the owner would find if interest were added now; of the fee recipient with the fee of it."""
         now = self.market.accrued
-        if isinstance(now, Reason) or not self.supply_shares:
+        if isinstance(now, Reason):
             return None
-        fresh = now.fee_shares if self.unit.owner == self.market.fee_recipient else 0
-        return to_assets_down(self.supply_shares + fresh, now.totals.supply_assets, now.totals.supply_shares)
+        shares = self.supply_shares + (now.fee_shares if self.takes_fee else 0)
+        return to_assets_down(shares, now.totals.supply_assets, now.totals.supply_shares) if shares else None
 
     def _owed(self) -> int | None:
         totals = self._totals

@@ -19,7 +19,7 @@ from tests.devnet.evm.vault import BLOCK_SIZES, Token, approve, deploy_token, mi
 
 CHAIN_ID = 31_337
 USERS = 10
-ACTIONS = 160
+ACTIONS = 420
 WAD = 10**18
 NOWHERE = "0x" + "00" * 20
 MAX_UINT128 = 2**128 - 1
@@ -118,7 +118,7 @@ class Lending:
             weights = [weight for _, weight in PLANS.values()]
             kinds = self.rng.choices(list(PLANS), weights, k=self.rng.choice(BLOCK_SIZES))
             txs = [PLANS[kind][0](self) for kind in kinds]
-            seconds = self.rng.choice((1, 12, 12, 12, 3_600, DAY, 20 * DAY))
+            seconds = self.rng.choice((1, 12, 12, 12, 3_600, DAY, 9 * DAY))
             for kind, receipt in zip(kinds, self.ledger.mine(*txs, seconds=seconds), strict=True):
                 (self.succeeded if receipt.succeeded else self.reverted)[kind] += 1
             done += len(kinds)
@@ -127,11 +127,13 @@ class Lending:
         return self.rng.choice(self.people)
 
     def market(self) -> Market:
-        return self.rng.choice(self.markets)
+        """Any market, and every other time one of the first few."""
+        return self.rng.choice(self.markets[:3] if self.rng.random() < 0.5 else self.markets)
 
     def amount(self, token: Token) -> int:
-        """From dust to a fortune, every size alike likely."""
-        return int(10 ** self.rng.uniform(0, 4 + (token.decimals or 0)))
+        """Mostly a few to many tokens, now and then dust."""
+        lowest = 0 if self.rng.random() < 0.15 else token.decimals or 0
+        return int(10 ** self.rng.uniform(lowest, 4 + (token.decimals or 0)))
 
     def invoke(self, sender: str, signature: str, *arguments: object) -> Tx:
         return invoke(sender, self.address, signature, *arguments)
@@ -190,7 +192,7 @@ def supply(lending: Lending) -> Tx:
 
 def withdraw(lending: Lending) -> Tx:
     """A part of the shares, or all of them; sometimes more than there is."""
-    market, owner = lending.market(), lending.person()
+    market, owner = _somebody(lending, lambda market, who: lending.held(market, who).supply_shares)
     shares = lending.held(market, owner).supply_shares
     part = shares if lending.rng.random() < 0.3 else lending.rng.randint(0, shares + shares // 10)
     return lending.invoke(
@@ -207,7 +209,7 @@ def pledge(lending: Lending) -> Tx:
 
 
 def unpledge(lending: Lending) -> Tx:
-    market, owner = lending.market(), lending.person()
+    market, owner = _somebody(lending, lambda market, who: lending.held(market, who).collateral)
     held = lending.held(market, owner).collateral
     amount = held if lending.rng.random() < 0.3 else lending.rng.randint(0, held)
     return lending.invoke(
@@ -217,22 +219,32 @@ def unpledge(lending: Lending) -> Tx:
 
 def borrow(lending: Lending) -> Tx:
     """Up to a bit more than the collateral allows, and than anybody has lent."""
-    market = lending.market()
-    owner = max(lending.rng.sample(lending.people, 4), key=lambda each: lending.held(market, each).collateral)
-    price = lending.price(market) or 0
-    most = lending.held(market, owner).collateral * price // 10**36 * market.lltv // WAD
-    stored = lending.stored(market)
-    amount = min(most, stored.supply_assets - stored.borrow_assets)
-    share = lending.rng.choice((50, 90, 99, 100, 101))
+    market, owner, amount = max((_room(lending) for _ in range(10)), key=lambda room: room[2] > 0)
+    share = lending.rng.choice((60, 90, 99, 99, 100, 101))
     return lending.invoke(
-        owner, f"borrow({PARAMS},uint256,uint256,address,address)", market.params, amount * share // 100, 0, owner,
+        owner, f"borrow({PARAMS},uint256,uint256,address,address)", market.params, max(0, amount) * share // 100, 0, owner,
         lending.person(),
     )  # fmt: skip
 
 
+def _somebody(lending: Lending, measure: Callable[[Market, str], int]) -> tuple[Market, str]:
+    """Somebody in some market, mostly one for whom there is something to measure."""
+    chosen = [(lending.market(), lending.person()) for _ in range(8)]
+    return next((pair for pair in chosen if measure(*pair) > 0), chosen[0])
+
+
+def _room(lending: Lending) -> tuple[Market, str, int]:
+    """Somebody in some market, and what he can borrow there as far as his collateral and the market go."""
+    market, owner = lending.market(), lending.person()
+    price, held, stored = lending.price(market) or 0, lending.held(market, owner), lending.stored(market)
+    most = held.collateral * price // 10**36 * market.lltv // WAD
+    owed = held.borrow_shares * (stored.borrow_assets + 1) // (stored.borrow_shares + 10**6)
+    return market, owner, min(most - owed, stored.supply_assets - stored.borrow_assets)
+
+
 def repay(lending: Lending) -> Tx:
     """All shares, or some assets of a debt, by anybody."""
-    market, owner = lending.market(), lending.person()
+    market, owner = _somebody(lending, lambda market, who: lending.held(market, who).borrow_shares)
     shares = lending.held(market, owner).borrow_shares
     signature = f"repay({PARAMS},uint256,uint256,address,bytes)"
     if lending.rng.random() < 0.5:
@@ -243,12 +255,16 @@ def repay(lending: Lending) -> Tx:
 
 def liquidate(lending: Lending) -> Tx:
     """All collateral, which leaves bad debt, or a part of a debt, of somebody who may be healthy."""
-    market = lending.market()
-    owing = [who for who in lending.people if lending.held(market, who).borrow_shares] or list(lending.people)
-    owner = lending.rng.choice(owing)
+    height = lending.node.height()
+
+    def badness(market: Market, who: str) -> int:
+        owing = lending.held(market, who).borrow_shares > 0
+        return int(owing) + int(owing and not lending.refuses_to_liquidate(market, who, height)) - 1
+
+    market, owner = _somebody(lending, badness)
     held = lending.held(market, owner)
-    seized = held.collateral if lending.rng.random() < 0.5 else 0
-    shares = 0 if seized else lending.rng.randint(1, max(1, held.borrow_shares))
+    seized = held.collateral * lending.rng.choice((0, 0, 10, 100, 100)) // 100
+    shares = 0 if seized else lending.rng.randint(1, 1 + held.borrow_shares // 3)
     signature = f"liquidate({PARAMS},address,uint256,uint256,bytes)"
     return lending.invoke(lending.liquidator, signature, market.params, owner, seized, shares, b"")
 
@@ -269,7 +285,7 @@ def set_fee_recipient(lending: Lending) -> Tx:
 
 def move_price(lending: Lending) -> Tx:
     name = lending.rng.choice(list(lending.feeds))
-    factor = lending.rng.uniform(0.97, 1.03) if name == "USDC" else lending.rng.choice((0.4, 0.7, 0.9, 1.0, 1.1, 1.6))
+    factor = lending.rng.uniform(0.97, 1.03) if name == "USDC" else lending.rng.choice((0.3, 0.4, 0.5, 0.7, 0.9, 1.0))
     answer = max(1, int(PRICES[name] * factor))
     return feeds.transmit(lending.node, lending.feeds[name], answer)
 
@@ -285,13 +301,13 @@ def donate(lending: Lending) -> Tx:
 
 
 PLANS: Mapping[str, tuple[Callable[[Lending], Tx], int]] = {
-    "supply": (supply, 16),
+    "supply": (supply, 20),
     "withdraw": (withdraw, 8),
     "pledge": (pledge, 16),
     "unpledge": (unpledge, 6),
     "borrow": (borrow, 22),
     "repay": (repay, 7),
-    "liquidate": (liquidate, 9),
+    "liquidate": (liquidate, 11),
     "accrue": (accrue, 5),
     "set_fee": (set_fee, 3),
     "set_fee_recipient": (set_fee_recipient, 2),
@@ -314,9 +330,7 @@ def build(*, chain_id: int = CHAIN_ID, seed: int = 1, users: int = USERS, action
         yield lending
 
 
-def deploy(
-    ledger: Ledger, *, chain_id: int, seed: int, admin: str, liquidator: str, people: Sequence[str]
-) -> Lending:
+def deploy(ledger: Ledger, *, chain_id: int, seed: int, admin: str, liquidator: str, people: Sequence[str]) -> Lending:
     """A fresh deployment whose markets begin one after the other."""
     code = package_bytecode(*SOURCES)
     ledger.idle(3)
@@ -358,9 +372,7 @@ def _markets(
         """A composed price whose scale is the one that its feeds and tokens need."""
         digits = 36 + (tokens[loan].decimals or 0) + 8 * len(quote) - (tokens[collateral].decimals or 0) - 8 * len(base)
         feeds_ = [[*(sources[name].proxy for name in names), NOWHERE, NOWHERE][:2] for names in (base, quote)]
-        return ledger.deploy(
-            admin, own_bytecode(kind), ORACLE_TYPES, [NOWHERE, *feeds_[0], *feeds_[1], 10**digits]
-        )
+        return ledger.deploy(admin, own_bytecode(kind), ORACLE_TYPES, [NOWHERE, *feeds_[0], *feeds_[1], 10**digits])
 
     def market(name: str, loan: str, collateral: str, oracle: str, irm: str, lltv: int, *, priced: bool) -> Market:
         return Market(

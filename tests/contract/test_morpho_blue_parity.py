@@ -60,7 +60,8 @@ def compare(reader: Reader, lending: Lending, number: int, counted: Counted) -> 
             compare_position(unit, market, lending.held(market, owner, number))
             counted["position"] += 1
             if unit is not None:
-                compare_value(value(unit), lending, market, number, (numbers, people[owner]), counted)
+                probed = numbers, people[owner]
+                compare_value(value(unit), lending, market, number, probed=probed, counted=counted)
     compare_sums(units, lending, number)
 
 
@@ -85,7 +86,7 @@ def compare_position(unit: UnitSnapshot | None, market: Market, held: Held) -> N
 
 
 def compare_value(
-    unit: VenueUnit, lending: Lending, market: Market, number: int, probed: tuple[Numbers, Held], counted: Counted
+    unit: VenueUnit, lending: Lending, market: Market, number: int, *, probed: tuple[Numbers, Held], counted: Counted
 ) -> None:
     """The numbers with interest are those that the contract has when it adds interest now; so is the verdict."""
     numbers, held = probed

@@ -1,4 +1,6 @@
-"""The rate of the adaptive curve model: a curve around 90 % utilisation whose height moves with time (source: `AdaptiveCurveIrm`, `ExpLib`).
+"""The rate of the adaptive curve model: a curve around 90 % utilisation whose height moves with time.
+
+Sources: morpho-blue-irm, `AdaptiveCurveIrm`, `ConstantsLib`, `ExpLib`.
 
 Rates are wads a second. Signed divisions truncate toward zero, as Solidity's do.
 """

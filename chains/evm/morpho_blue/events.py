@@ -1,5 +1,8 @@
-"""What Morpho Blue and its interest rate models emit (sources: morpho-blue 1.0.0, `EventsLib`; morpho-blue-irm, `AdaptiveCurveIrm`), and the
-views that are read of models (`IIrm`) and oracles (`IOracle`, `IMorphoChainlinkOracleV2`)."""
+"""What Morpho Blue and its interest rate models emit, and the views that are read of models and oracles.
+
+Sources: morpho-blue 1.0.0, `EventsLib`, `IIrm`, `IOracle`; morpho-blue-irm, `AdaptiveCurveIrm`; morpho-blue-oracles,
+`IMorphoChainlinkOracleV2`.
+"""
 
 from chains.evm.abi import Event, Function
 

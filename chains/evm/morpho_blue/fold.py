@@ -1,15 +1,16 @@
 """Morpho Blue events and reads → journals.
 
-Aspects of `market_change`, all integers beyond 2^53 as text. Of the whole venue: `roles` {owner, fee_recipient}, `enabled` {irms, lltvs},
-`followed` {interest rate model: first block}. Of a market, by its id:
+Aspects of `market_change`, all integers beyond 2^53 as text. Of the whole venue: `roles` {owner, fee_recipient}, `enabled`
+{irms, lltvs}, `followed` {interest rate model: first block}. Of a market, by its id:
     `params` {loan_token, collateral_token, oracle, irm, lltv, since}: immutable,
-    `totals`: what the contract stores (`maths.Totals`), without the interest since `last_update`. A market without a model tells of no accrual:
-        there `last_update` is the last event's that adds interest, and nothing rests on it,
-    `rate` {average, at_target, fault}: what its model told last; `fault` says since when that was not what the model's arithmetic gives.
+    `totals`: what the contract stores (`maths.Totals`), without the interest since `last_update`. A market without a model tells
+        of no accrual: there `last_update` is the time of the last event that brings a market up to date, and nothing rests on it,
+    `rate` {average, at_target, fault}: what its model told last; `fault` says since when that, or the interest, was not what the
+        arithmetic gives.
 Of an address: `model` {adaptive} of an interest rate model, `oracle` (`chains.evm.morpho_blue.oracle`), `token` {symbol, decimals}.
 A unit is an owner's position in one market: its id is the market's and the owner's. Its amounts are shares under the market's id, on
-both sides, and collateral under the id followed by the collateral's token. Settings of `account_change`: `wide_amount:<side>`, an amount that fits
-no column, `null` since it fits again.
+both sides, and collateral under the id followed by the collateral's token. Settings of `account_change`: `wide_amount:<side>`, an
+amount that fits no column, `null` since it fits again.
 """
 
 from __future__ import annotations
@@ -250,7 +251,7 @@ class _Pass:
             supply_assets=totals.supply_assets + assets, supply_shares=totals.supply_shares + shares
         )
         self.tips.store(row, market, totals)
-        self._lent(row, "supply", owner, caller, Side.SUPPLY, assets, shares)
+        self._lent(row, "supply", _shares(market, owner, Side.SUPPLY), caller, shares)
 
     def withdraw(self, row: LoggedEvent) -> None:
         market, _, owner, receiver, assets, shares = row.args
@@ -259,7 +260,7 @@ class _Pass:
             supply_assets=totals.supply_assets - assets, supply_shares=totals.supply_shares - shares
         )
         self.tips.store(row, market, totals)
-        self._lent(row, "withdraw", owner, receiver, Side.SUPPLY, assets, -shares)
+        self._lent(row, "withdraw", _shares(market, owner, Side.SUPPLY), receiver, -shares)
 
     def borrow(self, row: LoggedEvent) -> None:
         market, _, owner, receiver, assets, shares = row.args
@@ -268,7 +269,7 @@ class _Pass:
             borrow_assets=totals.borrow_assets + assets, borrow_shares=totals.borrow_shares + shares
         )
         self.tips.store(row, market, totals)
-        self._lent(row, "borrow", owner, receiver, Side.BORROW, assets, shares)
+        self._lent(row, "borrow", _shares(market, owner, Side.BORROW), receiver, shares)
 
     def repay(self, row: LoggedEvent) -> None:
         """Take a repayment; it may exceed what is owed by one unit of assets."""
@@ -278,32 +279,32 @@ class _Pass:
             borrow_assets=max(0, totals.borrow_assets - assets), borrow_shares=totals.borrow_shares - shares
         )
         self.tips.store(row, market, totals)
-        self._lent(row, "repay", owner, caller, Side.BORROW, assets, -shares)
+        self._lent(row, "repay", _shares(market, owner, Side.BORROW), caller, -shares)
 
-    def _lent(
-        self, row: LoggedEvent, kind: str, owner: bytes, other: bytes, side: Side, assets: int, shares: int
-    ) -> None:
-        market = row.args[0]
-        loan = unhex(self.tips.params(market)["loan_token"])
-        self.tips.move(row, _shares(market, owner, side), shares, loan)
+    def _lent(self, row: LoggedEvent, kind: str, holding: Holding, other: bytes, shares: int) -> None:
+        """Note a change of shares; an event of this kind names the assets before the shares, which it ends with."""
+        loan = unhex(self.tips.params(holding.market_id)["loan_token"])
+        self.tips.move(row, holding, shares, loan)
         self.tips.history(
-            row, kind, market, asset=loan, owner=owner, other=other, amount=assets, shares=str(abs(shares))
-        )
+            row, kind, holding.market, asset=loan, owner=holding.owner, other=other, amount=row.args[-2],
+            shares=str(abs(shares)),
+        )  # fmt: skip
 
     # Collateral
 
     def supply_collateral(self, row: LoggedEvent) -> None:
-        market, caller, owner, assets = row.args
-        self._pledged(row, "supply", market, owner, caller, assets)
+        _, caller, owner, assets = row.args
+        self._pledged(row, "supply", owner, caller, assets)
 
     def withdraw_collateral(self, row: LoggedEvent) -> None:
         market, _, owner, receiver, assets = row.args
         touched = self._touched(row, market)
         if touched != self.tips.totals(market):
             self.tips.store(row, market, touched)
-        self._pledged(row, "withdraw", market, owner, receiver, -assets)
+        self._pledged(row, "withdraw", owner, receiver, -assets)
 
-    def _pledged(self, row: LoggedEvent, kind: str, market: bytes, owner: bytes, other: bytes, change: int) -> None:
+    def _pledged(self, row: LoggedEvent, kind: str, owner: bytes, other: bytes, change: int) -> None:
+        market = row.args[0]
         token = unhex(self.tips.params(market)["collateral_token"])
         holding = _collateral(market, owner, token)
         self.tips.move(row, holding, change, token)

@@ -1,4 +1,4 @@
-"""Morpho Blue's own integer arithmetic (sources: morpho-blue 1.0.0, `MathLib`, `SharesMathLib`, `Morpho._accrueInterest`, `Morpho.liquidate`).
+"""Morpho Blue's own integer arithmetic (sources: morpho-blue 1.0.0, `MathLib`, `SharesMathLib`, `_accrueInterest`, `liquidate`).
 
 Shares carry a million virtual ones and assets a single virtual one, so that nobody can move their price alone.
 """

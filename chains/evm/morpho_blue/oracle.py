@@ -1,9 +1,11 @@
 """The price of a market's collateral: a composition of feeds is read once, and its price is theirs from then on.
 
-Source: morpho-blue-oracles, `MorphoChainlinkOracleV2.price`: scale · base feeds / quote feeds, rounded down, with vault shares converted where
-it has vaults. Everything that it is made of is immutable. An oracle that has a vault, or that is made otherwise, has no price here.
+Source: morpho-blue-oracles, `MorphoChainlinkOracleV2.price`: scale · base feeds / quote feeds, rounded down, with vault shares
+converted where it has vaults. Everything that it is made of is immutable. An oracle that has a vault, or that is made otherwise,
+has no price here.
 
-The aspect `oracle` of an oracle's address: {problem, scale_factor, base_feeds, quote_feeds, since}; `problem` is empty, or says why there is no price.
+The aspect `oracle` of an oracle's address: {problem, scale_factor, base_feeds, quote_feeds, since}; `problem` is empty, or says why
+there is no price.
 """
 
 from __future__ import annotations
@@ -53,9 +55,10 @@ def read_oracle(reads: Reads, block: int, oracle: bytes) -> dict[str, Any]:
     if any(unhex(vault) != NOWHERE for vault in vaults):
         return _unpriced(VAULT_SHARES, block)
     base_feeds, quote_feeds = _there(base), _there(quote)
-    problem = _problem(reads, block, oracle, scale, base_feeds, quote_feeds)
+    said = _first(reads, block, oracle, ev.PRICE)
+    answers = [[_answer(reads, block, unhex(feed)) for feed in feeds] for feeds in (base_feeds, quote_feeds)]
     return {
-        "problem": problem,
+        "problem": _problem(said, scale, *answers),
         "scale_factor": str(scale),
         "base_feeds": base_feeds,
         "quote_feeds": quote_feeds,
@@ -100,15 +103,11 @@ def price_at(snapshot: VenueSnapshot, oracle: bytes) -> CollateralPrice | Reason
     return CollateralPrice(price, feeds[oldest], known[oldest].updated_at, known[oldest].block)
 
 
-def _problem(
-    reads: Reads, block: int, oracle: bytes, scale: int, base_feeds: Sequence[str], quote_feeds: Sequence[str]
-) -> str:
-    said = _first(reads, block, oracle, ev.PRICE)
-    base, quote = ([_answer(reads, block, unhex(feed)) for feed in feeds] for feeds in (base_feeds, quote_feeds))
-    if said is None or None in (*base, *quote):
+def _problem(said: int | None, scale: int, base: Sequence[int | None], quote: Sequence[int | None]) -> str:
+    above, below = ([answer for answer in answers if answer is not None] for answers in (base, quote))
+    if said is None or len(above) + len(below) < len(base) + len(quote):
         return SILENT
-    made = composed(scale, [each for each in base if each is not None], [each for each in quote if each is not None])
-    return "" if made == said else OTHERWISE
+    return "" if composed(scale, above, below) == said else OTHERWISE
 
 
 def _answer(reads: Reads, block: int, feed: bytes) -> int | None:

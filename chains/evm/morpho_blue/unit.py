@@ -1,8 +1,8 @@
 """The contract's own arithmetic of a position: shares with interest to the block's time, and `Morpho._isHealthy`.
 
-`native`: `collateral`, `supplyShares`, `borrowShares` as stored, `supplyAssets` (rounded down), `borrowAssets` (rounded up), `lltv` and
-`liquidationIncentiveFactor` (wads); `collateralPrice` (1e36) and `maxBorrow` (rounded down) where the price is known: without a debt none is asked
-for. The venue's currency is the market's loan token.
+`native`: `collateral`, `supplyShares`, `borrowShares` as stored, `supplyAssets` (rounded down; of the fee recipient with its part of
+the interest), `borrowAssets` (rounded up), `lltv` and `liquidationIncentiveFactor` (wads); `collateralPrice` (1e36) and `maxBorrow`
+(rounded down) where the price is known: without a debt none is asked for. The venue's currency is the market's loan token.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from chains.evm.logs import unhex
 from chains.evm.morpho_blue.curve import borrow_rate
+from chains.evm.morpho_blue.maths import PRICE_SCALE as SCALE
 from chains.evm.morpho_blue.maths import (
     WAD,
     Accrued,
@@ -27,7 +28,6 @@ from chains.evm.morpho_blue.maths import (
     to_assets_down,
     to_assets_up,
 )
-from chains.evm.morpho_blue.maths import PRICE_SCALE as SCALE
 from chains.evm.morpho_blue.oracle import NOWHERE, CollateralPrice, price_at
 from chains.evm.morpho_blue.tips import ENGINE, WIDE, totals_of
 from chains.model import WHOLE_VENUE, Reason, Side, UnitPosition, UnitSnapshot, VenuePrice, VenueSnapshot, VenueUnit
@@ -254,38 +254,40 @@ class _Position:
 
     def _positions(self) -> Iterator[UnitPosition]:
         market, threshold = self.market, mul_div_down(self.market.lltv, _BASIS_POINTS, WAD)
-        if (supplied := self._supplied()) is not None:
-            yield from self._position(market.loan, Side.SUPPLY, supplied, self.supply_shares, market.loan_price, 0)
+        supplied, owed = self._supplied(), self._owed()
+        if supplied is not None:
+            lent = _Part(market.id, market.loan, Side.SUPPLY, market.loan_price, 0)
+            yield from lent.position(supplied, self.supply_shares)
         if self.collateral:
-            price = market.collateral_price
-            yield from self._position(
-                market.collateral,
-                Side.SUPPLY,
-                self.collateral,
-                self.collateral,
-                price,
-                threshold,
-                market=self.pledged_in,
-            )
-        if (owed := self._owed()) is not None:
-            yield from self._position(market.loan, Side.BORROW, owed, self.borrow_shares, market.loan_price, None)
+            pledged = _Part(self.pledged_in, market.collateral, Side.SUPPLY, market.collateral_price, threshold)
+            yield from pledged.position(self.collateral, self.collateral)
+        if owed is not None:
+            debt = _Part(market.id, market.loan, Side.BORROW, market.loan_price, None)
+            yield from debt.position(owed, self.borrow_shares)
 
-    def _position(
-        self, token: _Token, side: Side, amount: int, stored: int, price: VenuePrice | None, threshold: int | None, *,
-        market: bytes | None = None,
-    ) -> Iterator[UnitPosition]:  # fmt: skip
-        if token.decimals is not None:
+
+class _Part(NamedTuple):
+    """One of the three things that a position is made of; `threshold` in basis points, `None` for debt."""
+
+    market: bytes
+    token: _Token
+    side: Side
+    price: VenuePrice | None
+    threshold: int | None
+
+    def position(self, amount: int, stored: int) -> Iterator[UnitPosition]:
+        if self.token.decimals is not None:
             yield UnitPosition(
-                market=market or self.market.id,
-                asset=token.address,
-                side=side,
-                symbol=token.symbol,
-                decimals=token.decimals,
+                market=self.market,
+                asset=self.token.address,
+                side=self.side,
+                symbol=self.token.symbol,
+                decimals=self.token.decimals,
                 amount_raw=amount,
                 protocol_raw=stored,
-                counts=threshold is None or threshold > 0,
-                price=price,
-                liquidation_threshold=threshold,
+                counts=self.threshold is None or self.threshold > 0,
+                price=self.price,
+                liquidation_threshold=self.threshold,
             )
 
 

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 
+from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from tests.devnet.evm import feeds, keys
-from tests.devnet.evm.abi import calldata, decode, encode_words
+from tests.devnet.evm.abi import calldata, decode
 from tests.devnet.evm.anvil import anvil
 from tests.devnet.evm.artifacts import own_bytecode, package_bytecode
 from tests.devnet.evm.feeds import Feed, deploy_feed
@@ -57,7 +58,7 @@ class Market:
     @property
     def id(self) -> str:
         """The hash of the parameters."""
-        return "0x" + keccak(encode_words(PARAMS[1:-1].split(","), self.params)).hex()
+        return "0x" + keccak(encode(PARAMS[1:-1].split(","), self.params)).hex()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,7 +346,7 @@ def deploy(ledger: Ledger, *, chain_id: int, seed: int, admin: str, liquidator: 
         for symbol, decimals in (("USDC", 6), ("WETH", 18), ("WBTC", 8), ("LST", 18))
     }
     models = {"adaptive": adaptive, "flat": flat, "none": NOWHERE}
-    markets = tuple(_markets(ledger, admin, tokens, sources, models, mock))
+    markets = tuple(_markets(ledger, admin, tokens=tokens, sources=sources, models=models, mock=mock))
     prober = ledger.deploy(admin, own_bytecode("Prober"))
     for model in models.values():
         ledger.do(invoke(admin, address, "enableIrm(address)", model))
@@ -365,8 +366,8 @@ def deploy(ledger: Ledger, *, chain_id: int, seed: int, admin: str, liquidator: 
 
 
 def _markets(
-    ledger: Ledger, admin: str, tokens: Mapping[str, Token], sources: Mapping[str, Feed], models: Mapping[str, str],
-    mock: str,
+    ledger: Ledger, admin: str, *, tokens: Mapping[str, Token], sources: Mapping[str, Feed],
+    models: Mapping[str, str], mock: str,
 ) -> Iterator[Market]:  # fmt: skip
     def oracle(kind: str, loan: str, collateral: str, base: Sequence[str], quote: Sequence[str]) -> str:
         """A composed price whose scale is the one that its feeds and tokens need."""
@@ -374,7 +375,8 @@ def _markets(
         feeds_ = [[*(sources[name].proxy for name in names), NOWHERE, NOWHERE][:2] for names in (base, quote)]
         return ledger.deploy(admin, own_bytecode(kind), ORACLE_TYPES, [NOWHERE, *feeds_[0], *feeds_[1], 10**digits])
 
-    def market(name: str, loan: str, collateral: str, oracle: str, irm: str, lltv: int, *, priced: bool) -> Market:
+    def market(name: str, pair: str, oracle: str, irm: str, lltv: int, *, priced: bool = True) -> Market:
+        loan, collateral = pair.split(" for ")
         return Market(
             name=name, loan=tokens[loan], collateral=tokens[collateral], oracle=oracle, irm=models[irm], lltv=lltv,
             priced=priced, modelled=irm != "flat",
@@ -383,13 +385,13 @@ def _markets(
     ether = oracle("ComposedOracle", "USDC", "WETH", ["ETH"], ["USDC"])
     bitcoin = oracle("ComposedOracle", "WETH", "WBTC", ["BTC"], ["ETH"])
     staked = oracle("ComposedOracle", "USDC", "LST", ["LST", "ETH"], ["USDC"])
-    yield market("ether", "USDC", "WETH", ether, "adaptive", 86 * 10**16, priced=True)
-    yield market("ether high", "USDC", "WETH", ether, "adaptive", 945 * 10**15, priced=True)
-    yield market("bitcoin", "WETH", "WBTC", bitcoin, "adaptive", 915 * 10**15, priced=True)
-    yield market("staked", "USDC", "LST", staked, "adaptive", 77 * 10**16, priced=True)
-    yield market("no interest", "USDC", "WETH", ether, "none", 385 * 10**15, priced=True)
-    yield market("flat", "USDC", "WETH", ether, "flat", 625 * 10**15, priced=True)
-    yield market("idle", "USDC", "USDC", NOWHERE, "none", 0, priced=False)
-    yield market("mock", "USDC", "WETH", mock, "adaptive", 86 * 10**16, priced=False)
+    yield market("ether", "USDC for WETH", ether, "adaptive", 86 * 10**16)
+    yield market("ether high", "USDC for WETH", ether, "adaptive", 945 * 10**15)
+    yield market("bitcoin", "WETH for WBTC", bitcoin, "adaptive", 915 * 10**15)
+    yield market("staked", "USDC for LST", staked, "adaptive", 77 * 10**16)
+    yield market("no interest", "USDC for WETH", ether, "none", 385 * 10**15)
+    yield market("flat", "USDC for WETH", ether, "flat", 625 * 10**15)
+    yield market("idle", "USDC for USDC", NOWHERE, "none", 0, priced=False)
+    yield market("mock", "USDC for WETH", mock, "adaptive", 86 * 10**16, priced=False)
     false = oracle("FalseOracle", "USDC", "WETH", ["ETH"], ["USDC"])
-    yield market("false", "USDC", "WETH", false, "adaptive", 77 * 10**16, priced=False)
+    yield market("false", "USDC for WETH", false, "adaptive", 77 * 10**16, priced=False)

@@ -140,8 +140,8 @@ class Totalled(Protocol):
 
     def totals(
         self, markets: Mapping[MarketKey, str], sums: Mapping[tuple[bytes, Side], int], block: int
-    ) -> Mapping[Read, int]:
-        """Return questions about the state after a block, and the number that each must answer in its first word.
+    ) -> Mapping[Read, int | tuple[int, ...]]:
+        """Return questions about the state after a block, and the number, or the numbers, that each must answer in its first words.
 
         `markets` and `sums` are those of the venue after the block: its aspects, and the sums of all units' raw amounts by (market, side).
         """

@@ -6,11 +6,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from chains.evm.morpho_blue import open_book
-from chains.evm.morpho_blue.events import LIQUIDATE
+from chains.evm.morpho_blue import MorphoBlue, open_book
+from chains.evm.morpho_blue.events import BORROW, LIQUIDATE, REPAY, SUPPLY
 from chains.evm.morpho_blue.tips import totals_of
 from chains.model import Block, ChainSpec, Side, UnitSnapshot, VenueSnapshot, VenueSpec, VenueUnit
 from chains.ports import Chain
@@ -22,7 +23,8 @@ from tests.devnet.evm.abi import calldata
 from tests.devnet.evm.morpho import PLANS, Held, Lending, Market, Numbers, build
 from tests.devnet.evm.vault import integers
 from tests.support.indexing import Heard, Narrow, raw, take_in
-from tests.support.tables import assert_same_tables
+from tests.support.omitting import Place, omitting
+from tests.support.tables import assert_same_tables, tables_of
 
 EARLIER_BLOCKS = 10
 Counted = Counter[str]
@@ -161,10 +163,9 @@ def indexed(lending: Lending, path: Path, *, span: int | None = None) -> Heard:
         return asyncio.run(take_in(chain, store))
 
 
-def chain_spec(lending: Lending) -> ChainSpec:
-    return ChainSpec(
-        id=f"eip155:{lending.chain_id}", name="devnet", rpc=(lending.node.url,), finality="finalized", start_block=0
-    )
+def chain_spec(lending: Lending, url: str | None = None) -> ChainSpec:
+    rpc = (url or lending.node.url,)
+    return ChainSpec(id=f"eip155:{lending.chain_id}", name="devnet", rpc=rpc, finality="finalized", start_block=0)
 
 
 def venue_of(lending: Lending) -> VenueSpec:
@@ -231,3 +232,50 @@ def logs_of(lending: Lending, topic: bytes) -> list[str]:
 
 def bad_debt(data: str) -> int:
     return int(data[2 + 3 * 64 :][:64], 16)
+
+
+def test_the_contracts_totals_are_what_is_stored_after_every_block(tmp_path: Path) -> None:
+    path, asked = tmp_path / "store.duckdb", 0
+    with build(seed=7, actions=100) as lending:
+        indexed(lending, path)
+        fold = MorphoBlue(venue_of(lending))
+        with Store.open(path) as store, store.reading() as reader:
+            for number in range(lending.probed_from, lending.node.height() + 1, 7):
+                at = block_of(lending, number)
+                sums: Counter[tuple[bytes, Side]] = Counter()
+                for unit in reader.unit_snapshots(venue_of(lending), at):
+                    sums.update(unit.positions)
+                expected = fold.totals(reader.venue_snapshot(venue_of(lending), at).markets, sums, number)
+                for read, numbers in expected.items():
+                    answer = lending.node.eth_call(lending.address, "0x" + read.input.hex(), number)
+                    assert tuple(int(answer[2 + i * 64 :][:64], 16) for i in range(4)) == numbers
+                    asked += 1
+
+    assert asked > 20
+
+
+async def test_logs_that_a_node_leaves_out_are_missed_by_the_totals_and_mended(tmp_path: Path) -> None:
+    honest, mended = tmp_path / "honest.duckdb", tmp_path / "mended.duckdb"
+    with build(seed=20) as lending:
+        places = [places_of(lending, event.topic0)[-1] for event in (REPAY, BORROW, SUPPLY)]
+        for path, left_out in ((honest, []), (mended, places)):
+            async with omitting(lending.node.url, left_out) as node:
+                chain = connect(chain_spec(lending, node.url), [venue_of(lending)], [])
+                with Store.open(path) as store:
+                    await take_in(chain, store)
+        counted = Counted()
+        with Store.open(mended) as store, store.reading() as reader:
+            compare(reader, lending, lending.node.height(), counted)
+
+    assert counted["market"] > 0
+    assert rows_of(mended, "lending_event") == rows_of(honest, "lending_event") != []
+
+
+def rows_of(path: Path, table: str) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in tables_of(path)[table]]
+
+
+def places_of(lending: Lending, topic: bytes) -> list[Place]:
+    query = {"fromBlock": "0x0", "address": lending.address, "topics": ["0x" + topic.hex()]}
+    found = lending.node.call("eth_getLogs", query)
+    return [Place(int(log["blockNumber"], 16), int(log["logIndex"], 16)) for log in found]

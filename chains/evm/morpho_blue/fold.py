@@ -93,14 +93,18 @@ class MorphoBlue:
 
     def totals(
         self, markets: Mapping[MarketKey, str], sums: Mapping[tuple[bytes, Side], int], block: int
-    ) -> Mapping[Read, int]:
-        """Ask each market that anybody supplied to for what it stores: its first number is the supplied assets."""
-        del sums
+    ) -> Mapping[Read, tuple[int, ...]]:
+        """Ask each market in use what it stores: its shares are the sums of its owners', its assets what the events add up to."""
         stored = {market: totals_of(text) for (market, aspect), text in markets.items() if aspect == "totals"}
         return {
-            Read(block, ETH_CALL, self.venue.address, ev.MARKET.calldata(market)): totals.supply_assets
+            Read(block, ETH_CALL, self.venue.address, ev.MARKET.calldata(market)): (
+                totals.supply_assets,
+                sums.get((market, Side.SUPPLY), 0),
+                totals.borrow_assets,
+                sums.get((market, Side.BORROW), 0),
+            )
             for market, totals in stored.items()
-            if totals.supply_assets or totals.supply_shares
+            if totals.supply_shares
         }
 
     def _contracts(self, tips: Tips) -> dict[bytes, int]:

@@ -6,12 +6,15 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from chains.evm.morpho_blue import MorphoBlue, open_book
-from chains.evm.morpho_blue.events import BORROW, LIQUIDATE, REPAY, SUPPLY
+from chains.evm.morpho_blue.curve import borrow_rate
+from chains.evm.morpho_blue.events import BORROW, BORROW_RATE_VIEW, LIQUIDATE, REPAY, SUPPLY
+from chains.evm.morpho_blue.maths import Totals
 from chains.evm.morpho_blue.tips import totals_of
 from chains.model import Block, ChainSpec, Side, UnitSnapshot, VenueSnapshot, VenueSpec, VenueUnit
 from chains.ports import Chain
@@ -131,6 +134,28 @@ def compare_sums(units: Mapping[bytes, UnitSnapshot], lending: Lending, number: 
         left = sum(stored.supply_assets - stored.borrow_assets for stored in idle)
         (held,) = integers(lending.node, number, [(token, calldata("balanceOf(address)", lending.address))])
         assert 0 <= held - pledged - left <= lending.succeeded["donate"] + lending.succeeded["repay"]
+
+
+def test_the_rate_is_the_models_for_any_market() -> None:
+    asked = 0
+    with build(seed=2, actions=200) as lending:
+        height, rng = lending.node.height(), Random(2)
+        now = int(lending.node.header(height)["timestamp"], 16)
+        for market in lending.markets:
+            if market.irm != lending.markets[0].irm:
+                continue
+            view = calldata("rateAtTarget(bytes32)", raw(market.id))
+            at_target = int(lending.node.eth_call(market.irm, view, height), 16)
+            for _ in range(60):
+                supplied = int(10 ** rng.uniform(0, 35))
+                owed = rng.choice((0, supplied, supplied * 9 // 10, rng.randint(0, supplied), supplied + 1))
+                totals = Totals(supplied, 1, owed, 1, now - int(10 ** rng.uniform(0, 8.5)), 0)
+                asked_for = BORROW_RATE_VIEW.calldata(*market.params, *totals)
+                answer = lending.node.eth_call(market.irm, "0x" + asked_for.hex(), height)
+                assert borrow_rate(at_target, totals, now).average == int(answer, 16), totals
+                asked += 1
+
+    assert asked == 6 * 60
 
 
 @pytest.mark.parametrize("span", [1, 9])
@@ -254,10 +279,10 @@ def test_the_contracts_totals_are_what_is_stored_after_every_block(tmp_path: Pat
     assert asked > 20
 
 
-async def test_logs_that_a_node_leaves_out_are_missed_by_the_totals_and_mended(tmp_path: Path) -> None:
+async def test_logs_of_final_blocks_that_a_node_leaves_out_are_missed_by_the_totals_and_mended(tmp_path: Path) -> None:
     honest, mended = tmp_path / "honest.duckdb", tmp_path / "mended.duckdb"
     with build(seed=20) as lending:
-        places = [places_of(lending, event.topic0)[-1] for event in (REPAY, BORROW, SUPPLY)]
+        places = [places_of(lending, event.topic0)[1] for event in (REPAY, BORROW, SUPPLY)]
         for path, left_out in ((honest, []), (mended, places)):
             async with omitting(lending.node.url, left_out) as node:
                 chain = connect(chain_spec(lending, node.url), [venue_of(lending)], [])

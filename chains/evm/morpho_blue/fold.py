@@ -94,7 +94,7 @@ class MorphoBlue:
     def totals(
         self, markets: Mapping[MarketKey, str], sums: Mapping[tuple[bytes, Side], int], block: int
     ) -> Mapping[Read, tuple[int, ...]]:
-        """Ask each market in use what it stores: its shares are the sums of its owners', its assets what the events add up to."""
+        """Ask each market what it stores: its shares are the sums of its owners', its assets what the events add up to."""
         stored = {market: totals_of(text) for (market, aspect), text in markets.items() if aspect == "totals"}
         return {
             Read(block, ETH_CALL, self.venue.address, ev.MARKET.calldata(market)): (
@@ -104,7 +104,6 @@ class MorphoBlue:
                 sums.get((market, Side.BORROW), 0),
             )
             for market, totals in stored.items()
-            if totals.supply_shares
         }
 
     def _contracts(self, tips: Tips) -> dict[bytes, int]:

@@ -78,16 +78,17 @@ class Event:
     """An event by signature, as in `Event("Burn(address indexed from, uint256 value)")`.
 
     Addresses decode to 20 bytes, integers to `int`, `bool` to `bool`, `bytesN` to bytes, strings to `str`, arrays of fixed size to their
-    words; an indexed dynamic argument or array is its hash.
+    words; an indexed dynamic argument or array is its hash. A struct of static members is written out, member by member; `hashed` is then
+    the signature that its topic is the hash of.
     """
 
     __slots__ = ("arguments", "name", "topic0")
 
-    def __init__(self, signature: str) -> None:
+    def __init__(self, signature: str, *, hashed: str = "") -> None:
         name, arguments = _parse(signature)
         self.name = name
         self.arguments = arguments
-        self.topic0 = keccak(text=f"{name}({','.join(a.type for a in arguments)})")
+        self.topic0 = keccak(text=hashed or f"{name}({','.join(a.type for a in arguments)})")
 
     def __repr__(self) -> str:
         return f"Event({self.name})"
@@ -185,15 +186,15 @@ class EventColumns:
 
 
 class Function:
-    """A view function by signature and result types, as in `Function("aggregator()", "address")`."""
+    """A view function by signature and result types, as in `Function("aggregator()", "address")`; `hashed` as for events."""
 
     __slots__ = ("_arguments", "_results", "selector", "signature")
 
-    def __init__(self, signature: str, *results: str) -> None:
+    def __init__(self, signature: str, *results: str, hashed: str = "") -> None:
         name, arguments = _parse(signature)
         self._arguments = [a.type for a in arguments]
         self._results = results
-        self.signature = f"{name}({','.join(self._arguments)})"
+        self.signature = hashed or f"{name}({','.join(self._arguments)})"
         self.selector = keccak(text=self.signature)[:4]
 
     def calldata(self, *arguments: object) -> bytes:

@@ -197,23 +197,12 @@ class Totalled(Protocol):
     """A fold of a venue whose contracts keep totals of their own, so that what was taken in can be added up and compared."""
 
     def totals(
-        self, markets: Mapping[MarketKey, str], sums: Mapping[tuple[bytes, Side], int], block: int
-    ) -> Mapping[Read, int]:
-        """Return questions about the state after a block, and the number that each must answer in its first word.
+        self, markets: Mapping[MarketKey, str], sums: Mapping[tuple[bytes, Side], int], at: Block
+    ) -> Mapping[Read, int | tuple[int, ...]]:
+        """Return questions about the state after a block, and the number, or the numbers, that each must answer in its first words.
 
         `markets` and `sums` are those of the venue after the block: its aspects, and the sums of all units' raw amounts by (market, side).
         """
-        ...
-
-
-@runtime_checkable
-class TotalledInTime(Protocol):
-    """As `Totalled`, for totals that grow by the second: what they must be depends on the block's time too."""
-
-    def totals_in_time(
-        self, markets: Mapping[MarketKey, str], sums: Mapping[tuple[bytes, Side], int], at: Block
-    ) -> Mapping[Read, int]:
-        """Return questions about the state after a block, and the number that each must answer in its first word."""
         ...
 
 

@@ -125,7 +125,7 @@ def test_the_totals_that_are_asked_for_are_those_that_the_tokens_count(run: Aave
         sums = records.sums("market", block)
         assert sums is not None
 
-        totals = fold.totals(records.markets_at("market", block), sums, block)
+        totals = fold.totals(records.markets_at("market", block), sums, run.block(block))
 
         assert {(read.block, read.address): total for read, total in totals.items() if total} == {
             (block, raw(reserve["getReserveData"][f"{name}Address"])): int(reserve[name]["scaledTotalSupply"])

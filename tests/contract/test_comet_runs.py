@@ -157,7 +157,7 @@ def test_the_totals_that_are_asked_for_are_those_that_the_comet_counts(run: Come
         sums = records.sums("comet", block)
         assert sums is not None
 
-        totals = CompoundV3(run.venue()).totals(records.markets_at("comet", block), sums, block)
+        totals = CompoundV3(run.venue()).totals(records.markets_at("comet", block), sums, run.block(block))
 
         assert {read.input[-20:]: total for read, total in totals.items() if total} == {
             raw(token): int(each["totalsCollateral"][0])

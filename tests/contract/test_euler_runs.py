@@ -218,7 +218,7 @@ def test_the_totals_that_are_asked_for_are_those_that_the_vaults_count(run: Eule
         sums = records.sums("vaults", at.number)
         assert sums is not None
 
-        totals = EulerV2(run.venue()).totals_in_time(records.markets_at("vaults", at.number), sums, at)
+        totals = EulerV2(run.venue()).totals(records.markets_at("vaults", at.number), sums, at)
 
         assert {(read.address, views[read.input]): total for read, total in totals.items()} == {
             (raw(vault), name): int(said[name]) for vault, said in sample["vaults"].items() for name in views.values()

@@ -35,7 +35,7 @@ from chains.evm.abi import Event, Function, LoggedEvent
 from chains.evm.erc20 import DECIMALS, SYMBOL, symbol_of
 from chains.evm.logs import unhex
 from chains.evm.ports import ETH_CALL, FIRST_LOG, Answer, Folded, NeedReads, Read, Reads
-from chains.model import WHOLE_VENUE, Side, VenueSpec
+from chains.model import WHOLE_VENUE, Block, Side, VenueSpec
 from chains.ports import MarketKey, StateReader
 
 SIDES = {"a_token": Side.SUPPLY, "variable_debt_token": Side.BORROW}
@@ -106,7 +106,7 @@ class AaveV3:
         return Folded(rows=work.tips.rows, contracts=contracts, sources=work.sources)
 
     def totals(
-        self, markets: Mapping[MarketKey, str], sums: Mapping[tuple[bytes, Side], int], block: int
+        self, markets: Mapping[MarketKey, str], sums: Mapping[tuple[bytes, Side], int], at: Block
     ) -> Mapping[Read, int]:
         """Ask each token whose balances are exact for its scaled total supply: the sum of its holders' scaled balances."""
         known = Tips(self.venue.id, markets)
@@ -114,7 +114,9 @@ class AaveV3:
         if not engine or not engine["exact"]:
             return {}
         return {
-            Read(block, ETH_CALL, unhex(reserve[name]), ev.SCALED_TOTAL_SUPPLY.calldata()): sums.get((asset, side), 0)
+            Read(at.number, ETH_CALL, unhex(reserve[name]), ev.SCALED_TOTAL_SUPPLY.calldata()): sums.get(
+                (asset, side), 0
+            )
             for asset, reserve in known.each("reserve")
             for name, side in SIDES.items()
             if known.rounding(asset, name) is not None

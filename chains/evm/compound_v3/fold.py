@@ -38,7 +38,7 @@ from chains.evm.compound_v3.tips import TERMS, TOTALS, UNREAD, Tips
 from chains.evm.compound_v3.unnamed import leaves_somebody_unnamed, named
 from chains.evm.logs import of_addresses, unhex
 from chains.evm.ports import CODE_BEFORE, ETH_CALL, PENDING, Answer, Folded, NeedReads, Read, Reads
-from chains.model import WHOLE_VENUE, Side, VenueSpec
+from chains.model import WHOLE_VENUE, Block, Side, VenueSpec
 from chains.ports import MarketKey, StateReader
 
 FEW_ACCOUNTS = 200
@@ -115,7 +115,7 @@ class CompoundV3:
         return Folded(rows=work.tips.rows, contracts=self.contracts(state), sources=work.sources)
 
     def totals(
-        self, markets: Mapping[MarketKey, str], sums: Mapping[tuple[bytes, Side], int], block: int
+        self, markets: Mapping[MarketKey, str], sums: Mapping[tuple[bytes, Side], int], at: Block
     ) -> Mapping[Read, int]:
         """Ask for the total of each collateral asset that is held: the sum of all accounts' collateral.
 
@@ -124,7 +124,7 @@ class CompoundV3:
         terms = json.loads(markets.get((WHOLE_VENUE, TERMS), "{}"))
         base = unhex(terms["base"]) if "base" in terms else b""
         return {
-            Read(block, ETH_CALL, self.venue.address, ev.TOTALS_COLLATERAL.calldata(asset)): total
+            Read(at.number, ETH_CALL, self.venue.address, ev.TOTALS_COLLATERAL.calldata(asset)): total
             for (asset, side), total in sums.items()
             if side is Side.SUPPLY and asset != base
         }

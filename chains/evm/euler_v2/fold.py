@@ -101,7 +101,7 @@ class EulerV2:
             return NeedReads(reads=frozenset(reads.missing))
         return Folded(rows=tips.rows, contracts=contracts, sources=work.vaults.sources)
 
-    def totals_in_time(
+    def totals(
         self, markets: Mapping[MarketKey, str], sums: Mapping[tuple[bytes, Side], int], at: Block
     ) -> Mapping[Read, int]:
         """Ask each vault for its supply, which is the sum of shares and of fees with interest, and for what is borrowed of it."""

@@ -23,7 +23,7 @@ from chains.evm.evidence.piece import Piece, Weighed, cut
 from chains.evm.evidence.rebuilt import Rebuilt, Wanted
 from chains.evm.evidence.receipts import BlockLog
 from chains.evm.evidence.single import differing
-from chains.evm.ports import EvmProtocol, Totalled, TotalledInTime
+from chains.evm.ports import EvmProtocol, Totalled
 from chains.evm.source import EvmSource
 from chains.model import Block
 from chains.ports import Covered, Examined, Finding, Records
@@ -233,7 +233,7 @@ class _Look:
         fold = interest.fold
         if fold is None:
             return Balance(NO_VENUE)
-        if not isinstance(fold, Totalled | TotalledInTime):
+        if not isinstance(fold, Totalled):
             return Balance(NO_TOTALS)
         if await self._quiet():
             return Balance()

@@ -15,7 +15,7 @@ from chains.errors import HistoryGone
 from chains.evm.evidence.asking import Nodes
 from chains.evm.evidence.compare import Difference, Followed, by_block
 from chains.evm.evidence.single import differing
-from chains.evm.ports import Read, Totalled, TotalledInTime
+from chains.evm.ports import Answer, Read, Totalled
 from chains.evm.source import EvmSource
 from chains.model import Block, VenueSpec
 from chains.ports import Records
@@ -63,7 +63,7 @@ class Totals:
     nodes: Nodes
     records: Records
     venue: VenueSpec
-    fold: Totalled | TotalledInTime
+    fold: Totalled
     followed: Followed
 
     async def weigh(self, first: int, last: int) -> Balance:
@@ -79,22 +79,23 @@ class Totals:
             return Balance(wrong)
         return await self._explained(wrong, first, last) if wrong else Balance()
 
-    def _expected(self, at: Block) -> Mapping[Read, int] | str:
+    def _expected(self, at: Block) -> Mapping[Read, int | tuple[int, ...]] | str:
         sums = self.records.sums(self.venue.id, at.number)
         if sums is None:
             return QUARANTINED
-        markets = self.records.markets_at(self.venue.id, at.number)
-        if isinstance(self.fold, TotalledInTime):
-            return self.fold.totals_in_time(markets, sums, at) or NOTHING_YET
-        return self.fold.totals(markets, sums, at.number) or NOTHING_YET
+        return self.fold.totals(self.records.markets_at(self.venue.id, at.number), sums, at) or NOTHING_YET
 
-    async def _wrong(self, expected: Mapping[Read, int], number: int) -> list[_Wrong] | str:
+    async def _wrong(self, expected: Mapping[Read, int | tuple[int, ...]], number: int) -> list[_Wrong] | str:
         answers = await self.source.read(expected, {number: await self._block(number)})
-        silent = next((read for read, said in answers.items() if not said.returned or len(said.output) < _WORD), None)
+        wanted = {read: numbers if isinstance(numbers, tuple) else (numbers,) for read, numbers in expected.items()}
+        silent = next(
+            (read for read, said in answers.items() if len(_said(said, wanted[read])) < len(wanted[read])), None
+        )
         if silent is not None:
             return f"0x{silent.address.hex()} does not answer with a total at the end of the span"
-        said = {read: int.from_bytes(answer.output[:_WORD]) for read, answer in answers.items()}
-        return [_Wrong(read, expected[read], said[read]) for read in sorted(expected) if expected[read] != said[read]]
+        pairs = {read: zip(wanted[read], _said(answers[read], wanted[read]), strict=True) for read in sorted(expected)}
+        wrong = {read: next((pair for pair in both if pair[0] != pair[1]), None) for read, both in pairs.items()}
+        return [_Wrong(read, *pair) for read, pair in wrong.items() if pair is not None]
 
     async def _block(self, number: int) -> Block:
         stored = self.records.blocks(number, number)
@@ -143,3 +144,9 @@ class Totals:
     async def _lacking(self, number: int) -> list[Difference]:
         stored = by_block(self.records.table("evm_log", number, number))
         return await differing(self.nodes, number, stored.get(number, ()), self.followed)
+
+
+def _said(answer: Answer, wanted: tuple[int, ...]) -> list[int]:
+    """Return as many first words of an answer as there are numbers wanted; fewer where it has not so many."""
+    words = min(len(answer.output) // _WORD, len(wanted)) if answer.returned else 0
+    return [int.from_bytes(answer.output[i * _WORD : (i + 1) * _WORD]) for i in range(words)]

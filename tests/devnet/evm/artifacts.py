@@ -63,6 +63,21 @@ def compiled() -> dict[str, Any]:
     return dict(json.loads(stored.read_text()))
 
 
+@cache
+def package_bytecode(*sources: str) -> dict[str, str]:
+    """Creation code by contract of sources of npm packages, compiled once per state of the sources and the compiler."""
+    files = [MODULES / source for source in sources]
+    if missing := [file.name for file in files if not file.exists()]:
+        raise MissingPart(f"{', '.join(missing)} is not there: {INSTALL_HINT}")
+    digest = hashlib.sha256(source_digest().encode() + (HERE / "compile-package.js").read_bytes())
+    for file in files:
+        digest.update(file.name.encode() + file.read_bytes())
+    stored = BUILD / f"{digest.hexdigest()[:16]}.json"
+    if not stored.exists():
+        store(stored, run_compiler("compile-package.js", *sources))
+    return {name: str(artifact["bytecode"]) for name, artifact in json.loads(stored.read_text()).items()}
+
+
 def source_digest() -> str:
     """A digest of everything that the compiled code depends on."""
     manifest = MODULES / "solc" / "package.json"
@@ -74,9 +89,10 @@ def source_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def run_compiler() -> str:
+def run_compiler(script: str = "compile.js", *arguments: str) -> str:
     """The compiler's answer. Raises RuntimeError with its complaints."""
-    run = subprocess.run(["node", str(HERE / "compile.js")], capture_output=True, text=True, check=False, timeout=120)
+    command = ["node", str(HERE / script), *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
     if run.returncode != 0:
         raise RuntimeError(f"contracts do not compile:\n{run.stderr}")
     return run.stdout

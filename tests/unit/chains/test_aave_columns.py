@@ -23,7 +23,7 @@ from chains.evm.records import RpcLog
 from chains.model import WHOLE_VENUE, Rows, Side, VenueSpec
 from indexer.store.journals import derive
 from tests.support.aave_row_by_row import AaveRowByRow
-from tests.unit.chains.test_escrow_fold import Tips
+from tests.support.state import Tips
 
 Tables = dict[str, list[dict[str, Any]]]
 Said = tuple[bytes, Event, tuple[Any, ...]]

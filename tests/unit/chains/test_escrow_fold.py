@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
-import pyarrow as pa
 from eth_abi.abi import encode
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,10 +15,9 @@ from chains.evm.escrow.events import DECLARED, parse_declaration
 from chains.evm.logs import log_table
 from chains.evm.ports import ETH_CALL, Answer, Folded, NeedReads, Read, Reads
 from chains.evm.records import RpcLog
-from chains.model import AccountBytes, Basis, LendingEvent, MarketChange, PositionChange, Rows, Side, VenueSpec
-from chains.ports import AccountKey, MarketKey, PositionKey
+from chains.model import Basis, LendingEvent, MarketChange, PositionChange, Rows, Side, VenueSpec
 from tests.support.rows import spelled_out
-from tests.support.state import column_of
+from tests.support.state import Tips
 
 VAULT, OTHER = b"\xaa" * 20, b"\xbb" * 20
 ANN, BOB = b"\x01" * 20, b"\x02" * 20
@@ -32,43 +29,6 @@ WIDEST = 10**38 - 1
 
 Said = tuple[bool, bytes, bytes, int]
 """(deposit, account, token, amount)"""
-
-
-@dataclass(slots=True)
-class Tips:
-    """A `StateReader` that keeps what a store would: no amount of more than 38 digits."""
-
-    held: dict[PositionKey, int] = field(default_factory=dict)
-    aspects: dict[MarketKey, str] = field(default_factory=dict)
-    settings: dict[AccountKey, str] = field(default_factory=dict)
-
-    def take(self, rows: Rows) -> None:
-        self.held |= {
-            (p.unit_id, p.market, p.side): p.amount_raw for p in rows.positions if abs(p.amount_raw) <= WIDEST
-        }
-        self.aspects |= {(m.market, m.aspect): m.state for m in rows.markets}
-        self.settings |= {(a.unit_id, a.market, a.aspect): a.state for a in rows.accounts}
-
-    def markets(self, venue_id: str) -> dict[MarketKey, str]:
-        return self.aspects
-
-    def positions(self, venue_id: str, keys: Collection[PositionKey]) -> dict[PositionKey, int]:
-        return {key: self.held[key] for key in keys if key in self.held}
-
-    def amounts(self, venue_id: str, keys: pa.Table) -> pa.Array:
-        return column_of(keys, self.held)
-
-    def accounts(self, venue_id: str, keys: Collection[AccountKey]) -> dict[AccountKey, str]:
-        return {key: self.settings[key] for key in keys if key in self.settings}
-
-    def units(self, venue_id: str) -> frozenset[bytes]:
-        return frozenset(unit for unit, *_ in (*self.held, *self.settings))
-
-    def answers(self) -> dict[bytes, int]:
-        return {}
-
-    def account_bytes(self, addresses: Collection[bytes]) -> dict[bytes, AccountBytes]:
-        return {}
 
 
 def venue() -> VenueSpec:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -19,33 +19,14 @@ from chains.evm.euler_v2.options import check_options
 from chains.evm.logs import log_table
 from chains.evm.ports import CODE_BEFORE, Answer, Folded, NeedReads, Read, Reads
 from chains.evm.records import RpcLog
-from chains.model import AccountBytes, Block, Rows, Side, UnitSnapshot, VenueSnapshot, VenueSpec
-from chains.ports import AccountKey, MarketKey, PositionKey
+from chains.model import Block, Rows, Side, UnitSnapshot, VenueSnapshot, VenueSpec
 from tests.support.aave_runs import GOLDEN
 from tests.support.euler_runs import load
+from tests.support.state import Tips
 
 RUN = load(GOLDEN / "euler-v2-s16")
 Logs = list[dict[str, Any]]
 VAULT = next(log["address"] for log in RUN.logs if log["topics"][0] == "0x" + ev.LIQUIDATE.topic0.hex())
-
-
-class Nothing:
-    """The state of a venue that has not begun."""
-
-    def markets(self, venue_id: str) -> dict[MarketKey, str]:
-        return {}
-
-    def positions(self, venue_id: str, keys: Collection[PositionKey]) -> dict[PositionKey, int]:
-        return {}
-
-    def accounts(self, venue_id: str, keys: Collection[AccountKey]) -> dict[AccountKey, str]:
-        return {}
-
-    def answers(self) -> dict[bytes, int]:
-        return {}
-
-    def account_bytes(self, addresses: Collection[bytes]) -> dict[bytes, AccountBytes]:
-        return {}
 
 
 def folded(logs: Logs, venue: VenueSpec | None = None) -> Folded:
@@ -54,7 +35,7 @@ def folded(logs: Logs, venue: VenueSpec | None = None) -> Folded:
     recording, known = RUN.recording(), dict[Read, Answer]()
     decoded = fold.decode(log_table([record(log) for log in logs]))
     times = {number: RUN.block(number).time for number in range(len(RUN.blocks))}
-    while isinstance(outcome := fold.fold(Nothing(), decoded, times, Reads(known)), NeedReads):
+    while isinstance(outcome := fold.fold(Tips(), decoded, times, Reads(known)), NeedReads):
         for read in outcome.reads:
             said = recording.answer("0x" + read.address.hex(), "0x" + read.input.hex(), read.block)
             known[read] = Answer("returned", bytes.fromhex(str(said)[2:]))

@@ -22,7 +22,7 @@ from chains.evm.source import Judge, NodeSource
 from chains.model import Block, ChainSpec, Finality, VenueSpec
 from chains.ports import Batch, Head, StateReader
 from chains.rpc import NodePool, RpcFault
-from tests.unit.chains.test_escrow_fold import Tips
+from tests.support.state import Tips
 
 T = TypeVar("T")
 VAULT = b"\xaa" * 20

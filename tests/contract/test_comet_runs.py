@@ -20,6 +20,7 @@ from tests.support.aave_runs import VARIABLE
 from tests.support.comet_runs import CometRun, load, runs
 from tests.support.indexing import Heard, take_in
 from tests.support.tables import assert_same_tables
+from tests.support.views import assert_views_name_every_token
 
 WAD = 10**18
 STORED = {
@@ -225,3 +226,7 @@ def nobody(owner: bytes) -> UnitSnapshot:
 
 def raw(address: str) -> bytes:
     return bytes.fromhex(address[2:])
+
+
+def test_the_public_views_name_every_token_of_the_run(store: Store) -> None:
+    assert_views_name_every_token(store)

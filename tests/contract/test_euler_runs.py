@@ -24,6 +24,7 @@ from tests.support.aave_runs import VARIABLE
 from tests.support.euler_runs import EulerRun, load, runs
 from tests.support.indexing import Heard, Narrow, take_in
 from tests.support.tables import assert_same_tables
+from tests.support.views import assert_views_name_every_token
 
 
 @pytest.fixture(params=sorted(runs()), scope="module")
@@ -251,3 +252,7 @@ def nobody(account: bytes) -> UnitSnapshot:
 
 def raw(address: str) -> bytes:
     return bytes.fromhex(address[2:])
+
+
+def test_the_public_views_name_every_token_of_the_run(store: Store) -> None:
+    assert_views_name_every_token(store)

@@ -28,6 +28,7 @@ from tests.devnet.evm.vault import integers
 from tests.support.indexing import Heard, Narrow, raw, take_in
 from tests.support.omitting import Place, omitting
 from tests.support.tables import assert_same_tables, tables_of
+from tests.support.views import assert_views_name_every_token
 
 EARLIER_BLOCKS = 10
 Counted = Counter[str]
@@ -277,6 +278,15 @@ def test_the_contracts_totals_are_what_is_stored_after_every_block(tmp_path: Pat
                     asked += 1
 
     assert asked > 20
+
+
+def test_the_public_views_name_every_token(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    with build(seed=7, actions=60) as lending:
+        indexed(lending, path)
+
+    with Store.open(path) as store:
+        assert_views_name_every_token(store)
 
 
 async def test_logs_of_final_blocks_that_a_node_leaves_out_are_missed_by_the_totals_and_mended(tmp_path: Path) -> None:

@@ -18,16 +18,17 @@ from crossmargin.demo.replay import ReplayNode
 from indexer.loop import Until, rebuild
 from indexer.store import Reader, Store
 from tests.support.aave_row_by_row import AaveRowByRow
-from tests.support.aave_runs import VARIABLE, AaveRun, load, runs
+from tests.support.aave_runs import AaveRun
+from tests.support.evm_runs import VARIABLE, folders
 from tests.support.indexing import Heard, Narrow, take_in
 from tests.support.tables import assert_same_tables
 
 TOKENS = {"aToken": Side.SUPPLY, "variableDebtToken": Side.BORROW}
 
 
-@pytest.fixture(params=sorted(runs()), scope="module")
+@pytest.fixture(params=sorted(folders("aave")), scope="module")
 def run(request: pytest.FixtureRequest) -> AaveRun:
-    return load(runs()[request.param])
+    return AaveRun.load(folders("aave")[request.param])
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +51,9 @@ async def index(run: AaveRun, store: Store, *, until: Until = "latest", span: in
 
 
 def test_there_are_runs_of_three_versions() -> None:
-    if not runs():
+    if not folders("aave"):
         pytest.skip(f"no recorded runs: {VARIABLE} names no folder that holds any")
-    assert {name[:9] for name in runs()} >= {"aave-v3.3", "aave-v3.5", "aave-v3.7"}
+    assert {name[:9] for name in folders("aave")} >= {"aave-v3.3", "aave-v3.5", "aave-v3.7"}
 
 
 def test_every_scaled_balance_and_total_is_the_contracts_own(run: AaveRun, stored: Reader) -> None:
@@ -161,7 +162,7 @@ def test_tables_depend_neither_on_cuts_nor_on_the_network(run: AaveRun, tmp_path
 
 
 def test_a_span_in_which_nothing_new_is_found_is_folded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = load(runs()["aave-v3.5-s12"])
+    run = AaveRun.load(folders("aave")["aave-v3.5-s12"])
     folds: list[int] = []
     fold = AaveV3.fold
 

@@ -16,8 +16,8 @@ from chains.registry import connect
 from crossmargin.demo.replay import ReplayNode
 from indexer.loop import Until, rebuild
 from indexer.store import Reader, Store
-from tests.support.aave_runs import VARIABLE
-from tests.support.comet_runs import CometRun, load, runs
+from tests.support.comet_runs import CometRun
+from tests.support.evm_runs import VARIABLE, folders
 from tests.support.indexing import Heard, take_in
 from tests.support.tables import assert_same_tables
 from tests.support.views import assert_views_name_every_token
@@ -33,9 +33,9 @@ STORED = {
 }
 
 
-@pytest.fixture(params=sorted(runs()), scope="module")
+@pytest.fixture(params=sorted(folders("comet")), scope="module")
 def run(request: pytest.FixtureRequest) -> CometRun:
-    return load(runs()[request.param])
+    return CometRun.load(folders("comet")[request.param])
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +70,9 @@ async def index(run: CometRun, store: Store, node: ReplayNode, *, until: Until) 
 
 
 def test_there_are_runs() -> None:
-    if not runs():
+    if not folders("comet"):
         pytest.skip(f"no recorded runs: {VARIABLE} names no folder that holds any")
-    assert any(name.startswith("comet-") for name in runs())
+    assert any(name.startswith("comet-") for name in folders("comet"))
 
 
 def test_every_principal_collateral_and_total_is_the_contracts_own(run: CometRun, stored: Reader) -> None:

@@ -20,16 +20,16 @@ from chains.registry import connect
 from crossmargin.demo.replay import ReplayNode
 from indexer.loop import Until, rebuild
 from indexer.store import Reader, Store
-from tests.support.aave_runs import VARIABLE
-from tests.support.euler_runs import EulerRun, load, runs
+from tests.support.euler_runs import EulerRun
+from tests.support.evm_runs import VARIABLE, folders
 from tests.support.indexing import Heard, Narrow, take_in
 from tests.support.tables import assert_same_tables
 from tests.support.views import assert_views_name_every_token
 
 
-@pytest.fixture(params=sorted(runs()), scope="module")
+@pytest.fixture(params=sorted(folders("euler")), scope="module")
 def run(request: pytest.FixtureRequest) -> EulerRun:
-    return load(runs()[request.param])
+    return EulerRun.load(folders("euler")[request.param])
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +55,9 @@ async def index(
 
 
 def test_there_is_a_run() -> None:
-    if not runs():
+    if not folders("euler"):
         pytest.skip(f"no recorded runs: {VARIABLE} names no folder that holds any")
-    assert all(load(folder).samples for folder in runs().values())
+    assert all(EulerRun.load(folder).samples for folder in folders("euler").values())
 
 
 def test_every_balance_debt_and_setting_of_an_account_is_the_contracts_own(run: EulerRun, stored: Reader) -> None:

@@ -5,16 +5,11 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-import os
 import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from eth_abi.abi import encode
 
@@ -22,78 +17,40 @@ from chains.evm.aave_v3 import events as ev
 from chains.evm.abi import Event, Function
 from chains.evm.erc20 import DECIMALS, SYMBOL
 from chains.evm.oracles.chainlink.events import AGGREGATOR, ANSWER_UPDATED, LATEST_ANSWER
-from chains.model import Block, ChainSpec, VenueSpec
+from chains.model import VenueSpec
 from crossmargin.demo.recording import Recording
+from tests.support.evm_runs import FEED_DECIMALS, SILENT, Answers, EvmRun
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "evm"
-SHARED = Path(__file__).parents[3] / "shared" / "fixtures" / "evm"
-VARIABLE = "CROSSMARGIN_EVM_RUNS"
-FEED_DECIMALS = 8
 BASE_UNIT = 10**FEED_DECIMALS
 
-Answers = dict[tuple[str, str], list[tuple[int, object]]]
 
-_SILENT = re.compile(r"feed proxy (0x\w+): aggregator (0x\w+) -> (0x\w+) \(silent\)")
 _LISTED = re.compile(r"\w+ (0x\w+) listed with reserve id (\d+)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class AaveRun:
+class AaveRun(EvmRun):
     """One run: what was deployed, what happened, and what the contracts said at the sampled blocks."""
-
-    name: str
-    about: Mapping[str, Any]
-    blocks: list[dict[str, Any]]
-    logs: list[dict[str, Any]]
-    samples: list[dict[str, Any]]
-
-    @property
-    def last(self) -> int:
-        """The number of the last block."""
-        return int(self.blocks[-1]["number"], 16)
 
     @property
     def pool(self) -> str:
         """The address of the pool."""
         return str(self.about["addresses"]["Pool"]).lower()
 
-    def block(self, number: int) -> Block:
-        """A block as a value."""
-        header = self.blocks[number]
-        return Block(
-            number=number,
-            hash=bytes.fromhex(header["hash"][2:]),
-            parent_hash=bytes.fromhex(header["parentHash"][2:]),
-            time=int(header["timestamp"], 16),
-        )
-
     def venue(self) -> VenueSpec:
         """The market as a configured venue."""
         return VenueSpec(
             id="market",
             protocol="aave-v3",
-            chain_id=f"eip155:{self.about['chainId']}",
+            chain_id=self.chain_id,
             address=bytes.fromhex(self.pool[2:]),
             start_block=0,
         )
 
-    def spec(self, url: str) -> ChainSpec:
-        """The chain as configured over a node."""
-        chain_id = f"eip155:{self.about['chainId']}"
-        return ChainSpec(id=chain_id, name="run", rpc=(url,), finality="finalized", start_block=0, completeness="none")
-
     def recording(self) -> Recording:
         """The run as a node serves it, with what an indexer may ask between the samples."""
         return Recording(
-            label=self.name,
-            chain_number=self.about["chainId"],
-            blocks={int(block["number"], 16): block for block in self.blocks},
-            logs=self.logs,
+            **self.served(),
             calls=_Views(self).answers(),
-            code={log["address"].lower(): 0 for log in self.logs},
-            market={},
-            story={},
-            expected=[],
         )
 
 
@@ -162,7 +119,7 @@ class _Views:
 
     def _phases(self) -> dict[str, list[tuple[int, str]]]:
         """Each proxy's aggregators, with the block from which on it points to each."""
-        changes = [(block, found) for block, text in self.notes if (found := _SILENT.search(text))]
+        changes = [(block, found) for block, text in self.notes if (found := SILENT.search(text))]
         pointed = {
             reserve["priceSource"].lower(): reserve["priceAggregator"].lower()
             for sample in reversed(self.run.samples)
@@ -194,28 +151,3 @@ class _Views:
             for log in self.run.logs
             if log["topics"][0] == topic
         ]
-
-
-def runs() -> dict[str, Path]:
-    """Every run there is: those of this checkout, and those of the folder that `CROSSMARGIN_EVM_RUNS` names."""
-    return {folder.name: folder for root in (_more(), GOLDEN) for folder in sorted(root.glob("aave-*"))}
-
-
-def _more() -> Path:
-    return Path(os.environ.get(VARIABLE) or SHARED)
-
-
-def load(folder: Path) -> AaveRun:
-    """Read a run."""
-    return AaveRun(
-        name=folder.name,
-        about=_json(folder / "chain.json"),
-        blocks=_json(folder / "blocks.json"),
-        logs=_json(folder / "logs.json"),
-        samples=_json(folder / "calls.json")["samples"],
-    )
-
-
-def _json(path: Path) -> Any:
-    packed = path.with_name(path.name + ".gz")
-    return json.loads(gzip.decompress(packed.read_bytes()) if packed.exists() else path.read_bytes())

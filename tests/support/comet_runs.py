@@ -6,7 +6,6 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from eth_abi.abi import encode
@@ -15,9 +14,9 @@ from chains.evm.abi import Function
 from chains.evm.compound_v3 import events as ev
 from chains.evm.erc20 import DECIMALS, SYMBOL
 from chains.evm.oracles.chainlink.events import AGGREGATOR, ANSWER_UPDATED, LATEST_ANSWER
-from chains.model import Block, ChainSpec, VenueSpec
+from chains.model import VenueSpec
 from crossmargin.demo.recording import Recording, RpcObject
-from tests.support.aave_runs import _SILENT, GOLDEN, Answers, _json, _more
+from tests.support.evm_runs import FEED_DECIMALS, SILENT, Answers, EvmRun
 
 GONE = {"error": {"code": -32000, "message": "missing trie node 5d2e (path ) state 0x5d2e is not available"}}
 TOTALS = (
@@ -41,7 +40,6 @@ ASSET = (
     "liquidationFactor",
     "supplyCap",
 )
-FEED_DECIMALS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,19 +56,8 @@ class Pruned(Recording):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CometRun:
+class CometRun(EvmRun):
     """One run: what was deployed, what happened, and what the contracts said at the sampled blocks."""
-
-    name: str
-    about: Mapping[str, Any]
-    blocks: list[dict[str, Any]]
-    logs: list[dict[str, Any]]
-    samples: list[dict[str, Any]]
-
-    @property
-    def last(self) -> int:
-        """The number of the last block."""
-        return int(self.blocks[-1]["number"], 16)
 
     @property
     def comet(self) -> str:
@@ -82,43 +69,21 @@ class CometRun:
         """The address of the base token."""
         return bytes.fromhex(self.about["base"]["token"][2:])
 
-    def block(self, number: int) -> Block:
-        """A block as a value."""
-        header = self.blocks[number]
-        return Block(
-            number=number,
-            hash=bytes.fromhex(header["hash"][2:]),
-            parent_hash=bytes.fromhex(header["parentHash"][2:]),
-            time=int(header["timestamp"], 16),
-        )
-
     def venue(self) -> VenueSpec:
         """The Comet as a configured venue."""
         return VenueSpec(
             id="comet",
             protocol="compound-v3",
-            chain_id=f"eip155:{self.about['chainId']}",
+            chain_id=self.chain_id,
             address=bytes.fromhex(self.comet[2:]),
             start_block=0,
         )
 
-    def spec(self, url: str) -> ChainSpec:
-        """The chain as configured over a node."""
-        chain_id = f"eip155:{self.about['chainId']}"
-        return ChainSpec(id=chain_id, name="run", rpc=(url,), finality="finalized", start_block=0, completeness="none")
-
     def recording(self) -> Recording:
         """The run as a node serves it."""
         return Pruned(
-            label=self.name,
-            chain_number=self.about["chainId"],
-            blocks={int(block["number"], 16): block for block in self.blocks},
-            logs=self.logs,
+            **self.served(),
             calls=_Tokens(self).answers(),
-            code={log["address"].lower(): 0 for log in self.logs},
-            market={},
-            story={},
-            expected=[],
             kept=dict(self._kept()),
             contract=self.comet,
         )
@@ -162,7 +127,7 @@ class _Tokens:
         symbols = {each["token"].lower(): each["symbol"] for each in _each(self.run.about, "token")}
         for token in {*symbols, *(each["asset"].lower() for each in self._listed())}:
             self._say(token, SYMBOL, symbols.get(token, "").encode())
-        silent = [(note["block"], found) for note in self.run.about["notes"] if (found := _SILENT.search(note["note"]))]
+        silent = [(note["block"], found) for note in self.run.about["notes"] if (found := SILENT.search(note["note"]))]
         told = {each["feedProxy"].lower(): each.get("aggregator") for each in _each(self.run.about, "feedProxy")}
         for proxy in {*told, *self._prices()}:
             self._say(proxy, ev.DESCRIPTION, b"TOKEN / USD")
@@ -237,19 +202,3 @@ def _each(about: object, key: str) -> Iterator[Mapping[str, Any]]:
 
 def _encoded(view: Function, values: Sequence[object]) -> str:
     return "0x" + encode(view._results, values).hex()
-
-
-def runs() -> dict[str, Path]:
-    """Every run there is: those of this checkout, and those of the folder that `CROSSMARGIN_EVM_RUNS` names."""
-    return {folder.name: folder for root in (_more(), GOLDEN) for folder in sorted(root.glob("comet-*"))}
-
-
-def load(folder: Path) -> CometRun:
-    """Read a run."""
-    return CometRun(
-        name=folder.name,
-        about=_json(folder / "chain.json"),
-        blocks=_json(folder / "blocks.json"),
-        logs=_json(folder / "logs.json"),
-        samples=_json(folder / "calls.json")["samples"],
-    )

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from eth_abi.abi import encode
@@ -19,36 +18,18 @@ from chains.evm.abi import Function
 from chains.evm.erc20 import DECIMALS, SYMBOL
 from chains.evm.euler_v2 import events as ev
 from chains.evm.oracles.chainlink.events import AGGREGATOR, ANSWER_UPDATED, LATEST_ANSWER
-from chains.model import Block, ChainSpec, VenueSpec
+from chains.model import VenueSpec
 from crossmargin.demo.recording import Recording
-from tests.support.aave_runs import GOLDEN, Answers, _json, _more
+from tests.support.evm_runs import FEED_DECIMALS, SILENT, Answers, EvmRun
 
-FEED_DECIMALS = 8
 NOWHERE = "0x" + "00" * 20
 _BID = re.compile(r"bid = mid\*(\d+)//10000")
 _ASK = re.compile(r"ask = mid\*(\d+)//10000")
-_SILENT = re.compile(r"feed proxy (0x\w+): aggregator (0x\w+) -> (0x\w+) \(silent\)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class EulerRun:
+class EulerRun(EvmRun):
     """One run: what was deployed, what happened, and what the contracts said at the sampled blocks."""
-
-    name: str
-    about: Mapping[str, Any]
-    blocks: list[dict[str, Any]]
-    logs: list[dict[str, Any]]
-    samples: list[dict[str, Any]]
-
-    def block(self, number: int) -> Block:
-        """A block as a value."""
-        header = self.blocks[number]
-        return Block(
-            number=number,
-            hash=bytes.fromhex(header["hash"][2:]),
-            parent_hash=bytes.fromhex(header["parentHash"][2:]),
-            time=int(header["timestamp"], 16),
-        )
 
     def venue(self, **options: object) -> VenueSpec:
         """The vaults as a configured venue; the run's price source is a test double, so its rule is configured."""
@@ -58,7 +39,7 @@ class EulerRun:
         return VenueSpec(
             id="vaults",
             protocol="euler-v2",
-            chain_id=f"eip155:{self.about['chainId']}",
+            chain_id=self.chain_id,
             address=bytes.fromhex(addresses["EVC"][2:]),
             start_block=0,
             options={
@@ -67,11 +48,6 @@ class EulerRun:
                 **options,
             },
         )
-
-    def spec(self, url: str) -> ChainSpec:
-        """The chain as configured over a node."""
-        chain_id = f"eip155:{self.about['chainId']}"
-        return ChainSpec(id=chain_id, name="run", rpc=(url,), finality="finalized", start_block=0, completeness="none")
 
     def routed_venue(self) -> VenueSpec:
         """The vaults as a venue whose price source must say itself what it rests on."""
@@ -84,15 +60,8 @@ class EulerRun:
         `routed`: its price source says that it is a router over an adapter for each feed, which has the same mid prices.
         """
         return Recording(
-            label=self.name,
-            chain_number=self.about["chainId"],
-            blocks={int(block["number"], 16): block for block in self.blocks},
-            logs=self.logs,
+            **self.served(),
             calls=_Views(self).answers(routed=routed),
-            code={log["address"].lower(): 0 for log in self.logs},
-            market={},
-            story={},
-            expected=[],
         )
 
     @cached_property
@@ -146,7 +115,7 @@ class _Views:
     def _phases(self, vault: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
         """The aggregators behind a vault's feed, with the block from which on each is."""
         notes = [note for note in self.run.about["notes"] if isinstance(note, dict)]
-        changes = [(note["block"], found) for note in notes if (found := _SILENT.search(note["note"]))]
+        changes = [(note["block"], found) for note in notes if (found := SILENT.search(note["note"]))]
         mine = [(block, found) for block, found in changes if found[1].lower() == vault["feedProxy"].lower()]
         yield 0, (mine[0][1][2] if mine else vault["aggregator"]).lower()
         yield from ((block, found[3].lower()) for block, found in mine)
@@ -162,19 +131,3 @@ class _Views:
             for block, answer in answers:
                 if since <= block < until:
                     self._say(proxy, LATEST_ANSWER, answer, since=block)
-
-
-def runs() -> dict[str, Path]:
-    """Every run there is: those of this checkout, and those of the folder that `CROSSMARGIN_EVM_RUNS` names."""
-    return {folder.name: folder for root in (_more(), GOLDEN) for folder in sorted(root.glob("euler-*"))}
-
-
-def load(folder: Path) -> EulerRun:
-    """Read a run."""
-    return EulerRun(
-        name=folder.name,
-        about=_json(folder / "chain.json"),
-        blocks=_json(folder / "blocks.json"),
-        logs=_json(folder / "logs.json"),
-        samples=_json(folder / "calls.json")["samples"],
-    )

@@ -28,8 +28,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chains.errors import NoContract
 from chains.evm.abi import Decoded, LoggedEvent, decode_all
+from chains.evm.beginnings import code_before, must_be_new
 from chains.evm.compound_v3 import events as ev
 from chains.evm.compound_v3.instants import Instant, instants_of
 from chains.evm.compound_v3.movements import collateral_keys, enter_movements
@@ -37,7 +37,7 @@ from chains.evm.compound_v3.terms import Terms, feeds_of, read_terms
 from chains.evm.compound_v3.tips import TERMS, TOTALS, UNREAD, Tips
 from chains.evm.compound_v3.unnamed import leaves_somebody_unnamed, named
 from chains.evm.logs import of_addresses, unhex
-from chains.evm.ports import CODE_BEFORE, ETH_CALL, PENDING, Answer, Folded, NeedReads, Read, Reads
+from chains.evm.ports import ETH_CALL, PENDING, Answer, Folded, NeedReads, Read, Reads
 from chains.model import WHOLE_VENUE, Block, Side, VenueSpec
 from chains.ports import MarketKey, StateReader
 
@@ -80,18 +80,13 @@ class CompoundV3:
 
     @classmethod
     def origin(cls, venue: VenueSpec, *, begun: bool) -> Read | None:
-        """Ask for the code before the first block: with none there, no event is older. It is asked once: old state is soon gone."""
-        return None if begun else Read(venue.start_block, CODE_BEFORE, venue.address, b"")
+        """Ask for the code before the first block."""
+        return code_before(venue, begun=begun)
 
     @classmethod
     def found(cls, venue: VenueSpec, answer: Answer | None) -> CompoundV3:
         """Make the fold of a venue; raises `NoContract` for a Comet that is older than its first block."""
-        if answer is not None and answer.output:
-            raise NoContract(
-                f"venue {venue.id}: 0x{venue.address.hex()} on {venue.chain_id} was deployed before start_block"
-                f" {venue.start_block}, so earlier collateral would be missing; set start_block to its deployment block"
-                " or one before"
-            )
+        must_be_new(venue, answer, missing="collateral")
         return cls(venue)
 
     def contracts(self, state: StateReader) -> Mapping[bytes, int]:

@@ -28,14 +28,14 @@ from chains.columns import (
     integers,
     repeated,
 )
-from chains.errors import NoContract
 from chains.escrow import ENGINE
 from chains.evm.abi import Misfit
+from chains.evm.beginnings import code_before, must_be_new
 from chains.evm.erc20 import DECIMALS, SYMBOL, decimals_of, symbol_of
 from chains.evm.escrow.events import terms_of
 from chains.evm.escrow.movements import ADDRESS, PLACE, Flags, Movements, movements_of
 from chains.evm.logs import of_addresses
-from chains.evm.ports import CODE_BEFORE, Answer, Folded, NeedReads, Read, Reads
+from chains.evm.ports import Answer, Folded, NeedReads, Read, Reads
 from chains.model import (
     AccountChange,
     Basis,
@@ -71,18 +71,13 @@ class Escrow:
 
     @classmethod
     def origin(cls, venue: VenueSpec, *, begun: bool) -> Read | None:
-        """Ask for the code before the first block: with none there, no deposit is older. It is asked once: old state is soon gone."""
-        return None if begun else Read(venue.start_block, CODE_BEFORE, venue.address, b"")
+        """Ask for the code before the first block."""
+        return code_before(venue, begun=begun)
 
     @classmethod
     def found(cls, venue: VenueSpec, answer: Answer | None) -> Escrow:
         """Make the fold of a venue; raises `NoContract` for a vault that is older than its first block."""
-        if answer is not None and answer.output:
-            raise NoContract(
-                f"venue {venue.id}: 0x{venue.address.hex()} on {venue.chain_id} was deployed before start_block"
-                f" {venue.start_block}, so earlier deposits would be missing; set start_block to its deployment block"
-                " or one before"
-            )
+        must_be_new(venue, answer, missing="deposits")
         return cls(venue)
 
     def contracts(self, state: StateReader) -> Mapping[bytes, int]:

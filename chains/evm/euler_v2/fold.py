@@ -21,15 +21,15 @@ from itertools import groupby
 
 import pyarrow as pa
 
-from chains.errors import NoContract
 from chains.evm.abi import Decoded, Event, LoggedEvent, Misfit, decode_all
+from chains.evm.beginnings import code_before, must_be_new
 from chains.evm.euler_v2 import events as ev
 from chains.evm.euler_v2.debts import movement
 from chains.evm.euler_v2.maths import Status, accrued
 from chains.evm.euler_v2.options import terms_of
 from chains.evm.euler_v2.tips import NOBODY, Tips, compact, hexed, prefix_key
 from chains.evm.euler_v2.vaults import TERMS, UNSUPPORTED, Vaults
-from chains.evm.ports import CODE_BEFORE, ETH_CALL, Answer, Folded, NeedReads, Read, Reads
+from chains.evm.ports import ETH_CALL, Answer, Folded, NeedReads, Read, Reads
 from chains.model import WHOLE_VENUE, Block, Quarantined, Side, VenueSpec
 from chains.ports import AccountKey, MarketKey, PositionKey, StateReader
 
@@ -60,17 +60,12 @@ class EulerV2:
     @classmethod
     def origin(cls, venue: VenueSpec, *, begun: bool) -> Read | None:
         """Ask for the connector's code before the first block: with none there, no vault is older, as each is built upon it."""
-        return None if begun else Read(venue.start_block, CODE_BEFORE, venue.address, b"")
+        return code_before(venue, begun=begun)
 
     @classmethod
     def found(cls, venue: VenueSpec, answer: Answer | None) -> EulerV2:
         """Make the fold of a venue; raises `NoContract` for a connector that is older than its first block."""
-        if answer is not None and answer.output:
-            raise NoContract(
-                f"venue {venue.id}: 0x{venue.address.hex()} on {venue.chain_id} was deployed before start_block"
-                f" {venue.start_block}, so earlier vaults and accounts would be missing; set start_block to its deployment"
-                " block or one before"
-            )
+        must_be_new(venue, answer, missing="vaults and accounts")
         return cls(venue)
 
     def contracts(self, state: StateReader) -> Mapping[bytes, int]:

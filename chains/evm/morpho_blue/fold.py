@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pyarrow as pa
 
-from chains.errors import NoContract
 from chains.evm.abi import Decoded, Event, LoggedEvent, decode_all
+from chains.evm.beginnings import code_before, must_be_new
 from chains.evm.erc20 import DECIMALS, SYMBOL, decimals_of, symbol_of
 from chains.evm.logs import unhex
 from chains.evm.morpho_blue import events as ev
@@ -28,7 +28,7 @@ from chains.evm.morpho_blue.curve import INITIAL_RATE_AT_TARGET, PROBES, Probe, 
 from chains.evm.morpho_blue.maths import TooLarge, Totals, accrued
 from chains.evm.morpho_blue.oracle import NOWHERE, feeds_of, read_oracle
 from chains.evm.morpho_blue.tips import Holding, State, Tips, hexed, totals_of
-from chains.evm.ports import CODE_BEFORE, ETH_CALL, PENDING, Answer, Folded, NeedReads, Read, Reads
+from chains.evm.ports import ETH_CALL, PENDING, Answer, Folded, NeedReads, Read, Reads
 from chains.model import WHOLE_VENUE, Block, Side, VenueSpec
 from chains.ports import MarketKey, StateReader
 
@@ -52,18 +52,13 @@ class MorphoBlue:
 
     @classmethod
     def origin(cls, venue: VenueSpec, *, begun: bool) -> Read | None:
-        """Ask for the code before the first block: with none there, no event is older. It is asked once: old state is soon gone."""
-        return None if begun else Read(venue.start_block, CODE_BEFORE, venue.address, b"")
+        """Ask for the code before the first block."""
+        return code_before(venue, begun=begun)
 
     @classmethod
     def found(cls, venue: VenueSpec, answer: Answer | None) -> MorphoBlue:
         """Make the fold of a venue; raises `NoContract` for a deployment that is older than its first block."""
-        if answer is not None and answer.output:
-            raise NoContract(
-                f"venue {venue.id}: 0x{venue.address.hex()} on {venue.chain_id} was deployed before start_block"
-                f" {venue.start_block}, so earlier markets would be missing; set start_block to its deployment block"
-                " or one before"
-            )
+        must_be_new(venue, answer, missing="markets")
         return cls(venue)
 
     def contracts(self, state: StateReader) -> Mapping[bytes, int]:

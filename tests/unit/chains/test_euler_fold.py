@@ -20,11 +20,11 @@ from chains.evm.logs import log_table
 from chains.evm.ports import CODE_BEFORE, Answer, Folded, NeedReads, Read, Reads
 from chains.evm.records import RpcLog
 from chains.model import Block, Rows, Side, UnitSnapshot, VenueSnapshot, VenueSpec
-from tests.support.aave_runs import GOLDEN
-from tests.support.euler_runs import load
+from tests.support.euler_runs import EulerRun
+from tests.support.evm_runs import GOLDEN
 from tests.support.state import Tips
 
-RUN = load(GOLDEN / "euler-v2-s16")
+RUN = EulerRun.load(GOLDEN / "euler-v2-s16")
 Logs = list[dict[str, Any]]
 VAULT = next(log["address"] for log in RUN.logs if log["topics"][0] == "0x" + ev.LIQUIDATE.topic0.hex())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 
@@ -16,10 +17,12 @@ MiB = 1024 * 1024
 def keep_house() -> None:
     """Look for cycles seldom, and give memory back.
 
-    Batches make many rows and hardly a cycle, and what was imported lives to the end. Arrow's own pool keeps what a batch needed; that of
-    the system lends it to Python and gives large pieces back, where it is glibc and told so.
+    Batches make many rows and hardly a cycle, and what was imported lives to the end; there it is collected after all, or libraries
+    tell of leaks. Arrow's own pool keeps what a batch needed; that of the system lends it to Python and gives large pieces back, where it is
+    glibc and told so.
     """
     gc.freeze()
+    atexit.register(gc.unfreeze)
     gc.set_threshold(100_000, 20, 100)
     pa.set_memory_pool(pa.system_memory_pool())
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -18,8 +18,8 @@ def keep_house() -> None:
     """Look for cycles seldom, and give memory back.
 
     Batches make many rows and hardly a cycle, and what was imported lives to the end; there it is collected after all, or libraries
-    tell of leaks. Arrow's own pool keeps what a batch needed; that of the system lends it to Python and gives large pieces back, where it is
-    glibc and told so.
+    tell of leaks. Arrow's own pool keeps what a batch needed; the system's lends it to Python and gives large pieces back, where it
+    is glibc and told so.
     """
     gc.freeze()
     atexit.register(gc.unfreeze)

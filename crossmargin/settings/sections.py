@@ -188,7 +188,8 @@ def _home(section: Section, protocol: str, chain_id: str) -> str | None:
     wanted, there = namespace_of_protocol(protocol), namespace_of(chain_id)
     if wanted == there:
         return chain_id
-    fitting = " or ".join(name for name in PROTOCOLS if namespace_of_protocol(name) == there)
+    *others, last = [name for name in PROTOCOLS if namespace_of_protocol(name) == there]
+    fitting = f"{', '.join(others)} or {last}" if others else last
     section.wrong(f'protocol "{protocol}" is for {names.FAMILIES[wanted]} chains, not {chain_id}; there use {fitting}')
     return None
 

@@ -107,7 +107,7 @@ REFUSED = {
     ),
     "a protocol of Solana on an EVM chain": (
         CHAIN + VAULT.replace(SOLANA, "eip155:1") + f'accounts = ["{ONE}"]\n',
-        f'{PLACE}protocol "spl-escrow" is for Solana chains, not eip155:1; there use aave-v3 or escrow',
+        f'{PLACE}protocol "spl-escrow" is for Solana chains, not eip155:1; there use aave-v3, compound-v3, escrow, euler-v2 or morpho-blue',
     ),
     "no token accounts": (
         SOLANA_CHAIN + VAULT,

@@ -130,6 +130,27 @@ def demo(
 
 
 @app.command()
+def init(
+    context: Ctx,
+    *,
+    chain: Annotated[
+        list[str], typer.Option("--chain", metavar="NAME", help="A chain (base, eip155:8453); may be given again.")
+    ],
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option("--protocol", metavar="NAME", help="Only this protocol (aave-v3); may be given again."),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", metavar="FILE", help="The file to write; it must not be there.")
+    ] = Path("crossmargin.toml"),
+) -> None:
+    """Write a configuration for known deployments on some chains. Asks no network."""
+    from crossmargin.cli import starting
+
+    starting.init(context.obj, chains=tuple(chain), protocols=tuple(protocol or ()), output=output)
+
+
+@app.command()
 def check(context: Ctx) -> None:
     """Read the configuration and print it as understood, without secrets."""
     from crossmargin.cli import about

@@ -42,6 +42,7 @@ NATIVE = (
 
 COMMANDS = (
     "demo",
+    "init",
     "check",
     "doctor",
     "index",

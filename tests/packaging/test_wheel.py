@@ -77,7 +77,13 @@ def test_the_wheel_carries_every_file_of_its_packages(contents: set[str], tracke
 
 
 @pytest.mark.parametrize(
-    "kind", [r"crossmargin/config/policy\.toml", r"indexer/.*migrations/.*\.sql", r"crossmargin/.*\.json\.gz"]
+    "kind",
+    [
+        r"crossmargin/config/policy\.toml",
+        r"crossmargin/config/deployments\.toml",
+        r"indexer/.*migrations/.*\.sql",
+        r"crossmargin/.*\.json\.gz",
+    ],
 )
 def test_the_wheel_carries(contents: set[str], kind: str) -> None:
     assert any(re.fullmatch(kind, name) for name in contents)

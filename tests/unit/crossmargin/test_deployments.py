@@ -1,0 +1,171 @@
+"""The deployments that ship are ones that the product can read, and `init` makes a configuration of them that loads."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from chains.identifiers import format_address
+from chains.registry import PROTOCOLS
+from crossmargin import deployments
+from crossmargin.cli import starting
+from crossmargin.cli.context import Context
+from crossmargin.deployments import Deployments
+from crossmargin.errors import UsageError
+from crossmargin.settings import Settings, load
+
+NAMES = ("ethereum", "arbitrum", "optimism", "base", "polygon", "avalanche", "bnb", "gnosis")
+NODES = {f"{name.upper()}_RPC_URL": f"http://{name}.example" for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def known() -> Deployments:
+    return deployments.known()
+
+
+def test_every_deployment_loads_through_the_settings(tmp_path: Path, known: Deployments) -> None:
+    """Also the feeds, once they have a heartbeat."""
+    settings = read(tmp_path, completed(deployments.written(known)))
+
+    assert [chain.spec.name for chain in settings.chains] == list(NAMES)
+    assert [venue.id for venue in settings.venues] == [venue["id"] for venue in known.venues]
+    assert len(settings.assets) == len(known.assets) > 0
+    assert len(settings.feeds) == len(known.feeds) > 0
+
+
+def test_addresses_are_written_with_their_checksum(known: Deployments) -> None:
+    written = [
+        *((venue["chain"], venue["address"]) for venue in known.venues),
+        *((feed["asset"].partition("/")[0], feed["address"]) for feed in known.feeds),
+        *((asset["id"].partition("/")[0], asset["id"].rpartition(":")[2]) for asset in known.assets),
+    ]
+
+    assert [address for _, address in written] == [
+        format_address(chain, bytes.fromhex(address[2:])) for chain, address in written
+    ]
+
+
+def test_nothing_is_there_twice(known: Deployments) -> None:
+    for keys in (
+        [chain["id"] for chain in known.chains],
+        [venue["id"] for venue in known.venues],
+        [(venue["chain"], venue["address"]) for venue in known.venues],
+        [asset["id"] for asset in known.assets],
+        [(feed["asset"], feed["address"]) for feed in known.feeds],
+    ):
+        assert [key for key, count in Counter(keys).items() if count > 1] == []
+
+
+def test_every_address_names_a_package_of_the_header(checkout: Path, known: Deployments) -> None:
+    text = (checkout / "config" / deployments.FILE).read_text(encoding="utf-8")
+    pinned = set(re.findall(r"^#   (\S+ \d+\.\d+\.\d+)$", text, flags=re.MULTILINE))
+    named = {row["source"].partition(",")[0] for row in (*known.venues, *known.assets, *known.feeds)}
+
+    assert named == pinned
+
+
+def test_the_example_agrees_with_the_deployments(checkout: Path, known: Deployments) -> None:
+    """A start block of the example may be one that no package has, but none that is after the deployment."""
+    environment = {"MAINNET_RPC_KEY": "k", "OPTIMISM_RPC_KEY": "k", "SOLANA_RPC_KEY": "k"}
+    environment["PERP_DESK_PUBLIC_KEY"] = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+    blocks = {(venue["chain"], venue["address"]): venue["start_block"] for venue in known.venues}
+
+    example = load(checkout / "config" / "example.toml", environment)
+    shared = {
+        venue.id: (venue.start_block, blocks[place])
+        for venue in example.venues
+        if (place := (venue.chain_id, format_address(venue.chain_id, venue.address))) in blocks
+    }
+
+    assert shared.keys() == {"aave-ethereum", "aave-optimism", "morpho-ethereum"}
+    assert all(start <= deployed for start, deployed in shared.values() if deployed)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_init_writes_what_loads(tmp_path: Path, known: Deployments, name: str) -> None:
+    path = tmp_path / "crossmargin.toml"
+
+    starting.init(Context(), chains=(name,), protocols=(), output=path)
+
+    settings = load(path, NODES)
+    (chain,) = settings.chains
+    assert (chain.spec.name, chain.spec.rpc, chain.spec.finality) == (name, (f"http://{name}.example",), "finalized")
+    assert [v.id for v in settings.venues] == [v["id"] for v in known.venues if v["chain"] == chain.spec.id]
+
+
+def test_init_takes_only_the_protocols_that_it_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "crossmargin.toml"
+
+    starting.init(Context(), chains=("base", "eip155:1"), protocols=("morpho-blue",), output=path)
+
+    settings = load(path, NODES)
+    assert [venue.id for venue in settings.venues] == ["morpho-ethereum", "morpho-base"]
+    assert [chain.spec.start_block for chain in settings.chains] == [18883124, 13977148]
+    assert settings.assets == ()
+
+
+def test_a_chain_that_is_named_twice_is_written_once(tmp_path: Path) -> None:
+    path = tmp_path / "crossmargin.toml"
+
+    starting.init(Context(), chains=("base", "eip155:8453", "base"), protocols=(), output=path)
+
+    assert [chain.spec.id for chain in load(path, NODES).chains] == ["eip155:8453"]
+
+
+def test_init_leaves_a_file_alone_that_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "crossmargin.toml"
+    path.write_text("mine")
+
+    with pytest.raises(UsageError, match="is there already; name another file with --output"):
+        starting.init(Context(), chains=("base",), protocols=(), output=path)
+
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "chain, protocol, message",
+    [
+        (
+            "bose",
+            "aave-v3",
+            'no deployments on chain "bose" are known; use arbitrum, avalanche, base, bnb, ethereum, gnosis, optimism, polygon',
+        ),
+        (
+            "base",
+            "aave-v4",
+            'no deployments of protocol "aave-v4" are known; use aave-v3, compound-v3, morpho-blue',
+        ),
+        ("gnosis", "morpho-blue", "none of these protocols is known on gnosis; there use aave-v3"),
+    ],
+)
+def test_what_is_not_known_is_refused_with_what_is(tmp_path: Path, chain: str, protocol: str, message: str) -> None:
+    path = tmp_path / "crossmargin.toml"
+
+    with pytest.raises(UsageError) as refusal:
+        starting.init(Context(), chains=(chain,), protocols=(protocol,), output=path)
+
+    assert str(refusal.value) == message
+    assert not path.exists()
+
+
+def test_every_protocol_of_the_deployments_is_supported(known: Deployments) -> None:
+    assert set(known.protocols) <= PROTOCOLS.keys()
+
+
+def completed(text: str) -> str:
+    """The feeds without their #, and with a heartbeat."""
+    head, mark, feeds = text.partition("# [[feed]]")
+    feeds, account, _ = feeds.partition("# [[account]]")
+    assert mark
+    assert account
+    lines = [line.removeprefix("# ") for line in (mark + feeds).splitlines()]
+    return head + "\n".join(lines).replace('heartbeat = ""', 'heartbeat = "1h"')
+
+
+def read(folder: Path, text: str) -> Settings:
+    path = folder / "crossmargin.toml"
+    path.write_text(text, encoding="utf-8")
+    return load(path, NODES)

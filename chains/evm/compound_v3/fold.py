@@ -6,7 +6,8 @@ Aspects of `market_change`, all of the whole venue, settled at the end of a bloc
     liquidation_factor, supply_cap, symbol}], deactivated [offset]}: constants of the implementation, read
     at the first event and after each upgrade,
     `totals` {outcome, and if that is `returned` supply_index, borrow_index, tracking_supply_index, tracking_borrow_index, total_supply,
-    total_borrow, accrued_at, pause_flags; followed: whether all principals are known; supplied, owed: their sums as they were read}.
+    total_borrow, accrued_at, pause_flags; followed: whether all principals are known; supplied, owed: their sums as they were read;
+    terms_due: only where an upgrade's terms could not be read yet}.
 Positions: collateral by asset, exact; principals under the base token, `supply` or `borrow`, settled at the end of a block.
 Settings of `account_change`: `principal` {unread, read} of an account whose principal could not be read after it changed (or may have),
 `wide_amount` of an asset as escrows have it. Units are owners.
@@ -144,6 +145,7 @@ class _Pass:
         totals = self.tips.aspect(TOTALS)
         self.before = None if totals is None else _answer_of(totals)
         self.lost = totals is not None and not totals["followed"]
+        self.due = self.terms is None or "terms_due" in (totals or {})
         self.supplied, self.owed = (int((totals or {}).get(name, 0)) for name in ("supplied", "owed"))
         self.gap = None if self.before is None else self._gap(_numbers(self.before))
 
@@ -157,7 +159,8 @@ class _Pass:
             return
         self._load()
         for instant in instants:
-            if instant.totals.returned and (self.terms is None or self._upgraded(instant.block)):
+            self.due |= self._upgraded(instant.block)
+            if self.due and instant.totals.returned:
                 self._learn(instant.block)
             enter_movements(self.tips, self.events.get(instant.block, ()), self._base or None)
             self._enter(instant)
@@ -166,14 +169,15 @@ class _Pass:
 
     def _ask(self, instants: Sequence[Instant]) -> None:
         """Ask at once for all that is to be asked whatever the answers are."""
-        known = self.terms is not None
+        due = self.due
         for block, _, totals in instants:
+            due |= self._upgraded(block)
             if not totals.returned:
                 continue
-            if not known or self._upgraded(block):
+            if due:
                 asked = len(self.reads.missing)
                 read = read_terms(self.reads, self.comet, block)
-                known = read is not None or len(self.reads.missing) > asked
+                due = read is None and len(self.reads.missing) == asked
             for account in self.named.get(block, ()):
                 self._read(block, account)
 
@@ -188,7 +192,7 @@ class _Pass:
         block, silent, totals = instant
         named = self.named.get(block, frozenset())
         numbers = _numbers(totals)
-        if numbers is None or self.terms is None or "base" not in self.terms:
+        if numbers is None or self.due or self.terms is None or "base" not in self.terms:
             self.tips.mark(block, named, UNREAD)
             self.lost = True
             self._note(block, totals, numbers)
@@ -211,7 +215,7 @@ class _Pass:
         terms = read_terms(self.reads, self.comet, block)
         if terms is None:
             return
-        self.terms = terms
+        self.terms, self.due = terms, False
         self.tips.note(block, TERMS, terms)
         self.sources |= {feed: block for feed in feeds_of(terms) if feed not in self.sources}
 
@@ -263,7 +267,8 @@ class _Pass:
     def _note(self, block: int, totals: Answer, numbers: Sequence[int] | None) -> None:
         said = dict(zip(TOTALS_FIELDS, map(str, numbers), strict=True)) if numbers else {"output": totals.output.hex()}
         sums = {"supplied": str(self.supplied), "owed": str(self.owed)}
-        self.tips.note(block, TOTALS, {"outcome": totals.outcome, **said, "followed": not self.lost, **sums})
+        due = {"terms_due": True} if self.due else {}
+        self.tips.note(block, TOTALS, {"outcome": totals.outcome, **said, "followed": not self.lost, **sums, **due})
 
     def _gap(self, numbers: Sequence[int] | None) -> tuple[int, int] | None:
         """Return by how much the Comet's totals are more than the sums of principals: zero but for what operations round away."""

@@ -84,10 +84,11 @@ class Comet:
 
 
 class Model:
-    """A chain of `length` blocks, made from a seed."""
+    """A chain of `length` blocks, made from a seed; `hiding`: how often transfers share a block with what tells of others."""
 
-    def __init__(self, seed: int, length: int, *, quiet: float = 0.3) -> None:
+    def __init__(self, seed: int, length: int, *, quiet: float = 0.3, hiding: int = 2) -> None:
         self.random = random.Random(seed)
+        self.hiding = hiding
         self.comet = Comet()
         self.blocks: dict[int, dict[str, Any]] = {}
         self.logs: list[dict[str, Any]] = []
@@ -191,7 +192,7 @@ class Model:
         weights = {
             self.supply: 4, self.withdraw: 4, self.transfer: 4, self.supply_collateral: 3, self.withdraw_collateral: 1,
             self.transfer_collateral: 1, self.accrue: 4, self.absorb: 1, self.pause: 1, self.upgrade: 1, self.twice: 2,
-            self.switch: 1,
+            self.switch: 1, self.behind: self.hiding,
         }  # fmt: skip
         (act,) = self.random.choices(list(weights), list(weights.values()))
         act()
@@ -206,6 +207,11 @@ class Model:
         """Two operations that each name somebody, in one block."""
         self.supply()
         self.random.choice([self.supply, self.withdraw, self.supply_collateral])()
+
+    def behind(self) -> None:
+        """A transfer that may tell of nobody, in one block with an operation that tells of somebody."""
+        self.transfer()
+        self.supply_collateral()
 
     def supply(self, who: bytes | None = None, amount: int | None = None) -> None:
         self.comet.accrue(self.now)

@@ -6,15 +6,18 @@ Aspects of `market_change`, all of the whole venue, settled at the end of a bloc
     liquidation_factor, supply_cap, symbol}], deactivated [offset]}: constants of the implementation, read
     at the first event and after each upgrade,
     `totals` {outcome, and if that is `returned` supply_index, borrow_index, tracking_supply_index, tracking_borrow_index, total_supply,
-    total_borrow, accrued_at, pause_flags; followed: whether all principals are known; supplied, owed: their sums as they were read}.
+    total_borrow, accrued_at, pause_flags; followed: whether all principals are known; supplied, owed: their sums as they were read;
+    terms_due: only where an upgrade's terms could not be read yet}.
 Positions: collateral by asset, exact; principals under the base token, `supply` or `borrow`, settled at the end of a block.
 Settings of `account_change`: `principal` {unread, read} of an account whose principal could not be read after it changed (or may have),
 `wide_amount` of an asset as escrows have it. Units are owners.
 
 A principal is read after each block whose events name its account. Some base transfers leave somebody unnamed: between borrowers a
 transfer emits nothing, between a borrower and a supplier it names one end, and one of nothing may take a unit from who receives it.
-So all accounts are looked over where a block's events leave somebody unnamed or the sums of principals part from the totals; where the
-Comet accrued without an event, those that owe; and all after each block of a Comet with few accounts. What is no news is not stored.
+So all accounts are looked over after each block in which a Comet of few accounts did anything; in one of many, where a block's events
+leave somebody unnamed or the sums of principals part from the totals, and of all that owe it is looked at the end of a span, and before
+they are read again, whether they still owe what they did. Where they do not, it is looked for since when (`hidden`), and the pass begins
+anew with them named there. What is no news is not stored.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ from chains.evm.compound_v3.terms import Terms, feeds_of, read_terms
 from chains.evm.compound_v3.tips import TERMS, TOTALS, UNREAD, Tips
 from chains.evm.compound_v3.unnamed import leaves_somebody_unnamed, named
 from chains.evm.logs import of_addresses, unhex
-from chains.evm.ports import ETH_CALL, PENDING, Answer, Folded, NeedReads, Read, Reads
+from chains.evm.ports import ETH_CALL, PENDING, Answer, Folded, Look, NeedReads, Read, Reads
 from chains.model import WHOLE_VENUE, Block, Side, VenueSpec
 from chains.ports import MarketKey, StateReader
 
@@ -103,10 +106,17 @@ class CompoundV3:
     def fold(self, state: StateReader, decoded: Happened, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:
         """Derive rows from a span's events, and from what the state after their blocks and after silent accruals is."""
         del times
-        work = _Pass(self.venue, state, reads, decoded)
-        work.run()
-        if reads.is_open():
-            return NeedReads(reads=frozenset(reads.missing), looks=frozenset(reads.unlooked))
+        hidden: dict[int, set[bytes]] = defaultdict(set)
+        while True:
+            reads.used.clear()  # only what the last pass rests on is stored
+            work = _Pass(self.venue, state, reads, decoded, hidden)
+            work.run()
+            if reads.is_open():
+                return NeedReads(reads=frozenset(reads.missing), looks=frozenset(reads.unlooked))
+            if not work.found:
+                break
+            for block, account in work.found:
+                hidden[block].add(account)
         return Folded(rows=work.tips.rows, contracts=self.contracts(state), sources=work.sources)
 
     def totals(
@@ -126,9 +136,19 @@ class CompoundV3:
 
 
 class _Pass:
-    """One run over a span: events by block, then what is read after each instant."""
+    """One run over a span: events by block, then what is read after each instant.
 
-    def __init__(self, venue: VenueSpec, state: StateReader, reads: Reads, happened: Happened) -> None:
+    `hidden`: accounts whose debts changed in a block without a word; `found`: what this run found of them beside.
+    """
+
+    def __init__(
+        self,
+        venue: VenueSpec,
+        state: StateReader,
+        reads: Reads,
+        happened: Happened,
+        hidden: Mapping[int, Collection[bytes]],
+    ) -> None:
         decoded, self.switched = happened
         self.comet = venue.address
         self.reads = reads
@@ -140,10 +160,16 @@ class _Pass:
             self.events[row.block].append(row)
         self.blocks = sorted({*self.events, *(odd.block for odd in decoded.misfits), *self.switched})
         self.named = {block: named(self.events.get(block, ())) for block in self.blocks}
+        self.hidden = hidden
+        self.found: set[tuple[int, bytes]] = set()
+        self.read_at: dict[bytes, int] = {}
+        self.all_read_at = reads.first - 1
+        self.instant_before = reads.first - 1
         self.terms: Terms | None = self.tips.aspect(TERMS)
         totals = self.tips.aspect(TOTALS)
         self.before = None if totals is None else _answer_of(totals)
         self.lost = totals is not None and not totals["followed"]
+        self.due = self.terms is None or "terms_due" in (totals or {})
         self.supplied, self.owed = (int((totals or {}).get(name, 0)) for name in ("supplied", "owed"))
         self.gap = None if self.before is None else self._gap(_numbers(self.before))
 
@@ -157,23 +183,28 @@ class _Pass:
             return
         self._load()
         for instant in instants:
-            if instant.totals.returned and (self.terms is None or self._upgraded(instant.block)):
+            self.due |= self._upgraded(instant.block)
+            if self.due and instant.totals.returned:
                 self._learn(instant.block)
             enter_movements(self.tips, self.events.get(instant.block, ()), self._base or None)
             self._enter(instant)
+            self.instant_before = instant.block
+        if instants:
+            self._look_for_hidden(self._owing())
         for odd in self.decoded.misfits:
             self.tips.misfit(odd)
 
     def _ask(self, instants: Sequence[Instant]) -> None:
         """Ask at once for all that is to be asked whatever the answers are."""
-        known = self.terms is not None
+        due = self.due
         for block, _, totals in instants:
+            due |= self._upgraded(block)
             if not totals.returned:
                 continue
-            if not known or self._upgraded(block):
+            if due:
                 asked = len(self.reads.missing)
                 read = read_terms(self.reads, self.comet, block)
-                known = read is not None or len(self.reads.missing) > asked
+                due = read is None and len(self.reads.missing) == asked
             for account in self.named.get(block, ()):
                 self._read(block, account)
 
@@ -185,10 +216,10 @@ class _Pass:
     # Instants
 
     def _enter(self, instant: Instant) -> None:
-        block, silent, totals = instant
+        block, _, totals = instant
         named = self.named.get(block, frozenset())
         numbers = _numbers(totals)
-        if numbers is None or self.terms is None or "base" not in self.terms:
+        if numbers is None or self.due or self.terms is None or "base" not in self.terms:
             self.tips.mark(block, named, UNREAD)
             self.lost = True
             self._note(block, totals, numbers)
@@ -198,11 +229,10 @@ class _Pass:
             everybody = self.tips.everybody() | named
             self._load_principals(everybody)
             self._settle(block, everybody)
+            self.all_read_at = block
             self.lost = False
-        elif silent:
-            self._look_over_after_silence(block)
         else:
-            self._settle(block, named)
+            self._settle_and_look_before(block, named | frozenset(self.hidden.get(block, ())))
             self._look_over_others(block, numbers)
         self.gap = self._gap(numbers)
         self._note(block, totals, numbers)
@@ -211,24 +241,32 @@ class _Pass:
         terms = read_terms(self.reads, self.comet, block)
         if terms is None:
             return
-        self.terms = terms
+        self.terms, self.due = terms, False
         self.tips.note(block, TERMS, terms)
         self.sources |= {feed: block for feed in feeds_of(terms) if feed not in self.sources}
 
-    def _settle(self, block: int, accounts: Iterable[bytes]) -> bool:
-        """Read the principals of accounts; tells whether any is another than before."""
-        news = [self._take(block, account, self._read(block, account)) for account in sorted(accounts)]
-        return any(news)
+    def _settle(self, block: int, accounts: Iterable[bytes]) -> None:
+        """Read the principals of accounts."""
+        for account in sorted(accounts):
+            self._take(block, account, self._read(block, account))
+            self.read_at[account] = block
 
-    def _look_over(self, block: int, accounts: Collection[bytes]) -> bool:
+    def _settle_and_look_before(self, block: int, accounts: Collection[bytes]) -> None:
+        """Read the principals of accounts; of debts that are others than before, look whether they were so already."""
+        owing = {account for account in accounts if self._known(account) < 0}
+        changed = {account for account in owing if _principal(self._read(block, account)) != self._known(account)}
+        self._look_for_hidden(changed)
+        self._settle(block, accounts)
+
+    def _look_over(self, block: int, accounts: Collection[bytes]) -> None:
         """Look whether the principals of accounts are what they were; what is no news is not stored."""
         self._load_principals(accounts)
         unread = self.tips.unread(accounts)
         answers = {account: self._peek(block, account) for account in sorted(set(accounts) - unread)}
-        if PENDING in answers.values():
-            return False
-        news = {account for account, answer in answers.items() if _principal(answer) != self._known(account)}
-        return self._settle(block, news | unread)
+        if PENDING not in answers.values():
+            news = {account for account, answer in answers.items() if _principal(answer) != self._known(account)}
+            self._settle_and_look_before(block, news | unread)
+            self.all_read_at = block
 
     def _look_over_others(self, block: int, numbers: Sequence[int]) -> None:
         """Look over those whom no event of the block names, where that is cheap or something is amiss."""
@@ -237,33 +275,49 @@ class _Pass:
         if amiss or len(everybody) <= FEW_ACCOUNTS:
             self._look_over(block, everybody)
 
-    def _look_over_after_silence(self, block: int) -> None:
-        """Look over those who owe: more than a rounded unit moves without an event only where it pays a debt. If it did, all others too."""
-        everybody = self.tips.everybody()
-        if len(everybody) <= FEW_ACCOUNTS:
-            self._look_over(block, everybody)
-            return
-        self._load_principals(everybody)
-        owing = {account for account in everybody if self._known(account) < 0}
-        if self._look_over(block, owing | self.tips.unread(everybody)):
-            self._look_over(block, everybody)
+    def _owing(self) -> set[bytes]:
+        debts = {account: (account, self._base, Side.BORROW) for account in self.tips.everybody()}
+        self.tips.load(debts.values())
+        owing = {account for account, debt in debts.items() if self.tips.held(debt) > 0}
+        return owing - self.tips.unread(owing)
 
-    def _take(self, block: int, account: bytes, answer: Answer) -> bool:
+    def _look_for_hidden(self, accounts: Iterable[bytes]) -> None:
+        """Look whether debts were what they are known to be after the instant before; of others, since when."""
+        until = self.instant_before
+        for account in sorted(accounts):
+            since = max(self.read_at.get(account, 0), self.all_read_at)
+            if since >= until or self.lost:
+                continue
+            after = self._peek(until, account)
+            if after is PENDING or _principal(after) in {None, self._known(account)}:
+                continue
+            known = self._peek(since, account)
+            if known is not PENDING and (block := self._first_other(account, since, until, known)) is not None:
+                self.found.add((block, account))
+
+    def _first_other(self, account: bytes, since: int, until: int, known: Answer) -> int | None:
+        """Return since which block `userBasic` answers otherwise: the last one where the state before is gone."""
+        if not known.returned:
+            return until
+        return self.reads.first_change(Look(since, until, self.comet, _question(account), known))
+
+    def _take(self, block: int, account: bytes, answer: Answer) -> None:
         principal = _principal(answer)
         if answer is PENDING:
-            return False
+            return
         if principal is None:
             self.tips.mark(block, [account], UNREAD)
-            return False
+            return
         before = self._known(account)
         self.supplied += max(principal, 0) - max(before, 0)
         self.owed += max(-principal, 0) - max(-before, 0)
-        return self.tips.settle(block, account, self._base, principal)
+        self.tips.settle(block, account, self._base, principal)
 
     def _note(self, block: int, totals: Answer, numbers: Sequence[int] | None) -> None:
         said = dict(zip(TOTALS_FIELDS, map(str, numbers), strict=True)) if numbers else {"output": totals.output.hex()}
         sums = {"supplied": str(self.supplied), "owed": str(self.owed)}
-        self.tips.note(block, TOTALS, {"outcome": totals.outcome, **said, "followed": not self.lost, **sums})
+        due = {"terms_due": True} if self.due else {}
+        self.tips.note(block, TOTALS, {"outcome": totals.outcome, **said, "followed": not self.lost, **sums, **due})
 
     def _gap(self, numbers: Sequence[int] | None) -> tuple[int, int] | None:
         """Return by how much the Comet's totals are more than the sums of principals: zero but for what operations round away."""

@@ -98,14 +98,12 @@ class Tips:
             text = json.dumps(str(amount) if amount >= TOO_WIDE else None)
             self._setting(place, account, (asset, WIDE), text, basis)
 
-    def settle(self, block: int, account: bytes, base: bytes, principal: int) -> bool:
-        """Let a principal be what was read after a block; tells whether that is another than before."""
+    def settle(self, block: int, account: bytes, base: bytes, principal: int) -> None:
+        """Let a principal be what was read after a block."""
         place = block, -1, END_OF_BLOCK
-        other = principal != self.principal(account, base)
         self.hold(place, (account, base, Side.SUPPLY), max(principal, 0), Basis.SETTLED)
         self.hold(place, (account, base, Side.BORROW), max(-principal, 0), Basis.SETTLED)
         self.mark(block, [account], READ)
-        return other
 
     def unread(self, accounts: Collection[bytes]) -> set[bytes]:
         """Return those of the accounts whose principal could not be read when it changed."""

@@ -65,8 +65,8 @@ def compiled() -> dict[str, Any]:
 
 @cache
 def package_bytecode(*sources: str) -> dict[str, str]:
-    """Creation code by contract of sources of npm packages, compiled once per state of the sources and the compiler."""
-    files = [MODULES / source for source in sources]
+    """Creation code by contract of sources of npm packages, or of files `./…` that use them; compiled once per state of all that."""
+    files = [(HERE if source.startswith("./") else MODULES) / source for source in sources]
     if missing := [file.name for file in files if not file.exists()]:
         raise MissingPart(f"{', '.join(missing)} is not there: {INSTALL_HINT}")
     digest = hashlib.sha256(source_digest().encode() + (HERE / "compile-package.js").read_bytes())

@@ -1,5 +1,5 @@
 // Compiles the named sources of npm packages, with what they import, and prints {contract name: {abi, bytecode}} as JSON.
-// A package that asks for a newer compiler than its code needs is compiled by the one that is here.
+// A name that begins with a dot is a file beside this one. A package that asks for a newer compiler than its code needs is compiled by the one that is here.
 "use strict";
 
 const fs = require("fs");
@@ -10,7 +10,8 @@ const modules = path.join(__dirname, "node_modules");
 const names = process.argv.slice(2);
 
 function read(name) {
-  return fs.readFileSync(path.join(modules, name), "utf8").replace("pragma solidity ^0.8.20;", "pragma solidity ^0.8.0;");
+  const file = name.startsWith("./") ? path.join(__dirname, name) : path.join(modules, name);
+  return fs.readFileSync(file, "utf8").replace("pragma solidity ^0.8.20;", "pragma solidity ^0.8.0;");
 }
 
 function found(name) {

@@ -205,12 +205,21 @@ def test_a_movement_takes_all_where_less_than_a_raw_unit_would_be_left_or_lacks(
     assert (debts[ANN].owed, debts[BOB].owed) == (left, owed - left)
 
 
-def test_a_movement_of_nothing_still_settles_both_debts() -> None:
+def test_a_liquidation_for_nothing_leaves_debts_as_they_stand() -> None:
+    before = {ANN: Debt(owed=10 << 31, accumulator=RAY), BOB: Debt(owed=3, accumulator=RAY)}
+    debts = dict(before)
+
+    book(debts, Status(accumulator=2 * RAY)).settle([], Moved(LOG, ANN, BOB, 0, 0))
+
+    assert debts == before
+
+
+def test_a_liquidation_for_nothing_may_write_off_a_debt() -> None:
     debts = {ANN: Debt(owed=10 << 31, accumulator=RAY), BOB: Debt(owed=3, accumulator=RAY)}
 
-    with_dust(book(debts, Status(accumulator=2 * RAY)), Moved(LOG, ANN, BOB, 0, 0))
+    with_dust(book(debts, Status(borrows=20 << 31, accumulator=2 * RAY)), Moved(LOG, ANN, BOB, 0, 20))
 
-    assert debts == {ANN: Debt(owed=20 << 31, accumulator=2 * RAY), BOB: Debt(owed=6, accumulator=2 * RAY)}
+    assert debts == {ANN: Debt(owed=0, accumulator=2 * RAY), BOB: Debt(owed=3, accumulator=RAY)}
 
 
 def with_dust(known: Book, moved: Moved) -> None:

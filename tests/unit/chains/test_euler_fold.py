@@ -169,7 +169,8 @@ def test_an_account_that_was_met_before_its_owner_becomes_the_owners() -> None:
 
     told = [(row.aspect, row.state, row.owner) for row in rows.accounts if row.unit_id == account]
     assert told == [("orphan", "true", account), ("orphan", "false", owner)]
-    assert [(row.amount_raw, row.owner) for row in rows.positions if row.unit_id == account] == [(3, account)]
+    held = [(row.amount_raw, row.owner) for row in rows.positions if row.unit_id == account]
+    assert held == [(3, account), (3, owner)], "what it holds is told anew, so that positions name their owner too"
 
 
 def test_history_names_owners_and_counterparties() -> None:

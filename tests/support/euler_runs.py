@@ -21,7 +21,7 @@ from chains.evm.euler_v2 import events as ev
 from chains.evm.oracles.chainlink.events import AGGREGATOR, ANSWER_UPDATED, LATEST_ANSWER
 from chains.model import VenueSpec
 from crossmargin.demo.recording import Recording
-from tests.support.evm_runs import FEED_DECIMALS, SILENT, Answers, EvmRun, json_of
+from tests.support.evm_runs import FEED_DECIMALS, SILENT, Answers, EvmRun, views_of
 
 NOWHERE = "0x" + "00" * 20
 _BID = re.compile(r"bid = mid\*(\d+)//10000")
@@ -38,11 +38,7 @@ class EulerRun(EvmRun):
     @classmethod
     def load(cls, folder: Path) -> EulerRun:
         """Read a run."""
-        told = json_of(folder / "views.json") if any(folder.glob("views.json*")) else None
-        views = (
-            None if told is None else {(view["to"], view["data"]): [tuple(s) for s in view["spans"]] for view in told}
-        )
-        return cls(**vars(EvmRun.load(folder)), views=views)
+        return cls(**vars(EvmRun.load(folder)), views=views_of(folder))
 
     def venue(self, **options: object) -> VenueSpec:
         """The vaults as a configured venue; where the run's price source is a test double, its rule is configured."""

@@ -42,10 +42,10 @@ class EvmRun:
         """Read a run."""
         return cls(
             name=folder.name,
-            about=json_of(folder / "chain.json"),
-            blocks=json_of(folder / "blocks.json"),
-            logs=json_of(folder / "logs.json"),
-            samples=json_of(folder / "calls.json")["samples"],
+            about=_json(folder / "chain.json"),
+            blocks=_json(folder / "blocks.json"),
+            logs=_json(folder / "logs.json"),
+            samples=_json(folder / "calls.json")["samples"],
         )
 
     @property
@@ -94,7 +94,16 @@ def folders(kind: str) -> dict[str, Path]:
     return {folder.name: folder for root in (more, GOLDEN) for folder in sorted(root.glob(f"{kind}-*"))}
 
 
-def json_of(path: Path) -> Any:
-    """What a file of a run holds, packed or not."""
+def views_of(folder: Path) -> Answers | None:
+    """What a run's contracts said at any block of all that an indexer asks; nothing for a run without `views.json`."""
+    if not any(folder.glob("views.json*")):
+        return None
+    return {
+        (view["to"], view["data"]): [(first, answer) for first, answer in view["spans"]]
+        for view in _json(folder / "views.json")
+    }
+
+
+def _json(path: Path) -> Any:
     packed = path.with_name(path.name + ".gz")
     return json.loads(gzip.decompress(packed.read_bytes()) if packed.exists() else path.read_bytes())

@@ -77,6 +77,17 @@ def test_a_log_that_is_missing_puts_its_vault_out_of_step(event: Any) -> None:
     assert found == {address: "out_of_step"}
 
 
+def test_a_new_vault_lets_nothing_through_until_its_governor_says_so() -> None:
+    vault = bytes.fromhex(VAULT[2:])
+    told = [
+        json.loads(row.state)["hooked_operations"]
+        for row in folded(RUN.logs).rows.markets
+        if (row.market, row.aspect) == (vault, "terms")
+    ]
+
+    assert (told[0], told[-1]) == (2**15 - 1, 0)
+
+
 def upgraded(implementation: str = "77") -> Logs:
     """The run, with other code for all vaults in its last block."""
     told = copy.deepcopy(next(log for log in RUN.logs if is_of(log, ev.SET_IMPLEMENTATION)))

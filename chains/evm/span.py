@@ -169,7 +169,7 @@ class Span:
         self.pieces = pieces
         self.logs = empty_logs()
         self.blocks: dict[int, Block] = {}
-        self.fetched: set[bytes] = set()
+        self.fetched: dict[bytes, int] = {}
         self.answers: dict[Read, Answer] = {}
         self.looked: dict[Look, int | None] = {}
         self.polled: dict[Read, Answer] = {}
@@ -221,8 +221,7 @@ class Span:
                 await self._ask(fold.needed)
                 self.looked |= await self.source.changes(fold.looks, self.blocks)
                 continue
-            fresh = {address: since for address, since in fold.contracts.items() if address not in self.fetched}
-            if fresh:
+            if fresh := self._unfetched(fold.contracts):
                 await self._follow(fresh)
                 continue
             if self.unsettled and (lacking := await self._overlooked(fold)).num_rows:
@@ -298,12 +297,22 @@ class Span:
         await self._need_blocks({read.block for read in reads})
         self.answers |= await self.source.read(reads, self.blocks)
 
+    def _unfetched(self, contracts: Contracts) -> dict[bytes, int]:
+        """Return those whose logs lack, or begin too late: what a fold learns may show that a contract mattered earlier."""
+        return {each: since for each, since in contracts.items() if since < self.fetched.get(each, since + 1)}
+
     async def _follow(self, contracts: Contracts) -> None:
-        """Add the logs of contracts, each from the first block that matters, to the span."""
-        await self._take_logs([self.logs, *await self._read(self.first, self.last, contracts)], contracts)
+        """Add the logs of contracts to the span, each from the first block that matters up to what there is of it."""
+        parts = [self.logs]
+        lacking: dict[int, dict[bytes, int]] = {}
+        for address, since in contracts.items():
+            lacking.setdefault(self.fetched.get(address, self.last + 1) - 1, {})[address] = since
+        for until, alike in lacking.items():
+            parts += await self._read(self.first, until, alike)
+        await self._take_logs(parts, contracts)
 
     async def _take_logs(self, parts: Sequence[pa.Table], contracts: Contracts) -> None:
-        self.fetched |= {address for address, since in contracts.items() if since <= self.last}
+        _follow_too(self.fetched, {address: since for address, since in contracts.items() if since <= self.last})
         self.logs = in_order(pa.concat_tables([empty_logs(), *parts]))
         self.decoded.clear()
 

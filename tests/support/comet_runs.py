@@ -1,4 +1,7 @@
-"""Recorded runs of Compound III (`comet-*` folders, see `tests/golden/evm`): as nodes that have the state of the sampled blocks alone."""
+"""Recorded runs of Compound III (`comet-*` folders, see `tests/golden/evm`): as nodes that have the state of the sampled blocks alone.
+
+A run with `views.json` is served as by an archive node.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from eth_abi.abi import encode
@@ -16,7 +20,7 @@ from chains.evm.erc20 import DECIMALS, SYMBOL
 from chains.evm.oracles.chainlink.events import AGGREGATOR, ANSWER_UPDATED, LATEST_ANSWER
 from chains.model import VenueSpec
 from crossmargin.demo.recording import Recording, RpcObject
-from tests.support.evm_runs import FEED_DECIMALS, SILENT, Answers, EvmRun
+from tests.support.evm_runs import FEED_DECIMALS, SILENT, Answers, EvmRun, views_of
 
 GONE = {"error": {"code": -32000, "message": "missing trie node 5d2e (path ) state 0x5d2e is not available"}}
 TOTALS = (
@@ -57,7 +61,17 @@ class Pruned(Recording):
 
 @dataclass(frozen=True, kw_only=True)
 class CometRun(EvmRun):
-    """One run: what was deployed, what happened, and what the contracts said at the sampled blocks."""
+    """One run: what was deployed, what happened, and what the contracts said at the sampled blocks.
+
+    `views`: what they said between them of all that an indexer asks, where the run has it.
+    """
+
+    views: Answers | None
+
+    @classmethod
+    def load(cls, folder: Path) -> CometRun:
+        """Read a run."""
+        return cls(**vars(EvmRun.load(folder)), views=views_of(folder))
 
     @property
     def comet(self) -> str:
@@ -81,6 +95,8 @@ class CometRun(EvmRun):
 
     def recording(self) -> Recording:
         """The run as a node serves it."""
+        if self.views is not None:
+            return Recording(**self.served(), calls=self.views)
         return Pruned(
             **self.served(),
             calls=_Tokens(self).answers(),

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from eth_abi.abi import encode
@@ -20,7 +21,7 @@ from chains.evm.euler_v2 import events as ev
 from chains.evm.oracles.chainlink.events import AGGREGATOR, ANSWER_UPDATED, LATEST_ANSWER
 from chains.model import VenueSpec
 from crossmargin.demo.recording import Recording
-from tests.support.evm_runs import FEED_DECIMALS, SILENT, Answers, EvmRun
+from tests.support.evm_runs import FEED_DECIMALS, SILENT, Answers, EvmRun, views_of
 
 NOWHERE = "0x" + "00" * 20
 _BID = re.compile(r"bid = mid\*(\d+)//10000")
@@ -31,23 +32,32 @@ _ASK = re.compile(r"ask = mid\*(\d+)//10000")
 class EulerRun(EvmRun):
     """One run: what was deployed, what happened, and what the contracts said at the sampled blocks."""
 
+    views: Answers | None
+    """What the contracts said between the samples of all that an indexer asks, where the run has it."""
+
+    @classmethod
+    def load(cls, folder: Path) -> EulerRun:
+        """Read a run."""
+        return cls(**vars(EvmRun.load(folder)), views=views_of(folder))
+
     def venue(self, **options: object) -> VenueSpec:
-        """The vaults as a configured venue; the run's price source is a test double, so its rule is configured."""
+        """The vaults as a configured venue; where the run's price source is a test double, its rule is configured."""
         addresses = self.about["addresses"]
-        bid, ask = (int(found[1]) for part in (_BID, _ASK) if (found := part.search(self.about["oracleRule"])))
-        feeds = {vault["asset"]: vault["feedProxy"] for vault in self.about["vaults"]}
         return VenueSpec(
             id="vaults",
             protocol="euler-v2",
             chain_id=self.chain_id,
             address=bytes.fromhex(addresses["EVC"][2:]),
             start_block=0,
-            options={
-                "factory": addresses["GenericFactory"],
-                "oracles": {addresses["oracle"]: {"feeds": feeds, "bid": bid, "ask": ask}},
-                **options,
-            },
+            options={"factory": addresses["GenericFactory"], **self._rule(), **options},
         )
+
+    def _rule(self) -> dict[str, object]:
+        if "oracleRule" not in self.about:
+            return {}
+        bid, ask = (int(found[1]) for part in (_BID, _ASK) if (found := part.search(self.about["oracleRule"])))
+        feeds = {vault["asset"]: vault["feedProxy"] for vault in self.about["vaults"]}
+        return {"oracles": {self.about["addresses"]["oracle"]: {"feeds": feeds, "bid": bid, "ask": ask}}}
 
     def routed_venue(self) -> VenueSpec:
         """The vaults as a venue whose price source must say itself what it rests on."""
@@ -57,11 +67,12 @@ class EulerRun(EvmRun):
     def recording(self, *, routed: bool = False) -> Recording:
         """The run as a node serves it, with what an indexer may ask between the samples.
 
-        `routed`: its price source says that it is a router over an adapter for each feed, which has the same mid prices.
+        `routed`: its price source, if it is a test double, says that it is a router over an adapter for each feed, which has the same
+        mid prices.
         """
         return Recording(
             **self.served(),
-            calls=_Views(self).answers(routed=routed),
+            calls=_Views(self).answers(routed=routed) if self.views is None else self.views,
         )
 
     @cached_property

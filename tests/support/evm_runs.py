@@ -94,6 +94,16 @@ def folders(kind: str) -> dict[str, Path]:
     return {folder.name: folder for root in (more, GOLDEN) for folder in sorted(root.glob(f"{kind}-*"))}
 
 
+def views_of(folder: Path) -> Answers | None:
+    """What a run's contracts said at any block of all that an indexer asks; nothing for a run without `views.json`."""
+    if not any(folder.glob("views.json*")):
+        return None
+    return {
+        (view["to"], view["data"]): [(first, answer) for first, answer in view["spans"]]
+        for view in _json(folder / "views.json")
+    }
+
+
 def _json(path: Path) -> Any:
     packed = path.with_name(path.name + ".gz")
     return json.loads(gzip.decompress(packed.read_bytes()) if packed.exists() else path.read_bytes())

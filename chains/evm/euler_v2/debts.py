@@ -86,7 +86,14 @@ class Book:
         return assets_up(owed) + amount - assets_up(before.owed)
 
     def _moved(self, moved: Moved, said: dict[object, int]) -> dict[bytes, int]:
-        """Let debt change hands (`transferBorrow`): all of it where less than a raw unit would be left or lacks."""
+        """Let debt change hands, and write off what is left; a liquidation for nothing leaves both debts as they stand."""
+        interest = Counter(self._transferred(moved, said) if moved.amount else {})
+        if moved.socialized:
+            interest[moved.source] += self._repaid(moved.row, moved.source, moved.socialized)
+        return interest
+
+    def _transferred(self, moved: Moved, said: dict[object, int]) -> dict[bytes, int]:
+        """Move debt (`transferBorrow`): all of it where less than a raw unit would be left or lacks."""
         giver, taker = self.load(moved.source), self.load(moved.target)
         exact = giver.at(self.status.accumulator)
         amount = moved.amount << DEBT_SHIFT
@@ -97,13 +104,10 @@ class Book:
         left, taken = exact - amount, taker.at(self.status.accumulator) + amount
         self._keep(moved.row, moved.source, left)
         self._keep(moved.row, moved.target, taken)
-        interest = {
+        return {
             moved.source: assets_up(left) + said.get(ev.REPAY, 0) - assets_up(giver.owed),
             moved.target: assets_up(taken) - said.get(ev.BORROW, 0) - assets_up(taker.owed),
         }
-        if moved.socialized:
-            interest[moved.source] += self._repaid(moved.row, moved.source, moved.socialized)
-        return interest
 
     def _keep(self, row: LoggedEvent, account: bytes, owed: int) -> None:
         self.store(Changed(row, account, Debt(owed=owed, accumulator=self.status.accumulator)))

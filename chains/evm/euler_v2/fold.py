@@ -16,7 +16,7 @@ before its owner was; and of the account of a prefix that ends in a zero byte `r
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 
 import pyarrow as pa
@@ -85,7 +85,9 @@ class EulerV2:
             state.positions(self.venue.id, shares),
             state.accounts(self.venue.id, settings),
         )
-        work = _Pass(self.venue.address, tips, Vaults(self._terms, tips, times, reads), times)
+        vaults = Vaults(self._terms, tips, times, reads)
+        tips.hold(state.positions(self.venue.id, _orphaned(tips, decoded.events, vaults.known)))
+        work = _Pass(self.venue.address, tips, vaults, times)
         for _, rows in groupby(decoded.events, key=lambda row: (row.block, row.tx_index)):
             work.transaction(list(rows))
         contracts = self._contracts(tips.markets)
@@ -202,6 +204,13 @@ class _Pass:
         for account in _accounts_of(prefix):
             if account != owner and self.tips.settings.get((account, WHOLE_VENUE, ORPHAN)) == "true":
                 self.tips.setting(row, account, WHOLE_VENUE, ORPHAN, state=False)
+                self._adopt(row, account)
+
+    def _adopt(self, row: LoggedEvent, account: bytes) -> None:
+        """Tell anew what an account holds, now that it is known whose it is; nobody owes before he is registered."""
+        for vault in self.vaults.known:
+            if amount := self.tips.shares.get((account, vault)):
+                self.tips.position(row, (account, vault, Side.SUPPLY), self.vaults.asset(vault), amount)
 
     def collateral_status(self, row: LoggedEvent) -> None:
         self._enable(row, "collateral")
@@ -302,6 +311,13 @@ def _keys(rows: list[LoggedEvent]) -> tuple[set[PositionKey], set[AccountKey]]:
                 (prefix_key(account), WHOLE_VENUE, REGISTERED),
             }
     return shares, settings
+
+
+def _orphaned(tips: Tips, rows: list[LoggedEvent], vaults: Iterable[bytes]) -> set[PositionKey]:
+    """Return what of the holdings is not known yet of accounts whose owner a span's events tell."""
+    told = [account for row in rows if row.event is ev.OWNER_REGISTERED for account in _accounts_of(row.args[0][:19])]
+    orphans = [account for account in told if tips.settings.get((account, WHOLE_VENUE, ORPHAN)) == "true"]
+    return {(a, vault, Side.SUPPLY) for a in orphans for vault in vaults if (a, vault) not in tips.shares}
 
 
 def _accounts_of(prefix: bytes) -> Iterator[bytes]:

@@ -15,6 +15,8 @@ MAX_SANE_AMOUNT = 2**112 - 1
 MAX_SANE_DEBT = MAX_SANE_AMOUNT << DEBT_SHIFT
 VIRTUAL_DEPOSIT = 10**6
 DEFAULT_INTEREST_FEE = 1_000
+ALL_OPERATIONS = (1 << 15) - 1
+"""Hooked in a new vault, without a target: none of them works until its governor says so (`Initialize`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,20 +78,31 @@ def rpow(base: int, exponent: int, one: int = RAY) -> int | None:
 
 
 def accrued(status: Status, interest_fee: int, now: int) -> Status:
-    """Return a vault as it stands at a later second; `interest_fee` in basis points of the interest, taken as new shares."""
+    """Return a vault as it stands at a later second; `interest_fee` in basis points of the interest, taken as new shares.
+
+    A vault whose debt no longer fits stands still; a fee whose shares do not fit is not taken.
+    """
     if now <= status.at:
         return status
     accumulator = _grown(status.accumulator, status.rate, now - status.at)
-    borrows = status.borrows * accumulator // status.accumulator
+    borrows = _scaled(status.borrows, accumulator, status.accumulator)
     fee_assets = (borrows - status.borrows) * interest_fee // (BASIS_POINTS << DEBT_SHIFT)
     shares = status.shares
     if fee_assets:
         assets = status.cash + assets_up(borrows)
         shares = assets * status.shares // (assets - fee_assets)
-    if shares > MAX_SANE_AMOUNT or borrows > MAX_SANE_DEBT:
+    if borrows > MAX_SANE_DEBT:
         return status
+    if shares > MAX_SANE_AMOUNT:
+        shares = status.shares
     fees = status.fees + shares - status.shares
     return replace(status, shares=shares, borrows=borrows, fees=fees, accumulator=accumulator, at=now)
+
+
+def _scaled(borrows: int, accumulator: int, before: int) -> int:
+    """Return debts under a later accumulator, or as they are where 256 bits do not hold the product."""
+    product = borrows * accumulator
+    return borrows if product > MAX_UINT256 else product // before
 
 
 def _grown(accumulator: int, rate: int, seconds: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chains.evm.abi import LoggedEvent
-from chains.model import AccountChange, Basis, LendingEvent, MarketChange, PositionChange, Rows, Side
+from chains.model import AccountChange, Basis, LendingEvent, MarketChange, PositionChange, Rows
 from chains.ports import AccountKey, PositionKey
 
 ENGINE = "euler-v2-1"
@@ -37,14 +37,19 @@ class Tips:
         self,
         venue_id: str,
         markets: Mapping[tuple[bytes, str], str],
-        shares: Mapping[tuple[bytes, bytes, Side], int],
+        shares: Mapping[PositionKey, int],
         settings: Mapping[AccountKey, str],
     ) -> None:
         self.venue_id = venue_id
         self.markets = dict(markets)
-        self.shares = {(account, vault): amount for (account, vault, _), amount in shares.items()}
+        self.shares: dict[tuple[bytes, bytes], int] = {}
+        self.hold(shares)
         self.settings = dict(settings)
         self.rows = Rows()
+
+    def hold(self, shares: Mapping[PositionKey, int]) -> None:
+        """Take in share balances that the journals hold."""
+        self.shares |= {(account, vault): amount for (account, vault, _), amount in shares.items()}
 
     def state(self, market: bytes, aspect: str) -> State | None:
         """Return one aspect of a market, or `None` where nothing is known."""

@@ -10,7 +10,7 @@ from chains.evm.abi import Event, LoggedEvent
 from chains.evm.erc20 import DECIMALS, SYMBOL, decimals_of, symbol_of
 from chains.evm.euler_v2 import events as ev
 from chains.evm.euler_v2.debts import Book, Changed, Moved, OutOfStep
-from chains.evm.euler_v2.maths import DEFAULT_INTEREST_FEE, Debt, Status, accrued, assets_up
+from chains.evm.euler_v2.maths import ALL_OPERATIONS, DEFAULT_INTEREST_FEE, Debt, Status, accrued, assets_up
 from chains.evm.euler_v2.options import Terms
 from chains.evm.euler_v2.routes import NotYet, Scout, feeds_of
 from chains.evm.euler_v2.tips import NOBODY, Tips, compact, hexed
@@ -78,7 +78,8 @@ class Vaults:
             "since": row.block,
         }
         self.tips.market(row, vault, "vault", self.known[vault])
-        self.tips.market(row, vault, "terms", {"interest_fee": DEFAULT_INTEREST_FEE})
+        terms = {"interest_fee": DEFAULT_INTEREST_FEE, "hooked_operations": ALL_OPERATIONS}
+        self.tips.market(row, vault, "terms", terms)
         self.books[vault] = self._book(vault, Status(at=self.times[row.block]))
         self._keep_status(row, vault)
         code = self.tips.state(WHOLE_VENUE, "code") or {}

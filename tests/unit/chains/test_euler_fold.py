@@ -77,6 +77,17 @@ def test_a_log_that_is_missing_puts_its_vault_out_of_step(event: Any) -> None:
     assert found == {address: "out_of_step"}
 
 
+def test_a_new_vault_lets_nothing_through_until_its_governor_says_so() -> None:
+    vault = bytes.fromhex(VAULT[2:])
+    told = [
+        json.loads(row.state)["hooked_operations"]
+        for row in folded(RUN.logs).rows.markets
+        if (row.market, row.aspect) == (vault, "terms")
+    ]
+
+    assert (told[0], told[-1]) == (2**15 - 1, 0)
+
+
 def upgraded(implementation: str = "77") -> Logs:
     """The run, with other code for all vaults in its last block."""
     told = copy.deepcopy(next(log for log in RUN.logs if is_of(log, ev.SET_IMPLEMENTATION)))
@@ -169,7 +180,8 @@ def test_an_account_that_was_met_before_its_owner_becomes_the_owners() -> None:
 
     told = [(row.aspect, row.state, row.owner) for row in rows.accounts if row.unit_id == account]
     assert told == [("orphan", "true", account), ("orphan", "false", owner)]
-    assert [(row.amount_raw, row.owner) for row in rows.positions if row.unit_id == account] == [(3, account)]
+    held = [(row.amount_raw, row.owner) for row in rows.positions if row.unit_id == account]
+    assert held == [(3, account), (3, owner)], "what it holds is told anew, so that positions name their owner too"
 
 
 def test_history_names_owners_and_counterparties() -> None:
@@ -205,12 +217,21 @@ def test_a_movement_takes_all_where_less_than_a_raw_unit_would_be_left_or_lacks(
     assert (debts[ANN].owed, debts[BOB].owed) == (left, owed - left)
 
 
-def test_a_movement_of_nothing_still_settles_both_debts() -> None:
+def test_a_liquidation_for_nothing_leaves_debts_as_they_stand() -> None:
+    before = {ANN: Debt(owed=10 << 31, accumulator=RAY), BOB: Debt(owed=3, accumulator=RAY)}
+    debts = dict(before)
+
+    book(debts, Status(accumulator=2 * RAY)).settle([], Moved(LOG, ANN, BOB, 0, 0))
+
+    assert debts == before
+
+
+def test_a_liquidation_for_nothing_may_write_off_a_debt() -> None:
     debts = {ANN: Debt(owed=10 << 31, accumulator=RAY), BOB: Debt(owed=3, accumulator=RAY)}
 
-    with_dust(book(debts, Status(accumulator=2 * RAY)), Moved(LOG, ANN, BOB, 0, 0))
+    with_dust(book(debts, Status(borrows=20 << 31, accumulator=2 * RAY)), Moved(LOG, ANN, BOB, 0, 20))
 
-    assert debts == {ANN: Debt(owed=20 << 31, accumulator=2 * RAY), BOB: Debt(owed=6, accumulator=2 * RAY)}
+    assert debts == {ANN: Debt(owed=0, accumulator=2 * RAY), BOB: Debt(owed=3, accumulator=RAY)}
 
 
 def with_dust(known: Book, moved: Moved) -> None:

@@ -73,6 +73,24 @@ def test_a_vault_that_would_outgrow_its_numbers_stands_still() -> None:
     assert accrued(status, 0, 1_000_000) is status
 
 
+def test_a_fee_whose_shares_do_not_fit_is_not_taken() -> None:
+    status = Status(shares=MAX_SANE_AMOUNT, borrows=1_000 << 31, rate=RAY, at=0)
+
+    later = accrued(status, 5_000, 1)
+
+    assert later == Status(shares=MAX_SANE_AMOUNT, borrows=2_000 << 31, accumulator=2 * RAY, rate=RAY, at=1), (
+        "half of 1,000 units of interest would be shares beyond 2^112"
+    )
+
+
+def test_debts_whose_product_with_the_accumulator_does_not_fit_are_kept() -> None:
+    status = Status(shares=10, borrows=1 << 140, accumulator=1 << 150, rate=RAY, at=0)
+
+    later = accrued(status, 1_000, 1)
+
+    assert (later.borrows, later.accumulator, later.at) == (1 << 140, 1 << 151, 1)
+
+
 def test_an_accumulator_that_would_overflow_is_kept() -> None:
     status = Status(shares=10, borrows=10 << 31, rate=10**24, at=0)
 

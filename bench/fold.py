@@ -22,7 +22,8 @@ from chains.columns import AMOUNT, SCHEMAS, joined
 from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.balances import burnt, minted, settled, transferred
 from chains.evm.aave_v3.epochs import Epochs, Token
-from chains.evm.aave_v3.fold import SIDES, AaveV3
+from chains.evm.aave_v3.fold import AaveV3
+from chains.evm.aave_v3.market import SIDES
 from chains.evm.aave_v3.rounding import Rounding
 from chains.evm.logs import log_table
 from chains.evm.ports import Answer, Folded, Reads

@@ -11,7 +11,8 @@ import pyarrow as pa
 from chains.errors import NodeWrong
 from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.accruals import Accrual, rates_of, text_of
-from chains.evm.aave_v3.fold import HANDLERS, AaveV3, _Pass
+from chains.evm.aave_v3.fold import AaveV3
+from chains.evm.aave_v3.market import HANDLERS, Pass
 from chains.evm.aave_v3.rounding import LEAST_INDEX, RULES, SHOWN, Rounding, moved
 from chains.evm.aave_v3.tips import quarantined
 from chains.evm.abi import Decoded, LoggedEvent, Misfit, decode_all
@@ -37,7 +38,7 @@ class AaveRowByRow(AaveV3):
         return decode_all(ev.EVENTS, logs)
 
     def fold(self, state: StateReader, decoded: Decoded, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:  # type: ignore[override]
-        work = _Pass(self.venue, self.provider, state.markets(self.venue.id), reads)
+        work = Pass(self.venue, self.provider, state, reads, times)
         rows = _Rows(work, state, times)
         for event in decoded.events:
             if event.event in HANDLERS:
@@ -56,7 +57,7 @@ class AaveRowByRow(AaveV3):
 class _Rows:
     """What accounts did, upon what the market is at that very event."""
 
-    def __init__(self, work: _Pass, state: StateReader, times: Mapping[int, int]) -> None:
+    def __init__(self, work: Pass, state: StateReader, times: Mapping[int, int]) -> None:
         self.work = work
         self.state = state
         self.times = times

@@ -14,6 +14,10 @@ STABLE_MINT = Event(
     "Mint(address indexed user, address indexed onBehalfOf, uint256 amount, uint256 currentBalance,"
     " uint256 balanceIncrease, uint256 newRate, uint256 avgStableRate, uint256 newTotalSupply)"
 )
+STABLE_BURN = Event(
+    "Burn(address indexed from, uint256 amount, uint256 currentBalance, uint256 balanceIncrease,"
+    " uint256 avgStableRate, uint256 newTotalSupply)"
+)
 
 # Pool: indexes and user settings
 RESERVE_DATA_UPDATED = Event(
@@ -95,6 +99,7 @@ MANY = (*TOKEN_EVENTS, *POOL_EVENTS)
 # What changes a market, and what is seldom, folded one by one; nothing of it depends on what the many say
 FEW = (
     STABLE_MINT,
+    STABLE_BURN,
     LIQUIDATION_CALL,
     RESERVE_INITIALIZED,
     RESERVE_DROPPED,

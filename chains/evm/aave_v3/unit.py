@@ -10,6 +10,7 @@ from typing import Any
 
 from chains.evm.aave_v3.engines import UNKNOWN_ENGINE, Engine, engine_of
 from chains.evm.aave_v3.maths import WAD, linear_interest, ray_mul
+from chains.evm.aave_v3.stable import debt_of
 from chains.evm.oracles.chainlink import current_answer
 from chains.model import (
     WHOLE_VENUE,
@@ -79,7 +80,9 @@ class _Book:
         self.reserves = {asset: self._reserve(asset) for asset in assets}
         self.emodes = {
             (category := int(aspect.removeprefix("emode:"))): _emode(
-                json.loads(text), self._state(WHOLE_VENUE, f"emode_assets:{category}") or {}
+                json.loads(text),
+                self._state(WHOLE_VENUE, f"emode_assets:{category}") or {},
+                priced=not self.engine.liquid,
             )
             for (_, aspect), text in snapshot.markets.items()
             if aspect.startswith("emode:")
@@ -145,8 +148,8 @@ def _grown(index: int, interest: Callable[[int, int], int], rate: int, seconds: 
     return index if seconds == 0 else ray_mul(interest(rate, seconds), index)
 
 
-def _emode(state: Mapping[str, Any], assets: Mapping[str, Any]) -> Emode:
-    source = state["price_source"]
+def _emode(state: Mapping[str, Any], assets: Mapping[str, Any], *, priced: bool) -> Emode:
+    source = state["price_source"] if priced else NOWHERE
     return Emode(
         ltv=state["ltv"],
         liquidation_threshold=state["liquidation_threshold"],
@@ -190,7 +193,7 @@ class _Account:
             native=native,
             health_factor_wad=native["healthFactor"] if native and native["totalDebtBase"] else None,
             liquidatable=None if native is None else native["healthFactor"] < WAD,
-            has_debt=has_debt or self._stable_debt(),
+            has_debt=has_debt or self._unread_debt(),
             collateral_base=native["totalCollateralBase"] if native else None,
             debt_base=native["totalDebtBase"] if native else None,
             base_unit=self.book.base_unit,
@@ -202,7 +205,7 @@ class _Account:
     @cached_property
     def legs(self) -> list[_Leg]:
         """The reserves that this account holds, owes, or has flagged as collateral."""
-        held = {market for market, _ in self.unit.positions}
+        held = {market for market, _ in self.unit.positions} | self._stable.keys()
         flagged = {
             market for (market, aspect), on in self.unit.settings.items() if aspect == "collateral" and on == "true"
         }
@@ -218,7 +221,7 @@ class _Account:
         return _Leg(
             reserve=reserve,
             supplied=self.engine.supplied(scaled_supply, reserve.income),
-            owed=self.engine.owed(scaled_debt, reserve.debt),
+            owed=self.engine.owed(scaled_debt, reserve.debt) + self._stable.get(reserve.asset, 0),
             collateral=self.unit.settings.get((reserve.asset, "collateral")) == "true",
             in_emode=in_emode,
             price=price,
@@ -250,14 +253,31 @@ class _Account:
             found += [
                 Reason("no_reserve_id", "0x" + r.asset.hex(), "the reserve's id could not be read") for r in nameless
             ]
-        if self._stable_debt():
+        if self._unread_debt():
             found.append(
-                Reason("stable_debt", self.book.snapshot.venue.id, "stable-rate debt is not valued by this version")
+                Reason("stable_debt", self.book.snapshot.venue.id, "what is owed at a stable rate was not taken in")
             )
         return tuple(found)
 
-    def _stable_debt(self) -> bool:
-        return any(aspect == "stable_debt" for _, aspect in self.unit.settings)
+    @cached_property
+    def _stable(self) -> Mapping[bytes, int]:
+        """What is owed at stable rates by now, by asset, in token units."""
+        if not self.engine.stable:
+            return {}
+        time = self.book.snapshot.at.time
+        noted = {
+            market: debt_of(text) for (market, aspect), text in self.unit.settings.items() if aspect == "stable_debt"
+        }
+        return {
+            market: debt.balance(self.engine.compounded, time)
+            for market, debt in noted.items()
+            if debt is not None and debt.principal
+        }
+
+    def _unread_debt(self) -> bool:
+        return self.engine.stable and any(
+            aspect == "stable_debt" and debt_of(text) is None for (_, aspect), text in self.unit.settings.items()
+        )
 
     def _native(self) -> dict[str, int]:
         collateral = debt = weighted_ltv = weighted_threshold = 0
@@ -312,11 +332,11 @@ class _Account:
                 symbol=reserve.symbol,
                 decimals=reserve.decimals,
                 amount_raw=amount,
-                protocol_raw=self.unit.positions[reserve.asset, side],
+                protocol_raw=self.unit.positions.get((reserve.asset, side), 0),
                 counts=counts,
                 price=leg.price if isinstance(leg.price, VenuePrice) else None,
                 liquidation_threshold=threshold,
             )
             for side, amount, counts, threshold in sides
-            if self.unit.positions.get((reserve.asset, side))
+            if self.unit.positions.get((reserve.asset, side)) or (side is Side.BORROW and amount)
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 
 from chains.evm.aave_v3 import AaveV3, open_book
 from chains.evm.ports import Folded, NeedReads
-from chains.model import Side, UnitSnapshot
+from chains.model import WHOLE_VENUE, Side, UnitSnapshot
 from chains.registry import connect
 from crossmargin.demo.replay import ReplayNode
 from indexer.loop import Until, rebuild
@@ -22,6 +22,19 @@ from tests.support.aave_runs import AaveRun
 from tests.support.evm_runs import VARIABLE, folders
 from tests.support.indexing import Heard, Narrow, take_in
 from tests.support.tables import assert_same_tables
+
+CONFIGURED: Mapping[str, Callable[[int], int | bool]] = {
+    "active": lambda word: bool(word >> 56 & 1),
+    "frozen": lambda word: bool(word >> 57 & 1),
+    "borrowing": lambda word: bool(word >> 58 & 1),
+    "paused": lambda word: bool(word >> 60 & 1),
+    "borrowable_in_isolation": lambda word: bool(word >> 61 & 1),
+    "siloed": lambda word: bool(word >> 62 & 1),
+    "borrow_cap": lambda word: word >> 80 & (1 << 36) - 1,
+    "protocol_fee": lambda word: word >> 152 & 0xFFFF,
+    "debt_ceiling": lambda word: word >> 212 & (1 << 40) - 1,
+}
+"""Where the word of a reserve's configuration has what (`ReserveConfiguration`)."""
 
 TOKENS = {"aToken": Side.SUPPLY, "variableDebtToken": Side.BORROW}
 
@@ -101,6 +114,27 @@ def test_every_index_rate_and_threshold_is_the_contracts_own(run: AaveRun, store
             assert {name: int(rates[ours]) for name, ours in names.items()} == said, f"block {sample['block']}: {asset}"
             word = int(reserve["configurationData"])  # ltv, threshold and bonus take 16 bits each
             assert (terms["ltv"], terms["liquidation_threshold"]) == (word & 0xFFFF, word >> 16 & 0xFFFF)
+
+
+def test_every_switch_limit_and_deficit_is_the_contracts_own(run: AaveRun, stored: Reader) -> None:
+    for sample in run.samples:
+        markets = stored.venue_snapshot(run.venue(), run.block(sample["block"])).markets
+        for asset, reserve in sample["reserves"].items():
+            limits = json.loads(markets[raw(asset), "limits"])
+            said = {name: read(int(reserve["configurationData"])) for name, read in CONFIGURED.items()}
+            assert limits == said | {"grace_until": int(reserve["liquidationGracePeriodUntil"])}, (
+                f"block {sample['block']}"
+            )
+            deficit = json.loads(markets.get((raw(asset), "deficit"), '{"amount": "0"}'))
+            assert deficit["amount"] == reserve["deficit"]
+            isolated = json.loads(markets.get((raw(asset), "isolation"), '{"total_debt": "0"}'))
+            assert isolated["total_debt"] == reserve["getReserveData"]["isolationModeTotalDebt"]
+            assert json.loads(markets[raw(asset), "treasury"])["address"] == run.about["addresses"]["treasury"].lower()
+        for category, said in sample["eModeCategories"].items():
+            named = json.loads(markets.get((WHOLE_VENUE, f"emode_assets:{category}"), "{}"))
+            for role in ("collateral", "borrowable", "ltvzero"):
+                bitmap = int(said[f"{role}Bitmap"] or 0)
+                assert sum(1 << number for number in named.get(role, ())) == bitmap, f"block {sample['block']}: {role}"
 
 
 def test_all_six_numbers_of_every_account_are_the_contracts_own(run: AaveRun, stored: Reader) -> None:

@@ -1,5 +1,7 @@
 """What an Aave v3 market emits (sources: aave-v3-core 1.19, `IPool`, `IPoolConfigurator`, `IScaledBalanceToken`, …) and the views read."""
 
+from collections.abc import Mapping
+
 from chains.evm.abi import Event, Function
 
 # Interest-bearing and debt tokens
@@ -69,7 +71,34 @@ ASSET_COLLATERAL_IN_EMODE_CHANGED = Event(
 ASSET_LTVZERO_IN_EMODE_CHANGED = Event(
     "AssetLtvzeroInEModeChanged(address indexed asset, uint8 categoryId, bool ltvzero)"
 )
+ASSET_BORROWABLE_IN_EMODE_CHANGED = Event(
+    "AssetBorrowableInEModeChanged(address indexed asset, uint8 categoryId, bool borrowable)"
+)
 EMODE_CATEGORY_ISOLATION_CHANGED = Event("EModeCategoryIsolationChanged(uint8 indexed categoryId, bool isolated)")
+
+# The configurator switches reserves and limits what may be done with them
+RESERVE_ACTIVE = Event("ReserveActive(address indexed asset, bool active)")
+RESERVE_FROZEN = Event("ReserveFrozen(address indexed asset, bool frozen)")
+RESERVE_PAUSED = Event("ReservePaused(address indexed asset, bool paused)")
+RESERVE_BORROWING = Event("ReserveBorrowing(address indexed asset, bool enabled)")
+BORROW_CAP_CHANGED = Event("BorrowCapChanged(address indexed asset, uint256 oldBorrowCap, uint256 newBorrowCap)")
+DEBT_CEILING_CHANGED = Event(
+    "DebtCeilingChanged(address indexed asset, uint256 oldDebtCeiling, uint256 newDebtCeiling)"
+)
+BORROWABLE_IN_ISOLATION_CHANGED = Event("BorrowableInIsolationChanged(address asset, bool borrowable)")
+SILOED_BORROWING_CHANGED = Event("SiloedBorrowingChanged(address indexed asset, bool oldState, bool newState)")
+LIQUIDATION_PROTOCOL_FEE_CHANGED = Event(
+    "LiquidationProtocolFeeChanged(address indexed asset, uint256 oldFee, uint256 newFee)"
+)
+GRACE_PERIOD_CHANGED = Event("LiquidationGracePeriodChanged(address indexed asset, uint40 gracePeriodUntil)")
+GRACE_PERIOD_DISABLED = Event("LiquidationGracePeriodDisabled(address indexed asset)")
+ISOLATED_DEBT_UPDATED = Event("IsolationModeTotalDebtUpdated(address indexed asset, uint256 totalDebt)")
+DEFICIT_CREATED = Event("DeficitCreated(address indexed user, address indexed debtAsset, uint256 amountCreated)")
+DEFICIT_COVERED = Event("DeficitCovered(address indexed reserve, address caller, uint256 amountCovered)")
+A_TOKEN_INITIALIZED = Event(
+    "Initialized(address indexed underlyingAsset, address indexed pool, address treasury, address incentivesController,"
+    " uint8 aTokenDecimals, string aTokenName, string aTokenSymbol, bytes params)"
+)
 
 # Oracle
 ASSET_SOURCE_UPDATED = Event("AssetSourceUpdated(address indexed asset, address indexed source)")
@@ -78,6 +107,9 @@ ASSET_SOURCE_UPDATED = Event("AssetSourceUpdated(address indexed asset, address 
 OWNERSHIP_TRANSFERRED = Event("OwnershipTransferred(address indexed previousOwner, address indexed newOwner)")
 PROXY_CREATED = Event(
     "ProxyCreated(bytes32 indexed id, address indexed proxyAddress, address indexed implementationAddress)"
+)
+PRICE_ORACLE_SENTINEL_UPDATED = Event(
+    "PriceOracleSentinelUpdated(address indexed oldAddress, address indexed newAddress)"
 )
 PRICE_ORACLE_UPDATED = Event("PriceOracleUpdated(address indexed oldAddress, address indexed newAddress)")
 UPGRADED = Event("Upgraded(address indexed implementation)")
@@ -96,6 +128,20 @@ POOL_EVENTS = (
 )
 MANY = (*TOKEN_EVENTS, *POOL_EVENTS)
 
+LIMITS: Mapping[Event, tuple[str, int]] = {
+    RESERVE_ACTIVE: ("active", 1),
+    RESERVE_FROZEN: ("frozen", 1),
+    RESERVE_PAUSED: ("paused", 1),
+    RESERVE_BORROWING: ("borrowing", 1),
+    BORROW_CAP_CHANGED: ("borrow_cap", 2),
+    DEBT_CEILING_CHANGED: ("debt_ceiling", 2),
+    BORROWABLE_IN_ISOLATION_CHANGED: ("borrowable_in_isolation", 1),
+    SILOED_BORROWING_CHANGED: ("siloed", 2),
+    LIQUIDATION_PROTOCOL_FEE_CHANGED: ("protocol_fee", 2),
+    GRACE_PERIOD_CHANGED: ("grace_until", 1),
+}
+"""Which field of the aspect `limits` an event tells anew, and which of its arguments is the value; the first is the asset."""
+
 # What changes a market, and what is seldom, folded one by one; nothing of it depends on what the many say
 FEW = (
     STABLE_MINT,
@@ -108,7 +154,15 @@ FEW = (
     EMODE_ASSET_CATEGORY_CHANGED,
     ASSET_COLLATERAL_IN_EMODE_CHANGED,
     ASSET_LTVZERO_IN_EMODE_CHANGED,
+    ASSET_BORROWABLE_IN_EMODE_CHANGED,
     EMODE_CATEGORY_ISOLATION_CHANGED,
+    *LIMITS,
+    GRACE_PERIOD_DISABLED,
+    ISOLATED_DEBT_UPDATED,
+    DEFICIT_CREATED,
+    DEFICIT_COVERED,
+    A_TOKEN_INITIALIZED,
+    PRICE_ORACLE_SENTINEL_UPDATED,
     ASSET_SOURCE_UPDATED,
     OWNERSHIP_TRANSFERRED,
     PROXY_CREATED,
@@ -132,6 +186,10 @@ RESERVE_DATA = Function(
     *("uint256", "uint128", "uint128", "uint128", "uint128", "uint128", "uint40", "uint16"),
     *(*("address",) * 4, *("uint128",) * 3),
 )
+NORMALIZED_INCOME = Function("getReserveNormalizedIncome(address)", "uint256")
+NORMALIZED_DEBT = Function("getReserveNormalizedVariableDebt(address)", "uint256")
+RESERVE_DEFICIT = Function("getReserveDeficit(address)", "uint256")
 RESERVES_LIST = Function("getReservesList()", "address[]")
 PRICE_ORACLE = Function("getPriceOracle()", "address")
+PRICE_ORACLE_SENTINEL = Function("getPriceOracleSentinel()", "address")
 POOL_CONFIGURATOR = Function("getPoolConfigurator()", "address")

@@ -1,16 +1,20 @@
 """Aave v3 events and reads → journals.
 
 Aspects of `market_change`, all integers beyond 2^53 as text. Of the whole venue:
-    `wiring` {provider, oracle, configurator, base_unit}, `engine` {engine, revision, supported, exact, since}: whether accounts
-    can be valued, and whether balances are exact; `followed` {contract: first block},
-    `emode:<id>` {ltv, liquidation_threshold, liquidation_bonus, price_source, label}, `emode_assets:<id>` {collateral, ltvzero, isolated}:
-    ids of reserves, from 3.2 on.
+    `wiring` {provider, oracle, configurator, base_unit, sentinel}, `engine` {engine, revision, supported, exact, since}: whether
+    accounts can be valued, and whether balances are exact; `followed` {contract: first block},
+    `emode:<id>` {ltv, liquidation_threshold, liquidation_bonus, price_source, label},
+    `emode_assets:<id>` {collateral, borrowable, ltvzero, isolated}: ids of reserves, from 3.2 on.
 Of an asset:
     `reserve` {id, symbol, decimals, a_token, variable_debt_token, stable_debt_token, since}, `source` {source, since},
     `rounding` {a_token, variable_debt_token}: the rule of each token, `null` for one that is not known; absent, both are half up,
     `rates` {liquidity_index, liquidity_rate, variable_borrow_index, variable_borrow_rate, updated_at},
-    `terms` {ltv, liquidation_threshold, liquidation_bonus, emode}.
-Settings of `account_change`: `collateral` per asset, `emode` of the account, `stable_debt` per asset; units are owners.
+    `terms` {ltv, liquidation_threshold, liquidation_bonus, emode},
+    `limits` {active, frozen, paused, borrowing, borrow_cap, debt_ceiling, borrowable_in_isolation, siloed, protocol_fee, grace_until}:
+    the cap in whole tokens, the ceiling in base currency with two decimals, the fee in basis points of the bonus, Unix seconds,
+    `isolation` {total_debt}: what counts towards the ceiling; `deficit` {amount}: bad debt in token units; `treasury` {address}.
+Settings of `account_change`: `collateral` per asset, `emode` of the account, `stable_debt` {principal, rate, updated_at} per asset;
+units are owners.
 """
 
 from __future__ import annotations

@@ -11,9 +11,11 @@ from chains.evm.aave_v3.accruals import BEFORE, Accrual, Rates, Updates, grown
 from chains.evm.aave_v3.accruals import text_of as text_of_rates
 from chains.evm.aave_v3.engines import ENGINES, FOLLOWED, name_of
 from chains.evm.aave_v3.epochs import Epochs, Token
+from chains.evm.aave_v3.limits import HANDLERS as OF_LIMITS
+from chains.evm.aave_v3.limits import UNLIMITED
 from chains.evm.aave_v3.maths import RAY
 from chains.evm.aave_v3.rounding import FIRST_DIRECTED_POOL, rounding_of
-from chains.evm.aave_v3.stable import NOTHING, StableDebt, debt_of, text_of, told
+from chains.evm.aave_v3.stable import StableDebt, debt_of, text_of, told
 from chains.evm.aave_v3.tips import State, Tips, hexed
 from chains.evm.abi import Event, Function, LoggedEvent
 from chains.evm.erc20 import DECIMALS, SYMBOL, symbol_of
@@ -47,6 +49,7 @@ class Pass:
         self.sources: dict[bytes, int] = {}
         self.accruals: list[Accrual] = []
         self.listed: dict[bytes, int] = {}
+        self._treasuries: dict[bytes, bytes] = {}
         self.followed: dict[str, int] = self.tips.state(WHOLE_VENUE, "followed") or {}
         self.wiring: State = self.tips.state(WHOLE_VENUE, "wiring") or {}
         engine = self.tips.state(WHOLE_VENUE, "engine")
@@ -65,16 +68,17 @@ class Pass:
             return
         said = told(row)
         key = (said.holder, asset, "stable_debt")
-        if key not in self._stable:
-            self._stable[key] = debt_of(self.state.accounts(self.venue.id, [key]).get(key)) or NOTHING
-        if self._stable[key].principal != said.before or said.after < 0:
+        known = self._stable.get(key) or debt_of(self.state.accounts(self.venue.id, [key]).get(key))
+        if known is None:
+            return
+        if known.principal != said.before or said.after < 0:
             message = (
-                f"venue {self.venue.id}: 0x{said.holder.hex()} owed {self._stable[key].principal} at a stable rate by what was"
+                f"venue {self.venue.id}: 0x{said.holder.hex()} owed {known.principal} at a stable rate by what was"
                 f" taken in, {said.before} by the event of block {row.block}; the node left out earlier logs of token"
                 f" 0x{row.address.hex()}"
             )
             raise NodeWrong(message)
-        self._stable[key] = debt = said.debt(self._stable[key], self.times[row.block])
+        self._stable[key] = debt = said.debt(known, self.times[row.block])
         self.tips.account(row, said.holder, asset, "stable_debt", text_of(debt))
 
     def liquidation_call(self, row: LoggedEvent) -> None:
@@ -107,7 +111,7 @@ class Pass:
     # Listing, terms, prices
 
     def reserve_initialized(self, row: LoggedEvent) -> None:
-        if not self._is(row, "configurator"):
+        if not self.is_from(row, "configurator"):
             return
         asset, a_token, stable, variable, _ = row.args
         decimals = self._first(row.block, asset, DECIMALS)
@@ -123,10 +127,13 @@ class Pass:
         }
         self.tips.market(row, asset, "reserve", **reserve)
         self.tips.market(row, asset, "terms", ltv=0, liquidation_threshold=0, liquidation_bonus=0, emode=0)
+        self.tips.market(row, asset, "limits", **UNLIMITED)
         self.tips.market(
             row, asset, "rates", liquidity_index=str(RAY), liquidity_rate="0", variable_borrow_index=str(RAY),
             variable_borrow_rate="0", updated_at=0,
         )  # fmt: skip
+        if a_token in self._treasuries:
+            self.tips.market(row, asset, "treasury", address=hexed(self._treasuries[a_token]))
         self.listed[asset] = (row.block << 32) + row.ordinal
         if self.revision is None or self.revision >= FIRST_DIRECTED_POOL:
             self._read_rounding(row, asset, *SIDES)
@@ -136,22 +143,23 @@ class Pass:
         self._read_source(row, asset)
 
     def reserve_dropped(self, row: LoggedEvent) -> None:
-        if self._is(row, "configurator"):
+        if self.is_from(row, "configurator"):
             (asset,) = row.args
             self.tips.amend(row, asset, "terms", ltv=0, liquidation_threshold=0, liquidation_bonus=0, emode=0)
+            self.tips.market(row, asset, "limits", **{**UNLIMITED, "active": False})
 
     def collateral_configuration_changed(self, row: LoggedEvent) -> None:
-        if self._is(row, "configurator"):
+        if self.is_from(row, "configurator"):
             asset, ltv, threshold, bonus = row.args
             self.tips.amend(row, asset, "terms", ltv=ltv, liquidation_threshold=threshold, liquidation_bonus=bonus)
 
     def emode_asset_category_changed(self, row: LoggedEvent) -> None:
-        if self._is(row, "configurator"):
+        if self.is_from(row, "configurator"):
             asset, _, category = row.args
             self.tips.amend(row, asset, "terms", emode=category)
 
     def emode_category_added(self, row: LoggedEvent) -> None:
-        if not self._is(row, "configurator"):
+        if not self.is_from(row, "configurator"):
             return
         category, ltv, threshold, bonus, price_source, label = row.args
         self.tips.market(
@@ -169,7 +177,7 @@ class Pass:
 
     def _name_asset(self, row: LoggedEvent, role: str) -> None:
         """Note reserve ids, as the pool does: a reserve that takes the id of a dropped one takes its place in categories too."""
-        if not self._is(row, "configurator"):
+        if not self.is_from(row, "configurator"):
             return
         asset, category, named = row.args
         aspect = f"emode_assets:{category}"
@@ -178,14 +186,27 @@ class Pass:
         ids = ids | {number} if named else ids - {number}
         self.tips.amend(row, WHOLE_VENUE, aspect, **{role: sorted(ids - {None})})
 
+    def asset_borrowable_in_emode_changed(self, row: LoggedEvent) -> None:
+        self._name_asset(row, "borrowable")
+
     def emode_category_isolation_changed(self, row: LoggedEvent) -> None:
-        if self._is(row, "configurator"):
+        if self.is_from(row, "configurator"):
             category, isolated = row.args
             self.tips.amend(row, WHOLE_VENUE, f"emode_assets:{category}", isolated=isolated)
 
+    def a_token_initialized(self, row: LoggedEvent) -> None:
+        """Note whom an aToken pays its protocol's share: it says so before the configurator names it, and when it is upgraded."""
+        treasury = row.args[2]
+        self._treasuries[row.address] = treasury
+        token = self._tokens.get(row.address)
+        if token is not None and token.side is Side.SUPPLY:
+            self.tips.market(row, token.asset, "treasury", address=hexed(treasury))
+
+    # Prices
+
     def asset_source_updated(self, row: LoggedEvent) -> None:
         asset, source = row.args
-        if self._is(row, "oracle") and (asset, "source") in self.tips.markets:
+        if self.is_from(row, "oracle") and (asset, "source") in self.tips.markets:
             self._source(row, asset, source)
 
     def _read_source(self, row: LoggedEvent, asset: bytes) -> None:
@@ -219,6 +240,11 @@ class Pass:
             self._begin(row)
             self._wire_oracle(row, row.args[1])
 
+    def price_oracle_sentinel_updated(self, row: LoggedEvent) -> None:
+        if row.address == self.provider:
+            self._begin(row)
+            self._wire_sentinel(row, row.args[1])
+
     def upgraded(self, row: LoggedEvent) -> None:
         token = self._tokens.get(row.address)
         if row.address == self.venue.address:
@@ -231,7 +257,7 @@ class Pass:
     def _begin(self, row: LoggedEvent) -> None:
         if row.address != self.provider or self.wiring:
             return
-        nothing = dict.fromkeys(("oracle", "configurator", "base_unit"))
+        nothing = dict.fromkeys(("oracle", "configurator", "base_unit", "sentinel"))
         self.wiring = {"provider": hexed(self.provider), **nothing}
         self.tips.market(row, WHOLE_VENUE, "wiring", **self.wiring)
         if row.event is not ev.OWNERSHIP_TRANSFERRED or row.args[0] != NOWHERE:
@@ -246,10 +272,14 @@ class Pass:
                 " set start_block to the block in which the pool was deployed, or earlier"
             )
             raise Unsupported(message)
-        for role, view in (("configurator", ev.POOL_CONFIGURATOR), ("oracle", ev.PRICE_ORACLE)):
+        for view, wire in (
+            (ev.POOL_CONFIGURATOR, self._wire_configurator),
+            (ev.PRICE_ORACLE, self._wire_oracle),
+            (ev.PRICE_ORACLE_SENTINEL, self._wire_sentinel),
+        ):
             address = self._first(row.block, self.provider, view)
             if isinstance(address, str) and unhex(address) != NOWHERE:
-                (self._wire_oracle if role == "oracle" else self._wire_configurator)(row, unhex(address))
+                wire(row, unhex(address))
 
     def _wire_configurator(self, row: LoggedEvent, address: bytes) -> None:
         self._wire(row, "configurator", address)
@@ -260,6 +290,10 @@ class Pass:
         self._wire(row, "oracle", address)
         for asset, _ in self.tips.each("source"):
             self._read_source(row, asset)
+
+    def _wire_sentinel(self, row: LoggedEvent, address: bytes) -> None:
+        self.wiring |= {"sentinel": None if address == NOWHERE else hexed(address)}
+        self.tips.market(row, WHOLE_VENUE, "wiring", **self.wiring)
 
     def _wire(self, row: LoggedEvent, role: str, address: bytes) -> None:
         self.wiring |= {role: hexed(address)}
@@ -296,7 +330,8 @@ class Pass:
 
     # Looking up
 
-    def _is(self, row: LoggedEvent, role: str) -> bool:
+    def is_from(self, row: LoggedEvent, role: str) -> bool:
+        """Tell whether a log is of the contract that has a role in the market now."""
         return bool(self.wiring.get(role) == hexed(row.address))
 
     @property
@@ -337,6 +372,10 @@ HANDLERS: Mapping[Event, Callable[[Pass, LoggedEvent], None]] = {
     ev.ASSET_COLLATERAL_IN_EMODE_CHANGED: Pass.asset_collateral_in_emode_changed,
     ev.ASSET_LTVZERO_IN_EMODE_CHANGED: Pass.asset_ltvzero_in_emode_changed,
     ev.EMODE_CATEGORY_ISOLATION_CHANGED: Pass.emode_category_isolation_changed,
+    ev.ASSET_BORROWABLE_IN_EMODE_CHANGED: Pass.asset_borrowable_in_emode_changed,
+    **OF_LIMITS,
+    ev.A_TOKEN_INITIALIZED: Pass.a_token_initialized,
+    ev.PRICE_ORACLE_SENTINEL_UPDATED: Pass.price_oracle_sentinel_updated,
     ev.ASSET_SOURCE_UPDATED: Pass.asset_source_updated,
     ev.OWNERSHIP_TRANSFERRED: Pass.owned,
     ev.PROXY_CREATED: Pass.proxy_created,

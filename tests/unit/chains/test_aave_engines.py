@@ -123,7 +123,7 @@ def test_what_older_programs_noted_of_debt_at_a_stable_rate_is_unknown() -> None
     assert [reason.code for reason in unit.reasons] == ["stable_debt"]
 
 
-@pytest.mark.parametrize(("revision", "lent"), [(V3_1, 7_500), (V3_2, 9_000)])
+@pytest.mark.parametrize("revision, lent", [(V3_1, 7_500), (V3_2, 9_000)])
 def test_a_category_names_its_assets_since_3_2(revision: int, lent: int) -> None:
     assets = {"collateral": [IDS[ONE]]}
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chains.evm.aave_v3 import AaveV3, open_book
+from chains.evm.aave_v3.book import Book
+from chains.evm.aave_v3.events import LIQUIDATION_CALL
+from chains.evm.aave_v3.permits import Rights
+from chains.evm.aave_v3.unit import Account
 from chains.evm.ports import Folded, NeedReads
 from chains.model import WHOLE_VENUE, Side, UnitSnapshot
 from chains.registry import connect
@@ -150,6 +155,46 @@ def test_all_six_numbers_of_every_account_are_the_contracts_own(run: AaveRun, st
         compared += len(sample["accounts"])
 
     assert compared > 300
+
+
+def test_every_liquidation_took_what_the_rules_of_its_version_give(run: AaveRun, stored: Reader) -> None:
+    """Of each that came first in its block: by the state before it, at its block's time."""
+    whole = 0
+    found = list(first_liquidations(run))
+    for log in found:
+        number = int(log["blockNumber"], 16)
+        collateral, debt, borrower = (bytes.fromhex(topic[26:]) for topic in log["topics"][1:])
+        covered, seized = (int(log["data"][2 + 64 * i : 66 + 64 * i], 16) for i in (0, 1))
+        at, later = run.block(number - 1), run.block(number).time
+        (held,) = stored.unit_snapshots(run.venue(), at, owner=borrower)
+        market = stored.venue_snapshot(run.venue(), at)
+        market = replace(market, at=replace(at, time=later))
+        unit = open_book(market)(held)
+        assert unit.permits is not None
+        (said,) = [each for each in unit.permits().liquidations if (each.collateral, each.debt) == (collateral, debt)]
+        assert said.blocked == ()
+        assert covered <= said.covered
+        account = Account(Book(market), held)
+        settled = (
+            Rights(account)
+            .pair(*(account.leg(account.book.reserves[asset]) for asset in (collateral, debt)))
+            .settled(covered)
+        )
+        assert seized in (said.seized, settled.seized), f"block {number}: {said}"
+        whole += (covered, seized) == (said.covered, said.seized)
+
+    assert len(found) > 5
+    assert whole > 2
+
+
+def first_liquidations(run: AaveRun) -> Iterator[dict[str, Any]]:
+    """The logs of liquidations before which nothing happened in their blocks."""
+    topic = "0x" + LIQUIDATION_CALL.topic0.hex()
+    for log in run.logs:
+        if log["topics"][0] == topic:
+            here = [each for each in run.logs if each["blockNumber"] == log["blockNumber"]]
+            if here[0]["transactionHash"] == log["transactionHash"]:
+                yield log
 
 
 def test_the_totals_that_are_asked_for_are_those_that_the_tokens_count(run: AaveRun, store: Store) -> None:

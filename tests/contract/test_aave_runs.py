@@ -13,7 +13,7 @@ import pytest
 
 from chains.evm.aave_v3 import AaveV3, open_book
 from chains.evm.aave_v3.book import Book
-from chains.evm.aave_v3.events import LIQUIDATION_CALL
+from chains.evm.aave_v3.events import LIQUIDATION_CALL, NORMALIZED_DEBT, NORMALIZED_INCOME, RESERVE_DEFICIT
 from chains.evm.aave_v3.permits import Rights
 from chains.evm.aave_v3.unit import Account
 from chains.evm.ports import Folded, NeedReads
@@ -40,6 +40,12 @@ CONFIGURED: Mapping[str, Callable[[int], int | bool]] = {
     "debt_ceiling": lambda word: word >> 212 & (1 << 40) - 1,
 }
 """Where the word of a reserve's configuration has what (`ReserveConfiguration`)."""
+
+POOL_VIEWS = {
+    NORMALIZED_INCOME: "normalizedIncome",
+    NORMALIZED_DEBT: "normalizedVariableDebt",
+    RESERVE_DEFICIT: "deficit",
+}
 
 TOKENS = {"aToken": Side.SUPPLY, "variableDebtToken": Side.BORROW}
 
@@ -199,7 +205,7 @@ def first_liquidations(run: AaveRun) -> Iterator[dict[str, Any]]:
 
 def test_the_totals_that_are_asked_for_are_those_that_the_tokens_count(run: AaveRun, store: Store) -> None:
     records = store.records(run.venue().chain_id)
-    fold = AaveV3(run.venue(), b"")
+    fold, pool = AaveV3(run.venue(), b""), run.venue().address
     for sample in run.samples:
         block = sample["block"]
         sums = records.sums("market", block)
@@ -207,11 +213,18 @@ def test_the_totals_that_are_asked_for_are_those_that_the_tokens_count(run: Aave
 
         totals = fold.totals(records.markets_at("market", block), sums, run.block(block))
 
-        assert {(read.block, read.address): total for read, total in totals.items() if total} == {
+        assert {
+            (read.block, read.address): total for read, total in totals.items() if total and read.address != pool
+        } == {
             (block, raw(reserve["getReserveData"][f"{name}Address"])): int(reserve[name]["scaledTotalSupply"])
             for reserve in sample["reserves"].values()
             for name in TOKENS
             if int(reserve[name]["scaledTotalSupply"])
+        }
+        assert {read.input: total for read, total in totals.items() if read.address == pool} == {
+            view.calldata(raw(asset)): int(reserve[name])
+            for asset, reserve in sample["reserves"].items()
+            for view, name in POOL_VIEWS.items()
         }
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from chains.evm.aave_v3.accruals import rates_of
 from chains.evm.aave_v3.engines import UNKNOWN_ENGINE, Engine, engine_of
-from chains.evm.aave_v3.maths import linear_interest, ray_mul
 from chains.evm.oracles.chainlink import current_answer
 from chains.model import WHOLE_VENUE, Reason, VenuePrice, VenueSnapshot
 
@@ -150,9 +150,9 @@ class Book:
 
     def _reserve(self, asset: bytes) -> Reserve:
         reserve, terms = self._state(asset, "reserve") or {}, self._state(asset, "terms") or {}
-        rates = {name: int(value) for name, value in (self._state(asset, "rates") or {}).items()}
+        rates = rates_of(self.snapshot.markets[asset, "rates"])
         limits = self._state(asset, "limits")
-        seconds = self.snapshot.at.time - rates["updated_at"]
+        time = self.snapshot.at.time
         return Reserve(
             asset=asset,
             id=reserve["id"],
@@ -162,8 +162,8 @@ class Book:
             liquidation_threshold=terms["liquidation_threshold"],
             liquidation_bonus=terms.get("liquidation_bonus", 0),
             emode=terms["emode"],
-            income=_grown(rates["liquidity_index"], linear_interest, rates["liquidity_rate"], seconds),
-            debt=_grown(rates["variable_borrow_index"], self.engine.compounded, rates["variable_borrow_rate"], seconds),
+            income=rates.income(time),
+            debt=rates.debt(self.engine, time),
             price=self.price(asset),
             limits=None if limits is None else Limits(**limits),
             isolated_debt=int((self._state(asset, "isolation") or {"total_debt": "0"})["total_debt"]),
@@ -172,10 +172,6 @@ class Book:
     def _state(self, market: bytes, aspect: str) -> dict[str, Any] | None:
         text = self.snapshot.markets.get((market, aspect))
         return None if text is None else json.loads(text)
-
-
-def _grown(index: int, interest: Callable[[int, int], int], rate: int, seconds: int) -> int:
-    return index if seconds == 0 else ray_mul(interest(rate, seconds), index)
 
 
 def _emode(state: Mapping[str, Any], assets: Mapping[str, Any], *, priced: bool) -> Emode:

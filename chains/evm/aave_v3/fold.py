@@ -26,8 +26,9 @@ import pyarrow as pa
 
 from chains.errors import NoContract
 from chains.evm.aave_v3 import events as ev
-from chains.evm.aave_v3.accruals import Updates
+from chains.evm.aave_v3.accruals import Updates, rates_of
 from chains.evm.aave_v3.columns import Entries
+from chains.evm.aave_v3.engines import ENGINES
 from chains.evm.aave_v3.market import HANDLERS, SIDES, Pass
 from chains.evm.aave_v3.spans import Logged, emitted_by, enter, logged
 from chains.evm.aave_v3.tips import Tips, quarantined
@@ -35,6 +36,9 @@ from chains.evm.logs import unhex
 from chains.evm.ports import ETH_CALL, FIRST_LOG, Answer, Folded, NeedReads, Read, Reads
 from chains.model import WHOLE_VENUE, Block, Side, VenueSpec
 from chains.ports import MarketKey, StateReader
+
+FIRST_WITH_DEFICIT = 7
+"""`POOL_REVISION` of 3.3."""
 
 
 class AaveV3:
@@ -100,12 +104,15 @@ class AaveV3:
     def totals(
         self, markets: Mapping[MarketKey, str], sums: Mapping[tuple[bytes, Side], int], at: Block
     ) -> Mapping[Read, int]:
-        """Ask each token whose balances are exact for its scaled total supply: the sum of its holders' scaled balances."""
+        """Ask each token whose balances are exact for its scaled total supply, and the pool for what no sum tells.
+
+        The supply is the sum of the holders' scaled balances; of the pool: both indexes of each reserve by now, and its bad debt.
+        """
         known = Tips(self.venue.id, markets)
         engine = known.state(WHOLE_VENUE, "engine")
         if not engine or not engine["exact"]:
             return {}
-        return {
+        supplies = {
             Read(at.number, ETH_CALL, unhex(reserve[name]), ev.SCALED_TOTAL_SUPPLY.calldata()): sums.get(
                 (asset, side), 0
             )
@@ -113,6 +120,25 @@ class AaveV3:
             for name, side in SIDES.items()
             if known.rounding(asset, name) is not None
         }
+        return supplies | (self._pool_totals(known, engine["revision"], at) if engine["supported"] else {})
+
+    def _pool_totals(self, known: Tips, revision: int, at: Block) -> dict[Read, int]:
+        """Return what the pool should say of each reserve that is active; one that was dropped has no indexes any more."""
+        found: dict[Read, int] = {}
+        for asset, limits in known.each("limits"):
+            if not limits["active"]:
+                continue
+            rates = rates_of(known.markets[asset, "rates"])
+            told = {
+                ev.NORMALIZED_INCOME: rates.income(at.time),
+                ev.NORMALIZED_DEBT: rates.debt(ENGINES[revision], at.time),
+            }
+            if revision >= FIRST_WITH_DEFICIT:
+                told[ev.RESERVE_DEFICIT] = int((known.state(asset, "deficit") or {"amount": "0"})["amount"])
+            found |= {
+                Read(at.number, ETH_CALL, self.venue.address, view.calldata(asset)): said for view, said in told.items()
+            }
+        return found
 
     def _contracts(self, markets: Mapping[tuple[bytes, str], str]) -> dict[bytes, int]:
         found = {self.venue.address: self.venue.start_block, self.provider: self.venue.start_block}

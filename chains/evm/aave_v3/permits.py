@@ -17,7 +17,7 @@ from chains.evm.aave_v3.liquidation import (
     Stake,
     largest,
 )
-from chains.evm.aave_v3.maths import WAD, percent_div, percent_div_up, ray_div, ray_div_up
+from chains.evm.aave_v3.maths import PERCENT, WAD, percent_div, percent_div_up, ray_div, ray_div_up
 from chains.model import Allowance, CollateralTerms, Liquidation, Permits, Reason, VenuePrice
 
 if TYPE_CHECKING:
@@ -196,7 +196,10 @@ class Rights:
     def _most_borrowable(self, reserve: Reserve) -> int:
         leg = self.account.leg(reserve)
         price, unit = price_of(leg.price), 10 ** (reserve.decimals or 0)
-        most = largest(lambda amount: self._covered(leg, amount), self.sums.collateral * unit // price + 1)
+        left = self.sums.collateral * self.sums.ltv // PERCENT - self.sums.debt
+        most = largest(
+            lambda amount: self._covered(leg, amount), self.sums.collateral * unit // price + 1, left * unit // price
+        )
         isolated = self._isolated
         if isolated is None:
             return most
@@ -222,8 +225,14 @@ class Rights:
         blocked = tuple(switched_off(leg.reserve, limits_of(leg.reserve)))
         if blocked or not leg.collateral or not self.debts:
             return Allowance(leg.reserve.asset, 0 if blocked else leg.supplied, blocked)
-        most = largest(lambda amount: self._stays_sound(leg, amount), leg.supplied)
+        most = largest(lambda amount: self._stays_sound(leg, amount), leg.supplied, self._spare(leg))
         return Allowance(leg.reserve.asset, most, () if most else (self._held_back(leg),))
+
+    def _spare(self, leg: Leg) -> int:
+        """Return about how much of a collateral is not needed."""
+        spare = self.sums.weighted_threshold - self.sums.debt * PERCENT
+        weight = self.account.threshold_of(leg) * price_of(leg.price)
+        return spare * 10 ** (leg.reserve.decimals or 0) // weight if weight else leg.supplied
 
     def _stays_sound(self, leg: Leg, amount: int) -> bool:
         """Tell whether an account may be without an amount of a collateral (`validateHFAndLtv`, `validateHFAndLtvzero`)."""

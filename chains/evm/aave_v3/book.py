@@ -145,7 +145,7 @@ class Book:
                 for name, rounding in json.loads(text).items()
                 if rounding is None
             ]
-        detail = f"pool revision {engine['revision']} has no exact engine here; its accounts are not valued"
+        detail = f"pool revision {engine.get('said', engine['revision'])} has no exact engine here; its accounts are not valued"
         return [Reason("unsupported_version", self.snapshot.venue.id, detail)]
 
     def _reserve(self, asset: bytes) -> Reserve:

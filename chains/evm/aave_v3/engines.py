@@ -29,6 +29,9 @@ UNKNOWN_ENGINE = "aave-unknown"
 FOLLOWED = range(1, 12)
 """Pool revisions (3.0 to 3.7) whose tokens tell every scaled balance."""
 
+FIRST_LIQUID = 5
+"""`POOL_REVISION` of 3.2."""
+
 Multiply = Callable[[int, int], int]
 
 
@@ -107,6 +110,10 @@ def engine_of(revision: int | None) -> Engine:
 
 def name_of(revision: int | None) -> str:
     """Return the name that rows are stamped with."""
-    if revision is None:
-        return UNKNOWN_ENGINE
-    return ENGINES[revision].name if revision in ENGINES else f"aave-revision-{revision}"
+    engine = ENGINES.get(revision or 0)
+    return name_of_unknown(revision) if engine is None else engine.name
+
+
+def name_of_unknown(revision: int | None) -> str:
+    """Return the name of code that is not known, by the revision that it says."""
+    return UNKNOWN_ENGINE if revision is None else f"aave-revision-{revision}"

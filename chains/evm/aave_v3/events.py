@@ -173,6 +173,7 @@ EVENTS = (*MANY, *FEW)
 
 # What no event carries
 POOL_REVISION = Function("POOL_REVISION()", "uint256")
+EMODE_BITMAP = Function("getEModeCategoryCollateralBitmap(uint8)", "uint128")
 TOKEN_REVISIONS = {
     "a_token": Function("ATOKEN_REVISION()", "uint256"),
     "variable_debt_token": Function("DEBT_TOKEN_REVISION()", "uint256"),

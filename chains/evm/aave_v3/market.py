@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chains.errors import NodeWrong, Unsupported
+from chains.errors import Unsupported
 from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.accruals import BEFORE, Accrual, Rates, Updates, grown
 from chains.evm.aave_v3.accruals import text_of as text_of_rates
-from chains.evm.aave_v3.engines import ENGINES, FOLLOWED, name_of
+from chains.evm.aave_v3.engines import ENGINES, FIRST_LIQUID, FOLLOWED, name_of, name_of_unknown
 from chains.evm.aave_v3.epochs import Epochs, Token
 from chains.evm.aave_v3.limits import HANDLERS as OF_LIMITS
 from chains.evm.aave_v3.limits import UNLIMITED
 from chains.evm.aave_v3.maths import RAY
-from chains.evm.aave_v3.rounding import FIRST_DIRECTED_POOL, rounding_of
-from chains.evm.aave_v3.stable import StableDebt, debt_of, text_of, told
+from chains.evm.aave_v3.options import terms_of
+from chains.evm.aave_v3.rounding import FIRST_DIRECTED_POOL
+from chains.evm.aave_v3.stable import StableDebt, note_debt
 from chains.evm.aave_v3.tips import State, Tips, hexed
 from chains.evm.abi import Event, Function, LoggedEvent
 from chains.evm.erc20 import DECIMALS, SYMBOL, symbol_of
@@ -38,6 +39,7 @@ class Pass:
         self, venue: VenueSpec, provider: bytes, state: StateReader, reads: Reads, times: Mapping[int, int]
     ) -> None:
         self.venue = venue
+        self.terms = terms_of(venue.options)
         self.provider = provider
         self.state = state
         self.reads = reads
@@ -45,7 +47,7 @@ class Pass:
         self.tips = Tips(venue.id, state.markets(venue.id))
         self._tokens: dict[bytes, Token] = {}
         self.stable_tokens: dict[bytes, bytes] = {}
-        self._stable: dict[AccountKey, StableDebt] = {}
+        self.stable: dict[AccountKey, StableDebt] = {}
         self.sources: dict[bytes, int] = {}
         self.accruals: list[Accrual] = []
         self.listed: dict[bytes, int] = {}
@@ -60,26 +62,6 @@ class Pass:
         self.epochs = Epochs(self.tokens, self.tips.engine)
 
     # Accounts
-
-    def stable_debt(self, row: LoggedEvent) -> None:
-        """Note what an account owes at a stable rate; raises `NodeWrong` where it owed something else before than was taken in."""
-        asset = self.stable_tokens.get(row.address)
-        if asset is None:
-            return
-        said = told(row)
-        key = (said.holder, asset, "stable_debt")
-        known = self._stable.get(key) or debt_of(self.state.accounts(self.venue.id, [key]).get(key))
-        if known is None:
-            return
-        if known.principal != said.before or said.after < 0:
-            message = (
-                f"venue {self.venue.id}: 0x{said.holder.hex()} owed {known.principal} at a stable rate by what was"
-                f" taken in, {said.before} by the event of block {row.block}; the node left out earlier logs of token"
-                f" 0x{row.address.hex()}"
-            )
-            raise NodeWrong(message)
-        self._stable[key] = debt = said.debt(known, self.times[row.block])
-        self.tips.account(row, said.holder, asset, "stable_debt", text_of(debt))
 
     def liquidation_call(self, row: LoggedEvent) -> None:
         collateral, debt, user, covered, seized, liquidator, receive = row.args
@@ -135,7 +117,8 @@ class Pass:
         if a_token in self._treasuries:
             self.tips.market(row, asset, "treasury", address=hexed(self._treasuries[a_token]))
         self.listed[asset] = (row.block << 32) + row.ordinal
-        if self.revision is None or self.revision >= FIRST_DIRECTED_POOL:
+        configured = self.terms.token_revisions is not None
+        if configured or self.revision is None or self.revision >= FIRST_DIRECTED_POOL:
             self._read_rounding(row, asset, *SIDES)
         self._learn_tokens(asset, reserve)
         self.epochs.begin(row, self.tokens, self.tips.engine)
@@ -308,22 +291,37 @@ class Pass:
             self.tips.market(row, WHOLE_VENUE, "followed", **self.followed)
 
     def _read_engine(self, row: LoggedEvent) -> None:
-        self.revision = self._first(row.block, self.venue.address, ev.POOL_REVISION)
+        said = self._first(row.block, self.venue.address, ev.POOL_REVISION)
+        self.revision = self._code_of(row, said)
         before = self.tips.state(WHOLE_VENUE, "engine")
         self.exact = self.revision in FOLLOWED and (before is None or before["exact"])
-        self.tips.engine = name_of(self.revision)
+        self.tips.engine = name_of(self.revision) if self.revision is not None else name_of_unknown(said)
         self.tips.market(
             row, WHOLE_VENUE, "engine", engine=self.tips.engine, revision=self.revision,
             supported=self.exact and self.revision in ENGINES, exact=self.exact, since=row.block,
+            **({} if said == self.revision else {"said": said}),
         )  # fmt: skip
         self.epochs.begin(row, self.tokens, self.tips.engine)
+
+    def _code_of(self, row: LoggedEvent, said: int | None) -> int | None:
+        """Return the revision of the protocol's own code that the pool runs, `None` for none that is known.
+
+        A fork that numbers older code higher is found out: from 3.2 on, a pool has bitmaps of its categories.
+        """
+        revision = self.terms.pool(said)
+        if revision is None or revision < FIRST_LIQUID:
+            return revision
+        bitmap = ev.EMODE_BITMAP.calldata(1)
+        return (
+            revision if self.reads(row.block, self.venue.address, bitmap).outcome in ("returned", "pending") else None
+        )
 
     def _read_rounding(self, row: LoggedEvent, asset: bytes, *names: str) -> None:
         """Ask tokens which rule they follow; where it was not known once, balances are not, and stay so."""
         reserve = self.tips.state(asset, "reserve") or {}
         pool = self._first(row.block, self.venue.address, ev.POOL_REVISION)
         found = {
-            name: rounding_of(pool, self._first(row.block, unhex(reserve[name]), ev.TOKEN_REVISIONS[name]))
+            name: self.terms.rounding(pool, self._first(row.block, unhex(reserve[name]), ev.TOKEN_REVISIONS[name]))
             for name in names
         }
         self.tips.amend(row, asset, "rounding", **found)
@@ -361,8 +359,8 @@ class Pass:
 
 
 HANDLERS: Mapping[Event, Callable[[Pass, LoggedEvent], None]] = {
-    ev.STABLE_MINT: Pass.stable_debt,
-    ev.STABLE_BURN: Pass.stable_debt,
+    ev.STABLE_MINT: note_debt,
+    ev.STABLE_BURN: note_debt,
     ev.LIQUIDATION_CALL: Pass.liquidation_call,
     ev.RESERVE_INITIALIZED: Pass.reserve_initialized,
     ev.RESERVE_DROPPED: Pass.reserve_dropped,

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from chains.errors import NodeWrong
 from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.maths import ray_mul
 from chains.evm.abi import LoggedEvent
+
+if TYPE_CHECKING:
+    from chains.evm.aave_v3.market import Pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,3 +77,23 @@ def told(row: LoggedEvent) -> Told:
         return Told(holder=holder, before=balance - increase, after=balance - increase + amount, rate=rate)
     holder, amount, balance, increase, _, _ = row.args
     return Told(holder=holder, before=balance - increase, after=balance - increase - amount, rate=None)
+
+
+def note_debt(work: Pass, row: LoggedEvent) -> None:
+    """Note what an account owes at a stable rate; raises `NodeWrong` where it owed something else before than was taken in."""
+    asset = work.stable_tokens.get(row.address)
+    if asset is None:
+        return
+    said = told(row)
+    key = (said.holder, asset, "stable_debt")
+    known = work.stable.get(key) or debt_of(work.state.accounts(work.venue.id, [key]).get(key))
+    if known is None:
+        return
+    if known.principal != said.before or said.after < 0:
+        message = (
+            f"venue {work.venue.id}: 0x{said.holder.hex()} owed {known.principal} at a stable rate by what was taken in,"
+            f" {said.before} by the event of block {row.block}; the node left out earlier logs of token 0x{row.address.hex()}"
+        )
+        raise NodeWrong(message)
+    work.stable[key] = debt = said.debt(known, work.times[row.block])
+    work.tips.account(row, said.holder, asset, "stable_debt", text_of(debt))

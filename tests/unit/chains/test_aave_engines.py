@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -204,3 +205,27 @@ def test_a_market_with_a_token_that_nobody_knows_is_not_valued(token: str) -> No
 
     assert unit.native is None
     assert [(reason.code, reason.subject) for reason in unit.reasons] == [("unsupported_version", "0x" + OTHER.hex())]
+
+
+def test_who_is_no_customer_is_marked() -> None:
+    snapshot = market(V3_5, {}, {})
+    treasury, token, wrapper = (bytes([i]) * 20 for i in (0x21, 0x22, 0x23))
+    venue = replace(snapshot.venue, options={"wrappers": ["0x" + wrapper.hex().upper()]})
+    aspects = {
+        (ONE, "treasury"): json.dumps({"address": "0x" + treasury.hex()}),
+        (WHOLE_VENUE, "followed"): json.dumps({"0x" + token.hex(): 1}),
+    }
+    value = open_book(replace(snapshot, venue=venue, markets={**snapshot.markets, **aspects}))
+    owners = (treasury, token, snapshot.venue.address, wrapper, OWNER)
+    units = [value(UnitSnapshot(unit_id=owner, owner=owner, positions={}, settings={})) for owner in owners]
+
+    assert [unit.roles for unit in units] == [("treasury",), ("contract",), ("contract",), ("wrapper",), ()]
+
+
+def test_what_may_be_done_is_unknown_where_limits_were_not_followed() -> None:
+    unit = account(market(V3_5, {}, {}), {ONE: 1_000}, 0, 0)
+
+    assert unit.permits is not None
+    permits = unit.permits()
+    assert {reason.code for reason in permits.reasons} == {"limits_unknown"}
+    assert permits.borrowable == permits.withdrawable == ()

@@ -128,7 +128,8 @@ def renumber(net: Devnet, revision: int) -> None:
 
 
 def implementation(net: Devnet, proxy: str) -> str:
-    return "0x" + net.node.call("eth_getStorageAt", proxy, IMPLEMENTATION_SLOT, "latest")[-40:]
+    word: str = net.node.call("eth_getStorageAt", proxy, IMPLEMENTATION_SLOT, "latest")
+    return "0x" + word[-40:]
 
 
 def venue(net: Devnet, options: Mapping[str, Any] | None = None) -> VenueSpec:

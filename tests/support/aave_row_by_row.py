@@ -13,7 +13,7 @@ from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.accruals import Accrual, rates_of, text_of
 from chains.evm.aave_v3.fold import AaveV3
 from chains.evm.aave_v3.market import HANDLERS, Pass
-from chains.evm.aave_v3.rounding import LEAST_INDEX, RULES, SHOWN, Rounding, moved
+from chains.evm.aave_v3.rounding import LEAST_INDEX, RULES, SCALED, SHOWN, Rounding, moved
 from chains.evm.aave_v3.tips import quarantined
 from chains.evm.abi import Decoded, LoggedEvent, Misfit, decode_all
 from chains.evm.ports import Folded, NeedReads, Reads
@@ -87,9 +87,10 @@ class _Rows:
         if row.event is ev.BALANCE_TRANSFER:
             sender, receiver, scaled, index = row.args
             shown = SHOWN[token.rounding or Rounding.HALF_UP]
+            moves = SCALED[token.rounding or Rounding.HALF_UP](scaled, index)
             if sender != receiver:
-                self.change(row, sender, -scaled, index)
-                self.change(row, receiver, scaled, index)
+                self.change(row, sender, -moves, index)
+                self.change(row, receiver, moves, index)
             self.tell(row, "transfer", token.asset, between=(sender, receiver), amount=shown(scaled, index))
         elif token.rounding is None:
             return

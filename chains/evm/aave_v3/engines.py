@@ -108,12 +108,9 @@ def engine_of(revision: int | None) -> Engine:
     return ENGINES[max((known for known in ENGINES if known <= (revision or 0)), default=min(ENGINES))]
 
 
-def name_of(revision: int | None) -> str:
-    """Return the name that rows are stamped with."""
-    engine = ENGINES.get(revision or 0)
-    return name_of_unknown(revision) if engine is None else engine.name
-
-
-def name_of_unknown(revision: int | None) -> str:
-    """Return the name of code that is not known, by the revision that it says."""
+def name_of(revision: int | None, *, known: bool = True) -> str:
+    """Return the name that rows are stamped with; of code that is not `known`, by the revision that it says."""
+    engine = ENGINES.get(revision or 0) if known else None
+    if engine is not None:
+        return engine.name
     return UNKNOWN_ENGINE if revision is None else f"aave-revision-{revision}"

@@ -178,6 +178,8 @@ TOKEN_REVISIONS = {
     "a_token": Function("ATOKEN_REVISION()", "uint256"),
     "variable_debt_token": Function("DEBT_TOKEN_REVISION()", "uint256"),
 }
+HANDLE_REPAYMENT = Function("handleRepayment(address,address,uint256)")
+HANDLE_REPAYMENT_BEFORE_3_0_1 = Function("handleRepayment(address,uint256)")
 SCALED_TOTAL_SUPPLY = Function("scaledTotalSupply()", "uint256")
 BASE_CURRENCY_UNIT = Function("BASE_CURRENCY_UNIT()", "uint256")
 SOURCE_OF_ASSET = Function("getSourceOfAsset(address)", "address")

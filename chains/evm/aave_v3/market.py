@@ -9,15 +9,16 @@ from chains.errors import Unsupported
 from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.accruals import BEFORE, Accrual, Rates, Updates, grown
 from chains.evm.aave_v3.accruals import text_of as text_of_rates
-from chains.evm.aave_v3.engines import ENGINES, FIRST_LIQUID, FOLLOWED, name_of, name_of_unknown
+from chains.evm.aave_v3.engines import ENGINES, FOLLOWED, name_of
 from chains.evm.aave_v3.epochs import Epochs, Token
 from chains.evm.aave_v3.limits import HANDLERS as OF_LIMITS
 from chains.evm.aave_v3.limits import UNLIMITED
 from chains.evm.aave_v3.maths import RAY
 from chains.evm.aave_v3.options import terms_of
-from chains.evm.aave_v3.rounding import FIRST_DIRECTED_POOL
+from chains.evm.aave_v3.rounding import Rounding
 from chains.evm.aave_v3.stable import StableDebt, note_debt
 from chains.evm.aave_v3.tips import State, Tips, hexed
+from chains.evm.aave_v3.versions import Versions
 from chains.evm.abi import Event, Function, LoggedEvent
 from chains.evm.erc20 import DECIMALS, SYMBOL, symbol_of
 from chains.evm.logs import unhex
@@ -39,7 +40,7 @@ class Pass:
         self, venue: VenueSpec, provider: bytes, state: StateReader, reads: Reads, times: Mapping[int, int]
     ) -> None:
         self.venue = venue
-        self.terms = terms_of(venue.options)
+        self.versions = Versions(venue=venue.address, terms=terms_of(venue.options), reads=reads)
         self.provider = provider
         self.state = state
         self.reads = reads
@@ -117,9 +118,10 @@ class Pass:
         if a_token in self._treasuries:
             self.tips.market(row, asset, "treasury", address=hexed(self._treasuries[a_token]))
         self.listed[asset] = (row.block << 32) + row.ordinal
-        configured = self.terms.token_revisions is not None
-        if configured or self.revision is None or self.revision >= FIRST_DIRECTED_POOL:
+        if self.versions.tell(self.revision):
             self._read_rounding(row, asset, *SIDES)
+        elif (told := self.versions.transfers(row.block, a_token, self.revision)) is not Rounding.HALF_UP:
+            self.tips.amend(row, asset, "rounding", a_token=told)
         self._learn_tokens(asset, reserve)
         self.epochs.begin(row, self.tokens, self.tips.engine)
         self._follow(row, a_token, stable, variable)
@@ -291,11 +293,10 @@ class Pass:
             self.tips.market(row, WHOLE_VENUE, "followed", **self.followed)
 
     def _read_engine(self, row: LoggedEvent) -> None:
-        said = self._first(row.block, self.venue.address, ev.POOL_REVISION)
-        self.revision = self._code_of(row, said)
+        said, self.revision = self.versions.pool(row.block)
         before = self.tips.state(WHOLE_VENUE, "engine")
         self.exact = self.revision in FOLLOWED and (before is None or before["exact"])
-        self.tips.engine = name_of(self.revision) if self.revision is not None else name_of_unknown(said)
+        self.tips.engine = name_of(said if self.revision is None else self.revision, known=self.revision is not None)
         self.tips.market(
             row, WHOLE_VENUE, "engine", engine=self.tips.engine, revision=self.revision,
             supported=self.exact and self.revision in ENGINES, exact=self.exact, since=row.block,
@@ -303,27 +304,10 @@ class Pass:
         )  # fmt: skip
         self.epochs.begin(row, self.tokens, self.tips.engine)
 
-    def _code_of(self, row: LoggedEvent, said: int | None) -> int | None:
-        """Return the revision of the protocol's own code that the pool runs, `None` for none that is known.
-
-        A fork that numbers older code higher is found out: from 3.2 on, a pool has bitmaps of its categories.
-        """
-        revision = self.terms.pool(said)
-        if revision is None or revision < FIRST_LIQUID:
-            return revision
-        bitmap = ev.EMODE_BITMAP.calldata(1)
-        return (
-            revision if self.reads(row.block, self.venue.address, bitmap).outcome in ("returned", "pending") else None
-        )
-
     def _read_rounding(self, row: LoggedEvent, asset: bytes, *names: str) -> None:
         """Ask tokens which rule they follow; where it was not known once, balances are not, and stay so."""
         reserve = self.tips.state(asset, "reserve") or {}
-        pool = self._first(row.block, self.venue.address, ev.POOL_REVISION)
-        found = {
-            name: self.terms.rounding(pool, self._first(row.block, unhex(reserve[name]), ev.TOKEN_REVISIONS[name]))
-            for name in names
-        }
+        found = {name: self.versions.rounding(row.block, name, unhex(reserve[name]), self.revision) for name in names}
         self.tips.amend(row, asset, "rounding", **found)
 
     # Looking up

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from chains.evm.aave_v3 import open_book
+from eth_utils.crypto import keccak
+
+from chains.evm.aave_v3 import AaveV3, open_book
 from chains.model import WHOLE_VENUE, VenueSpec
 from chains.registry import connect
 from indexer.store import Store
@@ -114,6 +116,38 @@ def test_a_token_whose_rounding_nobody_knows_makes_the_market_unknown(tmp_path: 
 
     assert unit.native is None
     assert [reason.code for reason in unit.reasons] == ["unsupported_version"]
+
+
+def test_who_has_a_discount_on_his_debt_is_unknown_and_nobody_else(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    with build(seed=15, actions=80, users=12) as net:
+        debt = net.scene.owed(net.users)[0]
+        token = debt.reserve.variable_debt_token
+        say(net, token, "DiscountPercentUpdated(address,uint256,uint256)", [0, debt.owner, 3_000])
+        index(net, venue(net), path)
+        at = block_of(net, net.node.height())
+        with Store.open(path) as store, store.reading() as reader:
+            snapshot = reader.venue_snapshot(venue(net), at)
+            units = {unit.unit_id: open_book(snapshot)(unit) for unit in reader.unit_snapshots(venue(net), at)}
+            sums = store.records(venue(net).chain_id).sums(venue(net).id, at.number)
+            assert sums is not None
+            asked = {read.address for read in AaveV3(venue(net), b"").totals(snapshot.markets, sums, at)}
+
+    unknown = {owner: [reason.code for reason in unit.reasons] for owner, unit in units.items() if unit.native is None}
+    assert unknown == {raw(debt.owner): ["discounted_debt"]}
+    assert raw(token) not in asked
+    assert raw(debt.reserve.a_token) in asked
+
+
+def say(net: Devnet, contract: str, signature: str, numbers: Sequence[int | str]) -> None:
+    """Let a contract emit an event, as if its code did: the first number is its data, the others its topics."""
+    admin, code = net.market.admin, net.node.call("eth_getCode", contract, "latest")
+    herald = net.ledger.deploy(admin, own_bytecode("Herald"))
+    data, *topics = (int(str(number), 0).to_bytes(32) for number in numbers)
+    net.node.call("anvil_setCode", contract, net.node.call("eth_getCode", herald, "latest"))
+    net.ledger.do(invoke(admin, contract, "tell(bytes32[],bytes)", [keccak(text=signature), *topics], data))
+    net.node.call("anvil_setCode", contract, code)
+    net.ledger.idle(1)
 
 
 def renumber(net: Devnet, revision: int) -> None:

@@ -20,6 +20,9 @@ STABLE_BURN = Event(
     "Burn(address indexed from, uint256 amount, uint256 currentBalance, uint256 balanceIncrease,"
     " uint256 avgStableRate, uint256 newTotalSupply)"
 )
+DISCOUNT_PERCENT_UPDATED = Event(
+    "DiscountPercentUpdated(address indexed user, uint256 oldDiscountPercent, uint256 indexed newDiscountPercent)"
+)
 
 # Pool: indexes and user settings
 RESERVE_DATA_UPDATED = Event(
@@ -146,6 +149,7 @@ LIMITS: Mapping[Event, tuple[str, int]] = {
 FEW = (
     STABLE_MINT,
     STABLE_BURN,
+    DISCOUNT_PERCENT_UPDATED,
     LIQUIDATION_CALL,
     RESERVE_INITIALIZED,
     RESERVE_DROPPED,

@@ -12,9 +12,10 @@ Of an asset:
     `terms` {ltv, liquidation_threshold, liquidation_bonus, emode},
     `limits` {active, frozen, paused, borrowing, borrow_cap, debt_ceiling, borrowable_in_isolation, siloed, protocol_fee, grace_until}:
     the cap in whole tokens, the ceiling in base currency with two decimals, the fee in basis points of the bonus, Unix seconds,
-    `isolation` {total_debt}: what counts towards the ceiling; `deficit` {amount}: bad debt in token units; `treasury` {address}.
-Settings of `account_change`: `collateral` per asset, `emode` of the account, `stable_debt` {principal, rate, updated_at} per asset;
-units are owners.
+    `isolation` {total_debt}: what counts towards the ceiling; `deficit` {amount}: bad debt in token units; `treasury` {address};
+    `discount` {since}: somebody's debt grows by less than the index.
+Settings of `account_change`: `collateral`, `stable_debt` {principal, rate, updated_at} and `discount` (the debt is not known exactly)
+per asset, `emode` of the account; units are owners.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ class AaveV3:
             )
             for asset, reserve in known.each("reserve")
             for name, side in SIDES.items()
-            if known.rounding(asset, name) is not None
+            if known.rounding(asset, name) is not None and not (side is Side.BORROW and known.state(asset, "discount"))
         }
         return supplies | (self._pool_totals(known, engine["revision"], at) if engine["supported"] else {})
 

@@ -64,6 +64,14 @@ class Pass:
 
     # Accounts
 
+    def discount_percent_updated(self, row: LoggedEvent) -> None:
+        """Note who pays less interest than others (GHO until 3.3): what is taken off his debt is told by no event."""
+        token = self._tokens.get(row.address)
+        if token is not None and token.side is Side.BORROW:
+            self.tips.account(row, row.args[0], token.asset, "discount", "true")
+            if (token.asset, "discount") not in self.tips.markets:
+                self.tips.market(row, token.asset, "discount", since=row.block)
+
     def liquidation_call(self, row: LoggedEvent) -> None:
         collateral, debt, user, covered, seized, liquidator, receive = row.args
         extra = {
@@ -345,6 +353,7 @@ class Pass:
 HANDLERS: Mapping[Event, Callable[[Pass, LoggedEvent], None]] = {
     ev.STABLE_MINT: note_debt,
     ev.STABLE_BURN: note_debt,
+    ev.DISCOUNT_PERCENT_UPDATED: Pass.discount_percent_updated,
     ev.LIQUIDATION_CALL: Pass.liquidation_call,
     ev.RESERVE_INITIALIZED: Pass.reserve_initialized,
     ev.RESERVE_DROPPED: Pass.reserve_dropped,

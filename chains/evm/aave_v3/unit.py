@@ -149,6 +149,11 @@ class Account:
             found += [
                 Reason("no_reserve_id", "0x" + r.asset.hex(), "the reserve's id could not be read") for r in nameless
             ]
+        found += [
+            Reason("discounted_debt", "0x" + leg.reserve.asset.hex(), "what a discount took off this debt is not known")
+            for leg in self.legs
+            if leg.owed and (leg.reserve.asset, "discount") in self.unit.settings
+        ]
         if self._unread_debt():
             found.append(
                 Reason("stable_debt", self.book.snapshot.venue.id, "what is owed at a stable rate was not taken in")

@@ -229,3 +229,16 @@ def test_what_may_be_done_is_unknown_where_limits_were_not_followed() -> None:
     permits = unit.permits()
     assert {reason.code for reason in permits.reasons} == {"limits_unknown"}
     assert permits.borrowable == permits.withdrawable == ()
+
+
+def test_debt_that_was_discounted_is_unknown_while_there_is_any() -> None:
+    positions = {(ONE, Side.SUPPLY): 1_000, (OWED, Side.BORROW): 10}
+    settings = {(ONE, "collateral"): "true", (OWED, "discount"): "true"}
+    value = open_book(market(V3_3, {}, {}))
+    owing = value(UnitSnapshot(unit_id=OWNER, owner=OWNER, positions=positions, settings=settings))
+    positions[OWED, Side.BORROW] = 0
+    paid = value(UnitSnapshot(unit_id=OWNER, owner=OWNER, positions=positions, settings=settings))
+
+    assert (owing.native, owing.has_debt) == (None, True)
+    assert [(reason.code, reason.subject) for reason in owing.reasons] == [("discounted_debt", "0x" + OWED.hex())]
+    assert paid.native is not None

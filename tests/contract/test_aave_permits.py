@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,19 +13,23 @@ import pytest
 
 from chains.evm.aave_v3 import open_book
 from chains.model import Block, Permits, UnitSnapshot, VenueUnit
+from indexer.loop import rebuild
 from indexer.store import Store
 from tests.devnet.evm import aave
 from tests.devnet.evm.abi import topic
+from tests.devnet.evm.artifacts import aave_bytecode
 from tests.devnet.evm.chain import Devnet, build
 from tests.devnet.evm.governance import scaled_answer, usual_terms
 from tests.devnet.evm.ledger import Tx, invoke, wire
 from tests.devnet.evm.market import WSTETH
 from tests.devnet.evm.people import borrow_nearly_all, lend_much
-from tests.support.indexing import indexed, raw, venue_of
+from tests.support.indexing import Heard, chain_of, indexed, raw, venue_of
+from tests.support.tables import assert_same_tables
 
 TERMS = {"ltv_bps": 7_000, "liquidation_threshold_bps": 8_250, "liquidation_bonus_bps": 10_500}
 PLENTY_USD = 500_000_000
 STRETCHED = 12
+UP, DOWN = False, True
 LIQUIDATED = topic("LiquidationCall(address,address,address,uint256,uint256,address,bool)")
 
 
@@ -187,6 +193,50 @@ def stretch(net: Devnet) -> None:
     for owner in net.users[:STRETCHED]:
         net.ledger.mine(aave.set_user_emode(net.market, owner, 0), *lend_much(net.scene, owner, "WETH"))
         net.ledger.mine(*borrow_nearly_all(net.scene, owner))
+
+
+def test_a_sentinel_keeps_people_from_borrowing_and_from_being_liquidated(tmp_path: Path) -> None:
+    path, again = tmp_path / "store.duckdb", tmp_path / "again.duckdb"
+    with build(seed=3, actions=60) as net:
+        fill(net)
+        market, admin = net.market, net.market.admin
+        sequencer = net.ledger.deploy(admin, aave_bytecode("mocks/oracle/SequencerOracle"), ["address"], [admin])
+        code = aave_bytecode("protocol/configuration/PriceOracleSentinel")
+        terms = [market.provider, sequencer, 3_600]
+        sentinel = net.ledger.deploy(admin, code, ["address", "address", "uint256"], terms)
+        answer = "setAnswer(bool,uint256)"
+        net.ledger.do(invoke(admin, sequencer, answer, UP, 1))
+        net.ledger.do(invoke(admin, market.provider, "setPriceOracleSentinel(address)", sentinel))
+        up = known(net, path)
+        net.ledger.do(invoke(admin, sequencer, answer, DOWN, 1))
+        net.ledger.idle(5)
+        down = known(net, path)
+        back = int(net.node.header()["timestamp"], 16)
+        net.ledger.do(invoke(admin, sequencer, answer, UP, back))
+        net.ledger.idle(3)
+        waiting = known(net, path)
+        assert (
+            tried(net, [each for owner in net.users for each in loans_and_withdrawals(net, owner, waiting)]).total()
+            > 30
+        )
+        net.ledger.mine(seconds=3_700)
+        net.ledger.idle(2)
+        after = known(net, path)
+        assert (
+            tried(net, [each for owner in net.users for each in loans_and_withdrawals(net, owner, after)]).total() > 30
+        )
+        net.ledger.do(invoke(admin, market.provider, "setPriceOracleSentinel(address)", "0x" + "00" * 20))
+        without = known(net, path)
+        shutil.copyfile(path, again)
+        with Store.open(again) as store:
+            asyncio.run(rebuild(chain_of(net, url="http://127.0.0.1:9"), [venue_of(net)], [], store, listener=Heard()))
+
+    def refused(units: Mapping[bytes, VenueUnit]) -> int:
+        said = [reason.code for unit in units.values() for each in permits(unit).borrowable for reason in each.blocked]
+        return said.count("price_oracle_sentinel")
+
+    assert [refused(units) > 0 for units in (up, down, waiting, after, without)] == [False, True, True, False, False]
+    assert assert_same_tables(path, again) > 500
 
 
 def known(net: Devnet, path: Path) -> dict[bytes, VenueUnit]:

@@ -14,6 +14,7 @@ from chains.evm.aave_v3.accruals import Accrual, rates_of, text_of
 from chains.evm.aave_v3.fold import AaveV3
 from chains.evm.aave_v3.market import HANDLERS, Pass
 from chains.evm.aave_v3.rounding import LEAST_INDEX, RULES, SCALED, SHOWN, Rounding, moved
+from chains.evm.aave_v3.sentinel import watch
 from chains.evm.aave_v3.tips import quarantined
 from chains.evm.abi import Decoded, LoggedEvent, Misfit, decode_all
 from chains.evm.ports import Folded, NeedReads, Reads
@@ -46,8 +47,10 @@ class AaveRowByRow(AaveV3):
                 rows.accrue()
             else:
                 rows.take(event)
-        if reads.missing:
-            return NeedReads(reads=frozenset(reads.missing))
+        if not reads.missing:
+            watch(work)
+        if reads.is_open():
+            return NeedReads(reads=frozenset(reads.missing), looks=frozenset(reads.unlooked))
         contracts = self._contracts(work.tips.markets)
         mine = [misfit for misfit in decoded.misfits if misfit.address in contracts]
         work.tips.rows.quarantined += [quarantined(self.venue.id, misfit) for misfit in mine]

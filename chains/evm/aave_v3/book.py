@@ -10,6 +10,7 @@ from typing import Any
 
 from chains.evm.aave_v3.accruals import rates_of
 from chains.evm.aave_v3.engines import UNKNOWN_ENGINE, Engine, engine_of
+from chains.evm.aave_v3.sentinel import VIEWS, allows
 from chains.evm.oracles.chainlink import current_answer
 from chains.model import WHOLE_VENUE, Reason, VenuePrice, VenueSnapshot
 
@@ -83,6 +84,8 @@ class Book:
         self.revision: int | None = engine["revision"]
         self.engine: Engine = engine_of(self.revision)
         self.sentinel: str | None = wiring.get("sentinel")
+        text = snapshot.markets.get((WHOLE_VENUE, "sentinel"))
+        self.sentinel_allows = {name: allows(text, name) for name in VIEWS}
         self.base_unit = int(wiring["base_unit"]) if wiring.get("base_unit") else None
         self.problems = tuple(self._problems(engine))
         assets = sorted(market for market, aspect in snapshot.markets if aspect == "reserve")

@@ -32,6 +32,9 @@ FOLLOWED = range(1, 12)
 FIRST_LIQUID = 5
 """`POOL_REVISION` of 3.2."""
 
+FIRST_PLAIN = 11
+"""`POOL_REVISION` of 3.7: no isolation mode, siloed borrowing or sentinel any more."""
+
 Multiply = Callable[[int, int], int]
 
 

@@ -198,5 +198,7 @@ NORMALIZED_DEBT = Function("getReserveNormalizedVariableDebt(address)", "uint256
 RESERVE_DEFICIT = Function("getReserveDeficit(address)", "uint256")
 RESERVES_LIST = Function("getReservesList()", "address[]")
 PRICE_ORACLE = Function("getPriceOracle()", "address")
+IS_BORROW_ALLOWED = Function("isBorrowAllowed()", "bool")
+IS_LIQUIDATION_ALLOWED = Function("isLiquidationAllowed()", "bool")
 PRICE_ORACLE_SENTINEL = Function("getPriceOracleSentinel()", "address")
 POOL_CONFIGURATOR = Function("getPoolConfigurator()", "address")

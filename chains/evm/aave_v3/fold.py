@@ -3,6 +3,7 @@
 Aspects of `market_change`, all integers beyond 2^53 as text. Of the whole venue:
     `wiring` {provider, oracle, configurator, base_unit, sentinel}, `engine` {engine, revision, supported, exact, since}: whether
     accounts can be valued, and whether balances are exact; `followed` {contract: first block},
+    `sentinel` {address, borrowing, liquidations}: what it answers after the block, as `outcome:hexadecimal words`, `null` without one,
     `emode:<id>` {ltv, liquidation_threshold, liquidation_bonus, price_source, label},
     `emode_assets:<id>` {collateral, borrowable, ltvzero, isolated}: ids of reserves, from 3.2 on.
 Of an asset:
@@ -31,6 +32,7 @@ from chains.evm.aave_v3.accruals import Updates, rates_of
 from chains.evm.aave_v3.columns import Entries
 from chains.evm.aave_v3.engines import ENGINES
 from chains.evm.aave_v3.market import HANDLERS, SIDES, Pass
+from chains.evm.aave_v3.sentinel import watch
 from chains.evm.aave_v3.spans import Logged, emitted_by, enter, logged
 from chains.evm.aave_v3.tips import Tips, quarantined
 from chains.evm.logs import unhex
@@ -90,8 +92,10 @@ class AaveV3:
         work = Pass(self.venue, self.provider, state, reads, times)
         for event in decoded.few:
             HANDLERS[event.event](work, event)
-        if reads.missing:
-            return NeedReads(reads=frozenset(reads.missing))
+        if not reads.missing:
+            watch(work)
+        if reads.is_open():
+            return NeedReads(reads=frozenset(reads.missing), looks=frozenset(reads.unlooked))
         contracts = self._contracts(work.tips.markets)
         mine = [misfit for misfit in decoded.misfits if misfit.address in contracts]
         work.tips.rows.quarantined += [quarantined(self.venue.id, misfit) for misfit in mine]

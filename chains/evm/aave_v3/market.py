@@ -52,6 +52,7 @@ class Pass:
         self.sources: dict[bytes, int] = {}
         self.accruals: list[Accrual] = []
         self.listed: dict[bytes, int] = {}
+        self.sentinels: dict[int, str | None] = {}
         self._treasuries: dict[bytes, bytes] = {}
         self.followed: dict[str, int] = self.tips.state(WHOLE_VENUE, "followed") or {}
         self.wiring: State = self.tips.state(WHOLE_VENUE, "wiring") or {}
@@ -285,7 +286,8 @@ class Pass:
             self._read_source(row, asset)
 
     def _wire_sentinel(self, row: LoggedEvent, address: bytes) -> None:
-        self.wiring |= {"sentinel": None if address == NOWHERE else hexed(address)}
+        self.sentinels[row.block] = None if address == NOWHERE else hexed(address)
+        self.wiring |= {"sentinel": self.sentinels[row.block]}
         self.tips.market(row, WHOLE_VENUE, "wiring", **self.wiring)
 
     def _wire(self, row: LoggedEvent, role: str, address: bytes) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from chains.evm.aave_v3.engines import FIRST_PLAIN
 from chains.evm.aave_v3.liquidation import (
     CLOSE_FACTOR_HEALTH_FACTOR,
     LIQUIDATING,
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
     from chains.evm.aave_v3.book import Limits, Reserve
     from chains.evm.aave_v3.unit import Account, Leg
 
-FIRST_GRACED, FIRST_CHECKED_AFTER, FIRST_DECOUPLED, FIRST_PLAIN = 4, 9, 10, 11
-"""`POOL_REVISION` of 3.1 (grace periods), 3.5 (a loan is checked once it is made), 3.6 (categories lend by themselves), and 3.7 (no
-isolation mode, siloed borrowing or sentinel any more)."""
+FIRST_GRACED, FIRST_CHECKED_AFTER, FIRST_DECOUPLED = 4, 9, 10
+"""`POOL_REVISION` of 3.1 (grace periods), 3.5 (a loan is checked once it is made), and 3.6 (categories lend by themselves)."""
 
 CEILING_DECIMALS = 2
 
@@ -123,12 +123,17 @@ class Rights:
                     "grace_period", hexed(reserve), f"nobody is liquidated until {limits.grace_until} (Unix seconds)"
                 )
         if self.health_factor >= CLOSE_FACTOR_HEALTH_FACTOR:
-            yield from self._watched("liquidations at a health factor of 0.95 and above")
+            yield from self._watched("liquidations")
 
     def _watched(self, what: str) -> Iterator[Reason]:
-        if self.sentinel:
-            detail = f"the sentinel of the price oracle may refuse {what}; what it says is not followed"
-            yield Reason("price_oracle_sentinel", self.sentinel, detail)
+        """Say what the sentinel keeps from being done, or that it is not known whether it does."""
+        allowed = self.account.book.sentinel_allows[what]
+        if self.sentinel and allowed is None:
+            yield Reason("price_oracle_sentinel", self.sentinel, f"the sentinel did not say whether it allows {what}")
+        elif self.sentinel and not allowed:
+            yield Reason(
+                "price_oracle_sentinel", self.sentinel, f"the sentinel of the price oracle allows no {what} now"
+            )
 
     # Borrowing
 
@@ -152,7 +157,7 @@ class Rights:
         if reserve.decimals is None:
             yield Reason("no_decimals", name, "the token's decimals could not be read")
         yield from self._not_lent(reserve, limits)
-        yield from self._watched("loans")
+        yield from self._watched("borrowing")
         if not self.sums.collateral:
             yield Reason("no_collateral", name, "the account has no collateral")
         elif not self.sums.ltv:

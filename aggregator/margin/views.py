@@ -81,13 +81,14 @@ def _unit(held_in: OpenUnit, positions: Sequence[ValuedPosition], policy: Status
         native=None if unit.native is None else {name: str(number) for name, number in unit.native.items()},
         engine=unit.engine_version,
         roles=unit.roles,
-        permits=None if unit.permits is None else _permits(unit.permits(), chain_id),
+        permits=None if unit.permits is None else permits_view(unit.permits(), chain_id),
         liabilities=liabilities(held_in),
         reasons=reasons(unit.reasons),
     )
 
 
-def _permits(permits: Permits, chain_id: str) -> PermitsView:
+def permits_view(permits: Permits, chain_id: str) -> PermitsView:
+    """Write what a venue lets be done to a unit and with it."""
     return PermitsView(
         collaterals=tuple(
             CollateralTermsView(

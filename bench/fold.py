@@ -22,7 +22,8 @@ from chains.columns import AMOUNT, SCHEMAS, joined
 from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.balances import burnt, minted, settled, transferred
 from chains.evm.aave_v3.epochs import Epochs, Token
-from chains.evm.aave_v3.fold import SIDES, AaveV3
+from chains.evm.aave_v3.fold import AaveV3
+from chains.evm.aave_v3.market import SIDES
 from chains.evm.aave_v3.rounding import Rounding
 from chains.evm.logs import log_table
 from chains.evm.ports import Answer, Folded, Reads
@@ -199,7 +200,11 @@ def lines_per_second(logs: pa.Table, market: Market) -> float:
     found = [event.columns(logs) for event in ev.TOKEN_EVENTS]
     numbers = [epochs.token_numbers(events.table) for events in found]
     began = process_time()
-    moves = [minted(found[0], numbers[0]), burnt(found[1], numbers[1]), *transferred(found[2], numbers[2])]
+    moves = [
+        minted(found[0], numbers[0]),
+        burnt(found[1], numbers[1]),
+        *transferred(found[2], numbers[2], epochs.tokens),
+    ]
     settled(moves, epochs.tokens, lambda keys: pa.nulls(keys.num_rows, AMOUNT))
     count: int = sum(events.table.num_rows for events in found)
     return count / (process_time() - began)

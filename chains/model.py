@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -279,13 +279,71 @@ class UnitPosition:
     liquidation_threshold: int | None
 
 
+class CollateralTerms(NamedTuple):
+    """On what terms a collateral is taken from a unit that is liquidated: `bonus` of what is paid (10,500 = 5 % more), basis points.
+
+    `protocol_fee`: the venue's share of the bonus, basis points.
+    """
+
+    market: bytes
+    bonus: int
+    protocol_fee: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Liquidation:
+    """The most that one liquidation of a unit may take now: it pays `covered` of the debt for `seized` of the collateral.
+
+    Raw token units; `fee`: what the venue takes of the collateral besides. `close_factor`: the share of debt that may be covered at
+    once, basis points. `blocked`: why it would be refused, empty where it would not; the amounts are then those without that.
+    """
+
+    collateral: bytes
+    debt: bytes
+    close_factor: int
+    covered: int
+    seized: int
+    fee: int
+    blocked: tuple[Reason, ...]
+
+
+class Allowance(NamedTuple):
+    """The most that an owner may borrow or withdraw of a market, raw token units: by his own account and the market's switches.
+
+    `blocked`: why it is nothing. `cap`: what all accounts together may borrow of the market, `None` without one: whether anything
+    of it is left, and whether the venue has the tokens, is not looked at.
+    """
+
+    market: bytes
+    most: int
+    blocked: tuple[Reason, ...]
+    cap: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permits:
+    """What a venue's own rules let anybody do to a unit, and its owner with it, at the block.
+
+    `liquidations`: of each collateral for each debt, where the venue's health factor lets anybody liquidate; else none. `reasons`: why
+    nothing is known of it.
+    """
+
+    collaterals: tuple[CollateralTerms, ...] = ()
+    liquidations: tuple[Liquidation, ...] = ()
+    borrowable: tuple[Allowance, ...] = ()
+    withdrawable: tuple[Allowance, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueUnit:
     """What a venue liquidates separately, with the venue's own numbers under its own names.
 
     `native` is `None` when the venue itself could not answer or an input is unknown; then `reasons` says why. `health_factor_wad` is
     the venue's health factor normalised to 1e18 = liquidation boundary, `None` without debt or when unknown; `base_unit` is one unit
-    of the currency of the `*_base` amounts.
+    of the currency of the `*_base` amounts. `roles`: what the owner is to the venue, where it is no customer: "treasury",
+    "contract" (one of its own), "wrapper" (holds for others, as configured). `permits` computes what may be done, `None` for a protocol
+    that cannot say.
     """
 
     venue_id: str
@@ -301,6 +359,8 @@ class VenueUnit:
     positions: tuple[UnitPosition, ...]
     reasons: tuple[Reason, ...]
     engine_version: str
+    roles: tuple[str, ...] = ()
+    permits: Callable[[], Permits] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,8 @@ def namespace_of_protocol(protocol: str) -> str:
 
 def followed(venue: VenueSpec) -> str:
     """Return, as canonical JSON text, the options that decide what is taken in: rows of others would not fit them."""
-    kept = {name: value for name, value in venue.options.items() if name not in VALUED}
+    valued = VALUED.union(getattr(_options(venue.protocol), "VALUED", ()))
+    kept = {name: value for name, value in venue.options.items() if name not in valued}
     return json.dumps(kept, sort_keys=True, separators=(",", ":"))
 
 
@@ -63,10 +64,15 @@ def owner_is_unit(protocol: str) -> bool:
 
 def check_options(protocol: str) -> tuple[Sequence[str], Callable[[Mapping[str, Any]], list[str]]] | None:
     """Return the keys that only this protocol's venues have, and what tells what is wrong with them; `None` where it has none."""
+    own = _options(protocol)
+    return None if own is None else (own.KEYS, own.check_options)
+
+
+def _options(protocol: str) -> Any:  # noqa: ANN401 - a module
+    """Return the module of a protocol's own options, `None` where it has none."""
     if protocol not in PROTOCOLS or not _has(protocol, "options"):
         return None
-    own = import_module(f"{PROTOCOLS[protocol]}.options")
-    return own.KEYS, own.check_options
+    return import_module(f"{PROTOCOLS[protocol]}.options")
 
 
 def _has(protocol: str, name: str) -> bool:

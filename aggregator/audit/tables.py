@@ -48,6 +48,7 @@ SCHEMAS: Mapping[str, Mapping[str, pa.DataType]] = {
         "liquidatable": TRUTH,
         "native": TEXT,
         "engine": TEXT,
+        "roles": TEXT,
         "reasons": TEXT,
     },
     "liabilities": {
@@ -157,6 +158,7 @@ def _unit(held_in: OpenUnit, book: Book) -> Row:
         "liquidatable": unit.liquidatable,
         "native": None if native is None else _json(native),
         "engine": unit.engine_version,
+        "roles": _json(list(unit.roles)),
         "reasons": _models(views.reasons(unit.reasons)),
     }
 

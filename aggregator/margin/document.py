@@ -142,6 +142,58 @@ class LiabilitiesView(Model):
     """The digest of the document that says it."""
 
 
+class CollateralTermsView(Model):
+    """On what terms a collateral is taken from a unit that is liquidated, as fractions."""
+
+    market: str
+    bonus: str
+    """What is taken more than is paid for: 0.05 is 5 %."""
+    protocol_fee: str
+    """The venue's share of the bonus."""
+
+
+class LiquidationView(Model):
+    """The most that one liquidation may take now, in raw token units."""
+
+    collateral: str
+    debt: str
+    close_factor: str
+    """The share of the debt that may be covered at once; a venue may mean a share of all debt."""
+    covered_raw: str
+    """What is paid of the debt."""
+    seized_raw: str
+    """What the liquidator gets of the collateral."""
+    fee_raw: str
+    """What the venue takes of it besides."""
+    blocked: tuple[ReasonView, ...]
+    """Why it would be refused, or may be; empty where it would not."""
+
+
+class AllowanceView(Model):
+    """The most that the owner may borrow or withdraw of a market, by his own account and the market's switches."""
+
+    market: str
+    most_raw: str
+    cap_raw: str | None
+    """What all accounts together may borrow of the market.
+
+    How much of it is left, and whether the venue has the tokens, is not looked at.
+    """
+    blocked: tuple[ReasonView, ...]
+
+
+class PermitsView(Model):
+    """What a venue's own rules let anybody do to a unit, and its owner with it."""
+
+    collaterals: tuple[CollateralTermsView, ...]
+    liquidations: tuple[LiquidationView, ...]
+    """Each collateral for each debt, where the health factor lets anybody liquidate; else none."""
+    borrowable: tuple[AllowanceView, ...]
+    withdrawable: tuple[AllowanceView, ...]
+    reasons: tuple[ReasonView, ...]
+    """Why nothing is known of it."""
+
+
 class UnitView(Model):
     """What a venue liquidates separately."""
 
@@ -162,6 +214,10 @@ class UnitView(Model):
     native: dict[str, str] | None
     """The venue's own numbers under its own names."""
     engine: str
+    roles: tuple[str, ...]
+    """What the owner is to the venue where it is no customer: `treasury`, `contract` (its own), `wrapper` (holds for others)."""
+    permits: PermitsView | None
+    """`null` where the protocol's rules are not followed."""
     liabilities: LiabilitiesView | None
     """Of collateral that a venue holds for other systems; `null` elsewhere."""
     reasons: tuple[ReasonView, ...]

@@ -9,10 +9,14 @@ from aggregator.margin import numbers
 from aggregator.margin.account import Assessment, priced_value
 from aggregator.margin.canonical import SAFE_INTEGER
 from aggregator.margin.document import (
+    AllowanceView,
+    CollateralTermsView,
     FeedView,
     LiabilitiesView,
     LiquidationPriceView,
+    LiquidationView,
     NativeAsOf,
+    PermitsView,
     PositionView,
     PriceView,
     ReasonView,
@@ -27,10 +31,10 @@ from aggregator.margin.status import unit_status
 from aggregator.margin.valuation import OpenUnit, ValuedPosition
 from aggregator.oracle.mark import MAX_CONFIDENCE, Discarded, Mark, Unpriced, Used
 from chains.identifiers import format_address, format_hash
-from chains.model import Reason, VenuePrice
+from chains.model import Allowance, Liquidation, Permits, Reason, VenuePrice
 from chains.registry import ESCROWS
 
-BASIS_POINT_PLACES = 4
+BASIS_POINTS, BASIS_POINT_PLACES = 10_000, 4
 
 
 def reasons(items: Iterable[Reason]) -> tuple[ReasonView, ...]:
@@ -76,8 +80,49 @@ def _unit(held_in: OpenUnit, positions: Sequence[ValuedPosition], policy: Status
         positions=tuple(map(_position, positions)),
         native=None if unit.native is None else {name: str(number) for name, number in unit.native.items()},
         engine=unit.engine_version,
+        roles=unit.roles,
+        permits=None if unit.permits is None else permits_view(unit.permits(), chain_id),
         liabilities=liabilities(held_in),
         reasons=reasons(unit.reasons),
+    )
+
+
+def permits_view(permits: Permits, chain_id: str) -> PermitsView:
+    """Write what a venue lets be done to a unit and with it."""
+    return PermitsView(
+        collaterals=tuple(
+            CollateralTermsView(
+                market=format_address(chain_id, terms.market),
+                bonus=numbers.scaled(terms.bonus - BASIS_POINTS, BASIS_POINT_PLACES),
+                protocol_fee=numbers.scaled(terms.protocol_fee, BASIS_POINT_PLACES),
+            )
+            for terms in permits.collaterals
+        ),
+        liquidations=tuple(_liquidation_of(each, chain_id) for each in permits.liquidations),
+        borrowable=tuple(_allowance(each, chain_id) for each in permits.borrowable),
+        withdrawable=tuple(_allowance(each, chain_id) for each in permits.withdrawable),
+        reasons=reasons(permits.reasons),
+    )
+
+
+def _liquidation_of(permitted: Liquidation, chain_id: str) -> LiquidationView:
+    return LiquidationView(
+        collateral=format_address(chain_id, permitted.collateral),
+        debt=format_address(chain_id, permitted.debt),
+        close_factor=numbers.scaled(permitted.close_factor, BASIS_POINT_PLACES),
+        covered_raw=str(permitted.covered),
+        seized_raw=str(permitted.seized),
+        fee_raw=str(permitted.fee),
+        blocked=reasons(permitted.blocked),
+    )
+
+
+def _allowance(allowance: Allowance, chain_id: str) -> AllowanceView:
+    return AllowanceView(
+        market=format_address(chain_id, allowance.market),
+        most_raw=str(allowance.most),
+        cap_raw=None if allowance.cap is None else str(allowance.cap),
+        blocked=reasons(allowance.blocked),
     )
 
 

@@ -91,7 +91,10 @@ class Deployment:
         """Return the answers of views that never change."""
         pool, reserves = self.market.pool, self.market.reserves
         answers: dict[str, dict[str, str]] = {
-            pool: {selector("POOL_REVISION()"): "0x" + word(self.revision)},
+            pool: {
+                selector("POOL_REVISION()"): "0x" + word(self.revision),
+                selector("getEModeCategoryCollateralBitmap(uint8)", word(1)): "0x" + word(0),
+            },
             self.provider: {
                 selector("getPriceOracle()"): "0x" + padded(self.oracle),
                 selector("getPoolConfigurator()"): "0x" + padded(self.configurator),
@@ -108,6 +111,8 @@ class Deployment:
             for token in (reserve.a, reserve.v):
                 revision = {selector(name): "0x" + word(4) for name in ("ATOKEN_REVISION()", "DEBT_TOKEN_REVISION()")}
                 answers[token.address] = {selector("decimals()"): decimals, **revision}
+            repayment = selector("handleRepayment(address,address,uint256)", *[word(0)] * 3)
+            answers[reserve.a.address][repayment] = "0x" + word(1)
             answers[reserve.source] = {
                 selector("aggregator()"): "0x" + padded(reserve.aggregator),
                 selector("decimals()"): "0x" + word(8),

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chains.evm.aave_v3 import AaveV3, open_book
+from chains.evm.aave_v3.book import Book
+from chains.evm.aave_v3.events import LIQUIDATION_CALL, NORMALIZED_DEBT, NORMALIZED_INCOME, RESERVE_DEFICIT
+from chains.evm.aave_v3.permits import Rights
+from chains.evm.aave_v3.unit import Account
 from chains.evm.ports import Folded, NeedReads
-from chains.model import Side, UnitSnapshot
+from chains.model import WHOLE_VENUE, Side, UnitSnapshot
 from chains.registry import connect
 from crossmargin.demo.replay import ReplayNode
 from indexer.loop import Until, rebuild
@@ -22,6 +27,25 @@ from tests.support.aave_runs import AaveRun
 from tests.support.evm_runs import VARIABLE, folders
 from tests.support.indexing import Heard, Narrow, take_in
 from tests.support.tables import assert_same_tables
+
+CONFIGURED: Mapping[str, Callable[[int], int | bool]] = {
+    "active": lambda word: bool(word >> 56 & 1),
+    "frozen": lambda word: bool(word >> 57 & 1),
+    "borrowing": lambda word: bool(word >> 58 & 1),
+    "paused": lambda word: bool(word >> 60 & 1),
+    "borrowable_in_isolation": lambda word: bool(word >> 61 & 1),
+    "siloed": lambda word: bool(word >> 62 & 1),
+    "borrow_cap": lambda word: word >> 80 & (1 << 36) - 1,
+    "protocol_fee": lambda word: word >> 152 & 0xFFFF,
+    "debt_ceiling": lambda word: word >> 212 & (1 << 40) - 1,
+}
+"""Where the word of a reserve's configuration has what (`ReserveConfiguration`)."""
+
+POOL_VIEWS = {
+    NORMALIZED_INCOME: "normalizedIncome",
+    NORMALIZED_DEBT: "normalizedVariableDebt",
+    RESERVE_DEFICIT: "deficit",
+}
 
 TOKENS = {"aToken": Side.SUPPLY, "variableDebtToken": Side.BORROW}
 
@@ -103,6 +127,27 @@ def test_every_index_rate_and_threshold_is_the_contracts_own(run: AaveRun, store
             assert (terms["ltv"], terms["liquidation_threshold"]) == (word & 0xFFFF, word >> 16 & 0xFFFF)
 
 
+def test_every_switch_limit_and_deficit_is_the_contracts_own(run: AaveRun, stored: Reader) -> None:
+    for sample in run.samples:
+        markets = stored.venue_snapshot(run.venue(), run.block(sample["block"])).markets
+        for asset, reserve in sample["reserves"].items():
+            limits = json.loads(markets[raw(asset), "limits"])
+            said = {name: read(int(reserve["configurationData"])) for name, read in CONFIGURED.items()}
+            assert limits == said | {"grace_until": int(reserve["liquidationGracePeriodUntil"])}, (
+                f"block {sample['block']}"
+            )
+            deficit = json.loads(markets.get((raw(asset), "deficit"), '{"amount": "0"}'))
+            assert deficit["amount"] == reserve["deficit"]
+            isolated = json.loads(markets.get((raw(asset), "isolation"), '{"total_debt": "0"}'))
+            assert isolated["total_debt"] == reserve["getReserveData"]["isolationModeTotalDebt"]
+            assert json.loads(markets[raw(asset), "treasury"])["address"] == run.about["addresses"]["treasury"].lower()
+        for category, said in sample["eModeCategories"].items():
+            named = json.loads(markets.get((WHOLE_VENUE, f"emode_assets:{category}"), "{}"))
+            for role in ("collateral", "borrowable", "ltvzero"):
+                bitmap = int(said[f"{role}Bitmap"] or 0)
+                assert sum(1 << number for number in named.get(role, ())) == bitmap, f"block {sample['block']}: {role}"
+
+
 def test_all_six_numbers_of_every_account_are_the_contracts_own(run: AaveRun, stored: Reader) -> None:
     compared = 0
     for sample in run.samples:
@@ -118,9 +163,49 @@ def test_all_six_numbers_of_every_account_are_the_contracts_own(run: AaveRun, st
     assert compared > 300
 
 
+def test_every_liquidation_took_what_the_rules_of_its_version_give(run: AaveRun, stored: Reader) -> None:
+    """Of each that came first in its block: by the state before it, at its block's time."""
+    whole = 0
+    found = list(first_liquidations(run))
+    for log in found:
+        number = int(log["blockNumber"], 16)
+        collateral, debt, borrower = (bytes.fromhex(topic[26:]) for topic in log["topics"][1:])
+        covered, seized = (int(log["data"][2 + 64 * i : 66 + 64 * i], 16) for i in (0, 1))
+        at, later = run.block(number - 1), run.block(number).time
+        (held,) = stored.unit_snapshots(run.venue(), at, owner=borrower)
+        market = stored.venue_snapshot(run.venue(), at)
+        market = replace(market, at=replace(at, time=later))
+        unit = open_book(market)(held)
+        assert unit.permits is not None
+        (said,) = [each for each in unit.permits().liquidations if (each.collateral, each.debt) == (collateral, debt)]
+        assert said.blocked == ()
+        assert covered <= said.covered
+        account = Account(Book(market), held)
+        settled = (
+            Rights(account)
+            .pair(*(account.leg(account.book.reserves[asset]) for asset in (collateral, debt)))
+            .settled(covered)
+        )
+        assert seized in (said.seized, settled.seized), f"block {number}: {said}"
+        whole += (covered, seized) == (said.covered, said.seized)
+
+    assert len(found) > 5
+    assert whole > 2
+
+
+def first_liquidations(run: AaveRun) -> Iterator[dict[str, Any]]:
+    """The logs of liquidations before which nothing happened in their blocks."""
+    topic = "0x" + LIQUIDATION_CALL.topic0.hex()
+    for log in run.logs:
+        if log["topics"][0] == topic:
+            here = [each for each in run.logs if each["blockNumber"] == log["blockNumber"]]
+            if here[0]["transactionHash"] == log["transactionHash"]:
+                yield log
+
+
 def test_the_totals_that_are_asked_for_are_those_that_the_tokens_count(run: AaveRun, store: Store) -> None:
     records = store.records(run.venue().chain_id)
-    fold = AaveV3(run.venue(), b"")
+    fold, pool = AaveV3(run.venue(), b""), run.venue().address
     for sample in run.samples:
         block = sample["block"]
         sums = records.sums("market", block)
@@ -128,11 +213,18 @@ def test_the_totals_that_are_asked_for_are_those_that_the_tokens_count(run: Aave
 
         totals = fold.totals(records.markets_at("market", block), sums, run.block(block))
 
-        assert {(read.block, read.address): total for read, total in totals.items() if total} == {
+        assert {
+            (read.block, read.address): total for read, total in totals.items() if total and read.address != pool
+        } == {
             (block, raw(reserve["getReserveData"][f"{name}Address"])): int(reserve[name]["scaledTotalSupply"])
             for reserve in sample["reserves"].values()
             for name in TOKENS
             if int(reserve[name]["scaledTotalSupply"])
+        }
+        assert {read.input: total for read, total in totals.items() if read.address == pool} == {
+            view.calldata(raw(asset)): int(reserve[name])
+            for asset, reserve in sample["reserves"].items()
+            for view, name in POOL_VIEWS.items()
         }
 
 

@@ -11,8 +11,10 @@ import pyarrow as pa
 from chains.errors import NodeWrong
 from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.accruals import Accrual, rates_of, text_of
-from chains.evm.aave_v3.fold import HANDLERS, AaveV3, _Pass
-from chains.evm.aave_v3.rounding import LEAST_INDEX, RULES, SHOWN, Rounding, moved
+from chains.evm.aave_v3.fold import AaveV3
+from chains.evm.aave_v3.market import HANDLERS, Pass
+from chains.evm.aave_v3.rounding import LEAST_INDEX, RULES, SCALED, SHOWN, Rounding, moved
+from chains.evm.aave_v3.sentinel import watch
 from chains.evm.aave_v3.tips import quarantined
 from chains.evm.abi import Decoded, LoggedEvent, Misfit, decode_all
 from chains.evm.ports import Folded, NeedReads, Reads
@@ -37,7 +39,7 @@ class AaveRowByRow(AaveV3):
         return decode_all(ev.EVENTS, logs)
 
     def fold(self, state: StateReader, decoded: Decoded, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:  # type: ignore[override]
-        work = _Pass(self.venue, self.provider, state.markets(self.venue.id), reads)
+        work = Pass(self.venue, self.provider, state, reads, times)
         rows = _Rows(work, state, times)
         for event in decoded.events:
             if event.event in HANDLERS:
@@ -45,8 +47,10 @@ class AaveRowByRow(AaveV3):
                 rows.accrue()
             else:
                 rows.take(event)
-        if reads.missing:
-            return NeedReads(reads=frozenset(reads.missing))
+        if not reads.missing:
+            watch(work)
+        if reads.is_open():
+            return NeedReads(reads=frozenset(reads.missing), looks=frozenset(reads.unlooked))
         contracts = self._contracts(work.tips.markets)
         mine = [misfit for misfit in decoded.misfits if misfit.address in contracts]
         work.tips.rows.quarantined += [quarantined(self.venue.id, misfit) for misfit in mine]
@@ -56,7 +60,7 @@ class AaveRowByRow(AaveV3):
 class _Rows:
     """What accounts did, upon what the market is at that very event."""
 
-    def __init__(self, work: _Pass, state: StateReader, times: Mapping[int, int]) -> None:
+    def __init__(self, work: Pass, state: StateReader, times: Mapping[int, int]) -> None:
         self.work = work
         self.state = state
         self.times = times
@@ -86,9 +90,10 @@ class _Rows:
         if row.event is ev.BALANCE_TRANSFER:
             sender, receiver, scaled, index = row.args
             shown = SHOWN[token.rounding or Rounding.HALF_UP]
+            moves = SCALED[token.rounding or Rounding.HALF_UP](scaled, index)
             if sender != receiver:
-                self.change(row, sender, -scaled, index)
-                self.change(row, receiver, scaled, index)
+                self.change(row, sender, -moves, index)
+                self.change(row, receiver, moves, index)
             self.tell(row, "transfer", token.asset, between=(sender, receiver), amount=shown(scaled, index))
         elif token.rounding is None:
             return

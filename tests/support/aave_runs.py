@@ -65,6 +65,7 @@ class _Views:
     def answers(self) -> Answers:
         self._say(self.run.about["addresses"]["AaveOracle"], ev.BASE_CURRENCY_UNIT, BASE_UNIT)
         self._revisions(self.run.pool, ev.POOL_REVISION, {s["block"]: s["poolRevision"] for s in self.run.samples})
+        self._say(self.run.pool, ev.EMODE_BITMAP, 0, of=(1,))
         self._reserves()
         for block, asset, source in self._events(ev.ASSET_SOURCE_UPDATED):
             self._say(self.run.about["addresses"]["AaveOracle"], ev.SOURCE_OF_ASSET, source, of=(asset,), since=block)

@@ -28,14 +28,26 @@ class Rates(NamedTuple):
     variable_borrow_rate: int
     updated_at: int
 
+    def income(self, time: int) -> int:
+        """Return the index of supplies at a time (`getNormalizedIncome`)."""
+        seconds = time - self.updated_at
+        return (
+            ray_mul(linear_interest(self.liquidity_rate, seconds), self.liquidity_index)
+            if seconds
+            else self.liquidity_index
+        )
+
+    def debt(self, engine: Engine, time: int) -> int:
+        """Return the index of variable debt at a time (`getNormalizedDebt`)."""
+        seconds = time - self.updated_at
+        grown = engine.compounded(self.variable_borrow_rate, seconds)
+        return ray_mul(grown, self.variable_borrow_index) if seconds else self.variable_borrow_index
+
     def grown(self, engine: Engine, time: int, *, owed: bool) -> Rates:
         """Return the rates after an update at `time` (`ReserveLogic.updateState`); debt grows where there is any."""
-        seconds = time - self.updated_at
-        income = ray_mul(linear_interest(self.liquidity_rate, seconds), self.liquidity_index)
-        debt = ray_mul(engine.compounded(self.variable_borrow_rate, seconds), self.variable_borrow_index)
         return self._replace(
-            liquidity_index=income if self.liquidity_rate else self.liquidity_index,
-            variable_borrow_index=debt if owed else self.variable_borrow_index,
+            liquidity_index=self.income(time) if self.liquidity_rate else self.liquidity_index,
+            variable_borrow_index=self.debt(engine, time) if owed else self.variable_borrow_index,
             updated_at=time,
         )
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from chains.columns import POSITION_KEYS, integers
 from chains.evm.aave_v3.epochs import Numbers, Token, places_of
-from chains.evm.aave_v3.rounding import RULES, Settle, moved
+from chains.evm.aave_v3.rounding import RULES, SCALED, Rounding, Settle, moved
 from chains.evm.abi import EventColumns
 
 T = TypeVar("T")
@@ -61,11 +61,16 @@ def burnt(events: EventColumns, tokens: Numbers) -> Moves:
     return Moves(logs=events.table, holders=events.addresses(0), tokens=tokens, changes=changes, indexes=indexes)
 
 
-def transferred(events: EventColumns, tokens: Numbers) -> tuple[Moves, Moves]:
+def transferred(events: EventColumns, tokens: Numbers, known: Sequence[Token]) -> tuple[Moves, Moves]:
     """Return what `BalanceTransfer` does to senders and receivers; who sends to himself keeps what he has."""
     to_another = pc.not_equal(events.addresses(0), events.addresses(1)).to_numpy(zero_copy_only=False)
     events, tokens = replace(events, table=events.table.filter(pa.array(to_another))), tokens[to_another]
     scaled, indexes = events.integers(2), events.integers(3)
+    if any(token.rounding is Rounding.UNSCALED for token in known):
+        rules = [SCALED[token.rounding or Rounding.HALF_UP] for token in known]
+        scaled = [
+            rules[token](said, index) for token, said, index in zip(tokens.tolist(), scaled, indexes, strict=True)
+        ]
     given, taken = (
         Moves(
             logs=events.table, holders=events.addresses(i), tokens=tokens, changes=changes, indexes=indexes,

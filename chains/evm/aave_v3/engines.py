@@ -1,6 +1,8 @@
-"""How pools value accounts, by revision: what differs from one to the next (sources: aave-v3-core 1.19, aave-v3-origin 3.3 to 3.7).
+"""How pools value accounts, by revision: what differs from one to the next (sources: aave-v3-core 1.19, aave-v3-origin 3.1 to 3.7).
 
-A revision that is not here is named and its accounts are not valued: those that are were compared with the contracts' own answers.
+Revisions 1, 7, 9, 10 and 11 were compared with the contracts' own answers. Those between are made of the same parts: 2 to 4 (3.0.2, its
+patch, 3.1) have the `GenericLogic` and `MathUtils` of 3.0, 5 (3.2) differs from 3.3 in no number of an account, and 8 (3.4) from 3.3 in
+`calculateCompoundedInterest` alone, which is that of 3.5. A revision that is not here is named and its accounts are not valued.
 """
 
 from __future__ import annotations
@@ -27,6 +29,12 @@ UNKNOWN_ENGINE = "aave-unknown"
 FOLLOWED = range(1, 12)
 """Pool revisions (3.0 to 3.7) whose tokens tell every scaled balance."""
 
+FIRST_LIQUID = 5
+"""`POOL_REVISION` of 3.2."""
+
+FIRST_PLAIN = 11
+"""`POOL_REVISION` of 3.7: no isolation mode, siloed borrowing or sentinel any more."""
+
 Multiply = Callable[[int, int], int]
 
 
@@ -36,8 +44,9 @@ class Engine:
 
     `supplied`, `owed`: scaled amount and index → token units; `debt_base`: amount · price and unit → base currency;
     `health_factor`: collateral, collateral · thresholds, debt → wad. `liquid`: a category names its assets, instead of an asset its
-    category; `decoupled`: the terms of a category hold whatever the reserve's own are, and collateral without a threshold counts;
-    `silent`: a liquidation that is paid in aTokens moves indexes and tells of no update.
+    category, and has no price of its own; `stable`: debt at a stable rate counts; `decoupled`: the terms of a category hold whatever the
+    reserve's own are, and collateral without a threshold counts; `silent`: a liquidation that is paid in aTokens moves indexes and tells
+    of no update.
     """
 
     name: str
@@ -48,6 +57,7 @@ class Engine:
     borrowable: Multiply
     health_factor: Callable[[int, int, int], int]
     liquid: bool = True
+    stable: bool = False
     decoupled: bool = False
     silent: bool = False
 
@@ -81,9 +91,14 @@ _DIRECTED = Engine(
     silent=True,
 )
 
+_FIXED = replace(_HALF_UP, name="aave-3.0", liquid=False, stable=True)
+
 ENGINES: Mapping[int, Engine] = {
-    1: replace(_HALF_UP, name="aave-3.0", liquid=False),
+    **dict.fromkeys((1, 2, 3), _FIXED),
+    4: replace(_FIXED, name="aave-3.1"),
+    5: replace(_HALF_UP, name="aave-3.2"),
     7: _HALF_UP,
+    8: replace(_HALF_UP, name="aave-3.4", compounded=compounded_interest_by_taylor),
     9: _DIRECTED,
     10: replace(_DIRECTED, name="aave-3.6", decoupled=True),
     11: replace(_DIRECTED, name="aave-3.7", decoupled=True),
@@ -96,8 +111,9 @@ def engine_of(revision: int | None) -> Engine:
     return ENGINES[max((known for known in ENGINES if known <= (revision or 0)), default=min(ENGINES))]
 
 
-def name_of(revision: int | None) -> str:
-    """Return the name that rows are stamped with."""
-    if revision is None:
-        return UNKNOWN_ENGINE
-    return ENGINES[revision].name if revision in ENGINES else f"aave-revision-{revision}"
+def name_of(revision: int | None, *, known: bool = True) -> str:
+    """Return the name that rows are stamped with; of code that is not `known`, by the revision that it says."""
+    engine = ENGINES.get(revision or 0) if known else None
+    if engine is not None:
+        return engine.name
+    return UNKNOWN_ENGINE if revision is None else f"aave-revision-{revision}"

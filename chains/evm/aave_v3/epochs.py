@@ -50,6 +50,10 @@ class Epochs:
         """Return the engine at each place."""
         return pa.array([epoch.engine for epoch in self._all], pa.string()).take(pa.array(self._of(places)))
 
+    def engine_at(self, block: int) -> str:
+        """Return the engine at the end of a block."""
+        return next(epoch.engine for epoch in reversed(self._all) if epoch.place < (block + 1) << 32)
+
     @property
     def tokens(self) -> list[Token]:
         """The tokens that occurred so far, by their number."""

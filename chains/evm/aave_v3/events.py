@@ -1,5 +1,7 @@
 """What an Aave v3 market emits (sources: aave-v3-core 1.19, `IPool`, `IPoolConfigurator`, `IScaledBalanceToken`, …) and the views read."""
 
+from collections.abc import Mapping
+
 from chains.evm.abi import Event, Function
 
 # Interest-bearing and debt tokens
@@ -13,6 +15,13 @@ BALANCE_TRANSFER = Event("BalanceTransfer(address indexed from, address indexed 
 STABLE_MINT = Event(
     "Mint(address indexed user, address indexed onBehalfOf, uint256 amount, uint256 currentBalance,"
     " uint256 balanceIncrease, uint256 newRate, uint256 avgStableRate, uint256 newTotalSupply)"
+)
+STABLE_BURN = Event(
+    "Burn(address indexed from, uint256 amount, uint256 currentBalance, uint256 balanceIncrease,"
+    " uint256 avgStableRate, uint256 newTotalSupply)"
+)
+DISCOUNT_PERCENT_UPDATED = Event(
+    "DiscountPercentUpdated(address indexed user, uint256 oldDiscountPercent, uint256 indexed newDiscountPercent)"
 )
 
 # Pool: indexes and user settings
@@ -65,7 +74,34 @@ ASSET_COLLATERAL_IN_EMODE_CHANGED = Event(
 ASSET_LTVZERO_IN_EMODE_CHANGED = Event(
     "AssetLtvzeroInEModeChanged(address indexed asset, uint8 categoryId, bool ltvzero)"
 )
+ASSET_BORROWABLE_IN_EMODE_CHANGED = Event(
+    "AssetBorrowableInEModeChanged(address indexed asset, uint8 categoryId, bool borrowable)"
+)
 EMODE_CATEGORY_ISOLATION_CHANGED = Event("EModeCategoryIsolationChanged(uint8 indexed categoryId, bool isolated)")
+
+# The configurator switches reserves and limits what may be done with them
+RESERVE_ACTIVE = Event("ReserveActive(address indexed asset, bool active)")
+RESERVE_FROZEN = Event("ReserveFrozen(address indexed asset, bool frozen)")
+RESERVE_PAUSED = Event("ReservePaused(address indexed asset, bool paused)")
+RESERVE_BORROWING = Event("ReserveBorrowing(address indexed asset, bool enabled)")
+BORROW_CAP_CHANGED = Event("BorrowCapChanged(address indexed asset, uint256 oldBorrowCap, uint256 newBorrowCap)")
+DEBT_CEILING_CHANGED = Event(
+    "DebtCeilingChanged(address indexed asset, uint256 oldDebtCeiling, uint256 newDebtCeiling)"
+)
+BORROWABLE_IN_ISOLATION_CHANGED = Event("BorrowableInIsolationChanged(address asset, bool borrowable)")
+SILOED_BORROWING_CHANGED = Event("SiloedBorrowingChanged(address indexed asset, bool oldState, bool newState)")
+LIQUIDATION_PROTOCOL_FEE_CHANGED = Event(
+    "LiquidationProtocolFeeChanged(address indexed asset, uint256 oldFee, uint256 newFee)"
+)
+GRACE_PERIOD_CHANGED = Event("LiquidationGracePeriodChanged(address indexed asset, uint40 gracePeriodUntil)")
+GRACE_PERIOD_DISABLED = Event("LiquidationGracePeriodDisabled(address indexed asset)")
+ISOLATED_DEBT_UPDATED = Event("IsolationModeTotalDebtUpdated(address indexed asset, uint256 totalDebt)")
+DEFICIT_CREATED = Event("DeficitCreated(address indexed user, address indexed debtAsset, uint256 amountCreated)")
+DEFICIT_COVERED = Event("DeficitCovered(address indexed reserve, address caller, uint256 amountCovered)")
+A_TOKEN_INITIALIZED = Event(
+    "Initialized(address indexed underlyingAsset, address indexed pool, address treasury, address incentivesController,"
+    " uint8 aTokenDecimals, string aTokenName, string aTokenSymbol, bytes params)"
+)
 
 # Oracle
 ASSET_SOURCE_UPDATED = Event("AssetSourceUpdated(address indexed asset, address indexed source)")
@@ -74,6 +110,9 @@ ASSET_SOURCE_UPDATED = Event("AssetSourceUpdated(address indexed asset, address 
 OWNERSHIP_TRANSFERRED = Event("OwnershipTransferred(address indexed previousOwner, address indexed newOwner)")
 PROXY_CREATED = Event(
     "ProxyCreated(bytes32 indexed id, address indexed proxyAddress, address indexed implementationAddress)"
+)
+PRICE_ORACLE_SENTINEL_UPDATED = Event(
+    "PriceOracleSentinelUpdated(address indexed oldAddress, address indexed newAddress)"
 )
 PRICE_ORACLE_UPDATED = Event("PriceOracleUpdated(address indexed oldAddress, address indexed newAddress)")
 UPGRADED = Event("Upgraded(address indexed implementation)")
@@ -92,9 +131,25 @@ POOL_EVENTS = (
 )
 MANY = (*TOKEN_EVENTS, *POOL_EVENTS)
 
+LIMITS: Mapping[Event, tuple[str, int]] = {
+    RESERVE_ACTIVE: ("active", 1),
+    RESERVE_FROZEN: ("frozen", 1),
+    RESERVE_PAUSED: ("paused", 1),
+    RESERVE_BORROWING: ("borrowing", 1),
+    BORROW_CAP_CHANGED: ("borrow_cap", 2),
+    DEBT_CEILING_CHANGED: ("debt_ceiling", 2),
+    BORROWABLE_IN_ISOLATION_CHANGED: ("borrowable_in_isolation", 1),
+    SILOED_BORROWING_CHANGED: ("siloed", 2),
+    LIQUIDATION_PROTOCOL_FEE_CHANGED: ("protocol_fee", 2),
+    GRACE_PERIOD_CHANGED: ("grace_until", 1),
+}
+"""Which field of the aspect `limits` an event tells anew, and which of its arguments is the value; the first is the asset."""
+
 # What changes a market, and what is seldom, folded one by one; nothing of it depends on what the many say
 FEW = (
     STABLE_MINT,
+    STABLE_BURN,
+    DISCOUNT_PERCENT_UPDATED,
     LIQUIDATION_CALL,
     RESERVE_INITIALIZED,
     RESERVE_DROPPED,
@@ -103,7 +158,15 @@ FEW = (
     EMODE_ASSET_CATEGORY_CHANGED,
     ASSET_COLLATERAL_IN_EMODE_CHANGED,
     ASSET_LTVZERO_IN_EMODE_CHANGED,
+    ASSET_BORROWABLE_IN_EMODE_CHANGED,
     EMODE_CATEGORY_ISOLATION_CHANGED,
+    *LIMITS,
+    GRACE_PERIOD_DISABLED,
+    ISOLATED_DEBT_UPDATED,
+    DEFICIT_CREATED,
+    DEFICIT_COVERED,
+    A_TOKEN_INITIALIZED,
+    PRICE_ORACLE_SENTINEL_UPDATED,
     ASSET_SOURCE_UPDATED,
     OWNERSHIP_TRANSFERRED,
     PROXY_CREATED,
@@ -114,10 +177,13 @@ EVENTS = (*MANY, *FEW)
 
 # What no event carries
 POOL_REVISION = Function("POOL_REVISION()", "uint256")
+EMODE_BITMAP = Function("getEModeCategoryCollateralBitmap(uint8)", "uint128")
 TOKEN_REVISIONS = {
     "a_token": Function("ATOKEN_REVISION()", "uint256"),
     "variable_debt_token": Function("DEBT_TOKEN_REVISION()", "uint256"),
 }
+HANDLE_REPAYMENT = Function("handleRepayment(address,address,uint256)")
+HANDLE_REPAYMENT_BEFORE_3_0_1 = Function("handleRepayment(address,uint256)")
 SCALED_TOTAL_SUPPLY = Function("scaledTotalSupply()", "uint256")
 BASE_CURRENCY_UNIT = Function("BASE_CURRENCY_UNIT()", "uint256")
 SOURCE_OF_ASSET = Function("getSourceOfAsset(address)", "address")
@@ -127,6 +193,12 @@ RESERVE_DATA = Function(
     *("uint256", "uint128", "uint128", "uint128", "uint128", "uint128", "uint40", "uint16"),
     *(*("address",) * 4, *("uint128",) * 3),
 )
+NORMALIZED_INCOME = Function("getReserveNormalizedIncome(address)", "uint256")
+NORMALIZED_DEBT = Function("getReserveNormalizedVariableDebt(address)", "uint256")
+RESERVE_DEFICIT = Function("getReserveDeficit(address)", "uint256")
 RESERVES_LIST = Function("getReservesList()", "address[]")
 PRICE_ORACLE = Function("getPriceOracle()", "address")
+IS_BORROW_ALLOWED = Function("isBorrowAllowed()", "bool")
+IS_LIQUIDATION_ALLOWED = Function("isLiquidationAllowed()", "bool")
+PRICE_ORACLE_SENTINEL = Function("getPriceOracleSentinel()", "address")
 POOL_CONFIGURATOR = Function("getPoolConfigurator()", "address")

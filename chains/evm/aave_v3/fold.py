@@ -1,48 +1,47 @@
 """Aave v3 events and reads → journals.
 
 Aspects of `market_change`, all integers beyond 2^53 as text. Of the whole venue:
-    `wiring` {provider, oracle, configurator, base_unit}, `engine` {engine, revision, supported, exact, since}: whether accounts
-    can be valued, and whether balances are exact; `followed` {contract: first block},
-    `emode:<id>` {ltv, liquidation_threshold, liquidation_bonus, price_source, label}, `emode_assets:<id>` {collateral, ltvzero, isolated}:
-    ids of reserves, from 3.2 on.
+    `wiring` {provider, oracle, configurator, base_unit, sentinel}, `engine` {engine, revision, supported, exact, since}: whether
+    accounts can be valued, and whether balances are exact; `followed` {contract: first block},
+    `sentinel` {address, borrowing, liquidations}: what it answers after the block, as `outcome:hexadecimal words`, `null` without one,
+    `emode:<id>` {ltv, liquidation_threshold, liquidation_bonus, price_source, label},
+    `emode_assets:<id>` {collateral, borrowable, ltvzero, isolated}: ids of reserves, from 3.2 on.
 Of an asset:
     `reserve` {id, symbol, decimals, a_token, variable_debt_token, stable_debt_token, since}, `source` {source, since},
     `rounding` {a_token, variable_debt_token}: the rule of each token, `null` for one that is not known; absent, both are half up,
     `rates` {liquidity_index, liquidity_rate, variable_borrow_index, variable_borrow_rate, updated_at},
-    `terms` {ltv, liquidation_threshold, liquidation_bonus, emode}.
-Settings of `account_change`: `collateral` per asset, `emode` of the account, `stable_debt` per asset; units are owners.
+    `terms` {ltv, liquidation_threshold, liquidation_bonus, emode},
+    `limits` {active, frozen, paused, borrowing, borrow_cap, debt_ceiling, borrowable_in_isolation, siloed, protocol_fee, grace_until}:
+    the cap in whole tokens, the ceiling in base currency with two decimals, the fee in basis points of the bonus, Unix seconds,
+    `isolation` {total_debt}: what counts towards the ceiling; `deficit` {amount}: bad debt in token units; `treasury` {address};
+    `discount` {since}: somebody's debt grows by less than the index.
+Settings of `account_change`: `collateral`, `stable_debt` {principal, rate, updated_at} and `discount` (the debt is not known exactly)
+per asset, `emode` of the account; units are owners.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import pyarrow as pa
 
-from chains.errors import NoContract, Unsupported
+from chains.errors import NoContract
 from chains.evm.aave_v3 import events as ev
-from chains.evm.aave_v3.accruals import BEFORE, Accrual, Rates, Updates, grown, text_of
+from chains.evm.aave_v3.accruals import Updates, rates_of
 from chains.evm.aave_v3.columns import Entries
-from chains.evm.aave_v3.engines import ENGINES, FOLLOWED, name_of
-from chains.evm.aave_v3.epochs import Epochs, Token
-from chains.evm.aave_v3.maths import RAY
-from chains.evm.aave_v3.rounding import FIRST_DIRECTED_POOL, rounding_of
+from chains.evm.aave_v3.engines import ENGINES
+from chains.evm.aave_v3.market import HANDLERS, SIDES, Pass
+from chains.evm.aave_v3.sentinel import watch
 from chains.evm.aave_v3.spans import Logged, emitted_by, enter, logged
-from chains.evm.aave_v3.tips import State, Tips, hexed, quarantined
-from chains.evm.abi import Event, Function, LoggedEvent
-from chains.evm.erc20 import DECIMALS, SYMBOL, symbol_of
+from chains.evm.aave_v3.tips import Tips, quarantined
 from chains.evm.logs import unhex
 from chains.evm.ports import ETH_CALL, FIRST_LOG, Answer, Folded, NeedReads, Read, Reads
 from chains.model import WHOLE_VENUE, Block, Side, VenueSpec
 from chains.ports import MarketKey, StateReader
 
-SIDES = {"a_token": Side.SUPPLY, "variable_debt_token": Side.BORROW}
-"""Which side of a reserve its tokens stand for, by their name in the aspect `reserve`."""
-
-NOWHERE = bytes(20)
-_CONFIGURATOR = b"POOL_CONFIGURATOR".ljust(32, b"\0")
+FIRST_WITH_DEFICIT = 7
+"""`POOL_REVISION` of 3.3."""
 
 
 class AaveV3:
@@ -90,11 +89,13 @@ class AaveV3:
 
         What few events tell (listing, terms, wiring) comes first: it says what the many of accounts and balances mean, and from when.
         """
-        work = _Pass(self.venue, self.provider, state.markets(self.venue.id), reads)
+        work = Pass(self.venue, self.provider, state, reads, times)
         for event in decoded.few:
             HANDLERS[event.event](work, event)
-        if reads.missing:
-            return NeedReads(reads=frozenset(reads.missing))
+        if not reads.missing:
+            watch(work)
+        if reads.is_open():
+            return NeedReads(reads=frozenset(reads.missing), looks=frozenset(reads.unlooked))
         contracts = self._contracts(work.tips.markets)
         mine = [misfit for misfit in decoded.misfits if misfit.address in contracts]
         work.tips.rows.quarantined += [quarantined(self.venue.id, misfit) for misfit in mine]
@@ -108,319 +109,43 @@ class AaveV3:
     def totals(
         self, markets: Mapping[MarketKey, str], sums: Mapping[tuple[bytes, Side], int], at: Block
     ) -> Mapping[Read, int]:
-        """Ask each token whose balances are exact for its scaled total supply: the sum of its holders' scaled balances."""
+        """Ask each token whose balances are exact for its scaled total supply, and the pool for what no sum tells.
+
+        The supply is the sum of the holders' scaled balances; of the pool: both indexes of each reserve by now, and its bad debt.
+        """
         known = Tips(self.venue.id, markets)
         engine = known.state(WHOLE_VENUE, "engine")
         if not engine or not engine["exact"]:
             return {}
-        return {
+        supplies = {
             Read(at.number, ETH_CALL, unhex(reserve[name]), ev.SCALED_TOTAL_SUPPLY.calldata()): sums.get(
                 (asset, side), 0
             )
             for asset, reserve in known.each("reserve")
             for name, side in SIDES.items()
-            if known.rounding(asset, name) is not None
+            if known.rounding(asset, name) is not None and not (side is Side.BORROW and known.state(asset, "discount"))
         }
+        return supplies | (self._pool_totals(known, engine["revision"], at) if engine["supported"] else {})
+
+    def _pool_totals(self, known: Tips, revision: int, at: Block) -> dict[Read, int]:
+        """Return what the pool should say of each reserve that is active; one that was dropped has no indexes any more."""
+        found: dict[Read, int] = {}
+        for asset, limits in known.each("limits"):
+            if not limits["active"]:
+                continue
+            rates = rates_of(known.markets[asset, "rates"])
+            told = {
+                ev.NORMALIZED_INCOME: rates.income(at.time),
+                ev.NORMALIZED_DEBT: rates.debt(ENGINES[revision], at.time),
+            }
+            if revision >= FIRST_WITH_DEFICIT:
+                told[ev.RESERVE_DEFICIT] = int((known.state(asset, "deficit") or {"amount": "0"})["amount"])
+            found |= {
+                Read(at.number, ETH_CALL, self.venue.address, view.calldata(asset)): said for view, said in told.items()
+            }
+        return found
 
     def _contracts(self, markets: Mapping[tuple[bytes, str], str]) -> dict[bytes, int]:
         found = {self.venue.address: self.venue.start_block, self.provider: self.venue.start_block}
         followed = json.loads(markets.get((WHOLE_VENUE, "followed"), "{}"))
         return found | {unhex(address): since for address, since in followed.items()}
-
-
-class _Pass:
-    """One run over the few events of a span: tips of the journals, changed as the events go by, and the rows so far."""
-
-    def __init__(
-        self, venue: VenueSpec, provider: bytes, markets: Mapping[tuple[bytes, str], str], reads: Reads
-    ) -> None:
-        self.venue = venue
-        self.provider = provider
-        self.reads = reads
-        self.tips = Tips(venue.id, markets)
-        self._tokens: dict[bytes, Token] = {}
-        self.stable_tokens: dict[bytes, bytes] = {}
-        self.sources: dict[bytes, int] = {}
-        self.accruals: list[Accrual] = []
-        self.listed: dict[bytes, int] = {}
-        self.followed: dict[str, int] = self.tips.state(WHOLE_VENUE, "followed") or {}
-        self.wiring: State = self.tips.state(WHOLE_VENUE, "wiring") or {}
-        engine = self.tips.state(WHOLE_VENUE, "engine")
-        self.exact = bool(engine and engine["exact"])
-        self.revision: int | None = engine["revision"] if engine else None
-        for asset, reserve in self.tips.each("reserve"):
-            self._learn_tokens(asset, reserve)
-        self.epochs = Epochs(self.tokens, self.tips.engine)
-
-    # Accounts
-
-    def stable_mint(self, row: LoggedEvent) -> None:
-        asset = self.stable_tokens.get(row.address)
-        if asset is not None:
-            self.tips.account(row, row.args[1], asset, "stable_debt", "true")
-
-    def liquidation_call(self, row: LoggedEvent) -> None:
-        collateral, debt, user, covered, seized, liquidator, receive = row.args
-        extra = {
-            "collateral_asset": hexed(collateral),
-            "collateral_amount_raw": str(seized),
-            "receive_a_token": receive,
-        }
-        if row.address == self.venue.address:
-            self.tips.history(row, "liquidation", debt, owner=user, other=liquidator, amount=covered, extra=extra)
-            engine = ENGINES.get(self.revision or 0)
-            if receive and engine and engine.silent:
-                known, known_at = self.tips.markets.get((collateral, "rates")), self.listed.get(collateral, BEFORE)
-                self.accruals.append(Accrual(row, collateral, known, engine, known_at))
-
-    def accrue(self, updates: Updates, times: Mapping[int, int]) -> None:
-        """Note the rates that liquidations changed without telling."""
-        for accrual, rates in grown(self.accruals, updates, times, self._owed):
-            self.tips.rates(accrual.row, accrual.asset, text_of(rates), accrual.engine.name)
-
-    def _owed(self, accrual: Accrual, rates: Rates) -> bool:
-        """Where a reserve earns, somebody owes; where it earns nothing its debt token is asked."""
-        reserve = self.tips.state(accrual.asset, "reserve")
-        if rates.liquidity_rate or reserve is None:
-            return True
-        token = unhex(reserve["variable_debt_token"])
-        return bool(self._first(accrual.row.block, token, ev.SCALED_TOTAL_SUPPLY))
-
-    # Listing, terms, prices
-
-    def reserve_initialized(self, row: LoggedEvent) -> None:
-        if not self._is(row, "configurator"):
-            return
-        asset, a_token, stable, variable, _ = row.args
-        decimals = self._first(row.block, asset, DECIMALS)
-        data = self._answer(row.block, self.venue.address, ev.RESERVE_DATA, asset)
-        reserve = {
-            "id": data[7] if data else None,
-            "symbol": self._symbol(row.block, asset),
-            "decimals": decimals,
-            "a_token": hexed(a_token),
-            "variable_debt_token": hexed(variable),
-            "stable_debt_token": hexed(stable),
-            "since": row.block,
-        }
-        self.tips.market(row, asset, "reserve", **reserve)
-        self.tips.market(row, asset, "terms", ltv=0, liquidation_threshold=0, liquidation_bonus=0, emode=0)
-        self.tips.market(
-            row, asset, "rates", liquidity_index=str(RAY), liquidity_rate="0", variable_borrow_index=str(RAY),
-            variable_borrow_rate="0", updated_at=0,
-        )  # fmt: skip
-        self.listed[asset] = (row.block << 32) + row.ordinal
-        if self.revision is None or self.revision >= FIRST_DIRECTED_POOL:
-            self._read_rounding(row, asset, *SIDES)
-        self._learn_tokens(asset, reserve)
-        self.epochs.begin(row, self.tokens, self.tips.engine)
-        self._follow(row, a_token, stable, variable)
-        self._read_source(row, asset)
-
-    def reserve_dropped(self, row: LoggedEvent) -> None:
-        if self._is(row, "configurator"):
-            (asset,) = row.args
-            self.tips.amend(row, asset, "terms", ltv=0, liquidation_threshold=0, liquidation_bonus=0, emode=0)
-
-    def collateral_configuration_changed(self, row: LoggedEvent) -> None:
-        if self._is(row, "configurator"):
-            asset, ltv, threshold, bonus = row.args
-            self.tips.amend(row, asset, "terms", ltv=ltv, liquidation_threshold=threshold, liquidation_bonus=bonus)
-
-    def emode_asset_category_changed(self, row: LoggedEvent) -> None:
-        if self._is(row, "configurator"):
-            asset, _, category = row.args
-            self.tips.amend(row, asset, "terms", emode=category)
-
-    def emode_category_added(self, row: LoggedEvent) -> None:
-        if not self._is(row, "configurator"):
-            return
-        category, ltv, threshold, bonus, price_source, label = row.args
-        self.tips.market(
-            row, WHOLE_VENUE, f"emode:{category}", ltv=ltv, liquidation_threshold=threshold, liquidation_bonus=bonus,
-            price_source=hexed(price_source), label=label,
-        )  # fmt: skip
-        if price_source != NOWHERE:
-            self._read_source(row, price_source)
-
-    def asset_collateral_in_emode_changed(self, row: LoggedEvent) -> None:
-        self._name_asset(row, "collateral")
-
-    def asset_ltvzero_in_emode_changed(self, row: LoggedEvent) -> None:
-        self._name_asset(row, "ltvzero")
-
-    def _name_asset(self, row: LoggedEvent, role: str) -> None:
-        """Note reserve ids, as the pool does: a reserve that takes the id of a dropped one takes its place in categories too."""
-        if not self._is(row, "configurator"):
-            return
-        asset, category, named = row.args
-        aspect = f"emode_assets:{category}"
-        ids = set((self.tips.state(WHOLE_VENUE, aspect) or {}).get(role, ()))
-        number = (self.tips.state(asset, "reserve") or {"id": None})["id"]
-        ids = ids | {number} if named else ids - {number}
-        self.tips.amend(row, WHOLE_VENUE, aspect, **{role: sorted(ids - {None})})
-
-    def emode_category_isolation_changed(self, row: LoggedEvent) -> None:
-        if self._is(row, "configurator"):
-            category, isolated = row.args
-            self.tips.amend(row, WHOLE_VENUE, f"emode_assets:{category}", isolated=isolated)
-
-    def asset_source_updated(self, row: LoggedEvent) -> None:
-        asset, source = row.args
-        if self._is(row, "oracle") and (asset, "source") in self.tips.markets:
-            self._source(row, asset, source)
-
-    def _read_source(self, row: LoggedEvent, asset: bytes) -> None:
-        oracle = self.wiring.get("oracle")
-        answer = self._first(row.block, unhex(oracle), ev.SOURCE_OF_ASSET, asset) if oracle else None
-        self._source(row, asset, unhex(answer) if isinstance(answer, str) else NOWHERE)
-
-    def _source(self, row: LoggedEvent, asset: bytes, source: bytes) -> None:
-        if source != NOWHERE:
-            self.sources.setdefault(source, row.block)
-        self.tips.market(row, asset, "source", source=hexed(source), since=row.block)
-
-    # Wiring
-
-    def owned(self, row: LoggedEvent) -> None:
-        """Note the provider's first breath: with it in the span, every address it ever held came by event."""
-        self._begin(row)
-
-    def proxy_created(self, row: LoggedEvent) -> None:
-        if row.address != self.provider:
-            return
-        self._begin(row)
-        name, proxy, _ = row.args
-        if name == _CONFIGURATOR:
-            self._wire(row, "configurator", proxy)
-        elif proxy == self.venue.address:
-            self._read_engine(row)
-
-    def price_oracle_updated(self, row: LoggedEvent) -> None:
-        if row.address == self.provider:
-            self._begin(row)
-            self._wire_oracle(row, row.args[1])
-
-    def upgraded(self, row: LoggedEvent) -> None:
-        token = self._tokens.get(row.address)
-        if row.address == self.venue.address:
-            self._read_engine(row)
-        elif token is not None and token.rounding is not None:
-            self._read_rounding(row, token.asset, *(name for name, side in SIDES.items() if side is token.side))
-            self._learn_tokens(token.asset, self.tips.state(token.asset, "reserve") or {})
-            self.epochs.begin(row, self.tokens, self.tips.engine)
-
-    def _begin(self, row: LoggedEvent) -> None:
-        if row.address != self.provider or self.wiring:
-            return
-        nothing = dict.fromkeys(("oracle", "configurator", "base_unit"))
-        self.wiring = {"provider": hexed(self.provider), **nothing}
-        self.tips.market(row, WHOLE_VENUE, "wiring", **self.wiring)
-        if row.event is not ev.OWNERSHIP_TRANSFERRED or row.args[0] != NOWHERE:
-            self._read_wiring(row)
-
-    def _read_wiring(self, row: LoggedEvent) -> None:
-        """Ask an older provider for what it was told before the venue's first block."""
-        listed = self._first(row.block, self.venue.address, ev.RESERVES_LIST)
-        if listed:
-            message = (
-                f"venue {self.venue.id}: the market had {len(listed)} reserves at its start_block;"
-                " set start_block to the block in which the pool was deployed, or earlier"
-            )
-            raise Unsupported(message)
-        for role, view in (("configurator", ev.POOL_CONFIGURATOR), ("oracle", ev.PRICE_ORACLE)):
-            address = self._first(row.block, self.provider, view)
-            if isinstance(address, str) and unhex(address) != NOWHERE:
-                (self._wire_oracle if role == "oracle" else self._wire_configurator)(row, unhex(address))
-
-    def _wire_configurator(self, row: LoggedEvent, address: bytes) -> None:
-        self._wire(row, "configurator", address)
-
-    def _wire_oracle(self, row: LoggedEvent, address: bytes) -> None:
-        unit = self._first(row.block, address, ev.BASE_CURRENCY_UNIT)
-        self.wiring["base_unit"] = None if unit is None else str(unit)
-        self._wire(row, "oracle", address)
-        for asset, _ in self.tips.each("source"):
-            self._read_source(row, asset)
-
-    def _wire(self, row: LoggedEvent, role: str, address: bytes) -> None:
-        self.wiring |= {role: hexed(address)}
-        self.tips.market(row, WHOLE_VENUE, "wiring", **self.wiring)
-        self._follow(row, address)
-
-    def _follow(self, row: LoggedEvent, *addresses: bytes) -> None:
-        """Note contracts to follow from this block on, for ever: what replaced one does not undo its past."""
-        fresh = [hexed(a) for a in addresses if a != NOWHERE and hexed(a) not in self.followed]
-        if fresh:
-            self.followed |= dict.fromkeys(fresh, row.block)
-            self.tips.market(row, WHOLE_VENUE, "followed", **self.followed)
-
-    def _read_engine(self, row: LoggedEvent) -> None:
-        self.revision = self._first(row.block, self.venue.address, ev.POOL_REVISION)
-        before = self.tips.state(WHOLE_VENUE, "engine")
-        self.exact = self.revision in FOLLOWED and (before is None or before["exact"])
-        self.tips.engine = name_of(self.revision)
-        self.tips.market(
-            row, WHOLE_VENUE, "engine", engine=self.tips.engine, revision=self.revision,
-            supported=self.exact and self.revision in ENGINES, exact=self.exact, since=row.block,
-        )  # fmt: skip
-        self.epochs.begin(row, self.tokens, self.tips.engine)
-
-    def _read_rounding(self, row: LoggedEvent, asset: bytes, *names: str) -> None:
-        """Ask tokens which rule they follow; where it was not known once, balances are not, and stay so."""
-        reserve = self.tips.state(asset, "reserve") or {}
-        pool = self._first(row.block, self.venue.address, ev.POOL_REVISION)
-        found = {
-            name: rounding_of(pool, self._first(row.block, unhex(reserve[name]), ev.TOKEN_REVISIONS[name]))
-            for name in names
-        }
-        self.tips.amend(row, asset, "rounding", **found)
-
-    # Looking up
-
-    def _is(self, row: LoggedEvent, role: str) -> bool:
-        return bool(self.wiring.get(role) == hexed(row.address))
-
-    @property
-    def tokens(self) -> dict[bytes, Token]:
-        """The market's tokens as of now."""
-        if self.exact:
-            return self._tokens
-        return {address: token._replace(rounding=None) for address, token in self._tokens.items()}
-
-    def _learn_tokens(self, asset: bytes, reserve: State) -> None:
-        others = {address: token for address, token in self._tokens.items() if token.asset != asset}
-        self._tokens = others | {
-            unhex(reserve[name]): Token(asset, side, self.tips.rounding(asset, name)) for name, side in SIDES.items()
-        }
-        self.stable_tokens[unhex(reserve["stable_debt_token"])] = asset
-
-    def _answer(self, block: int, to: bytes, view: Function, *arguments: bytes) -> tuple[Any, ...] | None:
-        answer = self.reads(block, to, view.calldata(*arguments))
-        return view.result(answer.output) if answer.returned else None
-
-    def _first(self, block: int, to: bytes, view: Function, *arguments: bytes) -> Any:  # noqa: ANN401 - the ABI decides
-        values = self._answer(block, to, view, *arguments)
-        return values[0] if values else None
-
-    def _symbol(self, block: int, token: bytes) -> str:
-        return symbol_of(self.reads(block, token, SYMBOL.calldata())) or ""
-
-
-HANDLERS: Mapping[Event, Callable[[_Pass, LoggedEvent], None]] = {
-    ev.STABLE_MINT: _Pass.stable_mint,
-    ev.LIQUIDATION_CALL: _Pass.liquidation_call,
-    ev.RESERVE_INITIALIZED: _Pass.reserve_initialized,
-    ev.RESERVE_DROPPED: _Pass.reserve_dropped,
-    ev.COLLATERAL_CONFIGURATION_CHANGED: _Pass.collateral_configuration_changed,
-    ev.EMODE_CATEGORY_ADDED: _Pass.emode_category_added,
-    ev.EMODE_ASSET_CATEGORY_CHANGED: _Pass.emode_asset_category_changed,
-    ev.ASSET_COLLATERAL_IN_EMODE_CHANGED: _Pass.asset_collateral_in_emode_changed,
-    ev.ASSET_LTVZERO_IN_EMODE_CHANGED: _Pass.asset_ltvzero_in_emode_changed,
-    ev.EMODE_CATEGORY_ISOLATION_CHANGED: _Pass.emode_category_isolation_changed,
-    ev.ASSET_SOURCE_UPDATED: _Pass.asset_source_updated,
-    ev.OWNERSHIP_TRANSFERRED: _Pass.owned,
-    ev.PROXY_CREATED: _Pass.proxy_created,
-    ev.PRICE_ORACLE_UPDATED: _Pass.price_oracle_updated,
-    ev.UPGRADED: _Pass.upgraded,
-}

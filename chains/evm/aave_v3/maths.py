@@ -86,3 +86,23 @@ def compounded_interest_by_taylor(rate: int, seconds: int) -> int:
     """Return the ray factor of the three terms used from revision 8 on (`calculateCompoundedInterest`)."""
     grown = rate * seconds // SECONDS_PER_YEAR
     return RAY + grown + ray_mul(grown, grown // 2 + ray_mul(grown, grown // 6))
+
+
+def percent_mul_up(value: int, basis_points: int) -> int:
+    """Take so many basis points of a value; never below the exact product."""
+    return -(-value * basis_points // PERCENT)
+
+
+def percent_div(value: int, basis_points: int) -> int:
+    """Return of what a value is so many basis points, half up."""
+    return (value * PERCENT + basis_points // 2) // basis_points
+
+
+def percent_div_down(value: int, basis_points: int) -> int:
+    """Return of what a value is so many basis points; never above the exact quotient."""
+    return value * PERCENT // basis_points
+
+
+def percent_div_up(value: int, basis_points: int) -> int:
+    """Return of what a value is so many basis points; never below the exact quotient."""
+    return -(-value * PERCENT // basis_points)

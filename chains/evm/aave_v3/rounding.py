@@ -17,8 +17,12 @@ Settle = Callable[[int, int, int], int]
 
 
 class Rounding(StrEnum):
-    """The rule that a token's implementation follows: half up to 3.4, in the protocol's favour from 3.5 on."""
+    """The rule that a token's implementation follows: half up to 3.4, in the protocol's favour from 3.5 on.
 
+    `UNSCALED`: half up, and transfers tell token units and not the scaled amount, as they did before 3.0.1.
+    """
+
+    UNSCALED = "unscaled"
     HALF_UP = "half_up"
     DIRECTED = "directed"
 
@@ -45,17 +49,39 @@ def directed_debt(before: int, change: int, index: int) -> int:
 
 
 RULES: Mapping[tuple[Rounding, Side], Settle] = {
+    (Rounding.UNSCALED, Side.SUPPLY): half_up,
+    (Rounding.UNSCALED, Side.BORROW): half_up,
     (Rounding.HALF_UP, Side.SUPPLY): half_up,
     (Rounding.HALF_UP, Side.BORROW): half_up,
     (Rounding.DIRECTED, Side.SUPPLY): directed_supply,
     (Rounding.DIRECTED, Side.BORROW): directed_debt,
 }
 
-LEAST_INDEX: Mapping[Rounding, int] = {Rounding.HALF_UP: 1, Rounding.DIRECTED: RAY}
+LEAST_INDEX: Mapping[Rounding, int] = {Rounding.UNSCALED: 1, Rounding.HALF_UP: 1, Rounding.DIRECTED: RAY}
 """Below it an event does not tell one balance; no token's index is."""
 
-SHOWN: Mapping[Rounding, Callable[[int, int], int]] = {Rounding.HALF_UP: ray_mul, Rounding.DIRECTED: ray_mul_down}
-"""What a scaled supply is in token units."""
+
+def _as_said(value: int, index: int) -> int:
+    del index
+    return value
+
+
+SHOWN: Mapping[Rounding, Callable[[int, int], int]] = {
+    Rounding.UNSCALED: _as_said,
+    Rounding.HALF_UP: ray_mul,
+    Rounding.DIRECTED: ray_mul_down,
+}
+"""What a transfer tells, in token units."""
+
+SCALED: Mapping[Rounding, Callable[[int, int], int]] = {
+    Rounding.UNSCALED: ray_div,
+    Rounding.HALF_UP: _as_said,
+    Rounding.DIRECTED: _as_said,
+}
+"""What it moves of the scaled balance."""
+
+TOLD_UNSCALED = range(1, 4)
+"""Pool revisions (3.0 and its patches) whose aTokens may tell of transfers in token units; their code says whether they do."""
 
 FIRST_DIRECTED_POOL = 9
 """`POOL_REVISION` of 3.5."""

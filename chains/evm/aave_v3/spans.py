@@ -120,7 +120,7 @@ def _moves(logs: TokenLogs, entries: Entries) -> Sequence[Moves]:
         case ev.BURN:
             return (burnt(*_sound(logs, entries)),)
         case _:
-            return transferred(*logs)
+            return transferred(*logs, entries.epochs.tokens)
 
 
 def _exact(logs: TokenLogs, tokens: Sequence[Token]) -> TokenLogs:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import NamedTuple
 
-from chains.evm.aave_v3.engines import UNKNOWN_ENGINE, Engine, engine_of
-from chains.evm.aave_v3.maths import WAD, linear_interest, ray_mul
-from chains.evm.oracles.chainlink import current_answer
+from chains.evm.aave_v3.book import Book, Reserve
+from chains.evm.aave_v3.maths import WAD
+from chains.evm.aave_v3.permits import permits_of
+from chains.evm.aave_v3.stable import debt_of
 from chains.model import (
     WHOLE_VENUE,
+    Permits,
     Reason,
     Side,
     UnitPosition,
@@ -23,145 +24,21 @@ from chains.model import (
 )
 
 MAX_UINT256 = 2**256 - 1
-NOWHERE = "0x" + "00" * 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Emode:
-    """An efficiency mode category: its own terms, and a price that replaces those of its assets when it has one.
-
-    `collateral`, `ltvzero`: the ids of reserves that it takes as collateral, and of those that it lends nothing against; `isolated`: it
-    lends nothing against others.
-    """
-
-    ltv: int
-    liquidation_threshold: int
-    price_source: bytes | None
-    collateral: frozenset[int]
-    ltvzero: frozenset[int]
-    isolated: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reserve:
-    """A reserve at the block: terms in basis points, normalised income and debt as rays, price or why there is none."""
-
-    asset: bytes
-    id: int | None
-    symbol: str
-    decimals: int | None
-    ltv: int
-    liquidation_threshold: int
-    emode: int
-    income: int
-    debt: int
-    price: VenuePrice | Reason
 
 
 def open_book(snapshot: VenueSnapshot) -> Callable[[UnitSnapshot], VenueUnit]:
     """Return the function that turns a unit of this market into the pool's own six numbers and its positions in tokens."""
-    book = _Book(snapshot)
-    return lambda unit: _Account(book, unit).venue_unit()
-
-
-class _Book:
-    """A market at a block: reserves, categories and prices, computed once for all of its accounts."""
-
-    def __init__(self, snapshot: VenueSnapshot) -> None:
-        self.snapshot = snapshot
-        wiring = self._state(WHOLE_VENUE, "wiring") or {}
-        engine = self._state(WHOLE_VENUE, "engine") or {"engine": UNKNOWN_ENGINE, "supported": False, "revision": None}
-        self.engine_version: str = engine["engine"]
-        self.engine: Engine = engine_of(engine["revision"])
-        self.base_unit = int(wiring["base_unit"]) if wiring.get("base_unit") else None
-        self.problems = tuple(self._problems(engine))
-        assets = sorted(market for market, aspect in snapshot.markets if aspect == "reserve")
-        self.reserves = {asset: self._reserve(asset) for asset in assets}
-        self.emodes = {
-            (category := int(aspect.removeprefix("emode:"))): _emode(
-                json.loads(text), self._state(WHOLE_VENUE, f"emode_assets:{category}") or {}
-            )
-            for (_, aspect), text in snapshot.markets.items()
-            if aspect.startswith("emode:")
-        }
-
-    def price(self, asset: bytes) -> VenuePrice | Reason:
-        """Return what `AaveOracle.getAssetPrice` returns, or why it (or this program) has no answer."""
-        state = self._state(asset, "source")
-        subject = "0x" + asset.hex()
-        if self.base_unit is None:
-            return Reason("no_base_unit", subject, "the oracle's base currency unit could not be read")
-        if state is None or state["source"] == NOWHERE:
-            return Reason("no_price_source", subject, "the oracle has no source for this asset")
-        source = bytes.fromhex(state["source"][2:])
-        answer = current_answer(self.snapshot, source)
-        if isinstance(answer, Reason):
-            return answer
-        if answer.answer_raw <= 0:
-            return Reason(
-                "price_not_positive",
-                subject,
-                f"source {state['source']} answers {answer.answer_raw}; the fallback is unknown",
-            )
-        return VenuePrice(answer.answer_raw, self.base_unit, source, answer.updated_at, answer.block)
-
-    def _problems(self, engine: Mapping[str, Any]) -> list[Reason]:
-        if engine["supported"]:
-            return [
-                Reason(
-                    "unsupported_version", "0x" + asset.hex(), f"the revision of the {name} has no exact rounding here"
-                )
-                for (asset, aspect), text in sorted(self.snapshot.markets.items())
-                if aspect == "rounding"
-                for name, rounding in json.loads(text).items()
-                if rounding is None
-            ]
-        detail = f"pool revision {engine['revision']} has no exact engine here; its accounts are not valued"
-        return [Reason("unsupported_version", self.snapshot.venue.id, detail)]
-
-    def _reserve(self, asset: bytes) -> Reserve:
-        reserve, terms = self._state(asset, "reserve") or {}, self._state(asset, "terms") or {}
-        rates = {name: int(value) for name, value in (self._state(asset, "rates") or {}).items()}
-        seconds = self.snapshot.at.time - rates["updated_at"]
-        return Reserve(
-            asset=asset,
-            id=reserve["id"],
-            symbol=reserve["symbol"],
-            decimals=reserve["decimals"],
-            ltv=terms["ltv"],
-            liquidation_threshold=terms["liquidation_threshold"],
-            emode=terms["emode"],
-            income=_grown(rates["liquidity_index"], linear_interest, rates["liquidity_rate"], seconds),
-            debt=_grown(rates["variable_borrow_index"], self.engine.compounded, rates["variable_borrow_rate"], seconds),
-            price=self.price(asset),
-        )
-
-    def _state(self, market: bytes, aspect: str) -> dict[str, Any] | None:
-        text = self.snapshot.markets.get((market, aspect))
-        return None if text is None else json.loads(text)
-
-
-def _grown(index: int, interest: Callable[[int, int], int], rate: int, seconds: int) -> int:
-    return index if seconds == 0 else ray_mul(interest(rate, seconds), index)
-
-
-def _emode(state: Mapping[str, Any], assets: Mapping[str, Any]) -> Emode:
-    source = state["price_source"]
-    return Emode(
-        ltv=state["ltv"],
-        liquidation_threshold=state["liquidation_threshold"],
-        price_source=None if source == NOWHERE else bytes.fromhex(source[2:]),
-        collateral=frozenset(assets.get("collateral", ())),
-        ltvzero=frozenset(assets.get("ltvzero", ())),
-        isolated=assets.get("isolated", False),
-    )
+    book = Book(snapshot)
+    return lambda unit: Account(book, unit).venue_unit()
 
 
 @dataclass(frozen=True, slots=True)
-class _Leg:
-    """What one reserve contributes to one account."""
+class Leg:
+    """What one reserve contributes to one account, in token units; `scaled`, `scaled_debt`: supply and variable debt as stored."""
 
     reserve: Reserve
+    scaled: int
+    scaled_debt: int
     supplied: int
     owed: int
     collateral: bool
@@ -169,10 +46,24 @@ class _Leg:
     price: VenuePrice | Reason
 
 
-class _Account:
+class Sums(NamedTuple):
+    """An account in base currency: what it has and owes, and what it has times loan to value, and times threshold, in basis points."""
+
+    collateral: int
+    debt: int
+    weighted_ltv: int
+    weighted_threshold: int
+
+    @property
+    def ltv(self) -> int:
+        """The average loan to value, down."""
+        return self.weighted_ltv // self.collateral if self.collateral else 0
+
+
+class Account:
     """One account of a market at a block."""
 
-    def __init__(self, book: _Book, unit: UnitSnapshot) -> None:
+    def __init__(self, book: Book, unit: UnitSnapshot) -> None:
         self.book = book
         self.unit = unit
         self.category = int(unit.settings.get((WHOLE_VENUE, "emode"), "0"))
@@ -180,7 +71,8 @@ class _Account:
         self.engine = book.engine
 
     def venue_unit(self) -> VenueUnit:
-        reasons = self._reasons()
+        """Return the pool's own numbers of this account, or why there are none."""
+        reasons = self.reasons
         native = None if reasons else self._native()
         has_debt = any(leg.owed for leg in self.legs)
         return VenueUnit(
@@ -190,35 +82,40 @@ class _Account:
             native=native,
             health_factor_wad=native["healthFactor"] if native and native["totalDebtBase"] else None,
             liquidatable=None if native is None else native["healthFactor"] < WAD,
-            has_debt=has_debt or self._stable_debt(),
+            has_debt=has_debt or self._unread_debt(),
             collateral_base=native["totalCollateralBase"] if native else None,
             debt_base=native["totalDebtBase"] if native else None,
             base_unit=self.book.base_unit,
             positions=tuple(position for leg in self.legs for position in self._positions(leg)),
             reasons=reasons,
             engine_version=self.book.engine_version,
+            roles=self.book.roles(self.unit.owner),
+            permits=self.permits,
         )
 
     @cached_property
-    def legs(self) -> list[_Leg]:
+    def legs(self) -> list[Leg]:
         """The reserves that this account holds, owes, or has flagged as collateral."""
-        held = {market for market, _ in self.unit.positions}
+        held = {market for market, _ in self.unit.positions} | self._stable.keys()
         flagged = {
             market for (market, aspect), on in self.unit.settings.items() if aspect == "collateral" and on == "true"
         }
-        return [self._leg(self.book.reserves[asset]) for asset in sorted(held | flagged) if asset in self.book.reserves]
+        return [self.leg(self.book.reserves[asset]) for asset in sorted(held | flagged) if asset in self.book.reserves]
 
-    def _leg(self, reserve: Reserve) -> _Leg:
+    def leg(self, reserve: Reserve) -> Leg:
+        """Return what a reserve contributes, nothing included."""
         scaled_supply = self.unit.positions.get((reserve.asset, Side.SUPPLY), 0)
         scaled_debt = self.unit.positions.get((reserve.asset, Side.BORROW), 0)
         in_emode = self._in_emode(reserve)
         price = reserve.price
-        if in_emode and self.emode and self.emode.price_source and not isinstance(self._emode_price, Reason):
-            price = self._emode_price
-        return _Leg(
+        if in_emode and self.emode and self.emode.price_source and not isinstance(self.emode_price, Reason):
+            price = self.emode_price
+        return Leg(
             reserve=reserve,
+            scaled=scaled_supply,
+            scaled_debt=scaled_debt,
             supplied=self.engine.supplied(scaled_supply, reserve.income),
-            owed=self.engine.owed(scaled_debt, reserve.debt),
+            owed=self.engine.owed(scaled_debt, reserve.debt) + self._stable.get(reserve.asset, 0),
             collateral=self.unit.settings.get((reserve.asset, "collateral")) == "true",
             in_emode=in_emode,
             price=price,
@@ -230,18 +127,20 @@ class _Account:
         return self.category != 0 and self.category == reserve.emode
 
     @cached_property
-    def _emode_price(self) -> VenuePrice | Reason:
+    def emode_price(self) -> VenuePrice | Reason:
+        """The price that a category gives its assets (3.0 and 3.1), or why there is none."""
         source = self.emode.price_source if self.emode else None
         return (
             self.book.price(source) if source else Reason("no_price_source", "", "the category has no price of its own")
         )
 
-    def _reasons(self) -> tuple[Reason, ...]:
+    @cached_property
+    def reasons(self) -> tuple[Reason, ...]:
         """Why the pool's view has no answer, or this program none for it: the same prices that the view asks for."""
         found = list(self.book.problems)
         asked = [leg for leg in self.legs if leg.collateral or leg.owed]
-        if asked and self.emode and self.emode.price_source and isinstance(self._emode_price, Reason):
-            found.append(self._emode_price)
+        if asked and self.emode and self.emode.price_source and isinstance(self.emode_price, Reason):
+            found.append(self.emode_price)
         found += [leg.price for leg in asked if isinstance(leg.price, Reason)]
         unread = [leg.reserve for leg in self.legs if leg.reserve.decimals is None]
         found += [Reason("no_decimals", "0x" + r.asset.hex(), "the token's decimals could not be read") for r in unread]
@@ -250,58 +149,97 @@ class _Account:
             found += [
                 Reason("no_reserve_id", "0x" + r.asset.hex(), "the reserve's id could not be read") for r in nameless
             ]
-        if self._stable_debt():
+        found += [
+            Reason("discounted_debt", "0x" + leg.reserve.asset.hex(), "what a discount took off this debt is not known")
+            for leg in self.legs
+            if leg.owed and (leg.reserve.asset, "discount") in self.unit.settings
+        ]
+        if self._unread_debt():
             found.append(
-                Reason("stable_debt", self.book.snapshot.venue.id, "stable-rate debt is not valued by this version")
+                Reason("stable_debt", self.book.snapshot.venue.id, "what is owed at a stable rate was not taken in")
             )
         return tuple(found)
 
-    def _stable_debt(self) -> bool:
-        return any(aspect == "stable_debt" for _, aspect in self.unit.settings)
+    @cached_property
+    def _stable(self) -> Mapping[bytes, int]:
+        """What is owed at stable rates by now, by asset, in token units."""
+        if not self.engine.stable:
+            return {}
+        time = self.book.snapshot.at.time
+        noted = {
+            market: debt_of(text) for (market, aspect), text in self.unit.settings.items() if aspect == "stable_debt"
+        }
+        return {
+            market: debt.balance(self.engine.compounded, time)
+            for market, debt in noted.items()
+            if debt is not None and debt.principal
+        }
 
-    def _native(self) -> dict[str, int]:
+    def _unread_debt(self) -> bool:
+        return self.engine.stable and any(
+            aspect == "stable_debt" and debt_of(text) is None for (_, aspect), text in self.unit.settings.items()
+        )
+
+    def sums(self, legs: Sequence[Leg]) -> Sums:
+        """Add up what an account with such legs has and owes (`GenericLogic.calculateUserAccountData`)."""
         collateral = debt = weighted_ltv = weighted_threshold = 0
-        for leg in self.legs:
+        for leg in legs:
             if not isinstance(leg.price, VenuePrice) or leg.reserve.decimals is None:
                 continue
             unit = 10**leg.reserve.decimals
             if leg.collateral and (self.engine.decoupled or leg.reserve.liquidation_threshold != 0):
                 value = leg.supplied * leg.price.answer_raw // unit
                 collateral += value
-                weighted_ltv += value * self._ltv(leg)
-                weighted_threshold += value * self._threshold(leg)
+                weighted_ltv += value * self.ltv_of(leg)
+                weighted_threshold += value * self.threshold_of(leg)
             debt += self.engine.debt_base(leg.owed * leg.price.answer_raw, unit)
-        ltv = weighted_ltv // collateral if collateral else 0
+        return Sums(collateral, debt, weighted_ltv, weighted_threshold)
+
+    def health_factor(self, sums: Sums) -> int:
+        """Return the health factor as a wad, and the largest number where nothing is owed."""
+        if not sums.debt:
+            return MAX_UINT256
+        return self.engine.health_factor(sums.collateral, sums.weighted_threshold, sums.debt)
+
+    def _native(self) -> dict[str, int]:
+        sums = self.sums(self.legs)
         return {
-            "totalCollateralBase": collateral,
-            "totalDebtBase": debt,
-            "availableBorrowsBase": max(self.engine.borrowable(collateral, ltv) - debt, 0),
-            "currentLiquidationThreshold": weighted_threshold // collateral if collateral else 0,
-            "ltv": ltv,
-            "healthFactor": self.engine.health_factor(collateral, weighted_threshold, debt) if debt else MAX_UINT256,
+            "totalCollateralBase": sums.collateral,
+            "totalDebtBase": sums.debt,
+            "availableBorrowsBase": max(self.engine.borrowable(sums.collateral, sums.ltv) - sums.debt, 0),
+            "currentLiquidationThreshold": sums.weighted_threshold // sums.collateral if sums.collateral else 0,
+            "ltv": sums.ltv,
+            "healthFactor": self.health_factor(sums),
         }
 
-    def _ltv(self, leg: _Leg) -> int:
+    def permits(self) -> Permits:
+        """Return what may be done to this account and with it."""
+        reasons = self.reasons
+        return Permits(reasons=reasons) if reasons else permits_of(self)
+
+    def ltv_of(self, leg: Leg) -> int:
+        """Return what is lent against a supply, in basis points."""
         if not self.engine.decoupled and leg.reserve.ltv == 0:
             return 0
         if leg.in_emode and self.emode:
             return 0 if leg.reserve.id in self.emode.ltvzero else self.emode.ltv
         return 0 if self.emode and self.emode.isolated else leg.reserve.ltv
 
-    def _threshold(self, leg: _Leg) -> int:
+    def threshold_of(self, leg: Leg) -> int:
+        """Return the liquidation threshold of a supply, in basis points."""
         return self.emode.liquidation_threshold if leg.in_emode and self.emode else leg.reserve.liquidation_threshold
 
-    def _backs(self, leg: _Leg) -> bool:
+    def backs(self, leg: Leg) -> bool:
         """Tell whether a supply counts for what may be owed."""
-        threshold = self._threshold(leg) if self.engine.decoupled else leg.reserve.liquidation_threshold
+        threshold = self.threshold_of(leg) if self.engine.decoupled else leg.reserve.liquidation_threshold
         return leg.collateral and threshold != 0
 
-    def _positions(self, leg: _Leg) -> list[UnitPosition]:
+    def _positions(self, leg: Leg) -> list[UnitPosition]:
         reserve = leg.reserve
         if reserve.decimals is None:
             return []
         sides = (
-            (Side.SUPPLY, leg.supplied, self._backs(leg), self._threshold(leg)),
+            (Side.SUPPLY, leg.supplied, self.backs(leg), self.threshold_of(leg)),
             (Side.BORROW, leg.owed, True, None),
         )
         return [
@@ -312,11 +250,11 @@ class _Account:
                 symbol=reserve.symbol,
                 decimals=reserve.decimals,
                 amount_raw=amount,
-                protocol_raw=self.unit.positions[reserve.asset, side],
+                protocol_raw=self.unit.positions.get((reserve.asset, side), 0),
                 counts=counts,
                 price=leg.price if isinstance(leg.price, VenuePrice) else None,
                 liquidation_threshold=threshold,
             )
             for side, amount, counts, threshold in sides
-            if self.unit.positions.get((reserve.asset, side))
+            if self.unit.positions.get((reserve.asset, side)) or (side is Side.BORROW and amount)
         ]

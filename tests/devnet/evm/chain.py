@@ -12,6 +12,7 @@ from tests.devnet.evm.market import Market
 from tests.devnet.evm.node import Node
 from tests.devnet.evm.population import Population, Tally
 from tests.devnet.evm.scene import Scene
+from tests.devnet.evm.stable import STABLE_PLANS, let_borrow
 
 CHAIN_ID = 31_337
 SECOND_CHAIN_ID = 31_338
@@ -61,17 +62,20 @@ def build(
     crowding: int = 1,
     genesis_time: int = GENESIS_TIME,
     slots_in_an_epoch: int = 32,
+    stable: bool = False,
 ) -> Iterator[Devnet]:
     """A chain with a market and people who used it.
 
     Owners are numbered: two chains of one seed share the owners whose numbers overlap. `crowding` multiplies
-    the actions of a block. Everything but the port depends on the arguments alone.
+    the actions of a block; `stable` lets people owe at stable rates. Everything but the port depends on the arguments alone.
     """
     with anvil(chain_id=chain_id, genesis_time=genesis_time, slots_in_an_epoch=slots_in_an_epoch) as node:
         owners = keys.owners(seed, range(first_user, first_user + users))
         scene = found(node, chain_id=chain_id, seed=seed, owners=owners)
         scene.fund((*owners, scene.liquidator), scene.market.reserves)
-        population = Population(scene, without=without, crowding=crowding)
+        if stable:
+            scene.ledger.do(*let_borrow(scene.market))
+        population = Population(scene, without=without, crowding=crowding, also=STABLE_PLANS if stable else None)
         population.run(actions)
         yield Devnet(
             chain_id=chain_id,

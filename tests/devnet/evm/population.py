@@ -1,7 +1,7 @@
 """A seeded crowd: what it does depends on the seed and the chain alone."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 
@@ -41,9 +41,16 @@ class Tally:
 
 
 class Population:
-    """Drives a scene, action by action. `without` names kinds that never happen."""
+    """Drives a scene, action by action. `without` names kinds that never happen, `also` plans further ones, each with its weight."""
 
-    def __init__(self, scene: Scene, *, without: frozenset[str] = frozenset(), crowding: int = 1) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        *,
+        without: frozenset[str] = frozenset(),
+        crowding: int = 1,
+        also: Mapping[str, tuple[Plan, int]] | None = None,
+    ) -> None:
         unknown = without - KINDS
         if unknown:
             raise ValueError(f"no such kinds of action: {sorted(unknown)}")
@@ -51,6 +58,7 @@ class Population:
         self.tally = Tally()
         self.without = without
         self.crowding = crowding
+        self._user_plans = {**USER_PLANS, **(also or {})}
         self._governance = self._governance_in_turn()
 
     def run(self, actions: int) -> None:
@@ -100,7 +108,7 @@ class Population:
     def _crowd(self, size: int) -> int:
         """One block of several people's actions; how many."""
         kinds = self._choose(size)
-        plans = [plan_of(kind)(self.scene) for kind in kinds]
+        plans = [self._user_plans[kind][0](self.scene) for kind in kinds]
         receipts = iter(self.scene.ledger.mine(*(tx for plan in plans for tx in plan)))
         for kind, plan in zip(kinds, plans, strict=True):
             outcomes = [next(receipts).succeeded for _ in plan]
@@ -108,7 +116,7 @@ class Population:
         return size
 
     def _choose(self, size: int) -> list[str]:
-        weights = {kind: weight for kind, (_, weight) in USER_PLANS.items() if kind not in self.without}
+        weights = {kind: weight for kind, (_, weight) in self._user_plans.items() if kind not in self.without}
         return self.scene.rng.choices(list(weights), list(weights.values()), k=size)
 
     def _block_size(self) -> int:

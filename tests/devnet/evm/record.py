@@ -110,6 +110,13 @@ def reserve_questions(
         yield from (Question(to=token, signature=getter) for getter in ("symbol()", "decimals()", "name()"))
     for token in (reserve.a_token, reserve.variable_debt_token):
         yield Question(to=token, signature="scaledTotalSupply()")
+    for signature in ("getReserveNormalizedIncome(address)", "getReserveNormalizedVariableDebt(address)"):
+        yield Question(to=market.pool, signature=signature, arguments=(reserve.asset,))
+    nobody = "0x" + "00" * 20
+    yield Question(to=reserve.a_token, signature="handleRepayment(address,uint256)", arguments=(nobody, 0))
+    yield Question(
+        to=reserve.a_token, signature="handleRepayment(address,address,uint256)", arguments=(nobody, nobody, 0)
+    )
 
 
 def oracle_questions(oracle: str, reserves: Iterable[Reserve]) -> Iterable[Question]:

@@ -114,6 +114,9 @@ def log_of(block: int, ordinal: int, emitter: bytes, event: Event, values: Seque
     )
 
 
+UNSCALED_SHARE = 0.3
+
+
 class Node(Reads):
     """Answers every question; revisions are others in some blocks."""
 
@@ -129,6 +132,9 @@ class Node(Reads):
             return Answer("returned", rng.choice(REVISIONS).to_bytes(32))
         if calldata in [view.calldata() for view in ev.TOKEN_REVISIONS.values()]:
             return Answer("returned", rng.choice(TOKEN_REVISIONS).to_bytes(32))
+        if calldata[:4] in (ev.HANDLE_REPAYMENT.selector, ev.HANDLE_REPAYMENT_BEFORE_3_0_1.selector):
+            has = ev.HANDLE_REPAYMENT_BEFORE_3_0_1 if rng.random() < UNSCALED_SHARE else ev.HANDLE_REPAYMENT
+            return Answer("reverted", b"refused" if calldata[:4] == has.selector else b"")
         return Answer("returned", bytes(32 * 15))
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chains.evm.aave_v3 import open_book
-from chains.evm.aave_v3.maths import RAY
+from chains.evm.aave_v3.engines import ENGINES
+from chains.evm.aave_v3.maths import RAY, SECONDS_PER_YEAR
 from chains.model import (
     WHOLE_VENUE,
     Block,
@@ -25,7 +27,7 @@ OWNER = b"\x0b" * 20
 FEED, AGGREGATOR = b"\x0c" * 20, b"\x0d" * 20
 ONE, OTHER, OWED = (bytes([i]) * 20 for i in (1, 2, 3))
 IDS = {ONE: 0, OTHER: 1, OWED: 2}
-V3_3, V3_5, V3_6, V3_7 = 7, 9, 10, 11
+V3_0, V3_1, V3_2, V3_3, V3_4, V3_5, V3_6, V3_7 = 1, 4, 5, 7, 8, 9, 10, 11
 TERMS = (7_500, 8_000)
 """Loan to value and liquidation threshold of a reserve, in basis points."""
 
@@ -39,19 +41,23 @@ def numbers(
     category: int = 0,
     assets: Mapping[str, object] | None = None,
     index: int = RAY,
+    stable: str | None = None,
 ) -> dict[str, int]:
     """An account's numbers, where every asset is worth one dollar and has as many decimals as the dollar; all supplies are collateral.
 
     Category 1 lends 9,000 against its assets and liquidates at 9,500.
     """
-    unit = account(market(revision, terms or {}, assets or {}, index), supplied, owed, category)
+    unit = account(market(revision, terms or {}, assets or {}, index), supplied, owed, category, stable)
     assert unit.native is not None, unit.reasons
     return dict(unit.native)
 
 
-def account(snapshot: VenueSnapshot, supplied: Mapping[bytes, int], owed: int, category: int) -> VenueUnit:
+def account(
+    snapshot: VenueSnapshot, supplied: Mapping[bytes, int], owed: int, category: int, stable: str | None = None
+) -> VenueUnit:
     positions = {(asset, Side.SUPPLY): amount for asset, amount in supplied.items()} | {(OWED, Side.BORROW): owed}
     settings = {(asset, "collateral"): "true" for asset in supplied} | {(WHOLE_VENUE, "emode"): str(category)}
+    settings |= {(OWED, "stable_debt"): stable} if stable else {}
     return open_book(snapshot)(UnitSnapshot(unit_id=OWNER, owner=OWNER, positions=positions, settings=settings))
 
 
@@ -99,6 +105,47 @@ def test_health_comes_of_the_average_threshold_until_3_4_and_of_the_sum_since() 
     assert before["currentLiquidationThreshold"] == since["currentLiquidationThreshold"] == 7_667
     assert before["healthFactor"] == 1_150_000_000_000_000_000  # 3,000 · 76.67 % = 2,300.1, half up 2,300; / 2,000
     assert since["healthFactor"] == 1_150_100_000_000_000_000  # 23,002,000 / 2,000 / 10,000
+
+
+@pytest.mark.parametrize("revision", [V3_0, 2, 3, V3_1])
+def test_debt_at_a_stable_rate_counts_until_3_1(revision: int) -> None:
+    debt = json.dumps({"principal": "1000", "rate": str(RAY // 10), "updated_at": 1_000 - SECONDS_PER_YEAR})
+
+    found = numbers(revision, supplied={ONE: 10_000}, owed=500, stable=debt)
+
+    assert found["totalDebtBase"] == 1_605  # 500 + 1,000 · (1 + 0.1 + 0.1²/2 + 0.1³/6) = 1,105.17
+    assert numbers(V3_2, supplied={ONE: 10_000}, owed=500, stable=debt)["totalDebtBase"] == 500
+
+
+def test_what_older_programs_noted_of_debt_at_a_stable_rate_is_unknown() -> None:
+    unit = account(market(V3_1, {}, {}), {ONE: 1_000}, 0, 0, "true")
+
+    assert (unit.native, unit.has_debt) == (None, True)
+    assert [reason.code for reason in unit.reasons] == ["stable_debt"]
+
+
+@pytest.mark.parametrize("revision, lent", [(V3_1, 7_500), (V3_2, 9_000)])
+def test_a_category_names_its_assets_since_3_2(revision: int, lent: int) -> None:
+    assets = {"collateral": [IDS[ONE]]}
+
+    assert numbers(revision, supplied={ONE: 1_000}, category=1, assets=assets)["ltv"] == lent
+
+
+def test_debt_compounds_by_the_binomial_until_3_3_and_by_the_series_since_3_4() -> None:
+    rate, seconds = RAY // 5, 30 * 86_400
+    binomial, series = (ENGINES[revision].compounded(rate, seconds) for revision in (V3_3, V3_4))
+
+    assert ENGINES[V3_2].compounded(rate, seconds) == ENGINES[V3_1].compounded(rate, seconds) == binomial
+    assert ENGINES[V3_5].compounded(rate, seconds) == series
+    # 1 + x + x²/2 + x³/6 with x = 0.2 · 30 / 365, where the older one has (n − 1)(n − 2) for n² and cuts the rate of a second first
+    assert series == 1_016_574_206_268_620_651_539_649_938
+    assert 0 < series - binomial < 10**19
+
+
+def test_amounts_round_half_up_in_3_4_too() -> None:
+    found = numbers(V3_4, supplied={ONE: 3_002}, owed=1_001, index=RAY // 10 * 13)
+
+    assert (found["totalCollateralBase"], found["totalDebtBase"]) == (3_903, 1_301)
 
 
 def test_collateral_without_a_threshold_counts_since_3_6() -> None:
@@ -158,3 +205,40 @@ def test_a_market_with_a_token_that_nobody_knows_is_not_valued(token: str) -> No
 
     assert unit.native is None
     assert [(reason.code, reason.subject) for reason in unit.reasons] == [("unsupported_version", "0x" + OTHER.hex())]
+
+
+def test_who_is_no_customer_is_marked() -> None:
+    snapshot = market(V3_5, {}, {})
+    treasury, token, wrapper = (bytes([i]) * 20 for i in (0x21, 0x22, 0x23))
+    venue = replace(snapshot.venue, options={"wrappers": ["0x" + wrapper.hex().upper()]})
+    aspects = {
+        (ONE, "treasury"): json.dumps({"address": "0x" + treasury.hex()}),
+        (WHOLE_VENUE, "followed"): json.dumps({"0x" + token.hex(): 1}),
+    }
+    value = open_book(replace(snapshot, venue=venue, markets={**snapshot.markets, **aspects}))
+    owners = (treasury, token, snapshot.venue.address, wrapper, OWNER)
+    units = [value(UnitSnapshot(unit_id=owner, owner=owner, positions={}, settings={})) for owner in owners]
+
+    assert [unit.roles for unit in units] == [("treasury",), ("contract",), ("contract",), ("wrapper",), ()]
+
+
+def test_what_may_be_done_is_unknown_where_limits_were_not_followed() -> None:
+    unit = account(market(V3_5, {}, {}), {ONE: 1_000}, 0, 0)
+
+    assert unit.permits is not None
+    permits = unit.permits()
+    assert {reason.code for reason in permits.reasons} == {"limits_unknown"}
+    assert permits.borrowable == permits.withdrawable == ()
+
+
+def test_debt_that_was_discounted_is_unknown_while_there_is_any() -> None:
+    positions = {(ONE, Side.SUPPLY): 1_000, (OWED, Side.BORROW): 10}
+    settings = {(ONE, "collateral"): "true", (OWED, "discount"): "true"}
+    value = open_book(market(V3_3, {}, {}))
+    owing = value(UnitSnapshot(unit_id=OWNER, owner=OWNER, positions=positions, settings=settings))
+    positions[OWED, Side.BORROW] = 0
+    paid = value(UnitSnapshot(unit_id=OWNER, owner=OWNER, positions=positions, settings=settings))
+
+    assert (owing.native, owing.has_debt) == (None, True)
+    assert [(reason.code, reason.subject) for reason in owing.reasons] == [("discounted_debt", "0x" + OWED.hex())]
+    assert paid.native is not None

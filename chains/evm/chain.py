@@ -23,8 +23,9 @@ from chains.evm.logs import empty_logs
 from chains.evm.news import Heads
 from chains.evm.oracles.chainlink.fold import Chainlink
 from chains.evm.ports import Adapter, Answer, EvmProtocol, Read
-from chains.evm.source import EvmSource, NodeSource, StoredSource
+from chains.evm.source import EvmSource, NodeSource
 from chains.evm.span import Impossible, Span, TooMuch, contracts_of, interests_of
+from chains.evm.stored import StoredSource
 from chains.model import Block, ChainSpec, FeedSpec, VenueSpec
 from chains.ports import Batch, Examined, Head, Observer, RawReader, Records, StateReader
 from chains.registry import PROTOCOLS

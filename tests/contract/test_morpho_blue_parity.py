@@ -110,7 +110,7 @@ def compare_value(
     owed = -(-held.borrow_shares * (numbers.borrow_assets + 1) // (numbers.borrow_shares + 10**6))
     assert unit.native["borrowAssets"] == owed
     assert unit.native["collateral"] == held.collateral
-    if market.priced:
+    if market.priced or unit.native.get("collateralPrice") is not None:
         assert unit.native["collateralPrice"] == price
     counted["accrued"] += 1
     healthy = price is None or lending.refuses_to_liquidate(market, owner, number)
@@ -167,7 +167,7 @@ def test_tables_do_not_depend_on_how_the_span_was_cut(span: int, tmp_path: Path)
         heard = indexed(lending, cut, span=span)
 
     assert len(heard.appended_) > 1
-    assert assert_same_tables(whole, cut) > 300
+    assert assert_same_tables(whole, cut, sights=False) > 300
 
 
 def test_the_tables_are_derived_again_without_a_node(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from chains.evm.logs import unhex
 from chains.evm.oracles.computed.prices import computed
-from chains.evm.oracles.rates import number_of
+from chains.evm.oracles.rates import is_rate, number_of
 from chains.model import Block, PriceAnswer, Reason
 
 
@@ -86,6 +86,17 @@ def computed_answer(moment: Moment, source: bytes, rule: Mapping[str, Any]) -> P
     if oldest is None:
         return PriceAnswer(price, 0, moment.at.time, moment.at.number)
     return PriceAnswer(price, 0, oldest.updated_at, oldest.block)
+
+
+def origin_of(moment: Moment, source: bytes) -> bytes:
+    """Return the feed whose answer is the oldest that a source's price is made of; the source itself where it is made of none."""
+    rule = json.loads(moment.feeds.get(source) or "{}").get("rule")
+    parts = [unhex(part) for part in rule["parts"].values()] if rule else []
+    ages = {part: answer.updated_at for part in parts if not isinstance(answer := current_answer(moment, part), Reason)}
+    if not ages:
+        return source
+    oldest = min(ages, key=lambda part: ages[part])
+    return source if is_rate(oldest) else origin_of(moment, oldest)
 
 
 def _told(moment: Moment, key: bytes, phase: Mapping[str, Any]) -> PriceAnswer | Reason:

@@ -16,7 +16,7 @@ from aggregator.oracle.mark import Observation, Reading
 from chains.escrow import imports_liabilities
 from chains.identifiers import Account, parse_account, token
 from chains.model import Block, FeedSpec, PriceAnswer, Reason, UnitSnapshot, VenueSnapshot, VenueSpec
-from chains.registry import owner_is_unit
+from chains.registry import current_answer, owner_is_unit
 from indexer.store.liabilities import LiabilityRow
 
 SaidUnits = Mapping[bytes, tuple[UnitSnapshot, Liabilities | None]]
@@ -133,12 +133,22 @@ def observe(journals: Journals, feeds: Sequence[FeedSpec], cuts: Mapping[str, Cu
     chains = sorted({feed.chain_id for feed in feeds} & cuts.keys())
     phases = {chain: journals.feeds(chain, cuts[chain].block) for chain in chains}
     answers = {chain: journals.answers(chain, cuts[chain].block) for chain in chains}
-    return tuple(observation_of(feed, phases.get(feed.chain_id, {}), answers.get(feed.chain_id, {})) for feed in feeds)
+    said = {chain: FeedsAt(at=cuts[chain].block, feeds=phases[chain], answers=answers[chain]) for chain in chains}
+    return tuple(observation_of(feed, said.get(feed.chain_id)) for feed in feeds)
 
 
-def observation_of(feed: FeedSpec, phases: Mapping[bytes, str], answers: Mapping[bytes, PriceAnswer]) -> Observation:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedsAt:
+    """What the journals say of a chain's price sources at a block; see `VenueSnapshot`."""
+
+    at: Block
+    feeds: Mapping[bytes, str]
+    answers: Mapping[bytes, PriceAnswer]
+
+
+def observation_of(feed: FeedSpec, said: FeedsAt | None) -> Observation:
     """Return what a feed says: the last answer of the source that its phase points to, at the scale that it declares."""
-    phase = phases.get(feed.address)
+    phase = said.feeds.get(feed.address) if said else None
     state = json.loads(phase) if phase is not None else {}
     return Observation(
         asset=feed.asset,
@@ -147,15 +157,18 @@ def observation_of(feed: FeedSpec, phases: Mapping[bytes, str], answers: Mapping
         feed=feed.address,
         heartbeat_s=feed.heartbeat_s,
         deviation=feed.deviation,
-        reading=_reading(state, answers),
+        reading=_reading(feed, state, said) if said else None,
         fault=state.get("fault") or state.get("problem"),
         max_confidence=feed.max_confidence,
     )
 
 
-def _reading(state: Mapping[str, Any], answers: Mapping[bytes, PriceAnswer]) -> Reading | None:
+def _reading(feed: FeedSpec, state: Mapping[str, Any], said: FeedsAt) -> Reading | None:
     source, decimals = state.get("aggregator"), state.get("decimals")
-    answer = answers.get(bytes.fromhex(source.removeprefix("0x"))) if source else None
+    answer = said.answers.get(bytes.fromhex(source.removeprefix("0x"))) if source else None
+    if state.get("rule") and not state["fault"]:
+        computed = current_answer(said, feed.address)
+        answer = None if isinstance(computed, Reason) else computed
     if answer is None or decimals is None:
         return None
     return Reading(answer.answer_raw, 10**decimals, answer.updated_at, answer.block, answer.confidence_raw)

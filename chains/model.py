@@ -205,13 +205,17 @@ class Rows:
 
 
 class PriceAnswer(NamedTuple):
-    """The last answer of a price source at a block, with the block that carried it; see `PriceObservation`."""
+    """The last answer of a price source at a block, with the block that carried it; see `PriceObservation`.
+
+    `basis`: `exact` as emitted, `settled` where it is computed of what is known of every block, `observed` where it was read at this one.
+    """
 
     answer_raw: int
     round_id: int
     updated_at: int
     block: int
     confidence_raw: int | None = None
+    basis: Basis = Basis.EXACT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,13 +252,17 @@ class Reason(NamedTuple):
 
 
 class VenuePrice(NamedTuple):
-    """The price that a venue itself uses: `answer_raw` / `unit_raw` in its base currency, as `source` (a feed proxy) gave it."""
+    """The price that a venue itself uses: `answer_raw` / `unit_raw` in its base currency, as `source` (a feed proxy) gave it.
+
+    `basis`: see `PriceAnswer`.
+    """
 
     answer_raw: int
     unit_raw: int
     source: bytes
     updated_at: int
     block: int
+    basis: Basis = Basis.EXACT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,8 @@ from chains.escrow import VALUED
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from chains.model import Block, ChainSpec, FeedSpec, VenueSpec
-    from chains.ports import Chain, Observer, OpenBook, RawReader
+    from chains.model import Block, ChainSpec, FeedSpec, PriceAnswer, Reason, VenueSpec
+    from chains.ports import Chain, Moment, Observer, OpenBook, RawReader
     from chains.survey.facts import NodeSurvey
 
 NAMESPACES = {"eip155": "chains.evm.chain", "solana": "chains.solana.chain"}
@@ -54,6 +54,12 @@ def followed(venue: VenueSpec) -> str:
     """Return, as canonical JSON text, the options that decide what is taken in: rows of others would not fit them."""
     kept = {name: value for name, value in venue.options.items() if name not in VALUED}
     return json.dumps(kept, sort_keys=True, separators=(",", ":"))
+
+
+def current_answer(moment: Moment, source: bytes) -> PriceAnswer | Reason:
+    """Return what a price source that is computed of others says at a block of an EVM chain, or why that is not known."""
+    answer = import_module("chains.evm.oracles.answer").current_answer(moment, source)
+    return cast("PriceAnswer | Reason", answer)
 
 
 def owner_is_unit(protocol: str) -> bool:

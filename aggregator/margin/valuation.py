@@ -24,7 +24,10 @@ ABOUT_PRICES = frozenset(
         "feed_without_aggregator",
         "feed_without_answer",
         "no_price_source",
+        "not_read_at_block",
+        "number_unavailable",
         "price_not_positive",
+        "source_reverts",
     }
 )
 """Reasons of venue adapters that concern the price of one asset: amounts and the prices of others stand."""

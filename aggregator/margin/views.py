@@ -131,6 +131,7 @@ def _venue_price(held_in: OpenUnit, price: VenuePrice) -> VenuePriceView:
         updated_at=numbers.rfc3339(price.updated_at),
         age_s=_age(held_in.at.time - price.updated_at),
         block=price.block,
+        basis=price.basis.value,
     )
 
 

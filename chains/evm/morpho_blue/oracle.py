@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from chains.evm.oracles.answer import origin_of
 from chains.evm.oracles.chainlink import current_answer
-from chains.model import Reason, VenueSnapshot
+from chains.model import Basis, Reason, VenueSnapshot
 
 NOWHERE = bytes(20)
 
@@ -30,6 +30,7 @@ class CollateralPrice(NamedTuple):
     source: bytes
     updated_at: int
     block: int
+    basis: Basis
 
 
 def price_at(snapshot: VenueSnapshot, oracle: bytes) -> CollateralPrice | Reason:
@@ -41,4 +42,6 @@ def price_at(snapshot: VenueSnapshot, oracle: bytes) -> CollateralPrice | Reason
     if isinstance(answer, Reason):
         own = answer.subject == subject and answer.code in CODES
         return answer._replace(code=CODES[answer.code]) if own else answer
-    return CollateralPrice(answer.answer_raw, origin_of(snapshot, oracle), answer.updated_at, answer.block)
+    return CollateralPrice(
+        answer.answer_raw, origin_of(snapshot, oracle), answer.updated_at, answer.block, answer.basis
+    )

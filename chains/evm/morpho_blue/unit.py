@@ -115,7 +115,7 @@ class _Market:
             return None
         digits = _PRICE_DIGITS + self.loan.decimals - self.collateral.decimals
         value, whole = self.price.value * 10 ** max(-digits, 0), 10 ** max(digits, 0)
-        return VenuePrice(value, whole, self.price.source, self.price.updated_at, self.price.block)
+        return VenuePrice(value, whole, self.price.source, self.price.updated_at, self.price.block, self.price.basis)
 
     def _rate(self, now: int) -> int | Reason:
         subject = "0x" + self.irm.hex()

@@ -4,37 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from chains.evm.logs import unhex
 from chains.evm.oracles.computed.prices import computed
-from chains.evm.oracles.rates import is_rate, number_of
-from chains.model import Block, PriceAnswer, Reason
-
-
-class Answers(Protocol):
-    """The last answer of each price source at a block."""
-
-    def get(self, source: bytes, /) -> PriceAnswer | None: ...
-
-
-class Phases(Protocol):
-    """The phase of each price source at a block, as JSON text."""
-
-    def get(self, source: bytes, /) -> str | None: ...
-
-
-class Moment(Protocol):
-    """What is asked of a block; a `VenueSnapshot` tells it."""
-
-    @property
-    def at(self) -> Block: ...
-
-    @property
-    def feeds(self) -> Phases: ...
-
-    @property
-    def answers(self) -> Answers: ...
+from chains.evm.oracles.rates import is_rate, number_of, told_at
+from chains.model import Basis, PriceAnswer, Reason
+from chains.ports import Moment
 
 
 def current_answer(moment: Moment, source: bytes) -> PriceAnswer | Reason:
@@ -82,10 +58,11 @@ def computed_answer(moment: Moment, source: bytes, rule: Mapping[str, Any]) -> P
     price = computed(rule["kind"], numbers, moment.at.time)
     if price is None:
         return Reason("source_reverts", "0x" + source.hex(), f"the source reverts; its parts answer {numbers}")
+    basis = Basis.OBSERVED if Basis.OBSERVED in {part.basis for part in parts.values()} else Basis.SETTLED
     oldest = min(parts.values(), key=lambda part: part.updated_at, default=None)
     if oldest is None:
-        return PriceAnswer(price, 0, moment.at.time, moment.at.number)
-    return PriceAnswer(price, 0, oldest.updated_at, oldest.block)
+        return PriceAnswer(price, 0, moment.at.time, moment.at.number, basis=basis)
+    return PriceAnswer(price, 0, oldest.updated_at, oldest.block, basis=basis)
 
 
 def origin_of(moment: Moment, source: bytes) -> bytes:
@@ -109,4 +86,6 @@ def _told(moment: Moment, key: bytes, phase: Mapping[str, Any]) -> PriceAnswer |
         return Reason(
             "number_unavailable", subject, f"asked for a number at block {phase['since']}: {phase['outcome']}"
         )
-    return PriceAnswer(number, 0, moment.at.time, moment.at.number)
+    basis = Basis.OBSERVED if phase["restless"] else Basis.SETTLED
+    updated_at = told_at(key, phase) or moment.at.time
+    return PriceAnswer(number, 0, min(updated_at, moment.at.time), moment.at.number, basis=basis)

@@ -60,6 +60,14 @@ def number_of(key: bytes, phase: Mapping[str, Any]) -> int | None:
     return number_in(key[ADDRESS:], known_of(phase))
 
 
+def told_at(key: bytes, phase: Mapping[str, Any]) -> int:
+    """Return the time (Unix seconds) of a source's own word where it tells one, else zero."""
+    if key[ADDRESS : ADDRESS + 4] != LATEST_ROUND_DATA.selector:
+        return 0
+    values = LATEST_ROUND_DATA.result(known_of(phase).output)
+    return int(values[3]) if values else 0
+
+
 def begun(reads: Reads, block: int, key: bytes, *, restless: bool = False) -> Phase | None:
     """Return the first phase of a rate, `None` while the answer is pending; one that is restless is not asked for."""
     if restless:

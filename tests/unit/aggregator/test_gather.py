@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from aggregator.book import assess_book, evaluate_book
-from aggregator.gather import Catalogue, Condition, Journals, gather, observation_of
+from aggregator.gather import Catalogue, Condition, FeedsAt, Journals, gather, observation_of
 from aggregator.margin import numbers
 from aggregator.margin.health import evaluate
 from aggregator.margin.inputs import Cut, MarginAccount
@@ -155,7 +155,24 @@ def test_what_the_caller_knows_reaches_only_the_accounts_it_concerns() -> None:
 def test_a_feed_says_what_the_source_behind_its_phase_said(phase: str | None, expected: Reading | None) -> None:
     phases = {} if phase is None else {house_feed(WETH): phase}
 
-    assert observation_of(feed(WETH), phases, {AGGREGATOR: PriceAnswer(7, 1, 5, 4)}).reading == expected
+    said = FeedsAt(at=CUTS[CHAIN].block, feeds=phases, answers={AGGREGATOR: PriceAnswer(7, 1, 5, 4)})
+    assert observation_of(feed(WETH), said).reading == expected
+    assert observation_of(feed(WETH), None).reading is None
+
+
+def test_a_feed_that_is_computed_of_others_says_what_they_make_it() -> None:
+    cap, base = house_feed(WETH), b"\x77" * 20
+    rule = {"kind": "capped", "parts": {"asset": "0x" + base.hex()}, "numbers": {"cap": "104"}}
+    computed = {"aggregator": None, "decimals": 2, "fault": "", "problem": "", "rule": rule}
+    phases = {cap: json.dumps(computed), base: json.dumps(json.loads(PHASE) | {"fault": ""})}
+
+    def reading(answer: int) -> Reading | None:
+        said = FeedsAt(at=CUTS[CHAIN].block, feeds=phases, answers={AGGREGATOR: PriceAnswer(answer, 1, 5, 4)})
+        return observation_of(feed(WETH), said).reading
+
+    assert (reading(103), reading(105)) == (Reading(103, 100, 5, 4), Reading(104, 100, 5, 4))
+    phases[cap] = json.dumps(computed | {"fault": "it says something else"})
+    assert reading(103) is None
 
 
 def test_a_feed_says_how_sure_it_is_and_how_sure_it_must_be() -> None:
@@ -172,7 +189,8 @@ def test_a_feed_says_how_sure_it_is_and_how_sure_it_must_be() -> None:
         max_confidence=0.01,
     )
 
-    said = observation_of(spec, {account: phase}, {account: PriceAnswer(100_000_000, 1, 5, 4, 70_000)})
+    answers = {account: PriceAnswer(100_000_000, 1, 5, 4, 70_000)}
+    said = observation_of(spec, FeedsAt(at=CUTS[CHAIN].block, feeds={account: phase}, answers=answers))
 
     assert said.reading == Reading(100_000_000, 10**8, 5, 4, 70_000)
     assert said.max_confidence == 0.01

@@ -94,7 +94,7 @@ def assess_book(
         assets=catalogue.assets,
         policy=catalogue.policy,
         feeds=catalogue.feeds,
-        observations=observe(journals, sorted_feeds(catalogue), cuts),
+        observations=observe(journals, sorted_feeds(catalogue), cuts, catalogue.assets),
         stale_chains=condition.stale_chains,
     )
     by_owner: dict[Account, list[OpenUnit]] = {}

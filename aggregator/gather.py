@@ -16,7 +16,7 @@ from aggregator.oracle.mark import Observation, Reading
 from chains.escrow import imports_liabilities
 from chains.identifiers import Account, parse_account, token
 from chains.model import Block, FeedSpec, PriceAnswer, Reason, UnitSnapshot, VenueSnapshot, VenueSpec
-from chains.registry import current_answer, owner_is_unit
+from chains.registry import REDEMPTION_RATE, current_answer, owner_is_unit
 from indexer.store.liabilities import LiabilityRow
 
 SaidUnits = Mapping[bytes, tuple[UnitSnapshot, Liabilities | None]]
@@ -75,7 +75,7 @@ def gather(
     members = [parse_account(member) for member in account.members]
     consulted = sorted_venues(catalogue, {member.chain_id for member in members}, cuts)
     venues = tuple(_venues(journals, consulted, cuts, members))
-    named, sources = _named(venues, catalogue.assets)
+    named, sources = _named(venues, catalogue)
     feeds = tuple(
         feed for feed in sorted_feeds(catalogue) if (feed.chain_id, feed.address) in sources or feed.asset in named
     )
@@ -96,7 +96,7 @@ def gather(
         venues=venues,
         assets=tuple(sorted((asset for asset in catalogue.assets if asset.id in named), key=lambda asset: asset.id)),
         feeds=feeds,
-        observations=observe(journals, [feed for feed in feeds if feed.asset in named], cuts),
+        observations=observe(journals, [feed for feed in feeds if feed.asset in named], cuts, catalogue.assets),
         policy=catalogue.policy,
     )
 
@@ -128,13 +128,15 @@ def gaps_of(
     return (*unseen, *(reason for reason in condition.gaps if reason.subject in subjects))
 
 
-def observe(journals: Journals, feeds: Sequence[FeedSpec], cuts: Mapping[str, Cut]) -> tuple[Observation, ...]:
+def observe(
+    journals: Journals, feeds: Sequence[FeedSpec], cuts: Mapping[str, Cut], assets: Sequence[Asset]
+) -> tuple[Observation, ...]:
     """Ask every feed for its last answer at the cut of its own chain."""
     chains = sorted({feed.chain_id for feed in feeds} & cuts.keys())
     phases = {chain: journals.feeds(chain, cuts[chain].block) for chain in chains}
     answers = {chain: journals.answers(chain, cuts[chain].block) for chain in chains}
     said = {chain: FeedsAt(at=cuts[chain].block, feeds=phases[chain], answers=answers[chain]) for chain in chains}
-    return tuple(observation_of(feed, said.get(feed.chain_id)) for feed in feeds)
+    return tuple(observation_of(feed, said.get(feed.chain_id), assets) for feed in feeds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +148,10 @@ class FeedsAt:
     answers: Mapping[bytes, PriceAnswer]
 
 
-def observation_of(feed: FeedSpec, said: FeedsAt | None) -> Observation:
+def observation_of(feed: FeedSpec, said: FeedsAt | None, assets: Sequence[Asset] = ()) -> Observation:
     """Return what a feed says: the last answer of the source that its phase points to, at the scale that it declares."""
+    if feed.kind == REDEMPTION_RATE:
+        return _rate_of(feed, said, {asset.id: asset for asset in assets})
     phase = said.feeds.get(feed.address) if said else None
     state = json.loads(phase) if phase is not None else {}
     return Observation(
@@ -160,6 +164,23 @@ def observation_of(feed: FeedSpec, said: FeedsAt | None) -> Observation:
         reading=_reading(feed, state, said) if said else None,
         fault=state.get("fault") or state.get("problem"),
         max_confidence=feed.max_confidence,
+    )
+
+
+def _rate_of(feed: FeedSpec, said: FeedsAt | None, assets: Mapping[str, Asset]) -> Observation:
+    """Return what a contract says that one of an asset is worth; read at the block, a rate does not age."""
+    told = current_answer(said, feed.address + (feed.feed_id or b"")) if said else None
+    unit = feed.unit_raw or 1
+    return Observation(
+        asset=feed.asset,
+        kind=feed.kind,
+        chain_id=feed.chain_id,
+        feed=feed.address,
+        heartbeat_s=None,
+        deviation=feed.deviation,
+        reading=Reading(told.answer_raw, unit, told.updated_at, told.block) if isinstance(told, PriceAnswer) else None,
+        fault=told.detail if isinstance(told, Reason) else None,
+        of=identity_of(feed.of, assets) if feed.of is not None else None,
     )
 
 
@@ -245,9 +266,12 @@ def _nothing(owner: bytes) -> UnitSnapshot:
     return UnitSnapshot(unit_id=owner, owner=owner, positions={}, settings={})
 
 
-def _named(venues: Iterable[VenueInputs], assets: Sequence[Asset]) -> tuple[set[str], set[tuple[str, bytes]]]:
-    """Return every asset with the identity of one that is held or owed, and the price sources that venues use for them."""
-    by_id = {asset.id: asset for asset in assets}
+def _named(venues: Iterable[VenueInputs], catalogue: Catalogue) -> tuple[set[str], set[tuple[str, bytes]]]:
+    """Return every asset with the identity of one that is held or owed, and the price sources that venues use for them.
+
+    With an asset that is priced by a redemption rate comes what it is redeemed for.
+    """
+    by_id = {asset.id: asset for asset in catalogue.assets}
     held = [
         (held_in.venue.chain_id, position)
         for venue in venues
@@ -255,9 +279,20 @@ def _named(venues: Iterable[VenueInputs], assets: Sequence[Asset]) -> tuple[set[
         for position in held_in.unit.positions
     ]
     ids = {str(token(chain_id, position.asset)) for chain_id, position in held}
-    identities = {identity_of(asset_id, by_id) for asset_id in ids}
+    identities = with_bases({identity_of(asset_id, by_id) for asset_id in ids}, catalogue.feeds, by_id)
     sources = {(chain_id, position.price.source) for chain_id, position in held if position.price is not None}
-    return ids | {asset.id for asset in assets if identity_of(asset.id, by_id) in identities}, sources
+    known = {asset.id for asset in catalogue.assets} | {feed.asset for feed in catalogue.feeds}
+    return ids | {asset_id for asset_id in known if identity_of(asset_id, by_id) in identities}, sources
+
+
+def with_bases(identities: set[str], feeds: Sequence[FeedSpec], assets: Mapping[str, Asset]) -> set[str]:
+    """Add the identities whose marks those of others rest on, all the way down."""
+    rests_on = {
+        (identity_of(feed.asset, assets), identity_of(feed.of, assets)) for feed in feeds if feed.of is not None
+    }
+    while more := {base for above, base in rests_on if above in identities} - identities:
+        identities = identities | more
+    return identities
 
 
 def sorted_feeds(catalogue: Catalogue) -> list[FeedSpec]:

@@ -331,7 +331,8 @@ class FeedSpec:
     """A price feed as configured, for one asset on one chain; `heartbeat_s` seconds, `deviation` a fraction (0.005 = 0.5 %).
 
     `feed_id`: what the account at `address` must be a price of; `max_confidence`: the widest interval that is believed, as a
-    fraction of the price. Both are for feeds that say them (Pyth), `None` for others.
+    fraction of the price. Both are for feeds that say them (Pyth), `None` for others. Of a redemption rate `feed_id` is the calldata
+    of the question to the contract, `of` the asset (CAIP-19) that is redeemed, and its answer / `unit_raw` how many of these one is worth.
     """
 
     asset: str
@@ -342,6 +343,8 @@ class FeedSpec:
     deviation: float
     feed_id: bytes | None = None
     max_confidence: float | None = None
+    of: str | None = None
+    unit_raw: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,13 @@ PROTOCOLS = _protocols()
 ESCROWS = frozenset({"escrow", "spl-escrow"})
 """Protocols that hold collateral for other systems' positions: their venues say what becomes of liabilities."""
 
-FEED_KINDS = {"chainlink": "eip155", "pyth-solana": "solana"}
+REDEMPTION_RATE = "redemption-rate"
+"""Kind of feed that is no price: what one of an asset can be redeemed for, in another asset."""
+
+REDEMPTION_VIEWS = ("stEthPerToken", "getRate", "getExchangeRate", "convertToAssets")
+"""What contracts are asked for such a rate; the last by the shares that one whole token is."""
+
+FEED_KINDS = {"chainlink": "eip155", REDEMPTION_RATE: "eip155", "pyth-solana": "solana"}
 """Kind of feed → the namespace of the chains that have it."""
 
 
@@ -54,6 +60,11 @@ def followed(venue: VenueSpec) -> str:
     """Return, as canonical JSON text, the options that decide what is taken in: rows of others would not fit them."""
     kept = {name: value for name, value in venue.options.items() if name not in VALUED}
     return json.dumps(kept, sort_keys=True, separators=(",", ":"))
+
+
+def redemption_question(view: str, share_decimals: int) -> bytes:
+    """Return the calldata of one of `REDEMPTION_VIEWS`."""
+    return cast("bytes", import_module("chains.evm.oracles.redemption").question(view, share_decimals))
 
 
 def current_answer(moment: Moment, source: bytes) -> PriceAnswer | Reason:

@@ -28,7 +28,7 @@ def quotes(reader: Reader, cuts: Mapping[str, Cut], catalogue: Catalogue, condit
         assets=catalogue.assets,
         policy=catalogue.policy,
         feeds=catalogue.feeds,
-        observations=observe(reader, catalogue.feeds, cuts),
+        observations=observe(reader, catalogue.feeds, cuts, catalogue.assets),
         stale_chains=condition.stale_chains,
     )
     units = list(_holding_everything(reader, cuts, catalogue))

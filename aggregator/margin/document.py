@@ -216,6 +216,8 @@ class FeedView(Model):
     """Why it was left out."""
     fault: str | None
     """What is wrong with the feed itself, in words."""
+    of: PriceView | None
+    """Of a redemption rate: the mark that it was multiplied with."""
 
 
 class PriceView(Model):

@@ -11,8 +11,8 @@ from typing import Any
 from chains.completeness import COMPLETENESS, DEFAULT, SECOND_NODE
 from chains.identifiers import EVM, SOLANA, namespace_of
 from chains.model import FEEDS, ChainSpec, FeedSpec, VenueSpec
-from chains.registry import FEED_KINDS, PROTOCOLS, check_options, namespace_of_protocol
-from crossmargin.settings import escrows, names, values
+from chains.registry import FEED_KINDS, PROTOCOLS, REDEMPTION_RATE, check_options, namespace_of_protocol
+from crossmargin.settings import escrows, names, rates, values
 from crossmargin.settings.model import (
     AccountSettings,
     AssetSettings,
@@ -119,9 +119,10 @@ def feed(section: Section) -> FeedSpec | None:
     chain_id = section.get("chain", names.chain_id, names.chain_of(asset_id) if asset_id else "")
     kind = section.get("kind", values.one_of(*FEED_KINDS), _usual_kind(chain_id))
     address = section.need("address", names.address_on(_source_chain(section, kind, chain_id)))
-    heartbeat_s = section.need("heartbeat", values.whole_seconds)
-    deviation = section.get("deviation", values.percent, DEVIATION)
+    heartbeat_s = _heartbeat(section, kind)
+    deviation = section.get("deviation", values.percent, 0.0 if kind == REDEMPTION_RATE else DEVIATION)
     feed_id, max_confidence = _pyth(section, kind)
+    rate = rates.rate(section, kind)
     return section.build(
         lambda: FeedSpec(
             asset=asset_id,
@@ -130,8 +131,10 @@ def feed(section: Section) -> FeedSpec | None:
             address=address,
             heartbeat_s=heartbeat_s,
             deviation=deviation,
-            feed_id=feed_id,
+            feed_id=rate.question or feed_id,
             max_confidence=max_confidence,
+            of=rate.of,
+            unit_raw=rate.unit_raw,
         )
     )
 
@@ -192,6 +195,17 @@ def _home(section: Section, protocol: str, chain_id: str) -> str | None:
     fitting = f"{', '.join(others)} or {last}" if others else last
     section.wrong(f'protocol "{protocol}" is for {names.FAMILIES[wanted]} chains, not {chain_id}; there use {fitting}')
     return None
+
+
+def _heartbeat(section: Section, kind: str) -> int:
+    """How often a feed speaks; a rate is read with its block, and as old as the marks that it is multiplied with."""
+    if not kind:
+        section.pass_over("heartbeat")
+        return 0
+    if kind != REDEMPTION_RATE:
+        return section.need("heartbeat", values.whole_seconds)
+    section.refuse("heartbeat", f"is not for {REDEMPTION_RATE} feeds, which are read with every block; leave it out")
+    return 0
 
 
 def _usual_kind(chain_id: str) -> str:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from aggregator.gather import FeedsAt, observation_of
 from chains.evm.oracles.chainlink import current_answer
 from chains.model import Block, ChainSpec, FeedSpec, PriceAnswer, Reason
-from chains.registry import connect
+from chains.registry import connect, redemption_question
 from indexer.loop import rebuild
 from indexer.store import Reader, Store
 from tests.devnet.evm import feeds
+from tests.devnet.evm.abi import calldata
 from tests.devnet.evm.computed import Sources, build
 from tests.support.indexing import Heard, Narrow, raw, take_in
 from tests.support.tables import assert_same_tables, tables_of
@@ -155,3 +157,45 @@ def test_an_oracle_that_agreed_with_its_feeds_and_says_something_else_later_is_i
     assert then == Reason(
         "feed_in_doubt", address.lower(), "the source says something else than what its parts make it"
     )
+
+
+def test_a_redemption_rate_is_followed_as_a_feed_of_the_house(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    with build(seed=8, blocks=2) as on:
+        specs = [*feeds_of(on), *(rate_of(on, name, view) for name, view in RATES)]
+        first = on.node.height()
+        on.ledger.idle(3)
+        (moved,) = on.ledger.do(on.do(on.rates["slow"], "set(uint256,uint256)", 12 * 10**17, 0))
+        on.ledger.idle(10)
+        head = on.node.height()
+        with Store.open(path) as store:
+            asyncio.run(take_in(connect(chain_of(on), [], specs), store))
+            asyncio.run(rebuild(chain_of(on), [], specs, store, listener=Heard()))
+            with store.reading() as reader:
+                told = {
+                    number: told_at(reader, on, specs[-len(RATES) :], number) for number in (first, moved.block, head)
+                }
+        fast = int(on.node.eth_call(on.rates["fast"], calldata("rate()"), head), 16)
+
+    assert told[first][0] == told[first][1] == 11 * 10**17
+    assert told[moved.block] == [12 * 10**17, 12 * 10**17, None]
+    assert told[head] == [12 * 10**17, 12 * 10**17, fast]
+
+
+RATES = (("slow", "stEthPerToken"), ("slow", "convertToAssets"), ("fast", "getRate"))
+
+
+def rate_of(on: Sources, name: str, view: str) -> FeedSpec:
+    return FeedSpec(
+        asset=f"eip155:31337/erc20:{on.rates[name]}", kind="redemption-rate", chain_id="eip155:31337",
+        address=raw(on.rates[name]), heartbeat_s=0, deviation=0.0, feed_id=redemption_question(view, 18),
+        of=f"eip155:31337/erc20:{on.sources['plain']}", unit_raw=10**18,
+    )  # fmt: skip
+
+
+def told_at(reader: Reader, on: Sources, specs: list[FeedSpec], number: int) -> list[int | None]:
+    """What the house hears of rates at a block."""
+    moment = at(reader, on, number)
+    said = FeedsAt(at=moment.at, feeds=moment.feeds, answers=moment.answers)
+    readings = [observation_of(spec, said).reading for spec in specs]
+    return [None if reading is None else reading.answer_raw for reading in readings]

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from aggregator.margin.health import open_units
 from aggregator.margin.inputs import METHODOLOGY_VERSION, Asset, Cut, HealthInputs, MarginAccount, VenueInputs
 from aggregator.margin.liabilities import Liabilities, keys_of
+from aggregator.margin.numbers import rfc3339
 from aggregator.margin.policy import Policy
 from aggregator.margin.valuation import identity_of
 from aggregator.oracle.mark import Observation, Reading
 from chains.escrow import imports_liabilities
 from chains.identifiers import Account, parse_account, token
 from chains.model import Block, FeedSpec, PriceAnswer, Reason, UnitSnapshot, VenueSnapshot, VenueSpec
-from chains.registry import REDEMPTION_RATE, current_answer, owner_is_unit
+from chains.registry import REDEMPTION_RATE, SEQUENCER_UPTIME, current_answer, owner_is_unit
 from indexer.store.liabilities import LiabilityRow
 
 SaidUnits = Mapping[bytes, tuple[UnitSnapshot, Liabilities | None]]
@@ -72,6 +73,7 @@ def gather(
     condition: Condition = SOUND,
 ) -> HealthInputs:
     """Collect what decides the health of an account, and nothing that does not; raises `StoreError`."""
+    condition = with_sequencers(journals, cuts, catalogue, condition)
     members = [parse_account(member) for member in account.members]
     consulted = sorted_venues(catalogue, {member.chain_id for member in members}, cuts)
     venues = tuple(_venues(journals, consulted, cuts, members))
@@ -99,6 +101,33 @@ def gather(
         observations=observe(journals, [feed for feed in feeds if feed.asset in named], cuts, catalogue.assets),
         policy=catalogue.policy,
     )
+
+
+def with_sequencers(
+    journals: Journals, cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition
+) -> Condition:
+    """Add chains whose sequencer is down, or was so lately, to those that are stale: nobody could act there, or add to collateral."""
+    reasons = [
+        reason
+        for feed in sorted_feeds(catalogue)
+        if feed.kind == SEQUENCER_UPTIME and feed.chain_id in cuts
+        if (reason := _sequencer(journals, feed, cuts[feed.chain_id].block)) is not None
+    ]
+    return replace(condition, stale_chains=(*condition.stale_chains, *reasons)) if reasons else condition
+
+
+def _sequencer(journals: Journals, feed: FeedSpec, at: Block) -> Reason | None:
+    """Return what is wrong with a chain's sequencer at a block: 0 is up; the grace counts from when it came up."""
+    said = FeedsAt(at=at, feeds=journals.feeds(feed.chain_id, at), answers=journals.answers(feed.chain_id, at))
+    answer = current_answer(said, feed.address)
+    if isinstance(answer, Reason):
+        return Reason("sequencer_unknown", feed.chain_id, f"the sequencer's uptime feed has no answer: {answer.detail}")
+    if answer.answer_raw != 0:
+        return Reason("sequencer_down", feed.chain_id, f"the sequencer is down since {rfc3339(answer.updated_at)}")
+    if at.time - answer.updated_at < feed.heartbeat_s:
+        detail = f"the sequencer is up since {rfc3339(answer.updated_at)}, less than {feed.heartbeat_s} s ago"
+        return Reason("sequencer_grace", feed.chain_id, detail)
+    return None
 
 
 def sorted_venues(catalogue: Catalogue, chains: Iterable[str], cuts: Mapping[str, Cut]) -> list[VenueSpec]:
@@ -132,6 +161,7 @@ def observe(
     journals: Journals, feeds: Sequence[FeedSpec], cuts: Mapping[str, Cut], assets: Sequence[Asset]
 ) -> tuple[Observation, ...]:
     """Ask every feed for its last answer at the cut of its own chain."""
+    feeds = [feed for feed in feeds if feed.kind != SEQUENCER_UPTIME]
     chains = sorted({feed.chain_id for feed in feeds} & cuts.keys())
     phases = {chain: journals.feeds(chain, cuts[chain].block) for chain in chains}
     answers = {chain: journals.answers(chain, cuts[chain].block) for chain in chains}

@@ -34,10 +34,13 @@ ESCROWS = frozenset({"escrow", "spl-escrow"})
 REDEMPTION_RATE = "redemption-rate"
 """Kind of feed that is no price: what one of an asset can be redeemed for, in another asset."""
 
+SEQUENCER_UPTIME = "sequencer-uptime"
+"""Kind of feed that is no price: whether a chain's sequencer runs (0), and since when; its `asset` is the chain."""
+
 REDEMPTION_VIEWS = ("stEthPerToken", "getRate", "getExchangeRate", "convertToAssets")
 """What contracts are asked for such a rate; the last by the shares that one whole token is."""
 
-FEED_KINDS = {"chainlink": "eip155", REDEMPTION_RATE: "eip155", "pyth-solana": "solana"}
+FEED_KINDS = {"chainlink": "eip155", REDEMPTION_RATE: "eip155", SEQUENCER_UPTIME: "eip155", "pyth-solana": "solana"}
 """Kind of feed → the namespace of the chains that have it."""
 
 

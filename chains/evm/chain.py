@@ -28,10 +28,10 @@ from chains.evm.span import Impossible, Span, TooMuch, contracts_of, interests_o
 from chains.evm.stored import StoredSource
 from chains.model import Block, ChainSpec, FeedSpec, VenueSpec
 from chains.ports import Batch, Examined, Head, Observer, RawReader, Records, StateReader
-from chains.registry import PROTOCOLS, REDEMPTION_RATE
+from chains.registry import PROTOCOLS, REDEMPTION_RATE, SEQUENCER_UPTIME
 from chains.rpc import EXPLORE, NodePool
 
-KINDS = ("chainlink", REDEMPTION_RATE)
+KINDS = ("chainlink", REDEMPTION_RATE, SEQUENCER_UPTIME)
 UNSETTLED_SPAN = 500
 WORTH_LOGS, WORTH_S = 60_000, 5.0
 """Logs, or seconds of reading, after which what was read is stored: the larger a transaction, the less each row costs."""
@@ -73,7 +73,10 @@ class EvmChain:
         self._source = source
         self._specs = [venue for venue in venues if venue.chain_id == spec.id]
         self._feeds = [feed for feed in feeds if feed.chain_id == spec.id and feed.kind in KINDS]
-        self._oracle = Chainlink([feed.address for feed in self._feeds if feed.kind != REDEMPTION_RATE])
+        self._oracle = Chainlink(
+            [feed.address for feed in self._feeds if feed.kind == "chainlink"],
+            seldom=[feed.address for feed in self._feeds if feed.kind == SEQUENCER_UPTIME],
+        )
         self._adapters = {venue.id: _adapter_of(venue) for venue in self._specs}
         self.topics = set(self._oracle.topics).union(*(self._adapters[v.id].topics(v) for v in self._specs))
         """The topic0 of every event that matters to anything configured: what is asked for never depends on the span."""

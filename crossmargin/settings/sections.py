@@ -11,7 +11,14 @@ from typing import Any
 from chains.completeness import COMPLETENESS, DEFAULT, SECOND_NODE
 from chains.identifiers import EVM, SOLANA, namespace_of
 from chains.model import FEEDS, ChainSpec, FeedSpec, VenueSpec
-from chains.registry import FEED_KINDS, PROTOCOLS, REDEMPTION_RATE, check_options, namespace_of_protocol
+from chains.registry import (
+    FEED_KINDS,
+    PROTOCOLS,
+    REDEMPTION_RATE,
+    SEQUENCER_UPTIME,
+    check_options,
+    namespace_of_protocol,
+)
 from crossmargin.settings import escrows, names, rates, values
 from crossmargin.settings.model import (
     AccountSettings,
@@ -27,6 +34,7 @@ CONFIRMATIONS = re.compile(r"confirmations:[1-9]\d{0,5}")
 POLL_S = 2.0
 STALE_AFTER_S = 60.0
 DEVIATION = 0.01
+GRACE_S = 3600
 MAX_CONFIDENCE = 0.02
 PYTH = "pyth-solana"
 SERVER = ServerSettings(host="127.0.0.1", port=8080, public=False)
@@ -115,6 +123,28 @@ def _own_options(section: Section, protocol: str) -> dict[str, Any]:
 
 
 def feed(section: Section) -> FeedSpec | None:
+    return uptime_feed(section) if section.says("kind", SEQUENCER_UPTIME) else price_feed(section)
+
+
+def uptime_feed(section: Section) -> FeedSpec | None:
+    """What tells whether a chain's sequencer runs: it is about the chain, and of no asset."""
+    section.pass_over("kind")
+    chain_id = section.need("chain", names.chain_id)
+    address = section.need("address", names.address_on(_source_chain(section, SEQUENCER_UPTIME, chain_id)))
+    grace_s = section.get("grace", values.whole_seconds, GRACE_S)
+    return section.build(
+        lambda: FeedSpec(
+            asset=chain_id,
+            kind=SEQUENCER_UPTIME,
+            chain_id=chain_id,
+            address=address,
+            heartbeat_s=grace_s,
+            deviation=0.0,
+        )
+    )
+
+
+def price_feed(section: Section) -> FeedSpec | None:
     asset_id = section.need("asset", names.asset_id)
     chain_id = section.get("chain", names.chain_id, names.chain_of(asset_id) if asset_id else "")
     kind = section.get("kind", values.one_of(*FEED_KINDS), _usual_kind(chain_id))

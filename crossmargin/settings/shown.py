@@ -8,7 +8,7 @@ from typing import Any
 from chains.escrow import LIABILITY_MAX_AGE_S
 from chains.identifiers import EVM, format_address, namespace_of
 from chains.model import FeedSpec
-from chains.registry import REDEMPTION_RATE
+from chains.registry import REDEMPTION_RATE, SEQUENCER_UPTIME
 from crossmargin.redaction import label
 from crossmargin.settings.escrows import LIABILITY_MAX_AGE
 from crossmargin.settings.model import Settings
@@ -50,7 +50,7 @@ def effective(settings: Settings) -> dict[str, Any]:
                 "kind": feed.kind,
                 "chain": feed.chain_id,
                 "address": format_address(feed.chain_id, feed.address),
-                **({"heartbeat": seconds(feed.heartbeat_s)} if feed.kind != REDEMPTION_RATE else {}),
+                **_speaks(feed),
                 "deviation": percent(feed.deviation),
             }
             | _confidence(feed)
@@ -90,6 +90,13 @@ def _confidence(feed: FeedSpec) -> dict[str, Any]:
         "feed_id": feed.feed_id.hex() if feed.feed_id is not None else None,
         "max_confidence": percent(feed.max_confidence),
     }
+
+
+def _speaks(feed: FeedSpec) -> dict[str, str]:
+    """How often a feed speaks, which a rate does not; of a sequencer, how long after it came up it is not relied on."""
+    if feed.kind == REDEMPTION_RATE:
+        return {}
+    return {"grace" if feed.kind == SEQUENCER_UPTIME else "heartbeat": seconds(feed.heartbeat_s)}
 
 
 def _rate(feed: FeedSpec) -> dict[str, Any]:

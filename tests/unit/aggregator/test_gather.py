@@ -339,3 +339,33 @@ def test_an_owner_of_whom_only_liabilities_are_known_is_in_the_book() -> None:
     rows = {entry.account: entry.status for entry in evaluate_book(toy, CUTS, catalogue(toy))}
 
     assert rows[str(Account(CHAIN, other))] is Status.LIQUIDATABLE
+
+
+UPTIME = b"\x66" * 20
+
+
+@pytest.mark.parametrize(
+    "answer, since, code",
+    [
+        (0, 3_600, None),
+        (0, 3_599, "sequencer_grace"),
+        (1, 100_000, "sequencer_down"),
+        (None, 0, "sequencer_unknown"),
+    ],
+)
+def test_a_chain_counts_as_stale_while_its_sequencer_is_down_and_for_a_grace_after(
+    answer: int | None, since: int, code: str | None
+) -> None:
+    toy, now = journals(), CUTS[CHAIN].block.time
+    uptime = FeedSpec(
+        asset=CHAIN, kind="sequencer-uptime", chain_id=CHAIN, address=UPTIME, heartbeat_s=3_600, deviation=0.0
+    )
+    toy.phases = {CHAIN: {UPTIME: json.dumps(json.loads(PHASE) | {"fault": ""})}}
+    toy.said = {CHAIN: {} if answer is None else {AGGREGATOR: PriceAnswer(answer, 1, now - since, 4)}}
+
+    inputs = gather(toy, ACME, CUTS, catalogue(toy, uptime))
+    document = evaluate(inputs)
+
+    assert [(reason.code, reason.subject) for reason in inputs.stale_chains] == ([(code, CHAIN)] if code else [])
+    assert (document.status is Status.UNKNOWN) == (code is not None)
+    assert all(price.identity != CHAIN for price in document.prices)

@@ -83,3 +83,35 @@ def test_a_circle_is_told_once_and_a_chain_of_rates_is_none(tmp_path: Path) -> N
     assert str(refusal.value).count("in a circle") == 1
 
     assert len(read(tmp_path, CHAIN + FEED + rate(STAKED, ETHER) + rate(WRAPPED, STAKED)).feeds) == 3
+
+
+UPTIME = f'[[feed]]\nkind = "sequencer-uptime"\nchain = "eip155:1"\naddress = "0x{"7" * 40}"\n'
+
+
+def test_what_tells_of_a_sequencer_is_about_the_chain_and_of_no_asset(tmp_path: Path) -> None:
+    settings = read(tmp_path, CHAIN + UPTIME + 'grace = "30m"\n')
+
+    (feed,) = settings.feeds
+    assert (feed.asset, feed.kind, feed.chain_id, feed.heartbeat_s) == (
+        "eip155:1",
+        "sequencer-uptime",
+        "eip155:1",
+        1800,
+    )
+    assert effective(settings)["feed"][0]["grace"] == "1800s"
+    assert read(tmp_path, CHAIN + UPTIME).feeds[0].heartbeat_s == 3600
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (UPTIME + f'asset = "{ETHER}"\n', 'unknown key "asset"'),
+        (UPTIME.replace('chain = "eip155:1"\n', ""), "chain is missing"),
+        (UPTIME.replace("eip155:1", "eip155:2"), "is on a chain that is not configured"),
+    ],
+)
+def test_what_tells_of_no_sequencer_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        read(tmp_path, CHAIN + text)
+
+    assert message in str(refusal.value)

@@ -6,4 +6,5 @@ ANSWER_UPDATED = Event("AnswerUpdated(int256 indexed current, uint256 indexed ro
 
 AGGREGATOR = Function("aggregator()", "address")
 DECIMALS = Function("decimals()", "uint8")
+ROUND = Function("latestRoundData()", "uint80", "int256", "uint256", "uint256", "uint80")
 LATEST_ANSWER = Function("latestAnswer()", "int256")

@@ -26,7 +26,7 @@ from chains.evm.abi import Decoded, address_of, decode_all
 from chains.evm.logs import unhex
 from chains.evm.oracles import rates
 from chains.evm.oracles.chainlink.checks import Doubt, History, Seen
-from chains.evm.oracles.chainlink.events import AGGREGATOR, ANSWER_UPDATED, DECIMALS
+from chains.evm.oracles.chainlink.events import AGGREGATOR, ANSWER_UPDATED, DECIMALS, ROUND
 from chains.evm.oracles.computed.events import CHANGES
 from chains.evm.oracles.computed.recognised import Recognised, recognised
 from chains.evm.ports import PENDING, Answer, Folded, NeedReads, Reads, Watched
@@ -52,14 +52,19 @@ BEGIN, EVENT, SEEN, DOUBT = range(4)
 
 
 class Chainlink:
-    """The fold of every price source of one chain; `with_decimals` names the proxies whose scale must be read."""
+    """The fold of every price source of one chain.
 
-    __slots__ = ("with_decimals",)
+    `with_decimals` names the proxies whose scale must be read, `seldom` those that may have been silent for longer than one looks
+    back: what they say is read where they begin.
+    """
+
+    __slots__ = ("seldom", "with_decimals")
 
     topics = (ANSWER_UPDATED.topic0, *(event.topic0 for event in CHANGES))
 
-    def __init__(self, with_decimals: Sequence[bytes]) -> None:
+    def __init__(self, with_decimals: Sequence[bytes], *, seldom: Sequence[bytes] = ()) -> None:
         self.with_decimals = frozenset(with_decimals)
+        self.seldom = frozenset(seldom)
 
     def contracts(self, state: StateReader) -> dict[bytes, int]:
         """Return all that was ever followed for its events: aggregators and computed sources, with the first block that matters."""
@@ -83,7 +88,7 @@ class Chainlink:
 
         `sources`: those to follow with their first block; `found`: what asking them told; `times`: of the blocks that are known.
         """
-        work = _Pass(_phases(state), self.with_decimals, times, reads)
+        work = _Pass(_phases(state), self, times, reads)
         work.run(sources, decoded, found)
         if reads.is_open():
             return reads.needed()
@@ -114,12 +119,12 @@ class _Pass:
     def __init__(
         self,
         phases: dict[bytes, dict[str, Any]],
-        with_decimals: frozenset[bytes],
+        asked: Chainlink,
         times: Mapping[int, int],
         reads: Reads,
     ) -> None:
         self.phases = phases
-        self.with_decimals = with_decimals
+        self.asked = asked
         self.times = times
         self.reads = reads
         self.rows = Rows()
@@ -212,7 +217,7 @@ class _Pass:
             self._note(seen, None, problem)
             return
         if aggregator not in _followed(self.phases):
-            self._look_back(seen.block, aggregator)
+            self._look_back(seen, aggregator)
         self._note(seen, aggregator, "", followed={"0x" + aggregator.hex(): seen.block})
 
     def _note_unknown(self, seen: Seen, made: Recognised) -> None:
@@ -225,13 +230,14 @@ class _Pass:
         self._note(seen, None, problem, sight="0x" + key.hex() if made.word else "")
 
     def _decimals(self, seen: Seen) -> int | None:
-        if seen.proxy not in self.with_decimals:
+        if seen.proxy not in self.asked.with_decimals:
             return None
         answer = self.reads(seen.block, seen.proxy, DECIMALS.calldata())
         values = DECIMALS.result(answer.output) if answer.returned else None
         return values[0] if values else None
 
-    def _look_back(self, block: int, aggregator: bytes) -> None:
+    def _look_back(self, seen: Seen, aggregator: bytes) -> None:
+        block = seen.block
         last = self.reads.last_log(block, aggregator, ANSWER_UPDATED.topic0)
         if last.returned:
             log = json.loads(last.output)
@@ -239,6 +245,17 @@ class _Pass:
             round_id, updated_at = int(log["topics"][2], 16), int(log["data"], 16)
             place = block, -1, START_OF_BLOCK
             self.rows.prices.append(PriceObservation(*place, aggregator, answer, round_id, updated_at, Basis.EXACT))
+        elif last is not PENDING and seen.proxy in self.asked.seldom:
+            self._read_round(seen, aggregator)
+
+    def _read_round(self, seen: Seen, aggregator: bytes) -> None:
+        """Take what a feed says where it begins, with the time since which it says so."""
+        said = self.reads(seen.block, seen.proxy, ROUND.calldata())
+        values = ROUND.result(said.output) if said.returned else None
+        if values:
+            round_id, answer, since, *_ = values
+            place, number = (seen.block, -1, START_OF_BLOCK), round_id % 2**64
+            self.rows.prices.append(PriceObservation(*place, aggregator, answer, number, since, Basis.SETTLED))
 
     def _note(
         self,

@@ -76,3 +76,7 @@ BORROW_RATE_VIEW = Function(
     "uint256",
     hashed=f"borrowRateView({_PARAMS},{_MARKET})",
 )
+RATE_STORED = Function("borrowRateStored(bytes32 id)", "uint256")
+SET_RATE = Function("setBorrowRate(bytes32 id, uint256 newBorrowRate)")
+RATE_IS_SET = Function("Error(string)").calldata("rate set")
+"""How a fixed rate model refuses to set the rate of a market again."""

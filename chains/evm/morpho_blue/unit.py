@@ -120,12 +120,14 @@ class _Market:
     def _rate(self, now: int) -> int | Reason:
         subject = "0x" + self.irm.hex()
         model, rate = self._state(self.irm, "model"), self._state(self.id, "rate")
-        if not model.get("adaptive") or not rate:
-            detail = "the interest rate model is no adaptive curve; interest since the market's last event is not known"
+        if not rate or not (model.get("adaptive") or rate.get("fixed")):
+            detail = "the interest rate model is no adaptive curve, nor a fixed rate; interest since the market's last event is not known"
             return Reason("unsupported_irm", subject, detail)
         if rate["fault"]:
             detail = f"what the market's interest rate model said is not what its arithmetic gives {rate['fault']}"
             return Reason("irm_in_doubt", subject, detail)
+        if rate.get("fixed"):
+            return int(rate["average"])
         return borrow_rate(int(rate["at_target"]), self.stored, now).average
 
     def _token(self, address: bytes) -> _Token:

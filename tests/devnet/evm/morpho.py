@@ -25,6 +25,7 @@ WAD = 10**18
 NOWHERE = "0x" + "00" * 20
 MAX_UINT128 = 2**128 - 1
 DAY = 86_400
+FIXED_RATE = WAD // 10 // (365 * DAY)
 SOURCES = (
     "@morpho-org/morpho-blue/src/Morpho.sol",
     "@morpho-org/morpho-blue/src/mocks/IrmMock.sol",
@@ -345,7 +346,8 @@ def deploy(ledger: Ledger, *, chain_id: int, seed: int, admin: str, liquidator: 
         symbol: deploy_token(ledger, admin, symbol, decimals)
         for symbol, decimals in (("USDC", 6), ("WETH", 18), ("WBTC", 8), ("LST", 18))
     }
-    models = {"adaptive": adaptive, "flat": flat, "none": NOWHERE}
+    fixed = ledger.deploy(admin, own_bytecode("SetOnceRate"))
+    models = {"adaptive": adaptive, "flat": flat, "fixed": fixed, "none": NOWHERE}
     markets = tuple(_markets(ledger, admin, tokens=tokens, sources=sources, models=models, mock=mock))
     prober = ledger.deploy(admin, own_bytecode("Prober"))
     for model in models.values():
@@ -353,6 +355,8 @@ def deploy(ledger: Ledger, *, chain_id: int, seed: int, admin: str, liquidator: 
     for lltv in sorted({market.lltv for market in markets}):
         ledger.do(invoke(admin, address, "enableLltv(uint256)", lltv))
     for market in markets:
+        if market.irm == fixed:
+            ledger.do(invoke(admin, fixed, "setBorrowRate(bytes32,uint256)", bytes.fromhex(market.id[2:]), FIXED_RATE))
         ledger.do(invoke(admin, address, f"createMarket({PARAMS})", market.params))
     everybody = (admin, liquidator, *people)
     for token in tokens.values():
@@ -391,6 +395,7 @@ def _markets(
     yield market("staked", "USDC for LST", staked, "adaptive", 77 * 10**16)
     yield market("no interest", "USDC for WETH", ether, "none", 385 * 10**15)
     yield market("flat", "USDC for WETH", ether, "flat", 625 * 10**15)
+    yield market("fixed", "USDC for WETH", ether, "fixed", 77 * 10**16)
     yield market("idle", "USDC for USDC", NOWHERE, "none", 0, priced=False)
     yield market("mock", "USDC for WETH", mock, "adaptive", 86 * 10**16, priced=False)
     false = oracle("FalseOracle", "USDC", "WETH", ["ETH"], ["USDC"])

@@ -50,14 +50,16 @@ class Polls:
                 same = middle
             else:
                 other = middle
-        return Doubt(other, proxy, (await self._verdicts({proxy: feed}, other))[proxy], feed.word)
+        return Doubt(other, proxy, (await self._verdicts({proxy: feed}, other))[proxy], feed.word, feed.speaker)
 
     async def _verdicts(self, feeds: Mapping[bytes, Watched], number: int) -> dict[bytes, bytes]:
         blocks = await self._headers([number])
         at = blocks[number]
-        reads = {question(proxy, number, feed.word): partial(feed.judge, at) for proxy, feed in feeds.items()}
-        found = await self.source.check(reads, blocks)
-        return {read.address: said for read, said in found.items()}
+        asked = {proxy: question(feed.speaker, number, feed.word) for proxy, feed in feeds.items()}
+        found = await self.source.check(
+            {asked[proxy]: partial(feed.judge, at) for proxy, feed in feeds.items()}, blocks
+        )
+        return {proxy: found[read] for proxy, read in asked.items()}
 
     async def _first_change(self, proxy: bytes, same: int, known: Answer) -> Seen:
         changed = self.last

@@ -182,14 +182,15 @@ class Watched:
     """A price source that can change without an event.
 
     `since` is the block of its last phase, `pointer` the answer to `aggregator()` since then, `fault` what a check found wrong
-    (empty: nothing), `word` the calldata by which it says its own price (empty: that is not checked), `judge` what is wrong with
-    the answer to that after a block.
+    (empty: nothing), `word` the calldata by which it says its own price (empty: that is not checked), `speaker` the contract that is
+    asked for that, `judge` what is wrong with the answer after a block.
     """
 
     since: int
     pointer: Answer
     fault: bytes
     word: bytes
+    speaker: bytes
     judge: Callable[[Block, Answer], bytes]
 
 

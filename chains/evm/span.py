@@ -217,7 +217,7 @@ class Span:
         reads = {read: self.answers[read] for read in fold.used}
         reads |= {watch(s.proxy, s.block): s.answer for s in self.seen}
         for doubt in self.doubts:
-            asked = question(doubt.proxy, doubt.block, doubt.word)
+            asked = question(doubt.speaker, doubt.block, doubt.word)
             reads[asked._replace(method=CHECK)] = Answer("returned", doubt.fault)
         for sight, answers in self.sighted.items():
             reads |= {Read(block, SIGHT, sight.address, sight.input): answer for block, answer in answers}

@@ -17,6 +17,7 @@ from indexer.loop import rebuild
 from indexer.store import Reader, Store
 from tests.devnet.evm import feeds
 from tests.devnet.evm.abi import calldata
+from tests.devnet.evm.artifacts import own_bytecode
 from tests.devnet.evm.computed import Sources, build
 from tests.support.indexing import Heard, Narrow, raw, take_in
 from tests.support.tables import assert_same_tables, tables_of
@@ -199,3 +200,48 @@ def told_at(reader: Reader, on: Sources, specs: list[FeedSpec], number: int) -> 
     said = FeedsAt(at=moment.at, feeds=moment.feeds, answers=moment.answers)
     readings = [observation_of(spec, said).reading for spec in specs]
     return [None if reading is None else reading.answer_raw for reading in readings]
+
+
+def test_a_feed_that_is_shown_late_is_known_where_it_is_settled_or_was_looked_at(tmp_path: Path) -> None:
+    narrow, wide, counted = tmp_path / "narrow.duckdb", tmp_path / "wide.duckdb", Counter[str]()
+    with build(seed=9, blocks=1) as on:
+        late, other = delaying(on)
+        on.sources = {"late": late, "other": other}
+        first = on.node.height()
+        rng = on.rng
+        aggregator = aggregator_behind(on, late)
+        for _ in range(45):
+            txs = {
+                0: [on.do(aggregator, "transmit(int256)", rng.randint(10**8, 2 * 10**8))],
+                1: [on.do(aggregator, "transmitEarly(int256)", rng.randint(10**8, 2 * 10**8))],
+                2: [on.do(aggregator, "reveal()")],
+            }.get(rng.randint(0, 5), [])
+            on.ledger.mine(*txs, seconds=rng.choice((1, 2, 5, 12, 12, 400)))
+        indexed(on, narrow, span=1)
+        indexed(on, wide)
+        for path in (narrow, wide):
+            with Store.open(path) as store, store.reading() as reader:
+                for number in range(first + 1, on.node.height() + 1):
+                    for name, address in on.sources.items():
+                        ours, said = current_answer(at(reader, on, number), raw(address)), on.said(name, number)
+                        if isinstance(ours, Reason):
+                            assert (path, ours.code) == (wide, "not_read_at_block")
+                            counted["unread"] += 1
+                        else:
+                            assert ours.answer_raw == said, (name, number)
+                            counted[f"{path.stem} {ours.basis.value}"] += 1
+
+    assert min(counted[kind] for kind in ("unread", "narrow observed", "narrow exact", "wide exact")) > 5, counted
+
+
+def delaying(on: Sources) -> tuple[str, str]:
+    """Two proxies of an aggregator that shows the first its answers late."""
+    aggregator = on.ledger.deploy(on.admin, own_bytecode("DelayingAggregator"), ["uint256"], [10])
+    late, other = (on.ledger.deploy(on.admin, own_bytecode("FeedProxy"), ["address"], [aggregator]) for _ in range(2))
+    on.ledger.do(on.do(aggregator, "setReader(address)", late), on.do(aggregator, "transmitEarly(int256)", 10**8))
+    on.ledger.mine(seconds=1_000)
+    return late, other
+
+
+def aggregator_behind(on: Sources, proxy: str) -> str:
+    return "0x" + on.node.eth_call(proxy, calldata("aggregator()"))[-40:]

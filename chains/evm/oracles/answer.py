@@ -12,6 +12,9 @@ from chains.evm.oracles.rates import is_rate, number_of, told_at
 from chains.model import Basis, PriceAnswer, Reason
 from chains.ports import Moment
 
+DELAY_S = 300
+"""Seconds after which every reader of a delaying aggregator is shown what it emitted; the delays in use are some seconds."""
+
 
 def current_answer(moment: Moment, source: bytes) -> PriceAnswer | Reason:
     """Return what `source` says at a block, or why that is not known.
@@ -35,13 +38,15 @@ def current_answer(moment: Moment, source: bytes) -> PriceAnswer | Reason:
 def _emitted(moment: Moment, source: bytes, state: Mapping[str, Any]) -> PriceAnswer | Reason:
     """Return the last answer of the aggregator that a proxy points to; of a source that is not recognised, what it said when looked at."""
     subject = "0x" + source.hex()
-    if state.get("sight"):
+    if state.get("sight") and state["aggregator"] is None:
         return current_answer(moment, unhex(state["sight"]))
     if state["aggregator"] is None:
         return Reason("feed_without_aggregator", subject, state["problem"])
     answer = moment.answers.get(unhex(state["aggregator"]))
     if answer is None:
         return Reason("feed_without_answer", subject, f"aggregator {state['aggregator']} has emitted no answer yet")
+    if state.get("delayed") and moment.at.time - answer.updated_at <= DELAY_S:
+        return current_answer(moment, unhex(state["sight"]))
     return answer
 
 

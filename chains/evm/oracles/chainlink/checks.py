@@ -30,12 +30,13 @@ class Seen(NamedTuple):
 
 
 class Doubt(NamedTuple):
-    """What a check of a source found wrong from `block` on, by its `word`; empty when it is right again."""
+    """What a check of a source found wrong from `block` on, by the `word` of its `speaker`; empty when it is right again."""
 
     block: int
     proxy: bytes
     fault: bytes
     word: bytes
+    speaker: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +70,16 @@ class History:
 
     def watched(self, proxy: bytes, phase: Mapping[str, Any]) -> Watched:
         """Return what is to be asked of a source."""
+        speaker, aggregator = proxy, unhex(phase["aggregator"] or "0x")
         if phase.get("rule"):
             word = unhex(phase["rule"]["word"])
             judge = partial(self._judge_computed, proxy, word)
         else:
-            aggregator = unhex(phase["aggregator"] or "0x")
             word = LATEST_ANSWER.calldata() if self.answers.get(aggregator) else b""
-            judge = partial(self._judge_plain, aggregator)
+            speaker = aggregator if phase.get("delayed") else proxy
+            judge = partial(self._judge_delayed if phase.get("delayed") else self._judge_plain, aggregator)
         pointer, fault = Answer(phase["outcome"], unhex(phase["output"])), phase["fault"].encode()
-        return Watched(since=phase["since"], pointer=pointer, fault=fault, word=word, judge=judge)
+        return Watched(since=phase["since"], pointer=pointer, fault=fault, word=word, speaker=speaker, judge=judge)
 
     def _judge_plain(self, aggregator: bytes, at: Block, said: Answer) -> bytes:
         value = number_in(LATEST_ANSWER.calldata(), said)
@@ -87,6 +89,11 @@ class History:
         return (
             b"" if emitted is None or emitted.answer_raw == value else b"latestAnswer() is not the last answer emitted"
         )
+
+    def _judge_delayed(self, aggregator: bytes, at: Block, said: Answer) -> bytes:
+        """Judge the aggregator itself, which shows what it emitted to anybody else than one proxy, after the block of that."""
+        emitted = _Then(self.answers, at.number).get(aggregator)
+        return b"" if emitted is not None and emitted.block == at.number else self._judge_plain(aggregator, at, said)
 
     def _judge_computed(self, proxy: bytes, word: bytes, at: Block, said: Answer) -> bytes:
         """Compare with what the parts make; nothing is wrong where these are not known."""
@@ -110,6 +117,6 @@ def watch(proxy: bytes, block: int) -> Read:
     return Read(block, "eth_call", proxy, AGGREGATOR.calldata())
 
 
-def question(proxy: bytes, block: int, word: bytes) -> Read:
+def question(speaker: bytes, block: int, word: bytes) -> Read:
     """Return the question whose answer is checked against what is known."""
-    return Read(block, "eth_call", proxy, word)
+    return Read(block, "eth_call", speaker, word)

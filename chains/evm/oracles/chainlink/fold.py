@@ -26,7 +26,15 @@ from chains.evm.abi import Decoded, address_of, decode_all
 from chains.evm.logs import unhex
 from chains.evm.oracles import rates
 from chains.evm.oracles.chainlink.checks import Doubt, History, Seen
-from chains.evm.oracles.chainlink.events import AGGREGATOR, ANSWER_UPDATED, DECIMALS, ROUND
+from chains.evm.oracles.chainlink.events import (
+    AGGREGATOR,
+    ANSWER_UPDATED,
+    DECIMALS,
+    DELAYING,
+    LATEST_ANSWER,
+    ROUND,
+    TYPE_AND_VERSION,
+)
 from chains.evm.oracles.computed.events import CHANGES
 from chains.evm.oracles.computed.recognised import Recognised, recognised
 from chains.evm.ports import PENDING, Answer, Folded, NeedReads, Reads, Watched
@@ -151,8 +159,16 @@ class _Pass:
                 self._doubt(item)
             elif item is not None:
                 self._point(item)
-        for key in sorted(key for key in self.phases if rates.is_rate(key)):
+        for key in sorted(self._rates(sources)):
             self._follow_rate(key)
+
+    def _rates(self, sources: Mapping[bytes, int]) -> set[bytes]:
+        """Return the rates that anything rests on now."""
+        wanted = set(sources)
+        for phase in self.phases.values():
+            wanted |= {unhex(part) for part in phase.get("rule", {}).get("parts", {}).values()}
+            wanted |= {unhex(phase["sight"])} if phase.get("sight") else set()
+        return {key for key in wanted if rates.is_rate(key) and key in self.phases}
 
     def _plan(self, block: int, kind: int, source: bytes, item: Item | None = None) -> None:
         self.planned += 1
@@ -218,7 +234,19 @@ class _Pass:
             return
         if aggregator not in _followed(self.phases):
             self._look_back(seen, aggregator)
-        self._note(seen, aggregator, "", followed={"0x" + aggregator.hex(): seen.block})
+        followed = {"0x" + aggregator.hex(): seen.block}
+        if not self._delays(seen, aggregator):
+            self._note(seen, aggregator, "", followed=followed)
+            return
+        key = rates.key_of(seen.proxy, LATEST_ANSWER.calldata())
+        self._begin_rate(seen.block, key, restless=True)
+        self._note(seen, aggregator, "", followed=followed, sight="0x" + key.hex(), delayed=True)
+
+    def _delays(self, seen: Seen, aggregator: bytes) -> bool:
+        """Whether an aggregator shows some of its readers an answer only a while after it emitted it."""
+        said = self.reads(seen.block, aggregator, TYPE_AND_VERSION.calldata())
+        values = TYPE_AND_VERSION.result(said.output) if said.returned else None
+        return values is not None and str(values[0]).startswith(DELAYING)
 
     def _note_unknown(self, seen: Seen, made: Recognised) -> None:
         problem = (
@@ -266,6 +294,7 @@ class _Pass:
         followed: Mapping[str, int] | None = None,
         rule: Mapping[str, Any] | None = None,
         sight: str = "",
+        delayed: bool = False,
     ) -> None:
         before = self.phases.get(seen.proxy, {})
         decimals = self._decimals(seen) if aggregator is not None or rule or sight else None
@@ -280,6 +309,7 @@ class _Pass:
             "output": "0x" + seen.answer.output.hex(),
             **({"rule": rule} if rule else {}),
             **({"sight": sight} if sight else {}),
+            **({"delayed": True} if delayed else {}),
         }
         self._phase(seen.block, seen.proxy, phase)
 

@@ -51,6 +51,24 @@ def test_every_number_equals_the_contracts_at_head_and_ten_earlier_blocks(seed: 
     )
 
 
+def test_a_market_with_a_rate_that_is_set_once_is_valued_at_every_block(tmp_path: Path) -> None:
+    path, counted = tmp_path / "store.duckdb", Counted()
+    with build(seed=12, actions=300, fixed=True) as lending:
+        market = lending.markets[0]
+        indexed(lending, path)
+        with Store.open(path) as store, store.reading() as reader:
+            for number in range(lending.node.height() - 40, lending.node.height() + 1, 10):
+                compare(reader, lending, number, counted)
+                at = block_of(lending, number)
+                value = open_book(reader.venue_snapshot(venue_of(lending), at))
+                units = [value(unit) for unit in reader.unit_snapshots(venue_of(lending), at)]
+                mine = [unit for unit in units if unit.unit_id[:32] == raw(market.id) and unit.has_debt]
+                counted["fixed"] += sum(unit.native is not None for unit in mine)
+                assert all(unit.native is not None for unit in mine)
+
+    assert counted["fixed"] > 3
+
+
 def compare(reader: Reader, lending: Lending, number: int, counted: Counted) -> None:
     at = block_of(lending, number)
     snapshot = reader.venue_snapshot(venue_of(lending), at)

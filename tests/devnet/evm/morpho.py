@@ -320,19 +320,25 @@ PLANS: Mapping[str, tuple[Callable[[Lending], Tx], int]] = {
 
 
 @contextmanager
-def build(*, chain_id: int = CHAIN_ID, seed: int = 1, users: int = USERS, actions: int = ACTIONS) -> Iterator[Lending]:
-    """A chain with a deployment and people who used it."""
+def build(
+    *, chain_id: int = CHAIN_ID, seed: int = 1, users: int = USERS, actions: int = ACTIONS, fixed: bool = False
+) -> Iterator[Lending]:
+    """A chain with a deployment and people who used it; with `fixed`, its first market has a rate that is set once."""
     with anvil(chain_id=chain_id) as node:
         ledger = Ledger(node)
         admin, liquidator = keys.address(seed, "admin"), keys.address(seed, "liquidator")
         people = keys.owners(seed, range(users))
         ledger.enrich((admin, liquidator, *people))
-        lending = deploy(ledger, chain_id=chain_id, seed=seed, admin=admin, liquidator=liquidator, people=people)
+        lending = deploy(
+            ledger, chain_id=chain_id, seed=seed, admin=admin, liquidator=liquidator, people=people, fixed=fixed
+        )
         lending.run(actions)
         yield lending
 
 
-def deploy(ledger: Ledger, *, chain_id: int, seed: int, admin: str, liquidator: str, people: Sequence[str]) -> Lending:
+def deploy(
+    ledger: Ledger, *, chain_id: int, seed: int, admin: str, liquidator: str, people: Sequence[str], fixed: bool = False
+) -> Lending:
     """A fresh deployment whose markets begin one after the other."""
     code = package_bytecode(*SOURCES)
     ledger.idle(3)
@@ -346,8 +352,8 @@ def deploy(ledger: Ledger, *, chain_id: int, seed: int, admin: str, liquidator: 
         symbol: deploy_token(ledger, admin, symbol, decimals)
         for symbol, decimals in (("USDC", 6), ("WETH", 18), ("WBTC", 8), ("LST", 18))
     }
-    fixed = ledger.deploy(admin, own_bytecode("SetOnceRate"))
-    models = {"adaptive": adaptive, "flat": flat, "fixed": fixed, "none": NOWHERE}
+    once = ledger.deploy(admin, own_bytecode("SetOnceRate")) if fixed else ""
+    models = {"adaptive": adaptive, "flat": flat, "none": NOWHERE, **({"fixed": once} if fixed else {})}
     markets = tuple(_markets(ledger, admin, tokens=tokens, sources=sources, models=models, mock=mock))
     prober = ledger.deploy(admin, own_bytecode("Prober"))
     for model in models.values():
@@ -355,8 +361,8 @@ def deploy(ledger: Ledger, *, chain_id: int, seed: int, admin: str, liquidator: 
     for lltv in sorted({market.lltv for market in markets}):
         ledger.do(invoke(admin, address, "enableLltv(uint256)", lltv))
     for market in markets:
-        if market.irm == fixed:
-            ledger.do(invoke(admin, fixed, "setBorrowRate(bytes32,uint256)", bytes.fromhex(market.id[2:]), FIXED_RATE))
+        if market.irm == once:
+            ledger.do(invoke(admin, once, "setBorrowRate(bytes32,uint256)", bytes.fromhex(market.id[2:]), FIXED_RATE))
         ledger.do(invoke(admin, address, f"createMarket({PARAMS})", market.params))
     everybody = (admin, liquidator, *people)
     for token in tokens.values():
@@ -389,13 +395,14 @@ def _markets(
     ether = oracle("ComposedOracle", "USDC", "WETH", ["ETH"], ["USDC"])
     bitcoin = oracle("ComposedOracle", "WETH", "WBTC", ["BTC"], ["ETH"])
     staked = oracle("ComposedOracle", "USDC", "LST", ["LST", "ETH"], ["USDC"])
+    if "fixed" in models:
+        yield market("fixed", "USDC for WETH", ether, "fixed", 77 * 10**16)
     yield market("ether", "USDC for WETH", ether, "adaptive", 86 * 10**16)
     yield market("ether high", "USDC for WETH", ether, "adaptive", 945 * 10**15)
     yield market("bitcoin", "WETH for WBTC", bitcoin, "adaptive", 915 * 10**15)
     yield market("staked", "USDC for LST", staked, "adaptive", 77 * 10**16)
     yield market("no interest", "USDC for WETH", ether, "none", 385 * 10**15)
     yield market("flat", "USDC for WETH", ether, "flat", 625 * 10**15)
-    yield market("fixed", "USDC for WETH", ether, "fixed", 77 * 10**16)
     yield market("idle", "USDC for USDC", NOWHERE, "none", 0, priced=False)
     yield market("mock", "USDC for WETH", mock, "adaptive", 86 * 10**16, priced=False)
     false = oracle("FalseOracle", "USDC", "WETH", ["ETH"], ["USDC"])

@@ -32,6 +32,17 @@ class Polls:
                 changes.append(await self._first_change(proxy, max(feed.since, self.first - 1), feed.pointer))
         return changes
 
+    def stored(self, watched: Mapping[bytes, Watched], known: Collection[Doubt]) -> list[Doubt]:
+        """Return the doubts that were stored of the span and are not known yet."""
+        told = self.source.doubts(self.first, self.last) if watched else {}
+        found = [
+            Doubt(read.block, proxy, fault, feed.word, feed.speaker)
+            for read, fault in sorted(told.items())
+            for proxy, feed in sorted(watched.items())
+            if feed.word and (read.address, read.input) == (feed.speaker, feed.word)
+        ]
+        return [doubt for doubt in found if doubt not in known]
+
     async def doubtful(self, watched: Mapping[bytes, Watched]) -> list[Doubt]:
         """Check every source's own word at the end of the span, and find the first block where it was otherwise."""
         checked = {proxy: feed for proxy, feed in watched.items() if feed.word}

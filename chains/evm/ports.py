@@ -198,13 +198,15 @@ class Watched:
 class Folded:
     """Derived rows, and what must be followed from now on.
 
-    `contracts`: address → first block that matters; `sources`: price source → likewise; `watched`: feed proxies.
+    `contracts`: address → first block that matters; `sources`: price source → likewise; `watched`: price sources that can change without
+    an event; `cleared`: what found a fault before (the `check`s) and is at an end, with the block from which on it is.
     """
 
     rows: Rows
     contracts: Mapping[bytes, int]
     sources: Mapping[bytes, int]
     watched: Mapping[bytes, Watched] = field(default_factory=dict)
+    cleared: frozenset[Read] = frozenset()
 
 
 class EvmProtocol(Protocol):

@@ -72,6 +72,10 @@ class EvmSource(Protocol):
         """Return what is wrong with each answer; empty for nothing."""
         ...
 
+    def doubts(self, first: int, last: int) -> Mapping[Read, bytes]:
+        """Return what checks are known to have found in a span, by where that began, before anything is asked."""
+        ...
+
     async def changes(self, looks: Collection[Look], blocks: Mapping[int, Block]) -> dict[Look, int | None]:
         """Return the block of the first change that each looks for, `None` where there is none."""
         ...
@@ -271,6 +275,11 @@ class NodeSource:
         """Ask the node and judge its answers."""
         answers = await self.read(reads, blocks)
         return {read: judge(answers[read]) for read, judge in reads.items()}
+
+    def doubts(self, first: int, last: int) -> Mapping[Read, bytes]:
+        """Return nothing: a node knows of no check."""
+        del first, last
+        return {}
 
     async def has_code(self, address: bytes) -> bool:
         """Tell whether a contract is deployed at an address now."""

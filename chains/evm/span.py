@@ -109,6 +109,7 @@ class _Fold:
     contracts: dict[bytes, int] = field(default_factory=dict)
     sources: dict[bytes, int] = field(default_factory=dict)
     watched: dict[bytes, Watched] = field(default_factory=dict)
+    cleared: set[Read] = field(default_factory=set)
     needed: set[Read] = field(default_factory=set)
     looks: set[Look] = field(default_factory=set)
     sights: set[Sight] = field(default_factory=set)
@@ -216,6 +217,7 @@ class Span:
         await self._still_there()
         reads = {read: self.answers[read] for read in fold.used}
         reads |= {watch(s.proxy, s.block): s.answer for s in self.seen}
+        reads |= dict.fromkeys(fold.cleared, Answer("returned", b""))
         for doubt in self.doubts:
             asked = question(doubt.speaker, doubt.block, doubt.word)
             reads[asked._replace(method=CHECK)] = Answer("returned", doubt.fault)
@@ -249,7 +251,8 @@ class Span:
                 await self._take_logs([self.logs, lacking], {})
                 continue
             changes = await self.polls.changes(fold.watched)
-            doubts = [] if changes else await self.polls.doubtful(fold.watched)
+            doubts = [] if changes else self.polls.stored(fold.watched, self.doubts)
+            doubts = doubts if changes or doubts else await self.polls.doubtful(fold.watched)
             if not changes and not doubts:
                 return fold
             if (lacking := await self._unsaid(doubts, fold)).num_rows:
@@ -316,6 +319,7 @@ class Span:
         _follow_too(fold.contracts, outcome.contracts)
         _follow_too(fold.sources, outcome.sources)
         fold.watched |= outcome.watched
+        fold.cleared |= outcome.cleared
 
     async def _ask(self, reads: Collection[Read]) -> None:
         await self._need_blocks({read.block for read in reads})

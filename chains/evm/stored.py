@@ -74,6 +74,16 @@ class StoredSource:
         del blocks
         return {read: self._verdict(read) for read in reads}
 
+    def doubts(self, first: int, last: int) -> Mapping[Read, bytes]:
+        """Return every verdict that was stored of the span: one that was over at its end would not be found by asking there."""
+        return {
+            Read(block, CHECK, address, word): answer.output
+            for (method, address, word), history in self._answers.items()
+            if method == CHECK
+            for block, answer in history
+            if first <= block <= last
+        }
+
     async def changes(self, looks: Collection[Look], blocks: Mapping[int, Block]) -> dict[Look, int | None]:
         """Return where the stored answers change."""
         del blocks

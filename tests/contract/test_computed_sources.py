@@ -136,8 +136,15 @@ def test_a_source_that_comes_to_say_something_else_is_in_doubt_from_that_very_bl
                 for number in range(changed.block - 1, told.block + 1)
             }
 
+        on.ledger.idle(2)
+        indexed(on, path)
+        before = tables_of(path)
+        with Store.open(path) as store:
+            asyncio.run(rebuild(chain_of(on), [], feeds_of(on), store, listener=Heard()))
+
     doubtful = {number: answer.code for number, answer in answers.items() if isinstance(answer, Reason)}
     assert doubtful == dict.fromkeys(range(changed.block, told.block), "feed_in_doubt")
+    assert tables_of(path) == before, "what is derived again is what was derived"
 
 
 def test_an_oracle_that_agreed_with_its_feeds_and_says_something_else_later_is_in_doubt(tmp_path: Path) -> None:

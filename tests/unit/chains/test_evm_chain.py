@@ -72,6 +72,9 @@ class Silent:
     async def changes(self, looks: Collection[Look], blocks: Mapping[int, Block]) -> dict[Look, int | None]:
         return dict.fromkeys(looks)
 
+    def doubts(self, first: int, last: int) -> dict[Read, bytes]:
+        return {}
+
     async def sights(self, sights: Collection[Sight], blocks: Mapping[int, Block]) -> dict[Sight, Sighted]:
         return dict.fromkeys(sights, ())
 

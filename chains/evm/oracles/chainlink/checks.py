@@ -70,13 +70,11 @@ class History:
 
     def watched(self, proxy: bytes, phase: Mapping[str, Any]) -> Watched:
         """Return what is to be asked of a source."""
-        speaker, aggregator = proxy, unhex(phase["aggregator"] or "0x")
+        aggregator, (speaker, word) = unhex(phase["aggregator"] or "0x"), speaks(proxy, phase)
         if phase.get("rule"):
-            word = unhex(phase["rule"]["word"])
             judge = partial(self._judge_computed, proxy, word)
         else:
-            word = LATEST_ANSWER.calldata() if self.answers.get(aggregator) else b""
-            speaker = aggregator if phase.get("delayed") else proxy
+            word = word if self.answers.get(aggregator) else b""
             judge = partial(self._judge_delayed if phase.get("delayed") else self._judge_plain, aggregator)
         pointer, fault = Answer(phase["outcome"], unhex(phase["output"])), phase["fault"].encode()
         return Watched(since=phase["since"], pointer=pointer, fault=fault, word=word, speaker=speaker, judge=judge)
@@ -110,6 +108,13 @@ class History:
         if value is None:
             return b"the source reverts"
         return b"" if value == made.answer_raw else b"the source says something else than what its parts make it"
+
+
+def speaks(proxy: bytes, phase: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """Return who says a source's own word, and the calldata by which it is asked."""
+    if phase.get("rule"):
+        return proxy, unhex(phase["rule"]["word"])
+    return unhex(phase["aggregator"]) if phase.get("delayed") else proxy, LATEST_ANSWER.calldata()
 
 
 def watch(proxy: bytes, block: int) -> Read:

@@ -25,7 +25,7 @@ import pyarrow as pa
 from chains.evm.abi import Decoded, address_of, decode_all
 from chains.evm.logs import unhex
 from chains.evm.oracles import rates
-from chains.evm.oracles.chainlink.checks import Doubt, History, Seen
+from chains.evm.oracles.chainlink.checks import Doubt, History, Seen, speaks
 from chains.evm.oracles.chainlink.events import (
     AGGREGATOR,
     ANSWER_UPDATED,
@@ -37,7 +37,7 @@ from chains.evm.oracles.chainlink.events import (
 )
 from chains.evm.oracles.computed.events import CHANGES
 from chains.evm.oracles.computed.recognised import Recognised, recognised
-from chains.evm.ports import PENDING, Answer, Folded, NeedReads, Reads, Watched
+from chains.evm.ports import CHECK, PENDING, Answer, Folded, NeedReads, Read, Reads, Watched
 from chains.model import (
     END_OF_BLOCK,
     FEEDS,
@@ -102,7 +102,8 @@ class Chainlink:
             return reads.needed()
         contracts = _followed(work.phases)
         work.observe(decoded, contracts)
-        return Folded(rows=work.rows, contracts=contracts, sources={}, watched=work.watched(state))
+        watched, cleared = work.watched(state), frozenset(work.cleared)
+        return Folded(rows=work.rows, contracts=contracts, sources={}, watched=watched, cleared=cleared)
 
 
 def answer_of(phase: Mapping[str, Any]) -> Answer:
@@ -136,6 +137,7 @@ class _Pass:
         self.times = times
         self.reads = reads
         self.rows = Rows()
+        self.cleared: set[Read] = set()
         self.agenda: list[tuple[int, int, bytes, int, Item | None]] = []
         self.planned = 0
         self.begins: dict[bytes, int] = {}
@@ -297,6 +299,8 @@ class _Pass:
         delayed: bool = False,
     ) -> None:
         before = self.phases.get(seen.proxy, {})
+        if before.get("fault"):
+            self.cleared.add(Read(seen.block, CHECK, *speaks(seen.proxy, before)))
         decimals = self._decimals(seen) if aggregator is not None or rule or sight else None
         phase = {
             "aggregator": None if aggregator is None else "0x" + aggregator.hex(),
@@ -315,7 +319,8 @@ class _Pass:
 
     def _doubt(self, doubt: Doubt) -> None:
         """Put a source in doubt, or out of it."""
-        if doubt.proxy in self.phases:
+        phase = self.phases.get(doubt.proxy)
+        if phase is not None and phase["fault"] != doubt.fault.decode():
             self._phase(doubt.block, doubt.proxy, {**self.phases[doubt.proxy], "fault": doubt.fault.decode()})
 
     def _phase(self, block: int, proxy: bytes, phase: dict[str, Any]) -> None:

@@ -9,8 +9,9 @@ from decimal import Decimal
 import pytest
 
 from aggregator.book import assess_book, evaluate_book
-from aggregator.gather import Catalogue, Condition, FeedsAt, Journals, gather, observation_of
+from aggregator.gather import Catalogue, Condition, FeedsAt, Journals, gather, observation_of, with_bases
 from aggregator.margin import numbers
+from aggregator.margin.canonical import from_json, to_json
 from aggregator.margin.health import evaluate
 from aggregator.margin.inputs import Cut, MarginAccount
 from aggregator.margin.status import Status
@@ -369,3 +370,30 @@ def test_a_chain_counts_as_stale_while_its_sequencer_is_down_and_for_a_grace_aft
     assert [(reason.code, reason.subject) for reason in inputs.stale_chains] == ([(code, CHAIN)] if code else [])
     assert (document.status is Status.UNKNOWN) == (code is not None)
     assert all(price.identity != CHAIN for price in document.prices)
+
+
+def test_an_asset_is_priced_by_a_rate_times_the_mark_of_another_which_is_shown_with_it() -> None:
+    toy, contract, question = journals(), b"\x55" * 20, bytes.fromhex("679aefce")
+    told = {
+        "rate": True, "since": 9, "outcome": "returned", "output": "0x" + (125 * 10**16).to_bytes(32).hex(),
+        "changes": [], "restless": False,
+    }  # fmt: skip
+    toy.phases = {CHAIN: {house_feed(USDC): PHASE, contract + question: json.dumps(told)}}
+    toy.said = {CHAIN: {AGGREGATOR: PriceAnswer(2 * 10**8, 1, NOW - 60, 99)}}
+    rate = replace(
+        feed(WETH), kind="redemption-rate", address=contract, feed_id=question, of=feed(USDC).asset, unit_raw=10**18,
+        deviation=0.0, heartbeat_s=0,
+    )  # fmt: skip
+
+    inputs = gather(toy, ACME, CUTS, catalogue(toy, feed(USDC), rate))
+    document = evaluate(inputs)
+
+    assert evaluate(from_json(to_json(inputs))) == document
+    prices = {price.identity: price for price in document.prices}
+    (told_of,) = prices["ETH"].feeds
+    assert (prices["ETH"].mid, told_of.kind, told_of.age_s) == ("2.500000000000", "redemption-rate", 60)  # 1.25 · 2
+    assert (told_of.answer_raw, told_of.unit_raw) == (str(125 * 10**16), str(10**18))
+    assert told_of.of is not None
+    assert (told_of.of.identity, told_of.of.mid, told_of.of.feeds[0].used) == ("USDC", "2.000000000000", True)
+    assert with_bases({"ETH"}, (rate,), {asset.id: asset for asset in assets()}) == {"ETH", "USDC"}
+    assert with_bases({"USDC"}, (rate,), {asset.id: asset for asset in assets()}) == {"USDC"}

@@ -17,6 +17,8 @@ from aggregator.gather import (
     sorted_feeds,
     sorted_venues,
     venue_inputs,
+    with_bases,
+    with_sequencers,
 )
 from aggregator.margin import numbers
 from aggregator.margin.account import Assessment, assess
@@ -88,13 +90,14 @@ def assess_book(
     journals: Journals, cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition = SOUND
 ) -> Book:
     """Open every venue once and judge every account; raises `StoreError`."""
+    condition = with_sequencers(journals, cuts, catalogue, condition)
     units = tuple(_units(journals, cuts, catalogue))
     context = make_context(
         as_of=cuts,
         assets=catalogue.assets,
         policy=catalogue.policy,
         feeds=catalogue.feeds,
-        observations=observe(journals, sorted_feeds(catalogue), cuts),
+        observations=observe(journals, sorted_feeds(catalogue), cuts, catalogue.assets),
         stale_chains=condition.stale_chains,
     )
     by_owner: dict[Account, list[OpenUnit]] = {}
@@ -150,4 +153,5 @@ def _feed_chains(units: Iterable[OpenUnit], context: Context, catalogue: Catalog
         for unit in units
         for position in unit.unit.positions
     }
+    held = with_bases(held, catalogue.feeds, context.assets)
     return {feed.chain_id for feed in catalogue.feeds if identity_of(feed.asset, context.assets) in held}

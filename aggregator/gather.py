@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from aggregator.margin.health import open_units
 from aggregator.margin.inputs import METHODOLOGY_VERSION, Asset, Cut, HealthInputs, MarginAccount, VenueInputs
 from aggregator.margin.liabilities import Liabilities, keys_of
+from aggregator.margin.numbers import rfc3339
 from aggregator.margin.policy import Policy
 from aggregator.margin.valuation import identity_of
 from aggregator.oracle.mark import Observation, Reading
 from chains.escrow import imports_liabilities
 from chains.identifiers import Account, parse_account, token
 from chains.model import Block, FeedSpec, PriceAnswer, Reason, UnitSnapshot, VenueSnapshot, VenueSpec
-from chains.registry import owner_is_unit
+from chains.registry import REDEMPTION_RATE, SEQUENCER_UPTIME, current_answer, owner_is_unit
 from indexer.store.liabilities import LiabilityRow
 
 SaidUnits = Mapping[bytes, tuple[UnitSnapshot, Liabilities | None]]
@@ -72,10 +73,11 @@ def gather(
     condition: Condition = SOUND,
 ) -> HealthInputs:
     """Collect what decides the health of an account, and nothing that does not; raises `StoreError`."""
+    condition = with_sequencers(journals, cuts, catalogue, condition)
     members = [parse_account(member) for member in account.members]
     consulted = sorted_venues(catalogue, {member.chain_id for member in members}, cuts)
     venues = tuple(_venues(journals, consulted, cuts, members))
-    named, sources = _named(venues, catalogue.assets)
+    named, sources = _named(venues, catalogue)
     feeds = tuple(
         feed for feed in sorted_feeds(catalogue) if (feed.chain_id, feed.address) in sources or feed.asset in named
     )
@@ -96,9 +98,36 @@ def gather(
         venues=venues,
         assets=tuple(sorted((asset for asset in catalogue.assets if asset.id in named), key=lambda asset: asset.id)),
         feeds=feeds,
-        observations=observe(journals, [feed for feed in feeds if feed.asset in named], cuts),
+        observations=observe(journals, [feed for feed in feeds if feed.asset in named], cuts, catalogue.assets),
         policy=catalogue.policy,
     )
+
+
+def with_sequencers(
+    journals: Journals, cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition
+) -> Condition:
+    """Add chains whose sequencer is down, or was so lately, to those that are stale: nobody could act there, or add to collateral."""
+    reasons = [
+        reason
+        for feed in sorted_feeds(catalogue)
+        if feed.kind == SEQUENCER_UPTIME and feed.chain_id in cuts
+        if (reason := _sequencer(journals, feed, cuts[feed.chain_id].block)) is not None
+    ]
+    return replace(condition, stale_chains=(*condition.stale_chains, *reasons)) if reasons else condition
+
+
+def _sequencer(journals: Journals, feed: FeedSpec, at: Block) -> Reason | None:
+    """Return what is wrong with a chain's sequencer at a block: 0 is up; the grace counts from when it came up."""
+    said = FeedsAt(at=at, feeds=journals.feeds(feed.chain_id, at), answers=journals.answers(feed.chain_id, at))
+    answer = current_answer(said, feed.address)
+    if isinstance(answer, Reason):
+        return Reason("sequencer_unknown", feed.chain_id, f"the sequencer's uptime feed has no answer: {answer.detail}")
+    if answer.answer_raw != 0:
+        return Reason("sequencer_down", feed.chain_id, f"the sequencer is down since {rfc3339(answer.updated_at)}")
+    if at.time - answer.updated_at < feed.heartbeat_s:
+        detail = f"the sequencer is up since {rfc3339(answer.updated_at)}, less than {feed.heartbeat_s} s ago"
+        return Reason("sequencer_grace", feed.chain_id, detail)
+    return None
 
 
 def sorted_venues(catalogue: Catalogue, chains: Iterable[str], cuts: Mapping[str, Cut]) -> list[VenueSpec]:
@@ -128,17 +157,32 @@ def gaps_of(
     return (*unseen, *(reason for reason in condition.gaps if reason.subject in subjects))
 
 
-def observe(journals: Journals, feeds: Sequence[FeedSpec], cuts: Mapping[str, Cut]) -> tuple[Observation, ...]:
+def observe(
+    journals: Journals, feeds: Sequence[FeedSpec], cuts: Mapping[str, Cut], assets: Sequence[Asset]
+) -> tuple[Observation, ...]:
     """Ask every feed for its last answer at the cut of its own chain."""
+    feeds = [feed for feed in feeds if feed.kind != SEQUENCER_UPTIME]
     chains = sorted({feed.chain_id for feed in feeds} & cuts.keys())
     phases = {chain: journals.feeds(chain, cuts[chain].block) for chain in chains}
     answers = {chain: journals.answers(chain, cuts[chain].block) for chain in chains}
-    return tuple(observation_of(feed, phases.get(feed.chain_id, {}), answers.get(feed.chain_id, {})) for feed in feeds)
+    said = {chain: FeedsAt(at=cuts[chain].block, feeds=phases[chain], answers=answers[chain]) for chain in chains}
+    return tuple(observation_of(feed, said.get(feed.chain_id), assets) for feed in feeds)
 
 
-def observation_of(feed: FeedSpec, phases: Mapping[bytes, str], answers: Mapping[bytes, PriceAnswer]) -> Observation:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedsAt:
+    """What the journals say of a chain's price sources at a block; see `VenueSnapshot`."""
+
+    at: Block
+    feeds: Mapping[bytes, str]
+    answers: Mapping[bytes, PriceAnswer]
+
+
+def observation_of(feed: FeedSpec, said: FeedsAt | None, assets: Sequence[Asset] = ()) -> Observation:
     """Return what a feed says: the last answer of the source that its phase points to, at the scale that it declares."""
-    phase = phases.get(feed.address)
+    if feed.kind == REDEMPTION_RATE:
+        return _rate_of(feed, said, {asset.id: asset for asset in assets})
+    phase = said.feeds.get(feed.address) if said else None
     state = json.loads(phase) if phase is not None else {}
     return Observation(
         asset=feed.asset,
@@ -147,15 +191,35 @@ def observation_of(feed: FeedSpec, phases: Mapping[bytes, str], answers: Mapping
         feed=feed.address,
         heartbeat_s=feed.heartbeat_s,
         deviation=feed.deviation,
-        reading=_reading(state, answers),
+        reading=_reading(feed, state, said) if said else None,
         fault=state.get("fault") or state.get("problem"),
         max_confidence=feed.max_confidence,
     )
 
 
-def _reading(state: Mapping[str, Any], answers: Mapping[bytes, PriceAnswer]) -> Reading | None:
+def _rate_of(feed: FeedSpec, said: FeedsAt | None, assets: Mapping[str, Asset]) -> Observation:
+    """Return what a contract says that one of an asset is worth; read at the block, a rate does not age."""
+    told = current_answer(said, feed.address + (feed.feed_id or b"")) if said else None
+    unit = feed.unit_raw or 1
+    return Observation(
+        asset=feed.asset,
+        kind=feed.kind,
+        chain_id=feed.chain_id,
+        feed=feed.address,
+        heartbeat_s=None,
+        deviation=feed.deviation,
+        reading=Reading(told.answer_raw, unit, told.updated_at, told.block) if isinstance(told, PriceAnswer) else None,
+        fault=told.detail if isinstance(told, Reason) else None,
+        of=identity_of(feed.of, assets) if feed.of is not None else None,
+    )
+
+
+def _reading(feed: FeedSpec, state: Mapping[str, Any], said: FeedsAt) -> Reading | None:
     source, decimals = state.get("aggregator"), state.get("decimals")
-    answer = answers.get(bytes.fromhex(source.removeprefix("0x"))) if source else None
+    answer = said.answers.get(bytes.fromhex(source.removeprefix("0x"))) if source else None
+    if state.get("rule") and not state["fault"]:
+        computed = current_answer(said, feed.address)
+        answer = None if isinstance(computed, Reason) else computed
     if answer is None or decimals is None:
         return None
     return Reading(answer.answer_raw, 10**decimals, answer.updated_at, answer.block, answer.confidence_raw)
@@ -232,9 +296,12 @@ def _nothing(owner: bytes) -> UnitSnapshot:
     return UnitSnapshot(unit_id=owner, owner=owner, positions={}, settings={})
 
 
-def _named(venues: Iterable[VenueInputs], assets: Sequence[Asset]) -> tuple[set[str], set[tuple[str, bytes]]]:
-    """Return every asset with the identity of one that is held or owed, and the price sources that venues use for them."""
-    by_id = {asset.id: asset for asset in assets}
+def _named(venues: Iterable[VenueInputs], catalogue: Catalogue) -> tuple[set[str], set[tuple[str, bytes]]]:
+    """Return every asset with the identity of one that is held or owed, and the price sources that venues use for them.
+
+    With an asset that is priced by a redemption rate comes what it is redeemed for.
+    """
+    by_id = {asset.id: asset for asset in catalogue.assets}
     held = [
         (held_in.venue.chain_id, position)
         for venue in venues
@@ -242,9 +309,20 @@ def _named(venues: Iterable[VenueInputs], assets: Sequence[Asset]) -> tuple[set[
         for position in held_in.unit.positions
     ]
     ids = {str(token(chain_id, position.asset)) for chain_id, position in held}
-    identities = {identity_of(asset_id, by_id) for asset_id in ids}
+    identities = with_bases({identity_of(asset_id, by_id) for asset_id in ids}, catalogue.feeds, by_id)
     sources = {(chain_id, position.price.source) for chain_id, position in held if position.price is not None}
-    return ids | {asset.id for asset in assets if identity_of(asset.id, by_id) in identities}, sources
+    known = {asset.id for asset in catalogue.assets} | {feed.asset for feed in catalogue.feeds}
+    return ids | {asset_id for asset_id in known if identity_of(asset_id, by_id) in identities}, sources
+
+
+def with_bases(identities: set[str], feeds: Sequence[FeedSpec], assets: Mapping[str, Asset]) -> set[str]:
+    """Add the identities whose marks those of others rest on, all the way down."""
+    rests_on = {
+        (identity_of(feed.asset, assets), identity_of(feed.of, assets)) for feed in feeds if feed.of is not None
+    }
+    while more := {base for above, base in rests_on if above in identities} - identities:
+        identities = identities | more
+    return identities
 
 
 def sorted_feeds(catalogue: Catalogue) -> list[FeedSpec]:

@@ -205,13 +205,17 @@ class Rows:
 
 
 class PriceAnswer(NamedTuple):
-    """The last answer of a price source at a block, with the block that carried it; see `PriceObservation`."""
+    """The last answer of a price source at a block, with the block that carried it; see `PriceObservation`.
+
+    `basis`: `exact` as emitted, `settled` where it is computed of what is known of every block, `observed` where it was read at this one.
+    """
 
     answer_raw: int
     round_id: int
     updated_at: int
     block: int
     confidence_raw: int | None = None
+    basis: Basis = Basis.EXACT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,13 +252,17 @@ class Reason(NamedTuple):
 
 
 class VenuePrice(NamedTuple):
-    """The price that a venue itself uses: `answer_raw` / `unit_raw` in its base currency, as `source` (a feed proxy) gave it."""
+    """The price that a venue itself uses: `answer_raw` / `unit_raw` in its base currency, as `source` (a feed proxy) gave it.
+
+    `basis`: see `PriceAnswer`.
+    """
 
     answer_raw: int
     unit_raw: int
     source: bytes
     updated_at: int
     block: int
+    basis: Basis = Basis.EXACT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -383,7 +391,8 @@ class FeedSpec:
     """A price feed as configured, for one asset on one chain; `heartbeat_s` seconds, `deviation` a fraction (0.005 = 0.5 %).
 
     `feed_id`: what the account at `address` must be a price of; `max_confidence`: the widest interval that is believed, as a
-    fraction of the price. Both are for feeds that say them (Pyth), `None` for others.
+    fraction of the price. Both are for feeds that say them (Pyth), `None` for others. Of a redemption rate `feed_id` is the calldata
+    of the question to the contract, `of` the asset (CAIP-19) that is redeemed, and its answer / `unit_raw` how many of these one is worth.
     """
 
     asset: str
@@ -394,6 +403,8 @@ class FeedSpec:
     deviation: float
     feed_id: bytes | None = None
     max_confidence: float | None = None
+    of: str | None = None
+    unit_raw: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from chains.model import (
     Block,
     ChainSpec,
     Finality,
+    PriceAnswer,
     Rows,
     Side,
     Skipped,
@@ -164,6 +165,31 @@ class StateReader(Protocol):
     def account_bytes(self, addresses: Collection[bytes]) -> dict[bytes, AccountBytes]:
         """Return what was last stored of those accounts that were ever read (account-based chains only)."""
         ...
+
+
+class Answers(Protocol):
+    """The last answer of each price source at a block."""
+
+    def get(self, source: bytes, /) -> PriceAnswer | None: ...
+
+
+class Phases(Protocol):
+    """The phase of each price source at a block, as JSON text."""
+
+    def get(self, source: bytes, /) -> str | None: ...
+
+
+class Moment(Protocol):
+    """What is asked of a block; a `VenueSnapshot` tells it."""
+
+    @property
+    def at(self) -> Block: ...
+
+    @property
+    def feeds(self) -> Phases: ...
+
+    @property
+    def answers(self) -> Answers: ...
 
 
 class RawReader(Protocol):

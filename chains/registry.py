@@ -13,8 +13,8 @@ from chains.escrow import VALUED
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from chains.model import Block, ChainSpec, FeedSpec, VenueSpec
-    from chains.ports import Chain, Observer, OpenBook, RawReader
+    from chains.model import Block, ChainSpec, FeedSpec, PriceAnswer, Reason, VenueSpec
+    from chains.ports import Chain, Moment, Observer, OpenBook, RawReader
     from chains.survey.facts import NodeSurvey
 
 NAMESPACES = {"eip155": "chains.evm.chain", "solana": "chains.solana.chain"}
@@ -31,7 +31,16 @@ PROTOCOLS = _protocols()
 ESCROWS = frozenset({"escrow", "spl-escrow"})
 """Protocols that hold collateral for other systems' positions: their venues say what becomes of liabilities."""
 
-FEED_KINDS = {"chainlink": "eip155", "pyth-solana": "solana"}
+REDEMPTION_RATE = "redemption-rate"
+"""Kind of feed that is no price: what one of an asset can be redeemed for, in another asset."""
+
+SEQUENCER_UPTIME = "sequencer-uptime"
+"""Kind of feed that is no price: whether a chain's sequencer runs (0), and since when; its `asset` is the chain."""
+
+REDEMPTION_VIEWS = ("stEthPerToken", "getRate", "getExchangeRate", "convertToAssets")
+"""What contracts are asked for such a rate; the last by the shares that one whole token is."""
+
+FEED_KINDS = {"chainlink": "eip155", REDEMPTION_RATE: "eip155", SEQUENCER_UPTIME: "eip155", "pyth-solana": "solana"}
 """Kind of feed → the namespace of the chains that have it."""
 
 
@@ -55,6 +64,17 @@ def followed(venue: VenueSpec) -> str:
     valued = VALUED.union(getattr(_options(venue.protocol), "VALUED", ()))
     kept = {name: value for name, value in venue.options.items() if name not in valued}
     return json.dumps(kept, sort_keys=True, separators=(",", ":"))
+
+
+def redemption_question(view: str, share_decimals: int) -> bytes:
+    """Return the calldata of one of `REDEMPTION_VIEWS`."""
+    return cast("bytes", import_module("chains.evm.oracles.redemption").question(view, share_decimals))
+
+
+def current_answer(moment: Moment, source: bytes) -> PriceAnswer | Reason:
+    """Return what a price source that is computed of others says at a block of an EVM chain, or why that is not known."""
+    answer = import_module("chains.evm.oracles.answer").current_answer(moment, source)
+    return cast("PriceAnswer | Reason", answer)
 
 
 def owner_is_unit(protocol: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from aggregator.gather import Catalogue, Condition, observe, sorted_venues
+from aggregator.gather import Catalogue, Condition, observe, sorted_venues, with_sequencers
 from aggregator.margin import views
 from aggregator.margin.health import open_units
 from aggregator.margin.inputs import Cut, VenueInputs
@@ -28,8 +28,8 @@ def quotes(reader: Reader, cuts: Mapping[str, Cut], catalogue: Catalogue, condit
         assets=catalogue.assets,
         policy=catalogue.policy,
         feeds=catalogue.feeds,
-        observations=observe(reader, catalogue.feeds, cuts),
-        stale_chains=condition.stale_chains,
+        observations=observe(reader, catalogue.feeds, cuts, catalogue.assets),
+        stale_chains=with_sequencers(reader, cuts, catalogue, condition).stale_chains,
     )
     units = list(_holding_everything(reader, cuts, catalogue))
     priceless = [held_in for held_in in units if held_in.venue.protocol in ESCROWS]

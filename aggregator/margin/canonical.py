@@ -230,10 +230,12 @@ def _read_answer(json: Json) -> PriceAnswer:
 
 
 def _feed(feed: FeedSpec) -> Json:
-    return asdict(feed) | {
+    written = asdict(feed) | {
         "address": _hex(feed.address),
         "feed_id": None if feed.feed_id is None else _hex(feed.feed_id),
+        "unit_raw": _raw(feed.unit_raw),
     }
+    return _without_nothing(written, "of", "unit_raw")
 
 
 def _read_feed(json: Json) -> FeedSpec:
@@ -242,13 +244,19 @@ def _read_feed(json: Json) -> FeedSpec:
         "deviation": float(json["deviation"]),
         "feed_id": None if json["feed_id"] is None else _bytes(json["feed_id"]),
         "max_confidence": _fraction(json["max_confidence"]),
+        "unit_raw": int(json["unit_raw"]) if "unit_raw" in json else None,
     }
     return FeedSpec(**json | exact)
 
 
+def _without_nothing(written: Json, *keys: str) -> Json:
+    """Leave out what only some kinds of feed have, so that inputs without it are written as they always were."""
+    return {key: value for key, value in written.items() if value is not None or key not in keys}
+
+
 def _observation(observation: Observation) -> Json:
     reading = observation.reading
-    return {
+    written = {
         "asset": observation.asset,
         "kind": observation.kind,
         "chain_id": observation.chain_id,
@@ -258,7 +266,9 @@ def _observation(observation: Observation) -> Json:
         "reading": None if reading is None else _reading(reading),
         "fault": observation.fault,
         "max_confidence": observation.max_confidence,
+        "of": observation.of,
     }
+    return _without_nothing(written, "of")
 
 
 def _reading(reading: Reading) -> Json:

@@ -70,7 +70,11 @@ class MarginSums(Model):
 
 
 class VenuePriceView(Model):
-    """The price that a venue itself uses, in its base currency."""
+    """The price that a venue itself uses, in its base currency.
+
+    `basis`: exact (as a feed emitted it), settled (computed), observed (read from the source at this very block; how old what it rests
+    on is, the source does not say).
+    """
 
     price: str
     answer_raw: str
@@ -79,6 +83,7 @@ class VenuePriceView(Model):
     updated_at: str | None
     age_s: int | None
     block: int
+    basis: str
 
 
 class PositionView(Model):
@@ -267,6 +272,8 @@ class FeedView(Model):
     """Why it was left out."""
     fault: str | None
     """What is wrong with the feed itself, in words."""
+    of: PriceView | None
+    """Of a redemption rate: the mark that it was multiplied with."""
 
 
 class PriceView(Model):

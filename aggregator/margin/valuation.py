@@ -9,7 +9,7 @@ from itertools import groupby
 from aggregator.margin.inputs import Asset, Cut
 from aggregator.margin.liabilities import Liabilities, Standing, standing
 from aggregator.margin.policy import DEFAULT_CLASS, ClassPolicy, Policy
-from aggregator.oracle.mark import Mark, Observation, Reading, Refusal, Unpriced, mark
+from aggregator.oracle.mark import Mark, Observation, Reading, Refusal, Unpriced, mark, marks_of
 from chains.identifiers import token
 from chains.model import Block, FeedSpec, Reason, Side, UnitPosition, VenuePrice, VenueSpec, VenueUnit
 
@@ -24,7 +24,10 @@ ABOUT_PRICES = frozenset(
         "feed_without_aggregator",
         "feed_without_answer",
         "no_price_source",
+        "not_read_at_block",
+        "number_unavailable",
         "price_not_positive",
+        "source_reverts",
     }
 )
 """Reasons of venue adapters that concern the price of one asset: amounts and the prices of others stand."""
@@ -98,7 +101,7 @@ class ValuedPosition:
     def chains(self) -> set[str]:
         """The chains that its amount and its mark come from."""
         used = self.mark.used if isinstance(self.mark, Mark) else ()
-        return {self.held_in.venue.chain_id, *(item.observation.chain_id for item in used)}
+        return {self.held_in.venue.chain_id, *(chain for item in used for chain in item.chains)}
 
     @property
     def symbol(self) -> str:
@@ -141,7 +144,7 @@ def make_context(
         assets=by_id,
         policy=policy,
         heartbeats={(feed.chain_id, feed.address): feed.heartbeat_s for feed in feeds},
-        feed_marks={identity: mark(identity, items, times, subjects) for identity, items in seen.items()},
+        feed_marks=marks_of(seen, times, subjects),
         stale_chains=stale,
     )
 

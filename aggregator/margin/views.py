@@ -176,6 +176,7 @@ def _venue_price(held_in: OpenUnit, price: VenuePrice) -> VenuePriceView:
         updated_at=numbers.rfc3339(price.updated_at),
         age_s=_age(held_in.at.time - price.updated_at),
         block=price.block,
+        basis=price.basis.value,
     )
 
 
@@ -224,6 +225,7 @@ def _feed(judged: Used | Discarded) -> FeedView:
         used=isinstance(judged, Used),
         reason=judged.refusal.value if isinstance(judged, Discarded) else None,
         fault=observation.fault,
+        of=price_view(judged.base) if isinstance(judged, Used) and judged.base else None,
     )
 
 

@@ -42,6 +42,7 @@ class Observation:
     `deviation`: the move, as a fraction of the price, below which the feed may stay silent.
     `fault`: why the feed is not to be believed, whatever it says.
     `max_confidence`: the widest interval that is believed, as a fraction of the price; `None`: `MAX_CONFIDENCE`.
+    `of`: the identity whose mark is multiplied by the answer, which then is a rate and no price.
     """
 
     asset: str
@@ -53,6 +54,7 @@ class Observation:
     reading: Reading | None
     fault: str | None = None
     max_confidence: float | None = None
+    of: str | None = None
 
 
 class Refusal(StrEnum):
@@ -65,17 +67,28 @@ class Refusal(StrEnum):
     STALE = "stale"
     TOO_WIDE = "confidence_too_wide"
     STALE_CHAIN = "stale_chain"
+    BASE_UNPRICED = "base_unpriced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """An observation that the mark rests on, as a price with the bounds that its deviation and its confidence allow."""
+    """An observation that the mark rests on, as a price with the bounds that its deviation and its confidence allow.
+
+    `base`: the mark that a rate was multiplied with; `age_s` is then that of the oldest answer of both.
+    """
 
     observation: Observation
     age_s: int
     low: float
     price: float
     high: float
+    base: Mark | None = None
+
+    @property
+    def chains(self) -> set[str]:
+        """The chains whose word this rests on."""
+        below = self.base.used if self.base else ()
+        return {self.observation.chain_id}.union(*(item.chains for item in below))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +145,13 @@ def refusal(reading: Reading | None, *, now: int, heartbeat_s: int | None) -> Re
 
 
 def mark(
-    identity: str, observations: Sequence[Observation], times: Mapping[str, int], stale_chains: Collection[str] = ()
+    identity: str,
+    observations: Sequence[Observation],
+    times: Mapping[str, int],
+    stale_chains: Collection[str] = (),
+    bases: Mapping[str, Mark | Unpriced] | None = None,
 ) -> Mark | Unpriced:
-    """Combine what feeds say of one identity.
+    """Combine what feeds say of one identity; `bases`: the marks that rates are multiplied with.
 
     `times`: chain → time of the block from which its feeds are seen; any other chain's answers are refused. What a stale
     chain says is used only where no other chain says anything.
@@ -142,14 +159,14 @@ def mark(
     used: list[Used] = []
     discarded: list[Discarded] = []
     for observation in observations:
-        match judge(observation, times.get(observation.chain_id, 0)):
+        match judge(observation, times.get(observation.chain_id, 0), bases or {}):
             case Used() as item:
                 used.append(item)
             case Discarded() as item:
                 discarded.append(item)
             case other:
                 assert_never(other)
-    live = [item for item in used if item.observation.chain_id not in stale_chains]
+    live = [item for item in used if item.chains.isdisjoint(stale_chains)]
     if live:
         discarded += [outdated(item) for item in used if item not in live]
     if not used:
@@ -162,7 +179,26 @@ def outdated(item: Used) -> Discarded:
     return Discarded(observation=item.observation, age_s=item.age_s, refusal=Refusal.STALE_CHAIN)
 
 
-def judge(observation: Observation, now: int) -> Used | Discarded:
+def marks_of(
+    observed: Mapping[str, Sequence[Observation]], times: Mapping[str, int], stale_chains: Collection[str] = ()
+) -> dict[str, Mark | Unpriced]:
+    """Return the mark of every identity that feeds speak of, those that rest on others after them; a circle prices nothing."""
+    done: dict[str, Mark | Unpriced] = {}
+
+    def settle(identity: str, above: tuple[str, ...]) -> None:
+        if identity in done or identity in above or identity not in observed:
+            return
+        for base in sorted({item.of for item in observed[identity] if item.of is not None}):
+            settle(base, (*above, identity))
+        known = {base: mark for base, mark in done.items() if base not in above}
+        done[identity] = mark(identity, observed[identity], times, stale_chains, known)
+
+    for identity in observed:
+        settle(identity, ())
+    return done
+
+
+def judge(observation: Observation, now: int, bases: Mapping[str, Mark | Unpriced]) -> Used | Discarded:
     """Turn one observation into a price, or into the reason that it is none."""
     reading = observation.reading
     doubted = Refusal.IN_DOUBT if observation.fault and reading is not None else None
@@ -173,12 +209,28 @@ def judge(observation: Observation, now: int) -> Used | Discarded:
     if too_wide(reading, observation.max_confidence):
         return Discarded(observation=observation, age_s=age_s, refusal=Refusal.TOO_WIDE)
     price, confidence = reading.answer_raw / reading.unit_raw, reading.confidence or 0.0
+    if observation.of is not None:
+        return redeemed(observation, age_s, price, bases.get(observation.of))
     return Used(
         observation=observation,
         age_s=age_s,
         low=max(0.0, price * (1 - observation.deviation) - confidence),
         price=price,
         high=price * (1 + observation.deviation) + confidence,
+    )
+
+
+def redeemed(observation: Observation, age_s: int, rate: float, base: Mark | Unpriced | None) -> Used | Discarded:
+    """Multiply a rate with the mark of what is redeemed."""
+    if not isinstance(base, Mark):
+        return Discarded(observation=observation, age_s=age_s, refusal=Refusal.BASE_UNPRICED)
+    return Used(
+        observation=observation,
+        age_s=max(age_s, *(item.age_s for item in base.used)),
+        low=rate * base.low * (1 - observation.deviation),
+        price=rate * base.mid,
+        high=rate * base.high * (1 + observation.deviation),
+        base=base,
     )
 
 

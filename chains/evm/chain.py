@@ -23,13 +23,15 @@ from chains.evm.logs import empty_logs
 from chains.evm.news import Heads
 from chains.evm.oracles.chainlink.fold import Chainlink
 from chains.evm.ports import Adapter, Answer, EvmProtocol, Read
-from chains.evm.source import EvmSource, NodeSource, StoredSource
+from chains.evm.source import EvmSource, NodeSource
 from chains.evm.span import Impossible, Span, TooMuch, contracts_of, interests_of
+from chains.evm.stored import StoredSource
 from chains.model import Block, ChainSpec, FeedSpec, VenueSpec
 from chains.ports import Batch, Examined, Head, Observer, RawReader, Records, StateReader
-from chains.registry import PROTOCOLS
+from chains.registry import PROTOCOLS, REDEMPTION_RATE, SEQUENCER_UPTIME
 from chains.rpc import EXPLORE, NodePool
 
+KINDS = ("chainlink", REDEMPTION_RATE, SEQUENCER_UPTIME)
 UNSETTLED_SPAN = 500
 WORTH_LOGS, WORTH_S = 60_000, 5.0
 """Logs, or seconds of reading, after which what was read is stored: the larger a transaction, the less each row costs."""
@@ -70,8 +72,11 @@ class EvmChain:
         self._spec = spec
         self._source = source
         self._specs = [venue for venue in venues if venue.chain_id == spec.id]
-        self._feeds = [feed for feed in feeds if feed.chain_id == spec.id and feed.kind == "chainlink"]
-        self._oracle = Chainlink([feed.address for feed in self._feeds])
+        self._feeds = [feed for feed in feeds if feed.chain_id == spec.id and feed.kind in KINDS]
+        self._oracle = Chainlink(
+            [feed.address for feed in self._feeds if feed.kind == "chainlink"],
+            seldom=[feed.address for feed in self._feeds if feed.kind == SEQUENCER_UPTIME],
+        )
         self._adapters = {venue.id: _adapter_of(venue) for venue in self._specs}
         self.topics = set(self._oracle.topics).union(*(self._adapters[v.id].topics(v) for v in self._specs))
         """The topic0 of every event that matters to anything configured: what is asked for never depends on the span."""
@@ -237,7 +242,12 @@ class EvmChain:
 
     def feed_sources(self) -> dict[bytes, int]:
         """Return the configured feeds' proxies with the first block that matters."""
-        return {feed.address: self._spec.start_block for feed in self._feeds}
+        return {feed.address + self._question(feed): self._spec.start_block for feed in self._feeds}
+
+    @staticmethod
+    def _question(feed: FeedSpec) -> bytes:
+        """Return what makes the key of a rate of a contract's address (`chains.evm.oracles.rates`)."""
+        return (feed.feed_id or b"") if feed.kind == REDEMPTION_RATE else b""
 
     @property
     def oracle(self) -> Chainlink:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ LAST_LOG = "last_log"
 FIRST_LOG = "first_log"
 CODE_BEFORE = "code_before"
 CHECK = "check"
+SIGHT = "sight"
 
 
 class Read(NamedTuple):
@@ -26,7 +27,8 @@ class Read(NamedTuple):
     `last_log`: the newest log of `address` with topic0 `input` in any earlier block.
     `first_log`: the first log from the block on with topic0 `input` whose second indexed argument is `address`. `code_before`: the
     code that `address` held before the block; absent where it holds none even now. `check`: what is wrong with the answer to calldata
-    `input`, beside the journals; nothing, if it is as they say.
+    `input`, beside the journals; nothing, if it is as they say. `sight`: as `state`, where it was looked at and nothing is known of
+    what it is before and after.
     """
 
     block: int
@@ -68,28 +70,45 @@ class Look(NamedTuple):
     known: Answer
 
 
+class Sight(NamedTuple):
+    """Asks what a contract answers wherever it was looked at in blocks `first`..`last`: at nodes, after the last of them."""
+
+    first: int
+    last: int
+    address: bytes
+    input: bytes
+
+
+Sighted = tuple[tuple[int, Answer], ...]
+"""(block, answer), ascending."""
+
+
 class Reads:
     """Answers so far; what was asked for and is missing is in `missing`, so that one pass names all of it; the others are in `used`.
 
-    `looks`: what was found out so far about changes; what was not yet is in `unlooked`. `first` and `last` are the blocks of the span.
+    `looks`: what was found out so far about changes; what was not yet is in `unlooked`; `sights` and `unsighted` likewise. `first` and
+    `last` are the blocks of the span.
     """
 
-    __slots__ = ("_answers", "_looks", "first", "last", "missing", "unlooked", "used")
+    __slots__ = ("_answers", "_looks", "_sights", "first", "last", "missing", "unlooked", "unsighted", "used")
 
     def __init__(
         self,
         answers: Mapping[Read, Answer],
         looks: Mapping[Look, int | None] | None = None,
+        sights: Mapping[Sight, Sighted] | None = None,
         *,
         first: int = 0,
         last: int = 0,
     ) -> None:
         self._answers = answers
         self._looks = looks or {}
+        self._sights = sights or {}
         self.first = first
         self.last = last
         self.missing: set[Read] = set()
         self.unlooked: set[Look] = set()
+        self.unsighted: set[Sight] = set()
         self.used: set[Read] = set()
 
     def __call__(self, block: int, address: bytes, calldata: bytes) -> Answer:
@@ -110,9 +129,22 @@ class Reads:
             self.unlooked.add(look)
         return self._looks.get(look)
 
+    def sights(self, address: bytes, calldata: bytes) -> Sighted:
+        """Return what a contract answered wherever in the span it was looked at; nothing where it is not looked at yet."""
+        sight = Sight(self.first, self.last, address, calldata)
+        if sight not in self._sights:
+            self.unsighted.add(sight)
+        return self._sights.get(sight, ())
+
     def is_open(self) -> bool:
         """Whether anything is to be asked before it is known what to make of it all."""
-        return bool(self.missing or self.unlooked)
+        return bool(self.missing or self.unlooked or self.unsighted)
+
+    def needed(self) -> NeedReads:
+        """Return all that is to be asked."""
+        return NeedReads(
+            reads=frozenset(self.missing), looks=frozenset(self.unlooked), sights=frozenset(self.unsighted)
+        )
 
     def last_log(self, block: int, address: bytes, topic0: bytes) -> Answer:
         """Return the newest such log before `block` as JSON text, or `PENDING`."""
@@ -138,37 +170,43 @@ class NeedReads:
 
     reads: frozenset[Read]
     looks: frozenset[Look] = frozenset()
+    sights: frozenset[Sight] = frozenset()
+
+
+Judge = Callable[[Answer], bytes]
+"""Says what is wrong with an answer; empty for nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """A feed proxy whose answers can change without an event.
+    """A price source that can change without an event.
 
     `since` is the block of its last phase, `pointer` the answer to `aggregator()` since then, `fault` what a check found wrong
-    (empty: nothing), `answers` the (block, answer) pairs of its aggregator, ascending.
+    (empty: nothing), `word` the calldata by which it says its own price (empty: that is not checked), `speaker` the contract that is
+    asked for that, `judge` what is wrong with the answer after a block.
     """
 
     since: int
     pointer: Answer
     fault: bytes
-    answers: tuple[tuple[int, int], ...]
-
-    def answer_at(self, block: int) -> int | None:
-        """Return the last answer that was emitted up to a block."""
-        return next((answer for number, answer in reversed(self.answers) if number <= block), None)
+    word: bytes
+    speaker: bytes
+    judge: Callable[[Block, Answer], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folded:
     """Derived rows, and what must be followed from now on.
 
-    `contracts`: address → first block that matters; `sources`: price source → likewise; `watched`: feed proxies.
+    `contracts`: address → first block that matters; `sources`: price source → likewise; `watched`: price sources that can change without
+    an event; `cleared`: what found a fault before (the `check`s) and is at an end, with the block from which on it is.
     """
 
     rows: Rows
     contracts: Mapping[bytes, int]
     sources: Mapping[bytes, int]
     watched: Mapping[bytes, Watched] = field(default_factory=dict)
+    cleared: frozenset[Read] = frozenset()
 
 
 class EvmProtocol(Protocol):

@@ -1,29 +1,40 @@
-"""Where an EVM chain's facts come from: its nodes, or the raw rows that were stored of them."""
+"""Where an EVM chain's facts come from: its nodes, or the raw rows that were stored of them (`stored.py`)."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from chains.errors import ChainError, HistoryGone, NodeWrong
+from chains.errors import ChainError, NodeWrong
 from chains.evm.calls import Calls
-from chains.evm.changes import found_by_asking, found_in_history
+from chains.evm.changes import found_by_asking
 from chains.evm.dialect import BLOCK
 from chains.evm.evidence.filters import Filters
-from chains.evm.logs import empty_logs, in_order, of_addresses, unhex
-from chains.evm.ports import CHECK, CODE_BEFORE, ETH_CALL, FIRST_LOG, LAST_LOG, STATE, Answer, Look, Read
+from chains.evm.logs import unhex
+from chains.evm.ports import (
+    CODE_BEFORE,
+    ETH_CALL,
+    FIRST_LOG,
+    LAST_LOG,
+    STATE,
+    Answer,
+    Judge,
+    Look,
+    Read,
+    Sight,
+    Sighted,
+)
 from chains.evm.questions import Questions
 from chains.evm.ranges import Ranges
 from chains.evm.sought import Sought, Topics
 from chains.model import Block, ChainSpec, Finality
-from chains.ports import Head, RawReader
+from chains.ports import Head
 from chains.rpc import NodePool, Outcome, RpcFault
 
 LOOK_BACK = 500_000
@@ -31,9 +42,6 @@ LOOK_BACK = 500_000
 
 READS_AT_ONCE = 10
 _TAGS = {"latest": Finality.LATEST, "safe": Finality.SAFE, "finalized": Finality.FINALIZED}
-
-Judge = Callable[[Answer, int | None], bytes]
-"""Says what is wrong with an answer, given what the journals expect."""
 
 
 class EvmSource(Protocol):
@@ -60,14 +68,20 @@ class EvmSource(Protocol):
         """Answer questions, each pinned to the hash of its block."""
         ...
 
-    async def check(
-        self, reads: Mapping[Read, int | None], judge: Judge, blocks: Mapping[int, Block]
-    ) -> dict[Read, bytes]:
-        """Return what `judge` finds wrong with each answer, given what the journals expect; empty for nothing."""
+    async def check(self, reads: Mapping[Read, Judge], blocks: Mapping[int, Block]) -> dict[Read, bytes]:
+        """Return what is wrong with each answer; empty for nothing."""
+        ...
+
+    def doubts(self, first: int, last: int) -> Mapping[Read, bytes]:
+        """Return what checks are known to have found in a span, by where that began, before anything is asked."""
         ...
 
     async def changes(self, looks: Collection[Look], blocks: Mapping[int, Block]) -> dict[Look, int | None]:
         """Return the block of the first change that each looks for, `None` where there is none."""
+        ...
+
+    async def sights(self, sights: Collection[Sight], blocks: Mapping[int, Block]) -> dict[Sight, Sighted]:
+        """Return what contracts answered wherever they were looked at."""
         ...
 
     async def has_code(self, address: bytes) -> bool:
@@ -251,12 +265,21 @@ class NodeSource:
             return Answer("absent", b"")
         return Answer("returned", await self._code(read.address, hex(read.block - 1)) if read.block else b"")
 
-    async def check(
-        self, reads: Mapping[Read, int | None], judge: Judge, blocks: Mapping[int, Block]
-    ) -> dict[Read, bytes]:
+    async def sights(self, sights: Collection[Sight], blocks: Mapping[int, Block]) -> dict[Sight, Sighted]:
+        """Ask the node, after the last block of each."""
+        asked = {sight: Read(sight.last, STATE, sight.address, sight.input) for sight in sights}
+        answers = await self.read(set(asked.values()), blocks)
+        return {sight: ((read.block, answers[read]),) for sight, read in asked.items()}
+
+    async def check(self, reads: Mapping[Read, Judge], blocks: Mapping[int, Block]) -> dict[Read, bytes]:
         """Ask the node and judge its answers."""
         answers = await self.read(reads, blocks)
-        return {read: judge(answers[read], expected) for read, expected in reads.items()}
+        return {read: judge(answers[read]) for read, judge in reads.items()}
+
+    def doubts(self, first: int, last: int) -> Mapping[Read, bytes]:
+        """Return nothing: a node knows of no check."""
+        del first, last
+        return {}
 
     async def has_code(self, address: bytes) -> bool:
         """Tell whether a contract is deployed at an address now."""
@@ -271,93 +294,6 @@ class NodeSource:
     async def aclose(self) -> None:
         """Close connections."""
         await self._pool.aclose()
-
-
-class StoredSource:
-    """Facts from raw rows: what was not stored does not exist."""
-
-    def __init__(self, raw: RawReader, cursor: Block) -> None:
-        self._raw = raw
-        self._cursor = cursor
-        self.ranges = Ranges()
-        self._answers: dict[tuple[str, bytes, bytes], list[tuple[int, Answer]]] = {}
-        for row in raw.table("evm_read", 0, cursor.number).to_pylist():
-            answer = Answer(row["outcome"], row["output"])
-            key = (row["method"], row["address"], row["input"])
-            self._answers.setdefault(key, []).append((row["block_number"], answer))
-
-    async def head(self) -> Head:
-        """Return the last stored block, for both."""
-        return Head(latest=self._cursor, settled=self._cursor.number, finality=Finality.FINALIZED)
-
-    async def blocks(self, numbers: Collection[int]) -> dict[int, Block]:
-        """Return the stored blocks; one without rows is not kept and comes back with its number alone."""
-        if not numbers:
-            return {}
-        wanted = set(numbers)
-        stored = {b.number: b for b in self._raw.blocks(min(wanted), max(wanted)) if b.number in wanted}
-        return {number: stored.get(number) or _without_rows(number) for number in wanted}
-
-    async def logs(self, addresses: Collection[bytes] | None, topics: Topics, first: int, last: int) -> pa.Table:
-        """Return stored logs of the addresses, in chain order."""
-        table = self._raw.table("evm_log", first, last)
-        if table.num_rows == 0:
-            return empty_logs()
-        if addresses is not None:
-            table = of_addresses(table, list(addresses))
-        for i, wanted in enumerate(topics):
-            if wanted is not None:
-                table = table.filter(pc.is_in(table[f"topic{i}"], pa.array(list(wanted), pa.binary())))
-        return in_order(table)
-
-    async def read(self, reads: Collection[Read], blocks: Mapping[int, Block]) -> dict[Read, Answer]:
-        """Answer from what was stored: an answer holds until the next stored one of the same question."""
-        del blocks
-        return {read: self._stored(read) for read in reads}
-
-    async def check(
-        self, reads: Mapping[Read, int | None], judge: Judge, blocks: Mapping[int, Block]
-    ) -> dict[Read, bytes]:
-        """Return the verdicts that were stored: one holds until the next."""
-        del judge, blocks
-        return {read: self._verdict(read) for read in reads}
-
-    async def changes(self, looks: Collection[Look], blocks: Mapping[int, Block]) -> dict[Look, int | None]:
-        """Return where the stored answers change."""
-        del blocks
-        return {
-            look: found_in_history(self._answers.get((STATE, look.address, look.input), ()), look) for look in looks
-        }
-
-    def _verdict(self, read: Read) -> bytes:
-        history = self._answers.get((CHECK, read.address, read.input), [])
-        return next((answer.output for block, answer in reversed(history) if block <= read.block), b"")
-
-    def _stored(self, read: Read) -> Answer:
-        history = self._answers.get((read.method, read.address, read.input), [])
-        known = [answer for block, answer in history if block <= read.block]
-        if not known:
-            message = (
-                f"no stored answer of 0x{read.address.hex()} to 0x{read.input.hex()} at block {read.block};"
-                " this store was not indexed by this version: index again from the chain"
-            )
-            raise HistoryGone(message)
-        return known[-1]
-
-    async def has_code(self, address: bytes) -> bool:
-        """Tell that a contract was there: the store would be empty otherwise."""
-        del address
-        return True
-
-    def doubt(self, error: ChainError) -> None:
-        """Do nothing: there is no other store."""
-
-    async def aclose(self) -> None:
-        """Do nothing: there is no connection."""
-
-
-def _without_rows(number: int) -> Block:
-    return Block(number=number, hash=b"", parent_hash=b"", time=0)
 
 
 def _block(header: _Header) -> Block:

@@ -15,8 +15,23 @@ from chains.errors import NodeWrong
 from chains.evm.ahead import Ahead, Contracts, Piece
 from chains.evm.evidence.attest import Interest
 from chains.evm.logs import empty_logs, in_order
-from chains.evm.oracles.chainlink.fold import Chainlink, Doubt, Seen, question, verdict, watch
-from chains.evm.ports import CHECK, Answer, EvmProtocol, Folded, Look, NeedReads, Read, Reads, Watched
+from chains.evm.oracles.chainlink.checks import Doubt, Seen, question, watch
+from chains.evm.oracles.chainlink.fold import Chainlink
+from chains.evm.polls import Polls
+from chains.evm.ports import (
+    CHECK,
+    SIGHT,
+    Answer,
+    EvmProtocol,
+    Folded,
+    Look,
+    NeedReads,
+    Read,
+    Reads,
+    Sight,
+    Sighted,
+    Watched,
+)
 from chains.evm.source import EvmSource
 from chains.model import FEEDS, Block, ChainSpec, Rows
 from chains.ports import Batch, Covered, StateReader
@@ -94,8 +109,10 @@ class _Fold:
     contracts: dict[bytes, int] = field(default_factory=dict)
     sources: dict[bytes, int] = field(default_factory=dict)
     watched: dict[bytes, Watched] = field(default_factory=dict)
+    cleared: set[Read] = field(default_factory=set)
     needed: set[Read] = field(default_factory=set)
     looks: set[Look] = field(default_factory=set)
+    sights: set[Sight] = field(default_factory=set)
     used: set[Read] = field(default_factory=set)
 
 
@@ -172,7 +189,8 @@ class Span:
         self.fetched: dict[bytes, int] = {}
         self.answers: dict[Read, Answer] = {}
         self.looked: dict[Look, int | None] = {}
-        self.polled: dict[Read, Answer] = {}
+        self.sighted: dict[Sight, Sighted] = {}
+        self.polls = Polls(chain.source, self._headers, first, last)
         self.seen: list[Seen] = []
         self.doubts: list[Doubt] = []
         self.decoded: dict[str, Any] = {}
@@ -199,9 +217,12 @@ class Span:
         await self._still_there()
         reads = {read: self.answers[read] for read in fold.used}
         reads |= {watch(s.proxy, s.block): s.answer for s in self.seen}
+        reads |= dict.fromkeys(fold.cleared, Answer("returned", b""))
         for doubt in self.doubts:
-            asked = question(doubt.proxy, doubt.block)
+            asked = question(doubt.speaker, doubt.block, doubt.word)
             reads[asked._replace(method=CHECK)] = Answer("returned", doubt.fault)
+        for sight, answers in self.sighted.items():
+            reads |= {Read(block, SIGHT, sight.address, sight.input): answer for block, answer in answers}
         reads |= self.chain.origin_reads(self.first, self.last)
         await self._need_blocks({read.block for read in reads})
         return Batch(
@@ -217,9 +238,10 @@ class Span:
     async def _settle(self) -> _Fold:
         for _ in range(MAX_ROUNDS):
             fold = self._folded()
-            if fold.needed or fold.looks:
+            if fold.needed or fold.looks or fold.sights:
                 await self._ask(fold.needed)
                 self.looked |= await self.source.changes(fold.looks, self.blocks)
+                self.sighted |= await self.source.sights(fold.sights, self.blocks)
                 continue
             if fresh := self._unfetched(fold.contracts):
                 await self._follow(fresh)
@@ -227,8 +249,9 @@ class Span:
             if self.unsettled and (lacking := await self._overlooked(fold)).num_rows:
                 await self._take_logs([self.logs, lacking], {})
                 continue
-            changes = await self._changes(fold)
-            doubts = [] if changes else await self._doubtful(fold)
+            changes = await self.polls.changes(fold.watched)
+            doubts = [] if changes else self.polls.stored(fold.watched, self.doubts)
+            doubts = doubts if changes or doubts else await self.polls.doubtful(fold.watched)
             if not changes and not doubts:
                 return fold
             if (lacking := await self._unsaid(doubts, fold)).num_rows:
@@ -271,10 +294,12 @@ class Span:
             reads = Reads(self.answers, self.looked, first=self.first, last=self.last)
             self._take(fold, venue.fold(self.state, self._events(venue.venue.id, venue), times, reads), reads)
         if not fold.needed and not fold.looks:
-            reads = Reads(self.answers)
+            reads = Reads(self.answers, self.looked, self.sighted, first=self.first, last=self.last)
             oracle = self.chain.oracle
             answers = self._events(FEEDS, oracle)
-            self._take(fold, oracle.fold(self.state, answers, fold.sources, [*self.seen, *self.doubts], reads), reads)
+            found: list[Seen | Doubt] = [*self.seen, *self.doubts]
+            outcome = oracle.fold(self.state, answers, fold.sources, found, times=times, reads=reads)
+            self._take(fold, outcome, reads)
         return fold
 
     def _events(self, name: str, decoder: EvmProtocol | Chainlink) -> Any:  # noqa: ANN401 - each fold's own
@@ -287,11 +312,13 @@ class Span:
         if isinstance(outcome, NeedReads):
             fold.needed |= outcome.reads
             fold.looks |= outcome.looks
+            fold.sights |= outcome.sights
             return
         fold.rows.extend(outcome.rows)
         _follow_too(fold.contracts, outcome.contracts)
         _follow_too(fold.sources, outcome.sources)
         fold.watched |= outcome.watched
+        fold.cleared |= outcome.cleared
 
     async def _ask(self, reads: Collection[Read]) -> None:
         await self._need_blocks({read.block for read in reads})
@@ -366,61 +393,6 @@ class Span:
         now = await self.source.blocks([self.last])
         if self.last not in now or now[self.last].hash != self.blocks[self.last].hash:
             raise NodeWrong(f"chain {self.chain.spec.id}: block {self.last} was replaced while it was read")
-
-    async def _changes(self, fold: _Fold) -> list[Seen]:
-        """Ask every watched proxy at the end of the span, and find the first block of each change."""
-        changes = []
-        await self._poll_all(fold.watched, self.last)
-        for proxy, feed in sorted(fold.watched.items()):
-            if await self._poll(proxy, self.last) != feed.pointer:
-                changes.append(await self._first_change(proxy, max(feed.since, self.first - 1), feed.pointer))
-        return changes
-
-    async def _doubtful(self, fold: _Fold) -> list[Doubt]:
-        """Check every plain feed's own word at the end of the span, and find the first block where it was otherwise."""
-        plain = {proxy: feed for proxy, feed in fold.watched.items() if feed.answers}
-        verdicts = await self._verdicts(plain, self.last)
-        return [
-            await self._first_doubt(proxy, feed)
-            for proxy, feed in sorted(plain.items())
-            if verdicts[proxy] != feed.fault
-        ]
-
-    async def _first_doubt(self, proxy: bytes, feed: Watched) -> Doubt:
-        same, other = max(feed.since - 1, self.first - 1), self.last
-        while other - same > 1:
-            middle = (same + other) // 2
-            if (await self._verdicts({proxy: feed}, middle))[proxy] == feed.fault:
-                same = middle
-            else:
-                other = middle
-        return Doubt(other, proxy, (await self._verdicts({proxy: feed}, other))[proxy])
-
-    async def _verdicts(self, feeds: Mapping[bytes, Watched], number: int) -> dict[bytes, bytes]:
-        reads = {question(proxy, number): feed.answer_at(number) for proxy, feed in feeds.items()}
-        blocks = await self._headers([number])
-        found = await self.source.check(reads, verdict, blocks)
-        return {read.address: said for read, said in found.items()}
-
-    async def _first_change(self, proxy: bytes, same: int, known: Answer) -> Seen:
-        changed = self.last
-        while changed - same > 1:
-            middle = (same + changed) // 2
-            if await self._poll(proxy, middle) == known:
-                same = middle
-            else:
-                changed = middle
-        return Seen(changed, proxy, await self._poll(proxy, changed))
-
-    async def _poll(self, proxy: bytes, number: int) -> Answer:
-        await self._poll_all([proxy], number)
-        return self.polled[watch(proxy, number)]
-
-    async def _poll_all(self, proxies: Iterable[bytes], number: int) -> None:
-        missing = [read for proxy in proxies if (read := watch(proxy, number)) not in self.polled]
-        if missing:
-            blocks = await self._headers([number])
-            self.polled |= await self.source.read(missing, blocks)
 
     def _parent_hash(self) -> bytes | None:
         block = self.blocks.get(self.first)

@@ -15,6 +15,9 @@ FORMAT = 1
 RpcObject = Mapping[str, Any]
 """A header or a log as a node gives it."""
 
+SELECTOR = len("0x") + 8
+"""Digits of calldata that name a function."""
+
 
 class NotRecorded(Exception):
     """Nobody asked this when the recording was made."""
@@ -55,12 +58,22 @@ class Recording:
         return sorted(self.blocks)
 
     def answer(self, address: str, calldata: str, block: int) -> object:
-        """Return what a contract answers after a block, `0x…` or `{"error": …}`; raises `NotRecorded`."""
+        """Return what a contract answers after a block, `0x…` or `{"error": …}`; raises `NotRecorded`.
+
+        A function that a contract of the recording was never asked for is not there, and reverts.
+        """
         spans = self.calls.get((address, calldata), ())
+        if not spans and self._lacks(address, calldata[:SELECTOR]):
+            return {"error": {"code": 3, "message": "execution reverted", "data": "0x"}}
         held = [answer for first, answer in spans if first <= block]
         if not held:
             raise NotRecorded(f"the recording has no answer of {address} to {calldata[:10]} at block {block}")
         return held[-1]
+
+    def _lacks(self, address: str, selector: str) -> bool:
+        """Whether a contract is known and was never asked for a function."""
+        asked = [calldata for contract, calldata in self.calls if contract == address]
+        return bool(asked or address in self.code) and all(calldata[:SELECTOR] != selector for calldata in asked)
 
     def logs_between(self, first: int, last: int) -> Sequence[RpcObject]:
         """Return the logs of a span of blocks, both included."""

@@ -9,6 +9,7 @@ from chains.identifiers import format_address
 from crossmargin.settings.escrows import ACCOUNTS
 from crossmargin.settings.model import Settings
 from crossmargin.settings.names import chain_of
+from crossmargin.settings.rates import baseless
 from crossmargin.settings.section import unknown
 
 
@@ -21,6 +22,7 @@ def unresolved(settings: Settings, *, chains_read: bool) -> Iterator[str]:
     yield from _twice("[[asset]]", (asset.id for asset in settings.assets))
     yield from _twice("[[account]]", (account.id for account in settings.accounts))
     yield from _same_contract(settings)
+    yield from baseless(settings)
     if chains_read and settings.chains:
         yield from _other_chains(settings)
         yield from _late_chains(settings)

@@ -39,6 +39,10 @@ class Section:
         self._known.append(key)
         return self._parsed(key, parse) if key in self._table else default
 
+    def says(self, key: str, value: str) -> bool:
+        """Whether a key is written with just this value."""
+        return self._table.get(key) == value
+
     def pass_over(self, *keys: str) -> None:
         """Know keys without reading them: what decides their meaning is wrong itself, and told."""
         self._known += keys

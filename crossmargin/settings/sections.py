@@ -11,8 +11,15 @@ from typing import Any
 from chains.completeness import COMPLETENESS, DEFAULT, SECOND_NODE
 from chains.identifiers import EVM, SOLANA, namespace_of
 from chains.model import FEEDS, ChainSpec, FeedSpec, VenueSpec
-from chains.registry import FEED_KINDS, PROTOCOLS, check_options, namespace_of_protocol
-from crossmargin.settings import escrows, names, values
+from chains.registry import (
+    FEED_KINDS,
+    PROTOCOLS,
+    REDEMPTION_RATE,
+    SEQUENCER_UPTIME,
+    check_options,
+    namespace_of_protocol,
+)
+from crossmargin.settings import escrows, names, rates, values
 from crossmargin.settings.model import (
     AccountSettings,
     AssetSettings,
@@ -27,6 +34,7 @@ CONFIRMATIONS = re.compile(r"confirmations:[1-9]\d{0,5}")
 POLL_S = 2.0
 STALE_AFTER_S = 60.0
 DEVIATION = 0.01
+GRACE_S = 3600
 MAX_CONFIDENCE = 0.02
 PYTH = "pyth-solana"
 SERVER = ServerSettings(host="127.0.0.1", port=8080, public=False)
@@ -115,13 +123,36 @@ def _own_options(section: Section, protocol: str) -> dict[str, Any]:
 
 
 def feed(section: Section) -> FeedSpec | None:
+    return uptime_feed(section) if section.says("kind", SEQUENCER_UPTIME) else price_feed(section)
+
+
+def uptime_feed(section: Section) -> FeedSpec | None:
+    """What tells whether a chain's sequencer runs: it is about the chain, and of no asset."""
+    section.pass_over("kind")
+    chain_id = section.need("chain", names.chain_id)
+    address = section.need("address", names.address_on(_source_chain(section, SEQUENCER_UPTIME, chain_id)))
+    grace_s = section.get("grace", values.whole_seconds, GRACE_S)
+    return section.build(
+        lambda: FeedSpec(
+            asset=chain_id,
+            kind=SEQUENCER_UPTIME,
+            chain_id=chain_id,
+            address=address,
+            heartbeat_s=grace_s,
+            deviation=0.0,
+        )
+    )
+
+
+def price_feed(section: Section) -> FeedSpec | None:
     asset_id = section.need("asset", names.asset_id)
     chain_id = section.get("chain", names.chain_id, names.chain_of(asset_id) if asset_id else "")
     kind = section.get("kind", values.one_of(*FEED_KINDS), _usual_kind(chain_id))
     address = section.need("address", names.address_on(_source_chain(section, kind, chain_id)))
-    heartbeat_s = section.need("heartbeat", values.whole_seconds)
-    deviation = section.get("deviation", values.percent, DEVIATION)
+    heartbeat_s = _heartbeat(section, kind)
+    deviation = section.get("deviation", values.percent, 0.0 if kind == REDEMPTION_RATE else DEVIATION)
     feed_id, max_confidence = _pyth(section, kind)
+    rate = rates.rate(section, kind)
     return section.build(
         lambda: FeedSpec(
             asset=asset_id,
@@ -130,8 +161,10 @@ def feed(section: Section) -> FeedSpec | None:
             address=address,
             heartbeat_s=heartbeat_s,
             deviation=deviation,
-            feed_id=feed_id,
+            feed_id=rate.question or feed_id,
             max_confidence=max_confidence,
+            of=rate.of,
+            unit_raw=rate.unit_raw,
         )
     )
 
@@ -192,6 +225,17 @@ def _home(section: Section, protocol: str, chain_id: str) -> str | None:
     fitting = f"{', '.join(others)} or {last}" if others else last
     section.wrong(f'protocol "{protocol}" is for {names.FAMILIES[wanted]} chains, not {chain_id}; there use {fitting}')
     return None
+
+
+def _heartbeat(section: Section, kind: str) -> int:
+    """How often a feed speaks; a rate is read with its block, and as old as the marks that it is multiplied with."""
+    if not kind:
+        section.pass_over("heartbeat")
+        return 0
+    if kind != REDEMPTION_RATE:
+        return section.need("heartbeat", values.whole_seconds)
+    section.refuse("heartbeat", f"is not for {REDEMPTION_RATE} feeds, which are read with every block; leave it out")
+    return 0
 
 
 def _usual_kind(chain_id: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from chains.escrow import LIABILITY_MAX_AGE_S
 from chains.identifiers import EVM, format_address, namespace_of
 from chains.model import FeedSpec
+from chains.registry import REDEMPTION_RATE, SEQUENCER_UPTIME
 from crossmargin.redaction import label
 from crossmargin.settings.escrows import LIABILITY_MAX_AGE
 from crossmargin.settings.model import Settings
@@ -49,10 +50,11 @@ def effective(settings: Settings) -> dict[str, Any]:
                 "kind": feed.kind,
                 "chain": feed.chain_id,
                 "address": format_address(feed.chain_id, feed.address),
-                "heartbeat": seconds(feed.heartbeat_s),
+                **_speaks(feed),
                 "deviation": percent(feed.deviation),
             }
             | _confidence(feed)
+            | _rate(feed)
             for feed in settings.feeds
         ],
         "asset": [
@@ -88,6 +90,20 @@ def _confidence(feed: FeedSpec) -> dict[str, Any]:
         "feed_id": feed.feed_id.hex() if feed.feed_id is not None else None,
         "max_confidence": percent(feed.max_confidence),
     }
+
+
+def _speaks(feed: FeedSpec) -> dict[str, str]:
+    """How often a feed speaks, which a rate does not; of a sequencer, how long after it came up it is not relied on."""
+    if feed.kind == REDEMPTION_RATE:
+        return {}
+    return {"grace" if feed.kind == SEQUENCER_UPTIME else "heartbeat": seconds(feed.heartbeat_s)}
+
+
+def _rate(feed: FeedSpec) -> dict[str, Any]:
+    """What only a redemption rate has: its question as the bytes that are asked."""
+    if feed.of is None or feed.feed_id is None or feed.unit_raw is None:
+        return {}
+    return {"of": feed.of, "question": "0x" + feed.feed_id.hex(), "unit_raw": str(feed.unit_raw)}
 
 
 def percent(fraction: float) -> str:

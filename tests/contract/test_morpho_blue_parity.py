@@ -51,6 +51,24 @@ def test_every_number_equals_the_contracts_at_head_and_ten_earlier_blocks(seed: 
     )
 
 
+def test_a_market_with_a_rate_that_is_set_once_is_valued_at_every_block(tmp_path: Path) -> None:
+    path, counted = tmp_path / "store.duckdb", Counted()
+    with build(seed=12, actions=300, fixed=True) as lending:
+        market = lending.markets[0]
+        indexed(lending, path)
+        with Store.open(path) as store, store.reading() as reader:
+            for number in range(lending.node.height() - 40, lending.node.height() + 1, 10):
+                compare(reader, lending, number, counted)
+                at = block_of(lending, number)
+                value = open_book(reader.venue_snapshot(venue_of(lending), at))
+                units = [value(unit) for unit in reader.unit_snapshots(venue_of(lending), at)]
+                mine = [unit for unit in units if unit.unit_id[:32] == raw(market.id) and unit.has_debt]
+                counted["fixed"] += sum(unit.native is not None for unit in mine)
+                assert all(unit.native is not None for unit in mine)
+
+    assert counted["fixed"] > 3
+
+
 def compare(reader: Reader, lending: Lending, number: int, counted: Counted) -> None:
     at = block_of(lending, number)
     snapshot = reader.venue_snapshot(venue_of(lending), at)
@@ -110,7 +128,7 @@ def compare_value(
     owed = -(-held.borrow_shares * (numbers.borrow_assets + 1) // (numbers.borrow_shares + 10**6))
     assert unit.native["borrowAssets"] == owed
     assert unit.native["collateral"] == held.collateral
-    if market.priced:
+    if market.priced or unit.native.get("collateralPrice") is not None:
         assert unit.native["collateralPrice"] == price
     counted["accrued"] += 1
     healthy = price is None or lending.refuses_to_liquidate(market, owner, number)
@@ -167,7 +185,7 @@ def test_tables_do_not_depend_on_how_the_span_was_cut(span: int, tmp_path: Path)
         heard = indexed(lending, cut, span=span)
 
     assert len(heard.appended_) > 1
-    assert assert_same_tables(whole, cut) > 300
+    assert assert_same_tables(whole, cut, sights=False) > 300
 
 
 def test_the_tables_are_derived_again_without_a_node(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ class Book:
                 subject,
                 f"source {state['source']} answers {answer.answer_raw}; the fallback is unknown",
             )
-        return VenuePrice(answer.answer_raw, self.base_unit, source, answer.updated_at, answer.block)
+        return VenuePrice(answer.answer_raw, self.base_unit, source, answer.updated_at, answer.block, answer.basis)
 
     def _problems(self, engine: Mapping[str, Any]) -> list[Reason]:
         if engine["supported"]:

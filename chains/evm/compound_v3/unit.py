@@ -133,7 +133,7 @@ class _Book:
         if answer.answer_raw <= 0:
             detail = f"feed {feed} answers {answer.answer_raw}; the Comet refuses prices that are not positive"
             return Reason("price_not_positive", feed, detail)
-        return VenuePrice(answer.answer_raw, PRICE_UNIT, source, answer.updated_at, answer.block)
+        return VenuePrice(answer.answer_raw, PRICE_UNIT, source, answer.updated_at, answer.block, answer.basis)
 
     def _state(self, aspect: str) -> dict[str, Any] | None:
         text = self.snapshot.markets.get((WHOLE_VENUE, aspect))

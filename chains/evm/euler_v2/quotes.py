@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from chains.evm.euler_v2.maths import BASIS_POINTS, MAX_UINT256
 from chains.evm.oracles.chainlink import current_answer
-from chains.model import Reason, VenueSnapshot
+from chains.model import Basis, Reason, VenueSnapshot
 
 Worth = Callable[[bytes, int], int | Reason]
 """(vault, shares) → assets at the block, rounded down."""
@@ -19,6 +19,7 @@ class Origin(NamedTuple):
     source: bytes
     updated_at: int
     block: int
+    basis: Basis = Basis.EXACT
 
 
 class Quote(NamedTuple):
@@ -68,7 +69,7 @@ def _by_feed(way: dict[str, Any], amount: int, snapshot: VenueSnapshot) -> Quote
     if way["max_age"] is not None and age > way["max_age"]:
         detail = f"the answer is {age} seconds old; its reader refuses what is older than {way['max_age']}"
         return Reason("price_stale", way["feed"], detail)
-    quote = _plain(_scaled(way, amount, answer.answer_raw), Origin(feed, answer.updated_at, answer.block))
+    quote = _plain(_scaled(way, amount, answer.answer_raw), Origin(feed, answer.updated_at, answer.block, answer.basis))
     if isinstance(quote, Reason):
         return quote
     return quote._replace(bid=quote.mid * way["bid"] // BASIS_POINTS, ask=quote.mid * way["ask"] // BASIS_POINTS)

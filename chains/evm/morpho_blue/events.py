@@ -76,9 +76,7 @@ BORROW_RATE_VIEW = Function(
     "uint256",
     hashed=f"borrowRateView({_PARAMS},{_MARKET})",
 )
-PRICE = Function("price()", "uint256")
-SCALE_FACTOR = Function("SCALE_FACTOR()", "uint256")
-VAULTS = (Function("BASE_VAULT()", "address"), Function("QUOTE_VAULT()", "address"))
-BASE_FEEDS = (Function("BASE_FEED_1()", "address"), Function("BASE_FEED_2()", "address"))
-QUOTE_FEEDS = (Function("QUOTE_FEED_1()", "address"), Function("QUOTE_FEED_2()", "address"))
-LATEST_ROUND_DATA = Function("latestRoundData()", "uint80", "int256", "uint256", "uint256", "uint80")
+RATE_STORED = Function("borrowRateStored(bytes32 id)", "uint256")
+SET_RATE = Function("setBorrowRate(bytes32 id, uint256 newBorrowRate)")
+RATE_IS_SET = Function("Error(string)").calldata("rate set")
+"""How a fixed rate model refuses to set the rate of a market again."""

@@ -6,8 +6,8 @@ Aspects of `market_change`, all integers beyond 2^53 as text. Of the whole venue
     `totals`: what the contract stores (`maths.Totals`), without the interest since `last_update`. A market without a model tells
         of no accrual: there `last_update` is the time of the last event that brings a market up to date, and nothing rests on it,
     `rate` {average, at_target, fault}: what its model told last; `fault` says since when that, or the interest, was not what the
-        arithmetic gives.
-Of an address: `model` {adaptive} of an interest rate model, `oracle` (`chains.evm.morpho_blue.oracle`), `token` {symbol, decimals}.
+        arithmetic gives. With `fixed` it is the market's own for ever.
+Of an address: `model` {adaptive} of an interest rate model, `token` {symbol, decimals}. Oracles are price sources, followed as such.
 A unit is an owner's position in one market: its id is the market's and the owner's. Its amounts are shares under the market's id, on
 both sides, and collateral under the id followed by the collateral's token. Settings of `account_change`: `wide_amount:<side>`, an
 amount that fits no column, `null` since it fits again.
@@ -26,7 +26,7 @@ from chains.evm.logs import unhex
 from chains.evm.morpho_blue import events as ev
 from chains.evm.morpho_blue.curve import INITIAL_RATE_AT_TARGET, PROBES, Probe, borrow_rate
 from chains.evm.morpho_blue.maths import TooLarge, Totals, accrued
-from chains.evm.morpho_blue.oracle import NOWHERE, feeds_of, read_oracle
+from chains.evm.morpho_blue.oracle import NOWHERE
 from chains.evm.morpho_blue.tips import Holding, State, Tips, hexed, totals_of
 from chains.evm.ports import ETH_CALL, PENDING, Answer, Folded, NeedReads, Read, Reads
 from chains.model import WHOLE_VENUE, Block, Side, VenueSpec
@@ -152,19 +152,26 @@ class _Pass:
         self.tips.store(row, market, NOTHING._replace(last_update=self.times[row.block]))
         for token in dict.fromkeys((loan, collateral)):
             self._read_token(row, token)
-        self._read_oracle(row, oracle)
+        if oracle != NOWHERE:
+            self.sources.setdefault(oracle, row.block)
+        if irm != NOWHERE:
+            self._read_fixed_rate(row, market, irm)
+
+    def _read_fixed_rate(self, row: LoggedEvent, market: bytes, irm: bytes) -> None:
+        """Take the rate of a model that keeps one for each market and lets nobody set it again (`FixedRateIrm`)."""
+        stored = self.reads(row.block, irm, ev.RATE_STORED.calldata(market))
+        values = ev.RATE_STORED.result(stored.output) if stored.returned else None
+        if not values or values[0] == 0:
+            return
+        again = self.reads(row.block, irm, ev.SET_RATE.calldata(market, values[0]))
+        if again.outcome == "reverted" and again.output == ev.RATE_IS_SET:
+            self.tips.market(row, market, "rate", average=str(values[0]), at_target="0", fault="", fixed=True)
 
     def _read_token(self, row: LoggedEvent, token: bytes) -> None:
         if (token, "token") not in self.tips.markets:
             decimals = decimals_of(self.reads(row.block, token, DECIMALS.calldata()))
             symbol = symbol_of(self.reads(row.block, token, SYMBOL.calldata()))
             self.tips.market(row, token, "token", symbol=symbol, decimals=decimals)
-
-    def _read_oracle(self, row: LoggedEvent, oracle: bytes) -> None:
-        if (oracle, "oracle") not in self.tips.markets:
-            state = read_oracle(self.reads, row.block, oracle)
-            self.tips.market(row, oracle, "oracle", **state)
-            self.sources |= {feed: row.block for feed in feeds_of(state) if feed not in self.sources}
 
     # Interest
 

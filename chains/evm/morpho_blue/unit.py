@@ -115,17 +115,19 @@ class _Market:
             return None
         digits = _PRICE_DIGITS + self.loan.decimals - self.collateral.decimals
         value, whole = self.price.value * 10 ** max(-digits, 0), 10 ** max(digits, 0)
-        return VenuePrice(value, whole, self.price.source, self.price.updated_at, self.price.block)
+        return VenuePrice(value, whole, self.price.source, self.price.updated_at, self.price.block, self.price.basis)
 
     def _rate(self, now: int) -> int | Reason:
         subject = "0x" + self.irm.hex()
         model, rate = self._state(self.irm, "model"), self._state(self.id, "rate")
-        if not model.get("adaptive") or not rate:
-            detail = "the interest rate model is no adaptive curve; interest since the market's last event is not known"
+        if not rate or not (model.get("adaptive") or rate.get("fixed")):
+            detail = "the interest rate model is no adaptive curve, nor a fixed rate; interest since the market's last event is not known"
             return Reason("unsupported_irm", subject, detail)
         if rate["fault"]:
             detail = f"what the market's interest rate model said is not what its arithmetic gives {rate['fault']}"
             return Reason("irm_in_doubt", subject, detail)
+        if rate.get("fixed"):
+            return int(rate["average"])
         return borrow_rate(int(rate["at_target"]), self.stored, now).average
 
     def _token(self, address: bytes) -> _Token:

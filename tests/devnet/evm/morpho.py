@@ -25,6 +25,7 @@ WAD = 10**18
 NOWHERE = "0x" + "00" * 20
 MAX_UINT128 = 2**128 - 1
 DAY = 86_400
+FIXED_RATE = WAD // 10 // (365 * DAY)
 SOURCES = (
     "@morpho-org/morpho-blue/src/Morpho.sol",
     "@morpho-org/morpho-blue/src/mocks/IrmMock.sol",
@@ -319,19 +320,25 @@ PLANS: Mapping[str, tuple[Callable[[Lending], Tx], int]] = {
 
 
 @contextmanager
-def build(*, chain_id: int = CHAIN_ID, seed: int = 1, users: int = USERS, actions: int = ACTIONS) -> Iterator[Lending]:
-    """A chain with a deployment and people who used it."""
+def build(
+    *, chain_id: int = CHAIN_ID, seed: int = 1, users: int = USERS, actions: int = ACTIONS, fixed: bool = False
+) -> Iterator[Lending]:
+    """A chain with a deployment and people who used it; with `fixed`, its first market has a rate that is set once."""
     with anvil(chain_id=chain_id) as node:
         ledger = Ledger(node)
         admin, liquidator = keys.address(seed, "admin"), keys.address(seed, "liquidator")
         people = keys.owners(seed, range(users))
         ledger.enrich((admin, liquidator, *people))
-        lending = deploy(ledger, chain_id=chain_id, seed=seed, admin=admin, liquidator=liquidator, people=people)
+        lending = deploy(
+            ledger, chain_id=chain_id, seed=seed, admin=admin, liquidator=liquidator, people=people, fixed=fixed
+        )
         lending.run(actions)
         yield lending
 
 
-def deploy(ledger: Ledger, *, chain_id: int, seed: int, admin: str, liquidator: str, people: Sequence[str]) -> Lending:
+def deploy(
+    ledger: Ledger, *, chain_id: int, seed: int, admin: str, liquidator: str, people: Sequence[str], fixed: bool = False
+) -> Lending:
     """A fresh deployment whose markets begin one after the other."""
     code = package_bytecode(*SOURCES)
     ledger.idle(3)
@@ -345,7 +352,8 @@ def deploy(ledger: Ledger, *, chain_id: int, seed: int, admin: str, liquidator: 
         symbol: deploy_token(ledger, admin, symbol, decimals)
         for symbol, decimals in (("USDC", 6), ("WETH", 18), ("WBTC", 8), ("LST", 18))
     }
-    models = {"adaptive": adaptive, "flat": flat, "none": NOWHERE}
+    once = ledger.deploy(admin, own_bytecode("SetOnceRate")) if fixed else ""
+    models = {"adaptive": adaptive, "flat": flat, "none": NOWHERE, **({"fixed": once} if fixed else {})}
     markets = tuple(_markets(ledger, admin, tokens=tokens, sources=sources, models=models, mock=mock))
     prober = ledger.deploy(admin, own_bytecode("Prober"))
     for model in models.values():
@@ -353,6 +361,8 @@ def deploy(ledger: Ledger, *, chain_id: int, seed: int, admin: str, liquidator: 
     for lltv in sorted({market.lltv for market in markets}):
         ledger.do(invoke(admin, address, "enableLltv(uint256)", lltv))
     for market in markets:
+        if market.irm == once:
+            ledger.do(invoke(admin, once, "setBorrowRate(bytes32,uint256)", bytes.fromhex(market.id[2:]), FIXED_RATE))
         ledger.do(invoke(admin, address, f"createMarket({PARAMS})", market.params))
     everybody = (admin, liquidator, *people)
     for token in tokens.values():
@@ -385,6 +395,8 @@ def _markets(
     ether = oracle("ComposedOracle", "USDC", "WETH", ["ETH"], ["USDC"])
     bitcoin = oracle("ComposedOracle", "WETH", "WBTC", ["BTC"], ["ETH"])
     staked = oracle("ComposedOracle", "USDC", "LST", ["LST", "ETH"], ["USDC"])
+    if "fixed" in models:
+        yield market("fixed", "USDC for WETH", ether, "fixed", 77 * 10**16)
     yield market("ether", "USDC for WETH", ether, "adaptive", 86 * 10**16)
     yield market("ether high", "USDC for WETH", ether, "adaptive", 945 * 10**15)
     yield market("bitcoin", "WETH for WBTC", bitcoin, "adaptive", 915 * 10**15)

@@ -9,8 +9,9 @@ from decimal import Decimal
 import pytest
 
 from aggregator.book import assess_book, evaluate_book
-from aggregator.gather import Catalogue, Condition, Journals, gather, observation_of
+from aggregator.gather import Catalogue, Condition, FeedsAt, Journals, gather, observation_of, with_bases
 from aggregator.margin import numbers
+from aggregator.margin.canonical import from_json, to_json
 from aggregator.margin.health import evaluate
 from aggregator.margin.inputs import Cut, MarginAccount
 from aggregator.margin.status import Status
@@ -155,7 +156,24 @@ def test_what_the_caller_knows_reaches_only_the_accounts_it_concerns() -> None:
 def test_a_feed_says_what_the_source_behind_its_phase_said(phase: str | None, expected: Reading | None) -> None:
     phases = {} if phase is None else {house_feed(WETH): phase}
 
-    assert observation_of(feed(WETH), phases, {AGGREGATOR: PriceAnswer(7, 1, 5, 4)}).reading == expected
+    said = FeedsAt(at=CUTS[CHAIN].block, feeds=phases, answers={AGGREGATOR: PriceAnswer(7, 1, 5, 4)})
+    assert observation_of(feed(WETH), said).reading == expected
+    assert observation_of(feed(WETH), None).reading is None
+
+
+def test_a_feed_that_is_computed_of_others_says_what_they_make_it() -> None:
+    cap, base = house_feed(WETH), b"\x77" * 20
+    rule = {"kind": "capped", "parts": {"asset": "0x" + base.hex()}, "numbers": {"cap": "104"}}
+    computed = {"aggregator": None, "decimals": 2, "fault": "", "problem": "", "rule": rule}
+    phases = {cap: json.dumps(computed), base: json.dumps(json.loads(PHASE) | {"fault": ""})}
+
+    def reading(answer: int) -> Reading | None:
+        said = FeedsAt(at=CUTS[CHAIN].block, feeds=phases, answers={AGGREGATOR: PriceAnswer(answer, 1, 5, 4)})
+        return observation_of(feed(WETH), said).reading
+
+    assert (reading(103), reading(105)) == (Reading(103, 100, 5, 4), Reading(104, 100, 5, 4))
+    phases[cap] = json.dumps(computed | {"fault": "it says something else"})
+    assert reading(103) is None
 
 
 def test_a_feed_says_how_sure_it_is_and_how_sure_it_must_be() -> None:
@@ -172,7 +190,8 @@ def test_a_feed_says_how_sure_it_is_and_how_sure_it_must_be() -> None:
         max_confidence=0.01,
     )
 
-    said = observation_of(spec, {account: phase}, {account: PriceAnswer(100_000_000, 1, 5, 4, 70_000)})
+    answers = {account: PriceAnswer(100_000_000, 1, 5, 4, 70_000)}
+    said = observation_of(spec, FeedsAt(at=CUTS[CHAIN].block, feeds={account: phase}, answers=answers))
 
     assert said.reading == Reading(100_000_000, 10**8, 5, 4, 70_000)
     assert said.max_confidence == 0.01
@@ -321,3 +340,60 @@ def test_an_owner_of_whom_only_liabilities_are_known_is_in_the_book() -> None:
     rows = {entry.account: entry.status for entry in evaluate_book(toy, CUTS, catalogue(toy))}
 
     assert rows[str(Account(CHAIN, other))] is Status.LIQUIDATABLE
+
+
+UPTIME = b"\x66" * 20
+
+
+@pytest.mark.parametrize(
+    "answer, since, code",
+    [
+        (0, 3_600, None),
+        (0, 3_599, "sequencer_grace"),
+        (1, 100_000, "sequencer_down"),
+        (None, 0, "sequencer_unknown"),
+    ],
+)
+def test_a_chain_counts_as_stale_while_its_sequencer_is_down_and_for_a_grace_after(
+    answer: int | None, since: int, code: str | None
+) -> None:
+    toy, now = journals(), CUTS[CHAIN].block.time
+    uptime = FeedSpec(
+        asset=CHAIN, kind="sequencer-uptime", chain_id=CHAIN, address=UPTIME, heartbeat_s=3_600, deviation=0.0
+    )
+    toy.phases = {CHAIN: {UPTIME: json.dumps(json.loads(PHASE) | {"fault": ""})}}
+    toy.said = {CHAIN: {} if answer is None else {AGGREGATOR: PriceAnswer(answer, 1, now - since, 4)}}
+
+    inputs = gather(toy, ACME, CUTS, catalogue(toy, uptime))
+    document = evaluate(inputs)
+
+    assert [(reason.code, reason.subject) for reason in inputs.stale_chains] == ([(code, CHAIN)] if code else [])
+    assert (document.status is Status.UNKNOWN) == (code is not None)
+    assert all(price.identity != CHAIN for price in document.prices)
+
+
+def test_an_asset_is_priced_by_a_rate_times_the_mark_of_another_which_is_shown_with_it() -> None:
+    toy, contract, question = journals(), b"\x55" * 20, bytes.fromhex("679aefce")
+    told = {
+        "rate": True, "since": 9, "outcome": "returned", "output": "0x" + (125 * 10**16).to_bytes(32).hex(),
+        "changes": [], "restless": False,
+    }  # fmt: skip
+    toy.phases = {CHAIN: {house_feed(USDC): PHASE, contract + question: json.dumps(told)}}
+    toy.said = {CHAIN: {AGGREGATOR: PriceAnswer(2 * 10**8, 1, NOW - 60, 99)}}
+    rate = replace(
+        feed(WETH), kind="redemption-rate", address=contract, feed_id=question, of=feed(USDC).asset, unit_raw=10**18,
+        deviation=0.0, heartbeat_s=0,
+    )  # fmt: skip
+
+    inputs = gather(toy, ACME, CUTS, catalogue(toy, feed(USDC), rate))
+    document = evaluate(inputs)
+
+    assert evaluate(from_json(to_json(inputs))) == document
+    prices = {price.identity: price for price in document.prices}
+    (told_of,) = prices["ETH"].feeds
+    assert (prices["ETH"].mid, told_of.kind, told_of.age_s) == ("2.500000000000", "redemption-rate", 60)  # 1.25 · 2
+    assert (told_of.answer_raw, told_of.unit_raw) == (str(125 * 10**16), str(10**18))
+    assert told_of.of is not None
+    assert (told_of.of.identity, told_of.of.mid, told_of.of.feeds[0].used) == ("USDC", "2.000000000000", True)
+    assert with_bases({"ETH"}, (rate,), {asset.id: asset for asset in assets()}) == {"ETH", "USDC"}
+    assert with_bases({"USDC"}, (rate,), {asset.id: asset for asset in assets()}) == {"USDC"}

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from aggregator.oracle.mark import Mark, Refusal, Unpriced, age_limit_s, mark
+from aggregator.oracle.mark import Mark, Observation, Refusal, Unpriced, age_limit_s, mark, marks_of
 from tests.unit.aggregator.builders import CHAIN, NOW, OTHER_CHAIN, USDC, WETH, observation
 
 TIMES = {CHAIN: NOW, OTHER_CHAIN: NOW}
@@ -178,3 +178,53 @@ def test_what_a_stale_chain_says_is_used_where_nothing_else_speaks() -> None:
 
 def test_a_chain_without_a_block_prices_nothing() -> None:
     assert refusals(mark("ETH", [observation(WETH, 2000.0)], {})) == [Refusal.FROM_THE_FUTURE]
+
+
+def rate(of: str, worth: float, *, deviation: float = 0.0, chain: str = CHAIN) -> Observation:
+    told = observation(WETH, worth, deviation=deviation)
+    return replace(told, kind="redemption-rate", of=of, heartbeat_s=None, chain_id=chain)
+
+
+def test_a_rate_multiplies_the_mark_of_what_is_redeemed_with_its_bounds_and_its_age() -> None:
+    marks = marks_of(
+        {"stETH": [rate("ETH", 1.25, deviation=0.5)], "ETH": [observation(WETH, 2000.0, deviation=0.25, age_s=90)]},
+        TIMES,
+    )
+
+    found = priced(marks["stETH"])
+    assert (found.low, found.mid, found.high) == (
+        937.5,
+        2500.0,
+        4687.5,
+    )  # 1.25 · 1500 · 0.5, 1.25 · 2000, 1.25 · 2500 · 1.5
+    assert (found.used[0].age_s, found.used[0].base) == (90, marks["ETH"])
+
+
+def test_rates_upon_rates_are_multiplied_in_any_order() -> None:
+    eth = [observation(WETH, 2000.0)]
+    marks = marks_of({"vault": [rate("stETH", 1.5)], "stETH": [rate("ETH", 1.25)], "ETH": eth}, TIMES)
+
+    assert priced(marks["vault"]).mid == 3750.0
+
+
+def test_a_rate_of_what_has_no_mark_prices_nothing() -> None:
+    stale = [observation(WETH, 2000.0, age_s=4021)]
+
+    assert refusals(marks_of({"stETH": [rate("ETH", 1.25)], "ETH": stale}, TIMES)["stETH"]) == [Refusal.BASE_UNPRICED]
+    assert refusals(marks_of({"stETH": [rate("ETH", 1.25)]}, TIMES)["stETH"]) == [Refusal.BASE_UNPRICED]
+    assert refusals(marks_of({"stETH": [rate("ETH", 0.0)], "ETH": stale}, TIMES)["stETH"]) == [Refusal.NON_POSITIVE]
+
+
+def test_rates_in_a_circle_price_nothing() -> None:
+    marks = marks_of({"a": [rate("b", 1.25)], "b": [rate("a", 1.25)], "c": [rate("a", 1.0)]}, TIMES)
+
+    assert {type(found) for found in marks.values()} == {Unpriced}
+
+
+def test_a_rate_upon_the_word_of_a_stale_chain_is_left_out_where_there_is_another() -> None:
+    eth = [replace(observation(WETH, 2000.0), chain_id=OTHER_CHAIN)]
+    direct = observation(WETH, 2400.0, feed=b"\x07" * 20)
+
+    found = priced(marks_of({"stETH": [rate("ETH", 1.25), direct], "ETH": eth}, TIMES, {OTHER_CHAIN})["stETH"])
+
+    assert (found.mid, refusals(found)) == (2400.0, [Refusal.STALE_CHAIN])

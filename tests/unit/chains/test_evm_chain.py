@@ -15,10 +15,10 @@ from chains.errors import ChainError, HistoryGone, NoContract, NodeWrong, Unsupp
 from chains.evm.calls import _HALTED
 from chains.evm.chain import EvmChain
 from chains.evm.logs import empty_logs
-from chains.evm.ports import CODE_BEFORE, Answer, Look, Read
+from chains.evm.ports import CODE_BEFORE, Answer, Judge, Look, Read, Sight, Sighted
 from chains.evm.ranges import Ranges
 from chains.evm.sought import Topics
-from chains.evm.source import Judge, NodeSource
+from chains.evm.source import NodeSource
 from chains.model import Block, ChainSpec, Finality, VenueSpec
 from chains.ports import Batch, Head, StateReader
 from chains.rpc import NodePool, RpcFault
@@ -66,13 +66,17 @@ class Silent:
         self.asked += reads
         return dict.fromkeys(reads, self.code_before)
 
-    async def check(
-        self, reads: Mapping[Read, int | None], judge: Judge, blocks: Mapping[int, Block]
-    ) -> dict[Read, bytes]:
+    async def check(self, reads: Mapping[Read, Judge], blocks: Mapping[int, Block]) -> dict[Read, bytes]:
         return dict.fromkeys(reads, b"")
 
     async def changes(self, looks: Collection[Look], blocks: Mapping[int, Block]) -> dict[Look, int | None]:
         return dict.fromkeys(looks)
+
+    def doubts(self, first: int, last: int) -> dict[Read, bytes]:
+        return {}
+
+    async def sights(self, sights: Collection[Sight], blocks: Mapping[int, Block]) -> dict[Sight, Sighted]:
+        return dict.fromkeys(sights, ())
 
     async def has_code(self, address: bytes) -> bool:
         return self.code_now
@@ -160,7 +164,9 @@ async def test_what_is_asked_for_does_not_depend_on_which_venues_have_begun() ->
 
     assert source.spans == [(0, 9), (490, 510), (511, 520)], "from the earliest block that any of them asks for"
     assert all(topics == source.topics[0] for topics in source.topics)
-    assert [len(topic0 or ()) for topic0 in source.topics[0]] == [4], "two events, another, and the feeds'"
+    assert [len(topic0 or ()) for topic0 in source.topics[0]] == [10], (
+        "two events, another, the feeds', and six of their caps"
+    )
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,6 @@ from chains.evm.morpho_blue.maths import (
     to_assets_down,
     to_assets_up,
 )
-from chains.evm.morpho_blue.oracle import composed
 from chains.evm.ports import Answer, Folded, NeedReads, Read, Reads
 from chains.evm.records import RpcLog
 from chains.model import (
@@ -55,6 +54,9 @@ NOBODY = bytes(20)
 WIDEST = 10**38 - 1
 START, SECONDS = 1_700_000_000, 12
 TIMES = {block: START + block * SECONDS for block in range(100)}
+
+RULE = {"kind": "composition", "parts": {"base_1": "0x" + FEED.hex()}, "numbers": {"scale": str(10**18)}}
+"""The oracle's price: that of one feed."""
 
 Said = tuple[int, bytes, Event, tuple[Any, ...]]
 """(block, emitter, event, arguments)"""
@@ -112,14 +114,6 @@ def test_a_rate_lies_between_a_quarter_of_the_lowest_and_four_times_the_highest(
 
     assert WAD // 1_000 // 31_536_000 <= rate.at_target <= 2 * WAD // 31_536_000
     assert WAD // 4_000 // 31_536_000 - 1 <= rate.average <= 8 * WAD // 31_536_000
-
-
-def test_a_composed_price_is_rounded_down_and_reverts_where_the_oracle_does() -> None:
-    assert composed(10**3, [7], [3]) == 2_333
-    assert composed(10**3, [], []) == 1_000
-    assert composed(10**3, [0], [3]) == 0
-    assert composed(10**3, [-1], [3]) is None
-    assert composed(10**3, [1], [0]) is None
 
 
 def test_a_market_and_its_people_become_journals() -> None:
@@ -186,14 +180,15 @@ def test_the_word_of_a_model_that_the_market_does_not_ask_changes_nothing() -> N
 
 
 def test_only_debt_needs_a_price() -> None:
-    broken = valued(oracle_reverts=True)
+    broken = valued(rule=None)
     assert (broken.native, codes(broken)) == (None, ["unsupported_oracle"])
-    lender = valued(owner=ANN, oracle_reverts=True)
+    lender = valued(owner=ANN, rule=None)
     assert (lender.native and lender.native["supplyAssets"], codes(lender)) == (10**9, [])
 
 
-def test_an_oracle_whose_word_is_not_its_feeds_has_no_price() -> None:
-    assert codes(valued(word=624 * 10**24)) == ["unsupported_oracle"]
+def test_an_oracle_that_reverts_or_is_in_doubt_says_so() -> None:
+    assert codes(valued(price=-1)) == ["oracle_reverts"]
+    assert codes(valued(fault="it says something else")) == ["feed_in_doubt"]
 
 
 def test_an_amount_that_fits_no_column_is_kept_exactly_and_makes_its_unit_unknown() -> None:
@@ -267,11 +262,8 @@ def ending() -> list[Said]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What contracts answer: the price that the oracle says beside what its feed makes it, and the model's word."""
+    """What contracts answer: tokens, and the model's word."""
 
-    answer: int = 625 * 10**6
-    word: int | None = None
-    oracle_reverts: bool = False
     model: Callable[[Read], bytes] | None = None
 
     def __call__(self, read: Read) -> Answer:
@@ -282,17 +274,10 @@ class World:
         plain = {
             DECIMALS.calldata(): encode(["uint8"], [6 if read.address == LOAN else 18]),
             SYMBOL.calldata(): encode(["string"], ["TKN"]),
-            ev.SCALE_FACTOR.calldata(): encode(["uint256"], [10**18]),
-            ev.BASE_FEEDS[0].calldata(): encode(["address"], [FEED]),
-            ev.LATEST_ROUND_DATA.calldata(): encode(["uint256"] * 5, [1, self.answer, 0, 0, 1]),
-            ev.PRICE.calldata(): encode(["uint256"], [self.word or self.answer * 10**18]),
         }
-        nowhere = {view.calldata() for view in (*ev.VAULTS, *ev.BASE_FEEDS, *ev.QUOTE_FEEDS)}
-        if read.address == ORACLE and self.oracle_reverts:
-            return None
         if read.input[:4] == ev.BORROW_RATE_VIEW.selector:
             return self.model(read) if self.model else curve(read)
-        return plain.get(read.input) or (encode(["address"], [NOBODY]) if read.input in nowhere else None)
+        return plain.get(read.input)
 
 
 def curve(read: Read) -> bytes:
@@ -343,25 +328,34 @@ def valued(
     owner: bytes = BOB,
     price: int = 625 * 10**6,
     seconds: int = 0,
-    word: int | None = None,
-    oracle_reverts: bool = False,
+    rule: dict[str, Any] | None = RULE,
+    fault: str = "",
     model: Callable[[Read], bytes] | None = None,
     more: Sequence[Said] = (),
 ) -> VenueUnit:
     """Somebody's unit `seconds` after the market's first block, at a price that may be another than then."""
     tips = Tips()
-    fold(tips, [*story(), *more], World(word=word, oracle_reverts=oracle_reverts, model=model))
-    return unit_of(tips, owner, price=price, seconds=seconds)
+    fold(tips, [*story(), *more], World(model=model))
+    return unit_of(tips, owner, price=price, seconds=seconds, rule=rule, fault=fault)
 
 
-def unit_of(tips: Tips, owner: bytes, *, price: int = 625 * 10**6, seconds: int = 0) -> VenueUnit:
+def unit_of(
+    tips: Tips,
+    owner: bytes,
+    *,
+    price: int = 625 * 10**6,
+    seconds: int = 0,
+    rule: dict[str, Any] | None = RULE,
+    fault: str = "",
+) -> VenueUnit:
     time = TIMES[2] + seconds
     phase = {"aggregator": "0x" + AGGREGATOR.hex(), "problem": None, "fault": "", "decimals": 8}
+    oracle = {"aggregator": None, "problem": "", "fault": fault, **({"rule": rule} if rule else {})}
     snapshot = VenueSnapshot(
         venue=venue(),
         at=Block(number=50, hash=b"", parent_hash=b"", time=time),
         markets=tips.aspects,
-        feeds={FEED: json.dumps(phase)},
+        feeds={FEED: json.dumps(phase), ORACLE: json.dumps(oracle)},
         answers={AGGREGATOR: PriceAnswer(price, 1, START, 1)},
     )
     unit = UnitSnapshot(

@@ -123,7 +123,7 @@ REFUSED = {
     ),
     "a feed kind that is not there": (
         CHAIN + FEED + 'kind = "pyth"\n',
-        'kind must be one of chainlink, pyth-solana, not "pyth"',
+        'kind must be one of chainlink, redemption-rate, sequencer-uptime, pyth-solana, not "pyth"',
     ),
     "a protocol that is no text": (
         CHAIN + VENUE.replace('"aave-v3"', "[]"),

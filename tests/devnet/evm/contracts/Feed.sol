@@ -158,3 +158,68 @@ contract FeedProxy {
         return (uint80(phase) << 64) | round;
     }
 }
+
+/// @notice An aggregator that shows one reader its answers late, unless they came by that reader's own way.
+contract DelayingAggregator {
+    event AnswerUpdated(int256 indexed current, uint256 indexed roundId, uint256 updatedAt);
+
+    string public constant typeAndVersion = "DualAggregator 1.0.0";
+    uint8 public constant decimals = 8;
+    uint256 public constant version = 6;
+    uint256 public immutable cutoff;
+    address public reader;
+    uint80 public latest;
+    uint80 public early;
+    bool private earlyOnly;
+    mapping(uint80 => int256) private answers;
+    mapping(uint80 => uint256) private times;
+
+    constructor(uint256 cutoff_) {
+        cutoff = cutoff_;
+    }
+
+    function setReader(address reader_) external {
+        reader = reader_;
+    }
+
+    function transmit(int256 answer) external {
+        publish(answer, false);
+    }
+
+    /// @notice Publishes an answer that the reader is shown at once.
+    function transmitEarly(int256 answer) external {
+        publish(answer, true);
+    }
+
+    function publish(int256 answer, bool forReader) private {
+        latest += 1;
+        (answers[latest], times[latest], earlyOnly) = (answer, block.timestamp, forReader);
+        if (forReader) early = latest;
+        emit AnswerUpdated(answer, latest, block.timestamp);
+    }
+
+    /// @notice Shows the reader the last answer now, without a word of this kind.
+    function reveal() external {
+        early = latest;
+    }
+
+    function latestAnswer() external view returns (int256) {
+        return answers[visible()];
+    }
+
+    function latestRoundData() external view returns (uint80 id, int256 answer, uint256 begun, uint256 at, uint80 inRound) {
+        id = visible();
+        return (id, answers[id], times[id], times[id], id);
+    }
+
+    function visible() private view returns (uint80 id) {
+        if (msg.sender != reader) {
+            bool hidden = latest == early && earlyOnly && times[latest] == block.timestamp;
+            return hidden ? latest - 1 : latest;
+        }
+        if (times[early] + cutoff >= block.timestamp) return early;
+        for (id = latest; id > 0 && id != early; id--) {
+            if (times[id] + cutoff < block.timestamp) return id;
+        }
+    }
+}

@@ -79,3 +79,39 @@ contract Prober {
         }
     }
 }
+
+/// @notice An interest rate model with one rate for each market, which is set once.
+contract SetOnceRate {
+    event SetBorrowRate(bytes32 indexed id, uint256 newBorrowRate);
+
+    mapping(bytes32 => uint256) public borrowRateStored;
+
+    struct Stored {
+        uint128 totalSupplyAssets;
+        uint128 totalSupplyShares;
+        uint128 totalBorrowAssets;
+        uint128 totalBorrowShares;
+        uint128 lastUpdate;
+        uint128 fee;
+    }
+
+    function setBorrowRate(bytes32 id, uint256 rate) external {
+        require(borrowRateStored[id] == 0, "rate set");
+        require(rate != 0, "rate zero");
+        borrowRateStored[id] = rate;
+        emit SetBorrowRate(id, rate);
+    }
+
+    function borrowRateView(Params memory params, Stored memory) external view returns (uint256) {
+        return rateOf(params);
+    }
+
+    function borrowRate(Params memory params, Stored memory) external view returns (uint256) {
+        return rateOf(params);
+    }
+
+    function rateOf(Params memory params) private view returns (uint256 rate) {
+        rate = borrowRateStored[keccak256(abi.encode(params))];
+        require(rate != 0, "rate not set");
+    }
+}

@@ -1,8 +1,11 @@
 """Deposits and withdrawals → journals: what each account put into a vault less what it took out, in raw units of each token.
 
 Aspects of a token: `token`, see `chains.escrow`. Settings of `account_change`: `wide_amount` per token, the amount as JSON text while it
-has more digits than a column, `null` since it fits again; the row of such an amount is in quarantine, and the tip is an older one.
-Units are depositors. A zero account or token is one like any other: the vault said so.
+has more digits than a column, `null` since it fits again; the row of such an amount is in quarantine, and the tip is an older one;
+`owner` of the whole unit, the owner's address as JSON text, where accounts are ids.
+
+Units are depositors: addresses, or ids of 32 bytes, which belong to the zero address until their owner is told of.
+A zero account or token is one like any other: the vault said so.
 """
 
 from __future__ import annotations
@@ -31,9 +34,12 @@ from chains.columns import (
 from chains.escrow import ENGINE
 from chains.evm.abi import Misfit
 from chains.evm.beginnings import code_before, must_be_new
-from chains.evm.erc20 import DECIMALS, SYMBOL, decimals_of, symbol_of
+from chains.evm.escrow.coin import TERMS as COIN_TERMS
+from chains.evm.escrow.coin import Coin
 from chains.evm.escrow.events import terms_of
 from chains.evm.escrow.movements import ADDRESS, PLACE, Flags, Movements, movements_of
+from chains.evm.escrow.owners import owners_of
+from chains.evm.escrow.tokens import TOKEN, token_terms
 from chains.evm.logs import of_addresses
 from chains.evm.ports import Answer, Folded, NeedReads, Read, Reads
 from chains.model import (
@@ -49,7 +55,6 @@ from chains.model import (
 )
 from chains.ports import AccountKey, StateReader
 
-TOKEN = "token"  # noqa: S105 - an aspect of a market
 WIDE = "wide_amount"
 KINDS = ("supply", "withdraw")
 
@@ -65,9 +70,8 @@ class Escrow:
 
     @classmethod
     def topics(cls, venue: VenueSpec) -> tuple[bytes, ...]:
-        """Return the topic0 of the two events that the options declare; raises `ValueError`."""
-        terms = terms_of(venue.options)
-        return terms.deposit.event.topic0, terms.withdraw.event.topic0
+        """Return the topic0 of the events that the options declare; raises `ValueError`."""
+        return tuple(event.topic0 for event in terms_of(venue.options).events)
 
     @classmethod
     def origin(cls, venue: VenueSpec, *, begun: bool) -> Read | None:
@@ -98,34 +102,41 @@ class Escrow:
         rows.markets = self._new_tokens(state, decoded, reads)
         if reads.missing:
             return NeedReads(reads=frozenset(reads.missing))
+        owners = decoded.accounts
+        if self._terms.owned is not None:
+            owners, rows.accounts = owners_of(self.venue.id, state, decoded)
         if decoded.amounts:
-            _Pass(self.venue.id, state, decoded, rows).run()
+            _Pass(self.venue.id, state, decoded, owners=owners, coin=self._terms.coin, rows=rows).run()
+            rows.accounts.sort(key=lambda row: (row.block, row.ordinal))
         rows.quarantined = [_quarantined(self.venue.id, misfit) for misfit in decoded.misfits]
         return Folded(rows=rows, contracts=self.contracts(state), sources={})
 
     def _new_tokens(self, state: StateReader, moved: Movements, reads: Reads) -> list[MarketChange]:
         """Return what tokens say of themselves that no movement named before."""
         known = {market for market, aspect in state.markets(self.venue.id) if aspect == TOKEN}
-        found = pc.unique(moved.tokens)
-        firsts = [(pc.index(moved.tokens, token).as_py(), token.as_py()) for token in found]
+        tokens = _named(moved.tokens, self._terms.coin)
+        firsts = [(pc.index(tokens, token).as_py(), token.as_py()) for token in pc.unique(tokens)]
         return [self._token(moved, row, token, reads) for row, token in firsts if token not in known]
 
     def _token(self, moved: Movements, row: int, token: bytes, reads: Reads) -> MarketChange:
         block, tx_index, ordinal = (moved.place[name][row].as_py() for name in PLACE[:3])
-        decimals = decimals_of(reads(block, token, DECIMALS.calldata()))
-        symbol = symbol_of(reads(block, token, SYMBOL.calldata()))
-        text = json.dumps({"decimals": decimals, "symbol": symbol}, separators=(",", ":"))
+        is_coin = self._terms.coin is not None and token == self._terms.coin.asset
+        text = COIN_TERMS if is_coin else token_terms(block, token, reads)
         return MarketChange(block, tx_index, ordinal, self.venue.id, token, TOKEN, text, ENGINE, Basis.EXACT)
 
 
 class _Pass:
     """One run over the movements of a span: the amount of each holding after each of them."""
 
-    def __init__(self, venue_id: str, state: StateReader, moved: Movements, rows: Rows) -> None:
+    def __init__(
+        self, venue_id: str, state: StateReader, moved: Movements, *, owners: pa.Array, coin: Coin | None, rows: Rows
+    ) -> None:
         self._venue_id = venue_id
         self._moved = moved
+        self._owners = owners
+        self._assets = _named(moved.tokens, coin)
         self._rows = rows
-        ids, holdings = _interned(moved)
+        ids, holdings = _interned(moved, coin)
         self._ids: list[int] = ids.tolist()
         self._held = _amounts(venue_id, state, holdings)
 
@@ -153,6 +164,7 @@ class _Pass:
     def _positions(self, after: list[int], narrow: Flags) -> None:
         """Enter amounts; what is too wide for a column goes beside, to be kept apart by whoever stores it."""
         moved, count = _some(self._moved, narrow)
+        owners, assets = self._beside(narrow)
         some = (
             [amount for amount, fits in zip(after, narrow.tolist(), strict=True) if fits]
             if count < len(after)
@@ -162,59 +174,68 @@ class _Pass:
             *_place(moved),
             repeated(self._venue_id, count, pa.string()),
             moved.accounts,
-            moved.accounts,
-            moved.tokens,
+            owners,
+            assets,
             repeated(Side.SUPPLY.value, count, pa.string()),
-            moved.tokens,
+            assets,
             amounts(some),
             repeated(ENGINE, count, pa.string()),
             repeated(Basis.EXACT.value, count, pa.string()),
         ]
         self._rows.columns["positions"] = [pa.table(columns, schema=POSITIONS)]
         for row in np.flatnonzero(~narrow).tolist():
-            place, account, token = self._at(row)
+            place, account, owner, token = self._at(row)
             self._rows.positions.append(
                 PositionChange(
-                    *place, self._venue_id, account, account, token, Side.SUPPLY, token, after[row], ENGINE, Basis.EXACT
+                    *place, self._venue_id, account, owner, token, Side.SUPPLY, token, after[row], ENGINE, Basis.EXACT
                 )
             )
 
     def _history(self, narrow: Flags) -> None:
         moved, count = _some(self._moved, narrow)
+        owners, assets = self._beside(narrow)
         columns = [
             *_place(moved),
             moved.place["tx_hash"],
             repeated(self._venue_id, count, pa.string()),
             pc.if_else(pa.array(moved.incoming), *KINDS),
-            moved.tokens,
-            moved.accounts,
+            assets,
+            owners,
             pa.nulls(count, pa.binary()),
-            moved.tokens,
+            assets,
             amounts_of(moved.words),
             repeated("{}", count, pa.string()),
         ]
         self._rows.columns["events"] = [pa.table(columns, schema=EVENTS)]
         for row in np.flatnonzero(~narrow).tolist():
-            place, account, token = self._at(row)
+            place, _, owner, token = self._at(row)
             tx_hash, kind = self._moved.place["tx_hash"][row].as_py(), KINDS[0 if self._moved.incoming[row] else 1]
             amount = self._moved.amounts[row]
             self._rows.events.append(
-                LendingEvent(*place, tx_hash, self._venue_id, kind, token, account, None, token, amount, "{}")
+                LendingEvent(*place, tx_hash, self._venue_id, kind, token, owner, None, token, amount, "{}")
             )
 
     def _wide(self, before: list[int], after: list[int]) -> None:
         """Remember amounts that no column can hold, until they fit again."""
         for row in np.flatnonzero(~(_narrow(before) & _narrow(after))).tolist():
-            place, account, token = self._at(row)
+            place, account, owner, token = self._at(row)
             text = json.dumps(str(after[row]) if _is_wide(after[row]) else None)
             self._rows.accounts.append(
-                AccountChange(*place, self._venue_id, account, account, token, WIDE, text, ENGINE, Basis.EXACT)
+                AccountChange(*place, self._venue_id, account, owner, token, WIDE, text, ENGINE, Basis.EXACT)
             )
 
-    def _at(self, row: int) -> tuple[tuple[int, int, int], bytes, bytes]:
-        moved = self._moved
-        place = tuple(moved.place[name][row].as_py() for name in PLACE[:3])
-        return cast("tuple[int, int, int]", place), moved.accounts[row].as_py(), moved.tokens[row].as_py()
+    def _beside(self, which: Flags) -> tuple[pa.Array, pa.Array]:
+        """Return owners and assets of some of the movements."""
+        if which.all():
+            return self._owners, self._assets
+        rows = pa.array(which)
+        return self._owners.filter(rows), self._assets.filter(rows)
+
+    def _at(self, row: int) -> tuple[tuple[int, int, int], bytes, bytes, bytes]:
+        """Return the place of a movement, its account with the owner, and the asset."""
+        place = tuple(self._moved.place[name][row].as_py() for name in PLACE[:3])
+        account, owner, asset = (column[row].as_py() for column in (self._moved.accounts, self._owners, self._assets))
+        return cast("tuple[int, int, int]", place), account, owner, asset
 
 
 class _Wide(Collection[AccountKey]):
@@ -234,14 +255,24 @@ class _Wide(Collection[AccountKey]):
         return key in set(self)
 
 
-def _interned(moved: Movements) -> tuple[npt.NDArray[np.int32], pa.Table]:
+def _interned(moved: Movements, coin: Coin | None) -> tuple[npt.NDArray[np.int32], pa.Table]:
     """Return which holding each movement changes, and the holdings."""
-    pairs = np.hstack([_bytes(moved.accounts, ADDRESS), _bytes(moved.tokens, ADDRESS)])
-    encoded = binaries(pairs.tobytes(), 2 * ADDRESS).dictionary_encode()
-    holdings = _bytes(encoded.dictionary, 2 * ADDRESS)
-    accounts, tokens = (binaries(part.tobytes(), ADDRESS) for part in (holdings[:, :ADDRESS], holdings[:, ADDRESS:]))
+    size = len(moved.accounts[0].as_py())
+    pairs = np.hstack([_bytes(moved.accounts, size), _bytes(moved.tokens, ADDRESS)])
+    encoded = binaries(pairs.tobytes(), size + ADDRESS).dictionary_encode()
+    holdings = _bytes(encoded.dictionary, size + ADDRESS)
+    accounts = binaries(holdings[:, :size].tobytes(), size)
+    tokens = _named(binaries(holdings[:, size:].tobytes(), ADDRESS), coin)
     sides = repeated(Side.SUPPLY.value, len(holdings), pa.string())
     return encoded.indices.to_numpy(), pa.table([accounts, tokens, sides], schema=POSITION_KEYS)
+
+
+def _named(tokens: pa.Array, coin: Coin | None) -> pa.Array:
+    """Return what the journals call tokens: the coin by its own name, all others by their addresses."""
+    if coin is None:
+        return tokens
+    stand_in = pa.scalar(coin.address, pa.binary())
+    return pc.if_else(pc.equal(tokens, stand_in), pa.scalar(coin.asset, pa.binary()), tokens)
 
 
 def _bytes(values: pa.Array, size: int) -> npt.NDArray[np.uint8]:

@@ -179,6 +179,7 @@ def test_terms_know_where_the_arguments_stand() -> None:
         }
     )
 
-    assert (terms.deposit.account, terms.deposit.amount, terms.deposit.token) == (3, 0, 2)
-    assert (terms.withdraw.account, terms.withdraw.amount, terms.withdraw.token) == (1, 0, None)
+    deposit, withdraw = terms.movements
+    assert (deposit.account, deposit.amount, deposit.token, deposit.sign) == (3, 0, 2, 1)
+    assert (withdraw.account, withdraw.amount, withdraw.token, withdraw.sign) == (1, 0, None, -1)
     assert terms.token == b"\x11" * 20

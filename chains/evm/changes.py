@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from chains.evm.ports import STATE, Answer, Look, Read
+from chains.evm.ports import Answer, Look, Read
 
 if TYPE_CHECKING:
     from chains.evm.source import EvmSource
@@ -39,5 +39,5 @@ def found_in_history(history: Iterable[tuple[int, Answer]], look: Look) -> int |
 
 async def _answer(source: EvmSource, look: Look, number: int, blocks: Mapping[int, Block]) -> Answer:
     known = blocks if number in blocks else await source.blocks([number])
-    read = Read(number, STATE, look.address, look.input)
+    read = Read(number, look.method, look.address, look.input)
     return (await source.read([read], known))[read]

@@ -18,7 +18,7 @@ from chains.evm.changes import found_by_asking, found_in_history
 from chains.evm.dialect import BLOCK
 from chains.evm.evidence.filters import Filters
 from chains.evm.logs import empty_logs, in_order, of_addresses, unhex
-from chains.evm.ports import CHECK, CODE_BEFORE, ETH_CALL, FIRST_LOG, LAST_LOG, STATE, Answer, Look, Read
+from chains.evm.ports import BALANCE, CHECK, CODE_BEFORE, ETH_CALL, FIRST_LOG, LAST_LOG, STATE, Answer, Look, Read
 from chains.evm.questions import Questions
 from chains.evm.ranges import Ranges
 from chains.evm.sought import Sought, Topics
@@ -30,6 +30,9 @@ LOOK_BACK = 500_000
 """How many blocks a search for a feed's last answer goes back."""
 
 READS_AT_ONCE = 10
+OF_STATE = frozenset({ETH_CALL, STATE, BALANCE})
+"""Questions about the state after one block, which may be asked in one request."""
+
 _TAGS = {"latest": Finality.LATEST, "safe": Finality.SAFE, "finalized": Finality.FINALIZED}
 
 Judge = Callable[[Answer, int | None], bytes]
@@ -194,9 +197,9 @@ class NodeSource:
         """Answer questions, each pinned to the hash of its block; raises `HistoryGone` where no node has the state."""
         views: dict[tuple[str, int], list[Read]] = {}
         for read in sorted(reads):
-            if read.method in {ETH_CALL, STATE}:
+            if read.method in OF_STATE:
                 views.setdefault((read.method, read.block), []).append(read)
-        others = [read for read in sorted(reads) if read.method not in {ETH_CALL, STATE}]
+        others = [read for read in sorted(reads) if read.method not in OF_STATE]
         found = await asyncio.gather(
             *(self._called(method, some, blocks[block]) for (method, block), some in views.items()),
             *map(self._answer, others),
@@ -204,7 +207,7 @@ class NodeSource:
         return {read: answer for answers in found for read, answer in answers.items()}
 
     async def _called(self, method: str, views: Sequence[Read], block: Block) -> dict[Read, Answer]:
-        ask = self._calls.states if method == STATE else self._calls.answers
+        ask = self._calls.answers if method == ETH_CALL else self._calls.states
         async with self._slots:
             return dict(zip(views, await ask(views, block), strict=True))
 
@@ -326,7 +329,8 @@ class StoredSource:
         """Return where the stored answers change."""
         del blocks
         return {
-            look: found_in_history(self._answers.get((STATE, look.address, look.input), ()), look) for look in looks
+            look: found_in_history(self._answers.get((look.method, look.address, look.input), ()), look)
+            for look in looks
         }
 
     def _verdict(self, read: Read) -> bytes:

@@ -47,6 +47,11 @@ class Movements:
     misfits: list[Misfit]
     owned: list[Ownership]
 
+    def at(self, row: int) -> tuple[int, int, int]:
+        """Return block, transaction and ordinal of a movement."""
+        block, tx_index, ordinal = (self.place[name][row].as_py() for name in PLACE[:3])
+        return block, tx_index, ordinal
+
 
 class _Part(NamedTuple):
     """The movements that one event tells of."""

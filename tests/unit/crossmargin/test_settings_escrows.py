@@ -74,7 +74,7 @@ REFUSED = {
     ),
     "token accounts on an EVM chain": (
         ESCROW + NONE + f'accounts = ["{ONE}"]\n',
-        f'{PLACE}unknown key "accounts"; use one of address, chain, deposit_event, id, liabilities, ',
+        f'{PLACE}unknown key "accounts"; use one of address, chain, change_event, check_every, coin, ',
     ),
     "events on Solana": (
         SPL_ESCROW + 'deposit_event = "x"\n',
@@ -91,7 +91,7 @@ REFUSED = {
     ),
     "an event that is no text": (
         ESCROW + NONE + "withdraw_event = []\n",
-        f"{PLACE}withdraw_event must be a text in quotes, not []",
+        f"{PLACE}withdraw_event: is []; write the event as text, like event Withdraw(",
     ),
     "an event of a token that nobody names": (
         ESCROW + NONE + 'deposit_event = "event Paid(address account, uint256 amount)"\n',

@@ -265,6 +265,10 @@ class NodeSource:
         """Tell whether a contract is deployed at an address now."""
         return len(await self._code(address, "latest")) > 0
 
+    async def code_at(self, address: bytes, number: int) -> bytes:
+        """Return the code at an address after a block; raises `HistoryGone` where no node has the state."""
+        return await self._code(address, hex(number))
+
     async def _code(self, address: bytes, block: str) -> bytes:
         try:
             return unhex(await self._pool.call("eth_getCode", ("0x" + address.hex(), block), str))

@@ -67,6 +67,14 @@ def _contract(section: Section) -> Options:
     return {} if problems else normal(written)
 
 
+def must_be_deployed(section: Section, options: Options) -> None:
+    """Refuse to look for the deployment of what need not be a contract."""
+    if options.get("holdings") == "custody":
+        section.wrong(
+            'start_block "auto" finds where a contract was deployed, and a custody need not be one; write a block'
+        )
+
+
 def _as_written(value: object) -> object:
     return value
 

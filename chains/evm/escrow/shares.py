@@ -1,8 +1,8 @@
 """Shares of an ERC-4626 vault → journals: what everybody holds of them, by `Transfer`, and what they are worth, asked of the vault.
 
-Aspects of the vault: `token`, of the shares, see `chains.escrow`; `underlying` {"asset", "decimals", "symbol"}, what they are shares of,
-asked where the first shares move; `rate` {"assets": what `convertToAssets(PROBE)` answered as text, or null where it gave no answer,
-"outcome", "block"}, asked after the block in which the first shares move and after every block whose number is a multiple of
+Aspects of the vault: `token`, of the shares, see `chains.escrow`; `underlying` {"asset", "asset_decimals", "asset_symbol"}, what they
+are shares of, asked where the first shares move; `rate` {"assets": what `convertToAssets(PROBE)` answered as text, or null where it gave
+no answer, "outcome", "block"}, asked after the block in which the first shares move and after every block whose number is a multiple of
 `rate_every`, and noted where it is another than before. Positions are shares, exact; the unit turns them into the underlying, downward.
 """
 
@@ -107,9 +107,12 @@ class Shares:
         vault = self.venue.address
         answer = reads(block, vault, ASSET.calldata())
         asset = address_of(answer.output) if answer.returned else None
-        said = {"asset": None if asset is None else "0x" + asset.hex(), "decimals": None, "symbol": None}
-        if asset is not None:
-            said |= json.loads(token_terms(block, asset, reads))
+        told = json.loads(token_terms(block, asset, reads)) if asset is not None else {"decimals": None, "symbol": None}
+        said = {
+            "asset": None if asset is None else "0x" + asset.hex(),
+            "asset_decimals": told["decimals"],
+            "asset_symbol": told["symbol"],
+        }
         texts = {TOKEN: token_terms(block, vault, reads), UNDERLYING: json.dumps(said, separators=(",", ":"))}
         return [
             MarketChange(*place, self.venue.id, vault, aspect, text, ENGINE, Basis.EXACT)

@@ -72,7 +72,7 @@ def _of_underlying(snapshot: VenueSnapshot) -> Callable[[VenueUnit], VenueUnit]:
     def priced(unit: VenueUnit) -> VenueUnit:
         if not unit.native:
             return unit
-        if asset is None or underlying["decimals"] is None:
+        if asset is None or underlying["asset_decimals"] is None:
             return _unvalued(
                 unit, "token_unknown", "the vault, or its asset, does not say what its shares are shares of"
             )
@@ -104,7 +104,7 @@ def _valued(shares: UnitPosition, asset: bytes, underlying: Any, assets: int) ->
     return replace(
         shares,
         asset=asset,
-        symbol=underlying["symbol"] or "",
-        decimals=underlying["decimals"],
+        symbol=underlying["asset_symbol"] or "",
+        decimals=underlying["asset_decimals"],
         amount_raw=worth(shares.amount_raw, assets),
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from eth_utils.crypto import keccak
 
-from chains.evm.escrow.events import check_options, parse_declaration, terms_of
+from chains.evm.escrow.declarations import parse_declaration
+from chains.evm.escrow.events import check_options, terms_of
 
 TOKEN = "0x" + "11" * 20
 LIKE = "event Deposit(address indexed account, address indexed token, uint256 amount)"

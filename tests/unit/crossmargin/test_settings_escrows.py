@@ -74,7 +74,7 @@ REFUSED = {
     ),
     "token accounts on an EVM chain": (
         ESCROW + NONE + f'accounts = ["{ONE}"]\n',
-        f'{PLACE}unknown key "accounts"; use one of address, chain, change_event, check_every, coin, ',
+        f'{PLACE}unknown key "accounts"; did you mean "coin"?',
     ),
     "events on Solana": (
         SPL_ESCROW + 'deposit_event = "x"\n',
@@ -128,7 +128,7 @@ REFUSED = {
     ),
     "a start that would have to be found": (
         SPL_ESCROW.replace("start_block = 7", 'start_block = "auto"'),
-        f'{PLACE}start_block "auto" is not supported yet; write the slot in which the oldest of its accounts was made',
+        f'{PLACE}start_block "auto" is for EVM chains; write the slot in which the oldest of its accounts was made',
     ),
     "a token account in two vaults": (
         SPL_ESCROW + VAULT.replace('"vault"', '"second"') + f'accounts = ["{ONE}"]\n',

@@ -5,14 +5,15 @@ block, after which everything was read. Positions: `balanceOf` and `eth_getBalan
 Setting of a unit and an asset: `unread` {"outcome", "output"}, what came in place of an amount that a column can hold; null since there
 is one again.
 
-A balance is looked at after the last block of each span, and a change is located to its block. One that comes back to what it was between
-two looks is not seen; the newest blocks are looked at one by one.
+A token's balance is read after each block with a transfer that names the holder. Between those blocks, and for the coin at all times, it is
+looked at before the next one or at the end of the span, and a change is located to its block. One without a transfer that comes back to
+what it was between two looks is not seen; the newest blocks are looked at one by one.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -20,9 +21,11 @@ import pyarrow as pa
 from chains.columns import TOO_WIDE
 from chains.escrow import ENGINE
 from chains.evm.abi import Function
+from chains.evm.emitters import naming
 from chains.evm.escrow.coin import TERMS as COIN_TERMS
 from chains.evm.escrow.terms import custody_of
 from chains.evm.escrow.tokens import TOKEN, token_terms
+from chains.evm.escrow.transfers import TRANSFER, Moved, history_row, transfers_in
 from chains.evm.ports import BALANCE, PENDING, STATE, Answer, Folded, Look, NeedReads, Read, Reads
 from chains.model import (
     END_OF_BLOCK,
@@ -58,6 +61,15 @@ class _Holding(NamedTuple):
         return Look(after, until, self.address, self.input, known, self.method)
 
 
+class _Change(NamedTuple):
+    """What a holding was before a block, and what it is after it."""
+
+    block: int
+    holding: _Holding
+    before: Answer
+    answer: Answer
+
+
 class Custody:
     """The fold of the holdings of some addresses."""
 
@@ -78,9 +90,9 @@ class Custody:
 
     @classmethod
     def topics(cls, venue: VenueSpec) -> tuple[bytes, ...]:
-        """Return nothing: balances are read."""
+        """Return the topic0 of transfers."""
         del venue
-        return ()
+        return (TRANSFER.topic0,)
 
     @classmethod
     def origin(cls, venue: VenueSpec, *, begun: bool) -> Read | None:
@@ -95,30 +107,35 @@ class Custody:
         return cls(venue)
 
     def contracts(self, state: StateReader) -> Mapping[bytes, int]:
-        """Return nothing: no log is needed."""
-        del self, state
-        return {}
+        """Return those transfers of the tokens that name a holder."""
+        del state
+        return {
+            naming(each.asset, each.holder): self.venue.start_block for each in self._holdings if each.method == STATE
+        }
 
-    def decode(self, logs: pa.Table) -> None:
-        """Take nothing from logs."""
-        del self, logs
+    def decode(self, logs: pa.Table) -> list[Moved]:
+        """Turn the transfers from and to holders into what each moved."""
+        return transfers_in(logs, {(each.asset, each.holder) for each in self._holdings if each.method == STATE})
 
-    def fold(self, state: StateReader, decoded: None, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:
+    def fold(
+        self, state: StateReader, decoded: list[Moved], times: Mapping[int, int], reads: Reads
+    ) -> Folded | NeedReads:
         """Derive rows from the balances of a span, change by change."""
-        del decoded, times
+        del times
         markets = state.markets(self.venue.id)
         begun = (WHOLE_VENUE, SINCE) in markets
         rows = Rows()
         if not begun:
             rows.markets.append(self._market(self.venue.start_block, WHOLE_VENUE, SINCE, str(self.venue.start_block)))
-        changes = self._changes(self._known(state) if begun else {}, reads)
-        changes.sort(key=lambda change: change[0])
+        changes = self._changes(self._known(state) if begun else {}, decoded, reads)
+        changes.sort(key=lambda change: change.block)
         for block, holding, before, answer in changes:
             self._enter(rows, block, holding, before, answer)
         self._name(rows, {asset for asset, aspect in markets if aspect == TOKEN}, reads)
         if reads.is_open():
             return NeedReads(reads=frozenset(reads.missing), looks=frozenset(reads.unlooked))
-        return Folded(rows=rows, contracts={}, sources={})
+        rows.events = [history_row(self.venue.id, self._owner, moved) for moved in decoded]
+        return Folded(rows=rows, contracts=self.contracts(state), sources={})
 
     def _known(self, state: StateReader) -> dict[_Holding, Answer]:
         """Return the answers as of the last span."""
@@ -131,9 +148,21 @@ class Custody:
                 known[keys[holder, asset, Side.SUPPLY]] = Answer(said["outcome"], bytes.fromhex(said["output"]))
         return known
 
-    def _changes(self, known: Mapping[_Holding, Answer], reads: Reads) -> list[tuple[int, _Holding, Answer, Answer]]:
-        """Return each change as block, holding, the answer before and the one after."""
-        return [change for each in self._holdings for change in _followed(each, known.get(each), self.venue, reads)]
+    def _changes(self, known: Mapping[_Holding, Answer], moved: Sequence[Moved], reads: Reads) -> list[_Change]:
+        blocks: dict[tuple[bytes, bytes], list[int]] = {}
+        for each in moved:
+            blocks.setdefault((each.token, each.holder), []).append(each.block)
+        return [
+            change
+            for each in self._holdings
+            for change in _followed(
+                each,
+                known.get(each),
+                self.venue.start_block,
+                sorted(set(blocks.get((each.asset, each.holder), ()))),
+                reads,
+            )
+        ]
 
     def _enter(self, rows: Rows, block: int, holding: _Holding, before: Answer, answer: Answer) -> None:
         amount, earlier = _amount(answer), _amount(before)
@@ -164,21 +193,31 @@ class Custody:
 
 
 def _followed(
-    holding: _Holding, known: Answer | None, venue: VenueSpec, reads: Reads
-) -> Iterator[tuple[int, _Holding, Answer, Answer]]:
-    """Yield the changes of one holding in a span, as far as they are known."""
+    holding: _Holding, known: Answer | None, start: int, told: Sequence[int], reads: Reads
+) -> Iterator[_Change]:
+    """Yield the changes of one holding in a span, as far as they are known; transfers tell of some blocks in which there may be one."""
     after = reads.first - 1
     if known is None:
-        after, known = venue.start_block, reads.tell(holding.read(venue.start_block))
+        after, known = start, reads.tell(holding.read(start))
         if known is PENDING:
             return
         if _amount(known) != 0:
-            yield after, holding, Answer("returned", bytes(_WORD)), known
-    while (block := reads.first_change(holding.look(after, reads.last, known))) is not None:
+            yield _Change(after, holding, Answer("returned", bytes(_WORD)), known)
+    for block in (*(block for block in told if block > after), None):
+        until = reads.last if block is None else block - 1
+        while (found := reads.first_change(holding.look(after, until, known))) is not None:
+            answer = reads.tell(holding.read(found))
+            if answer is PENDING:
+                return
+            yield _Change(found, holding, known, answer)
+            after, known = found, answer
+        if block is None:
+            return
         answer = reads.tell(holding.read(block))
         if answer is PENDING:
             return
-        yield block, holding, known, answer
+        if answer != known:
+            yield _Change(block, holding, known, answer)
         after, known = block, answer
 
 

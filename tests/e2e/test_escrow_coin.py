@@ -59,8 +59,9 @@ def test_a_coin_is_an_asset_like_any_other(tmp_path: Path) -> None:
         ).stdout
 
     assert indexed.returncode == 0, indexed.stderr
-    coin = next(each for each in positions["positions"] if each["asset"] == f"{CHAIN}/slip44:60")
-    assert (coin["symbol"], coin["amount_raw"], coin["decimals"]) == ("ETH", str(held), 18)
+    held_in = [each for venue in positions["venues"] for unit in venue["units"] for each in unit["positions"]]
+    coin = next(each for each in held_in if each["asset"] == f"{CHAIN}/slip44:60")
+    assert (coin["symbol"], coin["amount_raw"]) == ("ETH", str(held))
     assert "slip44:60" in views
 
 

@@ -96,7 +96,7 @@ def test_init_writes_what_loads(tmp_path: Path, known: Deployments, name: str) -
     here = [venue for venue in known.venues if venue["chain"] == chain.spec.id]
     open_ = {venue["id"] for venue in here if venue["start_block"] == "auto"}
     assert [venue.id for venue in settings.venues] == [venue["id"] for venue in here]
-    assert settings.auto == (open_ | {chain.spec.id} if open_ else set())
+    assert set(settings.auto) == (open_ | {chain.spec.id} if open_ else set())
 
 
 def test_init_takes_only_the_protocols_that_it_is_asked_for(tmp_path: Path) -> None:

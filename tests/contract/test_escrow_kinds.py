@@ -246,6 +246,34 @@ def test_no_transfer_between_two_looks_is_overlooked(tmp_path: Path) -> None:
     assert {row[6] for row in tables_of(path)["lending_event"]} == {"supply", "withdraw"}
 
 
+@pytest.mark.parametrize("span", [None, 5])
+def test_a_token_may_be_followed_whole_beside_those_who_hold_it(span: int | None, tmp_path: Path) -> None:
+    """Its transfers are then found by two questions, and each counts once for either venue."""
+    path, straight = tmp_path / "store.duckdb", tmp_path / "straight.duckdb"
+    with escrows.build(seed=12) as net:
+        net.run(60, SHARES)
+        first, second = net.people[:2]
+        options = {"holdings": "custody", "tokens": [net.shares.address], "holders": [second]}
+        holders = replace(venue(net, first, 2, **options), id="holders")
+        vault = shares_of(net, rate_every=1)
+        for store_path, cut in ((path, span), (straight, 1)):
+            chain: Chain = connect(chain_of(net), [holders, vault], [])
+            with Store.open(store_path) as store:
+                asyncio.run(take_in(chain if cut is None else Narrow(chain, cut), store))
+        compared = sum(compare_shares(net, vault, path, number) for number in heights(net, vault))
+        ours = {
+            who: position.amount_raw
+            for who, unit in units(net, holders, path, net.node.height()).items()
+            for position in unit.positions
+        }
+        asked = [(net.shares.address, calldata("balanceOf(address)", who)) for who in (first, second)]
+        held = dict(zip(map(raw, (first, second)), integers(net.node, net.node.height(), asked), strict=True))
+
+    assert compared > 10
+    assert ours == {who: amount for who, amount in held.items() if amount}
+    assert assert_same_tables(path, straight) > 50
+
+
 @pytest.mark.parametrize("level", ["bloom", "second-node", "receipts"])
 def test_evidence_looks_for_those_transfers_alone_that_name_a_holder(level: str, tmp_path: Path) -> None:
     path = tmp_path / "store.duckdb"

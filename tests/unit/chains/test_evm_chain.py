@@ -160,7 +160,7 @@ async def test_what_is_asked_for_does_not_depend_on_which_venues_have_begun() ->
 
     assert source.spans == [(0, 9), (490, 510), (511, 520)], "from the earliest block that any of them asks for"
     assert all(topics == source.topics[0] for topics in source.topics)
-    assert [len(topic0 or ()) for topic0 in source.topics[0]] == [4], "two events, another, and the feeds'"
+    assert [len(topic0 or ()) for topic0 in source.topics[0]] == [5], "two events, another, upgrades, and the feeds'"
 
 
 @pytest.mark.parametrize(

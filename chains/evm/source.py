@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from chains.errors import ChainError, HistoryGone, NodeWrong
 from chains.evm.calls import Calls
-from chains.evm.changes import found_by_asking, found_in_history
+from chains.evm.changes import changed_at_the_end, found_by_asking, found_in_history
 from chains.evm.dialect import BLOCK
 from chains.evm.evidence.filters import Filters
 from chains.evm.logs import empty_logs, in_order, of_addresses, unhex
@@ -212,10 +212,10 @@ class NodeSource:
             return dict(zip(views, await ask(views, block), strict=True))
 
     async def changes(self, looks: Collection[Look], blocks: Mapping[int, Block]) -> dict[Look, int | None]:
-        """Ask the node, and find each change by bisection."""
-        wanted = sorted(looks)
-        found = await asyncio.gather(*(found_by_asking(self, look, blocks) for look in wanted))
-        return dict(zip(wanted, found, strict=True))
+        """Ask the node at the ends of all looks, and find each change by bisection."""
+        changed = await changed_at_the_end(self, sorted(looks), blocks)
+        found = await asyncio.gather(*(found_by_asking(self, look, blocks) for look in changed))
+        return dict.fromkeys(looks) | dict(zip(changed, found, strict=True))
 
     async def _answer(self, read: Read) -> dict[Read, Answer]:
         ask = {LAST_LOG: self._last_log, FIRST_LOG: self._first_log, CODE_BEFORE: self._code_before}[read.method]

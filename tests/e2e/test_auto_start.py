@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 from tests.devnet.evm import escrows
 from tests.devnet.evm.chain import build
 from tests.devnet.evm.escrows import MARGIN, MARGIN_OPTIONS, Escrows
-from tests.support.product import chain_tables, crossmargin
+from tests.support.product import COMMAND, chain_tables, crossmargin, get
 
 USAGE = 2
 
@@ -63,6 +64,22 @@ def test_the_first_block_is_found_kept_and_needs_no_node_again(tmp_path: Path) -
     assert [(each["venue"], each["start_block"], each["found"]) for each in status["chains"][0]["venues"]] == [
         ("margin", start, f"eth_getCode: code at block {start}, none at block {start - 1}")
     ]
+
+
+def test_a_service_finds_it_too(tmp_path: Path) -> None:
+    with escrows.build(seed=1) as net:
+        net.run(5, MARGIN)
+        (tmp_path / "crossmargin.toml").write_text(configuration(net))
+        command = [COMMAND, "run", "--port", "0"]
+        with subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as service:
+            assert service.stdout is not None
+            url = service.stdout.readline().removeprefix("serving on ").strip()
+            (venue,) = get(f"{url}/v1/status")["chains"][0]["venues"]
+            service.terminate()
+
+    assert venue["start_block"] == net.margin.start_block
 
 
 def test_a_chain_may_not_start_behind_what_is_found(tmp_path: Path) -> None:

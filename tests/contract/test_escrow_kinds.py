@@ -411,13 +411,22 @@ def test_a_vault_that_holds_less_than_is_claimed_is_found_short(tmp_path: Path) 
         net.ledger.do(pay(net.people[0], margin, 5))
         net.ledger.idle(4)
         backed = net.node.height()
+        code = net.node.call("eth_getCode", token, "latest")
+        net.node.call("anvil_setCode", token, "0xfe")
+        net.ledger.idle(4)
+        silent = net.node.height()
+        net.node.call("anvil_setCode", token, code)
         net.ledger.do(invoke(net.admin, margin, "drain(address,uint256)", token, 1))
         net.ledger.idle(4)
         spec = margin_of(net, check_every=4)
         indexed(net, spec, path)
-        (whole,), (short,) = (units(net, spec, path, number).values() for number in (backed, net.node.height()))
+        (whole,), (unread,), (short,) = (
+            units(net, spec, path, number).values() for number in (backed, silent, net.node.height())
+        )
 
     assert [reason.code for reason in whole.reasons] == []
+    assert [reason.code for reason in unread.reasons] == ["vault_unread"]
+    assert all(position.counts for position in unread.positions)
     assert [(reason.code, reason.detail) for reason in short.reasons] == [
         ("vault_short", "the vault holds 99 raw units, depositors claim 100: whose is missing is unknown")
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from eth_utils.address import to_checksum_address
 
 from tests.devnet.evm import escrows
-from tests.devnet.evm.escrows import Escrows
+from tests.devnet.evm.escrows import CUSTODY, Escrows
 from tests.devnet.evm.ledger import pay
 from tests.support.product import crossmargin
 
@@ -63,6 +63,29 @@ def test_a_coin_is_an_asset_like_any_other(tmp_path: Path) -> None:
     coin = next(each for each in held_in if each["asset"] == f"{CHAIN}/slip44:60")
     assert (coin["symbol"], coin["amount_raw"]) == ("ETH", str(held))
     assert "slip44:60" in views
+
+
+def test_a_custody_that_comes_later_is_filled_in(tmp_path: Path) -> None:
+    with escrows.build(seed=11) as net:
+        net.run(20, CUSTODY)
+        whole = configuration(net, 'liabilities = "none"')
+        before, _, rest = whole.partition("[[venue]]")
+        file = tmp_path / "crossmargin.toml"
+        file.write_text(before + "[[asset]]" + rest.partition("[[asset]]")[2])
+        assert crossmargin(tmp_path, "index").returncode == 0
+        file.write_text(whole)
+        assert crossmargin(tmp_path, "index").returncode == 0
+        status = json.loads(crossmargin(tmp_path, "status", "--json").stdout)
+        late = json.loads(crossmargin(tmp_path, "positions", "desk", "--json").stdout)["venues"]
+        (tmp_path / "data" / "crossmargin.duckdb").unlink()
+        crossmargin(tmp_path, "index")
+        early = json.loads(crossmargin(tmp_path, "positions", "desk", "--json").stdout)["venues"]
+
+    assert status["chains"][0]["incomplete"] == []
+    assert [unit["positions"] for venue in late for unit in venue["units"]] == [
+        unit["positions"] for venue in early for unit in venue["units"]
+    ]
+    assert late[0]["units"][0]["positions"]
 
 
 def test_a_coin_behind_liabilities_that_nobody_said_counts_zero(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from chains import escrow
+from chains.escrow import VAULT
 from chains.evm.escrow.custody import UNREAD
 from chains.evm.escrow.holdings import WIDE
 from chains.evm.escrow.shares import RATE, UNDERLYING, underlying_of, worth
@@ -27,6 +28,8 @@ def open_book(snapshot: VenueSnapshot) -> Book:
 
     def unit(depositor: UnitSnapshot) -> VenueUnit:
         known = _without_unknown(snapshot, plain, depositor)
+        if unchecked := _unchecked(snapshot, depositor):
+            known = replace(known, reasons=(*known.reasons, *unchecked))
         if priced is not None:
             known = priced(known)
         return known if said is None else _after_upgrade(known, *said)
@@ -45,6 +48,18 @@ def _without_unknown(snapshot: VenueSnapshot, book: Book, depositor: UnitSnapsho
     held = {key: amount for key, amount in depositor.positions.items() if key[0] not in odd}
     known = book(replace(depositor, positions=held))
     return replace(known, reasons=(*known.reasons, *odd.values()))
+
+
+def _unchecked(snapshot: VenueSnapshot, unit: UnitSnapshot) -> list[Reason]:
+    """Name the tokens of which it could not be read, when it was last asked, what the vault holds."""
+    vaults = {market: text for (market, aspect), text in snapshot.markets.items() if aspect == VAULT}
+    held = sorted({market for market, _ in unit.positions})
+    detail = "what the vault holds could not be read, so that it is not compared with what is claimed"
+    return [
+        Reason("vault_unread", format_address(snapshot.venue.chain_id, market), detail)
+        for market in held
+        if market in vaults and json.loads(vaults[market])["balance"] is None
+    ]
 
 
 def _reason(snapshot: VenueSnapshot, market: bytes, aspect: str, said: Any) -> Reason:  # noqa: ANN401 - what the setting holds

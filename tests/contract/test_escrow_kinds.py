@@ -302,6 +302,21 @@ def test_evidence_looks_for_those_transfers_alone_that_name_a_holder(level: str,
     assert first.level == {"bloom": "bloom", "second-node": "agreed", "receipts": "proven"}[level]
 
 
+def test_the_shares_of_all_are_the_vaults_own_total(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    with escrows.build(seed=13) as net:
+        net.run(40, SHARES)
+        net.ledger.idle(70)
+        final = net.node.height() - 64
+        with Store.open(path) as store:
+            asyncio.run(take_in(connect(chain_of(net), [shares_of(net)], []), store))
+            with store.reading() as reader:
+                covered = reader.coverage(f"eip155:{CHAIN_ID}")
+
+    levels = {each.level for each in covered if each.interest == "venue:escrow" and each.first <= final <= each.last}
+    assert levels == {"totals"}
+
+
 def compare_custody(net: Escrows, spec: VenueSpec, path: Path, number: int, *, coins: bool = True) -> int:
     holders, tokens = net.people[:3], [*(token.address for token in net.tokens), net.rebasing]
     asked = [(token, calldata("balanceOf(address)", who)) for who in holders for token in tokens]

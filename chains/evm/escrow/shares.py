@@ -25,12 +25,13 @@ from chains.evm.escrow.terms import rate_every
 from chains.evm.escrow.tokens import TOKEN, token_terms
 from chains.evm.escrow.upgrades import UPGRADED, Upgrade, upgrade_rows, upgrades_in
 from chains.evm.logs import of_addresses, unhex
-from chains.evm.ports import PENDING, Answer, Folded, NeedReads, Read, Reads
-from chains.model import END_OF_BLOCK, Basis, MarketChange, Rows, VenueSpec
-from chains.ports import StateReader
+from chains.evm.ports import ETH_CALL, PENDING, Answer, Folded, NeedReads, Read, Reads
+from chains.model import END_OF_BLOCK, Basis, Block, MarketChange, Rows, Side, VenueSpec
+from chains.ports import MarketKey, StateReader
 
 TRANSFER = Event("Transfer(address indexed from, address indexed to, uint256 value)")
 ASSET = Function("asset()", "address")
+TOTAL_SUPPLY = Function("totalSupply()", "uint256")
 CONVERT = Function("convertToAssets(uint256)", "uint256")
 PROBE = 10**36
 """Shares that a vault is asked the worth of: more than anybody holds, so that less than one raw unit of anybody's is rounded off."""
@@ -75,6 +76,15 @@ class Shares:
         """Return the vault: its shares are its own token."""
         del state
         return {self.venue.address: self.venue.start_block}
+
+    def totals(
+        self, markets: Mapping[MarketKey, str], sums: Mapping[tuple[bytes, Side], int], at: Block
+    ) -> Mapping[Read, int]:
+        """Ask the vault for the sum of its shares, once there are any."""
+        vault = self.venue.address
+        if (vault, TOKEN) not in markets:
+            return {}
+        return {Read(at.number, ETH_CALL, vault, TOTAL_SUPPLY.calldata()): sums.get((vault, Side.SUPPLY), 0)}
 
     def decode(self, logs: pa.Table) -> _Decoded:
         """Turn the logs of a span into what moved from whom to whom."""

@@ -274,11 +274,30 @@ def said_units(
         return {unit_id: (unit, None) for unit_id, unit in units.items()}
     rows = journals.liabilities(spec, keys_of(spec), until=at.time, owner=owner)
     said = {row.owner: _liabilities(row) for row in rows}
+    units = _of_owners(units.values())
     holding = {unit_id for unit_id, unit in units.items() if any(amount > 0 for amount in unit.positions.values())}
     return {
         unit_id: (units.get(unit_id) or _nothing(unit_id), said.get(unit_id))
         for unit_id in sorted(holding | said.keys())
     }
+
+
+def _of_owners(units: Iterable[UnitSnapshot]) -> dict[bytes, UnitSnapshot]:
+    """Return one unit for each owner, with all that the accounts hold that are his: what is said of liabilities is said of owners."""
+    found: dict[bytes, UnitSnapshot] = {}
+    for unit in units:
+        other = found.get(unit.owner)
+        positions = dict(other.positions) if other else {}
+        for key, amount in unit.positions.items():
+            positions[key] = positions.get(key, 0) + amount
+        settings = {**unit.settings, **_told(other)} if other else unit.settings
+        found[unit.owner] = UnitSnapshot(unit_id=unit.owner, owner=unit.owner, positions=positions, settings=settings)
+    return found
+
+
+def _told(unit: UnitSnapshot) -> dict[tuple[bytes, str], str]:
+    """Return the settings that say something."""
+    return {key: state for key, state in unit.settings.items() if state != "null"}
 
 
 def _liabilities(row: LiabilityRow) -> Liabilities:

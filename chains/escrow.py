@@ -34,7 +34,10 @@ LIABILITY_MAX_AGE_S = "liability_max_age_s"
 """Option with `import`: seconds after which imported liabilities count as unknown again."""
 
 
-VALUED = frozenset({LIABILITIES, LIABILITY_KEYS, LIABILITY_MAX_AGE_S})
+IMPLEMENTATIONS = "implementations"
+"""Option of vaults on EVM chains: the code under which deposits count."""
+
+VALUED = frozenset({LIABILITIES, LIABILITY_KEYS, LIABILITY_MAX_AGE_S, IMPLEMENTATIONS})
 """Options that say how deposits count; the others say which deposits there are."""
 
 
@@ -85,6 +88,8 @@ def _short(snapshot: VenueSnapshot) -> list[tuple[bytes, str]]:
         if aspect != VAULT:
             continue
         vault = json.loads(text)
+        if vault["balance"] is None:
+            continue
         if int(vault["balance"]) < int(vault["claims"]):
             detail = f"the vault holds {vault['balance']} raw units, depositors claim {vault['claims']}: whose is missing is unknown"
             found.append((market, detail))

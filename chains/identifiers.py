@@ -20,6 +20,8 @@ _EVM_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _EVM_ADDRESS_BYTES = 20
 _SOLANA_ADDRESS_BYTES = 32
+_COIN = b"slip44:"
+"""How the name of a chain's own coin begins where a token's address would stand."""
 _TOKEN_NAMESPACE = {EVM: "erc20", SOLANA: "token"}
 
 
@@ -87,7 +89,9 @@ def parse_asset(text: str) -> Asset:
 
 
 def token(chain_id: str, address: bytes) -> Asset:
-    """Name the token at an address of a chain."""
+    """Name the token at an address of a chain, or its own coin, which has none: `slip44:60` in ASCII."""
+    if _is_coin(chain_id, address):
+        return Asset(chain_id, "slip44", address.removeprefix(_COIN))
     return Asset(chain_id, _TOKEN_NAMESPACE.get(namespace_of(chain_id), "token"), address)
 
 
@@ -103,7 +107,9 @@ def parse_address(chain_id: str, text: str) -> bytes:
 
 
 def format_address(chain_id: str, address: bytes) -> str:
-    """Write an address, or an id of any length, as its chain writes it: checksummed, base58, or plain hex."""
+    """Write an address, or an id of any length, as its chain writes it: checksummed, base58, or plain hex; a coin by its name."""
+    if _is_coin(chain_id, address):
+        return address.decode("ascii")
     match namespace_of(chain_id):
         case "eip155" if len(address) == _EVM_ADDRESS_BYTES:
             return _checksummed(address)
@@ -111,6 +117,12 @@ def format_address(chain_id: str, address: bytes) -> str:
             return base58(address)
         case _:
             return f"0x{address.hex()}"
+
+
+def _is_coin(chain_id: str, address: bytes) -> bool:
+    """Whether this is the name of a chain's own coin, and so no address."""
+    named = len(address) != _EVM_ADDRESS_BYTES and address.startswith(_COIN) and address[len(_COIN) :].isdigit()
+    return named and namespace_of(chain_id) == EVM
 
 
 def format_hash(chain_id: str, block_hash: bytes) -> str:

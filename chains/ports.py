@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
@@ -44,6 +44,13 @@ class Head:
     latest: Block
     settled: int
     finality: Finality
+
+
+class Start(NamedTuple):
+    """The first block that can matter to a contract, and how that was found."""
+
+    block: int
+    evidence: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

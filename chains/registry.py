@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from chains.model import Block, ChainSpec, FeedSpec, PriceAnswer, Reason, VenueSpec
-    from chains.ports import Chain, Moment, Observer, OpenBook, RawReader
+    from chains.ports import Chain, Moment, Observer, OpenBook, RawReader, Start
     from chains.survey.facts import NodeSurvey
 
 NAMESPACES = {"eip155": "chains.evm.chain", "solana": "chains.solana.chain"}
@@ -104,6 +104,12 @@ def survey(spec: ChainSpec, venues: Sequence[VenueSpec], feeds: Sequence[FeedSpe
     """Measure each node of a chain by itself, in the order of its addresses; a node that cannot be asked is a finding, no error."""
     family = NAMESPACES[spec.id.partition(":")[0]].rpartition(".")[0]
     return cast("Awaitable[list[NodeSurvey]]", import_module(f"{family}.survey").survey(spec, venues, feeds))
+
+
+def find_start(spec: ChainSpec, address: bytes) -> Awaitable[Start]:
+    """Find the block in which a contract of an EVM chain was deployed; raises `NoContract` where it cannot be found."""
+    family = NAMESPACES[spec.id.partition(":")[0]].rpartition(".")[0]
+    return cast("Awaitable[Start]", import_module(f"{family}.deployment").find_start(spec, address))
 
 
 def connect(

@@ -44,13 +44,16 @@ def opened(
     settings: Settings, *, read_only: bool = False, wait_s: float = LOCK_WAIT_S, memory: str | None = None
 ) -> Iterator[Store]:
     """Open the store, waiting a moment for another command to finish with it; raises `StoreError`."""
-    with _unlocked(settings, read_only=read_only, wait_s=wait_s, memory=memory) as store:
+    with unlocked(settings, read_only=read_only, wait_s=wait_s, memory=memory) as store:
         if not read_only:
             store.register(registry_of(settings))
         yield store
 
 
-def _unlocked(settings: Settings, *, read_only: bool, wait_s: float, memory: str | None) -> Store:
+def unlocked(
+    settings: Settings, *, read_only: bool = False, wait_s: float = LOCK_WAIT_S, memory: str | None = None
+) -> Store:
+    """Open the store as it is, whatever the configuration says; raises `StoreError`."""
     deadline = monotonic() + wait_s
     while True:
         try:

@@ -21,7 +21,8 @@ HEAD = """\
 [store]
 path = "data/crossmargin.duckdb"
 """
-UNDATED = "no package says when it was deployed: 0 is always right and costs empty ranges; that block, or one before, is quicker"
+AUTO = "auto"
+UNDATED = "no package says when it was deployed: nodes are asked, once"
 DATED = "the block in which it was deployed"
 ASSETS = """\
 # What an asset is to the house decides its haircut. Set class (stable | major | lst | long-tail | rwa), and same_as where several
@@ -124,8 +125,14 @@ def _chain_table(chain: Mapping[str, Any], venues: Iterable[Mapping[str, Any]]) 
     return (
         f"[[chain]]\nid = {_text(chain['id'])}\nname = {_text(chain['name'])}\n"
         f'rpc = ["${{{variable(chain)}}}"]\nfinality = "finalized"\n'
-        f"start_block = {min(venue['start_block'] for venue in venues)}  # not after any venue's\n"
+        f"start_block = {_first(venues)}  # not after any venue's\n"
     )
+
+
+def _first(venues: Iterable[Mapping[str, Any]]) -> str:
+    """Return the first block of some venues as TOML; it is to be found where any of theirs is."""
+    starts = [venue["start_block"] for venue in venues]
+    return json.dumps(AUTO if AUTO in starts else min(starts))
 
 
 def _venue_table(venue: Mapping[str, Any]) -> str:
@@ -133,7 +140,7 @@ def _venue_table(venue: Mapping[str, Any]) -> str:
     return (
         f"[[venue]]\nid = {_text(venue['id'])}\nprotocol = {_text(venue['protocol'])}\nchain = {_text(venue['chain'])}\n"
         f"address = {_text(venue['address'])}  # {venue['source']}\n"
-        f"start_block = {start}  # {DATED if start else UNDATED}\n"
+        f"start_block = {json.dumps(start)}  # {UNDATED if start == AUTO else DATED}\n"
     )
 
 

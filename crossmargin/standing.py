@@ -25,7 +25,11 @@ def standing(settings: Settings, reader: Reader, watch: Watch | None, now: float
         "version": program_version(),
         "following": watch is not None,
         "chains": [
-            {**_chain(chain, reader, watch, now), "incomplete": _incomplete(settings, chain.spec.id, reader)}
+            {
+                **_chain(chain, reader, watch, now),
+                "venues": _venues(settings, chain.spec.id, reader),
+                "incomplete": _incomplete(settings, chain.spec.id, reader),
+            }
             for chain in settings.chains
         ],
         "last_snapshot_at": max(made, default=None),
@@ -57,6 +61,20 @@ def _chain(chain: ChainSettings, reader: Reader, watch: Watch | None, now: float
             cursor.finalized if cursor is not None else -1,
         ),
     }
+
+
+def _venues(settings: Settings, chain_id: str, reader: Reader) -> list[dict[str, Any]]:
+    """The first block of each venue, and how it was found where the configuration left it open once."""
+    starts = reader.starts()
+    found = {venue.id: starts.get((chain_id, venue.address)) for venue in settings.venues_of(chain_id)}
+    return [
+        {
+            "venue": venue.id,
+            "start_block": venue.start_block,
+            "found": start.evidence if (start := found[venue.id]) and start.block == venue.start_block else None,
+        }
+        for venue in settings.venues_of(chain_id)
+    ]
 
 
 def _incomplete(settings: Settings, chain_id: str, reader: Reader) -> list[dict[str, Any]]:

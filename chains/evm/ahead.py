@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chains.errors import NodeWrong, RangeTooWide
+from chains.evm.emitters import ADDRESS, contract_of, is_whole, named_by, split, without_repeats
 from chains.evm.evidence.corrections import Corrections
 from chains.evm.logs import empty_logs, in_order
 from chains.evm.source import EvmSource
@@ -25,7 +26,7 @@ Only one is at first, and twice as many after each answer: how many logs a block
 """
 
 Contracts = Mapping[bytes, int]
-"""Contract → first block that matters."""
+"""Contract, or what is followed of one (`chains.evm.emitters`) → first block that matters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +124,24 @@ class Reader:
 
     async def _logs(self, first: int, last: int, contracts: Contracts) -> pa.Table:
         """Return logs in chain order; those of all contracts that matter from `first` on are asked for together."""
-        groups = _by_start(contracts, first, last)
-        parts = await asyncio.gather(*(self.source.logs(some, [self.topics], start, last) for start, some in groups))
-        return self.corrections.applied(in_order(pa.concat_tables([empty_logs(), *parts])), first, last, contracts)
+        parts = await asyncio.gather(
+            *(self._of(some, start, last) for start, some in _by_start(contracts, first, last))
+        )
+        table = pa.concat_tables([empty_logs(), *parts])
+        if not all(map(is_whole, contracts)):
+            table = without_repeats(table)
+        return self.corrections.applied(in_order(table), first, last, contracts)
+
+    async def _of(self, keys: Sequence[bytes], first: int, last: int) -> pa.Table:
+        """Return the logs of some contracts; those that must name somebody are asked for by whom they name."""
+        whole, naming = split(keys)
+        asked = [self.source.logs(whole, [self.topics], first, last)] if whole else []
+        if not naming:
+            return await asked[0]
+        contracts, words = {contract_of(key) for key in naming}, {key[ADDRESS:] for key in naming}
+        asked += [self.source.logs(contracts, [self.topics, *before, words], first, last) for before in ((), (None,))]
+        *plain, once, again = await asyncio.gather(*asked)
+        return pa.concat_tables([*plain, named_by(once, naming), named_by(again, naming)])
 
     async def _headers(self, numbers: Collection[int]) -> dict[int, Block]:
         found = await self.source.blocks(numbers)

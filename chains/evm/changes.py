@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from chains.evm.ports import STATE, Answer, Look, Read
+from chains.evm.ports import Answer, Look, Read
 
 if TYPE_CHECKING:
     from chains.evm.source import EvmSource
@@ -29,6 +29,15 @@ async def found_by_asking(source: EvmSource, look: Look, blocks: Mapping[int, Bl
     return other
 
 
+async def changed_at_the_end(source: EvmSource, looks: Iterable[Look], blocks: Mapping[int, Block]) -> list[Look]:
+    """Return the looks whose last block has another answer than the known one, all asked together; the others found nothing."""
+    ends = {look: Read(look.until, look.method, look.address, look.input) for look in looks if look.until > look.after}
+    missing = {read.block for read in ends.values()} - blocks.keys()
+    known = {**blocks, **(await source.blocks(missing))} if missing else blocks
+    answers = await source.read(set(ends.values()), known)
+    return [look for look, read in ends.items() if answers[read] != look.known]
+
+
 def found_in_history(history: Iterable[tuple[int, Answer]], look: Look) -> int | None:
     """Return the first block with a stored answer that is another."""
     return next(
@@ -39,5 +48,5 @@ def found_in_history(history: Iterable[tuple[int, Answer]], look: Look) -> int |
 
 async def _answer(source: EvmSource, look: Look, number: int, blocks: Mapping[int, Block]) -> Answer:
     known = blocks if number in blocks else await source.blocks([number])
-    read = Read(number, STATE, look.address, look.input)
+    read = Read(number, look.method, look.address, look.input)
     return (await source.read([read], known))[read]

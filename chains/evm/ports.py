@@ -13,6 +13,7 @@ from chains.ports import MarketKey, StateReader
 
 ETH_CALL = "eth_call"
 STATE = "state"
+BALANCE = "balance"
 LAST_LOG = "last_log"
 FIRST_LOG = "first_log"
 CODE_BEFORE = "code_before"
@@ -24,6 +25,7 @@ class Read(NamedTuple):
     """A question to a node about the state after `block`.
 
     `eth_call`: `input` is calldata. `state`: the same, where it is an answer too that no node has the state of the block any more.
+    `balance`: the chain's own coin that `address` holds, as one word; like `state` it may be gone.
     `last_log`: the newest log of `address` with topic0 `input` in any earlier block.
     `first_log`: the first log from the block on with topic0 `input` whose second indexed argument is `address`. `code_before`: the
     code that `address` held before the block; absent where it holds none even now. `check`: what is wrong with the answer to calldata
@@ -40,7 +42,7 @@ class Read(NamedTuple):
 class Answer(NamedTuple):
     """What the node said: `returned` or `reverted` with its bytes, or `absent` (no such log or code); `pending` is not asked yet.
 
-    `unavailable`: no node has the state of the block any more; only a `state` is answered so, all other questions need it.
+    `unavailable`: no node has the state of the block any more; only a `state` or a `balance` is answered so, all other questions need it.
     """
 
     outcome: str
@@ -60,7 +62,7 @@ class Look(NamedTuple):
     """Asks in which block after `after`, up to `until`, the answer of a contract is first another than `known`.
 
     It is for state that changes without an event. What was asked to find the block is not stored; the fold asks for the `state` of
-    the block that was found, which is, so that what is stored tells it again.
+    the block that was found, which is, so that what is stored tells it again. `method`: `state`, or `balance`.
     """
 
     after: int
@@ -68,6 +70,7 @@ class Look(NamedTuple):
     address: bytes
     input: bytes
     known: Answer
+    method: str = STATE
 
 
 class Sight(NamedTuple):
@@ -119,9 +122,17 @@ class Reads:
         """Return the answer of an `eth_call`, `UNAVAILABLE` where no node has the state any more, or `PENDING`."""
         return self._get(Read(block, STATE, address, calldata))
 
+    def tell(self, read: Read) -> Answer:
+        """Return the answer to a `state` or a `balance`, `UNAVAILABLE` where no node has the state any more, or `PENDING`."""
+        return self._get(read)
+
     def peek(self, block: int, address: bytes, calldata: bytes) -> Answer:
         """Return what `state` would, without storing it: for an answer that is no news. An earlier one must be stored."""
-        return self._look_up(Read(block, STATE, address, calldata))
+        return self.glance(Read(block, STATE, address, calldata))
+
+    def glance(self, read: Read) -> Answer:
+        """Return what `tell` would, without storing it, as `peek` does."""
+        return self._look_up(read)
 
     def first_change(self, look: Look) -> int | None:
         """Return the block of a change, `None` where there is none, or where it is not looked for yet."""

@@ -13,11 +13,12 @@ import pyarrow as pa
 
 from chains.errors import ChainError, NodeWrong
 from chains.evm.calls import Calls
-from chains.evm.changes import found_by_asking
+from chains.evm.changes import changed_at_the_end, found_by_asking
 from chains.evm.dialect import BLOCK
 from chains.evm.evidence.filters import Filters
 from chains.evm.logs import unhex
 from chains.evm.ports import (
+    BALANCE,
     CODE_BEFORE,
     ETH_CALL,
     FIRST_LOG,
@@ -41,6 +42,9 @@ LOOK_BACK = 500_000
 """How many blocks a search for a feed's last answer goes back."""
 
 READS_AT_ONCE = 10
+OF_STATE = frozenset({ETH_CALL, STATE, BALANCE})
+"""Questions about the state after one block, which may be asked in one request."""
+
 _TAGS = {"latest": Finality.LATEST, "safe": Finality.SAFE, "finalized": Finality.FINALIZED}
 
 
@@ -208,9 +212,9 @@ class NodeSource:
         """Answer questions, each pinned to the hash of its block; raises `HistoryGone` where no node has the state."""
         views: dict[tuple[str, int], list[Read]] = {}
         for read in sorted(reads):
-            if read.method in {ETH_CALL, STATE}:
+            if read.method in OF_STATE:
                 views.setdefault((read.method, read.block), []).append(read)
-        others = [read for read in sorted(reads) if read.method not in {ETH_CALL, STATE}]
+        others = [read for read in sorted(reads) if read.method not in OF_STATE]
         found = await asyncio.gather(
             *(self._called(method, some, blocks[block]) for (method, block), some in views.items()),
             *map(self._answer, others),
@@ -218,15 +222,15 @@ class NodeSource:
         return {read: answer for answers in found for read, answer in answers.items()}
 
     async def _called(self, method: str, views: Sequence[Read], block: Block) -> dict[Read, Answer]:
-        ask = self._calls.states if method == STATE else self._calls.answers
+        ask = self._calls.answers if method == ETH_CALL else self._calls.states
         async with self._slots:
             return dict(zip(views, await ask(views, block), strict=True))
 
     async def changes(self, looks: Collection[Look], blocks: Mapping[int, Block]) -> dict[Look, int | None]:
-        """Ask the node, and find each change by bisection."""
-        wanted = sorted(looks)
-        found = await asyncio.gather(*(found_by_asking(self, look, blocks) for look in wanted))
-        return dict(zip(wanted, found, strict=True))
+        """Ask the node at the ends of all looks, and find each change by bisection."""
+        changed = await changed_at_the_end(self, sorted(looks), blocks)
+        found = await asyncio.gather(*(found_by_asking(self, look, blocks) for look in changed))
+        return dict.fromkeys(looks) | dict(zip(changed, found, strict=True))
 
     async def _answer(self, read: Read) -> dict[Read, Answer]:
         ask = {LAST_LOG: self._last_log, FIRST_LOG: self._first_log, CODE_BEFORE: self._code_before}[read.method]
@@ -284,6 +288,10 @@ class NodeSource:
     async def has_code(self, address: bytes) -> bool:
         """Tell whether a contract is deployed at an address now."""
         return len(await self._code(address, "latest")) > 0
+
+    async def code_at(self, address: bytes, number: int) -> bytes:
+        """Return the code at an address after a block; raises `HistoryGone` where no node has the state."""
+        return await self._code(address, hex(number))
 
     async def _code(self, address: bytes, block: str) -> bytes:
         try:

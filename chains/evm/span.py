@@ -13,6 +13,7 @@ import pyarrow as pa
 from chains.completeness import Level
 from chains.errors import NodeWrong
 from chains.evm.ahead import Ahead, Contracts, Piece
+from chains.evm.emitters import is_whole, without_repeats
 from chains.evm.evidence.attest import Interest
 from chains.evm.logs import empty_logs, in_order
 from chains.evm.oracles.chainlink.checks import Doubt, Seen, question, watch
@@ -340,7 +341,8 @@ class Span:
 
     async def _take_logs(self, parts: Sequence[pa.Table], contracts: Contracts) -> None:
         _follow_too(self.fetched, {address: since for address, since in contracts.items() if since <= self.last})
-        self.logs = in_order(pa.concat_tables([empty_logs(), *parts]))
+        table = pa.concat_tables([empty_logs(), *parts])
+        self.logs = in_order(table if all(map(is_whole, self.fetched)) else without_repeats(table))
         self.decoded.clear()
 
     async def _read(self, first: int, last: int, contracts: Contracts) -> list[pa.Table]:

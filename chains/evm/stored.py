@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from chains.errors import ChainError, HistoryGone
 from chains.evm.changes import found_in_history
 from chains.evm.logs import empty_logs, in_order, of_addresses
-from chains.evm.ports import CHECK, SIGHT, STATE, Answer, Judge, Look, Read, Sight, Sighted
+from chains.evm.ports import CHECK, SIGHT, Answer, Judge, Look, Read, Sight, Sighted
 from chains.evm.ranges import Ranges
 from chains.evm.sought import Topics
 from chains.model import Block, Finality
@@ -88,7 +88,8 @@ class StoredSource:
         """Return where the stored answers change."""
         del blocks
         return {
-            look: found_in_history(self._answers.get((STATE, look.address, look.input), ()), look) for look in looks
+            look: found_in_history(self._answers.get((look.method, look.address, look.input), ()), look)
+            for look in looks
         }
 
     def _verdict(self, read: Read) -> bytes:

@@ -16,8 +16,9 @@ def check(context: Context) -> None:
     """Print the configuration as understood; whatever is wrong with it has been raised by then."""
     from crossmargin.app import policy_of
     from crossmargin.settings.shown import effective
+    from crossmargin.starts import told
 
-    settings = context.settings()
+    settings = told(context.settings())
     policy_of(settings)
     document = effective(settings)
     emit(context, document, lambda console: facts(console, document))

@@ -29,8 +29,10 @@ def local(settings: Settings, *, writes: bool) -> Iterator[Desk]:
     """Open the store for one question."""
     from crossmargin.app import must_exist, opened, policy_of
     from crossmargin.local_desk import LocalDesk
+    from crossmargin.starts import stored
 
     policy = policy_of(settings)
     must_exist(settings)
+    settings = stored(settings)
     with opened(settings, read_only=not writes) as store:
         yield LocalDesk(settings, store, policy)

@@ -20,6 +20,7 @@ from crossmargin.cli.output import add_rows, emit, table, words
 from crossmargin.documents import Document, moment
 from crossmargin.exits import ExitCode
 from crossmargin.settings import ChainSettings, Settings
+from crossmargin.starts import told
 from crossmargin.verdicts import RECENT, Case, Verdict, best_head, judge
 
 STANDING = ("node", "latency", "head", "behind", "age")
@@ -34,7 +35,7 @@ STYLES = {"good": "green", "works": "yellow", "doubtful": "bold yellow", "unusab
 
 def doctor(context: Context, *, chains: tuple[str, ...]) -> None:
     """Measure the nodes of the chains and print what each is good for; exits 1 or 3 where not all are."""
-    settings = context.settings()
+    settings = told(context.settings())
     asked = chosen_chains(settings, chains)
     if not context.quiet:
         count = sum(len(settings.chain(chain_id).spec.rpc) for chain_id in asked)

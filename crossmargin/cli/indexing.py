@@ -19,6 +19,7 @@ from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 from crossmargin.settings import Settings
 from crossmargin.settings.section import nearest
+from crossmargin.starts import found, stored
 from crossmargin.traffic import Counted
 from indexer import loop
 from indexer.housekeeping import keep_house
@@ -35,6 +36,7 @@ def index(context: Context, *, until: str, chains: tuple[str, ...]) -> None:
     keep_house()
     settings = context.settings()
     policy_of(settings)
+    settings = run(found(settings))
     target, chosen = _target(until), chosen_chains(settings, chains)
     if isinstance(target, int) and len(chosen) > 1:
         raise UsageError(f"block {target} of which chain? Name one with --chain, or index until latest or finalized")
@@ -61,7 +63,7 @@ async def _index_all(chains: Sequence[Restater], until: Until) -> None:
 
 def rebuild(context: Context) -> None:
     """Derive every chain again from its raw rows."""
-    settings = context.settings()
+    settings = stored(context.settings())
     with opened(settings) as store, progress_on(context, names_of(settings)) as listener:
         for chain in settings.chains:
             chain_id = chain.spec.id

@@ -12,6 +12,7 @@ from crossmargin.cli.tasks import run
 from crossmargin.errors import NotStored, UsageError
 from crossmargin.settings import Settings
 from crossmargin.settings.section import nearest
+from crossmargin.starts import found
 from crossmargin.traffic import Counted
 from indexer.store import Cursor, Store
 
@@ -24,6 +25,7 @@ def restate(
     """Read a venue, or everything of a chain, again; raises `ChainError`, `StepRefused` and `DeskError`."""
     settings = context.settings()
     must_exist(settings)
+    settings = run(found(settings))
     (chain_id,) = chosen_chains(settings, (chain,))
     traffic = Counted()
     with opened(settings) as store, progress_on(context, names_of(settings), traffic) as listener:

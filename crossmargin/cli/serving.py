@@ -9,12 +9,14 @@ from time import time
 from crossmargin.app import Connect, connect, connect_apart, must_exist, opened, policy_of
 from crossmargin.cli.context import Context
 from crossmargin.cli.output import write_json
+from crossmargin.cli.tasks import run as started
 from crossmargin.cli.tasks import until_interrupted
 from crossmargin.local_desk import LocalDesk
 from crossmargin.logs import logger
 from crossmargin.server.site import check_host
 from crossmargin.service import Parts, serve_until
 from crossmargin.settings import ServerSettings, Settings
+from crossmargin.starts import found, stored
 from crossmargin.watch import Watch
 
 
@@ -32,6 +34,7 @@ def _serve(context: Context, settings: Settings, follow: Connect | None) -> None
     policy = policy_of(settings)
     if follow is None:
         must_exist(settings)
+    settings = stored(settings) if follow is None else started(found(settings))
     watch = Watch(settings.chains, time) if follow is not None else None
     log = logger(context.redactor, as_json=context.log_json, quiet=context.quiet, verbosity=context.verbosity)
     with opened(settings) as store:

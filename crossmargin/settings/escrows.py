@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chains.escrow import IMPORT, LIABILITIES, LIABILITY_KEYS, LIABILITY_MAX_AGE_S, NONE
-from chains.identifiers import EVM, format_address, parse_address
+from chains.identifiers import format_address
 from chains.registry import ESCROWS
 from crossmargin.settings import names, values
 from crossmargin.settings.environment import FromEnvironment
@@ -19,8 +19,6 @@ LIABILITIES_MEAN = (
 )
 LIABILITY_MAX_AGE = "liability_max_age"
 MAX_AGE_S = 600
-EVENTS = ("deposit_event", "withdraw_event")
-TOKEN = "token"  # noqa: S105 - the key of a token's address
 ACCOUNTS = "accounts"
 MOST_ACCOUNTS = 100
 
@@ -28,7 +26,9 @@ MOST_ACCOUNTS = 100
 def options(section: Section, protocol: str, chain_id: str | None, address: bytes) -> Options:
     """Read what only escrows have; any other protocol has none of these keys."""
     if not protocol:
-        section.pass_over(LIABILITIES, LIABILITY_KEYS, LIABILITY_MAX_AGE, *EVENTS, TOKEN, ACCOUNTS)
+        from chains.evm.escrow.terms import KEYS  # noqa: PLC0415 - loaded only where there may be such a venue
+
+        section.pass_over(LIABILITIES, LIABILITY_KEYS, LIABILITY_MAX_AGE, *KEYS, ACCOUNTS)
         return {}
     if protocol not in ESCROWS:
         return {}
@@ -55,18 +55,33 @@ def _liabilities(section: Section) -> Options:
 
 
 def _contract(section: Section) -> Options:
-    """The events with which an EVM contract tells of deposits and withdrawals, where it does not use the usual ones."""
-    from chains.evm.escrow.events import check_options  # noqa: PLC0415 - loaded only where there is such a venue
+    """What an EVM contract holds, and how that is told."""
+    from chains.evm.escrow.terms import KEYS, check_options, normal  # noqa: PLC0415 - loaded only where there is such a venue
 
-    written = {key: value for key in (*EVENTS, TOKEN) if (value := section.get(key, values.text, None)) is not None}
+    written = {key: value for key in KEYS if (value := section.get(key, _as_written, None)) is not None}
     problems = check_options(written)
-    if problems and any(isinstance(value, FromEnvironment) for value in written.values()):
+    if problems and any(map(_from_environment, written.values())):
         problems = [f"{', '.join(written)} cannot be what the environment gives; write them here"]
     for problem in problems:
         section.wrong(problem)
-    if TOKEN in written and not problems:
-        written[TOKEN] = format_address(EVM, parse_address(EVM, written[TOKEN]))
-    return {key: str(value) for key, value in written.items()}
+    return {} if problems else normal(written)
+
+
+def must_be_deployed(section: Section, options: Options) -> None:
+    """Refuse to look for the deployment of what need not be a contract."""
+    if options.get("holdings") == "custody":
+        section.wrong(
+            'start_block "auto" finds where a contract was deployed, and a custody need not be one; write a block'
+        )
+
+
+def _as_written(value: object) -> object:
+    return value
+
+
+def _from_environment(value: object) -> bool:
+    several = value if isinstance(value, list) else [value]
+    return any(isinstance(each, FromEnvironment) for each in several)
 
 
 def _accounts(section: Section, chain_id: str | None, authority: bytes) -> Options:

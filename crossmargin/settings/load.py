@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from chains.model import ChainSpec, VenueSpec
 from crossmargin.settings import sections
 from crossmargin.settings.errors import SettingsError
 from crossmargin.settings.model import Settings, SnapshotSettings
@@ -15,6 +17,7 @@ from crossmargin.settings.references import unresolved
 from crossmargin.settings.section import Section, unknown
 
 T = TypeVar("T")
+S = TypeVar("S", ChainSpec, VenueSpec)
 
 FILE_NAME = "crossmargin.toml"
 VARIABLE = "CROSSMARGIN_CONFIG"
@@ -49,6 +52,11 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
     return settings
 
 
+def _from_zero(spec: S) -> S:
+    """Begin with block 0, which is always right, until it is found where to."""
+    return replace(spec, start_block=0) if spec.start_block == sections.AUTO else spec
+
+
 def _parsed(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -72,11 +80,16 @@ class _Reader:
         places = sections.Places(path.parent)
         store = self._table("store", lambda section: sections.store(section, places)) or places.store
         folder = store.parent / "snapshots"
+        chains, venues = self._list("chain", sections.chain), self._list("venue", sections.venue)
+        starts = {venue.id: venue.start_block for venue in venues} | {
+            chain.spec.id: chain.spec.start_block for chain in chains
+        }
         return Settings(
             path=path,
             store=store,
-            chains=self._list("chain", sections.chain),
-            venues=self._list("venue", sections.venue),
+            chains=tuple(replace(chain, spec=_from_zero(chain.spec)) for chain in chains),
+            venues=tuple(map(_from_zero, venues)),
+            auto=frozenset(name for name, start in starts.items() if start == sections.AUTO),
             feeds=self._list("feed", sections.feed),
             assets=self._list("asset", sections.asset),
             accounts=self._list("account", sections.account),

@@ -69,6 +69,8 @@ class Settings:
     server: ServerSettings
     snapshot: SnapshotSettings
     policy: Path | None
+    auto: frozenset[str] = frozenset()
+    """Ids of the venues and chains whose first block is to be found; until it is, it is 0."""
 
     def chain(self, chain_id: str) -> ChainSettings:
         """Return the settings of a configured chain."""

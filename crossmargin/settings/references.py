@@ -25,7 +25,7 @@ def unresolved(settings: Settings, *, chains_read: bool) -> Iterator[str]:
     yield from baseless(settings)
     if chains_read and settings.chains:
         yield from _other_chains(settings)
-        yield from _late_chains(settings)
+        yield from late_chains(settings)
 
 
 def _twice(place: str, keys: Iterable[Hashable]) -> Iterator[str]:
@@ -96,12 +96,12 @@ def _other_chains(settings: Settings) -> Iterator[str]:
             yield f"{place} is on a chain that is not configured: {unknown('chain', chain_id, known)}"
 
 
-def _late_chains(settings: Settings) -> Iterator[str]:
-    """A chain that starts after a venue would leave out what happened there before."""
+def late_chains(settings: Settings) -> Iterator[str]:
+    """A chain that starts after a venue would leave out what happened there before; one that is to be found cannot be late."""
     starts = {chain.spec.id: chain.spec.start_block for chain in settings.chains}
     for venue in settings.venues:
         start = starts.get(venue.chain_id, 0)
-        if start > venue.start_block:
+        if start > venue.start_block and venue.id not in settings.auto:
             yield (
                 f'[[venue]] "{venue.id}": starts at block {venue.start_block}, and its chain only at {start}; '
                 "let the chain start no later"

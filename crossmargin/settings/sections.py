@@ -37,6 +37,9 @@ DEVIATION = 0.01
 GRACE_S = 3600
 MAX_CONFIDENCE = 0.02
 PYTH = "pyth-solana"
+WRITTEN_AUTO, AUTO = "auto", -1
+"""The first block is to be found."""
+
 SERVER = ServerSettings(host="127.0.0.1", port=8080, public=False)
 
 
@@ -65,7 +68,7 @@ def chain(section: Section) -> ChainSettings | None:
     rpc = section.need("rpc", values.several(values.node))
     ws: tuple[str, ...] = section.get("ws", values.one_or_several(values.websocket), ())
     finality = section.get("finality", _finality_of(chain_id), "finalized")
-    start_block = section.get("start_block", values.whole, 0)
+    start_block = section.get("start_block", _first_block, 0)
     completeness = _completeness(section, chain_id)
     poll_s = section.get("poll", values.duration, POLL_S)
     stale_after_s = section.get("stale_after", values.duration, STALE_AFTER_S)
@@ -98,6 +101,8 @@ def venue(section: Section) -> VenueSpec | None:
     address = section.need("address", names.address_on(home))
     start_block = section.need("start_block", _start_block_on(home))
     options = escrows.options(section, protocol, home, address) | _own_options(section, protocol)
+    if start_block == AUTO:
+        escrows.must_be_deployed(section, options)
     return section.build(
         lambda: VenueSpec(
             id=venue_id,
@@ -294,19 +299,19 @@ def _evm_finality(value: object) -> str:
 
 
 def _start_block_on(chain_id: str | None) -> Parse[int]:
-    on_solana = chain_id is not None and namespace_of(chain_id) == SOLANA
-    first = (
-        "the slot in which the oldest of its accounts was made"
-        if on_solana
-        else "the block in which the contract was deployed"
-    )
+    if chain_id is None or namespace_of(chain_id) != SOLANA:
+        return _first_block
 
     def parse(value: object) -> int:
-        if value == "auto":
-            raise values.Unfit(f'"auto" is not supported yet; write {first}')
+        if value == WRITTEN_AUTO:
+            raise values.Unfit('"auto" is for EVM chains; write the slot in which the oldest of its accounts was made')
         return values.whole(value)
 
     return parse
+
+
+def _first_block(value: object) -> int:
+    return AUTO if value == WRITTEN_AUTO else values.whole(value)
 
 
 def _schedule(value: object) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from chains.escrow import LIABILITY_MAX_AGE_S
 from chains.identifiers import EVM, format_address, namespace_of
-from chains.model import FeedSpec
+from chains.model import ChainSpec, FeedSpec, VenueSpec
 from chains.registry import REDEMPTION_RATE, SEQUENCER_UPTIME
 from crossmargin.redaction import label
 from crossmargin.settings.escrows import LIABILITY_MAX_AGE
@@ -26,7 +26,7 @@ def effective(settings: Settings) -> dict[str, Any]:
                 "rpc": [label(address) for address in chain.spec.rpc],
                 "ws": [label(address) for address in chain.spec.ws],
                 "finality": chain.spec.finality,
-                "start_block": chain.spec.start_block,
+                "start_block": _start(settings, chain.spec),
                 **({"completeness": chain.spec.completeness} if namespace_of(chain.spec.id) == EVM else {}),
                 "poll": seconds(chain.poll_s),
                 "stale_after": seconds(chain.stale_after_s),
@@ -39,7 +39,7 @@ def effective(settings: Settings) -> dict[str, Any]:
                 "protocol": venue.protocol,
                 "chain": venue.chain_id,
                 "address": format_address(venue.chain_id, venue.address),
-                "start_block": venue.start_block,
+                "start_block": _start(settings, venue),
             }
             | _options(venue.options)
             for venue in settings.venues
@@ -70,6 +70,10 @@ def effective(settings: Settings) -> dict[str, Any]:
         "snapshot": {"folder": str(settings.snapshot.folder), "schedule": settings.snapshot.schedule},
         "policy": {"path": str(settings.policy) if settings.policy else None},
     }
+
+
+def _start(settings: Settings, spec: ChainSpec | VenueSpec) -> int | str:
+    return "auto" if spec.id in settings.auto else spec.start_block
 
 
 def _options(options: Mapping[str, Any]) -> dict[str, Any]:

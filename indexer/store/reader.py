@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from chains.model import Block, PriceAnswer, Quarantined, UnitSnapshot, VenueSnapshot, VenueSpec
-from chains.ports import Covered, Finding
+from chains.ports import Covered, Finding, Start
 from indexer.steps import Interest, Place, Tables
 from indexer.store import asof, ledger
 from indexer.store.apply import Cursor, cursor
@@ -90,6 +90,11 @@ class Reader:
     def restated_snapshots(self) -> set[str]:
         """The ids of snapshots that speak of something that was restated after they were made."""
         return restated_snapshots(self._con)
+
+    def starts(self) -> dict[tuple[str, bytes], Start]:
+        """Where contracts begin that were looked for, by chain and address."""
+        rows = self._con.execute("SELECT chain_id, address, start_block, evidence FROM found_start").fetchall()
+        return {(chain_id, address): Start(block, evidence) for chain_id, address, block, evidence in rows}
 
     def findings(self, chain_id: str) -> list[Finding]:
         """Where stored blocks of a chain are known to be wrong, in order."""

@@ -12,7 +12,7 @@ from typing import Self
 import duckdb
 
 from chains.model import Block
-from chains.ports import RawReader, Records, StateReader
+from chains.ports import RawReader, Records, Start, StateReader
 from indexer.steps import Step, Tables
 from indexer.store import ledger
 from indexer.store.apply import Cursor, apply_step
@@ -28,7 +28,7 @@ from indexer.store.rebuild import Rebuild
 from indexer.store.records import StoredRecords
 from indexer.store.register import Registry, register
 from indexer.store.restate import StoredTables, uncover
-from indexer.store.session import Con, transaction
+from indexer.store.session import Con, insert, transaction
 from indexer.store.tips import StoredState
 
 
@@ -152,6 +152,17 @@ class Store:
                 rebuild.finish()
             finally:
                 self._rebuilding = False
+
+    def starts(self) -> dict[tuple[str, bytes], Start]:
+        """Where contracts begin that were looked for, by chain and address."""
+        with self.reading() as reader:
+            return reader.starts()
+
+    def note_start(self, chain_id: str, address: bytes, start: Start) -> None:
+        """Remember where a contract begins; what is known of it already stays."""
+        if (chain_id, address) not in self.starts():
+            with self._writing() as con:
+                insert(con, "found_start", (chain_id, address, *start))
 
     def register(self, registry: Registry) -> None:
         """Let SQL and documents name what the configuration names; raises `ConfigRefused`."""

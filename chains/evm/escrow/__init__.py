@@ -1,12 +1,13 @@
-"""ERC-20 vaults: what depositors put in and took out, by the two events with which a vault tells of it.
+"""Vaults and margin accounts by configuration alone: what depositors hold, as events, shares or balances tell of it.
 
-A vault behind a proxy is read as one contract: an upgrade that changes its events, or moves balances without them, is out of scope.
+A vault behind a proxy is read as one contract; that it was upgraded is said of every unit.
 """
 
+from chains.evm.escrow.adapter import EscrowAdapter
 from chains.evm.escrow.fold import Escrow
 from chains.evm.escrow.unit import open_book
 from chains.evm.ports import Adapter
 
-adapter: Adapter = Escrow
+adapter: Adapter = EscrowAdapter
 
 __all__ = ["Escrow", "adapter", "open_book"]

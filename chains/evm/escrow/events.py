@@ -1,220 +1,252 @@
-"""The two events of a vault, as its operator declares them (source: Solidity grammar, `event-definition`).
+"""The events of a vault, as its operator declares them.
 
-Options: `deposit_event` and `withdraw_event`, declarations in Solidity; `token`, the vault's only ERC-20, for events that do not
-name one. Parameters are taken by name: `account` is credited or debited, `token` is what was moved, `amount` is how much in raw units.
-A name does not change which logs are matched, so a declaration may call a parameter what it is here. Other parameters are ignored.
+Options: `deposit_event` and `withdraw_event`, declarations in Solidity or lists of them; `change_event`, the same of events that
+tell of both by a signed `amount`; `owner_event`, the one that says whose an account is, where accounts are ids; `token`, the vault's
+only ERC-20, for events that do not name one; `coin_address`, what stands for the chain's own coin in place of a token, and `coin`,
+what that coin is.
+Parameters are taken by name: `account` is credited or debited, `token` is what was moved, `amount` is how much in raw units.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from chains.evm.abi import Argument, Event
+from chains.evm.abi import Event
+from chains.evm.escrow.coin import COIN, Coin, coin_of
+from chains.evm.escrow.declarations import (
+    ADDRESS,
+    AMOUNT,
+    DELTA,
+    ID,
+    LIKE,
+    OWNER,
+    TOKEN,
+    Malformed,
+    Role,
+    parse_declaration,
+    shown,
+    signature_of,
+)
 from chains.identifiers import EVM, IdentifierError, parse_address
 
-DEPOSIT_EVENT, WITHDRAW_EVENT, TOKEN = "deposit_event", "withdraw_event", "token"
+DEPOSIT_EVENT, WITHDRAW_EVENT, CHANGE_EVENT, OWNER_EVENT = (
+    "deposit_event",
+    "withdraw_event",
+    "change_event",
+    "owner_event",
+)
+COIN_ADDRESS = "coin_address"
+KEYS = (DEPOSIT_EVENT, WITHDRAW_EVENT, CHANGE_EVENT, OWNER_EVENT, TOKEN, COIN_ADDRESS, COIN)
 DECLARED: Mapping[str, str] = {
-    DEPOSIT_EVENT: "event Deposit(address indexed account, address indexed token, uint256 amount)",
+    DEPOSIT_EVENT: LIKE,
     WITHDRAW_EVENT: "event Withdraw(address indexed account, address indexed token, uint256 amount)",
 }
 """What a vault emits if its options do not say otherwise."""
 
-MOST_INDEXED = 3
-MOST_WORDS = 256
-_SHOWN = 120
-
-_NAME = r"(?!(?:event|indexed|anonymous)\b)[A-Za-z_$][\w$]*"
-_DECLARATION = re.compile(rf"\s*(?:event\s+)?({_NAME})\s*\(([^()]*)\)\s*(anonymous\b)?\s*;?\s*", re.ASCII)
-_PARAMETER = re.compile(
-    rf"\s*([A-Za-z_$][\w$.]*(?:\[\d*\])*)(?:\s+(payable))?(?:\s+(indexed)\b)?(?:\s+({_NAME}))?\s*", re.ASCII
-)
-_SIZES = tuple(str(bits) for bits in range(8, 257, 8))
-_ELEMENTARY = {
-    *("address", "bool", "string", "bytes"),
-    *(f"{sign}{bits}" for sign in ("uint", "int") for bits in _SIZES),
-    *(f"bytes{size}" for size in range(1, 33)),
+_LIKE: Mapping[str, str] = {
+    **DECLARED,
+    CHANGE_EVENT: "event BalanceChanged(address indexed account, address indexed token, int256 amount)",
+    OWNER_EVENT: "event AccountCreated(bytes32 indexed account, address indexed owner)",
 }
-_SHORT = {"uint": "uint256", "int": "int256"}
-
-
-class _Malformed(ValueError):
-    """A declaration that cannot be read; the message says what is wrong with it and what to write."""
+_ID_SIZE, _ADDRESS_SIZE = 32, 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """An event and where its arguments stand; `token` is `None` where the event does not name one."""
+    """An event and where its arguments stand; `token` is `None` where the event does not name one.
+
+    `sign`: 1 for what came in, -1 for what went out, 0 where the amount says it.
+    """
 
     event: Event
     account: int
     amount: int
     token: int | None
+    sign: int
+
+
+class Owned(NamedTuple):
+    """The event that says whose an account is, and where its arguments stand."""
+
+    event: Event
+    account: int
+    owner: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """How a vault tells of deposits and withdrawals; `token` is meant where an event does not name one."""
+    """How a vault tells of what moves; `token` is meant where an event does not name one.
 
-    deposit: Declared
-    withdraw: Declared
+    `owned`: whose accounts are, where they are ids; `coin`: the chain's own coin, where events can name it.
+    """
+
+    movements: tuple[Declared, ...]
+    owned: Owned | None
     token: bytes
+    coin: Coin | None
+
+    @property
+    def account_size(self) -> int:
+        """Bytes of an account: an address, or a word."""
+        return _ID_SIZE if self.owned else _ADDRESS_SIZE
+
+    @property
+    def events(self) -> list[Event]:
+        """Every event that matters."""
+        return [declared.event for declared in self.movements] + ([self.owned.event] if self.owned else [])
 
 
-def parse_declaration(text: str) -> Event:
-    """Read an event declaration in Solidity; raises `ValueError` saying what is wrong, where, and what to write."""
-    match = _DECLARATION.fullmatch(text)
-    if match is None:
-        raise _Malformed(f'"{_shown(text)}" is no event declaration; write it like {DECLARED[DEPOSIT_EVENT]}')
-    name, inner, anonymous = match.groups()
-    if anonymous:
-        raise _Malformed(
-            f"{name} is anonymous, so that nothing tells its logs from others; such a vault cannot be followed"
-        )
-    parts = inner.split(",") if inner.strip() else []
-    arguments = [_argument(name, place, part) for place, part in enumerate(parts, start=1)]
-    _check(name, arguments)
-    return Event(f"{name}({', '.join(map(_written, arguments))})")
+class _Read(NamedTuple):
+    """One declaration that could be read, under its option."""
+
+    option: str
+    event: Event
 
 
 def check_options(options: Mapping[str, object]) -> list[str]:
     """Return what is wrong with the options of a vault, each with what to write instead; empty for nothing."""
-    events: dict[str, Event] = {}
-    problems = []
-    for option in DECLARED:
+    problems: list[str] = []
+    events = list(_events(options, problems))
+    addresses: dict[str, bytes | None] = {}
+    for option, meaning in ((TOKEN, "the vault's only ERC-20"), (COIN_ADDRESS, "what stands for the chain's coin")):
         try:
-            events[option] = _event(options, option)
-        except _Malformed as problem:
+            addresses[option] = _address(options, option, meaning)
+        except Malformed as problem:
             problems.append(f"{option}: {problem}")
     try:
-        token = _token(options)
-    except _Malformed as problem:
-        return [*problems, f"{TOKEN}: {problem}"]
-    return problems + _contradictions(events, token)
+        coin_of(options)
+    except Malformed as problem:
+        problems.append(f"{COIN}: {problem}")
+    if COIN in options and COIN_ADDRESS not in options:
+        problems.append(
+            f"{COIN}: belongs to {COIN_ADDRESS}; say which address stands for the coin, or leave this option out"
+        )
+    if TOKEN in addresses:
+        problems += _contradictions(options, events, addresses[TOKEN])
+    return problems
 
 
 def terms_of(options: Mapping[str, object]) -> Terms:
     """Read the options of a vault; raises `ValueError` for those that `check_options` finds fault with."""
     if problems := check_options(options):
         raise ValueError("; ".join(problems))
+    events = list(_events(options, []))
+    owned = [_owned(event) for option, event in events if option == OWNER_EVENT]
+    address = _address(options, COIN_ADDRESS, "")
     return Terms(
-        deposit=_declared(_event(options, DEPOSIT_EVENT)),
-        withdraw=_declared(_event(options, WITHDRAW_EVENT)),
-        token=_token(options) or b"",
+        movements=tuple(_declared(option, event) for option, event in events if option != OWNER_EVENT),
+        owned=owned[0] if owned else None,
+        token=_address(options, TOKEN, "") or b"",
+        coin=coin_of(options, address=address) if address is not None else None,
     )
 
 
-def _event(options: Mapping[str, object], option: str) -> Event:
-    text = options.get(option, DECLARED[option])
-    if not isinstance(text, str):
-        raise _Malformed(f"is {_shown(text)}; write the event as text, like {DECLARED[option]}")
-    return parse_declaration(text)
+def _events(options: Mapping[str, object], problems: list[str]) -> Iterator[_Read]:
+    """Yield every declaration that can be read; what is wrong with the others goes to `problems`."""
+    for option in (DEPOSIT_EVENT, WITHDRAW_EVENT, CHANGE_EVENT, OWNER_EVENT):
+        try:
+            texts = _texts(options, option)
+        except Malformed as problem:
+            problems.append(f"{option}: {problem}")
+            continue
+        for text in texts:
+            try:
+                yield _Read(option, parse_declaration(text, _roles(option, options)))
+            except Malformed as problem:
+                problems.append(f"{option}: {problem}")
 
 
-def _token(options: Mapping[str, object]) -> bytes | None:
-    text = options.get(TOKEN)
+def _texts(options: Mapping[str, object], option: str) -> Sequence[str]:
+    usual = DECLARED.get(option) if CHANGE_EVENT not in options else None
+    written = options.get(option, usual)
+    if written is None:
+        return ()
+    several = list(written) if isinstance(written, list | tuple) and option != OWNER_EVENT else [written]
+    if not several or not all(isinstance(text, str) for text in several):
+        raise Malformed(f"is {shown(written)}; write the event as text, like {_LIKE[option]}")
+    return [str(text) for text in several]
+
+
+def _roles(option: str, options: Mapping[str, object]) -> Mapping[str, Role]:
+    if option == OWNER_EVENT:
+        return {"account": ID, "owner": OWNER}
+    account = ID if OWNER_EVENT in options else ADDRESS
+    return {"account": account, "amount": DELTA if option == CHANGE_EVENT else AMOUNT}
+
+
+def _address(options: Mapping[str, object], option: str, meaning: str) -> bytes | None:
+    text = options.get(option)
     if text is None:
         return None
     if not isinstance(text, str):
-        raise _Malformed(f"is {_shown(text)}; write the address of the vault's only ERC-20 as text")
+        raise Malformed(f"is {shown(text)}; write the address of {meaning} as text")
     try:
         return parse_address(EVM, text)
     except IdentifierError as error:
-        raise _Malformed(str(error)) from error
+        raise Malformed(str(error)) from error
 
 
-def _contradictions(events: Mapping[str, Event], token: bytes | None) -> list[str]:
+def _contradictions(options: Mapping[str, object], events: Sequence[_Read], token: bytes | None) -> list[str]:
     """Return what is wrong with declarations that are each right by themselves."""
-    silent = [option for option, event in events.items() if _declared(event).token is None]
+    moving = [each for each in events if each.option != OWNER_EVENT]
+    silent = [each for each in moving if _place(each.event, TOKEN) is None]
     problems = []
     if token is None:
         problems += [
-            f"{option}: {events[option].name} has no parameter named {TOKEN}; give that name to the one that is"
+            f"{option}: {event.name} has no parameter named {TOKEN}; give that name to the one that is"
             f" the token's address, or set the option {TOKEN} to the vault's only ERC-20"
-            for option in silent
+            for option, event in silent
         ]
-    elif len(events) == len(DECLARED) and not silent:
-        problems.append(f"{TOKEN}: both events name their token themselves; leave this option out")
-    if len(events) == len(DECLARED) and len({event.topic0 for event in events.values()}) == 1:
-        signature = _signature(events[DEPOSIT_EVENT])
-        problems.append(
-            f"{DEPOSIT_EVENT} and {WITHDRAW_EVENT} are both {signature}, so that nothing tells a deposit from a withdrawal;"
-            " declare the event of each"
-        )
-    return problems
+    elif not silent and len(moving) >= _declarations(options):
+        who = "both events name" if len(moving) == len(DECLARED) else "all events name"
+        problems.append(f"{TOKEN}: {who} their token themselves; leave this option out")
+    return problems + list(_twice(events))
 
 
-def _argument(event: str, place: int, text: str) -> Argument:
-    match = _PARAMETER.fullmatch(text)
-    if match is None or (match[2] and match[1] != "address"):
-        raise _Malformed(
-            f'parameter {place} of {event} is "{_shown(text.strip())}"; write its type, then indexed if it is, then its name'
-        )
-    written, _, indexed, name = match.groups()
-    element, bracket, sizes = written.partition("[")
-    kind = _SHORT.get(element, element) + bracket + sizes
-    argument = Argument(kind, name or f"unnamed{place}", indexed is not None)
-    if argument.element not in _ELEMENTARY:
-        raise _Malformed(
-            f"parameter {place} of {event} has the type {_shown(element)}; write what it is in the ABI: address for a contract,"
-            " uint8 for an enum, else an elementary type such as uint256"
-        )
-    if argument.dynamic:
-        raise _Malformed(
-            f"parameter {place} of {event} has the dynamic type {kind}; events with such a parameter are not read,"
-            " only those of static types"
-        )
-    if not 1 <= argument.words <= MOST_WORDS:
-        raise _Malformed(f"parameter {place} of {event} has the type {kind}; only 1 to {MOST_WORDS} elements are read")
-    return argument
+def _declarations(options: Mapping[str, object]) -> int:
+    """Return how many movements the options declare, readable or not."""
+    return sum(
+        len(written) if isinstance(written, list | tuple) else 1
+        for option in (DEPOSIT_EVENT, WITHDRAW_EVENT, CHANGE_EVENT)
+        if (written := options.get(option, DECLARED.get(option) if CHANGE_EVENT not in options else None)) is not None
+    )
 
 
-def _check(event: str, arguments: Sequence[Argument]) -> None:
-    """Raise where the parameters do not go together, or leave a role open."""
-    named = Counter(a.name for a in arguments)
-    for name, count in named.items():
-        if count > 1:
-            raise _Malformed(f"{event} has {count} parameters named {name}; name each once")
-    indexed = sum(a.indexed for a in arguments)
-    if indexed > MOST_INDEXED:
-        raise _Malformed(f"{event} has {indexed} indexed parameters; an event has at most {MOST_INDEXED}")
-    roles = {
-        "account": ("whose address is credited or debited", "address"),
-        "amount": ("that says how much was moved, in raw units", "uint"),
-    }
-    types = {a.name: a.type for a in arguments}
-    for role, (meaning, kind) in roles.items():
-        if role not in types:
-            raise _Malformed(
-                f"{event} has no parameter named {role}; give that name to the one {meaning}"
-                " (a name does not change which logs are matched)"
+def _twice(events: Sequence[_Read]) -> Iterator[str]:
+    first: dict[bytes, _Read] = {}
+    for each in events:
+        before = first.setdefault(each.event.topic0, each)
+        if before is each:
+            continue
+        signature = signature_of(each.event)
+        if {before.option, each.option} == set(DECLARED):
+            yield (
+                f"{before.option} and {each.option} are both {signature}, so that nothing tells a deposit from a withdrawal;"
+                " declare the event of each"
             )
-        _check_type(event, role, types[role], kind)
-    _check_type(event, TOKEN, types.get(TOKEN, "address"), "address")
+        else:
+            yield f"{before.option} and {each.option} both have {signature}; declare each event once"
 
 
-def _check_type(event: str, role: str, written: str, kind: str) -> None:
-    right = written == kind if kind == "address" else written.startswith(kind) and "[" not in written
-    if not right:
-        wanted = "an address" if kind == "address" else "an unsigned integer, uint8 to uint256"
-        raise _Malformed(f"parameter {role} of {event} is {written}; it must be {wanted}")
+def _declared(option: str, event: Event) -> Declared:
+    return Declared(
+        event=event,
+        account=_at(event, "account"),
+        amount=_at(event, "amount"),
+        token=_place(event, TOKEN),
+        sign={DEPOSIT_EVENT: 1, WITHDRAW_EVENT: -1}.get(option, 0),
+    )
 
 
-def _declared(event: Event) -> Declared:
-    places = {argument.name: place for place, argument in enumerate(event.arguments)}
-    return Declared(event=event, account=places["account"], amount=places["amount"], token=places.get(TOKEN))
+def _owned(event: Event) -> Owned:
+    return Owned(event, _at(event, "account"), _at(event, "owner"))
 
 
-def _written(argument: Argument) -> str:
-    return f"{argument.type}{' indexed' if argument.indexed else ''} {argument.name}"
+def _place(event: Event, name: str) -> int | None:
+    return next((place for place, argument in enumerate(event.arguments) if argument.name == name), None)
 
 
-def _signature(event: Event) -> str:
-    return f"{event.name}({','.join(argument.type for argument in event.arguments)})"
-
-
-def _shown(value: object) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+def _at(event: Event, name: str) -> int:
+    return [argument.name for argument in event.arguments].index(name)

@@ -1,73 +1,65 @@
 """Deposits and withdrawals → journals: what each account put into a vault less what it took out, in raw units of each token.
 
 Aspects of a token: `token`, see `chains.escrow`. Settings of `account_change`: `wide_amount` per token, the amount as JSON text while it
-has more digits than a column, `null` since it fits again; the row of such an amount is in quarantine, and the tip is an older one.
-Units are depositors. A zero account or token is one like any other: the vault said so.
+has more digits than a column, `null` since it fits again; the row of such an amount is in quarantine, and the tip is an older one;
+`owner` of the whole unit, the owner's address as JSON text, where accounts are ids.
+
+Units are depositors: addresses, or ids of 32 bytes, which belong to the zero address until their owner is told of.
+A zero account or token is one like any other: the vault said so.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import cast
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chains.columns import (
-    EVENTS,
-    POSITION_KEYS,
-    POSITIONS,
-    TOO_WIDE,
-    amounts,
-    amounts_of,
-    binaries,
-    integers,
-    repeated,
-)
 from chains.escrow import ENGINE
-from chains.evm.abi import Misfit
 from chains.evm.beginnings import code_before, must_be_new
-from chains.evm.erc20 import DECIMALS, SYMBOL, decimals_of, symbol_of
+from chains.evm.escrow.backing import Backing, Moved
+from chains.evm.escrow.coin import TERMS as COIN_TERMS
+from chains.evm.escrow.coin import Coin
 from chains.evm.escrow.events import terms_of
-from chains.evm.escrow.movements import ADDRESS, PLACE, Flags, Movements, movements_of
+from chains.evm.escrow.holdings import Pass, misfit_row, named
+from chains.evm.escrow.movements import Movements, movements_of
+from chains.evm.escrow.owners import owners_of
+from chains.evm.escrow.terms import check_every
+from chains.evm.escrow.tokens import TOKEN, token_terms
+from chains.evm.escrow.upgrades import UPGRADED, Upgrade, upgrade_rows, upgrades_in
 from chains.evm.logs import of_addresses
 from chains.evm.ports import Answer, Folded, NeedReads, Read, Reads
 from chains.model import (
-    AccountChange,
     Basis,
-    LendingEvent,
     MarketChange,
-    PositionChange,
-    Quarantined,
     Rows,
-    Side,
     VenueSpec,
 )
-from chains.ports import AccountKey, StateReader
+from chains.ports import MarketKey, StateReader
 
-TOKEN = "token"  # noqa: S105 - an aspect of a market
-WIDE = "wide_amount"
-KINDS = ("supply", "withdraw")
+
+class Decoded(NamedTuple):
+    """What a span's logs of one contract say."""
+
+    moved: Movements
+    upgrades: list[Upgrade]
 
 
 class Escrow:
     """The fold of one vault."""
 
-    __slots__ = ("_terms", "venue")
+    __slots__ = ("_every", "_terms", "venue")
 
     def __init__(self, venue: VenueSpec) -> None:
         self.venue = venue
         self._terms = terms_of(venue.options)
+        self._every = check_every(venue.options)
 
     @classmethod
     def topics(cls, venue: VenueSpec) -> tuple[bytes, ...]:
-        """Return the topic0 of the two events that the options declare; raises `ValueError`."""
-        terms = terms_of(venue.options)
-        return terms.deposit.event.topic0, terms.withdraw.event.topic0
+        """Return the topic0 of the events that the options declare; raises `ValueError`."""
+        return (*(event.topic0 for event in terms_of(venue.options).events), UPGRADED.topic0)
 
     @classmethod
     def origin(cls, venue: VenueSpec, *, begun: bool) -> Read | None:
@@ -85,214 +77,57 @@ class Escrow:
         del state
         return {self.venue.address: self.venue.start_block}
 
-    def decode(self, logs: pa.Table) -> Movements:
-        """Turn the logs of a span into what moved."""
-        return movements_of(of_addresses(logs, [self.venue.address]), self._terms)
+    def decode(self, logs: pa.Table) -> Decoded:
+        """Turn the logs of a span into what moved, and upgrades of the contract."""
+        mine = of_addresses(logs, [self.venue.address])
+        return Decoded(movements_of(mine, self._terms), upgrades_in(mine))
 
-    def fold(
-        self, state: StateReader, decoded: Movements, times: Mapping[int, int], reads: Reads
-    ) -> Folded | NeedReads:
+    def fold(self, state: StateReader, decoded: Decoded, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:
         """Derive rows from a span's movements; asks each token for its decimals and its symbol, once."""
         del times
-        rows = Rows()
-        rows.markets = self._new_tokens(state, decoded, reads)
+        moved, upgrades = decoded
+        markets, rows = state.markets(self.venue.id), Rows()
+        rows.markets = self._new_tokens(markets, moved, reads)
         if reads.missing:
             return NeedReads(reads=frozenset(reads.missing))
-        if decoded.amounts:
-            _Pass(self.venue.id, state, decoded, rows).run()
-        rows.quarantined = [_quarantined(self.venue.id, misfit) for misfit in decoded.misfits]
+        rows.markets += upgrade_rows(self.venue.id, markets, upgrades)
+        sums = self._enter(state, moved, rows)
+        if self._every:
+            backing = Backing(self.venue, markets, reads, every=self._every, coin=self._terms.coin)
+            rows.markets += backing.rows(_moves(moved, self._terms.coin, sums))
+        if reads.missing:
+            return NeedReads(reads=frozenset(reads.missing))
+        if upgrades or self._every:
+            rows.markets.sort(key=lambda row: (row.block, row.ordinal))
+        rows.quarantined = [misfit_row(self.venue.id, misfit) for misfit in moved.misfits]
         return Folded(rows=rows, contracts=self.contracts(state), sources={})
 
-    def _new_tokens(self, state: StateReader, moved: Movements, reads: Reads) -> list[MarketChange]:
+    def _enter(self, state: StateReader, moved: Movements, rows: Rows) -> tuple[list[int], list[int]]:
+        """Note each movement and whose accounts are; returns the amounts before and after each movement."""
+        owners = moved.accounts
+        if self._terms.owned is not None:
+            owners, rows.accounts = owners_of(self.venue.id, state, moved)
+        if not moved.amounts:
+            return [], []
+        sums = Pass(self.venue.id, state, moved, owners=owners, coin=self._terms.coin, rows=rows).run()
+        rows.accounts.sort(key=lambda row: (row.block, row.ordinal))
+        return sums
+
+    def _new_tokens(self, markets: Mapping[MarketKey, str], moved: Movements, reads: Reads) -> list[MarketChange]:
         """Return what tokens say of themselves that no movement named before."""
-        known = {market for market, aspect in state.markets(self.venue.id) if aspect == TOKEN}
-        found = pc.unique(moved.tokens)
-        firsts = [(pc.index(moved.tokens, token).as_py(), token.as_py()) for token in found]
+        known = {market for market, aspect in markets if aspect == TOKEN}
+        tokens = named(moved.tokens, self._terms.coin)
+        firsts = [(pc.index(tokens, token).as_py(), token.as_py()) for token in pc.unique(tokens)]
         return [self._token(moved, row, token, reads) for row, token in firsts if token not in known]
 
     def _token(self, moved: Movements, row: int, token: bytes, reads: Reads) -> MarketChange:
-        block, tx_index, ordinal = (moved.place[name][row].as_py() for name in PLACE[:3])
-        decimals = decimals_of(reads(block, token, DECIMALS.calldata()))
-        symbol = symbol_of(reads(block, token, SYMBOL.calldata()))
-        text = json.dumps({"decimals": decimals, "symbol": symbol}, separators=(",", ":"))
+        block, tx_index, ordinal = moved.at(row)
+        is_coin = self._terms.coin is not None and token == self._terms.coin.asset
+        text = COIN_TERMS if is_coin else token_terms(block, token, reads)
         return MarketChange(block, tx_index, ordinal, self.venue.id, token, TOKEN, text, ENGINE, Basis.EXACT)
 
 
-class _Pass:
-    """One run over the movements of a span: the amount of each holding after each of them."""
-
-    def __init__(self, venue_id: str, state: StateReader, moved: Movements, rows: Rows) -> None:
-        self._venue_id = venue_id
-        self._moved = moved
-        self._rows = rows
-        ids, holdings = _interned(moved)
-        self._ids: list[int] = ids.tolist()
-        self._held = _amounts(venue_id, state, holdings)
-
-    def run(self) -> None:
-        """Note each movement: the amount after it, and a line of history."""
-        moves = self._moved
-        after, before = self._sums()
-        narrow = _narrow(after)
-        if not (narrow.all() and _narrow(before).all()):
-            self._wide(before, after)
-        self._positions(after, narrow)
-        self._history(_narrow(moves.amounts))
-
-    def _sums(self) -> tuple[list[int], list[int]]:
-        """Return the amounts after and before each movement; the only sums there are."""
-        held = self._held
-        after, before = [], []
-        for i, amount, incoming in zip(self._ids, self._moved.amounts, self._moved.incoming.tolist(), strict=True):
-            amount_before = held[i]
-            before.append(amount_before)
-            held[i] = amount_after = amount_before + amount if incoming else amount_before - amount
-            after.append(amount_after)
-        return after, before
-
-    def _positions(self, after: list[int], narrow: Flags) -> None:
-        """Enter amounts; what is too wide for a column goes beside, to be kept apart by whoever stores it."""
-        moved, count = _some(self._moved, narrow)
-        some = (
-            [amount for amount, fits in zip(after, narrow.tolist(), strict=True) if fits]
-            if count < len(after)
-            else after
-        )
-        columns = [
-            *_place(moved),
-            repeated(self._venue_id, count, pa.string()),
-            moved.accounts,
-            moved.accounts,
-            moved.tokens,
-            repeated(Side.SUPPLY.value, count, pa.string()),
-            moved.tokens,
-            amounts(some),
-            repeated(ENGINE, count, pa.string()),
-            repeated(Basis.EXACT.value, count, pa.string()),
-        ]
-        self._rows.columns["positions"] = [pa.table(columns, schema=POSITIONS)]
-        for row in np.flatnonzero(~narrow).tolist():
-            place, account, token = self._at(row)
-            self._rows.positions.append(
-                PositionChange(
-                    *place, self._venue_id, account, account, token, Side.SUPPLY, token, after[row], ENGINE, Basis.EXACT
-                )
-            )
-
-    def _history(self, narrow: Flags) -> None:
-        moved, count = _some(self._moved, narrow)
-        columns = [
-            *_place(moved),
-            moved.place["tx_hash"],
-            repeated(self._venue_id, count, pa.string()),
-            pc.if_else(pa.array(moved.incoming), *KINDS),
-            moved.tokens,
-            moved.accounts,
-            pa.nulls(count, pa.binary()),
-            moved.tokens,
-            amounts_of(moved.words),
-            repeated("{}", count, pa.string()),
-        ]
-        self._rows.columns["events"] = [pa.table(columns, schema=EVENTS)]
-        for row in np.flatnonzero(~narrow).tolist():
-            place, account, token = self._at(row)
-            tx_hash, kind = self._moved.place["tx_hash"][row].as_py(), KINDS[0 if self._moved.incoming[row] else 1]
-            amount = self._moved.amounts[row]
-            self._rows.events.append(
-                LendingEvent(*place, tx_hash, self._venue_id, kind, token, account, None, token, amount, "{}")
-            )
-
-    def _wide(self, before: list[int], after: list[int]) -> None:
-        """Remember amounts that no column can hold, until they fit again."""
-        for row in np.flatnonzero(~(_narrow(before) & _narrow(after))).tolist():
-            place, account, token = self._at(row)
-            text = json.dumps(str(after[row]) if _is_wide(after[row]) else None)
-            self._rows.accounts.append(
-                AccountChange(*place, self._venue_id, account, account, token, WIDE, text, ENGINE, Basis.EXACT)
-            )
-
-    def _at(self, row: int) -> tuple[tuple[int, int, int], bytes, bytes]:
-        moved = self._moved
-        place = tuple(moved.place[name][row].as_py() for name in PLACE[:3])
-        return cast("tuple[int, int, int]", place), moved.accounts[row].as_py(), moved.tokens[row].as_py()
-
-
-class _Wide(Collection[AccountKey]):
-    """The settings that say how wide the amounts of holdings are, made as they are asked for: hardly any amount is."""
-
-    def __init__(self, holdings: pa.Table) -> None:
-        self._holdings = holdings
-
-    def __len__(self) -> int:
-        return int(self._holdings.num_rows)
-
-    def __iter__(self) -> Iterator[AccountKey]:
-        units, markets = (self._holdings[name].to_pylist() for name in ("unit_id", "market"))
-        return ((unit, market, WIDE) for unit, market in zip(units, markets, strict=True))
-
-    def __contains__(self, key: object) -> bool:
-        return key in set(self)
-
-
-def _interned(moved: Movements) -> tuple[npt.NDArray[np.int32], pa.Table]:
-    """Return which holding each movement changes, and the holdings."""
-    pairs = np.hstack([_bytes(moved.accounts, ADDRESS), _bytes(moved.tokens, ADDRESS)])
-    encoded = binaries(pairs.tobytes(), 2 * ADDRESS).dictionary_encode()
-    holdings = _bytes(encoded.dictionary, 2 * ADDRESS)
-    accounts, tokens = (binaries(part.tobytes(), ADDRESS) for part in (holdings[:, :ADDRESS], holdings[:, ADDRESS:]))
-    sides = repeated(Side.SUPPLY.value, len(holdings), pa.string())
-    return encoded.indices.to_numpy(), pa.table([accounts, tokens, sides], schema=POSITION_KEYS)
-
-
-def _bytes(values: pa.Array, size: int) -> npt.NDArray[np.uint8]:
-    """Return values of one size, a row each."""
-    start = values.offset * size
-    return np.frombuffer(values.buffers()[2], np.uint8)[start : start + len(values) * size].reshape(-1, size)
-
-
-def _amounts(venue_id: str, state: StateReader, holdings: pa.Table) -> list[int]:
-    """Return the prior amounts of holdings, also of those that no column could hold."""
-    known = integers(state.amounts(venue_id, holdings).fill_null(0))
-    wide = {key: json.loads(text) for key, text in state.accounts(venue_id, _Wide(holdings)).items()}
-    if not wide:
-        return known
-    exact = {key: int(text) for key, text in wide.items() if text is not None}
-    return [exact.get(key, amount) for key, amount in zip(_Wide(holdings), known, strict=True)]
-
-
-def _narrow(values: Sequence[int]) -> Flags:
-    """Tell which amounts a column can hold."""
-    if min(values) > -TOO_WIDE and max(values) < TOO_WIDE:
-        return np.ones(len(values), np.bool_)
-    return np.array([not _is_wide(value) for value in values], np.bool_)
-
-
-def _is_wide(amount: int) -> bool:
-    return not -TOO_WIDE < amount < TOO_WIDE
-
-
-def _some(moved: Movements, which: Flags) -> tuple[Movements, int]:
-    """Return some of the movements, and how many they are."""
-    if which.all():
-        return moved, len(moved.amounts)
-    rows = pa.array(which)
-    some = replace(
-        moved,
-        place=moved.place.filter(rows),
-        accounts=moved.accounts.filter(rows),
-        tokens=moved.tokens.filter(rows),
-        words=moved.words[which],
-        amounts=[amount for amount, wanted in zip(moved.amounts, which.tolist(), strict=True) if wanted],
-        incoming=moved.incoming[which],
-    )
-    return some, len(some.amounts)
-
-
-def _place(moved: Movements) -> list[pa.ChunkedArray]:
-    return [moved.place[name] for name in PLACE[:3]]
-
-
-def _quarantined(venue_id: str, misfit: Misfit) -> Quarantined:
-    """Keep a log whose content is not what its declaration says."""
-    reason = f"malformed_event:{misfit.event.name}"
-    return Quarantined(misfit.block, misfit.tx_index, misfit.ordinal, venue_id, reason, misfit.data)
+def _moves(moved: Movements, coin: Coin | None, sums: tuple[list[int], list[int]]) -> Iterator[Moved]:
+    """Yield what each movement changed."""
+    blocks, assets = moved.place["block_number"].to_pylist(), named(moved.tokens, coin).to_pylist()
+    return zip(blocks, assets, *sums, strict=True)

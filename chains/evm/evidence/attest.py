@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from chains.completeness import Level, Part, rank
 from chains.errors import HistoryGone
+from chains.evm.emitters import first_block
 from chains.evm.evidence import by_bloom, by_nodes, by_receipts
 from chains.evm.evidence.asking import HEADERS_AT_ONCE, Nodes
 from chains.evm.evidence.blooms import NOTHING
@@ -287,8 +288,7 @@ def _covered(interest: Interest, asked: Level, part: Part) -> Covered:
 
 def _findings(interest: Interest, differences: Iterable[Difference]) -> Iterator[Finding]:
     for difference in differences:
-        since = interest.contracts.get(difference.log.address)
-        if since is not None and since <= difference.block:
+        if first_block(interest.contracts, difference.log.address, difference.log.topics) <= difference.block:
             yield finding(interest.name, difference)
 
 

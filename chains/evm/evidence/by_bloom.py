@@ -11,6 +11,7 @@ from itertools import product
 
 from chains.completeness import Level
 from chains.errors import NodeWrong
+from chains.evm.emitters import ADDRESS, contract_of, split
 from chains.evm.evidence.asking import Nodes
 from chains.evm.evidence.blooms import NOTHING, holding
 from chains.evm.evidence.compare import Difference, Followed, by_block, differences
@@ -57,7 +58,11 @@ def may_lack(header: Header, known: Sequence[BlockLog], followed: Followed) -> b
 
 def may_hold(bloom: bytes, followed: Followed, number: int) -> set[tuple[bytes, bytes]]:
     """Return the pairs of a contract and a topic that a filter does not exclude."""
-    emitters = [a for a in holding(bloom, followed.contracts) if followed.contracts[a] <= number]
+    whole, naming = split(key for key, since in followed.contracts.items() if since <= number)
+    emitters = set(holding(bloom, whole))
+    for key in naming:
+        if len(holding(bloom, parts := (contract_of(key), key[ADDRESS:]))) == len(parts):
+            emitters.add(parts[0])
     return set(product(emitters, holding(bloom, followed.topics))) if emitters else set()
 
 

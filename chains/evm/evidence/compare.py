@@ -7,24 +7,26 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from chains.evm.emitters import contract_of, first_block
 from chains.evm.evidence.receipts import BlockLog
 from chains.evm.logs import TOPIC_COLUMNS
 
 
 class Followed(NamedTuple):
-    """What is taken in: logs with one of `topics` first, of contracts from a first block on."""
+    """What is taken in: logs with one of `topics` first, of contracts (`chains.evm.emitters`) from a first block on."""
 
     contracts: Mapping[bytes, int]
     topics: frozenset[bytes]
 
     def has(self, block: int, log: BlockLog) -> bool:
         """Tell whether a log of a block is one to take in."""
-        since = self.contracts.get(log.address)
-        return since is not None and since <= block and bool(log.topics) and log.topics[0] in self.topics
+        if not log.topics or log.topics[0] not in self.topics:
+            return False
+        return first_block(self.contracts, log.address, log.topics) <= block
 
     def addresses(self, block: int) -> list[bytes]:
         """Return the contracts that count in a block."""
-        return sorted(address for address, since in self.contracts.items() if since <= block)
+        return sorted({contract_of(key) for key, since in self.contracts.items() if since <= block})
 
 
 class Difference(NamedTuple):

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pyarrow as pa
 
+from chains.evm.emitters import first_block
 from chains.evm.evidence.by_receipts import BY_RECEIPTS
 from chains.evm.evidence.compare import Difference
 from chains.evm.logs import LOG_SCHEMA, TOPIC_COLUMNS, in_order
 from chains.model import Block
 
 MOST = 100_000
-NEVER = 2**63
 
 
 class Corrections:
@@ -69,7 +69,7 @@ class Corrections:
             for place, difference in sorted(self._missing.items())
             if first <= place[0] <= last
             and place not in there
-            and contracts.get(difference.log.address, NEVER) <= place[0]
+            and first_block(contracts, difference.log.address, difference.log.topics) <= place[0]
         ]
         return in_order(pa.concat_tables([logs, table_of(lacking)])) if lacking else logs
 

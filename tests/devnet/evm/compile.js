@@ -1,4 +1,4 @@
-// Compiles *.sol of contracts/, or of the folder that is named, and prints {contract name: {abi, bytecode}} as JSON.
+// Compiles *.sol of contracts/, or of the folder that is named, with what they import of packages, and prints {contract name: {abi, bytecode}} as JSON.
 "use strict";
 
 const fs = require("fs");
@@ -10,6 +10,15 @@ const names = fs.readdirSync(folder).filter((name) => name.endsWith(".sol")).sor
 const sources = Object.fromEntries(
   names.map((name) => [name, { content: fs.readFileSync(path.join(folder, name), "utf8") }]),
 );
+
+function found(name) {
+  try {
+    return { contents: fs.readFileSync(path.join(__dirname, "node_modules", name), "utf8") };
+  } catch (error) {
+    return { error: String(error) };
+  }
+}
+
 const settings = {
   optimizer: { enabled: true, runs: 200 },
   evmVersion: "paris",
@@ -17,7 +26,7 @@ const settings = {
   outputSelection: { "*": { "*": ["abi", "evm.bytecode.object"] } },
 };
 
-const output = JSON.parse(solc.compile(JSON.stringify({ language: "Solidity", sources, settings })));
+const output = JSON.parse(solc.compile(JSON.stringify({ language: "Solidity", sources, settings }), { import: found }));
 const problems = (output.errors || []).map((problem) => problem.formattedMessage);
 if (problems.length > 0) {
   process.stderr.write(problems.join("\n"));

@@ -21,6 +21,7 @@ class Tx:
     to: str | None
     payload: str
     gas: int = TX_GAS
+    value: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +41,14 @@ class Reverted(Exception):
     """A transaction that had to succeed did not."""
 
 
-def invoke(sender: str, to: str, signature: str, *arguments: Any, gas: int = TX_GAS) -> Tx:
+def invoke(sender: str, to: str, signature: str, *arguments: Any, gas: int = TX_GAS, value: int = 0) -> Tx:
     """A call of a contract as a transaction."""
-    return Tx(sender=sender, to=to, payload=calldata(signature, *arguments), gas=gas)
+    return Tx(sender=sender, to=to, payload=calldata(signature, *arguments), gas=gas, value=value)
+
+
+def pay(sender: str, to: str, value: int) -> Tx:
+    """A transfer of the chain's coin."""
+    return Tx(sender=sender, to=to, payload="0x", value=value)
 
 
 class Ledger:
@@ -93,7 +99,7 @@ class Ledger:
 
 def wire(tx: Tx) -> dict[str, str]:
     """A transaction as the node wants it."""
-    fields = {"from": tx.sender, "data": tx.payload, "gas": hex(tx.gas)}
+    fields = {"from": tx.sender, "data": tx.payload, "gas": hex(tx.gas), "value": hex(tx.value)}
     return fields if tx.to is None else fields | {"to": tx.to}
 
 

@@ -17,7 +17,7 @@ from aggregator.margin.inputs import Cut, MarginAccount
 from aggregator.margin.status import Status
 from aggregator.oracle.mark import Reading
 from chains.identifiers import Account
-from chains.model import FeedSpec, Finality, PriceAnswer, Reason, Side
+from chains.model import FeedSpec, Finality, PriceAnswer, Reason, Side, UnitSnapshot
 from indexer.store.liabilities import LiabilityRow
 from indexer.store.reader import Reader
 from tests.unit.aggregator.builders import (
@@ -397,3 +397,23 @@ def test_an_asset_is_priced_by_a_rate_times_the_mark_of_another_which_is_shown_w
     assert (told_of.of.identity, told_of.of.mid, told_of.of.feeds[0].used) == ("USDC", "2.000000000000", True)
     assert with_bases({"ETH"}, (rate,), {asset.id: asset for asset in assets()}) == {"ETH", "USDC"}
     assert with_bases({"USDC"}, (rate,), {asset.id: asset for asset in assets()}) == {"USDC"}
+
+
+def test_liabilities_of_an_owner_stand_against_the_deposits_of_all_his_ids() -> None:
+    toy = with_vault(row(OWNER, maintenance="7"))
+    *others, vault = toy.venues
+    ids = [(b"\x01" * 32, {(WETH, Side.SUPPLY): 3, (USDC, Side.SUPPLY): 5}), (b"\x02" * 32, {(WETH, Side.SUPPLY): 4})]
+    settings = [{(WETH, "wide_amount"): "null"}, {(WETH, "wide_amount"): '"1"'}]
+    units = [
+        UnitSnapshot(unit_id=unit_id, owner=OWNER, positions=held, settings=said)
+        for (unit_id, held), said in zip(ids, settings, strict=True)
+    ]
+    toy.venues = [*others, replace(vault, units=(*units, replace(units[0], unit_id=b"\x03" * 32, owner=STRANGER)))]
+
+    (found,) = (item for item in gather(toy, ACME, CUTS, catalogue(toy)).venues if item.snapshot.venue.id == "vault")
+
+    (unit,) = found.units
+    assert (unit.unit_id, unit.owner) == (OWNER, OWNER)
+    assert unit.positions == {(WETH, Side.SUPPLY): 7, (USDC, Side.SUPPLY): 5}
+    assert unit.settings == {(WETH, "wide_amount"): '"1"'}
+    assert [said and said.maintenance_requirement_usd for said in found.liabilities.values()] == [Decimal(7)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from eth_utils.crypto import keccak
 
-from chains.evm.escrow.events import check_options, parse_declaration, terms_of
+from chains.evm.escrow.declarations import parse_declaration
+from chains.evm.escrow.events import check_options, terms_of
 
 TOKEN = "0x" + "11" * 20
 LIKE = "event Deposit(address indexed account, address indexed token, uint256 amount)"
@@ -179,6 +180,7 @@ def test_terms_know_where_the_arguments_stand() -> None:
         }
     )
 
-    assert (terms.deposit.account, terms.deposit.amount, terms.deposit.token) == (3, 0, 2)
-    assert (terms.withdraw.account, terms.withdraw.amount, terms.withdraw.token) == (1, 0, None)
+    deposit, withdraw = terms.movements
+    assert (deposit.account, deposit.amount, deposit.token, deposit.sign) == (3, 0, 2, 1)
+    assert (withdraw.account, withdraw.amount, withdraw.token, withdraw.sign) == (1, 0, None, -1)
     assert terms.token == b"\x11" * 20

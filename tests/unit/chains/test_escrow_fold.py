@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from chains.evm.erc20 import DECIMALS, SYMBOL
 from chains.evm.escrow import Escrow
-from chains.evm.escrow.events import DECLARED, parse_declaration
+from chains.evm.escrow.declarations import parse_declaration
+from chains.evm.escrow.events import DECLARED
 from chains.evm.logs import log_table
 from chains.evm.ports import ETH_CALL, Answer, Folded, NeedReads, Read, Reads
 from chains.evm.records import RpcLog

@@ -164,8 +164,8 @@ async def test_what_is_asked_for_does_not_depend_on_which_venues_have_begun() ->
 
     assert source.spans == [(0, 9), (490, 510), (511, 520)], "from the earliest block that any of them asks for"
     assert all(topics == source.topics[0] for topics in source.topics)
-    assert [len(topic0 or ()) for topic0 in source.topics[0]] == [10], (
-        "two events, another, the feeds', and six of their caps"
+    assert [len(topic0 or ()) for topic0 in source.topics[0]] == [11], (
+        "two events, another, upgrades, the feeds', and six of their caps"
     )
 
 

@@ -81,7 +81,7 @@ def test_the_example_agrees_with_the_deployments(checkout: Path, known: Deployme
     }
 
     assert shared.keys() == {"aave-ethereum", "aave-optimism", "morpho-ethereum"}
-    assert all(start <= deployed for start, deployed in shared.values() if deployed)
+    assert all(start <= deployed for start, deployed in shared.values() if deployed != "auto")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -93,7 +93,10 @@ def test_init_writes_what_loads(tmp_path: Path, known: Deployments, name: str) -
     settings = load(path, NODES)
     (chain,) = settings.chains
     assert (chain.spec.name, chain.spec.rpc, chain.spec.finality) == (name, (f"http://{name}.example",), "finalized")
-    assert [v.id for v in settings.venues] == [v["id"] for v in known.venues if v["chain"] == chain.spec.id]
+    here = [venue for venue in known.venues if venue["chain"] == chain.spec.id]
+    open_ = {venue["id"] for venue in here if venue["start_block"] == "auto"}
+    assert [venue.id for venue in settings.venues] == [venue["id"] for venue in here]
+    assert set(settings.auto) == (open_ | {chain.spec.id} if open_ else set())
 
 
 def test_init_takes_only_the_protocols_that_it_is_asked_for(tmp_path: Path) -> None:

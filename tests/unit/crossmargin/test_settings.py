@@ -82,8 +82,12 @@ REFUSED = {
         '[[venue]] #1 "aave": protocol "aave-v2" is not supported; did you mean "aave-v3"?',
     ),
     "a start that would have to be found": (
-        CHAIN + VENUE.replace("start_block = 7", 'start_block = "auto"'),
-        'start_block "auto" is not supported yet; write the block in which the contract was deployed',
+        CHAIN
+        + VENUE.replace("start_block = 7", 'start_block = "auto"\nholdings = "custody"\ncoin = "slip44:60"').replace(
+            "aave-v3", "escrow"
+        )
+        + 'liabilities = "none"\n',
+        'start_block "auto" finds where a contract was deployed, and a custody need not be one; write a block',
     ),
     "a checksum that is wrong": (
         CHAIN + VENUE.replace("0x87870B", "0x87870b"),

@@ -74,7 +74,7 @@ REFUSED = {
     ),
     "token accounts on an EVM chain": (
         ESCROW + NONE + f'accounts = ["{ONE}"]\n',
-        f'{PLACE}unknown key "accounts"; use one of address, chain, deposit_event, id, liabilities, ',
+        f'{PLACE}unknown key "accounts"; did you mean "coin"?',
     ),
     "events on Solana": (
         SPL_ESCROW + 'deposit_event = "x"\n',
@@ -91,7 +91,7 @@ REFUSED = {
     ),
     "an event that is no text": (
         ESCROW + NONE + "withdraw_event = []\n",
-        f"{PLACE}withdraw_event must be a text in quotes, not []",
+        f"{PLACE}withdraw_event: is []; write the event as text, like event Withdraw(",
     ),
     "an event of a token that nobody names": (
         ESCROW + NONE + 'deposit_event = "event Paid(address account, uint256 amount)"\n',
@@ -128,7 +128,7 @@ REFUSED = {
     ),
     "a start that would have to be found": (
         SPL_ESCROW.replace("start_block = 7", 'start_block = "auto"'),
-        f'{PLACE}start_block "auto" is not supported yet; write the slot in which the oldest of its accounts was made',
+        f'{PLACE}start_block "auto" is for EVM chains; write the slot in which the oldest of its accounts was made',
     ),
     "a token account in two vaults": (
         SPL_ESCROW + VAULT.replace('"vault"', '"second"') + f'accounts = ["{ONE}"]\n',

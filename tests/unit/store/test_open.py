@@ -125,7 +125,7 @@ def test_a_store_that_this_process_has_open_is_refused(tmp_path: Path, *, read_o
 def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "store.duckdb"
     Store.open(path).close()
-    newest = len(migrations())
+    newest = migrations()[-1].version
     with duckdb.connect(path) as con:
         con.execute("INSERT INTO schema_version VALUES (9999)")
     before = path.read_bytes()
@@ -139,7 +139,7 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
 def test_an_older_schema_is_not_changed_by_reading(tmp_path: Path) -> None:
     path = tmp_path / "store.duckdb"
     Store.open(path).close()
-    newest = len(migrations())
+    newest = migrations()[-1].version
     with duckdb.connect(path) as con:
         con.execute("DELETE FROM schema_version WHERE version = $newest", {"newest": newest})
 

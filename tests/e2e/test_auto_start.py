@@ -1,0 +1,114 @@
+"""`start_block = "auto"`: found at the nodes once, shown, kept, and the same without them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.devnet.evm import escrows
+from tests.devnet.evm.chain import build
+from tests.devnet.evm.escrows import MARGIN, MARGIN_OPTIONS, Escrows
+from tests.support.product import COMMAND, chain_tables, crossmargin, get
+
+USAGE = 2
+
+
+def configuration(net: Escrows, **changes: str) -> str:
+    written = {
+        "rpc": f'["{net.node.url}"]', "chain_start": '"auto"', "venue_start": '"auto"', "address": net.margin.address
+    } | changes  # fmt: skip
+    options = "".join(f"{key} = {json.dumps(value)}\n" for key, value in MARGIN_OPTIONS.items())
+    return f"""
+[[chain]]
+id = "eip155:31337"
+rpc = {written["rpc"]}
+finality = "latest"
+start_block = {written["chain_start"]}
+
+[[venue]]
+id = "margin"
+protocol = "escrow"
+chain = "eip155:31337"
+address = "{written["address"]}"
+start_block = {written["venue_start"]}
+liabilities = "none"
+{options}"""
+
+
+def shown(folder: Path) -> tuple[Any, Any]:
+    document = json.loads(crossmargin(folder, "check", "--json").stdout)
+    return document["chain"][0]["start_block"], document["venue"][0]["start_block"]
+
+
+def test_the_first_block_is_found_kept_and_needs_no_node_again(tmp_path: Path) -> None:
+    file = tmp_path / "crossmargin.toml"
+    with escrows.build(seed=1) as net:
+        net.run(20, MARGIN)
+        file.write_text(configuration(net))
+        before = shown(tmp_path)
+        unasked = crossmargin(tmp_path, "rebuild")
+        indexed = crossmargin(tmp_path, "index")
+        after = shown(tmp_path)
+        file.write_text(configuration(net, rpc='["http://127.0.0.1:9"]'))
+        rebuilt = crossmargin(tmp_path, "rebuild")
+        start = net.margin.start_block
+        status = json.loads(crossmargin(tmp_path, "status", "--json").stdout)
+
+    assert before == ("auto", "auto")
+    assert (indexed.returncode, indexed.stderr.count("Traceback")) == (0, 0), indexed.stderr
+    assert after == (start, start)
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert unasked.returncode != 0
+    assert [(each["venue"], each["start_block"], each["found"]) for each in status["chains"][0]["venues"]] == [
+        ("margin", start, f"eth_getCode: code at block {start}, none at block {start - 1}")
+    ]
+
+
+def test_a_service_finds_it_too(tmp_path: Path) -> None:
+    with escrows.build(seed=1) as net:
+        net.run(5, MARGIN)
+        (tmp_path / "crossmargin.toml").write_text(configuration(net))
+        command = [COMMAND, "run", "--port", "0"]
+        with subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as service:
+            assert service.stdout is not None
+            url = service.stdout.readline().removeprefix("serving on ").strip()
+            (venue,) = get(f"{url}/v1/status")["chains"][0]["venues"]
+            service.terminate()
+
+    assert venue["start_block"] == net.margin.start_block
+
+
+def test_a_chain_may_not_start_behind_what_is_found(tmp_path: Path) -> None:
+    with escrows.build(seed=1) as net:
+        (tmp_path / "crossmargin.toml").write_text(configuration(net, chain_start=str(net.margin.start_block + 1)))
+        done = crossmargin(tmp_path, "index")
+
+    assert done.returncode == USAGE
+    assert "let the chain start no later" in done.stderr
+
+
+def test_an_address_without_code_is_refused(tmp_path: Path) -> None:
+    with escrows.build(seed=1) as net:
+        (tmp_path / "crossmargin.toml").write_text(configuration(net, address=net.people[0]))
+        done = crossmargin(tmp_path, "index")
+
+    assert done.returncode == USAGE
+    assert f"{net.people[0]} on eip155:31337 has no code".lower() in done.stderr.lower()
+
+
+def test_a_lending_pool_is_followed_from_where_it_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "crossmargin.toml"
+    with build(seed=2, actions=10, users=3) as net:
+        file.write_text(chain_tables(net).replace(f"start_block = {net.market.start_block}", 'start_block = "auto"'))
+        done = crossmargin(tmp_path, "index")
+        chain, venue = shown(tmp_path)
+
+        assert done.returncode == 0, done.stderr
+        code = [net.node.call("eth_getCode", net.market.pool, hex(number)) for number in (venue - 1, venue)]
+    assert chain == 0
+    assert code[0] == "0x"
+    assert len(code[1]) > len("0x")

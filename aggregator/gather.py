@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aggregator.margin.health import open_units
@@ -50,15 +50,23 @@ class Catalogue:
     accounts: tuple[MarginAccount, ...] = ()
 
 
+UnitKey = tuple[str, bytes]
+"""(venue, unit)"""
+
+DoubtedUnits = Mapping[UnitKey, Reason]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
     """What is wrong with the data as the caller knows it; the `subject` of a reason is a chain or a venue.
 
-    `stale_chains`: chains without a recent block; `gaps`: chains and venues of which something is missing.
+    `stale_chains`: chains without a recent block; `gaps`: chains and venues of which something is missing; `units`: those whose numbers
+    are known not to be their venue's own.
     """
 
     stale_chains: tuple[Reason, ...] = ()
     gaps: tuple[Reason, ...] = ()
+    units: DoubtedUnits = field(default_factory=dict)
 
 
 SOUND = Condition()
@@ -91,6 +99,7 @@ def gather(
             catalogue,
             condition,
             feed_chains={feed.chain_id for feed in feeds if feed.asset in named},
+            units=[(venue.snapshot.venue.id, unit.unit_id) for venue in venues for unit in venue.units],
         ),
         consulted=tuple(spec.id for spec in consulted),
         venues=venues,
@@ -114,10 +123,11 @@ def gaps_of(
     condition: Condition,
     *,
     feed_chains: Collection[str],
+    units: Iterable[UnitKey],
 ) -> tuple[Reason, ...]:
     """Return what is missing for an account on these chains: chains without a cut, and gaps that the caller knows.
 
-    `feed_chains`: the chains of the feeds that price what it holds, which may be others.
+    `feed_chains`: the chains of the feeds that price what it holds, which may be others; `units`: its own.
     """
     wanted = set(chains)
     subjects = wanted | set(feed_chains) | {venue.id for venue in catalogue.venues if venue.chain_id in wanted}
@@ -125,7 +135,8 @@ def gaps_of(
         Reason("chain_not_indexed", chain, f"nothing of {chain} is stored, and the account has a member there")
         for chain in sorted(wanted - cuts.keys())
     ]
-    return (*unseen, *(reason for reason in condition.gaps if reason.subject in subjects))
+    doubted = [condition.units[unit] for unit in units if unit in condition.units]
+    return (*unseen, *(reason for reason in condition.gaps if reason.subject in subjects), *doubted)
 
 
 def observe(journals: Journals, feeds: Sequence[FeedSpec], cuts: Mapping[str, Cut]) -> tuple[Observation, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from enum import StrEnum
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -243,4 +244,41 @@ class Chain(Protocol):
 
     async def aclose(self) -> None:
         """Close connections."""
+        ...
+
+
+class Outcome(StrEnum):
+    """What came of asking a venue's own view: `unanswered`, no node has the state; `unknown`, there is no number here to compare."""
+
+    EQUAL = "equal"
+    DIFFERENT = "different"
+    UNANSWERED = "unanswered"
+    UNKNOWN = "unknown"
+
+
+class Checked(NamedTuple):
+    """One view of a venue's contract about a unit beside the numbers here, by name.
+
+    `view`: the contract's own name for it; `market`: what of the unit it is about, empty for all of it. `ours` is `None` where they are
+    not known, `theirs` where nothing was asked, no node answered, or the contract refuses to answer (`different`, where we do).
+    """
+
+    unit_id: bytes
+    view: str
+    contract: bytes
+    market: bytes
+    ours: Mapping[str, int] | None
+    theirs: Mapping[str, int] | None
+    outcome: Outcome
+
+
+@runtime_checkable
+class Auditable(Protocol):
+    """A chain whose venues have views of their own, so that the numbers here can be compared with theirs."""
+
+    async def audit(self, snapshot: VenueSnapshot, units: Sequence[UnitSnapshot]) -> Sequence[Checked]:
+        """Compare units of a venue at the snapshot's block with what its contracts answer after that block.
+
+        Nothing, for a venue whose protocol has no view of a unit. Raises `ChainError`.
+        """
         ...

@@ -61,6 +61,13 @@ def owner_is_unit(protocol: str) -> bool:
     return bool(getattr(import_module(PROTOCOLS[protocol]), "OWNER_IS_UNIT", False))
 
 
+def open_views(protocol: str) -> Any | None:  # noqa: ANN401 - each family has its own kind of question
+    """Return what a protocol's folder asks its contracts about a unit (`chains.evm.ports.OpenViews`), `None` where they have no views."""
+    if not _has(protocol, "views"):
+        return None
+    return import_module(f"{PROTOCOLS[protocol]}.views").open_views
+
+
 def check_options(protocol: str) -> tuple[Sequence[str], Callable[[Mapping[str, Any]], list[str]]] | None:
     """Return the keys that only this protocol's venues have, and what tells what is wrong with them; `None` where it has none."""
     if protocol not in PROTOCOLS or not _has(protocol, "options"):

@@ -22,6 +22,7 @@ from crossmargin.cuts import Cuts, Scene
 from crossmargin.documents import Document
 from crossmargin.errors import NoSuchThing, NotStored
 from crossmargin.liabilities import Liabilities
+from crossmargin.parity import ParityAudit, doubted_units
 from crossmargin.quotes import quotes
 from crossmargin.rows import rows_document
 from crossmargin.settings import Settings
@@ -53,6 +54,7 @@ class LocalDesk:
         self._kept: dict[str, None] = {}
         self._snapshots = Snapshots(settings.snapshot, store, clock)
         self._liabilities = Liabilities(settings.venues, store, clock)
+        self._parity = ParityAudit(settings, store, partial(connect, settings), clock)
 
     def health(self, account: str, at: str | None) -> Document:
         inputs, document = self._health(resolve(self._settings, account), at)
@@ -122,6 +124,13 @@ class LocalDesk:
     def import_liabilities(self, envelope: str) -> Document:
         return self._liabilities.take_in(envelope)
 
+    def audit_parity(self, venue: str | None, sample: int | None, at: str | None) -> Document:
+        return self._parity.run(venue=venue, sample=sample, at=at)
+
+    def audit_due_parity(self) -> Document | None:
+        """Compare the units whose turn it is with their venues' contracts, where it is due; `None` where it is not."""
+        return self._parity.run_due(self._watch)
+
     def make_due_snapshots(self) -> None:
         """Make every scheduled snapshot that is due."""
         self._snapshots.make_due(lambda time: self._scene(f"@{time}", ()), self.catalogue, self._watch)
@@ -162,7 +171,8 @@ class LocalDesk:
             *_incomplete(self.catalogue.venues, reader, cuts),
             *_contradicted(reader, cuts),
         )
-        return Condition(stale_chains=stale, gaps=gaps)
+        doubted = doubted_units(reader, {chain_id: cut.block.number for chain_id, cut in cuts.items()})
+        return Condition(stale_chains=stale, gaps=gaps, units=doubted)
 
     def _chains(self) -> list[str]:
         return [chain.spec.id for chain in self._settings.chains]

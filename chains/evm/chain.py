@@ -22,11 +22,12 @@ from chains.evm.evidence.witness import Witness
 from chains.evm.logs import empty_logs
 from chains.evm.news import Heads
 from chains.evm.oracles.chainlink.fold import Chainlink
+from chains.evm.parity import audit
 from chains.evm.ports import Adapter, Answer, EvmProtocol, Read
 from chains.evm.source import EvmSource, NodeSource, StoredSource
 from chains.evm.span import Impossible, Span, TooMuch, contracts_of, interests_of
-from chains.model import Block, ChainSpec, FeedSpec, VenueSpec
-from chains.ports import Batch, Examined, Head, Observer, RawReader, Records, StateReader
+from chains.model import Block, ChainSpec, FeedSpec, UnitSnapshot, VenueSnapshot, VenueSpec
+from chains.ports import Batch, Checked, Examined, Head, Observer, RawReader, Records, StateReader
 from chains.registry import PROTOCOLS
 from chains.rpc import EXPLORE, NodePool
 
@@ -200,6 +201,10 @@ class EvmChain:
         )
         async for examined in pieces:
             yield examined
+
+    async def audit(self, snapshot: VenueSnapshot, units: Sequence[UnitSnapshot]) -> Sequence[Checked]:
+        """Compare units of a venue at the snapshot's block with what its contracts answer after that block."""
+        return await audit(self._source, snapshot, units)
 
     def _interests(self, state: StateReader, last: int) -> list[Interest]:
         return interests_of(self, self._spec.start_block, state, last)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from chains.model import Block, Rows, Side, VenueSpec
+from chains.model import Block, Rows, Side, UnitSnapshot, VenueSnapshot, VenueSpec, VenueUnit
 from chains.ports import MarketKey, StateReader
 
 ETH_CALL = "eth_call"
@@ -204,6 +204,24 @@ class Totalled(Protocol):
         `markets` and `sums` are those of the venue after the block: its aspects, and the sums of all units' raw amounts by (market, side).
         """
         ...
+
+
+class View(NamedTuple):
+    """A question to a venue's own contract about a unit, and the numbers that its first words must be, by name, in their order.
+
+    `name`: the contract's word for it; `market`: what of the unit it is about, empty for all of it; `numbers`: `None` where they are
+    not known here, so that nothing is to be asked. `signed`: the words are signed.
+    """
+
+    name: str
+    market: bytes
+    read: Read
+    numbers: Mapping[str, int] | None
+    signed: bool = False
+
+
+OpenViews = Callable[[VenueSnapshot], Callable[[UnitSnapshot, VenueUnit], Iterable[View]]]
+"""What a protocol's `views.py` offers: a venue at a block gives the function that names the views of each of its units, valued."""
 
 
 class Adapter(Protocol):

@@ -16,6 +16,7 @@ from crossmargin.settings import escrows, names, values
 from crossmargin.settings.model import (
     AccountSettings,
     AssetSettings,
+    AuditSettings,
     ChainSettings,
     ServerSettings,
     SnapshotSettings,
@@ -29,6 +30,8 @@ STALE_AFTER_S = 60.0
 DEVIATION = 0.01
 MAX_CONFIDENCE = 0.02
 PYTH = "pyth-solana"
+AUDIT = AuditSettings(schedule="every 1h", sample=25)
+NEVER = "never"
 SERVER = ServerSettings(host="127.0.0.1", port=8080, public=False)
 
 
@@ -163,6 +166,14 @@ def snapshot(section: Section, places: Places, beside_store: Path) -> SnapshotSe
     return section.build(lambda: SnapshotSettings(folder=folder, schedule=schedule))
 
 
+def audit(section: Section) -> AuditSettings | None:
+    schedule = section.get("schedule", _schedule_or_never, AUDIT.schedule)
+    sample = section.get("sample", values.whole, AUDIT.sample)
+    if sample == 0:
+        section.wrong(f'sample must be 1 or more; to compare only on request write schedule = "{NEVER}"')
+    return section.build(lambda: AuditSettings(schedule=schedule, sample=sample))
+
+
 def policy(section: Section, places: Places) -> Path | None:
     path = section.get("path", places.path, None)
     return section.build(lambda: path)
@@ -263,6 +274,10 @@ def _start_block_on(chain_id: str | None) -> Parse[int]:
         return values.whole(value)
 
     return parse
+
+
+def _schedule_or_never(value: object) -> str | None:
+    return None if value == NEVER else _schedule(value)
 
 
 def _schedule(value: object) -> str:

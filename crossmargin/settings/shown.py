@@ -11,6 +11,7 @@ from chains.model import FeedSpec
 from crossmargin.redaction import label
 from crossmargin.settings.escrows import LIABILITY_MAX_AGE
 from crossmargin.settings.model import Settings
+from crossmargin.settings.sections import NEVER
 
 
 def effective(settings: Settings) -> dict[str, Any]:
@@ -66,6 +67,7 @@ def effective(settings: Settings) -> dict[str, Any]:
             "public": settings.server.public,
         },
         "snapshot": {"folder": str(settings.snapshot.folder), "schedule": settings.snapshot.schedule},
+        "audit": {"schedule": settings.audit.schedule or NEVER, "sample": settings.audit.sample},
         "policy": {"path": str(settings.policy) if settings.policy else None},
     }
 

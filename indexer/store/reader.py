@@ -10,7 +10,7 @@ import duckdb
 from chains.model import Block, PriceAnswer, Quarantined, UnitSnapshot, VenueSnapshot, VenueSpec
 from chains.ports import Covered, Finding
 from indexer.steps import Interest, Place, Tables
-from indexer.store import asof, ledger
+from indexer.store import asof, ledger, parity
 from indexer.store.apply import Cursor, cursor
 from indexer.store.connection import first_line
 from indexer.store.coverage import coverage, findings
@@ -18,6 +18,7 @@ from indexer.store.errors import StoreError
 from indexer.store.journals import DERIVED
 from indexer.store.ledger import SnapshotRow
 from indexer.store.liabilities import END_OF_TIME, LiabilityRow, newest
+from indexer.store.parity import ParityRow, ParityRun
 from indexer.store.raw import block_of, blocks, family
 from indexer.store.register import complete_feeds
 from indexer.store.restate import Restatement, logs_gone, restated_snapshots, restatements
@@ -112,10 +113,26 @@ class Reader:
         return asof.venue_snapshot(self._as_of(venue.chain_id, at), venue, at)
 
     def unit_snapshots(
-        self, venue: VenueSpec, at: Block, *, owner: bytes | None = None, unit_id: bytes | None = None
+        self, venue: VenueSpec, at: Block, *, owner: bytes | None = None, units: Sequence[bytes] | None = None
     ) -> list[UnitSnapshot]:
-        """Every unit of a venue at a block, by id; all, one owner's, or one; raises `BlockUnknown`."""
-        return asof.unit_snapshots(self._as_of(venue.chain_id, at), venue.id, owner=owner, unit_id=unit_id)
+        """Every unit of a venue at a block, by id; all, one owner's, or some; raises `BlockUnknown`."""
+        return asof.unit_snapshots(self._as_of(venue.chain_id, at), venue.id, owner=owner, units=units)
+
+    def units_behind(self, venue: VenueSpec, at: Block, after: bytes | None, count: int) -> list[bytes]:
+        """The next so many units of a venue behind one, by id (`None`: from the first on); raises `BlockUnknown`."""
+        return parity.units_behind(self._as_of(venue.chain_id, at), venue.id, after, count)
+
+    def parity_runs(self) -> list[ParityRun]:
+        """The last run of the self-audit over each venue."""
+        return parity.newest_runs(self._con)
+
+    def parity_standing(self) -> dict[tuple[str, str], dict[str, int]]:
+        """How many views of each venue (chain, id) stand at each outcome, by their newest check."""
+        return parity.standing_checks(self._con)
+
+    def parity_doubts(self, chain_id: str, number: int) -> list[ParityRow]:
+        """The differences between us and the contracts that hold at a block."""
+        return parity.doubts(self._con, chain_id, number)
 
     def owners(self, venue: VenueSpec, at: Block) -> list[bytes]:
         """Everybody who owns a unit of a venue at a block, even an empty one; raises `BlockUnknown`."""

@@ -12,15 +12,16 @@ from typing import Self
 import duckdb
 
 from chains.model import Block
-from chains.ports import RawReader, Records, StateReader
+from chains.ports import Checked, RawReader, Records, StateReader
 from indexer.steps import Step, Tables
-from indexer.store import ledger
+from indexer.store import ledger, parity
 from indexer.store.apply import Cursor, apply_step
 from indexer.store.connection import connect, first_line, is_new, made
 from indexer.store.errors import StoreBroken, StoreError
 from indexer.store.ledger import SnapshotRow
 from indexer.store.liabilities import LiabilityLedger
 from indexer.store.migrate import migrate
+from indexer.store.parity import ParityRun
 from indexer.store.query import QueryResult, query
 from indexer.store.raw import StoredRaw
 from indexer.store.reader import Reader
@@ -173,6 +174,11 @@ class Store:
         """Open the ledger of what other systems say: what is added within is entered together, or nothing is."""
         with self._writing() as con:
             yield LiabilityLedger(con)
+
+    def add_parity(self, run: ParityRun, checks: Sequence[Checked]) -> None:
+        """Enter a run of the self-audit over one venue, with all that it compared, or nothing."""
+        with self._writing() as con:
+            parity.add_run(con, run, checks)
 
     def add_snapshot(self, row: SnapshotRow) -> None:
         """Enter a snapshot in the ledger; raises `StoreError` for an id, or a slot of a schedule, that is there already."""

@@ -1,0 +1,12 @@
+-- Checks of a venue that say nothing more: of each view of a unit the newest of each outcome stays, and one at a block.
+DELETE FROM parity_check
+WHERE chain_id = $chain_id AND venue_id = $venue_id AND rowid NOT IN (
+    SELECT rowid FROM (
+        SELECT
+            rowid, unit_id, view, market, outcome, block_number,
+            row_number() OVER (PARTITION BY unit_id, view, market, block_number ORDER BY checked_at DESC, rowid DESC) AS at_block
+        FROM parity_check WHERE chain_id = $chain_id AND venue_id = $venue_id
+    )
+    WHERE at_block = 1
+    QUALIFY row_number() OVER (PARTITION BY unit_id, view, market, outcome ORDER BY block_number DESC) = 1
+)

@@ -255,6 +255,6 @@ def _reason(rows: Collection[ParityRow]) -> Reason:
     views = ", ".join(sorted({row.view for row in rows}))
     detail = (
         f"at block {first.block_number} the venue's own contracts answered something else ({views}); "
-        "the view parity_check says what, `crossmargin restate` mends what is stored"
+        "public.fct_parity_check says what, `crossmargin restate` mends what is stored"
     )
     return Reason(PARITY, subject, detail)

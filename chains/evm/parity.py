@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol, cast
 
-from chains.evm.ports import UNAVAILABLE, Answer, OpenViews, View
-from chains.evm.source import EvmSource
-from chains.model import UnitSnapshot, VenueSnapshot
+from chains.evm.ports import UNAVAILABLE, Answer, OpenViews, Read, View
+from chains.model import Block, UnitSnapshot, VenueSnapshot
 from chains.ports import Checked, Outcome
 from chains.registry import open_book, open_views
 
 _WORD = 32
 
 
-async def audit(source: EvmSource, snapshot: VenueSnapshot, units: Sequence[UnitSnapshot]) -> list[Checked]:
+class Contracts(Protocol):
+    """Whoever answers for a chain's contracts; `chains.evm.source.EvmSource` does."""
+
+    async def read(self, reads: Collection[Read], blocks: Mapping[int, Block]) -> dict[Read, Answer]:
+        """Answer questions, each pinned to the hash of its block; raises `ChainError`."""
+        ...
+
+
+async def audit(contracts: Contracts, snapshot: VenueSnapshot, units: Sequence[UnitSnapshot]) -> list[Checked]:
     """Ask every view of these units at the snapshot's block, pinned to its hash; raises `ChainError`."""
     protocol = snapshot.venue.protocol
     views_of = cast("OpenViews | None", open_views(protocol))
@@ -23,7 +30,7 @@ async def audit(source: EvmSource, snapshot: VenueSnapshot, units: Sequence[Unit
     value, views = open_book(protocol)(snapshot), views_of(snapshot)
     asked = [(unit, view) for unit in units for view in views(unit, value(unit))]
     reads = {view.read for _, view in asked if view.numbers is not None}
-    answers = await source.read(reads, {snapshot.at.number: snapshot.at})
+    answers = await contracts.read(reads, {snapshot.at.number: snapshot.at})
     return [judged(unit, view, answers.get(view.read)) for unit, view in asked]
 
 

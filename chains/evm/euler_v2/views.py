@@ -54,4 +54,4 @@ def _checks(native: Mapping[str, int] | None, controller: bytes, ask: Callable[.
     for kind, liquidation in CHECKS.items():
         names = ("collateralValue" + kind, "liabilityValue" + kind)
         numbers = {name: native[name] for name in names} if native else None
-        yield View("accountLiquidity", controller, ask(controller, LIQUIDITY, liquidation), numbers)
+        yield View(f"accountLiquidity/{kind.lower()}", controller, ask(controller, LIQUIDITY, liquidation), numbers)

@@ -30,7 +30,7 @@ CREATE TABLE parity_run (
     last_unit BLOB
 );
 
-CREATE VIEW public.parity_check AS
+CREATE VIEW public.fct_parity_check AS
 SELECT
     make_timestamp(c.checked_at * 1000000) AS checked_at,
     c.chain_id, c.block_number,
@@ -42,25 +42,25 @@ SELECT
     nullif(main.written(c.chain_id, c.market), '0x') AS market,
     c.ours, c.theirs, c.outcome,
     row_number() OVER (
-        PARTITION BY c.chain_id, c.venue_id, c.unit_id, c.view, c.market ORDER BY c.block_number DESC, c.checked_at DESC
+        PARTITION BY c.chain_id, c.venue_id, c.unit_id, c.view, c.contract, c.market ORDER BY c.block_number DESC, c.checked_at DESC
     ) = 1 AS is_newest
 FROM main.parity_check AS c;
-COMMENT ON VIEW public.parity_check IS 'Our numbers of a unit beside the answer of a view of its venue''s own contracts; the newest check of each outcome, by unit and view.';
-COMMENT ON COLUMN public.parity_check.checked_at IS 'When the contract was asked, UTC';
-COMMENT ON COLUMN public.parity_check.chain_id IS 'CAIP-2 id of the chain';
-COMMENT ON COLUMN public.parity_check.block_number IS 'Final block after which both speak';
-COMMENT ON COLUMN public.parity_check.block_hash IS 'Hash of that block, to which the question was pinned';
-COMMENT ON COLUMN public.parity_check.venue_id IS 'Venue in dim_venue';
-COMMENT ON COLUMN public.parity_check.unit_id IS 'Unit of the venue, as in fct_position';
-COMMENT ON COLUMN public.parity_check.view IS 'The view that was asked, by the contract''s own name for it';
-COMMENT ON COLUMN public.parity_check.contract_address IS 'Contract that was asked';
-COMMENT ON COLUMN public.parity_check.market IS 'Market of the unit that the view is about, NULL for the whole unit';
-COMMENT ON COLUMN public.parity_check.ours IS 'Our numbers, a JSON object of integers as text; NULL where they are not known';
-COMMENT ON COLUMN public.parity_check.theirs IS 'The contract''s, under the same names; NULL where it was not asked, no node answered, or it refuses to answer';
-COMMENT ON COLUMN public.parity_check.outcome IS 'equal; different; unanswered: no node has the state; unknown: we have no number that could be compared';
-COMMENT ON COLUMN public.parity_check.is_newest IS 'Whether no later block was checked of this view: where it is different, the unit is in doubt';
+COMMENT ON VIEW public.fct_parity_check IS 'Our numbers of a unit beside the answer of a view of its venue''s own contracts; the newest check of each outcome, by unit and view.';
+COMMENT ON COLUMN public.fct_parity_check.checked_at IS 'When the contract was asked, UTC';
+COMMENT ON COLUMN public.fct_parity_check.chain_id IS 'CAIP-2 id of the chain';
+COMMENT ON COLUMN public.fct_parity_check.block_number IS 'Final block after which both speak';
+COMMENT ON COLUMN public.fct_parity_check.block_hash IS 'Hash of that block, to which the question was pinned';
+COMMENT ON COLUMN public.fct_parity_check.venue_id IS 'Venue in dim_venue';
+COMMENT ON COLUMN public.fct_parity_check.unit_id IS 'Unit of the venue, as in fct_position';
+COMMENT ON COLUMN public.fct_parity_check.view IS 'The view that was asked, by the contract''s own name for it';
+COMMENT ON COLUMN public.fct_parity_check.contract_address IS 'Contract that was asked';
+COMMENT ON COLUMN public.fct_parity_check.market IS 'Market of the unit that the view is about, NULL for the whole unit';
+COMMENT ON COLUMN public.fct_parity_check.ours IS 'Our numbers, a JSON object of integers as text; NULL where they are not known';
+COMMENT ON COLUMN public.fct_parity_check.theirs IS 'The contract''s, under the same names; NULL where it was not asked, no node answered, or it refuses to answer';
+COMMENT ON COLUMN public.fct_parity_check.outcome IS 'equal; different; unanswered: no node has the state; unknown: we have no number that could be compared';
+COMMENT ON COLUMN public.fct_parity_check.is_newest IS 'Whether no later block was checked of this view: where it is different, the unit is in doubt';
 
-CREATE VIEW public.parity_run AS
+CREATE VIEW public.fct_parity_run AS
 SELECT
     make_timestamp(r.checked_at * 1000000) AS checked_at,
     r.chain_id, r.block_number,
@@ -69,16 +69,16 @@ SELECT
     CASE WHEN r.equal + r.different > 0 THEN r.equal / (r.equal + r.different) ELSE NULL END AS parity_ratio,
     r.round
 FROM main.parity_run AS r;
-COMMENT ON VIEW public.parity_run IS 'Every run of the self-audit, a line a venue.';
-COMMENT ON COLUMN public.parity_run.checked_at IS 'When it ran, UTC';
-COMMENT ON COLUMN public.parity_run.chain_id IS 'CAIP-2 id of the chain';
-COMMENT ON COLUMN public.parity_run.block_number IS 'Final block at which it compared';
-COMMENT ON COLUMN public.parity_run.block_hash IS 'Hash of that block';
-COMMENT ON COLUMN public.parity_run.venue_id IS 'Venue in dim_venue';
-COMMENT ON COLUMN public.parity_run.units IS 'Units that were looked at';
-COMMENT ON COLUMN public.parity_run.equal IS 'Views that answered what we say';
-COMMENT ON COLUMN public.parity_run.different IS 'Views that answered something else, or refused where we have a number';
-COMMENT ON COLUMN public.parity_run.unanswered IS 'Views of which no node had the state';
-COMMENT ON COLUMN public.parity_run.unknown IS 'Views of which we have no number';
-COMMENT ON COLUMN public.parity_run.parity_ratio IS 'Share of the compared views that are equal, NULL where nothing was compared';
-COMMENT ON COLUMN public.parity_run.round IS 'How often every unit was visited before this run';
+COMMENT ON VIEW public.fct_parity_run IS 'Every run of the self-audit, a line a venue.';
+COMMENT ON COLUMN public.fct_parity_run.checked_at IS 'When it ran, UTC';
+COMMENT ON COLUMN public.fct_parity_run.chain_id IS 'CAIP-2 id of the chain';
+COMMENT ON COLUMN public.fct_parity_run.block_number IS 'Final block at which it compared';
+COMMENT ON COLUMN public.fct_parity_run.block_hash IS 'Hash of that block';
+COMMENT ON COLUMN public.fct_parity_run.venue_id IS 'Venue in dim_venue';
+COMMENT ON COLUMN public.fct_parity_run.units IS 'Units that were looked at';
+COMMENT ON COLUMN public.fct_parity_run.equal IS 'Views that answered what we say';
+COMMENT ON COLUMN public.fct_parity_run.different IS 'Views that answered something else, or refused where we have a number';
+COMMENT ON COLUMN public.fct_parity_run.unanswered IS 'Views of which no node had the state';
+COMMENT ON COLUMN public.fct_parity_run.unknown IS 'Views of which we have no number';
+COMMENT ON COLUMN public.fct_parity_run.parity_ratio IS 'Share of the compared views that are equal, NULL where nothing was compared';
+COMMENT ON COLUMN public.fct_parity_run.round IS 'How often every unit was visited before this run';

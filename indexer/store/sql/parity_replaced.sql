@@ -3,10 +3,10 @@ DELETE FROM parity_check
 WHERE chain_id = $chain_id AND venue_id = $venue_id AND rowid NOT IN (
     SELECT rowid FROM (
         SELECT
-            rowid, unit_id, view, market, outcome, block_number,
-            row_number() OVER (PARTITION BY unit_id, view, market, block_number ORDER BY checked_at DESC, rowid DESC) AS at_block
+            rowid, unit_id, view, contract, market, outcome, block_number,
+            row_number() OVER (PARTITION BY unit_id, view, contract, market, block_number ORDER BY checked_at DESC, rowid DESC) AS at_block
         FROM parity_check WHERE chain_id = $chain_id AND venue_id = $venue_id
     )
     WHERE at_block = 1
-    QUALIFY row_number() OVER (PARTITION BY unit_id, view, market, outcome ORDER BY block_number DESC) = 1
+    QUALIFY row_number() OVER (PARTITION BY unit_id, view, contract, market, outcome ORDER BY block_number DESC) = 1
 )

@@ -49,6 +49,8 @@ VIEWS = {
     "dim_venue",
     "fct_coverage",
     "fct_liability",
+    "fct_parity_check",
+    "fct_parity_run",
     "fct_position",
     "fct_price",
     "lending_borrow",

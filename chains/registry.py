@@ -68,6 +68,11 @@ def open_views(protocol: str) -> Any | None:  # noqa: ANN401 - each family has i
     return import_module(f"{PROTOCOLS[protocol]}.views").open_views
 
 
+def controls(protocol: str) -> Any | None:  # noqa: ANN401 - ditto
+    """Return the totals and holdings of a protocol (`chains.evm.ports.Controls`), `None` where its folder names none."""
+    return import_module(f"{PROTOCOLS[protocol]}.controls") if _has(protocol, "controls") else None
+
+
 def check_options(protocol: str) -> tuple[Sequence[str], Callable[[Mapping[str, Any]], list[str]]] | None:
     """Return the keys that only this protocol's venues have, and what tells what is wrong with them; `None` where it has none."""
     if protocol not in PROTOCOLS or not _has(protocol, "options"):

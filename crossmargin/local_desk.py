@@ -20,9 +20,10 @@ from crossmargin.accounts import resolve
 from crossmargin.app import connect
 from crossmargin.cuts import Cuts, Scene
 from crossmargin.documents import Document
+from crossmargin.doubts import doubted_units, doubted_venues
 from crossmargin.errors import NoSuchThing, NotStored
 from crossmargin.liabilities import Liabilities
-from crossmargin.parity import ParityAudit, doubted_units
+from crossmargin.parity import ParityAudit
 from crossmargin.quotes import quotes
 from crossmargin.rows import rows_document
 from crossmargin.settings import Settings
@@ -166,13 +167,14 @@ class LocalDesk:
         stale: tuple[Reason, ...] = ()
         if now and self._watch is not None:
             stale = self._watch.doubts({chain_id: cut.block for chain_id, cut in cuts.items()})
+        numbers = {chain_id: cut.block.number for chain_id, cut in cuts.items()}
         gaps = (
             *_quarantined(reader, cuts),
             *_incomplete(self.catalogue.venues, reader, cuts),
             *_contradicted(reader, cuts),
+            *doubted_venues(reader, numbers),
         )
-        doubted = doubted_units(reader, {chain_id: cut.block.number for chain_id, cut in cuts.items()})
-        return Condition(stale_chains=stale, gaps=gaps, units=doubted)
+        return Condition(stale_chains=stale, gaps=gaps, units=doubted_units(reader, numbers))
 
     def _chains(self) -> list[str]:
         return [chain.spec.id for chain in self._settings.chains]

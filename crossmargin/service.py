@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from chains.errors import ChainError
-from chains.ports import Observer
+from chains.ports import Observer, Outcome
 from crossmargin.app import Connect, connect, restater
 from crossmargin.documents import Document
 from crossmargin.failures import CONFIGURATION
@@ -142,6 +142,11 @@ def _tell(audited: Document, log: Logger) -> None:
         log.info("parity_checked", **venue)
     for difference in audited["differences"]:
         log.critical("parity_differs", **difference)
+    for total in audited["residuals"]:
+        if total["outcome"] == Outcome.DIFFERENT:
+            log.critical("total_differs", **total)
+    for holding in audited["shortfalls"]:
+        log.critical("venue_short", **holding)
 
 
 @contextmanager

@@ -128,7 +128,7 @@ class Metrics:
             self.finalized.labels(chain["chain"]).set(chain["finalized_block"])
         for interest in chain["coverage"]:
             self._observe_coverage(chain["chain"], interest)
-        for venue in chain["parity"]:
+        for venue in chain["audited"]:
             self.parity.observe(chain["chain"], venue)
 
     def _observe_coverage(self, chain_id: str, interest: Document) -> None:

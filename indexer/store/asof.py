@@ -106,6 +106,13 @@ def units_of(at: AsOf, venue_id: str, owner: bytes) -> list[bytes]:
     return [unit for (unit,) in at.con.execute(text, at.values(venue_id=venue_id, owner=owner)).fetchall()]
 
 
+def units_behind(at: AsOf, venue_id: str, after: bytes | None, count: int) -> list[bytes]:
+    """The next so many units of a venue behind one, by id; `None`: from the first on."""
+    text = statement("parity_units", positions=at.source(POSITIONS), accounts=at.source(ACCOUNTS))
+    values: dict[str, Any] = at.values(venue_id=venue_id) | {"after": after, "count": count}
+    return [unit for (unit,) in at.con.execute(text, values).fetchall()]
+
+
 def last_rows(at: AsOf, journal: Journal, venue_id: str, wanted: list[bytes] | None) -> list[tuple[Any, ...]]:
     """The last row of every key of these units, or of all: unit, market, side or aspect, owner, value, place."""
     name = "position_asof" if journal is POSITIONS else "account_asof"

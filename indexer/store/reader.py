@@ -10,15 +10,15 @@ import duckdb
 from chains.model import Block, PriceAnswer, Quarantined, UnitSnapshot, VenueSnapshot, VenueSpec
 from chains.ports import Covered, Finding
 from indexer.steps import Interest, Place, Tables
-from indexer.store import asof, ledger, parity
+from indexer.store import asof, controls, ledger
 from indexer.store.apply import Cursor, cursor
 from indexer.store.connection import first_line
+from indexer.store.controls import Kind, ParityRun, Row
 from indexer.store.coverage import coverage, findings
 from indexer.store.errors import StoreError
 from indexer.store.journals import DERIVED
 from indexer.store.ledger import SnapshotRow
 from indexer.store.liabilities import END_OF_TIME, LiabilityRow, newest
-from indexer.store.parity import ParityRow, ParityRun
 from indexer.store.raw import block_of, blocks, family
 from indexer.store.register import complete_feeds
 from indexer.store.restate import Restatement, logs_gone, restated_snapshots, restatements
@@ -120,19 +120,19 @@ class Reader:
 
     def units_behind(self, venue: VenueSpec, at: Block, after: bytes | None, count: int) -> list[bytes]:
         """The next so many units of a venue behind one, by id (`None`: from the first on); raises `BlockUnknown`."""
-        return parity.units_behind(self._as_of(venue.chain_id, at), venue.id, after, count)
+        return asof.units_behind(self._as_of(venue.chain_id, at), venue.id, after, count)
 
     def parity_runs(self) -> list[ParityRun]:
         """The last run of the self-audit over each venue."""
-        return parity.newest_runs(self._con)
+        return controls.newest_runs(self._con)
 
-    def parity_standing(self) -> dict[tuple[str, str], dict[str, int]]:
-        """How many views of each venue (chain, id) stand at each outcome, by their newest check."""
-        return parity.standing_checks(self._con)
+    def control_standing(self, kind: Kind) -> dict[tuple[str, str], dict[str, int]]:
+        """How many checks of a kind stand at each outcome, by the newest of each, for each venue (chain, id)."""
+        return controls.standing(self._con, kind)
 
-    def parity_doubts(self, chain_id: str, number: int) -> list[ParityRow]:
-        """The differences between us and the contracts that hold at a block."""
-        return parity.doubts(self._con, chain_id, number)
+    def control_doubts(self, row: type[Row], chain_id: str, number: int) -> list[Row]:
+        """What checks of a kind found wrong that is so at a block."""
+        return controls.doubts(self._con, row, chain_id, number)
 
     def owners(self, venue: VenueSpec, at: Block) -> list[bytes]:
         """Everybody who owns a unit of a venue at a block, even an empty one; raises `BlockUnknown`."""

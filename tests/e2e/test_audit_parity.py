@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from chains.evm.aave_v3.events import MINT
 from crossmargin.app import opened, policy_of
 from crossmargin.local_desk import LocalDesk
 from crossmargin.logs import logger
@@ -22,7 +23,9 @@ from crossmargin.redaction import Redactor
 from crossmargin.service import Parts, running_service
 from crossmargin.settings import load
 from crossmargin.watch import Watch
+from indexer.store import Store
 from tests.devnet.evm.chain import Devnet, build
+from tests.support.omitting import Place, omitting
 from tests.support.product import chain_tables, crossmargin
 
 CHAIN = "eip155:31337"
@@ -39,6 +42,7 @@ withdraw_event = "Withdrawn(address indexed account, address indexed token, uint
 liabilities = "none"
 """
 ALL = "1000"
+STRANGER = "0x" + "5e" * 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +57,14 @@ class Made:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     folder = tmp_path_factory.mktemp("indexed")
     with build(seed=6, actions=60, users=8, slots_in_an_epoch=4) as net:
-        (folder / "crossmargin.toml").write_text(chain_tables(net).replace('"finalized"', '"latest"'))
-        done = crossmargin(folder, "index")
-        assert done.returncode == 0, done.stderr
+        index(folder, configuration(net, net.url))
         yield Made(net=net, folder=folder)
+
+
+def index(folder: Path, text: str) -> None:
+    (folder / "crossmargin.toml").write_text(text)
+    done = crossmargin(folder, "index")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture
@@ -117,7 +125,7 @@ def test_a_difference_is_found_makes_the_account_unknown_and_is_over_when_the_co
     folder: Path,
 ) -> None:
     account = change_debt(folder, 1)
-    assert codes(folder, account).isdisjoint({"parity_differs"})
+    assert codes(folder, account) == set()
 
     code, document = audited(folder, "--sample", ALL)
 
@@ -125,15 +133,54 @@ def test_a_difference_is_found_makes_the_account_unknown_and_is_over_when_the_co
     assert {f"{CHAIN}:{each['unit'].lower()}" for each in document["differences"]} == {account}
     (balance,) = (each for each in document["differences"] if each["view"] == "scaledBalanceOf")
     assert int(balance["ours"]["scaledBalanceOf"]) == int(balance["theirs"]["scaledBalanceOf"]) + 1
-    assert "parity_differs" in codes(folder, account)
+    (total,) = document["residuals"]
+    assert (total["total"], total["residual"], total["outcome"]) == ("scaledTotalSupply", "-1", "different")
+    assert codes(folder, account) == {"parity_differs", "total_differs"}
+    assert codes(folder, f"{CHAIN}:{STRANGER}") == {"total_differs"}
     (status,) = json.loads(crossmargin(folder, "--json", "status").stdout)["chains"]
-    assert status["parity"][0]["views"]["different"] == len(document["differences"])
+    assert status["audited"][0]["views"]["different"] == len(document["differences"])
 
     change_debt(folder, -1)
     code, document = audited(folder, "--sample", "1")
 
     assert (code, document["differences"]) == (0, [])
-    assert codes(folder, account).isdisjoint({"parity_differs"})
+    assert codes(folder, account) == set()
+    assert (document["residuals"], document["venues"][0]["totals"]["equal"] > 5) == ([], True)
+
+
+def test_a_log_that_no_node_gave_is_a_residual_that_makes_everybody_unknown(made: Made, tmp_path: Path) -> None:
+    """Nobody can tell whose log it was: of an account that is missing altogether no view would be asked."""
+    asyncio.run(index_without(made, last_mint(made), tmp_path))
+    account = f"{CHAIN}:{STRANGER}"
+    before = codes(tmp_path, account)
+
+    code, document = audited(tmp_path, "--sample", ALL)
+
+    assert (before, code) == (set(), 4)
+    assert [total["outcome"] for total in document["residuals"]] == ["different"]
+    assert codes(tmp_path, account) == {"total_differs"}
+    shown = crossmargin(tmp_path, "status")
+    assert "scaledTotalSupply" in shown.stdout
+
+
+def last_mint(made: Made) -> Place:
+    """A log by which somebody came to hold more of a token."""
+    with Store.open(made.folder / "data" / "crossmargin.duckdb", read_only=True) as store:
+        rows = store.records(CHAIN).table("evm_log", 0, made.net.node.height())
+    found = rows.select(["topic0", "block_number", "log_index"]).to_pylist()
+    last = [each for each in found if each["topic0"] == MINT.topic0][-1]
+    return Place(last["block_number"], last["log_index"])
+
+
+async def index_without(made: Made, place: Place, folder: Path) -> None:
+    async with omitting(made.net.url, [place]) as node:
+        await asyncio.to_thread(index, folder, configuration(made.net, node.url))
+    (folder / "crossmargin.toml").write_text(configuration(made.net, made.net.url))
+
+
+def configuration(net: Devnet, url: str) -> str:
+    nodes = f'rpc = ["{url}"]\ncompleteness = "none"'
+    return chain_tables(net).replace(f'rpc = ["{net.url}"]', nodes).replace('"finalized"', '"latest"')
 
 
 def test_the_sample_goes_round_so_that_everybody_is_visited_once_a_round(folder: Path) -> None:

@@ -53,6 +53,8 @@ VIEWS = {
     "fct_parity_run",
     "fct_position",
     "fct_price",
+    "fct_venue_holding",
+    "fct_venue_total",
     "lending_borrow",
     "lending_event",
     "lending_liquidation",

@@ -18,6 +18,8 @@ ANSWERED = {
     "liability_document",
     "parity_check",
     "parity_run",
+    "venue_holding",
+    "venue_total",
     "schema_version",
 }
 

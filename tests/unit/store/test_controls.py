@@ -10,7 +10,7 @@ from chains.model import VenueSpec
 from chains.ports import Checked, Outcome
 from indexer.steps import Forget, Restate
 from indexer.store import Store
-from indexer.store.parity import run_of
+from indexer.store.controls import PARITY, Findings, ParityRow, run_of
 from tests.unit.store.builders import CHAIN, OWNER, VENUE, append, batch, block, finalize
 
 SPEC = VenueSpec(id=VENUE, protocol="aave-v3", chain_id=CHAIN, address=b"\x01" * 20, start_block=0)
@@ -24,13 +24,15 @@ def check(outcome: Outcome, *, view: str = "getUserEMode", unit: bytes = OWNER) 
 
 
 def enter(store: Store, number: int, *checks: Checked, now: int = 7) -> None:
-    store.add_parity(run_of(SPEC, block(number), checks, now=now, units=1, round_=0, last=None), checks)
+    store.add_parity(
+        run_of(SPEC, block(number), checks, now=now, units=1, round_=0, last=None), Findings(checks=checks)
+    )
 
 
 def doubted(store: Store) -> list[int]:
     """The blocks at which somebody is in doubt."""
     with store.reading() as reader:
-        return [number for number in EVERY if reader.parity_doubts(CHAIN, number)]
+        return [number for number in EVERY if reader.control_doubts(ParityRow, CHAIN, number)]
 
 
 def kept(store: Store) -> list[tuple[Any, ...]]:
@@ -73,7 +75,7 @@ def test_a_standing_counts_the_newest_check_of_every_view(store: Store) -> None:
     enter(store, 30, check(Outcome.EQUAL))
 
     with store.reading() as reader:
-        assert reader.parity_standing() == {(CHAIN, VENUE): {"equal": 2, "unknown": 1}}
+        assert reader.control_standing(PARITY) == {(CHAIN, VENUE): {"equal": 2, "unknown": 1}}
         (run,) = reader.parity_runs()
     assert (run.block_number, run.equal, run.different) == (30, 1, 0)
 

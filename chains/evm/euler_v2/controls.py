@@ -6,13 +6,16 @@ import json
 from collections.abc import Iterator, Sequence
 
 from chains.evm.euler_v2.events import TOTAL_BORROWS_EXACT, TOTAL_SUPPLY
-from chains.evm.euler_v2.maths import DEBT_SHIFT, Debt
+from chains.evm.euler_v2.maths import DEBT_SHIFT, VIRTUAL_DEPOSIT, Debt
 from chains.evm.euler_v2.unit import Book, Vault
 from chains.evm.ports import STATE, Holding, Read, Total, Whole
 from chains.model import Side
 
 DUST = "in 2^-31 of a raw unit: each log rounds the total or one debt by less than one, and so does each debt to the block's time"
-ROUNDS = "the vault counts a part of a unit that is owed as a whole one"
+ROUNDS = (
+    "where bad debt was shared, shares are worth more than there is by up to the virtual deposit of 1e6 raw units; "
+    "a part of a unit that is owed counts as a whole one"
+)
 
 
 def totals(whole: Whole) -> Iterator[Total]:
@@ -45,7 +48,7 @@ def holdings(whole: Whole) -> Iterator[Holding]:
             vault.address,
             owed if known else None,
             claims if known else None,
-            1,
+            VIRTUAL_DEPOSIT + 1,
             ROUNDS,
         )
 

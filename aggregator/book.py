@@ -96,6 +96,7 @@ def assess_book(
         feeds=catalogue.feeds,
         observations=observe(journals, sorted_feeds(catalogue), cuts),
         stale_chains=condition.stale_chains,
+        shortfalls=condition.shortfalls,
     )
     by_owner: dict[Account, list[OpenUnit]] = {}
     for held_in in units:

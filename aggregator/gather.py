@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aggregator.margin.health import open_units
-from aggregator.margin.inputs import METHODOLOGY_VERSION, Asset, Cut, HealthInputs, MarginAccount, VenueInputs
+from aggregator.margin.inputs import (
+    METHODOLOGY_VERSION,
+    Asset,
+    Cut,
+    HealthInputs,
+    MarginAccount,
+    Shortfall,
+    VenueInputs,
+)
 from aggregator.margin.liabilities import Liabilities, keys_of
 from aggregator.margin.policy import Policy
 from aggregator.margin.valuation import identity_of
@@ -61,12 +69,13 @@ class Condition:
     """What is wrong with the data as the caller knows it; the `subject` of a reason is a chain or a venue.
 
     `stale_chains`: chains without a recent block; `gaps`: chains and venues of which something is missing; `units`: those whose numbers
-    are known not to be their venue's own.
+    are known not to be their venue's own; `shortfalls`: what venues were seen to lack of their tokens.
     """
 
     stale_chains: tuple[Reason, ...] = ()
     gaps: tuple[Reason, ...] = ()
     units: DoubtedUnits = field(default_factory=dict)
+    shortfalls: tuple[Shortfall, ...] = ()
 
 
 SOUND = Condition()
@@ -107,7 +116,21 @@ def gather(
         feeds=feeds,
         observations=observe(journals, [feed for feed in feeds if feed.asset in named], cuts),
         policy=catalogue.policy,
+        shortfalls=_shortfalls(venues, condition),
     )
+
+
+def _shortfalls(venues: Iterable[VenueInputs], condition: Condition) -> tuple[Shortfall, ...]:
+    """Return what is missing of the tokens that an account has in its venues."""
+    if not condition.shortfalls:
+        return ()
+    claims = [
+        (held_in.venue.id, position)
+        for venue in venues
+        for held_in in open_units(venue)
+        for position in held_in.unit.positions
+    ]
+    return tuple(missing for missing in condition.shortfalls if any(missing.concerns(*claim) for claim in claims))
 
 
 def sorted_venues(catalogue: Catalogue, chains: Iterable[str], cuts: Mapping[str, Cut]) -> list[VenueSpec]:

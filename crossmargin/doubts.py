@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import groupby
 
 from aggregator.gather import DoubtedUnits
+from aggregator.margin.inputs import Shortfall
 from chains.identifiers import format_address
 from chains.model import Reason
 from indexer.store import Reader
-from indexer.store.controls import ParityRow, TotalRow
+from indexer.store.controls import HoldingRow, ParityRow, TotalRow
 
 UNIT_DIFFERS = "parity_differs"
 TOTAL_DIFFERS = "total_differs"
@@ -28,6 +29,24 @@ def doubted_venues(reader: Reader, numbers: Mapping[str, int]) -> Iterator[Reaso
     rows.sort(key=lambda row: row.venue_id)
     for venue_id, found in groupby(rows, lambda row: row.venue_id):
         yield _of_venue(venue_id, list(found))
+
+
+def shortfalls(reader: Reader, numbers: Mapping[str, int]) -> tuple[Shortfall, ...]:
+    """Return what venues lack of their tokens at these blocks, as it was seen last."""
+    rows = [row for chain_id, number in numbers.items() for row in reader.control_doubts(HoldingRow, chain_id, number)]
+    newest = {(row.venue_id, row.asset, row.market): row for row in sorted(rows, key=lambda row: row.block_number)}
+    return tuple(_shortfall(row) for _, row in sorted(newest.items()))
+
+
+def _shortfall(row: HoldingRow) -> Shortfall:
+    return Shortfall(
+        venue_id=row.venue_id,
+        market=row.market,
+        asset=row.asset,
+        there=int(row.held or 0) + int(row.owed or 0),
+        claims=int(row.claims or 0),
+        block=row.block_number,
+    )
 
 
 def _unit_of(row: ParityRow) -> tuple[str, bytes]:

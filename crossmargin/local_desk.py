@@ -20,7 +20,7 @@ from crossmargin.accounts import resolve
 from crossmargin.app import connect
 from crossmargin.cuts import Cuts, Scene
 from crossmargin.documents import Document
-from crossmargin.doubts import doubted_units, doubted_venues
+from crossmargin.doubts import doubted_units, doubted_venues, shortfalls
 from crossmargin.errors import NoSuchThing, NotStored
 from crossmargin.liabilities import Liabilities
 from crossmargin.parity import ParityAudit
@@ -174,7 +174,12 @@ class LocalDesk:
             *_contradicted(reader, cuts),
             *doubted_venues(reader, numbers),
         )
-        return Condition(stale_chains=stale, gaps=gaps, units=doubted_units(reader, numbers))
+        return Condition(
+            stale_chains=stale,
+            gaps=gaps,
+            units=doubted_units(reader, numbers),
+            shortfalls=shortfalls(reader, numbers),
+        )
 
     def _chains(self) -> list[str]:
         return [chain.spec.id for chain in self._settings.chains]

@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from eth_utils.address import to_checksum_address
 
 from chains.evm.aave_v3.events import MINT
 from crossmargin.app import opened, policy_of
@@ -24,7 +25,10 @@ from crossmargin.service import Parts, running_service
 from crossmargin.settings import load
 from crossmargin.watch import Watch
 from indexer.store import Store
+from tests.devnet.evm.abi import calldata
 from tests.devnet.evm.chain import Devnet, build
+from tests.devnet.evm.ledger import Tx
+from tests.devnet.evm.market import Reserve
 from tests.support.omitting import Place, omitting
 from tests.support.product import chain_tables, crossmargin
 
@@ -161,6 +165,57 @@ def test_a_log_that_no_node_gave_is_a_residual_that_makes_everybody_unknown(made
     assert codes(tmp_path, account) == {"total_differs"}
     shown = crossmargin(tmp_path, "status")
     assert "scaledTotalSupply" in shown.stdout
+
+
+def test_a_venue_that_lost_a_token_is_short_of_it_and_what_is_there_counts(made: Made, tmp_path: Path) -> None:
+    """Nobody's balance changed, and no event of the venue told of it: the token alone knows."""
+    index(tmp_path, configuration(made.net, made.net.url))
+    owner, reserve = supplier(tmp_path, made.net)
+    before = json.loads(crossmargin(tmp_path, "--json", "health", owner).stdout)
+    held = rob(made.net, reserve)
+    index(tmp_path, configuration(made.net, made.net.url))
+
+    code, document = audited(tmp_path, "--sample", ALL)
+
+    after = json.loads(crossmargin(tmp_path, "--json", "health", owner).stdout)
+    assert (code, document["differences"], document["residuals"]) == (0, [], [])
+    (missing,) = document["shortfalls"]
+    assert (missing["asset"], missing["held"]) == (to_checksum_address(reserve.asset), str(held - held * 9 // 10))
+    assert int(missing["shortfall"]) > held // 2
+    assert "venue_short" in {reason["code"] for reason in after["reasons"]} - {r["code"] for r in before["reasons"]}
+    assert float(after["collateral"]["raw"]) < float(before["collateral"]["raw"])
+    (status,) = json.loads(crossmargin(tmp_path, "--json", "status").stdout)["chains"]
+    assert [each["asset"] for each in status["audited"][0]["shortfalls"]] == [missing["asset"]]
+
+
+def supplier(folder: Path, net: Devnet) -> tuple[str, Reserve]:
+    """Somebody who lends something that has a price, and what; most of it is there."""
+    for owner in net.users:
+        account = f"{CHAIN}:{owner.lower()}"
+        health = json.loads(crossmargin(folder, "--json", "health", account).stdout)
+        positions = [each for venue in health["venues"] for unit in venue["units"] for each in unit["positions"]]
+        lent = {
+            each["asset"].rpartition(":")[2] for each in positions if each["side"] == "supply" and each["value_usd"]
+        }
+        for held in net.scene.collateral(owner):
+            supply = int(net.node.eth_call(held.reserve.a_token, calldata("totalSupply()")), 16)
+            if to_checksum_address(held.reserve.asset) in lent and cash(net, held.reserve) * 2 > supply:
+                return account, held.reserve
+    raise AssertionError("nobody lends anything with a price of which half is there")
+
+
+def rob(net: Devnet, reserve: Reserve) -> int:
+    """Let nine tenths of what an aToken holds vanish; returns what it held."""
+    held = cash(net, reserve)
+    net.ledger.enrich((reserve.a_token,))
+    payload = calldata("transfer(address,uint256)", STRANGER, held * 9 // 10)
+    net.ledger.do(Tx(sender=reserve.a_token, to=reserve.asset, payload=payload))
+    return held
+
+
+def cash(net: Devnet, reserve: Reserve) -> int:
+    question = calldata("balanceOf(address)", reserve.a_token)
+    return int(net.node.eth_call(reserve.asset, question), 16)
 
 
 def last_mint(made: Made) -> Place:

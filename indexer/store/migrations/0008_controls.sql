@@ -189,3 +189,39 @@ COMMENT ON COLUMN public.fct_venue_holding.allowed_shortfall IS 'How much of tha
 COMMENT ON COLUMN public.fct_venue_holding.allowed_reason IS 'Where that comes from, NULL where it is nothing';
 COMMENT ON COLUMN public.fct_venue_holding.outcome IS 'covered; short: by more than is allowed; unanswered: no node has the state; unknown: claims or debts are not known';
 COMMENT ON COLUMN public.fct_venue_holding.is_newest IS 'Whether no later block was looked at';
+
+-- What a venue's governance changed, and what else decides whom its numbers come from. Rates, totals and the like change with every action: they are left out.
+CREATE VIEW public.venue_alert AS
+WITH told AS (
+    SELECT
+        m.chain_id, m.venue_id, m.block_number, m.market, m.aspect, m.state,
+        CASE
+            WHEN m.aspect IN ('reserve', 'params', 'vault') THEN 'listing'
+            WHEN m.aspect IN ('source', 'oracle', 'phase', 'router') OR starts_with(m.aspect, 'route:') THEN 'oracle'
+            WHEN m.aspect IN ('wiring', 'roles') THEN 'admin'
+            WHEN m.aspect IN ('engine', 'rounding', 'code', 'model') THEN 'implementation'
+            WHEN m.aspect IN ('terms', 'enabled') OR starts_with(m.aspect, 'ltv:') OR starts_with(m.aspect, 'emode') THEN 'terms'
+            ELSE NULL
+        END AS kind,
+        lag(m.state) OVER (
+            PARTITION BY m.chain_id, m.venue_id, m.market, m.aspect ORDER BY m.block_number, m.tx_index, m.ordinal
+        ) AS state_before
+    FROM main.market_change AS m
+)
+SELECT
+    t.chain_id, t.venue_id, t.block_number,
+    nullif(main.written(t.chain_id, t.market), '0x') AS market_address,
+    t.kind, t.aspect, t.state_before, t.state,
+    t.state_before IS NULL AS is_first
+FROM told AS t
+WHERE t.kind IS NOT NULL AND t.state IS DISTINCT FROM t.state_before AND NOT (t.aspect = 'vault' AND t.state_before IS NOT NULL);
+COMMENT ON VIEW public.venue_alert IS 'Listings of collateral, changes of price sources, of who decides over a venue, of the code it runs and of its terms: for an alarm on any row behind a block.';
+COMMENT ON COLUMN public.venue_alert.chain_id IS 'CAIP-2 id of the chain';
+COMMENT ON COLUMN public.venue_alert.venue_id IS 'Venue in dim_venue, or feeds for a price feed of the chain';
+COMMENT ON COLUMN public.venue_alert.block_number IS 'Block of the change';
+COMMENT ON COLUMN public.venue_alert.market_address IS 'Market, vault, model or feed that it concerns, NULL for the whole venue';
+COMMENT ON COLUMN public.venue_alert.kind IS 'listing: a market or collateral, new or described anew (Compound III lists assets and their feeds in its terms); oracle: where a price comes from; admin: who decides (oracle and configurator of a pool, owner, fee recipient); implementation: what code runs; terms: what counts how much';
+COMMENT ON COLUMN public.venue_alert.aspect IS 'The aspect of the market that changed, as the protocol''s own fold names it';
+COMMENT ON COLUMN public.venue_alert.state_before IS 'What it was before, as JSON; NULL where this is the first that is known';
+COMMENT ON COLUMN public.venue_alert.state IS 'What it is from here on, as JSON';
+COMMENT ON COLUMN public.venue_alert.is_first IS 'Whether nothing was known of it before: of a listing, the listing itself';

@@ -62,6 +62,7 @@ VIEWS = {
     "finding",
     "restatement",
     "snapshot",
+    "venue_alert",
 }
 
 

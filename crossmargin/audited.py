@@ -83,11 +83,9 @@ def run_document(run: ParityRun) -> dict[str, Any]:
 
 def standing_documents(reader: Reader) -> dict[str, list[dict[str, Any]]]:
     """Return by chain the last run over each venue, how its checks stand by the newest of each, and what is wrong now."""
-    counts = {kind: reader.control_standing(kind) for kind in COUNTED}
     found: dict[str, list[dict[str, Any]]] = {}
     for run in reader.parity_runs():
-        venue = run.chain_id, run.venue_id
-        views = _counts(PARITY, counts[PARITY].get(venue, {}))
+        views = _counts(PARITY, run.standing[PARITY.table])
         totals = reader.control_doubts(TotalRow, run.chain_id, run.block_number)
         holdings = reader.control_doubts(HoldingRow, run.chain_id, run.block_number)
         line = {
@@ -95,9 +93,9 @@ def standing_documents(reader: Reader) -> dict[str, list[dict[str, Any]]]:
             "last": run_document(run),
             "views": views,
             "parity": share(views["equal"], views["different"]),
-            "totals": _counts(TOTALS, counts[TOTALS].get(venue, {})),
+            "totals": _counts(TOTALS, run.standing[TOTALS.table]),
             "residuals": [total_document(row) for row in totals if row.venue_id == run.venue_id],
-            "holdings": _counts(HOLDINGS, counts[HOLDINGS].get(venue, {})),
+            "holdings": _counts(HOLDINGS, run.standing[HOLDINGS.table]),
             "shortfalls": [holding_document(row) for row in holdings if row.venue_id == run.venue_id],
         }
         found.setdefault(run.chain_id, []).append(line)

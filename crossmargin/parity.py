@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
+from chains.errors import ChainError
 from chains.model import Block, UnitSnapshot, VenueSnapshot, VenueSpec
 from chains.ports import Auditable, Chain, Controlled, WholeRecords
 from chains.registry import controls, open_views
@@ -76,18 +77,26 @@ class ParityAudit:
                 yield venue
 
     def _audited(self, venues: Sequence[VenueSpec], sample: int, at: str | None) -> Document:
+        """Compare venue after venue; one whose nodes fail keeps no other from its turn."""
         done: list[tuple[ParityRun, Findings]] = []
         skipped: dict[str, str] = {}
+        failures: list[ChainError] = []
         with self._store.reading() as reader:
             blocks = self._blocks(reader, at, venues)
             turns = {venue.id: _turn(reader, venue, blocks, sample) for venue in venues}
         for venue in venues:
             turn = turns[venue.id]
-            made = turn if isinstance(turn, str) else self._compared(venue, turn)
+            try:
+                made = turn if isinstance(turn, str) else self._compared(venue, turn)
+            except ChainError as error:
+                failures.append(error)
+                made = str(error)
             if isinstance(made, str):
                 skipped[venue.id] = made
             else:
                 done.append(made)
+        if failures and not done:
+            raise failures[0]
         return audit_document(done, skipped)
 
     def _compared(self, venue: VenueSpec, turn: _Turn) -> tuple[ParityRun, Findings] | str:

@@ -140,6 +140,8 @@ async def _auditing(parts: Parts) -> AsyncIterator[None]:
 def _tell(audited: Document, log: Logger) -> None:
     for venue in audited["venues"]:
         log.info("parity_checked", **venue)
+    for skipped in audited["skipped"]:
+        log.warning("audit_skipped", **skipped)
     for difference in audited["differences"]:
         log.critical("parity_differs", **difference)
     for total in audited["residuals"]:

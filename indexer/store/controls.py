@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
@@ -116,7 +116,7 @@ INTEGERS = frozenset({"checked_at", "block_number"})
 class ParityRun:
     """One run over a venue: how many views came out how, and the unit behind which the next one goes on (`None`: from the first on).
 
-    `round`: how often every unit was visited before.
+    `round`: how often every unit was visited before; `standing`: by table and outcome, how many checks of the venue stood so after the run.
     """
 
     chain_id: str
@@ -131,6 +131,7 @@ class ParityRun:
     unknown: int
     round: int
     last_unit: bytes | None
+    standing: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +169,8 @@ def add_run(con: Con, run: ParityRun, found: Findings) -> None:
     _put(con, PARITY, [check_row(run, check) for check in found.checks])
     _put(con, TOTALS, [total_row(run, total) for total in found.totals])
     _put(con, HOLDINGS, [holding_row(run, held) for held in found.holdings])
-    insert(con, "parity_run", astuple(run))
+    standing = {kind.table: _standing(con, run, kind) for kind in KINDS.values()}
+    insert(con, "parity_run", [*astuple(run)[:-1], json.dumps(standing)])
 
 
 def _put(con: Con, kind: Kind, rows: Sequence[Row]) -> None:
@@ -248,16 +250,13 @@ def newest_runs(con: Con) -> list[ParityRun]:
     """The last run over each venue."""
     names = ParityRun.__slots__
     found = con.execute(statement("parity_newest")).fetchall()
-    return [ParityRun(**dict(zip(names, row, strict=True))) for row in found]
+    return [ParityRun(**dict(zip(names, [*row[:-1], json.loads(row[-1])], strict=True))) for row in found]
 
 
-def standing(con: Con, kind: Kind) -> dict[tuple[str, str], dict[str, int]]:
-    """How many checks of each venue (chain, id) stand at each outcome, by the newest of each."""
+def _standing(con: Con, run: ParityRun, kind: Kind) -> dict[str, int]:
     text = statement("control_standing", table=kind.table, keys=", ".join(kind.keys))
-    found: dict[tuple[str, str], dict[str, int]] = {}
-    for chain_id, venue_id, outcome, checks in con.execute(text).fetchall():
-        found.setdefault((chain_id, venue_id), {})[outcome] = checks
-    return found
+    values = {"chain_id": run.chain_id, "venue_id": run.venue_id}
+    return dict(con.execute(text, values).fetchall())
 
 
 def doubts(con: Con, row: type[Row], chain_id: str, number: int) -> list[Row]:
@@ -265,7 +264,10 @@ def doubts(con: Con, row: type[Row], chain_id: str, number: int) -> list[Row]:
     table, _, keys, right, wrong = KINDS[row]
     same = " AND ".join(f"e.{key} = d.{key}" for key in ("chain_id", "venue_id", *keys))
     text = statement("control_doubts", table=table, same=same, keys=", ".join(keys))
-    values = {"chain_id": chain_id, "number": number, "right": list(right), "wrong": wrong}
+    values: dict[str, Any] = {"chain_id": chain_id, "wrong": wrong}
+    if not con.execute(statement("control_wrong", table=table), values).fetchall()[0][0]:
+        return []
+    values |= {"number": number, "right": list(right)}
     return _rows(row, con.execute(text, values).fetchall())
 
 

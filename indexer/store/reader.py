@@ -13,7 +13,7 @@ from indexer.steps import Interest, Place, Tables
 from indexer.store import asof, controls, ledger
 from indexer.store.apply import Cursor, cursor
 from indexer.store.connection import first_line
-from indexer.store.controls import Kind, ParityRun, Row
+from indexer.store.controls import ParityRun, Row
 from indexer.store.coverage import coverage, findings
 from indexer.store.errors import StoreError
 from indexer.store.journals import DERIVED
@@ -125,10 +125,6 @@ class Reader:
     def parity_runs(self) -> list[ParityRun]:
         """The last run of the self-audit over each venue."""
         return controls.newest_runs(self._con)
-
-    def control_standing(self, kind: Kind) -> dict[tuple[str, str], dict[str, int]]:
-        """How many checks of a kind stand at each outcome, by the newest of each, for each venue (chain, id)."""
-        return controls.standing(self._con, kind)
 
     def control_doubts(self, row: type[Row], chain_id: str, number: int) -> list[Row]:
         """What checks of a kind found wrong that is so at a block."""

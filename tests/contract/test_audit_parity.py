@@ -31,6 +31,7 @@ def test_every_view_of_every_account_of_an_aave_market_answers_what_is_stored(se
 
         checks = audited(setting, path)
 
+    assert alerts(path) == {"listing", "oracle", "admin", "implementation", "terms"}
     found = Counter((check.view, check.outcome) for check in checks)
     assert {outcome for _, outcome in found} == {Outcome.EQUAL}, [c for c in checks if c.outcome is not Outcome.EQUAL]
     assert found["getUserAccountData", Outcome.EQUAL] > 20
@@ -67,6 +68,13 @@ def test_an_amount_that_is_wrong_by_one_unit_is_found_in_its_view_and_in_the_acc
     assert balance.ours is not None
     assert balance.theirs is not None
     assert balance.ours["scaledBalanceOf"] == balance.theirs["scaledBalanceOf"] + 10**9
+
+
+def alerts(path: Path) -> set[str]:
+    """What kinds of change governance made."""
+    query = "SELECT DISTINCT kind FROM public.venue_alert WHERE venue_id <> 'feeds'"
+    with Store.open(path, read_only=True) as store:
+        return {kind for (kind,) in store.query(query, timeout_s=20, max_rows=99).rows}
 
 
 def lending_of(lending: morpho.Lending) -> tuple[ChainSpec, VenueSpec]:

@@ -14,7 +14,8 @@ CREATE TABLE parity_check (
     outcome VARCHAR NOT NULL
 );
 
--- One line a run and venue; the newest line says where the rotation goes on: behind `last_unit`, or, where it is NULL, from the first unit on.
+-- One line a run and venue; the newest line says where the rotation goes on: behind `last_unit`, or, where it is NULL, from the first unit on. `standing`:
+-- by table, how many checks of the venue stood at each outcome after the run, by the newest of each (JSON).
 CREATE TABLE parity_run (
     chain_id VARCHAR NOT NULL,
     checked_at BIGINT NOT NULL,
@@ -27,7 +28,8 @@ CREATE TABLE parity_run (
     unanswered BIGINT NOT NULL,
     unknown BIGINT NOT NULL,
     round BIGINT NOT NULL,
-    last_unit BLOB
+    last_unit BLOB,
+    standing VARCHAR NOT NULL
 );
 
 CREATE VIEW public.fct_parity_check AS

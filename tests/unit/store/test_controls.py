@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from chains.model import VenueSpec
+from chains.model import Rows, VenueSpec
 from chains.ports import Checked, Outcome
 from indexer.steps import Forget, Restate
 from indexer.store import Store
 from indexer.store.controls import PARITY, Findings, ParityRow, run_of
-from tests.unit.store.builders import CHAIN, OWNER, VENUE, append, batch, block, finalize
+from tests.unit.store.builders import ASSET, CHAIN, OWNER, VENUE, append, batch, block, finalize, market
 
 SPEC = VenueSpec(id=VENUE, protocol="aave-v3", chain_id=CHAIN, address=b"\x01" * 20, start_block=0)
 EVERY = range(1, 60)
@@ -75,8 +75,8 @@ def test_a_standing_counts_the_newest_check_of_every_view(store: Store) -> None:
     enter(store, 30, check(Outcome.EQUAL))
 
     with store.reading() as reader:
-        assert reader.control_standing(PARITY) == {(CHAIN, VENUE): {"equal": 2, "unknown": 1}}
         (run,) = reader.parity_runs()
+    assert run.standing[PARITY.table] == {"equal": 2, "unknown": 1}
     assert (run.block_number, run.equal, run.different) == (30, 1, 0)
 
 
@@ -92,3 +92,34 @@ def test_what_was_compared_with_a_history_that_is_forgotten_is_forgotten(store: 
     store.apply(Restate(chain_id=CHAIN, cursor=block(5), cause="a fork", at=9, change=Forget(to=None)))
 
     assert kept(store) == []
+
+
+def test_alerts_are_what_governance_changed_with_what_was_before(store: Store) -> None:
+    said = [
+        (2, ASSET, "reserve", '{"id":0}'),
+        (2, ASSET, "source", '{"source":"0x01"}'),
+        (3, ASSET, "rates", "{}"),
+        (4, ASSET, "source", '{"source":"0x02"}'),
+        (5, ASSET, "source", '{"source":"0x02"}'),
+        (6, b"", "roles", '{"owner":"0x03"}'),
+        (6, b"", "engine", '{"revision":2}'),
+        (7, ASSET, "ltv:0x04", "{}"),
+    ]
+    rows = Rows(
+        markets=[
+            market(number, state, market=about, aspect=aspect, ordinal=n)
+            for n, (number, about, aspect, state) in enumerate(said)
+        ]
+    )
+    append(store, batch(1, 9, rows))
+
+    query = "SELECT block_number, kind, market_address, state_before, is_first FROM public.venue_alert ORDER BY ALL"
+    asset = f"0x{ASSET.hex()}"
+    assert store.query(query, timeout_s=9, max_rows=99).rows == [
+        (2, "listing", asset, None, True),
+        (2, "oracle", asset, None, True),
+        (4, "oracle", asset, '{"source":"0x01"}', False),
+        (6, "admin", None, None, True),
+        (6, "implementation", None, None, True),
+        (7, "terms", asset, None, True),
+    ]

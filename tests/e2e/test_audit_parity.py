@@ -288,7 +288,10 @@ async def served_metrics(folder: Path) -> str:
         log = logger(Redactor(), quiet=True)
         parts = Parts(settings=settings, store=store, desk=desk, watch=watch, redactor=Redactor(), log=log)
         async with running_service(parts) as url:
-            return await asyncio.to_thread(metrics_with, "crossmargin_parity_ratio{", url)
+            text = await asyncio.to_thread(metrics_with, "crossmargin_parity_ratio{", url)
+            asked = await asyncio.to_thread(audited, folder, "--sample", ALL)
+            assert (asked[0], asked[1]["venues"][0]["round"]) == (4, 1), "a command asks the service while it runs"
+            return text
 
 
 def metrics_with(name: str, url: str) -> str:

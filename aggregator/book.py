@@ -99,6 +99,7 @@ def assess_book(
         feeds=catalogue.feeds,
         observations=observe(journals, sorted_feeds(catalogue), cuts, catalogue.assets),
         stale_chains=condition.stale_chains,
+        shortfalls=condition.shortfalls,
     )
     by_owner: dict[Account, list[OpenUnit]] = {}
     for held_in in units:
@@ -142,7 +143,14 @@ def _assessed(
     chains = {member.chain_id for member in members}
     units = [held_in for member in dict.fromkeys(members) for held_in in by_owner.get(member, [])]
     units.sort(key=lambda held_in: (held_in.venue.id, held_in.unit.unit_id))
-    gaps = gaps_of(chains, context.as_of, catalogue, condition, feed_chains=_feed_chains(units, context, catalogue))
+    gaps = gaps_of(
+        chains,
+        context.as_of,
+        catalogue,
+        condition,
+        feed_chains=_feed_chains(units, context, catalogue),
+        units=[(held_in.venue.id, held_in.unit.unit_id) for held_in in units],
+    )
     return AssessedAccount(account=account, assessment=assess(context, units, chains=chains, gaps=gaps))
 
 

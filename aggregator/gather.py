@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from aggregator.margin.health import open_units
-from aggregator.margin.inputs import METHODOLOGY_VERSION, Asset, Cut, HealthInputs, MarginAccount, VenueInputs
+from aggregator.margin.inputs import (
+    METHODOLOGY_VERSION,
+    Asset,
+    Cut,
+    HealthInputs,
+    MarginAccount,
+    Shortfall,
+    VenueInputs,
+)
 from aggregator.margin.liabilities import Liabilities, keys_of
 from aggregator.margin.numbers import rfc3339
 from aggregator.margin.policy import Policy
@@ -51,15 +59,24 @@ class Catalogue:
     accounts: tuple[MarginAccount, ...] = ()
 
 
+UnitKey = tuple[str, bytes]
+"""(venue, unit)"""
+
+DoubtedUnits = Mapping[UnitKey, Reason]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
     """What is wrong with the data as the caller knows it; the `subject` of a reason is a chain or a venue.
 
-    `stale_chains`: chains without a recent block; `gaps`: chains and venues of which something is missing.
+    `stale_chains`: chains without a recent block; `gaps`: chains and venues of which something is missing; `units`: those whose numbers
+    are known not to be their venue's own; `shortfalls`: what venues were seen to lack of their tokens.
     """
 
     stale_chains: tuple[Reason, ...] = ()
     gaps: tuple[Reason, ...] = ()
+    units: DoubtedUnits = field(default_factory=dict)
+    shortfalls: tuple[Shortfall, ...] = ()
 
 
 SOUND = Condition()
@@ -93,6 +110,7 @@ def gather(
             catalogue,
             condition,
             feed_chains={feed.chain_id for feed in feeds if feed.asset in named},
+            units=[(venue.snapshot.venue.id, unit.unit_id) for venue in venues for unit in venue.units],
         ),
         consulted=tuple(spec.id for spec in consulted),
         venues=venues,
@@ -100,6 +118,7 @@ def gather(
         feeds=feeds,
         observations=observe(journals, [feed for feed in feeds if feed.asset in named], cuts, catalogue.assets),
         policy=catalogue.policy,
+        shortfalls=_shortfalls(venues, condition),
     )
 
 
@@ -130,6 +149,19 @@ def _sequencer(journals: Journals, feed: FeedSpec, at: Block) -> Reason | None:
     return None
 
 
+def _shortfalls(venues: Iterable[VenueInputs], condition: Condition) -> tuple[Shortfall, ...]:
+    """Return what is missing of the tokens that an account has in its venues."""
+    if not condition.shortfalls:
+        return ()
+    claims = [
+        (held_in.venue.id, position)
+        for venue in venues
+        for held_in in open_units(venue)
+        for position in held_in.unit.positions
+    ]
+    return tuple(missing for missing in condition.shortfalls if any(missing.concerns(*claim) for claim in claims))
+
+
 def sorted_venues(catalogue: Catalogue, chains: Iterable[str], cuts: Mapping[str, Cut]) -> list[VenueSpec]:
     """Return the venues of those chains that have a cut, by id."""
     known = cuts.keys() & set(chains)
@@ -143,10 +175,11 @@ def gaps_of(
     condition: Condition,
     *,
     feed_chains: Collection[str],
+    units: Iterable[UnitKey],
 ) -> tuple[Reason, ...]:
     """Return what is missing for an account on these chains: chains without a cut, and gaps that the caller knows.
 
-    `feed_chains`: the chains of the feeds that price what it holds, which may be others.
+    `feed_chains`: the chains of the feeds that price what it holds, which may be others; `units`: its own.
     """
     wanted = set(chains)
     subjects = wanted | set(feed_chains) | {venue.id for venue in catalogue.venues if venue.chain_id in wanted}
@@ -154,7 +187,8 @@ def gaps_of(
         Reason("chain_not_indexed", chain, f"nothing of {chain} is stored, and the account has a member there")
         for chain in sorted(wanted - cuts.keys())
     ]
-    return (*unseen, *(reason for reason in condition.gaps if reason.subject in subjects))
+    doubted = [condition.units[unit] for unit in units if unit in condition.units]
+    return (*unseen, *(reason for reason in condition.gaps if reason.subject in subjects), *doubted)
 
 
 def observe(

@@ -126,12 +126,12 @@ class Node(Reads):
         return Answer("returned", bytes(32))
 
 
-def history() -> tuple[Market, pa.Table]:
-    """A market's logs from its first supply on, and the market as it is after them."""
+def history(count: int = LOGS) -> tuple[Market, pa.Table]:
+    """A market's first `count` logs from its first supply on, and the market as it is after them."""
     market = Market(SEED, directed=True)
     logs: list[RpcLog] = []
     block = transaction = ordinal = 0
-    while len(logs) < LOGS:
+    while len(logs) < count:
         if ordinal >= LOGS_A_BLOCK:
             block, transaction, ordinal = block + 1, 0, 0
         market.now = block * BLOCK_SECONDS
@@ -218,8 +218,8 @@ def tokens_of(market: Market) -> dict[bytes, Token]:
     }
 
 
-def batches(logs: pa.Table) -> Sequence[pa.Table]:
-    return [logs.slice(start, BATCH) for start in range(0, logs.num_rows, BATCH)]
+def batches(logs: pa.Table, size: int = BATCH) -> Sequence[pa.Table]:
+    return [logs.slice(start, size) for start in range(0, logs.num_rows, size)]
 
 
 def folded(fold: AaveV3, logs: pa.Table, state: State) -> Rows:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from enum import StrEnum
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -276,4 +277,124 @@ class Chain(Protocol):
 
     async def aclose(self) -> None:
         """Close connections."""
+        ...
+
+
+class WholeRecords(Records, Protocol):
+    """What can be asked besides, of a whole venue as of a block."""
+
+    def settings_at(self, venue_id: str, block: int, aspect: str) -> dict[bytes, list[str]]:
+        """Return one setting of all units after a block, by market."""
+        ...
+
+    def logs_of(self, contracts: Collection[bytes], block: int) -> int:
+        """Return how many logs of some contracts are stored up to a block."""
+        ...
+
+
+class Outcome(StrEnum):
+    """What came of asking a venue's own contracts.
+
+    `within`: another total, by no more than the protocol itself rounds away; `unanswered`: no node has the state, or the contract no
+    answer; `unknown`: there is no number here to compare.
+    """
+
+    EQUAL = "equal"
+    WITHIN = "within"
+    DIFFERENT = "different"
+    UNANSWERED = "unanswered"
+    UNKNOWN = "unknown"
+
+
+class Checked(NamedTuple):
+    """One view of a venue's contract about a unit beside the numbers here, by name.
+
+    `view`: the contract's own name for it; `market`: what of the unit it is about, empty for all of it. `ours` is `None` where they are
+    not known, `theirs` where nothing was asked, no node answered, or the contract refuses to answer (`different`, where we do).
+    """
+
+    unit_id: bytes
+    view: str
+    contract: bytes
+    market: bytes
+    ours: Mapping[str, int] | None
+    theirs: Mapping[str, int] | None
+    outcome: Outcome
+
+
+class Summed(NamedTuple):
+    """A total that a venue's contract keeps, beside the sum of what is stored (raw units of the protocol's own).
+
+    `theirs` - `ours` may be `least` to `most`, which `why` explains where it is not nothing.
+    """
+
+    name: str
+    contract: bytes
+    market: bytes
+    ours: int | None
+    theirs: int | None
+    least: int
+    most: int
+    why: str
+    outcome: Outcome
+
+
+class Cover(StrEnum):
+    """Whether a venue holds and is owed what is claimed from it."""
+
+    COVERED = "covered"
+    SHORT = "short"
+    UNANSWERED = "unanswered"
+    UNKNOWN = "unknown"
+
+
+class Held(NamedTuple):
+    """What a contract of a venue holds of a token and is owed, beside what its owners can claim, in raw units of the token.
+
+    `market`: whose claims they are, empty for all markets of the token; `slack`: how much less than the claims the protocol's own
+    rounding leaves, which `why` explains.
+    """
+
+    contract: bytes
+    asset: bytes
+    market: bytes
+    held: int | None
+    owed: int | None
+    claims: int | None
+    slack: int
+    why: str
+    outcome: Cover
+
+    @property
+    def shortfall(self) -> int | None:
+        """How much is missing, `None` where it is not known."""
+        if self.held is None or self.owed is None or self.claims is None:
+            return None
+        return max(0, self.claims - self.held - self.owed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controlled:
+    """What came of comparing a whole venue with its contracts."""
+
+    totals: tuple[Summed, ...] = ()
+    holdings: tuple[Held, ...] = ()
+
+
+@runtime_checkable
+class Auditable(Protocol):
+    """A chain whose venues have views of their own, so that the numbers here can be compared with theirs."""
+
+    async def audit(self, snapshot: VenueSnapshot, units: Sequence[UnitSnapshot]) -> Sequence[Checked]:
+        """Compare units of a venue at the snapshot's block with what its contracts answer after that block.
+
+        Nothing, for a venue whose protocol has no view of a unit. Raises `ChainError`.
+        """
+        ...
+
+    async def control(self, snapshot: VenueSnapshot, records: WholeRecords) -> Controlled:
+        """Compare a whole venue at the snapshot's block: its contracts' totals with sums, what they hold with what is claimed.
+
+        Nothing, for a venue whose protocol names neither. Raises `ChainError`.
+        """
         ...

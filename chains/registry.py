@@ -82,6 +82,18 @@ def owner_is_unit(protocol: str) -> bool:
     return bool(getattr(import_module(PROTOCOLS[protocol]), "OWNER_IS_UNIT", False))
 
 
+def open_views(protocol: str) -> Any | None:  # noqa: ANN401 - each family has its own kind of question
+    """Return what a protocol's folder asks its contracts about a unit (`chains.evm.ports.OpenViews`), `None` where they have no views."""
+    if not _has(protocol, "views"):
+        return None
+    return import_module(f"{PROTOCOLS[protocol]}.views").open_views
+
+
+def controls(protocol: str) -> Any | None:  # noqa: ANN401 - ditto
+    """Return the totals and holdings of a protocol (`chains.evm.ports.Controls`), `None` where its folder names none."""
+    return import_module(f"{PROTOCOLS[protocol]}.controls") if _has(protocol, "controls") else None
+
+
 def check_options(protocol: str) -> tuple[Sequence[str], Callable[[Mapping[str, Any]], list[str]]] | None:
     """Return the keys that only this protocol's venues have, and what tells what is wrong with them; `None` where it has none."""
     own = _options(protocol)

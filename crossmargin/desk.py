@@ -58,6 +58,10 @@ class Desk(Protocol):
         """Take in a signed document of liabilities and return what became of it."""
         ...
 
+    def audit_parity(self, venue: str | None, sample: int | None, at: str | None) -> Document:
+        """Compare the next units of one venue, or of each, with their contracts' own views, and return what came of it."""
+        ...
+
     def inputs(self, digest: str) -> str:
         """Return the stored inputs of a health document: the very text that the digest is of."""
         ...

@@ -20,8 +20,10 @@ from crossmargin.accounts import resolve
 from crossmargin.app import connect
 from crossmargin.cuts import Cuts, Scene
 from crossmargin.documents import Document
+from crossmargin.doubts import doubted_units, doubted_venues, shortfalls
 from crossmargin.errors import NoSuchThing, NotStored
 from crossmargin.liabilities import Liabilities
+from crossmargin.parity import ParityAudit
 from crossmargin.quotes import quotes
 from crossmargin.rows import rows_document
 from crossmargin.settings import Settings
@@ -53,6 +55,7 @@ class LocalDesk:
         self._kept: dict[str, None] = {}
         self._snapshots = Snapshots(settings.snapshot, store, clock)
         self._liabilities = Liabilities(settings.venues, store, clock)
+        self._parity = ParityAudit(settings, store, partial(connect, settings), clock)
 
     def health(self, account: str, at: str | None) -> Document:
         inputs, document = self._health(resolve(self._settings, account), at)
@@ -122,6 +125,13 @@ class LocalDesk:
     def import_liabilities(self, envelope: str) -> Document:
         return self._liabilities.take_in(envelope)
 
+    def audit_parity(self, venue: str | None, sample: int | None, at: str | None) -> Document:
+        return self._parity.run(venue=venue, sample=sample, at=at)
+
+    def audit_due_parity(self) -> Document | None:
+        """Compare the units whose turn it is with their venues' contracts, where it is due; `None` where it is not."""
+        return self._parity.run_due(self._watch)
+
     def make_due_snapshots(self) -> None:
         """Make every scheduled snapshot that is due."""
         self._snapshots.make_due(lambda time: self._scene(f"@{time}", ()), self.catalogue, self._watch)
@@ -157,12 +167,19 @@ class LocalDesk:
         stale: tuple[Reason, ...] = ()
         if now and self._watch is not None:
             stale = self._watch.doubts({chain_id: cut.block for chain_id, cut in cuts.items()})
+        numbers = {chain_id: cut.block.number for chain_id, cut in cuts.items()}
         gaps = (
             *_quarantined(reader, cuts),
             *_incomplete(self.catalogue.venues, reader, cuts),
             *_contradicted(reader, cuts),
+            *doubted_venues(reader, numbers),
         )
-        return Condition(stale_chains=stale, gaps=gaps)
+        return Condition(
+            stale_chains=stale,
+            gaps=gaps,
+            units=doubted_units(reader, numbers),
+            shortfalls=shortfalls(reader, numbers),
+        )
 
     def _chains(self) -> list[str]:
         return [chain.spec.id for chain in self._settings.chains]

@@ -75,6 +75,9 @@ class RemoteDesk:
     def import_liabilities(self, envelope: str) -> Document:
         return _document(self._body("POST", "/v1/liabilities", envelope))
 
+    def audit_parity(self, venue: str | None, sample: int | None, at: str | None) -> Document:
+        return self._ask("POST", "/v1/parity", {"venue": venue, "sample": sample, "at": at})
+
     def _ask(
         self, method: str, path: str, body: Document | None = None, *, timeout_s: float = TIMEOUT_S
     ) -> dict[str, Any]:

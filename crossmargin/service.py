@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from chains.errors import ChainError
-from chains.ports import Observer
+from chains.ports import Observer, Outcome
 from crossmargin.app import Connect, connect, restater
+from crossmargin.documents import Document
 from crossmargin.failures import CONFIGURATION
 from crossmargin.local_desk import LocalDesk
 from crossmargin.logs import Logger
@@ -65,6 +67,7 @@ async def running_service(parts: Parts, *listeners: Listener) -> AsyncIterator[s
             told = Listeners(parts.watch, metrics, LogListener(parts.log), *listeners)
             await stack.enter_async_context(_followers(parts, parts.watch, told, metrics))
             await stack.enter_async_context(_ticking(parts))
+            await stack.enter_async_context(_auditing(parts))
         parts.log.info("serving", url=url, following=parts.watch is not None)
         yield url
 
@@ -114,12 +117,49 @@ async def _ticking(parts: Parts) -> AsyncIterator[None]:
     if parts.settings.snapshot.schedule is None:
         yield
         return
+    with _ringing(partial(asyncio.to_thread, parts.desk.make_due_snapshots), "snapshot_failed", parts.log):
+        yield
+
+
+@asynccontextmanager
+async def _auditing(parts: Parts) -> AsyncIterator[None]:
+    """Compare with the venues' own contracts what is due to be, and tell of every difference."""
+    if parts.settings.audit.schedule is None:
+        yield
+        return
+
+    async def audit() -> None:
+        done = await asyncio.to_thread(parts.desk.audit_due_parity)
+        if done is not None:
+            _tell(done, parts.log)
+
+    with _ringing(audit, "audit_failed", parts.log):
+        yield
+
+
+def _tell(audited: Document, log: Logger) -> None:
+    for venue in audited["venues"]:
+        log.info("parity_checked", **venue)
+    for skipped in audited["skipped"]:
+        log.warning("audit_skipped", **skipped)
+    for difference in audited["differences"]:
+        log.critical("parity_differs", **difference)
+    for total in audited["residuals"]:
+        if total["outcome"] == Outcome.DIFFERENT:
+            log.critical("total_differs", **total)
+    for holding in audited["shortfalls"]:
+        log.critical("venue_short", **holding)
+
+
+@contextmanager
+def _ringing(work: Callable[[], Awaitable[None]], failed: str, log: Logger) -> Iterator[None]:
+    """Do some work at once and then twice a minute; what fails is tried again at the next time."""
 
     async def tick() -> None:
         try:
-            await asyncio.to_thread(parts.desk.make_due_snapshots)
+            await work()
         except Exception as error:  # noqa: BLE001 - the next tick tries again
-            parts.log.warning("snapshot_failed", kind=type(error).__name__, error=str(error))
+            log.warning(failed, kind=type(error).__name__, error=str(error))
 
     clock = AlarmClock(tick, TICK_S)
     clock.start()

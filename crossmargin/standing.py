@@ -7,6 +7,7 @@ from typing import Any
 from chains.identifiers import format_address, format_hash
 from chains.model import Reason
 from crossmargin.app import configured
+from crossmargin.audited import standing_documents
 from crossmargin.coverage import coverage_document
 from crossmargin.documents import Document, moment
 from crossmargin.packaged import program_version
@@ -21,6 +22,7 @@ NOTHING_YET = "nothing is indexed yet; run `crossmargin index` or `crossmargin r
 def standing(settings: Settings, reader: Reader, watch: Watch | None, now: float) -> Document:
     """Return the status document; without a watch nobody follows, and only what is stored is told."""
     made = [row.created_at for row in reader.snapshots() if row.state == "done"]
+    audited = standing_documents(reader)
     return {
         "version": program_version(),
         "following": watch is not None,
@@ -29,6 +31,7 @@ def standing(settings: Settings, reader: Reader, watch: Watch | None, now: float
                 **_chain(chain, reader, watch, now),
                 "venues": _venues(settings, chain.spec.id, reader),
                 "incomplete": _incomplete(settings, chain.spec.id, reader),
+                "audited": audited.get(chain.spec.id, []),
             }
             for chain in settings.chains
         ],

@@ -72,6 +72,7 @@ def assess(
     debt_known = not (gaps or unheard.blocking or silent.blocking or unpriced_debt)
     blocking = [*gaps, *unheard.blocking, *silent.blocking, *unpriced_debt, *needed.blocking]
     noted = [*unheard.noted, *silent.noted, *needed.noted, *unpriced_supply, *_unconfigured(positions)]
+    noted += _short(context, positions)
     relied_on = _relied_on(positions, units) if has_debt else set()
     blocking += [reason for reason in context.stale_chains if reason.subject in relied_on]
     noted += [reason for reason in context.stale_chains if reason.subject in chains]
@@ -148,6 +149,21 @@ def _unconfigured(positions: Iterable[ValuedPosition]) -> list[Reason]:
         )
         for item in positions
         if item.lacks_threshold and item.position.counts
+    ]
+
+
+def _short(context: Context, positions: Iterable[ValuedPosition]) -> list[Reason]:
+    """List the supplies of which a venue has less than is claimed, once an asset and venue."""
+    return [
+        Reason(
+            "venue_short",
+            item.asset_id,
+            f"at block {missing.block} {missing.venue_id} held and was owed {missing.there} raw units of {item.symbol}, "
+            f"{missing.claims} were claimed: of each claim that part counts",
+        )
+        for item in positions
+        for missing in context.shortfalls
+        if missing.concerns(item.held_in.venue.id, item.position)
     ]
 
 

@@ -22,6 +22,7 @@ from aggregator.margin.inputs import (
     HealthInputs,
     MarginAccount,
     OtherMethodology,
+    Shortfall,
     VenueInputs,
 )
 from aggregator.margin.liabilities import USD, Liabilities
@@ -86,7 +87,23 @@ def _inputs(inputs: HealthInputs) -> Json:
         "feeds": [_feed(feed) for feed in inputs.feeds],
         "observations": [_observation(observation) for observation in inputs.observations],
         "policy": asdict(inputs.policy),
+    } | ({"shortfalls": [_shortfall(missing) for missing in inputs.shortfalls]} if inputs.shortfalls else {})
+
+
+def _shortfall(missing: Shortfall) -> Json:
+    return {
+        "venue_id": missing.venue_id,
+        "market": _hex(missing.market),
+        "asset": _hex(missing.asset),
+        "there": str(missing.there),
+        "claims": str(missing.claims),
+        "block": _number(missing.block),
     }
+
+
+def _read_shortfall(json: Json) -> Shortfall:
+    numbers: Json = {key: int(json[key]) for key in ("there", "claims", "block")}
+    return Shortfall(venue_id=json["venue_id"], market=_bytes(json["market"]), asset=_bytes(json["asset"]), **numbers)
 
 
 def _read_inputs(json: Json) -> HealthInputs:
@@ -107,6 +124,7 @@ def _read_inputs(json: Json) -> HealthInputs:
         feeds=tuple(_read_feed(feed) for feed in json["feeds"]),
         observations=tuple(_read_observation(observation) for observation in json["observations"]),
         policy=_read_policy(json["policy"]),
+        shortfalls=tuple(_read_shortfall(missing) for missing in json.get("shortfalls", ())),
     )
 
 

@@ -62,6 +62,7 @@ def context_of(inputs: HealthInputs) -> Context:
         feeds=inputs.feeds,
         observations=inputs.observations,
         stale_chains=inputs.stale_chains,
+        shortfalls=inputs.shortfalls,
     )
 
 

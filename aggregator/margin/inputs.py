@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from aggregator.margin.liabilities import Liabilities
 from aggregator.margin.policy import Policy
 from aggregator.oracle.mark import Observation
-from chains.model import Block, FeedSpec, Finality, Reason, UnitSnapshot, VenueSnapshot
+from chains.model import Block, FeedSpec, Finality, Reason, Side, UnitPosition, UnitSnapshot, VenueSnapshot
 
 METHODOLOGY_VERSION = "2"
 """Changes whenever the same inputs give another answer; `docs/methodology.md` describes this one."""
@@ -51,6 +51,26 @@ class MarginAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shortfall:
+    """A token of which a venue was seen, at `block`, to hold and be owed `there`, less than the `claims` on it (raw units).
+
+    `market`: whose claims they are, empty for all markets of the token.
+    """
+
+    venue_id: str
+    market: bytes
+    asset: bytes
+    there: int
+    claims: int
+    block: int
+
+    def concerns(self, venue_id: str, position: UnitPosition) -> bool:
+        """Whether a position of a venue is a claim on what is missing."""
+        here = venue_id == self.venue_id and position.asset == self.asset and position.side is Side.SUPPLY
+        return here and self.market in (b"", position.market)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VenueInputs:
     """A venue at its block, with those of its units that belong to the account.
 
@@ -71,6 +91,7 @@ class HealthInputs:
     `stale_chains`: chains (the `subject`) whose newest block is too old, as the follower saw it.
     `gaps`: what is known to be missing from the account's data (a chain not indexed, a venue with holes).
     `feeds`: the configured feeds; `observations`: what the USD feeds of the account's assets say.
+    `shortfalls`: what its venues lack of the tokens that it has there.
     """
 
     methodology_version: str
@@ -84,3 +105,4 @@ class HealthInputs:
     feeds: tuple[FeedSpec, ...]
     observations: tuple[Observation, ...]
     policy: Policy
+    shortfalls: tuple[Shortfall, ...] = ()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from aggregator.margin.inputs import Asset, Cut
+from aggregator.margin.inputs import Asset, Cut, Shortfall
 from aggregator.margin.liabilities import Liabilities, Standing, standing
 from aggregator.margin.policy import DEFAULT_CLASS, ClassPolicy, Policy
 from aggregator.oracle.mark import Mark, Observation, Reading, Refusal, Unpriced, mark, marks_of
@@ -59,7 +59,7 @@ class Context:
     """What values the positions of any account: cuts, assets, policy, and what the configured feeds say.
 
     `heartbeats`: (chain, feed) → its heartbeat; `feed_marks`: identity → mark, for each identity with a feed;
-    `stale_chains`: why a chain (the `subject`) is not to be relied on.
+    `stale_chains`: why a chain (the `subject`) is not to be relied on; `shortfalls`: what venues lack of their tokens.
     """
 
     as_of: Mapping[str, Cut]
@@ -68,6 +68,7 @@ class Context:
     heartbeats: Mapping[tuple[str, bytes], int]
     feed_marks: Mapping[str, Mark | Unpriced]
     stale_chains: tuple[Reason, ...]
+    shortfalls: tuple[Shortfall, ...] = ()
 
     @property
     def times(self) -> dict[str, int]:
@@ -130,6 +131,7 @@ def make_context(
     feeds: Iterable[FeedSpec],
     observations: Iterable[Observation],
     stale_chains: Iterable[Reason],
+    shortfalls: Iterable[Shortfall] = (),
 ) -> Context:
     """Combine the configured feeds into marks, once for any number of accounts."""
     by_id = {asset.id: asset for asset in assets}
@@ -146,6 +148,7 @@ def make_context(
         heartbeats={(feed.chain_id, feed.address): feed.heartbeat_s for feed in feeds},
         feed_marks=marks_of(seen, times, subjects),
         stale_chains=stale,
+        shortfalls=tuple(shortfalls),
     )
 
 
@@ -197,10 +200,19 @@ def _valued(
         asset_class=asset_class,
         factors=of_class.at((position.liquidation_threshold or 0) / BASIS_POINTS),
         mark=marks.get(identity) or Unpriced(identity=identity, discarded=()),
-        amount=position.amount_raw / 10**position.decimals,
+        amount=_there(context, held_in.venue, position) / 10**position.decimals,
         accepted=position.side is Side.BORROW or _accepted(held_in.unit, position),
     )
     return replace(item, accepted=False) if item.lacks_threshold else item
+
+
+def _there(context: Context, venue: VenueSpec, position: UnitPosition) -> int:
+    """Return what of a position is there, in raw units: of what its venue lacks everybody lacks the same part, rounded up."""
+    amount = position.amount_raw
+    for missing in context.shortfalls:
+        if missing.concerns(venue.id, position):
+            amount = min(amount, position.amount_raw * missing.there // missing.claims)
+    return amount
 
 
 def _accepted(unit: VenueUnit, position: UnitPosition) -> bool:

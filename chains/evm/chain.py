@@ -12,6 +12,7 @@ import pyarrow as pa
 from chains.completeness import Level
 from chains.errors import NoContract, NodeWrong, Unsupported
 from chains.evm.ahead import Ahead, Contracts, Piece, Reader
+from chains.evm.controls import control
 from chains.evm.dialect import EvmDialect
 from chains.evm.evidence.asking import PooledNodes
 from chains.evm.evidence.attest import Interest
@@ -22,12 +23,24 @@ from chains.evm.evidence.witness import Witness
 from chains.evm.logs import empty_logs
 from chains.evm.news import Heads
 from chains.evm.oracles.chainlink.fold import Chainlink
+from chains.evm.parity import audit
 from chains.evm.ports import Adapter, Answer, EvmProtocol, Read
 from chains.evm.source import EvmSource, NodeSource
 from chains.evm.span import Impossible, Span, TooMuch, contracts_of, interests_of
 from chains.evm.stored import StoredSource
-from chains.model import Block, ChainSpec, FeedSpec, VenueSpec
-from chains.ports import Batch, Examined, Head, Observer, RawReader, Records, StateReader
+from chains.model import Block, ChainSpec, FeedSpec, UnitSnapshot, VenueSnapshot, VenueSpec
+from chains.ports import (
+    Batch,
+    Checked,
+    Controlled,
+    Examined,
+    Head,
+    Observer,
+    RawReader,
+    Records,
+    StateReader,
+    WholeRecords,
+)
 from chains.registry import PROTOCOLS, REDEMPTION_RATE, SEQUENCER_UPTIME
 from chains.rpc import EXPLORE, NodePool
 
@@ -205,6 +218,14 @@ class EvmChain:
         )
         async for examined in pieces:
             yield examined
+
+    async def audit(self, snapshot: VenueSnapshot, units: Sequence[UnitSnapshot]) -> Sequence[Checked]:
+        """Compare units of a venue at the snapshot's block with what its contracts answer after that block."""
+        return await audit(self._source, snapshot, units)
+
+    async def control(self, snapshot: VenueSnapshot, records: WholeRecords) -> Controlled:
+        """Compare a whole venue at the snapshot's block with what its contracts count and hold after that block."""
+        return await control(self._source, snapshot, records)
 
     def _interests(self, state: StateReader, last: int) -> list[Interest]:
         return interests_of(self, self._spec.start_block, state, last)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from chains.model import Block, Rows, Side, VenueSpec
+from chains.model import Block, Rows, Side, UnitSnapshot, VenueSnapshot, VenueSpec, VenueUnit
 from chains.ports import MarketKey, StateReader
 
 ETH_CALL = "eth_call"
@@ -252,6 +252,86 @@ class Totalled(Protocol):
 
         `markets` and `sums` are those of the venue after the block: its aspects, and the sums of all units' raw amounts by (market, side).
         """
+        ...
+
+
+class View(NamedTuple):
+    """A question to a venue's own contract about a unit, and the numbers that its first words must be, by name, in their order.
+
+    `name`: the contract's word for it; `market`: what of the unit it is about, empty for all of it; `numbers`: `None` where they are
+    not known here, so that nothing is to be asked. `signed`: the words are signed.
+    """
+
+    name: str
+    market: bytes
+    read: Read
+    numbers: Mapping[str, int] | None
+    signed: bool = False
+
+
+OpenViews = Callable[[VenueSnapshot], Callable[[UnitSnapshot, VenueUnit], Iterable[View]]]
+"""What a protocol's `views.py` offers: a venue at a block gives the function that names the views of each of its units, valued."""
+
+
+class Whole(Protocol):
+    """A whole venue after a block, as it is stored, nothing of which is in quarantine."""
+
+    @property
+    def snapshot(self) -> VenueSnapshot:
+        """The venue apart from its units; without feeds."""
+        ...
+
+    @property
+    def sums(self) -> Mapping[tuple[bytes, Side], int]:
+        """The sums of all units' raw amounts, by (market, side)."""
+        ...
+
+    def settings(self, aspect: str) -> Mapping[bytes, list[str]]:
+        """Return one setting of all units, by market."""
+        ...
+
+    def logs(self, *contracts: bytes) -> int:
+        """Return how many logs of contracts led here: no more than so often anything was rounded."""
+        ...
+
+
+class Total(NamedTuple):
+    """A total of a contract: the number that word `word` of the answer must be, `ours` being `None` where it is not known.
+
+    The answer less `ours` may be `least` to `most`: what the protocol rounds away, as `why` says.
+    """
+
+    name: str
+    market: bytes
+    read: Read
+    ours: int | None
+    word: int = 0
+    least: int = 0
+    most: int = 0
+    why: str = ""
+
+
+class Holding(NamedTuple):
+    """A token that a contract holds for others; see `chains.ports.Held`."""
+
+    contract: bytes
+    asset: bytes
+    market: bytes
+    owed: int | None
+    claims: int | None
+    slack: int = 0
+    why: str = ""
+
+
+class Controls(Protocol):
+    """What a protocol's `controls.py` offers: two pure functions of a whole venue."""
+
+    def totals(self, whole: Whole) -> Iterable[Total]:
+        """Name the totals that its contracts keep, with what they must be."""
+        ...
+
+    def holdings(self, whole: Whole) -> Iterable[Holding]:
+        """Name the tokens that its contracts hold, with what is owed and claimed of each."""
         ...
 
 

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from crossmargin.audited import said_of_holding, said_of_total
 from crossmargin.cli import figures
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import desk_of
@@ -123,6 +124,7 @@ def _show_status(console: Console, document: Document) -> None:
     console.print(words("a service follows these chains" if document["following"] else "no service is following"))
     console.print(add_rows(table(*columns, right=("block", "final", "head", "age")), rows))
     _show_coverage(console, document)
+    _show_audited(console, document)
     for chain in document["chains"]:
         if chain["reason"]:
             console.print(words(f"{chain['chain']}: {chain['reason']['detail']}", "yellow"), soft_wrap=True)
@@ -165,6 +167,32 @@ def _show_coverage(console: Console, document: Document) -> None:
             console.print(words(f"{chain_id} {interest['interest']}: {why}", "yellow"), soft_wrap=True)
         for finding in interest["findings"]:
             console.print(words(f"{chain_id} {said(finding)}", "bold red"), soft_wrap=True)
+
+
+def _show_audited(console: Console, document: Document) -> None:
+    """Say of each venue how the self-audit stands, and what is not as it must be."""
+    venues = [venue for chain in document["chains"] for venue in chain["audited"]]
+    columns = ("venue", "compared at", "equal views", "different", "totals", "off", "holdings covered", "short")
+    rows = [
+        (
+            venue["venue"],
+            venue["last"]["checked_at"],
+            f"{venue['views']['equal']:,}",
+            words(f"{venue['views']['different']:,}", "bold red" if venue["views"]["different"] else ""),
+            f"{venue['totals']['equal'] + venue['totals']['within']:,}",
+            words(f"{venue['totals']['different']:,}", "bold red" if venue["totals"]["different"] else ""),
+            f"{venue['holdings']['covered']:,}",
+            words(f"{venue['holdings']['short']:,}", "bold red" if venue["holdings"]["short"] else ""),
+        )
+        for venue in venues
+    ]
+    if rows:
+        console.print(add_rows(table(*columns, right=columns[2:]), rows))
+    for venue in venues:
+        for total in venue["residuals"]:
+            console.print(words(said_of_total(total), "bold red"), soft_wrap=True)
+        for holding in venue["shortfalls"]:
+            console.print(words(said_of_holding(holding), "bold red"), soft_wrap=True)
 
 
 def sql(context: Context, query: str | None, *, form: str) -> None:

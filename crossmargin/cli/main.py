@@ -394,6 +394,27 @@ def prove_coverage(
     proving.prove_coverage(context.obj, wish)
 
 
+@app.command("audit-parity")
+def audit_parity(
+    context: Ctx,
+    *,
+    venue: Annotated[
+        str | None, typer.Option("--venue", metavar="ID", help="Only this venue; else each that has views.")
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option("--sample", metavar="N", min=1, help="Units of each venue, the next in turn; [audit] sample."),
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="WHEN", help="A final block, as for `health`; the newest one.")
+    ] = None,
+) -> None:
+    """Compare the next units with the venues' own contracts. Exits 4 on a difference, 3 where nothing could be compared."""
+    from crossmargin.cli import auditing
+
+    auditing.audit_parity(context.obj, venue=venue, sample=sample, at=at)
+
+
 @app.command()
 def restate(
     context: Ctx,

@@ -34,6 +34,7 @@ def configuration(nodes: Sequence[tuple[Recorded, str]], *, host: str, port: int
         ("[store]", {"path": "crossmargin.duckdb"}),
         ("[server]", {"host": host, "port": port, "public": public}),
         ("[snapshot]", {"folder": "snapshots"}),
+        ("[audit]", {"schedule": "never"}),
         *(table for recorded, url in nodes for table in _chain(recorded, url)),
         *_accounts([recorded for recorded, _ in nodes]),
     ]

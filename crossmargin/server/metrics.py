@@ -11,6 +11,7 @@ from chains.errors import ChainError
 from chains.ports import Head
 from crossmargin.documents import Document
 from crossmargin.server.node_metrics import NodeMetrics
+from crossmargin.server.parity_metrics import ParityMetrics
 from indexer.loop import Progress
 
 CHAIN = ("chain",)
@@ -47,6 +48,7 @@ class Metrics:
         self.findings = self._gauge(
             "crossmargin_findings", "Places where stored final blocks and the chain differ.", INTEREST
         )
+        self.parity = ParityMetrics(self.registry)
         self.feed_age = self._gauge(
             "crossmargin_feed_age_seconds",
             "Age of a feed's answer at its chain's last stored block.",
@@ -126,6 +128,8 @@ class Metrics:
             self.finalized.labels(chain["chain"]).set(chain["finalized_block"])
         for interest in chain["coverage"]:
             self._observe_coverage(chain["chain"], interest)
+        for venue in chain["audited"]:
+            self.parity.observe(chain["chain"], venue)
 
     def _observe_coverage(self, chain_id: str, interest: Document) -> None:
         about = (chain_id, interest["interest"])

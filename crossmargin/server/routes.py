@@ -43,6 +43,7 @@ class Routes:
             web.post("/v1/snapshots", self.create_snapshot),
             web.get("/v1/liabilities", self.liabilities),
             web.post("/v1/liabilities", self.import_liabilities),
+            web.post("/v1/parity", self.audit_parity),
             web.post("/v1/sql", self.sql),
             web.get("/healthz", self.healthz),
             web.get("/readyz", self.readyz),
@@ -97,6 +98,17 @@ class Routes:
         if at is not None and not isinstance(at, str):
             raise UsageError('"at" must be a text as `--at` takes it, or null')
         return await _document(self._desk.create_snapshot, at)
+
+    async def audit_parity(self, request: web.Request) -> web.Response:
+        """It asks nodes and writes, so it is for the owner of the store."""
+        self._check_owner(request)
+        body = await request.read()
+        venue, sample, at = (_said(body, key) for key in ("venue", "sample", "at"))
+        if not isinstance(venue, str | None) or not isinstance(at, str | None):
+            raise UsageError('"venue" and "at" must be texts as the command takes them, or null')
+        if sample is not None and (not isinstance(sample, int) or sample < 1):
+            raise UsageError('"sample" must be a whole number, 1 or more, or null')
+        return await _document(lambda: self._desk.audit_parity(venue, sample, at))
 
     async def liabilities(self, request: web.Request) -> web.Response:
         _only(request, "venue")

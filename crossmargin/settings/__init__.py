@@ -8,6 +8,7 @@ from crossmargin.settings.load import load, locate
 from crossmargin.settings.model import (
     AccountSettings,
     AssetSettings,
+    AuditSettings,
     ChainSettings,
     ServerSettings,
     Settings,
@@ -17,6 +18,7 @@ from crossmargin.settings.model import (
 __all__ = [
     "AccountSettings",
     "AssetSettings",
+    "AuditSettings",
     "ChainSettings",
     "ServerSettings",
     "Settings",

@@ -22,7 +22,7 @@ S = TypeVar("S", ChainSpec, VenueSpec)
 FILE_NAME = "crossmargin.toml"
 VARIABLE = "CROSSMARGIN_CONFIG"
 LISTS = ("chain", "venue", "feed", "asset", "account")
-TABLES = ("store", "server", "snapshot", "policy")
+TABLES = ("store", "server", "snapshot", "audit", "policy")
 
 
 def locate(option: Path | None, environment: Mapping[str, str] = os.environ) -> Path:
@@ -96,6 +96,7 @@ class _Reader:
             server=self._table("server", sections.server) or sections.SERVER,
             snapshot=self._table("snapshot", lambda section: sections.snapshot(section, places, folder))
             or SnapshotSettings(folder=folder, schedule=None),
+            audit=self._table("audit", sections.audit) or sections.AUDIT,
             policy=self._table("policy", lambda section: sections.policy(section, places)),
         )
 

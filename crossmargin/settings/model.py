@@ -56,6 +56,14 @@ class SnapshotSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings:
+    """How often numbers are compared with the venues' own contracts (`None`: only on request), and how many units of each venue at once."""
+
+    schedule: str | None
+    sample: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The whole configuration; paths are absolute, no `policy` means the one that ships with the package."""
 
@@ -68,6 +76,7 @@ class Settings:
     accounts: tuple[AccountSettings, ...]
     server: ServerSettings
     snapshot: SnapshotSettings
+    audit: AuditSettings
     policy: Path | None
     auto: frozenset[str] = frozenset()
     """Ids of the venues and chains whose first block is to be found; until it is, it is 0."""

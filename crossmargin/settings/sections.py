@@ -23,6 +23,7 @@ from crossmargin.settings import escrows, names, rates, values
 from crossmargin.settings.model import (
     AccountSettings,
     AssetSettings,
+    AuditSettings,
     ChainSettings,
     ServerSettings,
     SnapshotSettings,
@@ -40,6 +41,8 @@ PYTH = "pyth-solana"
 WRITTEN_AUTO, AUTO = "auto", -1
 """The first block is to be found."""
 
+AUDIT = AuditSettings(schedule="every 1h", sample=25)
+NEVER = "never"
 SERVER = ServerSettings(host="127.0.0.1", port=8080, public=False)
 
 
@@ -201,6 +204,14 @@ def snapshot(section: Section, places: Places, beside_store: Path) -> SnapshotSe
     return section.build(lambda: SnapshotSettings(folder=folder, schedule=schedule))
 
 
+def audit(section: Section) -> AuditSettings | None:
+    schedule = section.get("schedule", _schedule_or_never, AUDIT.schedule)
+    sample = section.get("sample", values.whole, AUDIT.sample)
+    if sample == 0:
+        section.wrong(f'sample must be 1 or more; to compare only on request write schedule = "{NEVER}"')
+    return section.build(lambda: AuditSettings(schedule=schedule, sample=sample))
+
+
 def policy(section: Section, places: Places) -> Path | None:
     path = section.get("path", places.path, None)
     return section.build(lambda: path)
@@ -312,6 +323,10 @@ def _start_block_on(chain_id: str | None) -> Parse[int]:
 
 def _first_block(value: object) -> int:
     return AUTO if value == WRITTEN_AUTO else values.whole(value)
+
+
+def _schedule_or_never(value: object) -> str | None:
+    return None if value == NEVER else _schedule(value)
 
 
 def _schedule(value: object) -> str:

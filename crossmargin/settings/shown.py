@@ -12,6 +12,7 @@ from chains.registry import REDEMPTION_RATE, SEQUENCER_UPTIME
 from crossmargin.redaction import label
 from crossmargin.settings.escrows import LIABILITY_MAX_AGE
 from crossmargin.settings.model import Settings
+from crossmargin.settings.sections import NEVER
 
 
 def effective(settings: Settings) -> dict[str, Any]:
@@ -68,6 +69,7 @@ def effective(settings: Settings) -> dict[str, Any]:
             "public": settings.server.public,
         },
         "snapshot": {"folder": str(settings.snapshot.folder), "schedule": settings.snapshot.schedule},
+        "audit": {"schedule": settings.audit.schedule or NEVER, "sample": settings.audit.sample},
         "policy": {"path": str(settings.policy) if settings.policy else None},
     }
 

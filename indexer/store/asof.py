@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,22 +88,29 @@ def owners(at: AsOf, venue_id: str) -> list[bytes]:
 
 
 def unit_snapshots(
-    at: AsOf, venue_id: str, *, owner: bytes | None = None, unit_id: bytes | None = None
+    at: AsOf, venue_id: str, *, owner: bytes | None = None, units: Sequence[bytes] | None = None
 ) -> list[UnitSnapshot]:
-    """Every unit that ever changed, by id: all of them, one owner's, or one; positions of nothing are left out."""
-    wanted = [unit_id] if unit_id is not None else None if owner is None else units_of(at, venue_id, owner)
-    units: dict[bytes, Unit] = {}
+    """Every unit that ever changed, by id: all of them, one owner's, or some; positions of nothing are left out."""
+    wanted = list(units) if units is not None else None if owner is None else units_of(at, venue_id, owner)
+    found: dict[bytes, Unit] = {}
     for unit, market, side, holder, amount_raw, place in last_rows(at, POSITIONS, venue_id, wanted):
-        units.setdefault(unit, Unit()).hold(market, Side(side), amount_raw).owned(holder, place)
+        found.setdefault(unit, Unit()).hold(market, Side(side), amount_raw).owned(holder, place)
     for unit, market, aspect, holder, state, place in last_rows(at, ACCOUNTS, venue_id, wanted):
-        units.setdefault(unit, Unit()).put(market, aspect, state).owned(holder, place)
-    return [units[key].snapshot(key) for key in sorted(units) if owner in (None, units[key].owner)]
+        found.setdefault(unit, Unit()).put(market, aspect, state).owned(holder, place)
+    return [found[key].snapshot(key) for key in sorted(found) if owner in (None, found[key].owner)]
 
 
 def units_of(at: AsOf, venue_id: str, owner: bytes) -> list[bytes]:
     """Units that this owner had at some time until the block."""
     text = statement("units_of_owner", positions=at.source(POSITIONS), accounts=at.source(ACCOUNTS))
     return [unit for (unit,) in at.con.execute(text, at.values(venue_id=venue_id, owner=owner)).fetchall()]
+
+
+def units_behind(at: AsOf, venue_id: str, after: bytes | None, count: int) -> list[bytes]:
+    """The next so many units of a venue behind one, by id; `None`: from the first on."""
+    text = statement("parity_units", positions=at.source(POSITIONS), accounts=at.source(ACCOUNTS))
+    values: dict[str, Any] = at.values(venue_id=venue_id) | {"after": after, "count": count}
+    return [unit for (unit,) in at.con.execute(text, values).fetchall()]
 
 
 def last_rows(at: AsOf, journal: Journal, venue_id: str, wanted: list[bytes] | None) -> list[tuple[Any, ...]]:

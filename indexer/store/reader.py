@@ -10,9 +10,10 @@ import duckdb
 from chains.model import Block, PriceAnswer, Quarantined, UnitSnapshot, VenueSnapshot, VenueSpec
 from chains.ports import Covered, Finding, Start
 from indexer.steps import Interest, Place, Tables
-from indexer.store import asof, ledger
+from indexer.store import asof, controls, ledger
 from indexer.store.apply import Cursor, cursor
 from indexer.store.connection import first_line
+from indexer.store.controls import ParityRun, Row
 from indexer.store.coverage import coverage, findings
 from indexer.store.errors import StoreError
 from indexer.store.journals import DERIVED
@@ -117,10 +118,22 @@ class Reader:
         return asof.venue_snapshot(self._as_of(venue.chain_id, at), venue, at)
 
     def unit_snapshots(
-        self, venue: VenueSpec, at: Block, *, owner: bytes | None = None, unit_id: bytes | None = None
+        self, venue: VenueSpec, at: Block, *, owner: bytes | None = None, units: Sequence[bytes] | None = None
     ) -> list[UnitSnapshot]:
-        """Every unit of a venue at a block, by id; all, one owner's, or one; raises `BlockUnknown`."""
-        return asof.unit_snapshots(self._as_of(venue.chain_id, at), venue.id, owner=owner, unit_id=unit_id)
+        """Every unit of a venue at a block, by id; all, one owner's, or some; raises `BlockUnknown`."""
+        return asof.unit_snapshots(self._as_of(venue.chain_id, at), venue.id, owner=owner, units=units)
+
+    def units_behind(self, venue: VenueSpec, at: Block, after: bytes | None, count: int) -> list[bytes]:
+        """The next so many units of a venue behind one, by id (`None`: from the first on); raises `BlockUnknown`."""
+        return asof.units_behind(self._as_of(venue.chain_id, at), venue.id, after, count)
+
+    def parity_runs(self) -> list[ParityRun]:
+        """The last run of the self-audit over each venue."""
+        return controls.newest_runs(self._con)
+
+    def control_doubts(self, row: type[Row], chain_id: str, number: int) -> list[Row]:
+        """What checks of a kind found wrong that is so at a block."""
+        return controls.doubts(self._con, row, chain_id, number)
 
     def owners(self, venue: VenueSpec, at: Block) -> list[bytes]:
         """Everybody who owns a unit of a venue at a block, even an empty one; raises `BlockUnknown`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from chains.model import Side
 from chains.ports import MarketKey
 from indexer.store.raw import StoredRaw
@@ -26,6 +28,19 @@ class StoredRecords(StoredRaw):
                 return None
             found = con.execute(statement("position_sums"), {**values, "part": PART}).fetchall()
         return {(market, Side(side)): int(parts) * PART + int(rest) for market, side, parts, rest in found}
+
+    def settings_at(self, venue_id: str, block: int, aspect: str) -> dict[bytes, list[str]]:
+        found: dict[bytes, list[str]] = {}
+        with self._reading() as con:
+            rows = con.execute(statement("settings_at"), {**self._of(venue_id, block), "aspect": aspect}).fetchall()
+        for market, state in rows:
+            found.setdefault(market, []).append(state)
+        return found
+
+    def logs_of(self, contracts: Collection[bytes], block: int) -> int:
+        values = {"chain_id": self._chain_id, "contracts": list(contracts), "number": block}
+        with self._reading() as con:
+            return int(con.execute(statement("logs_of"), values).fetchall()[0][0])
 
     def _of(self, venue_id: str, block: int) -> dict[str, str | int]:
         return {"chain_id": self._chain_id, "venue_id": venue_id, "number": block}

@@ -12,6 +12,7 @@ from chains.model import FEEDS, FeedSpec
 from chains.ports import Covered
 from indexer.spans import before, both, names_of, since
 from indexer.steps import Forget, Interest, Place, Reread, Restate, Tables
+from indexer.store.controls import TABLES as CONTROLS
 from indexer.store.coverage import LAST_BLOCK, coverage, merged, settle
 from indexer.store.errors import StepRefused
 from indexer.store.journals import DERIVED, PRICES, Journal
@@ -89,10 +90,11 @@ def forget(con: Con, step: Restate, change: Forget) -> None:
     number = change.to.number if change.to else -1
     interest = Interest(WHOLE_CHAIN, "", number + 1)
     gone = counted(con, step.chain_id, interest)
-    for table in family(step.chain_id).tables:
-        delete_above(con, step.chain_id, table.name, table.block, number)
+    for raw in family(step.chain_id).tables:
+        delete_above(con, step.chain_id, raw.name, raw.block, number)
     rewind_derived(con, step.chain_id, number)
-    delete_above(con, step.chain_id, "finding", "block_number", number)
+    for table in ("finding", *CONTROLS):
+        delete_above(con, step.chain_id, table, "block_number", number)
     set_coverage(con, step.chain_id, before(coverage(con, step.chain_id), number + 1))
     add_line(con, step, interest, logs=(0, 0), rows=(gone, 0), changed=True)
 

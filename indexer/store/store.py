@@ -12,11 +12,12 @@ from typing import Self
 import duckdb
 
 from chains.model import Block
-from chains.ports import RawReader, Records, Start, StateReader
+from chains.ports import RawReader, Start, StateReader, WholeRecords
 from indexer.steps import Step, Tables
-from indexer.store import ledger
+from indexer.store import controls, ledger
 from indexer.store.apply import Cursor, apply_step
 from indexer.store.connection import connect, first_line, is_new, made
+from indexer.store.controls import Findings, ParityRun
 from indexer.store.errors import StoreBroken, StoreError
 from indexer.store.ledger import SnapshotRow
 from indexer.store.liabilities import LiabilityLedger
@@ -125,7 +126,7 @@ class Store:
         """What nodes said, for deriving everything again."""
         return StoredRaw(self._session, chain_id)
 
-    def records(self, chain_id: str) -> Records:
+    def records(self, chain_id: str) -> WholeRecords:
         """What is stored as of any block, for evidence to be weighed against."""
         return StoredRecords(self._session, chain_id)
 
@@ -184,6 +185,11 @@ class Store:
         """Open the ledger of what other systems say: what is added within is entered together, or nothing is."""
         with self._writing() as con:
             yield LiabilityLedger(con)
+
+    def add_parity(self, run: ParityRun, found: Findings) -> None:
+        """Enter a run of the self-audit over one venue, with all that it compared, or nothing."""
+        with self._writing() as con:
+            controls.add_run(con, run, found)
 
     def add_snapshot(self, row: SnapshotRow) -> None:
         """Enter a snapshot in the ledger; raises `StoreError` for an id, or a slot of a schedule, that is there already."""

@@ -30,6 +30,7 @@ def status(**chain: Any) -> dict[str, Any]:
         "lag_blocks": 9,
         "finalized_block": 30,
         "coverage": [],
+        "audited": [],
     }
     return {"chains": [standing | chain], "last_snapshot_at": None}
 

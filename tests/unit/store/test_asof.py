@@ -160,7 +160,7 @@ def test_one_owner_or_one_unit_can_be_asked_for(store: Store) -> None:
                 (b"\x01" * 21, {SUPPLY: 8}),
                 (OWNER, {SUPPLY: 5}),
             ]
-            assert reader.unit_snapshots(SPEC, at, unit_id=OTHER) == [unit(OTHER, {SUPPLY: 9}, {})]
+            assert reader.unit_snapshots(SPEC, at, units=[OTHER]) == [unit(OTHER, {SUPPLY: 9}, {})]
             assert reader.unit_snapshots(SPEC, at, owner=b"\x99" * 20) == []
             assert reader.owners(SPEC, at) == [OWNER, OTHER]
 

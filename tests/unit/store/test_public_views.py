@@ -49,8 +49,12 @@ VIEWS = {
     "dim_venue",
     "fct_coverage",
     "fct_liability",
+    "fct_parity_check",
+    "fct_parity_run",
     "fct_position",
     "fct_price",
+    "fct_venue_holding",
+    "fct_venue_total",
     "lending_borrow",
     "lending_event",
     "lending_liquidation",
@@ -58,6 +62,7 @@ VIEWS = {
     "finding",
     "restatement",
     "snapshot",
+    "venue_alert",
 }
 
 

@@ -10,7 +10,18 @@ from indexer.store.raw import RAW, RawTable
 from tests.unit.store.builders import TABLES
 
 CONFIGURED = {"chain", "venue", "feed", "asset", "margin_account", "indexed_venue", "indexed_feed"}
-ANSWERED = {"health_input", "snapshot", "restatement", "liability", "liability_document", "schema_version"}
+ANSWERED = {
+    "health_input",
+    "snapshot",
+    "restatement",
+    "liability",
+    "liability_document",
+    "parity_check",
+    "parity_run",
+    "venue_holding",
+    "venue_total",
+    "schema_version",
+}
 
 
 def columns(store: Store, table: str) -> list[str]:

@@ -1,0 +1,1 @@
+SELECT count(*) FROM {table} WHERE chain_id = $chain_id AND outcome = $wrong

@@ -112,6 +112,40 @@ class Folded:
     balances: Mapping[bytes, int | None] = field(default_factory=dict)
 
 
+class AccountSet(NamedTuple):
+    """Accounts of a program that are found by what they are: `size` in bytes (`None`: any), and bytes at offsets."""
+
+    role: str
+    program: bytes
+    size: int | None
+    holding: tuple[tuple[int, bytes], ...]
+
+
+class AccountProtocol(Protocol):
+    """One protocol folder's fold for one venue whose state is read, not told: accounts of a program, and what their bytes mean.
+
+    The bytes of accounts are stored when they change; all else is a function of them.
+    """
+
+    @property
+    def venue(self) -> VenueSpec:
+        """The venue that this fold derives."""
+        ...
+
+    @property
+    def sets(self) -> Sequence[AccountSet]:
+        """The accounts that make up the venue: markets, reserves, positions."""
+        ...
+
+    def others(self, state: StateReader) -> Collection[bytes]:
+        """Return single accounts that the venue's own name, as far as the journals know them: prices, mints."""
+        ...
+
+    def fold(self, state: StateReader, seen: Sequence[tuple[bytes, AccountBytes]]) -> Rows:
+        """Derive rows from accounts whose bytes changed, of the venue's sets and of its others, in the order of their slots."""
+        ...
+
+
 class SolanaProtocol(Protocol):
     """One protocol folder's fold for one venue."""
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from chains.model import AccountBytes, Skipped
 from chains.ports import Head
-from chains.solana.ports import Answer, Body, Listed, Listing, Read, SlotBlock
+from chains.solana.ports import AccountSet, Answer, Body, Listed, Listing, Read, SlotBlock
 
 LOOK_AROUND = 512
 """How many slots at first are searched for a block beside a skipped slot."""
@@ -19,8 +19,11 @@ class SolanaSource(Protocol):
     live: bool
     """Whether facts come from nodes, which may err."""
 
-    async def look(self, accounts: Sequence[bytes]) -> Head:
-        """Return the newest block and the newest final slot, and remember the bytes that accounts have there, or a little later."""
+    async def look(self, accounts: Sequence[bytes], sets: Sequence[AccountSet] = ()) -> Head:
+        """Return the newest block and the newest final slot, and remember the bytes that accounts have there, or a little later.
+
+        Those of `sets` are of that slot or shortly before.
+        """
         ...
 
     async def blocks(self, slots: Collection[int], *, place: Collection[str] = ()) -> dict[int, SlotBlock]:
@@ -52,7 +55,15 @@ class SolanaSource(Protocol):
         ...
 
     def observed(self, first: int, last: int) -> list[tuple[bytes, AccountBytes]]:
-        """Return what the last look saw of accounts in slots of a span, by slot and address."""
+        """Return what was seen of accounts in slots of a span, by slot and address; spans go up."""
+        ...
+
+    def remember(self, wanted: AccountSet, addresses: Collection[bytes]) -> None:
+        """Take over what is stored of a set; what is not there any more is noticed with the next look."""
+        ...
+
+    def forget(self) -> None:
+        """Hold nothing that was seen for stored."""
         ...
 
     def looked(self, address: bytes) -> AccountBytes | None:

@@ -9,7 +9,7 @@ from chains.errors import HistoryGone
 from chains.identifiers import base58
 from chains.model import AccountBytes, Block, Finality, Skipped
 from chains.ports import Head, RawReader
-from chains.solana.ports import Answer, Body, Listed, Listing, Read, SlotBlock
+from chains.solana.ports import AccountSet, Answer, Body, Listed, Listing, Read, SlotBlock
 
 
 class StoredSource:
@@ -26,9 +26,9 @@ class StoredSource:
             answer = Answer(row["outcome"], row["output"], row["context_slot"])
             self._answers.setdefault((row["method"], row["address"]), []).append((row["slot"], answer))
 
-    async def look(self, accounts: Sequence[bytes]) -> Head:
+    async def look(self, accounts: Sequence[bytes], sets: Sequence[AccountSet] = ()) -> Head:
         """Return the last stored block, for both."""
-        del accounts
+        del accounts, sets
         return Head(latest=self._cursor, settled=self._cursor.number, finality=Finality.FINALIZED)
 
     def observed(self, first: int, last: int) -> list[tuple[bytes, AccountBytes]]:
@@ -60,6 +60,12 @@ class StoredSource:
         """Return the slots of stored blocks."""
         found: list[int] = self._raw.table("solana_block", first, last)["slot"].to_pylist()
         return found
+
+    def remember(self, wanted: AccountSet, addresses: Collection[bytes]) -> None:
+        """Do nothing: closed accounts are stored as such."""
+
+    def forget(self) -> None:
+        """Do nothing: there is nothing but what is stored."""
 
     def looked(self, address: bytes) -> None:
         """Return nothing: no node was asked."""

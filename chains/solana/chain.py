@@ -90,7 +90,7 @@ class SolanaChain:
         """Return the newest block, with what the watched accounts hold there, and the newest final slot."""
         sets = [wanted for venue in self.read for wanted in venue.sets]
         with self._asking():
-            head = await self.source.look(self.watched, sets)
+            head = await self.source.look(self.watched, sets, self._stored_to or 0)
         self._head = head.latest
         return head
 
@@ -134,7 +134,7 @@ class SolanaChain:
         Raises `NodeWrong` where none of them holds a block.
         """
         if first - 1 != self._stored_to:
-            self._begin(state)
+            self._begin(first, state)
         with self._asking():
             batch = await self._advance(first, last, settled, state)
         self._stored_to = batch.last.number
@@ -143,15 +143,29 @@ class SolanaChain:
         self.source.first()
         return batch
 
-    def _begin(self, state: StateReader) -> None:
-        """Go by what is stored, and not by what was seen before: at the start, after a rewind, and where a batch was not stored."""
-        self.source.forget()
+    def _begin(self, first: int, state: StateReader) -> None:
+        """Go by what is stored, and not by what was seen before: at the start, after a rewind, and where a batch was not stored.
+
+        Raises `NodeBusy` where the last look may have missed that an account is gone.
+        """
+        seen = self._stored_to is None or not self.read or self.source.forget()
         self._others = _others_of(self.read, state)
-        for venue in self.read:
-            named = state.units(venue.venue.id) | {market for market, _ in state.markets(venue.venue.id)}
-            stored = state.account_bytes([address for address in named if len(address) == KEY])
-            for wanted in venue.sets:
+        self._stored_to = first - 1
+        noticed = [self._remember(venue, state) for venue in self.read]
+        if not (seen and all(noticed)):
+            raise NodeBusy(
+                f"chain {self._spec.id}: accounts may have changed that the last look did not see; looking again"
+            )
+
+    def _remember(self, venue: AccountProtocol, state: StateReader) -> bool:
+        named = state.units(venue.venue.id) | {market for market, _ in state.markets(venue.venue.id)}
+        stored = state.account_bytes([address for address in named if len(address) == KEY])
+        return all(
+            [
                 self.source.remember(wanted, {address for address, account in stored.items() if wanted.has(account)})
+                for wanted in venue.sets
+            ]
+        )
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -165,6 +179,7 @@ class SolanaChain:
             raise NodeWrong(str(error)) from error
         except (NodeBusy, NodeWrong):
             self.source.another()
+            self.source.forget()
             raise
 
     async def _advance(self, first: int, last: int, settled: int, state: StateReader) -> Batch:

@@ -33,10 +33,15 @@ class Members:
         self._read = read
         self._known: dict[AccountSet, set[bytes]] = {}
         self._told: dict[AccountSet, dict[bytes, bytes]] = {}
+        self.whole = False
+        """Whether the last look gave every account of every set."""
 
-    def remember(self, wanted: AccountSet, addresses: Collection[bytes]) -> None:
-        """Take over what is stored of a set, so that what is gone since is noticed."""
-        self._known.setdefault(wanted, set()).update(addresses)
+    def remember(self, wanted: AccountSet, addresses: Collection[bytes]) -> bool:
+        """Take over what is stored of a set, so that what is gone since is noticed; tell whether the last look listed all of it."""
+        known = self._known.setdefault(wanted, set())
+        listed = known.issuperset(addresses)
+        known.update(addresses)
+        return listed
 
     def forget(self) -> None:
         """Ask for whole accounts next: what was seen may not be what is stored."""
@@ -48,6 +53,7 @@ class Members:
         Nothing of a set that the node answers as of slot `after` or before: that is behind us.
         """
         found: dict[bytes, AccountBytes] = {}
+        self.whole = True
         for seen in await gathered(self._look(wanted, after) for wanted in sets):
             found |= seen
         return found
@@ -56,6 +62,7 @@ class Members:
         told = self._told.get(wanted)
         part = None if told is None else wanted.telling
         slot, listed = await self._listed(wanted, part, after)
+        self.whole &= slot > after and part is None
         if slot <= after:
             return {}
         gone = self._known.get(wanted, set()) - listed.keys()

@@ -19,10 +19,10 @@ class SolanaSource(Protocol):
     live: bool
     """Whether facts come from nodes, which may err."""
 
-    async def look(self, accounts: Sequence[bytes], sets: Sequence[AccountSet] = ()) -> Head:
+    async def look(self, accounts: Sequence[bytes], sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
         """Return the newest block and the newest final slot, and remember the bytes that accounts have there, or a little later.
 
-        Those of `sets` are of that slot or shortly before.
+        Those of `sets` are of that slot or shortly before, and later than `after`.
         """
         ...
 
@@ -58,12 +58,12 @@ class SolanaSource(Protocol):
         """Return what was seen of accounts in slots of a span, by slot and address; spans go up."""
         ...
 
-    def remember(self, wanted: AccountSet, addresses: Collection[bytes]) -> None:
-        """Take over what is stored of a set; what is not there any more is noticed with the next look."""
+    def remember(self, wanted: AccountSet, addresses: Collection[bytes]) -> bool:
+        """Take over what is stored of a set; tell whether the last look saw all of it, so that nothing is gone that it did not notice."""
         ...
 
-    def forget(self) -> None:
-        """Hold nothing that was seen for stored."""
+    def forget(self) -> bool:
+        """Hold nothing that was seen before the last look for stored; tell whether that look saw everything."""
         ...
 
     def looked(self, address: bytes) -> AccountBytes | None:

@@ -26,9 +26,9 @@ class StoredSource:
             answer = Answer(row["outcome"], row["output"], row["context_slot"])
             self._answers.setdefault((row["method"], row["address"]), []).append((row["slot"], answer))
 
-    async def look(self, accounts: Sequence[bytes], sets: Sequence[AccountSet] = ()) -> Head:
+    async def look(self, accounts: Sequence[bytes], sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
         """Return the last stored block, for both."""
-        del accounts, sets
+        del accounts, sets, after
         return Head(latest=self._cursor, settled=self._cursor.number, finality=Finality.FINALIZED)
 
     def observed(self, first: int, last: int) -> list[tuple[bytes, AccountBytes]]:
@@ -61,11 +61,14 @@ class StoredSource:
         found: list[int] = self._raw.table("solana_block", first, last)["slot"].to_pylist()
         return found
 
-    def remember(self, wanted: AccountSet, addresses: Collection[bytes]) -> None:
-        """Do nothing: closed accounts are stored as such."""
+    def remember(self, wanted: AccountSet, addresses: Collection[bytes]) -> bool:
+        """Return that nothing went unnoticed: closed accounts are stored as such."""
+        del wanted, addresses
+        return True
 
-    def forget(self) -> None:
-        """Do nothing: there is nothing but what is stored."""
+    def forget(self) -> bool:
+        """Return yes: there is nothing but what is stored."""
+        return True
 
     def looked(self, address: bytes) -> None:
         """Return nothing: no node was asked."""

@@ -160,12 +160,11 @@ class SolanaChain:
     def _remember(self, venue: AccountProtocol, state: StateReader) -> bool:
         named = state.units(venue.venue.id) | {market for market, _ in state.markets(venue.venue.id)}
         stored = state.account_bytes([address for address in named if len(address) == KEY])
-        return all(
-            [
-                self.source.remember(wanted, {address for address, account in stored.items() if wanted.has(account)})
-                for wanted in venue.sets
-            ]
-        )
+        found = {
+            wanted: {address for address, account in stored.items() if wanted.has(account)} for wanted in venue.sets
+        }
+        noticed = [self.source.remember(wanted, addresses) for wanted, addresses in found.items()]
+        return all(noticed)
 
     @contextmanager
     def _asking(self) -> Iterator[None]:

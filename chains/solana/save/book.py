@@ -92,7 +92,6 @@ class Book:
         terms, before = terms_of(said), pool_of(stored)
         try:
             pool = before.at(self.now.slot, terms)
-            maths.stored(pool.exchange_rate)
         except MathOverflow as problem:
             detail = f"the program cannot bring the reserve up to date: {problem}"
             return Reserve(address=address, terms=terms, reasons=(Reason("math_overflow", subject, detail),))

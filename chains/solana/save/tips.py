@@ -27,6 +27,8 @@ TERMS, POOL, PRICE, OBLIGATION = "terms", "reserve", "price", "obligation"
 ORACLES = "pyth", "switchboard", "extra"
 NOT_IN_A_TRANSACTION = -1
 
+_WRITER = json.JSONEncoder(separators=(",", ":"))
+
 Holdings = dict[tuple[bytes, Side], int]
 
 
@@ -180,7 +182,7 @@ def amounts_of(held: Obligation) -> Holdings:
 
 def written(state: Mapping[str, Any]) -> str:
     """Write a state as text."""
-    return json.dumps(state, separators=(",", ":"))
+    return _WRITER.encode(state)
 
 
 def _entries(state: Mapping[str, Any]) -> Iterator[tuple[bytes, Side]]:

@@ -10,13 +10,19 @@ import pytest
 
 from chains.identifiers import base58
 from chains.model import Reason, VenueUnit
+from chains.solana.kamino import Kamino
 from chains.solana.kamino.layout import OBLIGATION
 from chains.solana.kamino.refresh import Refreshed
 from chains.solana.kamino.unit import Book, open_book
 from chains.solana.layouts import read
-from tests.support.kamino_runs import Adapter, Sample, load, runs
+from tests.support.kamino_runs import Adapter, Journals, Sample, liquidations, load, runs
 
 RUNS = runs()
+
+HEALTHY = 6016
+"""The program's error ObligationHealthy."""
+
+WAD = 10**18
 
 RESERVE_FIELDS = {
     "last_update_slot": "slot",
@@ -63,6 +69,43 @@ def test_every_field_is_what_the_program_itself_wrote_and_every_refusal_is_one(f
 
     assert compared > 1000
     assert refused > 0
+
+
+@pytest.mark.parametrize("folder", RUNS.values(), ids=RUNS)
+def test_who_the_program_liquidates_is_liquidatable_and_who_it_calls_healthy_is_not(folder: Path) -> None:
+    spec, samples = load(folder)
+    adapter = Adapter(spec)
+    units: list[dict[bytes, VenueUnit]] = []
+    for sample in samples:
+        adapter.look(sample.accounts)
+        value = open_book(adapter.journals.venue_snapshot(spec, sample.slot, sample.time))
+        units.append({unit.unit_id: value(unit) for unit in adapter.journals.unit_snapshots()})
+
+    attempts = liquidations(folder)
+
+    for number, obligation, error in attempts:
+        unit = units[number][obligation]
+        assert error in {None, HEALTHY}
+        assert unit.liquidatable is (error is None), f"{samples[number].label}: {base58(obligation)}"
+        assert unit.health_factor_wad is not None
+        assert (unit.health_factor_wad < WAD) is (error is None)
+    assert {error for _, _, error in attempts} == {None, HEALTHY}
+    assert len(attempts) > 10
+
+
+@pytest.mark.parametrize("folder", RUNS.values(), ids=RUNS)
+def test_the_same_rows_come_of_one_fold_and_of_many(folder: Path) -> None:
+    spec, samples = load(folder)
+    adapter = Adapter(spec)
+    for sample in samples:
+        adapter.look(sample.accounts)
+    journals = Journals()
+
+    rows = Kamino(spec).fold(journals, adapter.given)
+    journals.store(rows, adapter.given)
+
+    assert rows.positions == adapter.rows.positions
+    assert journals == adapter.journals
 
 
 def of_reserve(book: Book, address: bytes) -> dict[str, int]:

@@ -64,15 +64,43 @@ def load(folder: Path) -> tuple[VenueSpec, list[Sample]]:
     case = json.loads((folder / "case.json").read_text())
     with gzip.open(folder / "samples.json.gz", "rt", encoding="utf-8") as file:
         samples = json.load(file)
-    return venue(from_base58(case["market"])), [_sample(said) for said in samples]
+    accounts: dict[bytes, AccountBytes] = {}
+    found = []
+    for said in samples:
+        read = {from_base58(name): account_of(said["slot"], account) for name, account in said["accounts"].items()}
+        accounts = {**accounts, **read}
+        found.append(_sample(said, accounts))
+    return venue(from_base58(case["market"])), found
 
 
-def _sample(said: Mapping[str, Any]) -> Sample:
+def liquidations(folder: Path) -> list[tuple[int, bytes, int | None]]:
+    """Every attempt to liquidate: the index of the sample before it, the obligation, and the program's error if it refused."""
+    kept = folder / "liquidations.json"
+    if kept.exists():
+        return [(said["after_sample"], from_base58(said["obligation"]), said["error"]) for said in json.loads(kept.read_text())]
+    return list(_attempts(folder))
+
+
+def _attempts(folder: Path) -> Iterator[tuple[int, bytes, int | None]]:
+    users = json.loads((folder / "case.json").read_text())["users"]
+    with gzip.open(folder / "samples.json.gz", "rt", encoding="utf-8") as file:
+        last = {sample["last_signature"]: number for number, sample in enumerate(json.load(file))}
+    sample = 0
+    for said in json.loads((folder / "transactions.json").read_text()):
+        words = said["label"].split()
+        if words[0] == "liquidate":
+            error = said["result"]["meta"]["err"]
+            code = None if error is None else error["InstructionError"][1]["Custom"]
+            yield sample, from_base58(users[words[1]]["obligation"]), code
+        sample = last.get(said["result"]["transaction"]["signatures"][0], sample)
+
+
+def _sample(said: Mapping[str, Any], accounts: Mapping[bytes, AccountBytes]) -> Sample:
     return Sample(
         label=said["label"],
         slot=said["slot"],
         time=said["unix_timestamp"],
-        accounts={from_base58(name): account_of(said["slot"], account) for name, account in said["accounts"].items()},
+        accounts={address: account._replace(slot=said["slot"]) for address, account in accounts.items()},
         refreshed={from_base58(name): fields for name, fields in said["refreshed"].items()},
         refused={from_base58(name): logs for name, logs in said["refresh_errors"].items()},
     )
@@ -186,4 +214,4 @@ def _same(old: AccountBytes | None, new: AccountBytes) -> bool:
     return old is not None and old[1:] == new[1:]
 
 
-__all__ = ["Adapter", "Journals", "Sample", "Side", "account_of", "load", "runs", "venue"]
+__all__ = ["Adapter", "Journals", "Sample", "Side", "account_of", "liquidations", "load", "runs", "venue"]

@@ -58,7 +58,7 @@ def test_every_field_is_what_the_program_itself_wrote_and_every_refusal_is_one(f
         units = {unit.unit_id: value(unit) for unit in adapter.journals.unit_snapshots()}
         for address, expected in sample.refreshed.items():
             fields = of_obligation(units[address], sample, address) if address in units else of_reserve(book, address)
-            wanted = flat(expected, units[address] if address in units else None)
+            wanted = flat(expected, units.get(address))
             assert {name: fields.get(name) for name in wanted} == wanted, f"{sample.label}: {base58(address)}"
             compared += len(wanted)
         for address, logs in sample.refused.items():
@@ -136,7 +136,9 @@ def flat(expected: Mapping[str, Any], unit: VenueUnit | None) -> dict[str, int]:
 def _obligation(expected: Mapping[str, Any], unit: VenueUnit) -> Iterator[tuple[str, int]]:
     inside = int(expected["elevation_group"]) != 0
     unwritten = {
-        "borrowed_amount_outside_elevation_groups" if inside else "borrowed_amount_against_this_collateral_in_elevation_group"
+        "borrowed_amount_outside_elevation_groups"
+        if inside
+        else "borrowed_amount_against_this_collateral_in_elevation_group"
     }
     for name, value in expected.items():
         if name in {"deposits", "borrows"}:

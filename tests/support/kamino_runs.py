@@ -1,4 +1,4 @@
-"""Recorded runs of klend (`<program>/<case>` with samples of accounts and what the program's own refresh wrote): as an adapter would see them."""
+"""Recorded runs of klend (samples of accounts, and what the program's own refresh wrote): as an adapter would see them."""
 
 from __future__ import annotations
 
@@ -77,7 +77,10 @@ def liquidations(folder: Path) -> list[tuple[int, bytes, int | None]]:
     """Every attempt to liquidate: the index of the sample before it, the obligation, and the program's error if it refused."""
     kept = folder / "liquidations.json"
     if kept.exists():
-        return [(said["after_sample"], from_base58(said["obligation"]), said["error"]) for said in json.loads(kept.read_text())]
+        return [
+            (said["after_sample"], from_base58(said["obligation"]), said["error"])
+            for said in json.loads(kept.read_text())
+        ]
     return list(_attempts(folder))
 
 
@@ -155,6 +158,13 @@ class Journals:
         for position in rows.positions:
             if position.amount_raw < TOO_WIDE:
                 self.held[position.unit_id, position.market, position.side] = position.amount_raw
+        for table in rows.columns.get("accounts", []):
+            for row in table.to_pylist():
+                self.settings[row["unit_id"], row["market"], row["aspect"]] = row["state"]
+                self.owners[row["unit_id"]] = row["owner"]
+        for table in rows.columns.get("positions", []):
+            for row in table.to_pylist():
+                self.held[row["unit_id"], row["market"], Side(row["side"])] = int(row["amount_raw"])
         self.raw.update(seen)
 
     def venue_snapshot(self, spec: VenueSpec, slot: int, time: int) -> VenueSnapshot:
@@ -184,7 +194,9 @@ class Adapter:
 
     def look(self, accounts: Mapping[bytes, AccountBytes]) -> None:
         """Read accounts at a slot, first those of the sets, then what these name."""
-        self._give(self._changed(address for address, account in accounts.items() if self._is_of_a_set(account)), accounts)
+        self._give(
+            self._changed(address for address, account in accounts.items() if self._is_of_a_set(account)), accounts
+        )
         gone = [address for address, old in self.journals.raw.items() if address in accounts and not old.closed]
         self._give(self._changed(a for a in gone if accounts[a].closed), accounts)
         for _ in range(2):

@@ -24,9 +24,9 @@ class Engine:
 
     `exact_conversion`: cTokens become liquidity in one division; `pyth`: the kind of account it reads; `ema_confidence`: it refuses a
     price whose moving average is too uncertain; `capped`: the liquidation limit has a cap, `None` where that is not known;
-    `one_dust_limit`: one limit says what is too small to set both priorities; `counts_collaterals`: a refresh refuses more collaterals than the
-    elevation group allows; `lowest_ltv`: a refresh writes `lowest_reserve_deposit_max_ltv_pct`; `settings`: fields that were padding
-    before have their meaning.
+    `one_dust_limit`: one limit says what is too small to set both priorities; `counts_collaterals`: a refresh refuses more collaterals
+    than the elevation group allows; `lowest_ltv`: a refresh writes `lowest_reserve_deposit_max_ltv_pct`; `settings`: fields that were
+    padding before have their meaning.
     """
 
     exact_conversion: bool

@@ -15,7 +15,7 @@ from chains.solana.kamino.maths import BITS, HALF
 
 
 class Happened(NamedTuple):
-    """One change: raw token units at the look's exchange rate, down for cTokens and to the nearest for debt, and the protocol's own change."""
+    """One change: raw token units at the look's exchange rate (of cTokens down, of debt to the nearest), and the protocol's own."""
 
     kind: str
     reserve: bytes

@@ -8,7 +8,8 @@ market comes first, then reserves, then prices, then obligations, in whatever or
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from chains.model import WHOLE_VENUE, AccountBytes, Rows, VenueSpec
 from chains.ports import StateReader
@@ -124,8 +125,8 @@ class _Fold:
                 self.tips.quarantine("unknown_account", account.data)
             else:
                 self._prices[address] = account
-        for address, account in kinds[MARKET.name]:
-            self._market(address, account)
+        for _, account in kinds[MARKET.name]:
+            self._market(account)
         changed = [self._reserve(address, account) for address, account in kinds[RESERVE.name]]
         self._read_prices(set(look) - {self._venue.address}, anew=any(changed))
         self._obligations.enter(kinds[OBLIGATION.name])
@@ -142,7 +143,7 @@ class _Fold:
             return RESERVE
         return OBLIGATION if self._obligations.knows(address) else None
 
-    def _market(self, address: bytes, account: AccountBytes) -> None:
+    def _market(self, account: AccountBytes) -> None:
         problem = self._problem(MARKET, account)
         self.tips.problem(WHOLE_VENUE, problem)
         if problem is None:
@@ -171,7 +172,7 @@ class _Fold:
             return "the Reserve is of another lending market"
         return problem
 
-    def _read_prices(self, seen: Set[bytes], *, anew: bool) -> None:
+    def _read_prices(self, seen: AbstractSet[bytes], *, anew: bool) -> None:
         """Enter the accounts of prices that were read, and where reserves changed also those that reserves name only now."""
         wanted = set(self._sources) & seen
         if anew:
@@ -195,4 +196,3 @@ class _Fold:
             return
         self.tips.problem(address, None)
         self.tips.market(address, PRICE, text_of(state))
-

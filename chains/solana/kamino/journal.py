@@ -278,7 +278,9 @@ def liquidity_of(text: str) -> Liquidity:
     return Liquidity(**{name: int(value) for name, value in json.loads(text).items()})
 
 
-def obligation_text(owner: bytes, numbers: Sequence[int], deposits: Iterable[bytes], borrows: Iterable[Borrowed]) -> str:
+def obligation_text(
+    owner: bytes, numbers: Sequence[int], deposits: Iterable[bytes], borrows: Iterable[Borrowed]
+) -> str:
     """Write the setting `obligation`; `numbers` in the order of `_OBLIGATION_NUMBERS`. Made without `json`, for it is made often."""
     group, has_debt, lowest, called, orders = numbers
     held = ",".join([f'"0x{reserve.hex()}"' for reserve in deposits])

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from chains.columns import TOO_WIDE
 from chains.model import AccountBytes, Side
 from chains.ports import PositionKey
+from chains.solana.kamino import columns
 from chains.solana.kamino.events import collateral_changes, debt_changes
 from chains.solana.kamino.journal import (
     LIQUIDITY,
@@ -29,7 +30,10 @@ from chains.solana.kamino.journal import (
 )
 from chains.solana.kamino.layout import OBLIGATION
 from chains.solana.kamino.tips import Tips
-from chains.solana.layouts import Records, integers, keys
+from chains.solana.layouts import integers, keys
+
+MANY = 256
+"""From so many new obligations on they are noted as columns."""
 
 Held = dict[bytes, int]
 
@@ -51,6 +55,7 @@ class Obligations:
         self._tips = tips
         self._units: frozenset[bytes] | None = None
         self._mints: dict[bytes, tuple[str, bytes]] = {}
+        self._liquidities: dict[bytes, tuple[str, Liquidity]] = {}
 
     def knows(self, address: bytes) -> bool:
         """Whether an address was an obligation before."""
@@ -70,8 +75,21 @@ class Obligations:
                 good.append((address, account.data))
             else:
                 self._odd(address, account, problem, settings.get(address))
+        new = [each for each in good if each[0] not in settings]
+        if len(new) >= MANY:
+            odd = self._crowd([unit for unit, _ in new], [data for _, data in new])
+            good = [each for each in good if each[0] in settings or each[0] in odd]
         if good:
-            self._compare(list(_read([unit for unit, _ in good], OBLIGATION.records([data for _, data in good]))))
+            self._compare(list(_read([unit for unit, _ in good], [data for _, data in good])))
+
+    def _crowd(self, units: list[bytes], accounts: list[bytes]) -> frozenset[bytes]:
+        """Take in many new obligations at once; return those that must be read one by one."""
+        found = columns.Obligations(accounts)
+        plain = found.ordinary()
+        if not plain.all():
+            found = columns.Obligations(list(compress(accounts, plain.tolist())))
+        self._tips.crowd(list(compress(units, plain.tolist())), found, self._mint)
+        return frozenset(compress(units, (~plain).tolist()))
 
     def _odd(self, unit: bytes, account: AccountBytes, problem: str | None, before: str | None) -> None:
         """Take in an obligation that is gone, or that is none any more."""
@@ -101,7 +119,7 @@ class Obligations:
 
     def _move(self, read: Read, then: Obligation | None, amounts: Mapping[PositionKey, int], *, known: bool) -> None:
         """Note amounts that are others, all of them where the owner is another, and what must have happened."""
-        unit, owner = read.unit, read.owner
+        owner = read.owner
         moved = then is not None and then.owner != owner
         before: dict[Side, Held] = {Side.SUPPLY: {}, Side.BORROW: {}}
         changed = moved
@@ -141,7 +159,12 @@ class Obligations:
 
     def _liquidity(self, reserve: bytes) -> Liquidity | None:
         text = self._tips.markets.get((reserve, LIQUIDITY))
-        return None if text is None else liquidity_of(text)
+        if text is None:
+            return None
+        kept = self._liquidities.get(reserve)
+        if kept is None or kept[0] is not text:
+            kept = self._liquidities[reserve] = text, liquidity_of(text)
+        return kept[1]
 
 
 def _keys(read: Read, then: Obligation | None) -> Iterator[PositionKey]:
@@ -165,11 +188,14 @@ def _wide(then: Obligation | None, reserve: bytes, now: int, *, known: bool) -> 
     return None if debt is None else debt.wide
 
 
-def _read(units: Sequence[bytes], records: Records) -> Iterator[Read]:
-    """Read obligations from their records: the slots that name a reserve."""
+def _read(units: Sequence[bytes], accounts: Sequence[bytes]) -> Iterator[Read]:
+    """Read obligations: the slots that name a reserve."""
+    found = columns.Obligations(accounts)
+    records, held, owed = found.records, found.deposits.taken, found.borrows.taken
     deposits, borrows = records["deposits"], records["borrows"]
-    held, owed = _any(deposits["deposit_reserve"]), _any(borrows["borrow_reserve"])
-    supplies = list(zip(keys(deposits["deposit_reserve"][held]), deposits["deposited_amount"][held].tolist(), strict=True))
+    supplies = list(
+        zip(keys(deposits["deposit_reserve"][held]), deposits["deposited_amount"][held].tolist(), strict=True)
+    )
     debts: list[Borrowed] = list(
         zip(
             keys(borrows["borrow_reserve"][owed]),
@@ -184,7 +210,7 @@ def _read(units: Sequence[bytes], records: Records) -> Iterator[Read]:
         records["has_debt"].tolist(),
         records["lowest_reserve_deposit_max_ltv_pct"].tolist(),
         records["autodeleverage_margin_call_started_timestamp"].tolist(),
-        _any(records["obligation_orders"]).astype(np.uint8).tolist(),
+        columns.any_byte(records["obligation_orders"]).astype(np.uint8).tolist(),
         strict=True,
     )
     first_held = first_owed = 0
@@ -197,9 +223,3 @@ def _read(units: Sequence[bytes], records: Records) -> Iterator[Read]:
         if len(read.deposits) != len(mine) or len(read.borrows) != len(theirs):
             read = read._replace(text=doubtful_obligation(text, "a reserve stands in two slots of the obligation"))
         yield read
-
-
-def _any(column: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
-    """Tell which values have a byte that is not zero."""
-    raw = np.ascontiguousarray(column)
-    return np.asarray(raw.view(np.uint64).reshape(*raw.shape, -1).any(axis=-1), np.bool_)

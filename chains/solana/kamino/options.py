@@ -59,7 +59,9 @@ def check_options(options: Mapping[str, Any]) -> list[str]:
 def _supported(options: Mapping[str, Any]) -> None:
     versions = _versions(options)
     if not versions:
-        raise ValueError(f"{PROGRAM_VERSION} is missing: say which version of klend runs, as {PROGRAM_VERSION} = \"1.22\"")
+        raise ValueError(
+            f'{PROGRAM_VERSION} is missing: say which version of klend runs, as {PROGRAM_VERSION} = "1.22"'
+        )
     for _, version in versions:
         if engine_of(version) is None:
             raise ValueError(f"{PROGRAM_VERSION} {version[0]}.{version[1]} is not known; known are {KNOWN}")
@@ -71,7 +73,8 @@ def _versions(options: Mapping[str, Any]) -> list[tuple[int, Version]]:
         return []
     pairs = [(0, said)] if isinstance(said, str) else said
     if not isinstance(pairs, list | tuple):
-        raise ValueError(f'{PROGRAM_VERSION} {said!r} is no version; write "1.22", or [[slot, "1.22"], …]')
+        message = f'{PROGRAM_VERSION} {said!r} is no version; write "1.22", or [[slot, "1.22"], …]'
+        raise ValueError(message)  # noqa: TRY004 - an option that is wrong, whatever its type
     return sorted(_pair(pair) for pair in pairs)
 
 

@@ -1,7 +1,7 @@
 """The price that klend takes of a reserve's token, with the flags of the checks that it passed, or why it has none.
 
-Source: klend `utils/prices` (1.7 and later). Of Pyth's and Scope's answers the newest counts; an answer that the program cannot use takes no
-part. A price that fails a check is taken all the same: its flag is missing, and borrowing (all flags) or liquidation (three) is refused.
+Source: klend `utils/prices` (1.7 and later). Of Pyth's and Scope's answers the newest counts; an answer that the program cannot use takes
+no part. A price that fails a check is taken all the same: its flag is missing, and borrowing (all flags) or liquidation (three) is refused.
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ def _answer(reserve: Reserve, source: bytes, oracles: Mapping[bytes, str], engin
     said = json.loads(text)
     is_scope = source == reserve.token.scope
     if said["kind"] != (SCOPE if is_scope else engine.pyth):
-        detail = f"account {base58(source)} is of kind {said['kind']}, which this version of the program does not read there"
+        detail = (
+            f"account {base58(source)} is of kind {said['kind']}, which this version of the program does not read there"
+        )
         return _reason(reserve, "unsupported_oracle", detail)
     try:
         return _scope(reserve, source, said) if is_scope else _pyth(reserve, source, said, engine)
@@ -108,7 +110,9 @@ def _answer(reserve: Reserve, source: bytes, oracles: Mapping[bytes, str], engin
 
 def _pyth(reserve: Reserve, source: bytes, said: Mapping[str, Any], engine: Engine) -> Candidate | Reason:
     if not said["verified"]:
-        return _reason(reserve, "price_not_verified", "not all signatures of the price were verified, the program refuses it")
+        return _reason(
+            reserve, "price_not_verified", "not all signatures of the price were verified, the program refuses it"
+        )
     price, average = int(said["price"]), int(said["ema_price"])
     fault = _uncertain(price, int(said["confidence"]), "price")
     if fault is None and engine.ema_confidence:
@@ -132,7 +136,9 @@ def _uncertain(price: int, confidence: int, what: str) -> _Stopped | None:
     if price == 0:
         return _Stopped("price_not_positive", f"the {what} is zero, the program refuses it")
     if confidence * CONFIDENCE_FACTOR > price:
-        return _Stopped("price_confidence_too_wide", f"the {what} {price} has an interval of {confidence}, more than 2 %")
+        return _Stopped(
+            "price_confidence_too_wide", f"the {what} {price} has an interval of {confidence}, more than 2 %"
+        )
     return None
 
 
@@ -200,4 +206,3 @@ def _plausible(token: TokenInfo, price: int) -> bool:
 
 def _reason(reserve: Reserve, code: str, detail: str) -> Reason:
     return Reason(code, base58(reserve.address), detail)
-

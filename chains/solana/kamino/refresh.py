@@ -44,6 +44,14 @@ class Clock(NamedTuple):
     time: int
 
 
+class Conditions(NamedTuple):
+    """What a refresh happens under: the market, the version that runs, and when."""
+
+    market: Market
+    engine: Engine
+    clock: Clock
+
+
 class Refreshed(NamedTuple):
     """A reserve after its refresh; `priced`: where its price came from, `None` where it kept the one it had."""
 
@@ -133,25 +141,25 @@ def liquidity_of_collateral(liquidity: Liquidity, ctokens: int, engine: Engine) 
 
 
 def refresh_obligation(
-    market: Market,
-    engine: Engine,
+    conditions: Conditions,
     obligation: Obligation,
     amounts: tuple[Mapping[bytes, int], Mapping[bytes, int]],
     reserves: Mapping[bytes, Refreshed],
-    clock: Clock,
 ) -> RefreshedObligation | Reason:
     """Value an obligation upon refreshed reserves, or say why the program refuses.
 
     `amounts`: cTokens by reserve, and debt as fractions by reserve; `reserves` must have all of both.
     """
     try:
-        group = _group(market, obligation.elevation_group)
+        group = _group(conditions.market, obligation.elevation_group)
         borrows = [_borrow(obligation, reserves[key], raw, group) for key, raw in amounts[1].items()]
-        deposits = [_deposit(engine, reserves[key], raw, group) for key, raw in amounts[0].items()]
-        _check_group(engine, group, deposits, borrows)
-        fields = _fields(market, engine, obligation, deposits, borrows, clock)
+        deposits = [_deposit(conditions.engine, reserves[key], raw, group) for key, raw in amounts[0].items()]
+        _check_group(conditions.engine, group, deposits, borrows)
+        fields = _fields(conditions, obligation, deposits, borrows)
     except Overflowed as error:
-        return Reason("refresh_fails", base58(obligation.owner), f"the program refuses to refresh the obligation: {error}")
+        return Reason(
+            "refresh_fails", base58(obligation.owner), f"the program refuses to refresh the obligation: {error}"
+        )
     return RefreshedObligation(fields=fields, deposits=tuple(deposits), borrows=tuple(borrows))
 
 
@@ -201,12 +209,13 @@ def _check_group(engine: Engine, group: ElevationGroup | None, deposits: list[Le
         raise Overflowed(f"the debt reserve of elevation group {group.id} is collateral")
     counted = sum(leg.raw > 0 for leg in deposits)
     if engine.counts_collaterals and counted > group.max_reserves_as_collateral:
-        raise Overflowed(f"elevation group {group.id} takes {group.max_reserves_as_collateral} collaterals, not {counted}")
+        raise Overflowed(
+            f"elevation group {group.id} takes {group.max_reserves_as_collateral} collaterals, not {counted}"
+        )
 
 
-def _fields(
-    market: Market, engine: Engine, obligation: Obligation, deposits: list[Leg], borrows: list[Leg], clock: Clock
-) -> dict[str, int]:
+def _fields(conditions: Conditions, obligation: Obligation, deposits: list[Leg], borrows: list[Leg]) -> dict[str, int]:
+    market, engine, clock = conditions
     group = _group(market, obligation.elevation_group)
     ltvs = [leg.refreshed.reserve.loan_to_value_pct if group is None else group.ltv_pct for leg in deposits]
     allowed = sum(mul(leg.market_value_sf, percent(ltv)) for leg, ltv in zip(deposits, ltvs, strict=True))
@@ -259,7 +268,9 @@ def _common(flags: Iterable[int]) -> int:
 def _capped(market: Market, engine: Engine, unhealthy: int) -> int:
     cap = whole(market.global_unhealthy_borrow_value)
     if engine.capped is None and 0 < cap < unhealthy:
-        raise Overflowed("whether this version caps the liquidation limit is not known, and the market sets a cap below it")
+        raise Overflowed(
+            "whether this version caps the liquidation limit is not known, and the market sets a cap below it"
+        )
     return min(unhealthy, cap) if engine.capped else unhealthy
 
 

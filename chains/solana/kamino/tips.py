@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
+from chains.columns import integers
 from chains.model import (
     END_OF_BLOCK,
     WHOLE_VENUE,
@@ -14,8 +15,10 @@ from chains.model import (
     PositionChange,
     Quarantined,
     Rows,
+    Side,
 )
 from chains.ports import PositionKey, StateReader
+from chains.solana.kamino.columns import Crowd, Obligations, Place, crowd
 from chains.solana.kamino.journal import OBLIGATION, PROBLEM, text_of
 
 ENGINE = "kamino-1"
@@ -33,6 +36,7 @@ class Tips:
         self._state = state
         self._settings: dict[bytes, str] = {}
         self._amounts: dict[PositionKey, int] = {}
+        self._crowds: list[Crowd] = []
 
     def units(self) -> frozenset[bytes]:
         """Return every unit that anything was noted of before."""
@@ -40,6 +44,7 @@ class Tips:
 
     def settings(self, units: Collection[bytes]) -> Mapping[bytes, str]:
         """Return the setting `obligation` of those units that have one."""
+        self._learn()
         unread = [(unit, WHOLE_VENUE, OBLIGATION) for unit in units if unit not in self._settings]
         found = self._state.accounts(self._venue_id, unread) if unread else {}
         self._settings.update({unit: text for (unit, _, _), text in found.items()})
@@ -47,10 +52,29 @@ class Tips:
 
     def amounts(self, keys: Collection[PositionKey]) -> Mapping[PositionKey, int]:
         """Return the raw amounts of those positions that ever changed."""
+        self._learn()
         unread = [key for key in keys if key not in self._amounts]
         if unread:
             self._amounts.update(self._state.positions(self._venue_id, unread))
         return self._amounts
+
+    def crowd(self, units: Sequence[bytes], obligations: Obligations, mint: Callable[[bytes], bytes]) -> None:
+        """Note obligations of which nothing was noted before, as columns."""
+        found = crowd(units, obligations, Place(self.slot, _TX, self._venue_id, ENGINE), mint)
+        self._crowds.append(found)
+        self.rows.columns.setdefault("accounts", []).append(found.settings)
+        self.rows.columns.setdefault("positions", []).append(found.positions)
+
+    def _learn(self) -> None:
+        """Take over what was noted as columns, as soon as somebody asks again."""
+        for found in self._crowds:
+            units, texts = found.settings["unit_id"].to_pylist(), found.texts.to_pylist()
+            self._settings.update(zip(units, texts, strict=True))
+            keys = (found.positions[name].to_pylist() for name in ("unit_id", "market", "side"))
+            amounts = integers(found.positions["amount_raw"].combine_chunks())
+            for unit, market, side, amount in zip(*keys, amounts, strict=True):
+                self._amounts[unit, market, Side(side)] = amount
+        self._crowds.clear()
 
     def market(self, market: bytes, aspect: str, text: str) -> bool:
         """Let an aspect be `text` from this slot on; say whether that is news."""
@@ -88,15 +112,27 @@ class Tips:
             )
         )  # fmt: skip
 
-    def happened(self, kind: str, market: bytes, owner: bytes, asset: bytes, amount: int, extra: Mapping[str, object]) -> None:
+    def happened(  # noqa: PLR0917 - as many facts as its row
+        self, kind: str, market: bytes, owner: bytes, asset: bytes, amount: int, extra: Mapping[str, object]
+    ) -> None:
         """Note a line of human history; `amount` in raw token units."""
         self.rows.events.append(
             LendingEvent(
-                self.slot, _TX, END_OF_BLOCK, b"", self._venue_id, kind, market, owner, None, asset, amount, text_of(extra)
+                self.slot,
+                _TX,
+                END_OF_BLOCK,
+                b"",
+                self._venue_id,
+                kind,
+                market,
+                owner,
+                None,
+                asset,
+                amount,
+                text_of(extra),
             )
         )
 
     def quarantine(self, reason: str, data: bytes) -> None:
         """Keep the bytes of an account that is not what it must be."""
         self.rows.quarantined.append(Quarantined(self.slot, _TX, END_OF_BLOCK, self._venue_id, reason, data))
-

@@ -50,6 +50,7 @@ from chains.solana.kamino.options import version_at
 from chains.solana.kamino.prices import LIQUIDATION_CHECKS, USAGE, price_of
 from chains.solana.kamino.refresh import (
     Clock,
+    Conditions,
     Leg,
     Refreshed,
     RefreshedObligation,
@@ -228,7 +229,8 @@ class _Unit:
             return missing
         there = {address: found for address, found in reserves.items() if isinstance(found, Refreshed)}
         amounts = (self._deposits(), self._debts())
-        found = refresh_obligation(book.market, book.engine, obligation, amounts, there, book.clock)
+        conditions = Conditions(book.market, book.engine, book.clock)
+        found = refresh_obligation(conditions, obligation, amounts, there)
         return (found,) if isinstance(found, Reason) else found
 
     def _verdict(self, refreshed: RefreshedObligation) -> _Verdict:
@@ -264,11 +266,15 @@ class _Unit:
         if market is None or engine is None or not engine.settings or self.obligation is None:
             return
         if market.price_triggered_liquidation_disabled:
-            yield Reason("price_triggered_liquidation_disabled", name, "the market liquidates nobody for the loan-to-value")
+            yield Reason(
+                "price_triggered_liquidation_disabled", name, "the market liquidates nobody for the loan-to-value"
+            )
         if market.emergency_mode:
             yield Reason("emergency_mode", name, "the market is in emergency mode, which stops its operations")
         if self.obligation.orders and market.obligation_order_execution_enabled:
-            yield Reason("obligation_orders", name, "anybody may execute the orders that the owner placed on the obligation")
+            yield Reason(
+                "obligation_orders", name, "anybody may execute the orders that the owner placed on the obligation"
+            )
 
     def _other_causes(self, refreshed: RefreshedObligation) -> Iterator[Reason]:
         """Yield reasons for which the program may liquidate whatever the loan-to-value is."""
@@ -276,7 +282,11 @@ class _Unit:
         if market is None or engine is None or self.obligation is None:
             return
         name = base58(self.unit.unit_id)
-        if market.autodeleverage_enabled and engine.settings and self.obligation.autodeleverage_margin_call_started_timestamp:
+        if (
+            market.autodeleverage_enabled
+            and engine.settings
+            and self.obligation.autodeleverage_margin_call_started_timestamp
+        ):
             yield Reason("marked_for_deleveraging", name, "the obligation is marked for deleveraging")
         for leg in (*refreshed.deposits, *refreshed.borrows):
             if market.autodeleverage_enabled and _over_its_limit(leg, engine, now):
@@ -313,8 +323,11 @@ def _alone(book: Book, obligation: Obligation, found: Refreshed, side: Side, raw
     assert book.market is not None  # noqa: S101 - who asks has looked
     assert book.engine is not None  # noqa: S101
     address = found.reserve.address
-    amounts: tuple[Mapping[bytes, int], Mapping[bytes, int]] = ({address: raw}, {}) if side is Side.SUPPLY else ({}, {address: raw})
-    alone = refresh_obligation(book.market, book.engine, obligation, amounts, {address: found}, book.clock)
+    amounts: tuple[Mapping[bytes, int], Mapping[bytes, int]] = (
+        ({address: raw}, {}) if side is Side.SUPPLY else ({}, {address: raw})
+    )
+    conditions = Conditions(book.market, book.engine, book.clock)
+    alone = refresh_obligation(conditions, obligation, amounts, {address: found})
     if isinstance(alone, RefreshedObligation):
         for leg in (*alone.deposits, *alone.borrows):
             amount = leg.amount >> BITS if side is Side.SUPPLY else ceil(leg.amount)
@@ -337,17 +350,27 @@ def _refused(status: int, unit_id: bytes) -> Reason | None:
     if not missing:
         return None
     if missing == USAGE:
-        return Reason("price_usage_blocked", base58(unit_id), "the market blocks the use of a price, nobody can be liquidated")
-    return Reason("venue_price_refused", base58(unit_id), "a price is too old for the program, it would refuse to liquidate")
+        return Reason(
+            "price_usage_blocked", base58(unit_id), "the market blocks the use of a price, nobody can be liquidated"
+        )
+    return Reason(
+        "venue_price_refused", base58(unit_id), "a price is too old for the program, it would refuse to liquidate"
+    )
 
 
 def _over_its_limit(leg: Leg, engine: Engine, now: int) -> bool:
     """Whether a reserve holds or lends more than its limit and has called for long enough; the call is not read before 1.8."""
     reserve, liquidity = leg.refreshed.reserve, leg.refreshed.liquidity
     if leg.threshold_pct is None:
-        crossed, since = liquidity.borrowed_amount_sf > whole(reserve.borrow_limit), liquidity.borrow_limit_crossed_timestamp
+        crossed, since = (
+            liquidity.borrowed_amount_sf > whole(reserve.borrow_limit),
+            liquidity.borrow_limit_crossed_timestamp,
+        )
     else:
-        crossed, since = liquidity.total_supply > whole(reserve.deposit_limit), liquidity.deposit_limit_crossed_timestamp
+        crossed, since = (
+            liquidity.total_supply > whole(reserve.deposit_limit),
+            liquidity.deposit_limit_crossed_timestamp,
+        )
     if not engine.settings:
         return crossed
     called = since > 0 and now - since >= reserve.deleveraging_margin_call_period_secs
@@ -383,4 +406,3 @@ def _position(found: Refreshed, side: Side, raw: int, amount: int, threshold_pct
         ),
         liquidation_threshold=None if threshold_pct is None else threshold_pct * _BPS_PER_PERCENT,
     )
-

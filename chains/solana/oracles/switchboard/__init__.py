@@ -1,0 +1,1 @@
+"""Switchboard On-Demand price accounts."""

@@ -52,10 +52,14 @@ class MarginfiRun:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read a run."""
+        """Read a run; a sample may leave out the accounts that are as they were in the sample before."""
         case = json.loads((folder / "case.json").read_text(encoding="utf-8"))
         with gzip.open(folder / "samples.json.gz", "rt", encoding="utf-8") as file:
-            return cls(name=folder.name, case=case, samples=json.load(file))
+            samples = json.load(file)
+        stored: dict[str, Any] = {}
+        for sample in samples:
+            stored = sample["accounts"] = stored | sample["accounts"]
+        return cls(name=folder.name, case=case, samples=samples)
 
     @property
     def venue(self) -> VenueSpec:
@@ -63,9 +67,7 @@ class MarginfiRun:
         accounts = [bank["oracle"] for bank in self.case["banks"].values()]
         options = {"program": self.case["program_id"], "version": "0.1.0", "price_accounts": accounts}
         group = from_base58(self.case["group"])
-        return VenueSpec(
-            id="mrgn", protocol="marginfi", chain_id=CHAIN, address=group, start_block=0, options=options
-        )
+        return VenueSpec(id="mrgn", protocol="marginfi", chain_id=CHAIN, address=group, start_block=0, options=options)
 
     @property
     def users(self) -> dict[bytes, bytes]:

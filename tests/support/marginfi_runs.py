@@ -127,7 +127,8 @@ class Journals:
         """Fold what was seen, and keep it."""
         rows = row_by_row(Marginfi(self.venue).fold(self.tips, seen))
         self.tips.take(rows)
-        self.owners |= {row.unit_id: row.owner for row in (*rows.positions, *rows.accounts)}
+        self.owners |= {row.unit_id: row.owner for row in rows.positions}
+        self.owners |= {row.unit_id: row.owner for row in rows.accounts}
         self.rows.extend(rows)
         return rows
 

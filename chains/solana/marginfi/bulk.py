@@ -1,6 +1,7 @@
 """Many accounts that are seen for the first time, as columns from their bytes to the rows: the same rows as one by one.
 
-What is odd is left to be read one by one: two balances of one bank, and shares that are negative or have more digits than a column.
+What is odd is left to be read one by one: an account of another kind or group, two balances of one bank, and shares that are negative or
+have more digits than a column.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ WORTH_COLUMNS = 64
 _CHUNK = 4096
 _WIDE = 16
 _HIGHEST = TOO_WIDE >> 64
-_HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), np.uint8).reshape(256, 2)
+_SHARES = {Side.SUPPLY: "asset_shares", Side.BORROW: "liability_shares"}
+_HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), np.uint16)
+"""The two digits of each byte, as one number."""
 
 _AUTHORITY_AT = account_text(b"", (), 0, 0).index('0x"') + 2
 _BANKS_AT = account_text(bytes(KEY), (bytes(KEY),), 0, 0).index('"0x', _AUTHORITY_AT + 2 * KEY + 2) + 3
@@ -33,111 +36,120 @@ _VERSION_FROM_END, _FLAGS_FROM_END = 4, 35
 
 Bytes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.int64]
 
 
 class _Accounts(NamedTuple):
-    """Accounts laid one below the other, without the odd ones among their balances."""
+    """Accounts laid one below the other, and their active balances likewise, each with the number of its account."""
 
     addresses: pa.Array
+    records: npt.NDArray[np.void]
     authorities: Bytes
-    banks: Bytes
-    active: Mask
-    plain: Mask
-    shares: dict[Side, Bytes]
-    flags: npt.NDArray[np.uint64]
-    versions: Bytes
+    balances: npt.NDArray[np.void]
+    holders: Numbers
+    banks: pa.Array
 
 
-def enter_many(tips: Tips, addresses: Sequence[bytes], accounts: Sequence[bytes]) -> set[bytes]:
-    """Enter accounts of this group that nothing is known of; returns the addresses of those that are odd, which are not entered."""
+def enter_many(tips: Tips, group: bytes, addresses: Sequence[bytes], accounts: Sequence[bytes]) -> set[bytes]:
+    """Enter accounts of a group that nothing is known of; returns the addresses of those that are odd, which are not entered.
+
+    All must have the size of an account.
+    """
     odd: set[bytes] = set()
     for at in range(0, len(addresses), _CHUNK):
-        found = _laid_out(addresses[at : at + _CHUNK], accounts[at : at + _CHUNK])
-        odd.update(found.addresses.filter(pa.array(~found.plain)).to_pylist())
-        if not found.plain.any():
-            continue
-        tips.marked(int(found.versions[found.plain].max()))
-        tips.rows.columns.setdefault("positions", []).extend(_positions(tips, found))
-        tips.rows.columns.setdefault("accounts", []).append(_settings(tips, found))
+        names, found = addresses[at : at + _CHUNK], ACCOUNT.records(accounts[at : at + _CHUNK])
+        plain = _plain(found, group)
+        if not plain.all():
+            odd.update(name for name, fits in zip(names, plain.tolist(), strict=True) if not fits)
+            names = [name for name, fits in zip(names, plain.tolist(), strict=True) if fits]
+            found = found[plain]
+        if names:
+            _enter(tips, _laid_out(names, found))
     return odd
 
 
-def _laid_out(addresses: Sequence[bytes], accounts: Sequence[bytes]) -> _Accounts:
-    records = ACCOUNT.records(accounts)
-    balances = records["balances"]
-    active = balances["active"] != 0
-    banks = _bytes_of(balances["bank_pk"], KEY)
-    shares = {
-        Side.SUPPLY: _bytes_of(balances["asset_shares"], _WIDE),
-        Side.BORROW: _bytes_of(balances["liability_shares"], _WIDE),
-    }
-    high = [amounts.view("<i8")[..., 1] for amounts in shares.values()]
-    wide = np.logical_or.reduce([active & ((limb < 0) | (limb >= _HIGHEST)) for limb in high]).any(axis=1)
+def _plain(records: npt.NDArray[np.void], group: bytes) -> Mask:
+    whole = records.view(np.uint8).reshape(len(records), ACCOUNT.size)
+    kind = np.frombuffer(ACCOUNT.discriminator + group, np.uint8)
+    plain: Mask = (whole[:, : len(kind)] == kind).all(axis=1)
+    active = records["balances"]["active"] != 0
+    for name in _SHARES.values():
+        high = _bytes_of(records["balances"][name], _WIDE).view("<i8")[..., 1]
+        if int(high.max()) >= _HIGHEST or int(high.min()) < 0:
+            plain &= ~(active & ((high < 0) | (high >= _HIGHEST))).any(axis=1)
+    return plain & ~_repeated(records["balances"]["bank_pk"], active)
+
+
+def _repeated(banks: npt.NDArray[Any], active: Mask) -> Mask:
+    """Tell which accounts have two active balances of one bank."""
+    numbers = np.empty(active.shape, np.int32)
+    numbers[:] = np.arange(-BALANCES, 0)
+    numbers[active] = _binary(_bytes_of(banks[active], KEY)).dictionary_encode().indices.to_numpy()
+    numbers.sort(axis=1)
+    repeated: Mask = (numbers[:, 1:] == numbers[:, :-1]).any(axis=1)
+    return repeated
+
+
+def _laid_out(addresses: Sequence[bytes], records: npt.NDArray[np.void]) -> _Accounts:
+    active = records["balances"]["active"] != 0
+    balances = records["balances"][active]
     return _Accounts(
         addresses=pa.array(addresses, pa.binary()),
+        records=records,
         authorities=_bytes_of(records["authority"], KEY),
-        banks=banks,
-        active=active,
-        plain=~(wide | _repeated(banks, active)),
-        shares=shares,
-        flags=records["account_flags"],
-        versions=records["program_version"],
+        balances=balances,
+        holders=np.nonzero(active)[0],
+        banks=_binary(_bytes_of(balances["bank_pk"], KEY)).dictionary_encode(),
     )
+
+
+def _enter(tips: Tips, found: _Accounts) -> None:
+    tips.marked(int(found.records["program_version"].max()))
+    columns = tips.rows.columns
+    columns.setdefault("positions", []).extend(_positions(tips, found, side) for side in _SHARES)
+    columns.setdefault("accounts", []).append(_settings(tips, found))
 
 
 def _bytes_of(column: npt.NDArray[Any], size: int) -> Bytes:
     return np.ascontiguousarray(column).view(np.uint8).reshape(*column.shape, size)
 
 
-def _repeated(banks: Bytes, active: Mask) -> Mask:
-    """Tell which accounts have two active balances of one bank."""
-    numbers = np.tile(np.arange(-BALANCES, 0), (len(active), 1))
-    numbers[active] = _binary(banks[active]).dictionary_encode().indices.to_numpy()
-    numbers.sort(axis=1)
-    repeated: Mask = (numbers[:, 1:] == numbers[:, :-1]).any(axis=1)
-    return repeated
-
-
 def _binary(rows: Bytes) -> pa.Array:
     """Return rows of bytes as an array of binaries, without looking at them."""
     count, size = rows.shape
-    offsets = np.arange(count + 1, dtype=np.int32) * size
-    flat = np.ascontiguousarray(rows)
-    return pa.Array.from_buffers(pa.binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(flat)])
+    offsets = np.arange(0, (count + 1) * size, size, dtype=np.int32) if size else np.zeros(count + 1, np.int32)
+    return pa.Array.from_buffers(pa.binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(rows)])
 
 
-def _positions(tips: Tips, found: _Accounts) -> list[pa.Table]:
-    return [_side(tips, found, side) for side in (Side.SUPPLY, Side.BORROW)]
-
-
-def _side(tips: Tips, found: _Accounts, side: Side) -> pa.Table:
-    amounts = found.shares[side]
-    held = found.active & found.plain[:, None] & amounts.view("<i8").any(axis=2)
-    accounts = np.nonzero(held)[0]
-    banks = _binary(found.banks[held]).dictionary_encode()
+def _positions(tips: Tips, found: _Accounts, side: Side) -> pa.Table:
+    words = _bytes_of(found.balances[_SHARES[side]], _WIDE)
+    limbs = words.view("<i8")
+    held = np.nonzero(limbs[:, 0] | limbs[:, 1])[0]
+    holders = found.holders[held]
+    banks = found.banks.take(pa.array(held))
     mints = pa.array([tips.mint(bank) for bank in banks.dictionary.to_pylist()], pa.binary())
-    words = np.ascontiguousarray(amounts[held])
+    amounts = words[held]
     columns = {
-        **_place(tips, len(accounts)),
-        "unit_id": found.addresses.take(pa.array(accounts)),
-        "owner": _binary(found.authorities[accounts]),
-        "market": banks.cast(pa.binary()),
-        "side": pa.repeat(side.value, len(accounts)),
+        **_place(tips, len(held)),
+        "unit_id": found.addresses.take(pa.array(holders)),
+        "owner": _binary(found.authorities[holders]),
+        "market": banks.dictionary.take(banks.indices),
+        "side": pa.repeat(side.value, len(held)),
         "asset": mints.take(banks.indices),
-        "amount_raw": pa.Array.from_buffers(AMOUNT, len(accounts), [None, pa.py_buffer(words)]),
+        "amount_raw": pa.Array.from_buffers(AMOUNT, len(held), [None, pa.py_buffer(amounts)]),
     }
     return pa.table([columns[name] for name in POSITIONS.names], schema=POSITIONS)
 
 
 def _settings(tips: Tips, found: _Accounts) -> pa.Table:
-    kept = np.nonzero(found.plain)[0]
+    count = len(found.records)
     columns = {
-        **_place(tips, len(kept)),
-        "unit_id": found.addresses.take(pa.array(kept)),
-        "owner": _binary(found.authorities[kept]),
-        "market": pa.repeat(pa.scalar(WHOLE_VENUE, pa.binary()), len(kept)),
-        "aspect": pa.repeat(ACCOUNT_STATE, len(kept)),
-        "state": _texts(found).take(pa.array(kept)),
+        **_place(tips, count),
+        "unit_id": found.addresses,
+        "owner": _binary(found.authorities),
+        "market": pa.repeat(pa.scalar(WHOLE_VENUE, pa.binary()), count),
+        "aspect": pa.repeat(ACCOUNT_STATE, count),
+        "state": _texts(found),
     }
     return pa.table([columns[name] for name in ACCOUNTS.names], schema=ACCOUNTS)
 
@@ -155,28 +167,30 @@ def _place(tips: Tips, count: int) -> dict[str, pa.Array]:
 
 def _texts(found: _Accounts) -> pa.Array:
     """Return the aspect `account` of each account, written side by side for all with as many banks."""
-    counts = found.active.sum(axis=1)
+    counts = np.bincount(found.holders, minlength=len(found.records))
+    per_balance = counts[found.holders]
+    banks = _bytes_of(found.balances["bank_pk"], KEY)
     order, parts = [], []
-    for count in np.unique(counts):
+    for count in np.unique(counts).tolist():
         chosen = np.nonzero(counts == count)[0]
         order.append(chosen)
-        parts.append(_texts_with(found, chosen, int(count)))
+        parts.append(_texts_with(found, chosen, banks[per_balance == count].reshape(len(chosen), count, KEY)))
     return pa.concat_arrays(parts).take(pa.array(np.argsort(np.concatenate(order))))
 
 
-def _texts_with(found: _Accounts, chosen: npt.NDArray[np.int64], count: int) -> pa.Array:
-    form = account_text(bytes(KEY), [bytes(KEY)] * count, 0, 0).encode()
-    rows = np.tile(np.frombuffer(form, np.uint8), (len(chosen), 1))
+def _texts_with(found: _Accounts, chosen: Numbers, banks: Bytes) -> pa.Array:
+    form = account_text(bytes(KEY), [bytes(KEY)] * banks.shape[1], 0, 0).encode()
+    rows = np.empty((len(chosen), len(form)), np.uint8)
+    rows[:] = np.frombuffer(form, np.uint8)
     rows[:, _AUTHORITY_AT : _AUTHORITY_AT + 2 * KEY] = _hexed(found.authorities[chosen])
-    banks = _hexed(found.banks[chosen][found.active[chosen]]).reshape(len(chosen), count, 2 * KEY)
-    for number in range(count):
+    for number in range(banks.shape[1]):
         at = _BANKS_AT + number * _BANK_STRIDE
-        rows[:, at : at + 2 * KEY] = banks[:, number]
-    flags = found.flags[chosen].astype(">u8").view(np.uint8).reshape(-1, 8)
+        rows[:, at : at + 2 * KEY] = _hexed(banks[:, number])
+    flags = found.records["account_flags"][chosen].astype(">u8").view(np.uint8).reshape(-1, 8)
     rows[:, -_FLAGS_FROM_END : -_FLAGS_FROM_END + 16] = _hexed(flags)
-    rows[:, -_VERSION_FROM_END : -_VERSION_FROM_END + 2] = _hexed(found.versions[chosen][:, None])
+    rows[:, -_VERSION_FROM_END : -_VERSION_FROM_END + 2] = _hexed(found.records["program_version"][chosen][:, None])
     return _binary(rows).cast(pa.string())
 
 
 def _hexed(rows: Bytes) -> Bytes:
-    return _HEX[rows].reshape(len(rows), -1)
+    return np.take(_HEX, rows).view(np.uint8)

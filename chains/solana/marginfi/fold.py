@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import groupby
 from typing import Any
 
@@ -44,7 +45,6 @@ SHARDS = (0, 3301)
 """Shards of the push program that the program accepts for a feed: Pyth's own, and the group's."""
 
 _DISCRIMINATOR = 8
-_GROUP = slice(ACCOUNT.fields["group"][0], ACCOUNT.fields["group"][0] + KEY)
 Seen = tuple[bytes, AccountBytes]
 
 
@@ -79,34 +79,33 @@ class Marginfi:
     def fold(self, state: StateReader, seen: Sequence[Seen]) -> Rows:
         """Derive rows from accounts whose bytes changed, in the order of their slots."""
         tips = Tips(self._venue.id, self._engine.name, state)
-        times = Counter(address for address, _ in seen)
-        tips.learn(times.keys())
+        addresses = [address for address, _ in seen]
+        distinct = set(addresses)
+        tips.learn(distinct)
+        repeated = (
+            set()
+            if len(distinct) == len(addresses)
+            else {name for name, times in Counter(addresses).items() if times > 1}
+        )
         for slot, group in groupby(seen, key=_slot):
             tips.slot = slot
-            self._fold_slot(tips, dict(group), times)
+            self._fold_slot(tips, dict(group), repeated)
         return tips.rows
 
-    def _fold_slot(self, tips: Tips, accounts: Mapping[bytes, AccountBytes], times: Mapping[bytes, int]) -> None:
+    def _fold_slot(self, tips: Tips, accounts: Mapping[bytes, AccountBytes], repeated: AbstractSet[bytes]) -> None:
         """Read markets before units, so that what a unit holds has its token's name whatever the order of the answers."""
-        owned, other, units, fresh = [], [], [], []
-        group, program, known = self._venue.address, self._program, tips.known
-        for item in accounts.items():
-            address, (_, owner, _, data, closed) = item
-            if closed or owner != program:
-                other.append(item)
-            elif data[:_DISCRIMINATOR] != ACCOUNT.discriminator:
-                owned.append(item)
-            elif len(data) == ACCOUNT.size and data[_GROUP] == group and times[address] == 1 and not known(address):
-                fresh.append(item)
-            else:
-                units.append(item)
-        for address, account in owned:
-            self._market(tips, address, account)
-        for address, account in other:
-            self._other(tips, address, account)
-        self._fresh(tips, fresh)
-        for address, account in units:
-            self._unit(tips, address, account)
+        program, kind = self._program, ACCOUNT.discriminator
+        units = {name: seen for name, seen in accounts.items() if seen.owner == program and seen.data.startswith(kind)}
+        markets = (
+            {} if len(units) == len(accounts) else {name: accounts[name] for name in accounts if name not in units}
+        )
+        for address, account in markets.items():
+            if account.owner == program:
+                self._market(tips, address, account)
+        for address, account in markets.items():
+            if account.owner != program:
+                self._other(tips, address, account)
+        self._units(tips, units, repeated)
 
     def _other(self, tips: Tips, address: bytes, account: AccountBytes) -> None:
         if account.closed and not self._is_market(tips, address):
@@ -172,14 +171,18 @@ class Marginfi:
 
     # Units
 
-    def _fresh(self, tips: Tips, fresh: Sequence[Seen]) -> None:
-        """Enter accounts of this group that nothing is known of, many of them together."""
-        one_by_one: Collection[bytes] = {address for address, _ in fresh}
+    def _units(self, tips: Tips, units: Mapping[bytes, AccountBytes], repeated: AbstractSet[bytes]) -> None:
+        """Enter units; those that nothing is known of and that come only once, if they are many, together."""
+        seen_before = tips.known_of(units.keys()) | repeated
+        fresh = [
+            name for name, account in units.items() if name not in seen_before and len(account.data) == ACCOUNT.size
+        ]
+        left: Collection[bytes] = units
         if len(fresh) >= WORTH_COLUMNS:
-            one_by_one = enter_many(tips, [address for address, _ in fresh], [account.data for _, account in fresh])
-        for address, account in fresh if one_by_one else ():
-            if address in one_by_one:
-                self._unit(tips, address, account)
+            odd = enter_many(tips, self._venue.address, fresh, [units[name].data for name in fresh])
+            left = odd.union(units.keys() - set(fresh)) if odd or len(fresh) < len(units) else ()
+        for address in [name for name in units if name in left] if left else ():
+            self._unit(tips, address, units[address])
 
     def _unit(self, tips: Tips, address: bytes, account: AccountBytes) -> None:
         problem = self._problem(ACCOUNT, account, "group")

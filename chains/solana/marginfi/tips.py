@@ -107,6 +107,10 @@ class Tips:
         """Whether anything was noted of a unit that was learnt."""
         return unit in self._states
 
+    def known_of(self, units: AbstractSet[bytes]) -> AbstractSet[bytes]:
+        """Return those of these units that anything was noted of."""
+        return units & self._states.keys() if self._states else frozenset()
+
     def market(self, market: bytes, aspect: str, state: str) -> None:
         """Let an aspect of a market be `state` from this slot on."""
         if self.markets.get((market, aspect)) == state:

@@ -94,22 +94,35 @@ class Marginfi:
 
     def _fold_slot(self, tips: Tips, accounts: Mapping[bytes, AccountBytes], repeated: AbstractSet[bytes]) -> None:
         """Read markets before units, so that what a unit holds has its token's name whatever the order of the answers."""
-        program, kind = self._program, ACCOUNT.discriminator
-        units = {name: seen for name, seen in accounts.items() if seen.owner == program and seen.data.startswith(kind)}
-        markets = (
-            {} if len(units) == len(accounts) else {name: accounts[name] for name in accounts if name not in units}
-        )
-        for address, account in markets.items():
-            if account.owner == program:
-                self._market(tips, address, account)
-        for address, account in markets.items():
-            if account.owner != program:
-                self._other(tips, address, account)
-        self._units(tips, units, repeated)
+        size, program = ACCOUNT.size, self._program
+        fresh = {name: seen for name, seen in accounts.items() if len(seen.data) == size and seen.owner == program}
+        fresh = {} if len(fresh) < WORTH_COLUMNS else fresh
+        one_by_one = [] if len(fresh) == len(accounts) else [name for name in accounts if name not in fresh]
+        for address in sorted(one_by_one, key=lambda name: self._order(accounts[name])):
+            self._account(tips, address, accounts[address])
+        for address in self._enter_many(tips, fresh, repeated) if fresh else ():
+            self._account(tips, address, accounts[address])
 
-    def _other(self, tips: Tips, address: bytes, account: AccountBytes) -> None:
+    def _order(self, account: AccountBytes) -> int:
+        """Banks name the price accounts and the tokens of all others; units come last."""
+        if account.owner != self._program:
+            return 1
+        return 2 if account.data.startswith(ACCOUNT.discriminator) else 0
+
+    def _enter_many(
+        self, tips: Tips, accounts: Mapping[bytes, AccountBytes], repeated: AbstractSet[bytes]
+    ) -> Sequence[bytes]:
+        """Enter units that nothing is known of and that come only once together; returns the addresses of the rest."""
+        later = tips.known_of(accounts.keys()) | repeated
+        fresh = accounts if not later else {name: seen for name, seen in accounts.items() if name not in later}
+        odd = enter_many(tips, self._venue.address, list(fresh), [seen.data for seen in fresh.values()])
+        return [name for name in accounts if name in odd or name not in fresh] if odd or later else ()
+
+    def _account(self, tips: Tips, address: bytes, account: AccountBytes) -> None:
         if account.closed and not self._is_market(tips, address):
             tips.close(address)
+        elif account.owner == self._program and account.data.startswith(ACCOUNT.discriminator):
+            self._unit(tips, address, account)
         else:
             self._market(tips, address, account)
 
@@ -170,19 +183,6 @@ class Marginfi:
         return tips.priced_by
 
     # Units
-
-    def _units(self, tips: Tips, units: Mapping[bytes, AccountBytes], repeated: AbstractSet[bytes]) -> None:
-        """Enter units; those that nothing is known of and that come only once, if they are many, together."""
-        seen_before = tips.known_of(units.keys()) | repeated
-        fresh = [
-            name for name, account in units.items() if name not in seen_before and len(account.data) == ACCOUNT.size
-        ]
-        left: Collection[bytes] = units
-        if len(fresh) >= WORTH_COLUMNS:
-            odd = enter_many(tips, self._venue.address, fresh, [units[name].data for name in fresh])
-            left = odd.union(units.keys() - set(fresh)) if odd or len(fresh) < len(units) else ()
-        for address in [name for name in units if name in left] if left else ():
-            self._unit(tips, address, units[address])
 
     def _unit(self, tips: Tips, address: bytes, account: AccountBytes) -> None:
         problem = self._problem(ACCOUNT, account, "group")

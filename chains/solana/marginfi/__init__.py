@@ -1,0 +1,8 @@
+"""marginfi v2: groups of banks with cross-margin accounts; a unit is one account of a member."""
+
+from chains.solana.marginfi.fold import Marginfi
+from chains.solana.marginfi.unit import open_book
+
+adapter = Marginfi
+
+__all__ = ["Marginfi", "adapter", "open_book"]

@@ -32,7 +32,7 @@ from tests.support.state import Tips
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "solana"
 BEFORE = 1_000
-"""Slots of the chain before the first sample."""
+"""Runs begin at a slot that is a multiple of so many, and the chain as many slots earlier."""
 
 Account = Mapping[str, Any] | None
 CASES = sorted(folder for name in ("solend", "klend", "marginfi") for folder in (GOLDEN / name).glob("case-*"))
@@ -96,7 +96,8 @@ class Expected:
 @pytest.mark.parametrize("folder", CASES, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
 def test_what_the_adapter_stores_is_valued_as_the_bytes_are(folder: Path, tmp_path: Path) -> None:
     samples = samples_of(folder)
-    first, began = samples[0][0] - BEFORE, samples[0][1] - BEFORE * 2 // 5
+    slot, time, _ = samples[0]
+    first, began = slot - slot % BEFORE - BEFORE, time - (slot % BEFORE + BEFORE) * 2 // 5
     ledger = Ledger(genesis_hash=genesis_hash(9), first_slot=first, genesis_time=began)
     chain_id = f"solana:{str(ledger.genesis_hash)[:32]}"
     venue = replace(configured(folder), chain_id=chain_id, start_block=first)

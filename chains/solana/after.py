@@ -1,4 +1,4 @@
-"""The tips of the journals as they are once a batch is stored."""
+"""The tips of the journals as they are once a batch is stored, and those of a store that is empty."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import pyarrow as pa
 
+from chains.columns import AMOUNT
 from chains.model import AccountBytes, Rows
 from chains.ports import AccountKey, MarketKey, PositionKey, StateReader
 
@@ -45,3 +46,41 @@ class After:
     def account_bytes(self, addresses: Collection[bytes]) -> dict[bytes, AccountBytes]:
         """Return accounts from before the batch."""
         return self._state.account_bytes(addresses)
+
+
+class Nothing:
+    """The tips of an empty store."""
+
+    def markets(self, venue_id: str) -> dict[MarketKey, str]:
+        """Return nothing."""
+        del venue_id
+        return {}
+
+    def positions(self, venue_id: str, keys: Collection[PositionKey]) -> dict[PositionKey, int]:
+        """Return nothing."""
+        del venue_id, keys
+        return {}
+
+    def amounts(self, venue_id: str, keys: pa.Table) -> pa.Array:
+        """Return a null for each key."""
+        del venue_id
+        return pa.nulls(keys.num_rows, AMOUNT)
+
+    def accounts(self, venue_id: str, keys: Collection[AccountKey]) -> dict[AccountKey, str]:
+        """Return nothing."""
+        del venue_id, keys
+        return {}
+
+    def units(self, venue_id: str) -> frozenset[bytes]:
+        """Return nothing."""
+        del venue_id
+        return frozenset()
+
+    def answers(self) -> dict[bytes, int]:
+        """Return nothing."""
+        return {}
+
+    def account_bytes(self, addresses: Collection[bytes]) -> dict[bytes, AccountBytes]:
+        """Return nothing."""
+        del addresses
+        return {}

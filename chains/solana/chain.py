@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from chains.errors import HistoryGone, NodeBusy, NodeWrong, Unsupported
-from chains.model import Block, ChainSpec, FeedSpec, Skipped, VenueSpec
+from chains.model import AccountBytes, Block, ChainSpec, FeedSpec, Rows, Skipped, VenueSpec
 from chains.ports import Batch, Examined, Head, Observer, RawReader, Records, StateReader
 from chains.registry import PROTOCOLS
 from chains.rpc import NodePool
-from chains.solana.after import After
+from chains.solana.after import After, Nothing
 from chains.solana.asking import gathered
 from chains.solana.dialect import SolanaDialect
 from chains.solana.news import News
@@ -86,11 +86,20 @@ class SolanaChain:
         held = {address for venue in self.venues for address in venue.addresses} | self._others
         return [*self.pyth.addresses, *sorted(held.difference(self.pyth.addresses))]
 
+    def _to_watch(self, listed: Sequence[tuple[bytes, AccountBytes]]) -> list[bytes]:
+        """Return the accounts to read, given those of sets; at first what these name is not known otherwise."""
+        if self._stored_to is None and self.read:
+            rows = Rows()
+            for venue in self.read:
+                rows.extend(venue.fold(Nothing(), listed))
+            self._others = _others_of(self.read, After(Nothing(), rows))
+        return self.watched
+
     async def head(self) -> Head:
         """Return the newest block, with what the watched accounts hold there, and the newest final slot."""
         sets = [wanted for venue in self.read for wanted in venue.sets]
         with self._asking():
-            head = await self.source.look(self.watched, sets, self._stored_to or 0)
+            head = await self.source.look(self._to_watch, sets, self._stored_to or 0)
         self._head = head.latest
         return head
 

@@ -25,7 +25,7 @@ from chains.solana.asking import AT_ONCE, Asking, parts_of
 from chains.solana.dialect import NOT_YET, SKIPPED, UNKNOWN_TRANSACTION
 from chains.solana.members import Members
 from chains.solana.ports import ABSENT, RETURNED, AccountSet, Answer, Body, Listed, Listing, Read, SlotBlock
-from chains.solana.source import LOOK_AROUND
+from chains.solana.source import LOOK_AROUND, ToWatch
 from chains.solana.transactions import NEWEST_VERSION, text_of
 
 PAGE = 1_000
@@ -70,14 +70,16 @@ class NodeSource:
         self._offered: set[bytes] = set()
         self.members = Members(self._where, self._ask, self._commitment, self._accounts)
 
-    async def look(self, accounts: Sequence[bytes], sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
+    async def look(self, accounts: ToWatch, sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
         """Read the accounts of sets, then all single ones, a hundred in one answer; the head is the block of their oldest answer's slot.
 
         No set is read after the head, so that all that is known belongs to it or to what led to it.
         """
         listed = await self.members.look(sets, after)
         reached = max((account.slot for account in listed.values()), default=after if sets else 0)
-        found = await self._accounts(accounts, reached)
+        found = await self._accounts(
+            accounts(sorted(listed.items(), key=lambda item: (item[1].slot, item[0]))), reached
+        )
         slot = min((account.slot for account in found.values()), default=reached) or await self._slot(self._commitment)
         final = slot if self._commitment == Finality.FINALIZED else await self._slot(Finality.FINALIZED)
         block = (await self._patiently(slot)).block

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from chains.model import AccountBytes, Skipped
@@ -13,13 +13,17 @@ LOOK_AROUND = 512
 """How many slots at first are searched for a block beside a skipped slot."""
 
 
+ToWatch = Callable[[Sequence[tuple[bytes, AccountBytes]]], Sequence[bytes]]
+"""Names the single accounts to read, given those of sets that were just listed."""
+
+
 class SolanaSource(Protocol):
     """Facts of one cluster at the commitment that is followed."""
 
     live: bool
     """Whether facts come from nodes, which may err."""
 
-    async def look(self, accounts: Sequence[bytes], sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
+    async def look(self, accounts: ToWatch, sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
         """Return the newest block and the newest final slot, and remember the bytes that accounts have there, or a little later.
 
         Those of `sets` are of that slot or shortly before, and later than `after`.

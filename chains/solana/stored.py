@@ -10,6 +10,7 @@ from chains.identifiers import base58
 from chains.model import AccountBytes, Block, Finality, Skipped
 from chains.ports import Head, RawReader
 from chains.solana.ports import AccountSet, Answer, Body, Listed, Listing, Read, SlotBlock
+from chains.solana.source import ToWatch
 
 
 class StoredSource:
@@ -26,7 +27,7 @@ class StoredSource:
             answer = Answer(row["outcome"], row["output"], row["context_slot"])
             self._answers.setdefault((row["method"], row["address"]), []).append((row["slot"], answer))
 
-    async def look(self, accounts: Sequence[bytes], sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
+    async def look(self, accounts: ToWatch, sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
         """Return the last stored block, for both."""
         del accounts, sets, after
         return Head(latest=self._cursor, settled=self._cursor.number, finality=Finality.FINALIZED)

@@ -35,6 +35,7 @@ BEFORE = 1_000
 """Runs begin at a slot that is a multiple of so many, and the chain as many slots earlier."""
 
 Account = Mapping[str, Any] | None
+Sample = tuple[int, int, Mapping[str, Account]]
 CASES = sorted(folder for name in ("solend", "klend", "marginfi") for folder in (GOLDEN / name).glob("case-*"))
 
 
@@ -49,7 +50,7 @@ def configured(folder: Path) -> VenueSpec:
             return marginfi_runs.MarginfiRun.load(folder).venue
 
 
-def samples_of(folder: Path) -> list[tuple[int, int, dict[str, Account]]]:
+def samples_of(folder: Path) -> list[Sample]:
     """The slot, the time and what changed since the sample before, of the last sample of each slot."""
     with gzip.open(folder / "samples.json.gz", "rt", encoding="utf-8") as file:
         said = json.load(file)
@@ -75,7 +76,8 @@ class Expected:
     def take(self, seen: Sequence[tuple[bytes, AccountBytes]]) -> None:
         rows: Rows = marginfi_runs.row_by_row(self.fold.fold(self.tips, seen))
         self.tips.take(rows)
-        self.owners |= {row.unit_id: row.owner for row in (*rows.accounts, *rows.positions)}
+        self.owners |= {row.unit_id: row.owner for row in rows.accounts}
+        self.owners |= {row.unit_id: row.owner for row in rows.positions}
 
     def units(self, at: Block) -> Iterator[VenueUnit]:
         markets = dict(self.tips.markets(self.venue.id))
@@ -117,13 +119,13 @@ def test_what_the_adapter_stores_is_valued_as_the_bytes_are(folder: Path, tmp_pa
         for slot, time, changed in samples:
             if waiting is not None and ledger.tip.slot + 1 < slot:
                 ledger.idle(1)
-                compared += await compare(store, chain, expected, *waiting)
+                compared += await compare(store, chain, expected, waiting)
                 waiting = None
             ledger.skip(slot - ledger.tip.slot - 1)
             put(ledger, changed)
             ledger.mine()
             if waiting is not None:
-                compared += await compare(store, chain, expected, *waiting)
+                compared += await compare(store, chain, expected, waiting)
             waiting = slot, time, changed
         await chain.aclose()
         return compared
@@ -142,10 +144,9 @@ def put(ledger: Ledger, accounts: Mapping[str, Account]) -> None:
             ledger.set_account(key, owner=owner, data=data, lamports=account["lamports"])
 
 
-async def compare(
-    store: Store, chain: Any, expected: Expected, slot: int, time: int, changed: Mapping[str, Account]
-) -> int:
+async def compare(store: Store, chain: Any, expected: Expected, sample: Sample) -> int:
     """Index up to a sample and compare each unit; return how many have numbers."""
+    slot, time, changed = sample
     await index(chain, store, until="latest", listener=Heard())
     cursor = store.cursor(chain.spec.id)
     assert cursor is not None

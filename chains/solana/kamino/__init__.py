@@ -5,4 +5,6 @@ from chains.solana.kamino.unit import open_book
 
 adapter = Kamino
 
-__all__ = ["Kamino", "adapter", "open_book"]
+OBSERVED = True
+
+__all__ = ["OBSERVED", "Kamino", "adapter", "open_book"]

@@ -5,4 +5,6 @@ from chains.solana.save.unit import open_book
 
 adapter = Save
 
-__all__ = ["Save", "adapter", "open_book"]
+OBSERVED = True
+
+__all__ = ["OBSERVED", "Save", "adapter", "open_book"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -162,9 +163,9 @@ def test_an_account_that_was_not_asked_for_is_refused(net: Devnet) -> None:
     said = {"context": {"slot": net.ledger.tip.slot}, "value": [{"pubkey": base58(b"\x05" * 32), "account": image}]}
 
     async def ask() -> None:
-        chain = connect(spec(net, "confirmed"), [venue(net)], [])
-        with net.faults.inject(Answer(result=said), "getProgramAccounts"):
-            await chain.head()
+        async with aclosing(connect(spec(net, "confirmed"), [venue(net)], [])) as chain:
+            with net.faults.inject(Answer(result=said), "getProgramAccounts"):
+                await chain.head()
 
     with pytest.raises(NodeWrong, match="not what was asked for"):
         asyncio.run(ask())

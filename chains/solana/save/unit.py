@@ -19,7 +19,7 @@ from chains.solana.save.book import Book, Priced, Reserve
 from chains.solana.save.layout import Borrow, Deposit, Obligation
 from chains.solana.save.maths import PERCENT, WAD, MathOverflow
 from chains.solana.save.reserve import Pool, Terms, accrued, borrow_weight, value
-from chains.solana.save.tips import OBLIGATION, unit_of
+from chains.solana.save.tips import OBLIGATION_SETTING, unit_of
 
 MOST_ALLOWED, MOST_UNHEALTHY = 65_000_000 * WAD, 70_000_000 * WAD
 """Caps of every obligation, in USD, that are written into the program."""
@@ -205,7 +205,7 @@ class _Account:
     def __init__(self, book: Book, unit: UnitSnapshot) -> None:
         self.book = book
         self.unit = unit
-        state = json.loads(unit.settings[WHOLE_VENUE, OBLIGATION])
+        state = json.loads(unit.settings[WHOLE_VENUE, OBLIGATION_SETTING])
         self.held, self.problem = unit_of(state, unit.positions)
         self.answer = self._answer()
 

@@ -58,7 +58,7 @@ class Tips:
         """Each reserve's token."""
         if self._mints is None:
             terms = {market: json.loads(text) for (market, aspect), text in self.markets.items() if aspect == TERMS}
-            self._mints = {market: unhexed(said["mint"]) for market, said in terms.items()}
+            self._mints = {market: unhexed(said["asset"]) for market, said in terms.items()}
         return self._mints
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from aggregator.margin.valuation import ABOUT_PRICES
 from chains.model import AccountBytes, Side, VenueSpec, VenueUnit
 from chains.solana.save import open_book
 from chains.solana.save.layout import NO_ORACLE, Borrow, Deposit
@@ -206,6 +207,24 @@ def test_what_the_program_refuses_or_nobody_knows_has_a_reason_and_no_number(
     assert (unit.native, unit.health_factor_wad, unit.liquidatable) == (None, None, None)
     assert unit.has_debt
     assert unit.positions[-1].market == USDC
+
+
+def test_a_price_that_the_program_refuses_is_known_to_be_about_one_price() -> None:
+    """In an obligation without a debt the other deposits then stand."""
+    other = Deposit(USDC, 10**6, 0)
+    unit = valued([Deposit(SOL, 10**9, 0), other], accounts=[(SOL_PRICE, pyth(100 * 10**8, confidence=11 * 10**8))])
+
+    assert {reason.code for reason in unit.reasons} == {"price_uncertain"}
+    assert [position.price is None for position in unit.positions] == [True, False]
+    assert {
+        "no_price_source",
+        "price_negative",
+        "price_not_seen",
+        "price_not_verified",
+        "price_stale",
+        "price_uncertain",
+        "price_unreadable",
+    } <= ABOUT_PRICES
 
 
 def test_a_reserve_that_nobody_saw_is_unknown_and_its_position_is_not_valued() -> None:

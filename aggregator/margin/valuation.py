@@ -24,7 +24,13 @@ ABOUT_PRICES = frozenset(
         "feed_without_aggregator",
         "feed_without_answer",
         "no_price_source",
+        "price_negative",
         "price_not_positive",
+        "price_not_seen",
+        "price_not_verified",
+        "price_stale",
+        "price_uncertain",
+        "price_unreadable",
     }
 )
 """Reasons of venue adapters that concern the price of one asset: amounts and the prices of others stand."""

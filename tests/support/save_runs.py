@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from chains.identifiers import from_base58
 from chains.model import AccountBytes, Block, Rows, UnitSnapshot, VenueSnapshot, VenueSpec
 from chains.solana.save import Save
+from tests.support.rows import spelled_out
 from tests.support.state import Tips
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "solana"
@@ -107,7 +108,7 @@ class Journals:
 
     def take(self, seen: Sequence[Seen]) -> Rows:
         """Fold what was seen upon what is known."""
-        rows = Save(self.venue).fold(self.tips, seen)
+        rows = spelled_out(Save(self.venue).fold(self.tips, seen))
         self.tips.take(rows)
         self.owners |= {row.unit_id: row.owner for row in rows.accounts}
         self.rows.extend(rows)

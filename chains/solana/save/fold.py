@@ -12,7 +12,8 @@ with "observed"; what an obligation held when it was first seen is no event.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 
 from chains.errors import NoContract
@@ -20,6 +21,7 @@ from chains.identifiers import base58
 from chains.model import AccountBytes, Rows, VenueSpec
 from chains.ports import StateReader
 from chains.solana.ports import AccountSet
+from chains.solana.save.columns import WORTH_COLUMNS, enter_many
 from chains.solana.save.events import tell
 from chains.solana.save.layout import (
     MARKET,
@@ -66,12 +68,13 @@ class Save:
         """Derive rows from accounts whose bytes changed; raises `NoContract` where the venue's address holds no lending market."""
         tips = Tips(self._venue.id, state.markets(self._venue.id))
         tips.learn(state, {address for address, account in seen if _perhaps_unit(account)})
+        often = Counter(address for address, _ in seen)
         for slot, accounts in groupby(sorted(seen, key=_slot), key=_slot):
-            self._enter(tips, slot, list(accounts))
+            self._enter(tips, slot, list(accounts), often)
         return tips.rows
 
-    def _enter(self, tips: Tips, slot: int, seen: Sequence[Seen]) -> None:
-        """Enter what was seen in one slot, reserves before the obligations that name them."""
+    def _enter(self, tips: Tips, slot: int, seen: Sequence[Seen], often: Mapping[bytes, int]) -> None:
+        """Enter what was seen in one slot, reserves before the obligations that name them; `often`: how often each account was."""
         own = [each for each in seen if each[0] != self._venue.address and each[1].owner == PROGRAM]
         held = [each for each in own if len(each[1].data) == OBLIGATION.size]
         for address, account in own:
@@ -90,9 +93,7 @@ class Save:
                 _close(tips, address, account)
             elif account.owner != PROGRAM:
                 tips.market(slot, address, PRICE, price_state(account))
-        read = obligations([account.data for _, account in held])
-        for (address, account), obligation in zip(held, read, strict=True):
-            _enter_obligation(tips, address, account, obligation)
+        _enter_obligations(tips, slot, held, often)
 
     def _check_market(self, account: AccountBytes) -> None:
         problem = MARKET.problem(account.data)
@@ -123,6 +124,18 @@ def _enter_reserve(tips: Tips, address: bytes, account: AccountBytes) -> None:
         return
     tips.market(account.slot, address, TERMS, terms_state(fields))
     tips.market(account.slot, address, POOL, pool_state(fields))
+
+
+def _enter_obligations(tips: Tips, slot: int, held: Sequence[Seen], often: Mapping[bytes, int]) -> None:
+    """Enter obligations; those that are new and not seen again as columns, if they are many."""
+    new = [each for each in held if often[each[0]] == 1 and tips.unit(each[0]) is None]
+    if len(new) >= WORTH_COLUMNS:
+        odd = enter_many(tips, slot, [address for address, _ in new], [account.data for _, account in new])
+        entered = {address for address, _ in new} - odd
+        held = [each for each in held if each[0] not in entered]
+    read = obligations([account.data for _, account in held])
+    for (address, account), obligation in zip(held, read, strict=True):
+        _enter_obligation(tips, address, account, obligation)
 
 
 def _enter_obligation(tips: Tips, address: bytes, account: AccountBytes, held: Obligation | Malformed) -> None:

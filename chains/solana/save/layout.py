@@ -90,7 +90,8 @@ OBLIGATION = Layout(
     },
 )
 
-_ENTRIES = 204
+ENTRIES = 204
+DEPOSIT_SIZE, BORROW_SIZE = 88, 112
 DEPOSIT: Table = {
     "deposit_reserve": (0, "key"),
     "deposited_amount": (32, "u64"),
@@ -164,9 +165,9 @@ def _obligation(data: bytes, version: int, closeable: int, deposits: int, borrow
         return Malformed(f"an obligation has at most {MOST_ENTRIES} entries, this one {deposits} and {borrows}")
     if closeable > 1:
         return Malformed(f"the obligation's flag closeable is {closeable}")
-    debts = _ENTRIES + deposits * _DEPOSIT.size
-    supplied = _DEPOSIT.iter_unpack(data[_ENTRIES:debts])
-    owed = _BORROW.iter_unpack(data[debts : debts + borrows * _BORROW.size])
+    debts = ENTRIES + deposits * DEPOSIT_SIZE
+    supplied = _DEPOSIT.iter_unpack(data[ENTRIES:debts])
+    owed = _BORROW.iter_unpack(data[debts : debts + borrows * BORROW_SIZE])
     held = Obligation(
         data[OWNER],
         bool(closeable),

@@ -16,24 +16,28 @@ from chains.solana.save.layout import ISOLATED, NO_ORACLE, NOBODY, hexed, unhexe
 from chains.solana.save.maths import BASIS_POINT, PERCENT, SLOTS_PER_YEAR, WAD, MathOverflow
 
 UNLIMITED = 2**64 - 1
+BASIS_POINTS = 100
+"""In one percent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What governs a reserve: percentages as the program stores them, its oracles (`None`: none), `price_offset` in basis points.
+    """What governs a reserve: utilisations and rates in percent, `ltv` and thresholds in basis points, oracles (`None`: none).
 
+    `symbol`: none, a reserve does not tell it; `price_offset`: basis points.
     `added_weight`: what a debt weighs more than its value, in basis points; `close_limit`: whole USD of attributed debt above which
     obligations stay closeable.
     """
 
-    mint: bytes
+    asset: bytes
+    symbol: str | None
     decimals: int
     pyth: bytes | None
     switchboard: bytes | None
     extra: bytes | None
-    loan_to_value: int
-    threshold: int
-    max_threshold: int
+    ltv: int
+    liquidation_threshold: int
+    max_liquidation_threshold: int
     optimal_utilization: int
     max_utilization: int
     min_rate: int
@@ -51,14 +55,15 @@ def terms_state(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the aspect `terms` of a reserve's fields; what older versions left empty is filled as the program does when it reads."""
     threshold, optimal = fields["liquidation_threshold"], fields["optimal_utilization_rate"]
     return {
-        "mint": hexed(fields["liquidity_mint"]),
+        "asset": hexed(fields["liquidity_mint"]),
+        "symbol": None,
         "decimals": fields["liquidity_mint_decimals"],
         "pyth": _oracle(fields["pyth_oracle"]),
         "switchboard": _oracle(fields["switchboard_oracle"]),
         "extra": None if fields["extra_oracle"] == NOBODY else hexed(fields["extra_oracle"]),
-        "loan_to_value": fields["loan_to_value_ratio"],
-        "threshold": threshold,
-        "max_threshold": max(threshold, fields["max_liquidation_threshold"]),
+        "ltv": fields["loan_to_value_ratio"] * BASIS_POINTS,
+        "liquidation_threshold": threshold * BASIS_POINTS,
+        "max_liquidation_threshold": max(threshold, fields["max_liquidation_threshold"]) * BASIS_POINTS,
         "optimal_utilization": optimal,
         "max_utilization": max(optimal, fields["max_utilization_rate"]),
         "min_rate": fields["min_borrow_rate"],
@@ -81,7 +86,7 @@ def terms_of(state: Mapping[str, Any]) -> Terms:
     """Read the aspect `terms`."""
     oracles = {name: unhexed(state[name]) if state[name] else None for name in ("pyth", "switchboard", "extra")}
     numbers = {name: int(state[name]) for name in ("super_max_rate", "added_weight", "price_offset", "close_limit")}
-    return Terms(**{**state, **oracles, **numbers, "mint": unhexed(state["mint"])})
+    return Terms(**{**state, **oracles, **numbers, "asset": unhexed(state["asset"])})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from chains.ports import StateReader
 from chains.solana.save.layout import Borrow, Deposit, Obligation, hexed, unhexed
 
 ENGINE = "save-accounts-1"
-TERMS, POOL, PRICE, OBLIGATION = "terms", "reserve", "price", "obligation"
+TERMS, POOL, PRICE, OBLIGATION_SETTING = "terms", "reserve", "price", "obligation"
 ORACLES = "pyth", "switchboard", "extra"
 NOT_IN_A_TRANSACTION = -1
 
@@ -48,7 +48,7 @@ class Tips:
     def __init__(self, venue_id: str, markets: Mapping[tuple[bytes, str], str]) -> None:
         self.markets = dict(markets)
         self.rows = Rows()
-        self._venue_id = venue_id
+        self.venue_id = venue_id
         self._texts: dict[bytes, str] = {}
         self._units: dict[bytes, Unit] = {}
         self._mints: dict[bytes, bytes] | None = None
@@ -58,7 +58,7 @@ class Tips:
         """Each reserve's token."""
         if self._mints is None:
             terms = {market: json.loads(text) for (market, aspect), text in self.markets.items() if aspect == TERMS}
-            self._mints = {market: unhexed(said["mint"]) for market, said in terms.items()}
+            self._mints = {market: unhexed(said["asset"]) for market, said in terms.items()}
         return self._mints
 
     @property
@@ -69,12 +69,12 @@ class Tips:
 
     def learn(self, state: StateReader, units: Collection[bytes]) -> None:
         """Look up obligations as they were before the span."""
-        texts = state.accounts(self._venue_id, [(unit, WHOLE_VENUE, OBLIGATION) for unit in units])
+        texts = state.accounts(self.venue_id, [(unit, WHOLE_VENUE, OBLIGATION_SETTING) for unit in units])
         self._texts = {unit: text for (unit, _, _), text in texts.items()}
         states = {unit: json.loads(text) for unit, text in self._texts.items()}
         keys = [(unit, market, side) for unit, said in states.items() for market, side in _entries(said)]
         amounts: dict[bytes, Holdings] = {}
-        for (unit, market, side), amount in state.positions(self._venue_id, keys).items():
+        for (unit, market, side), amount in state.positions(self.venue_id, keys).items():
             amounts.setdefault(unit, {})[market, side] = amount
         self._units = {unit: unit_of(said, amounts.get(unit, {})) for unit, said in states.items()}
 
@@ -94,7 +94,7 @@ class Tips:
             self.markets[market, aspect] = text
             self._mints = None if aspect == TERMS else self._mints
             place = slot, NOT_IN_A_TRANSACTION, END_OF_BLOCK
-            self.rows.markets.append(MarketChange(*place, self._venue_id, market, aspect, text, ENGINE, Basis.OBSERVED))
+            self.rows.markets.append(MarketChange(*place, self.venue_id, market, aspect, text, ENGINE, Basis.OBSERVED))
 
     def hold(self, slot: int, address: bytes, held: Obligation, problem: str | None = None) -> None:
         """Let an obligation be this from the end of a slot on."""
@@ -106,7 +106,7 @@ class Tips:
             self._texts[address] = text
             self.rows.accounts.append(
                 AccountChange(
-                    *place, self._venue_id, address, held.owner, WHOLE_VENUE, OBLIGATION, text, ENGINE, Basis.OBSERVED
+                    *place, self.venue_id, address, held.owner, WHOLE_VENUE, OBLIGATION_SETTING, text, ENGINE, Basis.OBSERVED
                 )
             )  # fmt: skip
         old = amounts_of(before.held) if before and before.held.owner == held.owner else {}
@@ -116,7 +116,7 @@ class Tips:
                 asset = self.mints.get(market, market)
                 self.rows.positions.append(
                     PositionChange(
-                        *place, self._venue_id, address, held.owner, market, side, asset, amount, ENGINE, Basis.OBSERVED
+                        *place, self.venue_id, address, held.owner, market, side, asset, amount, ENGINE, Basis.OBSERVED
                     )
                 )  # fmt: skip
 
@@ -127,7 +127,7 @@ class Tips:
             return
         self.rows.events.append(
             LendingEvent(
-                slot, NOT_IN_A_TRANSACTION, END_OF_BLOCK, b"", self._venue_id, kind, reserve, owner, None, mint, tokens,
+                slot, NOT_IN_A_TRANSACTION, END_OF_BLOCK, b"", self.venue_id, kind, reserve, owner, None, mint, tokens,
                 written({"observed": True, **more}),
             )
         )  # fmt: skip
@@ -135,7 +135,7 @@ class Tips:
     def quarantine(self, slot: int, reason: str, data: bytes) -> None:
         """Keep an account that is not what it should be."""
         place = slot, NOT_IN_A_TRANSACTION, END_OF_BLOCK
-        self.rows.quarantined.append(Quarantined(*place, self._venue_id, reason, data))
+        self.rows.quarantined.append(Quarantined(*place, self.venue_id, reason, data))
 
 
 def unit_state(held: Obligation, problem: str | None) -> dict[str, Any]:

@@ -17,15 +17,14 @@ from chains.model import WHOLE_VENUE, Reason, Side, UnitPosition, UnitSnapshot, 
 from chains.solana.save import maths
 from chains.solana.save.book import Book, Priced, Reserve
 from chains.solana.save.layout import Borrow, Deposit, Obligation
-from chains.solana.save.maths import PERCENT, WAD, MathOverflow
+from chains.solana.save.maths import BASIS_POINT, WAD, MathOverflow
 from chains.solana.save.reserve import Pool, Terms, accrued, borrow_weight, value
-from chains.solana.save.tips import OBLIGATION, unit_of
+from chains.solana.save.tips import OBLIGATION_SETTING, unit_of
 
 MOST_ALLOWED, MOST_UNHEALTHY = 65_000_000 * WAD, 70_000_000 * WAD
 """Caps of every obligation, in USD, that are written into the program."""
 
 MAX_UINT256 = 2**256 - 1
-_PERCENT_IN_BASIS_POINTS = 100
 
 
 class Supplied(NamedTuple):
@@ -113,10 +112,10 @@ def _refreshed(held: Obligation, used: dict[bytes, _Used]) -> Refreshed:
         deposited_value=maths.stored(deposited),
         borrowed_value=_sum(_weighted(each.market_value, used[each.reserve]) for each in debts),
         allowed_borrow_value=_allowed(supplies, used),
-        unhealthy_borrow_value=_cover(supplies, used, lambda terms: terms.threshold),
+        unhealthy_borrow_value=_cover(supplies, used, lambda terms: terms.liquidation_threshold),
         borrowed_value_upper_bound=_upper_bound(debts, used),
         borrowing_isolated_asset=any(used[each.reserve].terms.isolated for each in debts),
-        super_unhealthy_borrow_value=_cover(supplies, used, lambda terms: terms.max_threshold),
+        super_unhealthy_borrow_value=_cover(supplies, used, lambda terms: terms.max_liquidation_threshold),
         unweighted_borrowed_value=maths.stored(unweighted),
         closeable=held.closeable and _attribution_exceeded(held, supplies, used),
         deposits=tuple(each for each in supplies if each.amount),
@@ -159,12 +158,12 @@ def _allowed(supplies: Sequence[Supplied], used: dict[bytes, _Used]) -> int | No
         terms, price = used[each.reserve].terms, used[each.reserve].priced.lower
         if price is None:
             return None
-        parts.append(maths.mul_down(value(price, each.tokens, terms.decimals), terms.loan_to_value * PERCENT))
+        parts.append(maths.mul_down(value(price, each.tokens, terms.decimals), terms.ltv * BASIS_POINT))
     return min(_sum(parts), MOST_ALLOWED)
 
 
 def _cover(supplies: Sequence[Supplied], used: dict[bytes, _Used], share: Callable[[Terms], int]) -> int:
-    parts = (maths.mul_down(each.market_value, share(used[each.reserve].terms) * PERCENT) for each in supplies)
+    parts = (maths.mul_down(each.market_value, share(used[each.reserve].terms) * BASIS_POINT) for each in supplies)
     return min(_sum(parts), MOST_UNHEALTHY)
 
 
@@ -205,7 +204,7 @@ class _Account:
     def __init__(self, book: Book, unit: UnitSnapshot) -> None:
         self.book = book
         self.unit = unit
-        state = json.loads(unit.settings[WHOLE_VENUE, OBLIGATION])
+        state = json.loads(unit.settings[WHOLE_VENUE, OBLIGATION_SETTING])
         self.held, self.problem = unit_of(state, unit.positions)
         self.answer = self._answer()
 
@@ -246,7 +245,7 @@ class _Account:
             reserve = self.book.reserve(deposit.reserve)
             tokens = _tokens(reserve, deposit)
             if deposit.amount and reserve.terms and tokens is not None:
-                threshold = reserve.terms.threshold * _PERCENT_IN_BASIS_POINTS
+                threshold = reserve.terms.liquidation_threshold
                 yield _position(reserve, reserve.terms, tokens, deposit.amount, threshold)
         for borrow in self.held.borrows:
             reserve = self.book.reserve(borrow.reserve)
@@ -270,7 +269,7 @@ def _tokens(reserve: Reserve, entry: Deposit | Borrow) -> int | None:
 def _position(reserve: Reserve, terms: Terms, tokens: int, raw: int, threshold: int | None) -> UnitPosition:
     return UnitPosition(
         market=reserve.address,
-        asset=terms.mint,
+        asset=terms.asset,
         side=Side.BORROW if threshold is None else Side.SUPPLY,
         symbol="",
         decimals=terms.decimals,

@@ -61,6 +61,27 @@ def test_an_obligation_is_positions_and_one_setting_at_the_end_of_its_slot() -> 
     assert rows.events == []
 
 
+def test_a_reserve_is_its_terms_and_what_it_has_stored() -> None:
+    rows = journals().take([(SOL, ours(reserve(extra_oracle=b"\xe0" * 32, attributed_borrow_limit_close=0)))])
+    terms, pool = (json.loads(row.state) for row in rows.markets)
+
+    assert [(row.market, row.aspect) for row in rows.markets] == [(SOL, "terms"), (SOL, "reserve")]
+    told = {"asset": "0x" + SOL_MINT.hex(), "symbol": None, "decimals": 9, "ltv": 7_500, "liquidation_threshold": 8_000}
+    assert told.items() <= terms.items()  # by these names public views know a market
+    assert (terms["pyth"], terms["switchboard"], terms["extra"]) == ("0x" + SOL_PRICE.hex(), None, "0x" + "e0" * 32)
+    assert terms["close_limit"] == str(2**64 - 1)  # what older versions left empty has no limit
+    assert pool == {
+        "slot": SLOT,
+        "available": str(10**12),
+        "borrowed": "0",
+        "rate": str(WAD),
+        "supply": str(10**12),
+        "fees": "0",
+        "smoothed": str(100 * WAD),
+        "attributed": "0",
+    }
+
+
 def test_only_what_changed_is_written() -> None:
     known = journals()
     known.take([*RESERVES, (ACCOUNT, ours(obligation(ALICE, [Deposit(SOL, 7, 0), Deposit(USDC, 9, 0)])))])

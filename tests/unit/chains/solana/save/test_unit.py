@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 import pytest
 
+from aggregator.margin.valuation import ABOUT_PRICES
 from chains.model import AccountBytes, Side, VenueSpec, VenueUnit
 from chains.solana.save import open_book
-from chains.solana.save.layout import NO_ORACLE, Borrow, Deposit
+from chains.solana.save.book import Book
+from chains.solana.save.layout import NO_ORACLE, Borrow, Deposit, Obligation
 from chains.solana.save.options import ENGINES, check_options, engine_of
+from chains.solana.save.unit import Refreshed, refreshed
 from tests.support.save_accounts import (
     MARKET_ADDRESS,
     SLOT,
@@ -91,6 +94,35 @@ def test_borrowing_looks_at_the_worse_of_spot_average_and_extra_price() -> None:
     assert unit.native["unweighted_borrowed_value"] == 100 * WAD
     assert unit.native["borrowing_isolated_asset"] == 1
     assert unit.debt_base == 150 * WAD
+
+
+@pytest.mark.parametrize(
+    "weights, amounts, order",
+    [
+        ((0, 1, 2), (1, 1, 1), (2, 1, 0)),
+        ((0, 0, 0), (1, 1, 1), (2, 1, 0)),  # of equals the greatest address
+        ((1, 0, 9), (1, 1, 0), (0, 1)),  # one of nothing is no debt
+        ((0, 0, 9), (0, 0, 0), ()),
+    ],
+)
+def test_a_refresh_puts_the_weightiest_debt_first_and_drops_those_of_nothing(
+    weights: Sequence[int], amounts: Sequence[int], order: Sequence[int]
+) -> None:
+    names = [bytes([number]) * 32 for number in (3, 4, 5)]
+    journals = Journals(venue())
+    journals.take([(SOL_PRICE, HUNDRED)])
+    for name, weight in zip(names, weights, strict=True):
+        journals.take([(name, ours(reserve(added_borrow_weight_bps=weight)))])
+    held = Obligation(
+        ALICE,
+        closeable=False,
+        deposits=(),
+        borrows=tuple(Borrow(*each) for each in zip(names, [WAD] * 3, amounts, strict=True)),
+    )
+
+    ours_then = refreshed(Book(journals.snapshot(SLOT, TIME)), held)
+    assert isinstance(ours_then, Refreshed)
+    assert [each.reserve for each in ours_then.borrows] == [names[number] for number in order]
 
 
 def test_a_debt_that_reaches_the_threshold_is_liquidatable_and_one_below_is_not() -> None:
@@ -206,6 +238,24 @@ def test_what_the_program_refuses_or_nobody_knows_has_a_reason_and_no_number(
     assert (unit.native, unit.health_factor_wad, unit.liquidatable) == (None, None, None)
     assert unit.has_debt
     assert unit.positions[-1].market == USDC
+
+
+def test_a_price_that_the_program_refuses_is_known_to_be_about_one_price() -> None:
+    """In an obligation without a debt the other deposits then stand."""
+    other = Deposit(USDC, 10**6, 0)
+    unit = valued([Deposit(SOL, 10**9, 0), other], accounts=[(SOL_PRICE, pyth(100 * 10**8, confidence=11 * 10**8))])
+
+    assert {reason.code for reason in unit.reasons} == {"price_uncertain"}
+    assert [position.price is None for position in unit.positions] == [True, False]
+    assert {
+        "no_price_source",
+        "price_negative",
+        "price_not_seen",
+        "price_not_verified",
+        "price_stale",
+        "price_uncertain",
+        "price_unreadable",
+    } <= ABOUT_PRICES
 
 
 def test_a_reserve_that_nobody_saw_is_unknown_and_its_position_is_not_valued() -> None:

@@ -94,6 +94,11 @@ def controls(protocol: str) -> Any | None:  # noqa: ANN401 - ditto
     return import_module(f"{PROTOCOLS[protocol]}.controls") if _has(protocol, "controls") else None
 
 
+def is_observed(protocol: str) -> bool:
+    """Tell whether a protocol's accounts are read with each head, so that nothing is known of before: its folder says so."""
+    return bool(getattr(import_module(PROTOCOLS[protocol]), "OBSERVED", False))
+
+
 def check_options(protocol: str) -> tuple[Sequence[str], Callable[[Mapping[str, Any]], list[str]]] | None:
     """Return the keys that only this protocol's venues have, and what tells what is wrong with them; `None` where it has none."""
     own = _options(protocol)

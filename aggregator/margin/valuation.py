@@ -26,7 +26,13 @@ ABOUT_PRICES = frozenset(
         "no_price_source",
         "not_read_at_block",
         "number_unavailable",
+        "price_negative",
         "price_not_positive",
+        "price_not_seen",
+        "price_not_verified",
+        "price_stale",
+        "price_uncertain",
+        "price_unreadable",
         "source_reverts",
     }
 )

@@ -26,7 +26,8 @@ class NoPrice(ValueError):
 class PriceUpdate:
     """One price as Pyth's guardians signed it: `price` × 10^`exponent` USD, give or take `confidence` × 10^`exponent`.
 
-    `signatures`: how many were checked where not all were needed ones (a partial verification), `None` where all were.
+    `ema_…`: the exponential moving averages at the same scale. `signatures`: how many were checked where not all that are needed were (a
+    partial verification), `None` where all were.
     """
 
     signatures: int | None
@@ -36,6 +37,9 @@ class PriceUpdate:
     exponent: int
     publish_time: int
     posted_slot: int
+    previous_publish_time: int
+    ema_price: int
+    ema_confidence: int
 
 
 def price_update(data: bytes) -> PriceUpdate:
@@ -44,7 +48,9 @@ def price_update(data: bytes) -> PriceUpdate:
         raise NoPrice("the account is no PriceUpdateV2")
     try:
         signatures, at = _level(data)
-        feed_id, price, confidence, exponent, published, _, _, _, posted = _MESSAGE.unpack_from(data, at)
+        feed_id, price, confidence, exponent, published, previous, ema, ema_confidence, posted = _MESSAGE.unpack_from(
+            data, at
+        )
     except (struct.error, IndexError) as error:
         raise NoPrice(f"the PriceUpdateV2 is cut off at {len(data)} bytes") from error
     return PriceUpdate(
@@ -55,6 +61,9 @@ def price_update(data: bytes) -> PriceUpdate:
         exponent=exponent,
         publish_time=published,
         posted_slot=posted,
+        previous_publish_time=previous,
+        ema_price=ema,
+        ema_confidence=ema_confidence,
     )
 
 

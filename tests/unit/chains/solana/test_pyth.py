@@ -27,6 +27,9 @@ UPDATE = PriceUpdate(
     exponent=-8,
     publish_time=1_721_133_402,
     posted_slot=277_875_167,
+    previous_publish_time=1_721_133_401,
+    ema_price=15_660_921_800,
+    ema_confidence=15_919_247,
 )
 needs_dumps = pytest.mark.skipif(
     not DUMPS.is_dir(), reason="the account dumps that the fixtures folder holds are not here"
@@ -47,9 +50,9 @@ def encoded(update: PriceUpdate) -> bytes:
         confidence=update.confidence,
         exponent=update.exponent,
         publish_time=update.publish_time,
-        previous_publish_time=update.publish_time - 1,
-        ema_price=1,
-        ema_confidence=2,
+        previous_publish_time=update.previous_publish_time,
+        ema_price=update.ema_price,
+        ema_confidence=update.ema_confidence,
         posted_slot=update.posted_slot,
         signatures=update.signatures,
     ).encoded()

@@ -1,0 +1,225 @@
+"""Accounts of a group into journals: the group, its banks, the price accounts they name, and what everybody holds and owes.
+
+All rows are observed, and stand at the end of the slot in which an account was seen; only what changed is written. A position is one side
+of a balance: shares as I80F48 bits, in the market of its bank. What a unit holds when it is first seen is no event; what changes between
+two looks is one, of kind supply, withdraw, borrow or repay, with {"observed": true}.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import groupby
+from typing import Any
+
+from chains.identifiers import base58, from_base58
+from chains.model import WHOLE_VENUE, AccountBytes, Rows, Side, VenueSpec
+from chains.ports import StateReader
+from chains.solana.layouts import KEY, Layout, read
+from chains.solana.marginfi.bulk import WORTH_COLUMNS, enter_many
+from chains.solana.marginfi.layout import ACCOUNT, BANK, GROUP
+from chains.solana.marginfi.options import engine_of, price_accounts_of, program_of
+from chains.solana.marginfi.states import (
+    BANK_STATE,
+    GROUP_STATE,
+    MIGRATED,
+    PRICE,
+    PYTH_PUSH_ORACLE,
+    SWITCHBOARD_PULL_ORACLE,
+    TOTALS,
+    bank_texts,
+    group_text,
+    price_text,
+    problem_text,
+)
+from chains.solana.marginfi.tips import Image, Tips, account_text
+from chains.solana.oracles.pyth.account import RECEIVER
+from chains.solana.oracles.pyth.push import push_address
+from chains.solana.oracles.switchboard.account import PROGRAM as SWITCHBOARD
+from chains.solana.ports import AccountSet
+
+GONE = "there is no account at this address"
+SHARDS = (0, 3301)
+"""Shards of the push program that the program accepts for a feed: Pyth's own, and the group's."""
+
+_DISCRIMINATOR = 8
+Seen = tuple[bytes, AccountBytes]
+
+
+class Marginfi:
+    """One group of the program, at the venue's address."""
+
+    def __init__(self, venue: VenueSpec) -> None:
+        self._venue = venue
+        self._program = program_of(venue.options)
+        self._engine = engine_of(venue.options)
+        self._price_accounts = frozenset(price_accounts_of(venue.options))
+
+    @property
+    def venue(self) -> VenueSpec:
+        """The venue that this fold derives."""
+        return self._venue
+
+    @property
+    def sets(self) -> Sequence[AccountSet]:
+        """The group's banks and accounts, of any size: one of another size is refused by name, and not missed."""
+        group = self._venue.address
+        bank, account = BANK.fields["group"][0], ACCOUNT.fields["group"][0]
+        return (
+            AccountSet("bank", self._program, None, ((0, BANK.discriminator), (bank, group))),
+            AccountSet("account", self._program, None, ((0, ACCOUNT.discriminator), (account, group))),
+        )
+
+    def others(self, state: StateReader) -> Collection[bytes]:
+        """Return the group, and the price accounts that its banks name."""
+        return {self._venue.address, *self._price_accounts, *_named(state.markets(self._venue.id))}
+
+    def fold(self, state: StateReader, seen: Sequence[Seen]) -> Rows:
+        """Derive rows from accounts whose bytes changed, in the order of their slots."""
+        tips = Tips(self._venue.id, self._engine.name, state)
+        addresses = [address for address, _ in seen]
+        distinct = set(addresses)
+        tips.learn(distinct)
+        repeated = (
+            set()
+            if len(distinct) == len(addresses)
+            else {name for name, times in Counter(addresses).items() if times > 1}
+        )
+        for slot, group in groupby(seen, key=_slot):
+            tips.slot = slot
+            self._fold_slot(tips, dict(group), repeated)
+        return tips.rows
+
+    def _fold_slot(self, tips: Tips, accounts: Mapping[bytes, AccountBytes], repeated: AbstractSet[bytes]) -> None:
+        """Read markets before units, so that what a unit holds has its token's name whatever the order of the answers."""
+        size, program = ACCOUNT.size, self._program
+        fresh = {name: seen for name, seen in accounts.items() if len(seen.data) == size and seen.owner == program}
+        fresh = {} if len(fresh) < WORTH_COLUMNS else fresh
+        one_by_one = [] if len(fresh) == len(accounts) else [name for name in accounts if name not in fresh]
+        for address in sorted(one_by_one, key=lambda name: self._order(accounts[name])):
+            self._account(tips, address, accounts[address])
+        for address in self._enter_many(tips, fresh, repeated) if fresh else ():
+            self._account(tips, address, accounts[address])
+
+    def _order(self, account: AccountBytes) -> int:
+        """Banks name the price accounts and the tokens of all others; units come last."""
+        if account.owner != self._program:
+            return 1
+        return 2 if account.data.startswith(ACCOUNT.discriminator) else 0
+
+    def _enter_many(
+        self, tips: Tips, accounts: Mapping[bytes, AccountBytes], repeated: AbstractSet[bytes]
+    ) -> Sequence[bytes]:
+        """Enter units that nothing is known of and that come only once together; returns the addresses of the rest."""
+        later = tips.known_of(accounts.keys()) | repeated
+        fresh = accounts if not later else {name: seen for name, seen in accounts.items() if name not in later}
+        odd = enter_many(tips, self._venue.address, list(fresh), [seen.data for seen in fresh.values()])
+        return [name for name in accounts if name in odd or name not in fresh] if odd or later else ()
+
+    def _account(self, tips: Tips, address: bytes, account: AccountBytes) -> None:
+        if account.closed and not self._is_market(tips, address):
+            tips.close(address)
+        elif account.owner == self._program and account.data.startswith(ACCOUNT.discriminator):
+            self._unit(tips, address, account)
+        else:
+            self._market(tips, address, account)
+
+    def _is_market(self, tips: Tips, address: bytes) -> bool:
+        return address == self._venue.address or (address, BANK_STATE) in tips.markets or self._is_price(tips, address)
+
+    # Markets
+
+    def _market(self, tips: Tips, address: bytes, account: AccountBytes) -> None:
+        kind = account.data[:_DISCRIMINATOR] if account.owner == self._program else b""
+        if address == self._venue.address:
+            self._group(tips, account)
+        elif (address, BANK_STATE) in tips.markets or kind == BANK.discriminator:
+            self._bank(tips, address, account)
+        elif account.owner in {RECEIVER, SWITCHBOARD} or self._is_price(tips, address):
+            tips.market(address, PRICE, price_text(account))
+        elif tips.known(address):
+            tips.spoil(address, f"the account begins with {account.data[:_DISCRIMINATOR].hex()}", account.data)
+        else:
+            tips.quarantine(f"unknown_account:{base58(address)}", account.data)
+
+    def _is_price(self, tips: Tips, address: bytes) -> bool:
+        return (address, PRICE) in tips.markets or address in self._priced_by(tips)
+
+    def _group(self, tips: Tips, account: AccountBytes) -> None:
+        problem = self._problem(GROUP, account, None)
+        if problem is not None and not account.closed:
+            tips.quarantine("group_unreadable", account.data)
+        tips.market(WHOLE_VENUE, GROUP_STATE, group_text(account.data) if problem is None else problem_text(problem))
+
+    def _bank(self, tips: Tips, address: bytes, account: AccountBytes) -> None:
+        problem = self._problem(BANK, account, "group")
+        if problem is None:
+            config, totals = bank_texts(account.data)
+            tips.market(address, BANK_STATE, config)
+            tips.market(address, TOTALS, totals)
+            return
+        if not account.closed:
+            tips.quarantine(f"bank_unreadable:{base58(address)}", account.data)
+        tips.market(address, BANK_STATE, problem_text(problem))
+
+    def _problem(self, layout: Layout, account: AccountBytes, group: str | None) -> str | None:
+        """Say why an account is not one of this group."""
+        if account.closed:
+            return GONE
+        if account.owner != self._program:
+            return f"the account belongs to program {base58(account.owner)}"
+        problem = layout.problem(account.data)
+        if problem is not None or group is None:
+            return problem
+        at = layout.fields[group][0]
+        named = account.data[at : at + KEY]
+        return None if named == self._venue.address else f"the account is of group {base58(named)}"
+
+    def _priced_by(self, tips: Tips) -> frozenset[bytes]:
+        if tips.priced_by is None:
+            tips.priced_by = self._price_accounts.union(_named(tips.markets))
+        return tips.priced_by
+
+    # Units
+
+    def _unit(self, tips: Tips, address: bytes, account: AccountBytes) -> None:
+        problem = self._problem(ACCOUNT, account, "group")
+        if problem is not None:
+            tips.spoil(address, problem, account.data)
+            return
+        told = read(ACCOUNT.fields, account.data)
+        active = [balance for balance in told["balances"] if balance["active"]]
+        banks = [balance["bank_pk"] for balance in active]
+        if len(set(banks)) < len(banks):
+            tips.spoil(address, "the account has two balances of one bank", account.data)
+            return
+        tips.marked(told["program_version"])
+        state = account_text(told["authority"], banks, told["account_flags"], told["program_version"])
+        tips.enter(address, Image(told["authority"], state, _shares(active)))
+
+
+def _shares(active: Iterable[Mapping[str, Any]]) -> dict[tuple[bytes, Side], int]:
+    found: dict[tuple[bytes, Side], int] = {}
+    for balance in active:
+        found[balance["bank_pk"], Side.SUPPLY] = balance["asset_shares"]
+        found[balance["bank_pk"], Side.BORROW] = balance["liability_shares"]
+    return {key: shares for key, shares in found.items() if shares}
+
+
+def _named(markets: Mapping[tuple[bytes, str], str]) -> set[bytes]:
+    """Return the price accounts that banks name; of a bank that names a feed, those that may hold it."""
+    configs = [json.loads(text) for (_, aspect), text in markets.items() if aspect == BANK_STATE]
+    return {account for config in configs if config.get("oracle_keys") for account in _price_accounts(config)}
+
+
+def _price_accounts(config: Mapping[str, Any]) -> Iterable[bytes]:
+    setup, key = config["oracle_setup"], from_base58(config["oracle_keys"][0])
+    if setup == PYTH_PUSH_ORACLE and not config["config_flags"] & MIGRATED:
+        return [push_address(shard, key) for shard in SHARDS]
+    return [key] if setup in {PYTH_PUSH_ORACLE, SWITCHBOARD_PULL_ORACLE} else ()
+
+
+def _slot(item: Seen) -> int:
+    return item[1].slot

@@ -33,9 +33,6 @@ from chains.solana.kamino.maths import (
 )
 from chains.solana.kamino.prices import ALL_CHECKS, Priced
 
-OBSOLETE = 1
-"""A reserve's status that ends new business."""
-
 
 class Clock(NamedTuple):
     """When a refresh happens: the slot, and Unix seconds."""

@@ -133,5 +133,6 @@ def _over_its_limit(leg: Leg, engine: Engine, now: int) -> bool:
 def _is_due(reserve: Reserve, obligation: Obligation, market: Market, now: int) -> bool:
     matured = market.mature_reserve_debt_liquidation_enabled and 0 < reserve.debt_maturity_timestamp <= now
     borrowed_at = obligation.borrows[reserve.address].last_borrowed_at_timestamp
-    over = market.obligation_borrow_debt_term_liquidation_enabled and 0 < reserve.debt_term_seconds <= now - borrowed_at
+    ended = borrowed_at > 0 and 0 < reserve.debt_term_seconds <= now - borrowed_at
+    over = market.obligation_borrow_debt_term_liquidation_enabled and ended
     return bool(matured or over)

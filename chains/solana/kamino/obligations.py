@@ -41,13 +41,14 @@ Held = dict[bytes, int]
 
 
 class Read(NamedTuple):
-    """What the bytes of an obligation say: who owns it, its setting, cTokens and debts by reserve."""
+    """What the bytes of an obligation say: who owns it, its setting, cTokens and debts by reserve, and the rates of the debts."""
 
     unit: bytes
     owner: bytes
     text: str
     deposits: Held
     borrows: Held
+    debts: Mapping[bytes, Debt]
 
 
 class Obligations:
@@ -108,7 +109,7 @@ class Obligations:
         if account.closed:
             if before is not None:
                 owner = obligation_of(before).owner
-                self._compare([Read(unit, owner, closed_obligation(before), {}, {})])
+                self._compare([Read(unit, owner, closed_obligation(before), {}, {}, {})])
             return
         self._tips.quarantine(f"malformed_account:{OBLIGATION.name}", account.data)
         problem = OBLIGATION.problem(account.data) or "the Obligation is of another program or lending market"
@@ -150,10 +151,9 @@ class Obligations:
             self._tell(read, then, before)
 
     def _tell(self, read: Read, then: Obligation | None, before: Mapping[Side, Held]) -> None:
-        after = obligation_of(read.text)
-        debts = (then or after).borrows
+        debts = read.debts if then is None else then.borrows
         had = {reserve: (amount, debts[reserve]) for reserve, amount in before[Side.BORROW].items() if reserve in debts}
-        has = {reserve: (amount, after.borrows[reserve]) for reserve, amount in read.borrows.items()}
+        has = {reserve: (amount, read.debts[reserve]) for reserve, amount in read.borrows.items()}
         reserves = {reserve: liquidity for reserve in {*before[Side.SUPPLY]} if (liquidity := self._liquidity(reserve))}
         for happened in (*collateral_changes(before[Side.SUPPLY], read.deposits, reserves), *debt_changes(had, has)):
             extra = {"observed": True, "change_raw": str(happened.change), "account": "0x" + read.unit.hex()}
@@ -231,7 +231,9 @@ def _read(units: Sequence[bytes], accounts: Sequence[bytes]) -> Iterator[Read]:
         mine, theirs = supplies[first_held:end_held], debts[first_owed:end_owed]
         first_held, first_owed = end_held, end_owed
         text = obligation_text(owner, five, [reserve for reserve, _ in mine], theirs)
-        read = Read(unit, owner, text, dict(mine), {reserve: amount for reserve, amount, _, _ in theirs})
+        owes = {reserve: amount for reserve, amount, _, _ in theirs}
+        rates = {reserve: Debt(rate, at) for reserve, _, rate, at in theirs}
+        read = Read(unit, owner, text, dict(mine), owes, rates)
         if len(read.deposits) != len(mine) or len(read.borrows) != len(theirs):
             read = read._replace(text=doubtful_obligation(text, "a reserve stands in two slots of the obligation"))
         yield read

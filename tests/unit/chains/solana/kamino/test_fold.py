@@ -176,6 +176,12 @@ def test_a_debt_of_more_digits_than_a_column_stands_in_the_setting_until_it_fits
         (UNIT, account(12, obligation(12).data + b"\0"), "malformed_account:Obligation"),
         (SOL, account(12, reserve(12).data[:-1]), "malformed_account:Reserve"),
         (MARKET_ADDRESS, account(12, b"x" * 4664), "malformed_account:LendingMarket"),
+        (SOL, account(12, reserve(12).data[:32] + b"?" * 32 + reserve(12).data[64:]), "malformed_account:Reserve"),
+        (
+            UNIT,
+            account(12, obligation(12).data[:32] + b"?" * 32 + obligation(12).data[64:]),
+            "malformed_account:Obligation",
+        ),
         (b"?" * 32, account(12, b"x" * 100), "unknown_account"),
     ],
 )
@@ -198,6 +204,15 @@ def test_an_obligation_whose_account_changed_its_form_is_in_doubt_until_it_has_i
 
     fold((UNIT, good._replace(slot=13)))
     assert fold.setting()["problem"] is None
+
+
+def test_an_obligation_whose_address_is_another_program_s_by_now_is_in_doubt(fold: Fold) -> None:
+    good = obligation(11, deposits=[(SOL, 5)])
+    fold((UNIT, good))
+
+    fold((UNIT, good._replace(slot=12, owner=b"other" + bytes(27))))
+
+    assert fold.setting()["problem"] == "the Obligation is of another program or lending market"
 
 
 def test_a_reserve_that_is_gone_is_in_doubt(fold: Fold) -> None:

@@ -12,8 +12,8 @@ from chains.solana.kamino.maths import (
     ONE,
     SLOTS_PER_YEAR,
     U128,
-    Overflowed,
     Point,
+    Refused,
     basis_points,
     borrow_rate,
     ceil,
@@ -48,7 +48,7 @@ def test_products_and_quotients_round_down_and_what_is_owed_up() -> None:
 
 @pytest.mark.parametrize("value", [-1, U128])
 def test_a_fraction_that_the_program_cannot_hold_is_refused(value: int) -> None:
-    with pytest.raises(Overflowed, match="128 bits"):
+    with pytest.raises(Refused, match="128 bits"):
         fits(value)
 
 
@@ -80,7 +80,7 @@ def test_a_rate_lies_on_the_segment_that_rounded_basis_points_choose() -> None:
 
 
 def test_a_curve_without_a_segment_for_a_utilisation_has_no_rate() -> None:
-    with pytest.raises(Overflowed, match="no segment for a utilisation of 9000"):
+    with pytest.raises(Refused, match="no segment for a utilisation of 9000"):
         borrow_rate((Point(0, 1), Point(8000, 2)), basis_points(9000))
 
 

@@ -144,6 +144,25 @@ def test_an_elevation_group_that_does_not_fit_lets_no_refresh_succeed(
     assert words in unit.reasons[0].detail
 
 
+@pytest.mark.parametrize("version, fails", [("1.7", True), ("1.22", False)])
+def test_only_1_7_refuses_more_collaterals_than_the_group_takes(version: str, *, fails: bool) -> None:
+    other = b"X" * 32
+    group = {"id": 1, "ltv_pct": 85, "liquidation_threshold_pct": 90, "max_reserves_as_collateral": 1}
+    member = {"elevation_groups": b"\x01"}
+    accounts = {
+        MARKET_ADDRESS: market(elevation_groups=[{**group, "debt_reserve": USDC}]),
+        SOL: reserve(config=member),
+        other: reserve(mint=b"x" * 32, config=member),
+        USDC: reserve(mint=USDC_MINT, decimals=6, pyth=USDC_PRICE, config=member),
+    }
+    prices = {SOL_PRICE: push(15_000_000_000), USDC_PRICE: push(100_000_000)} if version == "1.7" else {}
+    grouped = obligation(deposits=[(SOL, 10**9), (other, 10**9)], borrows=[(USDC, ONE)], elevation_group=1)
+
+    unit = value(accounts | prices, version=version, unit=grouped)
+
+    assert codes(unit) == (["refresh_fails"] if fails else [])
+
+
 def test_versions_before_1_11_divide_by_a_rounded_exchange_rate() -> None:
     lent = {"total_available_amount": 10**12 + 333_333_333_333}
     accounts = {SOL: reserve(liquidity=lent)}

@@ -23,6 +23,9 @@ EXACT_POWERS = 4
 """Up to so many slots interest compounds exactly; beyond, by three terms of the binomial series."""
 
 
+MOST_DECIMALS = 19
+
+
 class Refused(ArithmeticError):
     """What the program itself refuses to compute, as a number that its type cannot hold: it stops there."""
 
@@ -122,5 +125,7 @@ def _on_segment(start: Point, end: Point, utilization: int, rounded: int) -> int
 
 
 def value_of(amount: int, price: int, decimals: int) -> int:
-    """Return the value of an amount of a token's smallest units, all fractions."""
+    """Return the value of an amount of a token's smallest units, all fractions; raises `Refused`."""
+    if decimals > MOST_DECIMALS:
+        raise Refused(f"a token of {decimals} decimals is more than the program knows")
     return int(fits(mul(amount, price)) // 10**decimals)

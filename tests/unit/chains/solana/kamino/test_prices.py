@@ -96,6 +96,15 @@ def test_what_the_program_does_not_take_is_named(account: AccountBytes, engine: 
     assert refused({SOL_PRICE: account}, engine=engine) == code
 
 
+def test_plausible_prices_of_an_unknown_exponent_stop_the_program_and_without_limits_their_exponent_is_nothing() -> (
+    None
+):
+    oracles = {SOL_PRICE: pull(15_000_000_000)}
+
+    assert refused(oracles, heuristic_lower=1, heuristic_exp=2**63) == "price_refused"
+    assert priced(oracles, heuristic_exp=2**63).status == ALL_CHECKS
+
+
 def test_a_source_that_was_never_read_is_named() -> None:
     assert refused({}) == "no_price_account"
 

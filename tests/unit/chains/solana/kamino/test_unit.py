@@ -301,7 +301,9 @@ def test_a_price_that_is_young_enough_is_kept_with_its_flags() -> None:
         ({SOL: gone(10)}, "no_reserve"),
         ({MARKET_ADDRESS: gone(10)}, "no_lending_market"),
         ({SOL: reserve(config={"interest_rate_basis": 1})}, "unsupported_interest"),
-        ({SOL: reserve(liquidity={"cumulative_borrow_rate_bsf": 1}, slot=11)}, "refresh_fails"),
+        ({SOL: reserve(slot=11)}, "refresh_fails"),
+        ({SOL: reserve(decimals=6, liquidity={"mint_decimals": 2**60})}, "refresh_fails"),
+        ({USDC: reserve(pyth=USDC_PRICE, liquidity={"cumulative_borrow_rate_bsf": 1})}, "refresh_fails"),
     ],
 )
 def test_what_cannot_be_valued_is_named(accounts: Accounts, code: str) -> None:
@@ -309,6 +311,21 @@ def test_what_cannot_be_valued_is_named(accounts: Accounts, code: str) -> None:
 
     assert (unit.native, unit.health_factor_wad, unit.liquidatable, unit.has_debt) == (None, None, None, True)
     assert code in codes(unit)
+
+
+def test_what_is_worth_exactly_the_limit_of_dust_sets_the_priorities_and_less_does_not() -> None:
+    limits = {"min_value_skip_liquidation_ltv_checks": 1500, "min_value_skip_liquidation_bf_checks": 600}
+    weighed = {USDC: reserve(mint=USDC_MINT, decimals=6, pyth=USDC_PRICE, config={"borrow_factor_pct": 150})}
+    above = {name: limit + 1 for name, limit in limits.items()}
+
+    at = value(weighed | {MARKET_ADDRESS: market(**limits)})
+    below = value(weighed | {MARKET_ADDRESS: market(**above)})
+
+    assert at.native is not None
+    assert below.native is not None
+    names = ("lowest_reserve_deposit_liquidation_ltv", "highest_borrow_factor_pct")
+    assert [at.native[name] for name in names] == [80, 150]
+    assert [below.native[name] for name in names] == [255, 100]
 
 
 def test_the_other_positions_of_an_obligation_that_cannot_be_valued_are_still_shown() -> None:

@@ -82,7 +82,8 @@ class Obligations:
     def ordinary(self) -> Mask:
         """Tell which name no reserve twice on one side and owe nothing that has more digits than a column."""
         low, high = self.borrows.amounts[:, 0], self.borrows.amounts[:, 1]
-        odd = _twice(self.records["deposits"]["deposit_reserve"]) | _twice(self.records["borrows"]["borrow_reserve"])
+        odd = _twice(self.records["deposits"]["deposit_reserve"], self.deposits.taken)
+        odd |= _twice(self.records["borrows"]["borrow_reserve"], self.borrows.taken)
         odd[np.nonzero(self.borrows.taken)[0][(high > _HIGH) | ((high == _HIGH) & (low >= _LOW))]] = True
         return ~odd
 
@@ -201,14 +202,14 @@ def _rates(column: npt.NDArray[np.void]) -> pa.Array:
     return _numbers(words[:, 0])
 
 
-def _twice(column: npt.NDArray[np.void]) -> Mask:
-    """Tell which rows hold one value, not all zero, in two slots."""
-    words = np.ascontiguousarray(column).view(np.uint64).reshape(*column.shape, KEY // _WORD)
-    taken = np.asarray(words.any(axis=2), np.bool_)
+def _twice(column: npt.NDArray[np.void], taken: Mask) -> Mask:
+    """Tell which rows hold one value in two of the slots that are taken."""
+    several = np.nonzero(taken.sum(axis=1) > 1)[0]
+    words = np.ascontiguousarray(column[several]).view(np.uint64).reshape(len(several), column.shape[1], KEY // _WORD)
     found = np.zeros(len(column), np.bool_)
-    for first in range(column.shape[1]):
+    for first in range(column.shape[1] - 1):
         same = (words[:, first + 1 :] == words[:, first : first + 1]).all(axis=2)
-        found |= (same & taken[:, first : first + 1]).any(axis=1)
+        found[several] |= (same & taken[several, first : first + 1]).any(axis=1)
     return found
 
 

@@ -109,7 +109,7 @@ class _Fold:
         self._venue = venue
         self._program = program
         self._state = state
-        self._obligations = Obligations(self.tips)
+        self._obligations = Obligations(self.tips, program, venue.address)
         self._sources = _sources(self.tips.markets)
         self._prices: dict[bytes, AccountBytes] = {}
 
@@ -117,7 +117,11 @@ class _Fold:
         """Take in what was read of one slot."""
         self.tips.slot = next(iter(look.values())).slot
         kinds: dict[str, list[Seen]] = {layout.name: [] for layout in (MARKET, RESERVE, OBLIGATION)}
+        plain = kinds[OBLIGATION.name]
         for address, account in look.items():
+            if account.data[:DISCRIMINATOR] == OBLIGATION.discriminator and account.owner == self._program:
+                plain.append((address, account))
+                continue
             layout = self._kind(address, account)
             if layout is not None:
                 kinds[layout.name].append((address, account))
@@ -132,13 +136,11 @@ class _Fold:
         self._obligations.enter(kinds[OBLIGATION.name])
 
     def _kind(self, address: bytes, account: AccountBytes) -> Layout | None:
-        """Say what an account of the program is, by what it begins with, or where that tells nothing by what it was."""
+        """Say what an account that does not begin as an obligation is, by what it begins with, or else by what it was."""
         if address == self._venue.address:
             return MARKET
-        if not account.closed and account.owner == self._program:
-            for layout in (RESERVE, OBLIGATION):
-                if account.data[:DISCRIMINATOR] == layout.discriminator:
-                    return layout
+        if account.data[:DISCRIMINATOR] == RESERVE.discriminator and account.owner == self._program:
+            return RESERVE
         if (address, RESERVE_STATE) in self.tips.markets:
             return RESERVE
         return OBLIGATION if self._obligations.knows(address) else None

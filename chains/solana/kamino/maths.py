@@ -23,14 +23,17 @@ EXACT_POWERS = 4
 """Up to so many slots interest compounds exactly; beyond, by three terms of the binomial series."""
 
 
-class Overflowed(ArithmeticError):
-    """A number that the program's own type cannot hold: it would stop there."""
+MOST_DECIMALS = 19
+
+
+class Refused(ArithmeticError):
+    """What the program itself refuses to compute, as a number that its type cannot hold: it stops there."""
 
 
 def fits(value: int) -> int:
-    """Return a fraction's bits; raises `Overflowed` for what no `U68F60` holds."""
+    """Return a fraction's bits; raises `Refused` for what no `U68F60` holds."""
     if not 0 <= value < U128:
-        raise Overflowed(f"{value} is no unsigned fraction of 128 bits")
+        raise Refused(f"{value} is no unsigned fraction of 128 bits")
     return value
 
 
@@ -99,7 +102,7 @@ class Point(NamedTuple):
 
 
 def borrow_rate(curve: Sequence[Point], utilization: int) -> int:
-    """Return the rate per year at a utilisation (`BorrowRateCurve::get_borrow_rate`); raises `Overflowed` where the program has none.
+    """Return the rate per year at a utilisation (`BorrowRateCurve::get_borrow_rate`); raises `Refused` where the program has none.
 
     Rounded basis points choose the segment; at a segment's ends the rate is the point's own.
     """
@@ -108,7 +111,7 @@ def borrow_rate(curve: Sequence[Point], utilization: int) -> int:
     for start, end in pairwise(curve):
         if start.utilization <= rounded <= end.utilization:
             return _on_segment(start, end, capped, rounded)
-    raise Overflowed(f"the curve has no segment for a utilisation of {rounded} basis points")
+    raise Refused(f"the curve has no segment for a utilisation of {rounded} basis points")
 
 
 def _on_segment(start: Point, end: Point, utilization: int, rounded: int) -> int:
@@ -122,5 +125,7 @@ def _on_segment(start: Point, end: Point, utilization: int, rounded: int) -> int
 
 
 def value_of(amount: int, price: int, decimals: int) -> int:
-    """Return the value of an amount of a token's smallest units, all fractions."""
+    """Return the value of an amount of a token's smallest units, all fractions; raises `Refused`."""
+    if decimals > MOST_DECIMALS:
+        raise Refused(f"a token of {decimals} decimals is more than the program knows")
     return int(fits(mul(amount, price)) // 10**decimals)

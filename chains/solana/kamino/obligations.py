@@ -28,9 +28,11 @@ from chains.solana.kamino.journal import (
     obligation_text,
     unhexed,
 )
-from chains.solana.kamino.layout import OBLIGATION
+from chains.solana.kamino.layout import DISCRIMINATOR, OBLIGATION
 from chains.solana.kamino.tips import Tips
 from chains.solana.layouts import integers, keys
+
+_LENDING_MARKET, _OWNER = 32, 64
 
 MANY = 256
 """From so many new obligations on they are noted as columns."""
@@ -39,20 +41,23 @@ Held = dict[bytes, int]
 
 
 class Read(NamedTuple):
-    """What the bytes of an obligation say: who owns it, its setting, cTokens and debts by reserve."""
+    """What the bytes of an obligation say: who owns it, its setting, cTokens and debts by reserve, and the rates of the debts."""
 
     unit: bytes
     owner: bytes
     text: str
     deposits: Held
     borrows: Held
+    debts: Mapping[bytes, Debt]
 
 
 class Obligations:
     """The obligations of a venue while accounts are folded."""
 
-    def __init__(self, tips: Tips) -> None:
+    def __init__(self, tips: Tips, program: bytes, market: bytes) -> None:
         self._tips = tips
+        self._program = program
+        self._market = market
         self._units: frozenset[bytes] | None = None
         self._mints: dict[bytes, tuple[str, bytes]] = {}
         self._liquidities: dict[bytes, tuple[str, Liquidity]] = {}
@@ -68,13 +73,11 @@ class Obligations:
         if not seen:
             return
         settings = self._tips.settings([address for address, _ in seen])
-        good: list[tuple[bytes, bytes]] = []
-        for address, account in seen:
-            problem = None if account.closed else OBLIGATION.problem(account.data)
-            if problem is None and not account.closed:
-                good.append((address, account.data))
-            else:
-                self._odd(address, account, problem, settings.get(address))
+        good = [(address, account.data) for address, account in seen if self._is_one(account)]
+        if len(good) < len(seen):
+            for address, account in seen:
+                if not self._is_one(account):
+                    self._odd(address, account, settings.get(address))
         new = [each for each in good if each[0] not in settings]
         if len(new) >= MANY:
             odd = self._crowd([unit for unit, _ in new], [data for _, data in new])
@@ -91,16 +94,26 @@ class Obligations:
         self._tips.crowd(list(compress(units, plain.tolist())), found, self._mint)
         return frozenset(compress(units, (~plain).tolist()))
 
-    def _odd(self, unit: bytes, account: AccountBytes, problem: str | None, before: str | None) -> None:
+    def _is_one(self, account: AccountBytes) -> bool:
+        """Whether an account is an obligation of this market."""
+        data = account.data
+        return (
+            len(data) == OBLIGATION.size
+            and data[:DISCRIMINATOR] == OBLIGATION.discriminator
+            and data[_LENDING_MARKET:_OWNER] == self._market
+            and account.owner == self._program
+        )
+
+    def _odd(self, unit: bytes, account: AccountBytes, before: str | None) -> None:
         """Take in an obligation that is gone, or that is none any more."""
-        if problem is not None:
-            self._tips.quarantine(f"malformed_account:{OBLIGATION.name}", account.data)
-        if before is None:
+        if account.closed:
+            if before is not None:
+                owner = obligation_of(before).owner
+                self._compare([Read(unit, owner, closed_obligation(before), {}, {}, {})])
             return
-        if problem is None:
-            owner = obligation_of(before).owner
-            self._compare([Read(unit, owner, closed_obligation(before), {}, {})])
-        elif (text := doubtful_obligation(before, problem)) != before:
+        self._tips.quarantine(f"malformed_account:{OBLIGATION.name}", account.data)
+        problem = OBLIGATION.problem(account.data) or "the Obligation is of another program or lending market"
+        if before is not None and (text := doubtful_obligation(before, problem)) != before:
             self._tips.setting(unit, obligation_of(before).owner, text)
 
     def _compare(self, found: Sequence[Read]) -> None:
@@ -138,10 +151,9 @@ class Obligations:
             self._tell(read, then, before)
 
     def _tell(self, read: Read, then: Obligation | None, before: Mapping[Side, Held]) -> None:
-        after = obligation_of(read.text)
-        debts = (then or after).borrows
+        debts = read.debts if then is None else then.borrows
         had = {reserve: (amount, debts[reserve]) for reserve, amount in before[Side.BORROW].items() if reserve in debts}
-        has = {reserve: (amount, after.borrows[reserve]) for reserve, amount in read.borrows.items()}
+        has = {reserve: (amount, read.debts[reserve]) for reserve, amount in read.borrows.items()}
         reserves = {reserve: liquidity for reserve in {*before[Side.SUPPLY]} if (liquidity := self._liquidity(reserve))}
         for happened in (*collateral_changes(before[Side.SUPPLY], read.deposits, reserves), *debt_changes(had, has)):
             extra = {"observed": True, "change_raw": str(happened.change), "account": "0x" + read.unit.hex()}
@@ -219,7 +231,9 @@ def _read(units: Sequence[bytes], accounts: Sequence[bytes]) -> Iterator[Read]:
         mine, theirs = supplies[first_held:end_held], debts[first_owed:end_owed]
         first_held, first_owed = end_held, end_owed
         text = obligation_text(owner, five, [reserve for reserve, _ in mine], theirs)
-        read = Read(unit, owner, text, dict(mine), {reserve: amount for reserve, amount, _, _ in theirs})
+        owes = {reserve: amount for reserve, amount, _, _ in theirs}
+        rates = {reserve: Debt(rate, at) for reserve, _, rate, at in theirs}
+        read = Read(unit, owner, text, dict(mine), owes, rates)
         if len(read.deposits) != len(mine) or len(read.borrows) != len(theirs):
             read = read._replace(text=doubtful_obligation(text, "a reserve stands in two slots of the obligation"))
         yield read

@@ -86,6 +86,9 @@ def price_of(reserve: Reserve, oracles: Mapping[bytes, str], engine: Engine, now
             return answer
         else:
             refused.append(answer)
+    if token.heuristic_exp > LARGEST_EXPONENT and (token.heuristic_lower or token.heuristic_upper):
+        detail = f"the plausible prices have an exponent of {token.heuristic_exp}, which the program does not know"
+        return _reason(reserve, "price_refused", detail)
     if not found:
         return refused[0] if refused else _reason(reserve, "no_price_source", "the reserve names no source of prices")
     return _checked(token, max(found, key=lambda each: each.timestamp), now)
@@ -199,6 +202,8 @@ def _young(timestamp: int, limit: int, now: int) -> bool:
 
 
 def _plausible(token: TokenInfo, price: int) -> bool:
+    if token.heuristic_lower == token.heuristic_upper == 0:
+        return True
     unit = 10**token.heuristic_exp
     above = token.heuristic_lower == 0 or price >= whole(token.heuristic_lower) // unit
     return above and (token.heuristic_upper == 0 or price <= whole(token.heuristic_upper) // unit)

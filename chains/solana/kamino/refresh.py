@@ -18,7 +18,7 @@ from chains.solana.kamino.engines import Engine
 from chains.solana.kamino.journal import ElevationGroup, Liquidity, Market, Obligation, Reserve
 from chains.solana.kamino.maths import (
     ONE,
-    Overflowed,
+    Refused,
     basis_points,
     borrow_rate,
     ceil,
@@ -32,9 +32,6 @@ from chains.solana.kamino.maths import (
     whole,
 )
 from chains.solana.kamino.prices import ALL_CHECKS, Priced
-
-OBSOLETE = 1
-"""A reserve's status that ends new business."""
 
 
 class Clock(NamedTuple):
@@ -93,7 +90,7 @@ def refresh_reserve(
     """Accrue interest to a slot and take a price, or keep the one there is (`priced` is `None`)."""
     try:
         accrued = _accrued(market, reserve, liquidity, clock.slot)
-    except Overflowed as error:
+    except Refused as error:
         return Reason("refresh_fails", base58(reserve.address), f"interest cannot be accrued: {error}")
     if priced is not None:
         accrued = accrued._replace(
@@ -107,7 +104,7 @@ def refresh_reserve(
 def _accrued(market: Market, reserve: Reserve, before: Liquidity, slot: int) -> Liquidity:
     slots = slot - before.slot
     if slots < 0:
-        raise Overflowed(f"the reserve was updated in slot {before.slot}, after slot {slot}")
+        raise Refused(f"the reserve was updated in slot {before.slot}, after slot {slot}")
     if slots == 0:
         return before
     supply = fits(before.total_supply)
@@ -156,7 +153,7 @@ def refresh_obligation(
         deposits = [_deposit(conditions.engine, reserves[key], raw, group) for key, raw in amounts[0].items()]
         _check_group(conditions.engine, group, deposits, borrows)
         fields = _fields(conditions, obligation, deposits, borrows)
-    except Overflowed as error:
+    except Refused as error:
         return Reason(
             "refresh_fails", base58(obligation.owner), f"the program refuses to refresh the obligation: {error}"
         )
@@ -168,7 +165,7 @@ def _group(market: Market, number: int) -> ElevationGroup | None:
         return None
     group = market.groups.get(number)
     if group is None or group.ltv_pct == 0 or group.liquidation_threshold_pct == 0:
-        raise Overflowed(f"elevation group {number} is not configured")
+        raise Refused(f"elevation group {number} is not configured")
     return group
 
 
@@ -176,7 +173,7 @@ def _borrow(obligation: Obligation, refreshed: Refreshed, raw: int, group: Eleva
     liquidity, reserve = refreshed.liquidity, refreshed.reserve
     then, now = obligation.borrows[reserve.address].cumulative_borrow_rate_bsf, liquidity.cumulative_borrow_rate_bsf
     if now < then:
-        raise Overflowed(f"the cumulative rate of reserve {base58(reserve.address)} fell from {then} to {now}")
+        raise Refused(f"the cumulative rate of reserve {base58(reserve.address)} fell from {then} to {now}")
     owed = raw if now == then else fits(raw * now // then)
     value = value_of(owed, liquidity.market_price_sf, reserve.decimals)
     adjusted = fits(mul(value, borrow_factor(reserve, group)))
@@ -202,16 +199,14 @@ def _check_group(engine: Engine, group: ElevationGroup | None, deposits: list[Le
     outside = [leg for leg in (*deposits, *borrows) if group.id not in leg.refreshed.reserve.elevation_groups]
     if outside:
         name = base58(outside[0].refreshed.reserve.address)
-        raise Overflowed(f"reserve {name} is not of elevation group {group.id}")
+        raise Refused(f"reserve {name} is not of elevation group {group.id}")
     if any(leg.refreshed.reserve.address != group.debt_reserve for leg in borrows):
-        raise Overflowed(f"elevation group {group.id} has another debt reserve")
+        raise Refused(f"elevation group {group.id} has another debt reserve")
     if any(leg.refreshed.reserve.address == group.debt_reserve for leg in deposits):
-        raise Overflowed(f"the debt reserve of elevation group {group.id} is collateral")
+        raise Refused(f"the debt reserve of elevation group {group.id} is collateral")
     counted = sum(leg.raw > 0 for leg in deposits)
     if engine.counts_collaterals and counted > group.max_reserves_as_collateral:
-        raise Overflowed(
-            f"elevation group {group.id} takes {group.max_reserves_as_collateral} collaterals, not {counted}"
-        )
+        raise Refused(f"elevation group {group.id} takes {group.max_reserves_as_collateral} collaterals, not {counted}")
 
 
 def _fields(conditions: Conditions, obligation: Obligation, deposits: list[Leg], borrows: list[Leg]) -> dict[str, int]:
@@ -268,7 +263,7 @@ def _common(flags: Iterable[int]) -> int:
 def _capped(market: Market, engine: Engine, unhealthy: int) -> int:
     cap = whole(market.global_unhealthy_borrow_value)
     if engine.capped is None and 0 < cap < unhealthy:
-        raise Overflowed(
+        raise Refused(
             "whether this version caps the liquidation limit is not known, and the market sets a cap below it"
         )
     return min(unhealthy, cap) if engine.capped else unhealthy

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from chains.identifiers import base58
 from chains.model import (
@@ -45,13 +44,13 @@ from chains.solana.kamino.journal import (
     obligation_of,
     reserve_of,
 )
-from chains.solana.kamino.maths import BITS, ONE, ceil, div, whole
+from chains.solana.kamino.liquidation import ADJUSTED_DEBT, Verdict, loans_to_value, verdict_of
+from chains.solana.kamino.maths import BITS, ONE, ceil
 from chains.solana.kamino.options import version_at
-from chains.solana.kamino.prices import LIQUIDATION_CHECKS, USAGE, price_of
+from chains.solana.kamino.prices import price_of
 from chains.solana.kamino.refresh import (
     Clock,
     Conditions,
-    Leg,
     Refreshed,
     RefreshedObligation,
     price_is_kept,
@@ -59,7 +58,6 @@ from chains.solana.kamino.refresh import (
     refresh_reserve,
 )
 
-WAD = 10**18
 BASE_UNIT = 10**8
 USD = "USD"
 _BPS_PER_PERCENT = 100
@@ -157,15 +155,6 @@ def _unsupported(market: Market, engine: Engine, reserve: Reserve, liquidity: Li
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Verdict:
-    """Whether the program liquidates, and the health factor, each `None` where that is not known."""
-
-    liquidatable: bool | None
-    health_factor_wad: int | None
-    reasons: tuple[Reason, ...]
-
-
 class _Unit:
     """One obligation of a market at a slot."""
 
@@ -184,18 +173,18 @@ class _Unit:
             verdict = self._verdict(refreshed)
         else:
             fields, positions = None, tuple(self._partial())
-            verdict = _Verdict(liquidatable=None, health_factor_wad=None, reasons=refreshed)
+            verdict = Verdict(liquidatable=None, health_factor_wad=None, reasons=refreshed)
         base = self.book.base_unit
         return VenueUnit(
             venue_id=self.book.snapshot.venue.id,
             unit_id=self.unit.unit_id,
             owner=self.unit.owner,
-            native=None if fields is None else {**fields, **_ltvs(fields)},
+            native=None if fields is None else {**fields, **loans_to_value(fields)},
             health_factor_wad=verdict.health_factor_wad,
             liquidatable=verdict.liquidatable,
             has_debt=any(self._debts().values()),
             collateral_base=None if fields is None or base is None else fields["deposited_value_sf"] * base >> BITS,
-            debt_base=None if fields is None or base is None else ceil(fields[_ADJUSTED] * base),
+            debt_base=None if fields is None or base is None else ceil(fields[ADJUSTED_DEBT] * base),
             base_unit=base,
             positions=positions,
             reasons=verdict.reasons,
@@ -233,69 +222,12 @@ class _Unit:
         found = refresh_obligation(conditions, obligation, amounts, there)
         return (found,) if isinstance(found, Reason) else found
 
-    def _verdict(self, refreshed: RefreshedObligation) -> _Verdict:
-        fields = refreshed.fields
-        noted = tuple(self._noted())
-        if fields[_ADJUSTED] == 0:
-            return _Verdict(liquidatable=False, health_factor_wad=None, reasons=noted)
-        refused = _refused(fields["price_status"], self.unit.unit_id)
-        if refused is not None:
-            return _Verdict(liquidatable=None, health_factor_wad=None, reasons=(refused, *noted))
-        if fields["deposited_value_sf"] == 0:
-            return _Verdict(liquidatable=False, health_factor_wad=0, reasons=noted)
-        ltvs = _ltvs(fields)
-        unhealthy = ltvs["loan_to_value_sf"] >= ltvs["unhealthy_loan_to_value_sf"]
-        health = fields["unhealthy_borrow_value_sf"] * WAD // fields[_ADJUSTED]
-        if unhealthy and self._ltv_decides():
-            return _Verdict(liquidatable=True, health_factor_wad=min(health, WAD - 1), reasons=noted)
-        others = tuple(self._other_causes(refreshed))
-        if others:
-            return _Verdict(liquidatable=None, health_factor_wad=None, reasons=(*others, *noted))
-        shown = min(health, WAD - 1) if unhealthy else max(health, WAD)
-        return _Verdict(liquidatable=False, health_factor_wad=shown, reasons=noted)
-
-    def _ltv_decides(self) -> bool:
-        """Whether the market lets anybody liquidate for the loan-to-value."""
-        book = self.book
-        settings = book.engine is not None and book.engine.settings
-        return not (settings and book.market is not None and book.market.price_triggered_liquidation_disabled)
-
-    def _noted(self) -> Iterator[Reason]:
-        """Yield what people should know and what changes no number."""
-        market, engine, name = self.book.market, self.book.engine, base58(self.unit.unit_id)
-        if market is None or engine is None or not engine.settings or self.obligation is None:
-            return
-        if market.price_triggered_liquidation_disabled:
-            yield Reason(
-                "price_triggered_liquidation_disabled", name, "the market liquidates nobody for the loan-to-value"
-            )
-        if market.emergency_mode:
-            yield Reason("emergency_mode", name, "the market is in emergency mode, which stops its operations")
-        if self.obligation.orders and market.obligation_order_execution_enabled:
-            yield Reason(
-                "obligation_orders", name, "anybody may execute the orders that the owner placed on the obligation"
-            )
-
-    def _other_causes(self, refreshed: RefreshedObligation) -> Iterator[Reason]:
-        """Yield reasons for which the program may liquidate whatever the loan-to-value is."""
-        market, engine, now = self.book.market, self.book.engine, self.book.clock.time
-        if market is None or engine is None or self.obligation is None:
-            return
-        name = base58(self.unit.unit_id)
-        if (
-            market.autodeleverage_enabled
-            and engine.settings
-            and self.obligation.autodeleverage_margin_call_started_timestamp
-        ):
-            yield Reason("marked_for_deleveraging", name, "the obligation is marked for deleveraging")
-        for leg in (*refreshed.deposits, *refreshed.borrows):
-            if market.autodeleverage_enabled and _over_its_limit(leg, engine, now):
-                detail = "the reserve is over its limit and may be deleveraged"
-                yield Reason("reserve_deleveraging", base58(leg.refreshed.reserve.address), detail)
-        for leg in refreshed.borrows if engine.settings else ():
-            if _is_due(leg.refreshed.reserve, self.obligation, market, now):
-                detail = "the debt's term is over or the reserve's debt has matured"
-                yield Reason("debt_is_due", base58(leg.refreshed.reserve.address), detail)
+    def _verdict(self, refreshed: RefreshedObligation) -> Verdict:
+        assert self.book.market is not None  # noqa: S101 - what was refreshed has a market, an engine and an obligation
+        assert self.book.engine is not None  # noqa: S101
+        assert self.obligation is not None  # noqa: S101
+        conditions = Conditions(self.book.market, self.book.engine, self.book.clock)
+        return verdict_of(conditions, self.unit.unit_id, self.obligation, refreshed)
 
     def _positions(self, refreshed: RefreshedObligation) -> Iterator[UnitPosition]:
         for side, legs in ((Side.SUPPLY, refreshed.deposits), (Side.BORROW, refreshed.borrows)):
@@ -315,9 +247,6 @@ class _Unit:
                     yield from _alone(self.book, obligation, found, side, raw)
 
 
-_ADJUSTED = "borrow_factor_adjusted_debt_value_sf"
-
-
 def _alone(book: Book, obligation: Obligation, found: Refreshed, side: Side, raw: int) -> Iterator[UnitPosition]:
     """Yield one position by itself, nothing where its own numbers cannot be had."""
     assert book.market is not None  # noqa: S101 - who asks has looked
@@ -332,57 +261,6 @@ def _alone(book: Book, obligation: Obligation, found: Refreshed, side: Side, raw
         for leg in (*alone.deposits, *alone.borrows):
             amount = leg.amount >> BITS if side is Side.SUPPLY else ceil(leg.amount)
             yield _position(found, side, raw, amount, leg.threshold_pct)
-
-
-def _ltvs(fields: Mapping[str, int]) -> dict[str, int]:
-    """Return the two ratios that decide a liquidation; nothing without collateral, where the program stops at the division."""
-    deposited = fields["deposited_value_sf"]
-    if deposited == 0:
-        return {}
-    return {
-        "loan_to_value_sf": div(fields[_ADJUSTED], deposited),
-        "unhealthy_loan_to_value_sf": div(fields["unhealthy_borrow_value_sf"], deposited),
-    }
-
-
-def _refused(status: int, unit_id: bytes) -> Reason | None:
-    missing = LIQUIDATION_CHECKS & ~status
-    if not missing:
-        return None
-    if missing == USAGE:
-        return Reason(
-            "price_usage_blocked", base58(unit_id), "the market blocks the use of a price, nobody can be liquidated"
-        )
-    return Reason(
-        "venue_price_refused", base58(unit_id), "a price is too old for the program, it would refuse to liquidate"
-    )
-
-
-def _over_its_limit(leg: Leg, engine: Engine, now: int) -> bool:
-    """Whether a reserve holds or lends more than its limit and has called for long enough; the call is not read before 1.8."""
-    reserve, liquidity = leg.refreshed.reserve, leg.refreshed.liquidity
-    if leg.threshold_pct is None:
-        crossed, since = (
-            liquidity.borrowed_amount_sf > whole(reserve.borrow_limit),
-            liquidity.borrow_limit_crossed_timestamp,
-        )
-    else:
-        crossed, since = (
-            liquidity.total_supply > whole(reserve.deposit_limit),
-            liquidity.deposit_limit_crossed_timestamp,
-        )
-    if not engine.settings:
-        return crossed
-    called = since > 0 and now - since >= reserve.deleveraging_margin_call_period_secs
-    return bool(reserve.autodeleverage_enabled) and crossed and called
-
-
-def _is_due(reserve: Reserve, obligation: Obligation, market: Market, now: int) -> bool:
-    matured = market.mature_reserve_debt_liquidation_enabled and 0 < reserve.debt_maturity_timestamp <= now
-    borrowed_at = obligation.borrows[reserve.address].last_borrowed_at_timestamp
-    term = reserve.debt_term_seconds
-    over = market.obligation_borrow_debt_term_liquidation_enabled and 0 < term <= now - borrowed_at
-    return bool(matured or over)
 
 
 def _position(found: Refreshed, side: Side, raw: int, amount: int, threshold_pct: int | None) -> UnitPosition:

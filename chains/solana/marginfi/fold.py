@@ -90,6 +90,7 @@ class Marginfi:
         for slot, group in groupby(seen, key=_slot):
             tips.slot = slot
             self._fold_slot(tips, dict(group), repeated)
+            tips.end_slot()
         return tips.rows
 
     def _fold_slot(self, tips: Tips, accounts: Mapping[bytes, AccountBytes], repeated: AbstractSet[bytes]) -> None:

@@ -32,6 +32,7 @@ from chains.solana.marginfi.options import engine_of
 from chains.solana.marginfi.prices import Prices, Quote
 from chains.solana.marginfi.rates import FeeTerms, Totals, accrued
 from chains.solana.marginfi.states import (
+    ASSET_TAGS,
     BANK_STATE,
     FIRST_INTEGRATION,
     GROUP_STATE,
@@ -231,7 +232,12 @@ class Account:
             detail = f"the bank's flags {bank.flags:#x} have bits that came after 0.1.7"
             yield Reason("unsupported_version", base58(balance.bank), detail)
         if bank.asset_tag >= FIRST_INTEGRATION and balance.holds:
-            detail = "the bank's deposits are positions in another protocol; their amounts are not known here"
+            name = (
+                ASSET_TAGS[bank.asset_tag]
+                if bank.asset_tag < len(ASSET_TAGS)
+                else f"another protocol ({bank.asset_tag})"
+            )
+            detail = f"the bank's deposits are positions in {name}; their amounts are not known here"
             yield Reason("unsupported_integration", base58(balance.bank), detail)
 
     def _one_mint_on_both_sides(self) -> bool:

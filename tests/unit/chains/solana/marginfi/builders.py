@@ -9,11 +9,11 @@ from typing import Any
 
 from solders.pubkey import Pubkey
 
-from chains.identifiers import base58, from_base58
+from chains.identifiers import from_base58
 from chains.model import WHOLE_VENUE, AccountBytes, Block, Side, UnitSnapshot, VenueSnapshot, VenueSpec
 from chains.solana.layouts import Kind, Layout
 from chains.solana.marginfi.fixed import ONE
-from chains.solana.marginfi.layout import ACCOUNT, BALANCE, BANK, EMODE_ENTRY, GROUP, PROGRAM, RATE_POINT
+from chains.solana.marginfi.layout import ACCOUNT, BANK, GROUP, PROGRAM
 from chains.solana.marginfi.states import BANK_STATE, GROUP_STATE, PRICE, TOTALS, bank_texts, group_text, price_text
 from chains.solana.marginfi.tips import ACCOUNT_STATE, account_text
 from chains.solana.oracles.pyth.account import RECEIVER
@@ -106,7 +106,7 @@ def member(authority: bytes = ANN, *balances: Mapping[str, Any], **changes: Any)
 
 def pyth(price: int, *, confidence: int = 0, published: int = NOW, **changes: Any) -> bytes:
     """A price account of 8 decimals, its average like its price."""
-    fields = {
+    fields: dict[str, Any] = {
         "account": Pubkey.default(),
         "feed_id": FEED,
         "price": price,
@@ -203,5 +203,3 @@ def config_of(data: bytes) -> dict[str, Any]:
     """The aspect `bank` of a bank's bytes."""
     found: dict[str, Any] = json.loads(bank_texts(data)[0])
     return found
-
-

@@ -11,6 +11,7 @@ from chains.columns import ACCOUNTS, POSITIONS
 from chains.model import AccountBytes, Rows
 from chains.solana.marginfi import Marginfi
 from chains.solana.marginfi import fold as module
+from chains.solana.marginfi.layout import ACCOUNT
 from tests.support.marginfi_runs import Journals, row_by_row
 from tests.support.state import Tips
 from tests.unit.chains.solana.marginfi.builders import (
@@ -29,7 +30,6 @@ from tests.unit.chains.solana.marginfi.builders import (
     seen,
     venue,
 )
-from chains.solana.marginfi.layout import ACCOUNT
 
 UNREAD = [bytes([number]) * 32 for number in range(0xB0, 0xBF)]
 
@@ -70,7 +70,9 @@ def one(rng: random.Random) -> bytes:
 
 def folded(accounts: Sequence[tuple[bytes, AccountBytes]], *, journals: Journals | None = None) -> Rows:
     tips = Tips() if journals is None else journals.tips
-    return Marginfi(venue()).fold(tips, [(GROUP_KEY, seen(group())), (SOL, seen(bank())), (USDC, seen(bank(USDC_MINT))), *accounts])
+    return Marginfi(venue()).fold(
+        tips, [(GROUP_KEY, seen(group())), (SOL, seen(bank())), (USDC, seen(bank(USDC_MINT))), *accounts]
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -92,7 +94,9 @@ def test_together_or_one_by_one_the_rows_are_the_same(seed: int, monkeypatch: py
 
 
 def test_columns_have_the_schemas_of_their_tables_and_stand_in_the_order_of_the_answer() -> None:
-    accounts = [(name, seen(member(ANN, balance(SOL, held=1)))) for name in (bytes([n]) * 32 for n in range(200, 100, -1))]
+    accounts = [
+        (name, seen(member(ANN, balance(SOL, held=1)))) for name in (bytes([n]) * 32 for n in range(200, 100, -1))
+    ]
     rows = folded(accounts)
 
     supplied, owed = rows.columns["positions"]

@@ -245,7 +245,11 @@ def test_prices_are_kept_in_the_words_of_their_oracle() -> None:
     rows = found.fold([(SOL_PRICE, price_seen(pyth(7, confidence=2))), (other, price_seen(switchboard(9, 3)))])
 
     states = {row.market: json.loads(row.state) for row in rows.markets}
-    assert (states[SOL_PRICE]["kind"], states[SOL_PRICE]["price"], states[SOL_PRICE]["confidence"]) == ("pyth", "7", "2")
+    assert (states[SOL_PRICE]["kind"], states[SOL_PRICE]["price"], states[SOL_PRICE]["confidence"]) == (
+        "pyth",
+        "7",
+        "2",
+    )
     assert (states[other]["kind"], states[other]["value"], states[other]["std_dev"]) == ("switchboard", "9", "3")
     assert found.fold([(SOL_PRICE, price_seen(pyth(7, confidence=2), SLOT + 1))]) == Rows()
 

@@ -32,7 +32,11 @@ def leg(
 def at(price: float, interval: float = 0, *, average: float | None = None) -> Quote:
     mean = price if average is None else average
     return Quote(
-        spot=Sides(bits(price), bits(interval)), average=Sides(bits(mean), bits(interval)), source=b"", updated_at=0, slot=0
+        spot=Sides(bits(price), bits(interval)),
+        average=Sides(bits(mean), bits(interval)),
+        source=b"",
+        updated_at=0,
+        slot=0,
     )
 
 

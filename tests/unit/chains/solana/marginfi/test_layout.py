@@ -23,7 +23,11 @@ DUMPS = FIXTURES / "marginfi"
 needs_layouts = pytest.mark.skipif(not LAYOUTS.is_file(), reason=f"there are no published layouts at {LAYOUTS}")
 needs_dumps = pytest.mark.skipif(not DUMPS.is_dir(), reason=f"there are no account dumps at {DUMPS}")
 
-RENAMED = {"emode": "emode.emode_config.entries", "balances": "lending_account.balances", "program_version": "health_cache.program_version"}
+RENAMED = {
+    "emode": "emode.emode_config.entries",
+    "balances": "lending_account.balances",
+    "program_version": "health_cache.program_version",
+}
 """Fields that stand here under a shorter name than their path."""
 LATER = {"same_asset_emode_init_leverage", "same_asset_emode_maint_leverage"}
 """Fields that came after the published layout."""
@@ -35,9 +39,11 @@ def published(kind: str) -> dict[str, tuple[int, str]]:
     return dict(_flat(described["types"], described["accounts"][kind]["fields"], 0, ""))
 
 
-def _flat(types: Mapping[str, Any], fields: list[list[Any]], start: int, path: str) -> Iterator[tuple[str, tuple[int, str]]]:
+def _flat(
+    types: Mapping[str, Any], fields: list[list[Any]], start: int, path: str
+) -> Iterator[tuple[str, tuple[int, str]]]:
     for name, offset, _, kind in fields:
-        inner = json.loads(kind).get("defined", {}).get("name") if kind.startswith("{") else None
+        inner = json.loads(kind).get("defined", {}).get("name", "") if kind.startswith("{") else ""
         yield path + name, (start + offset, kind)
         if inner in types and "fields" in types[inner]:
             yield from _flat(types, types[inner]["fields"], start + offset, f"{path}{name}.")
@@ -93,7 +99,9 @@ def test_what_is_repeated_inside_is_the_published(name: str, entry: str) -> None
     assert {field: offset for field, (offset, _) in table.items()} == {field: offsets[field] for field in table}
 
 
-@pytest.mark.parametrize("layout, data", [(ACCOUNT, member()), (BANK, bank()), (GROUP, group())], ids=["account", "bank", "group"])
+@pytest.mark.parametrize(
+    "layout, data", [(ACCOUNT, member()), (BANK, bank()), (GROUP, group())], ids=["account", "bank", "group"]
+)
 def test_another_size_or_kind_is_refused_by_name(layout: Layout, data: bytes) -> None:
     assert layout.problem(data) is None
     assert layout.problem(data + b"\0") == f"the account has {layout.size + 1} bytes, a {layout.name} has {layout.size}"
@@ -147,7 +155,9 @@ def test_all_stated_facts_are_looked_at() -> None:
 
 
 @needs_dumps
-@pytest.mark.parametrize("file", ["cloud_bank.json", "pyusd_bank.json", "mainnet_staked_backfill_bank.json", "bank_sample_1.json"])
+@pytest.mark.parametrize(
+    "file", ["cloud_bank.json", "pyusd_bank.json", "mainnet_staked_backfill_bank.json", "bank_sample_1.json"]
+)
 def test_real_banks_are_read_into_terms_and_totals(file: str) -> None:
     data = dump(file)
     found = bank_of(b"", *bank_texts(data))

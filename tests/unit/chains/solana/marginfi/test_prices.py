@@ -151,7 +151,8 @@ def test_a_bank_with_a_fixed_price_needs_no_account() -> None:
 
 
 @pytest.mark.parametrize(
-    "setup, name", [(1, "PythLegacy"), (5, "StakedWithPythPush"), (6, "KaminoPythPush"), (9, "DriftPythPull"), (77, "of number 77")]
+    "setup, name",
+    [(1, "PythLegacy"), (5, "StakedWithPythPush"), (6, "KaminoPythPush"), (9, "DriftPythPull"), (77, "of number 77")],
 )
 def test_other_setups_are_named_and_not_valued(setup: int, name: str) -> None:
     code, detail = refusal(quote(pyth(1), oracle_setup=setup))

@@ -29,6 +29,16 @@ TOTALS = Totals(
 )
 
 
+def centi(share: int) -> int:
+    """A share of 2³² − 1 as I80F48."""
+    return (share << 48) // FULL
+
+
+def milli(share: int) -> int:
+    """A share of 2³² − 1, of ten, as I80F48."""
+    return centi(share) * 10
+
+
 @pytest.mark.parametrize(
     "utilisation, rate",
     [
@@ -44,8 +54,9 @@ def test_the_legacy_curve_bends_once(utilisation: float, rate: float) -> None:
 
 
 def test_seven_points_are_joined_by_straight_lines() -> None:
-    curve = replace(POINTS, at_zero=FULL // 100, points=[(FULL // 2, FULL // 20), (FULL // 4 * 3, FULL // 10)], at_full=FULL)
-    centi, milli = (lambda share: (share << 48) // FULL), (lambda share: ((share << 48) // FULL) * 10)
+    curve = replace(
+        POINTS, at_zero=FULL // 100, points=[(FULL // 2, FULL // 20), (FULL // 4 * 3, FULL // 10)], at_full=FULL
+    )
 
     assert curve.base_rate(0) == milli(FULL // 100)
     assert curve.base_rate(centi(FULL // 2)) == milli(FULL // 20)

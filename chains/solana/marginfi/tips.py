@@ -214,6 +214,9 @@ class Tips:
         if totals is None:
             return
         amount = abs(change) * int(json.loads(totals)[_SHARE_VALUE[side]]) >> 2 * FRACTION_BITS
+        if amount >= TOO_WIDE:
+            self.quarantine(f"event_too_wide:{_KINDS[side, change > 0]}", str(amount).encode())
+            return
         row = LendingEvent(
             *self._place,
             b"",

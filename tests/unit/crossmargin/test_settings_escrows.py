@@ -10,6 +10,7 @@ import pytest
 from chains.identifiers import from_base58
 from crossmargin.settings import SettingsError
 from crossmargin.settings.shown import effective
+from tests.support.protocols import there_are
 from tests.unit.crossmargin.test_settings import CHAIN, POOL, SOLANA, SOLANA_CHAIN, TOKEN, VENUE, read
 
 AUTHORITY = "5ofoXUGDhN2GYxvbjtbqh3itdAqTrRBTa1vAWLeBWjmR"
@@ -103,7 +104,7 @@ REFUSED = {
     ),
     "an EVM protocol on Solana": (
         SPL_ESCROW.replace('"spl-escrow"', '"escrow"').replace("accounts", "#"),
-        f'{PLACE}protocol "escrow" is for EVM chains, not {SOLANA}; there use spl-escrow',
+        f'{PLACE}protocol "escrow" is for EVM chains, not {SOLANA}; there use {there_are("solana")}',
     ),
     "a protocol of Solana on an EVM chain": (
         CHAIN + VAULT.replace(SOLANA, "eip155:1") + f'accounts = ["{ONE}"]\n',

@@ -10,6 +10,7 @@ from chains.identifiers import from_base58
 from chains.model import FeedSpec
 from crossmargin.settings import SettingsError
 from crossmargin.settings.shown import effective
+from tests.support.protocols import there_are
 from tests.unit.crossmargin.test_settings import CHAIN, FEED, POOL, SOLANA, SOLANA_CHAIN, TOKEN, VENUE, read
 
 MINT = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"
@@ -56,7 +57,7 @@ REFUSED = {
     ),
     "a protocol of another family": (
         SOLANA_CHAIN + VENUE.replace("eip155:1", SOLANA),
-        f'[[venue]] #1 "aave": protocol "aave-v3" is for EVM chains, not {SOLANA}; there use spl-escrow',
+        f'[[venue]] #1 "aave": protocol "aave-v3" is for EVM chains, not {SOLANA}; there use {there_are("solana")}',
     ),
     "a feed in the spelling of another family": (
         SOLANA_CHAIN + PYTH.replace(PRICE, POOL),

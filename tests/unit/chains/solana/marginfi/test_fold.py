@@ -229,6 +229,29 @@ def test_shares_of_more_than_38_digits_are_kept_as_text() -> None:
     assert {(row.market, row.aspect): row.state for row in rows.accounts}[SOL, "wide_amount:supply"] == "null"
 
 
+def test_an_event_of_more_than_38_digits_is_kept_as_text() -> None:
+    found = journals()
+    found.fold([(SOL, later(bank(asset_share_value=2**126))), (ANNS, later(member(ANN)))])
+
+    rows = found.fold([(ANNS, later(member(ANN, balance(SOL, held=2**50)), SLOT + 2))])
+
+    assert rows.events == []
+    assert [(row.reason, row.word) for row in rows.quarantined] == [
+        ("event_too_wide:supply", str(2**50 * 2**126 >> 48).encode())
+    ]
+    assert amounts(rows) == {(ANNS, SOL, Side.SUPPLY): 2**98}
+
+
+def test_a_change_in_a_bank_that_nobody_read_is_no_event() -> None:
+    found = journals()
+    found.fold([(ANNS, seen(member(ANN)))])
+
+    rows = found.fold([(ANNS, later(member(ANN, balance(JTO, held=1))))])
+
+    assert rows.events == []
+    assert amounts(rows) == {(ANNS, JTO, Side.SUPPLY): ONE}
+
+
 def test_a_bank_that_is_gone_or_is_no_bank_any_more_is_a_problem() -> None:
     found = journals()
     rows = found.fold([(SOL, later(None)), (USDC, later(bank(USDC_MINT) + b"\0"))])

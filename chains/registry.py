@@ -61,6 +61,11 @@ def owner_is_unit(protocol: str) -> bool:
     return bool(getattr(import_module(PROTOCOLS[protocol]), "OWNER_IS_UNIT", False))
 
 
+def is_observed(protocol: str) -> bool:
+    """Tell whether a protocol's accounts are read with each head, so that nothing is known of before: its folder says so."""
+    return bool(getattr(import_module(PROTOCOLS[protocol]), "OBSERVED", False))
+
+
 def check_options(protocol: str) -> tuple[Sequence[str], Callable[[Mapping[str, Any]], list[str]]] | None:
     """Return the keys that only this protocol's venues have, and what tells what is wrong with them; `None` where it has none."""
     if protocol not in PROTOCOLS or not _has(protocol, "options"):

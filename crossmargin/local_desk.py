@@ -16,6 +16,7 @@ from aggregator.margin.inputs import Asset, Cut, HealthInputs, MarginAccount
 from aggregator.margin.policy import Policy
 from chains.identifiers import parse_account
 from chains.model import FEEDS, Reason, VenueSpec
+from chains.registry import is_observed
 from crossmargin.accounts import resolve
 from crossmargin.app import connect
 from crossmargin.cuts import Cuts, Scene
@@ -28,7 +29,7 @@ from crossmargin.settings import Settings
 from crossmargin.snapshots import Snapshots
 from crossmargin.standing import standing
 from crossmargin.watch import Clock, Watch
-from indexer.spans import gap_of
+from indexer.spans import gap, gap_of
 from indexer.store import Reader, Store
 
 SQL_TIMEOUT_S = 60.0
@@ -196,7 +197,14 @@ def _incomplete(venues: Collection[VenueSpec], reader: Reader, cuts: Mapping[str
     for chain_id, cut in cuts.items():
         spans = reader.coverage(chain_id)
         for venue in venues:
-            if venue.chain_id == chain_id and (first := gap_of(spans, venue, cut.block.number)) is not None:
+            if venue.chain_id != chain_id:
+                continue
+            if is_observed(venue.protocol):
+                if gap(spans, (venue.id,), cut.block.number, cut.block.number) is not None:
+                    yield Reason(
+                        FILLING, venue.id, "its accounts were not read at this block; they are with each new head"
+                    )
+            elif (first := gap_of(spans, venue, cut.block.number)) is not None:
                 detail = f"blocks from {first} on are missing of it; `crossmargin index` or `run` fills them in"
                 yield Reason(FILLING, venue.id, detail)
 

@@ -51,6 +51,20 @@ class Accounts(msgspec.Struct):
     value: list[Account | None]
 
 
+class Keyed(msgspec.Struct):
+    """An account with its address."""
+
+    pubkey: str
+    account: Account
+
+
+class ProgramAccounts(msgspec.Struct):
+    """`getProgramAccounts` with its context."""
+
+    context: Context
+    value: list[Keyed]
+
+
 class Signature(msgspec.Struct):
     """One line of `getSignaturesForAddress`."""
 
@@ -117,13 +131,13 @@ def account_bytes(slot: int, account: Account | None) -> AccountBytes:
         return AccountBytes(slot, b"", 0, b"", closed=True)
     text, encoding = account.data
     if encoding != "base64":
-        raise NodeWrong(f"getMultipleAccounts gave bytes as {encoding[:20]!r}, asked for base64; check the node")
+        raise NodeWrong(f"the node gave bytes as {encoding[:20]!r}, asked for base64; check the node")
     try:
         return AccountBytes(
             slot, key(account.owner), account.lamports, base64.b64decode(text, validate=True), closed=False
         )
     except (binascii.Error, IdentifierError) as error:
-        raise NodeWrong(f"getMultipleAccounts gave a malformed account ({error}); check the node") from error
+        raise NodeWrong(f"the node gave a malformed account ({error}); check the node") from error
 
 
 def signature_bytes(text: str) -> bytes:

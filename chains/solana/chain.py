@@ -7,22 +7,24 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from chains.errors import HistoryGone, NodeBusy, NodeWrong, Unsupported
-from chains.model import Block, ChainSpec, FeedSpec, Skipped, VenueSpec
+from chains.model import AccountBytes, Block, ChainSpec, FeedSpec, Rows, Skipped, VenueSpec
 from chains.ports import Batch, Examined, Head, Observer, RawReader, Records, StateReader
 from chains.registry import PROTOCOLS
 from chains.rpc import NodePool
+from chains.solana.after import After, Nothing
 from chains.solana.asking import gathered
 from chains.solana.dialect import SolanaDialect
 from chains.solana.news import News
 from chains.solana.nodes import NodeSource
 from chains.solana.oracles.pyth import Pyth
-from chains.solana.ports import Listing, SlotBlock, SolanaProtocol
+from chains.solana.ports import AccountProtocol, Listing, SlotBlock, SolanaProtocol
 from chains.solana.source import LOOK_AROUND, SolanaSource
 from chains.solana.span import Span
 from chains.solana.stored import StoredSource
 
 SPAN_FIRST, SPAN_LAST = 20_000, 2_000_000
 UNSETTLED_SPAN = 500
+KEY = 32
 MANY, FEW, FEWEST = 4_000, 500, 50
 """Transactions in one batch; a node that limits or lags is asked for fewer, until it gives."""
 
@@ -61,8 +63,12 @@ class SolanaChain:
         self._many = MANY
         self._head: Block | None = None
         self._lacking = 0
+        self._others: frozenset[bytes] = frozenset()
+        self._stored_to: int | None = None
         self.source = source
-        self.venues = [_adapter(venue) for venue in venues if venue.chain_id == spec.id]
+        adapters = [_adapter(venue) for venue in venues if venue.chain_id == spec.id]
+        self.venues = [each for each in adapters if not isinstance(each, AccountProtocol)]
+        self.read = [each for each in adapters if isinstance(each, AccountProtocol)]
         self.pyth = Pyth([feed for feed in feeds if feed.chain_id == spec.id and feed.kind == "pyth-solana"])
 
     @property
@@ -77,13 +83,23 @@ class SolanaChain:
         Prices come first: of more than one answer holds, the first says what they were at the head, and the others, of the same
         slot or a later one, prove what the venues' transactions up to the head add up to.
         """
-        held = {address for venue in self.venues for address in venue.addresses}
+        held = {address for venue in self.venues for address in venue.addresses} | self._others
         return [*self.pyth.addresses, *sorted(held.difference(self.pyth.addresses))]
+
+    def _to_watch(self, listed: Sequence[tuple[bytes, AccountBytes]]) -> list[bytes]:
+        """Return the accounts to read, given those of sets; at first what these name is not known otherwise."""
+        if self._stored_to is None and self.read:
+            rows = Rows()
+            for venue in self.read:
+                rows.extend(venue.fold(Nothing(), listed))
+            self._others = _others_of(self.read, After(Nothing(), rows))
+        return self.watched
 
     async def head(self) -> Head:
         """Return the newest block, with what the watched accounts hold there, and the newest final slot."""
+        sets = [wanted for venue in self.read for wanted in venue.sets]
         with self._asking():
-            head = await self.source.look(self.watched)
+            head = await self.source.look(self._to_watch, sets, self._stored_to or 0)
         self._head = head.latest
         return head
 
@@ -126,11 +142,38 @@ class SolanaChain:
 
         Raises `NodeWrong` where none of them holds a block.
         """
+        if first - 1 != self._stored_to:
+            self._begin(first, state)
         with self._asking():
             batch = await self._advance(first, last, settled, state)
+        self._stored_to = batch.last.number
+        self._others = _others_of(self.read, After(state, batch.rows))
         self._lacking = 0
         self.source.first()
         return batch
+
+    def _begin(self, first: int, state: StateReader) -> None:
+        """Go by what is stored, and not by what was seen before: at the start, after a rewind, and where a batch was not stored.
+
+        Raises `NodeBusy` where the last look may have missed that an account is gone.
+        """
+        seen = self._stored_to is None or not self.read or self.source.forget()
+        self._others = _others_of(self.read, state)
+        self._stored_to = first - 1
+        noticed = [self._remember(venue, state) for venue in self.read]
+        if not (seen and all(noticed)):
+            raise NodeBusy(
+                f"chain {self._spec.id}: accounts may have changed that the last look did not see; looking again"
+            )
+
+    def _remember(self, venue: AccountProtocol, state: StateReader) -> bool:
+        named = state.units(venue.venue.id) | {market for market, _ in state.markets(venue.venue.id)}
+        stored = state.account_bytes([address for address in named if len(address) == KEY])
+        found = {
+            wanted: {address for address, account in stored.items() if wanted.has(account)} for wanted in venue.sets
+        }
+        noticed = [self.source.remember(wanted, addresses) for wanted, addresses in found.items()]
+        return all(noticed)
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -144,6 +187,7 @@ class SolanaChain:
             raise NodeWrong(str(error)) from error
         except (NodeBusy, NodeWrong):
             self.source.another()
+            self.source.forget()
             raise
 
     async def _advance(self, first: int, last: int, settled: int, state: StateReader) -> Batch:
@@ -155,8 +199,9 @@ class SolanaChain:
         end = await self._end(first, limit, last, slots)
         listings = await self._listings(first, end, end) if end > limit else _until(listings, end)
         span = Span(
-            self._spec, self.source, self.venues, self.pyth, first=first, last=end, settled=settled, state=state
-        )
+            self._spec, self.source, self.venues, self.pyth, self.read,
+            first=first, last=end, settled=settled, state=state,
+        )  # fmt: skip
         try:
             batch = await span.batch(listings)
         except NodeBusy:
@@ -208,12 +253,16 @@ class SolanaChain:
             self._span = min(SPAN_LAST, self._span * 2)
 
 
+def _others_of(venues: Sequence[AccountProtocol], state: StateReader) -> frozenset[bytes]:
+    return frozenset(address for venue in venues for address in venue.others(state))
+
+
 def _until(listings: Mapping[bytes, Listing], last: int) -> dict[bytes, Listing]:
     return {address: listing.until(last) for address, listing in listings.items()}
 
 
-def _adapter(venue: VenueSpec) -> SolanaProtocol:
+def _adapter(venue: VenueSpec) -> SolanaProtocol | AccountProtocol:
     if venue.protocol not in PROTOCOLS or not PROTOCOLS[venue.protocol].startswith("chains.solana."):
         raise Unsupported(f"venue {venue.id}: protocol {venue.protocol!r} is not a Solana protocol known here")
-    adapter: SolanaProtocol = import_module(PROTOCOLS[venue.protocol]).adapter(venue)
+    adapter: SolanaProtocol | AccountProtocol = import_module(PROTOCOLS[venue.protocol]).adapter(venue)
     return adapter

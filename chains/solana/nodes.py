@@ -23,8 +23,9 @@ from chains.solana.answers import (
 )
 from chains.solana.asking import AT_ONCE, Asking, parts_of
 from chains.solana.dialect import NOT_YET, SKIPPED, UNKNOWN_TRANSACTION
-from chains.solana.ports import ABSENT, RETURNED, Answer, Body, Listed, Listing, Read, SlotBlock
-from chains.solana.source import LOOK_AROUND
+from chains.solana.members import Members
+from chains.solana.ports import ABSENT, RETURNED, AccountSet, Answer, Body, Listed, Listing, Read, SlotBlock
+from chains.solana.source import LOOK_AROUND, ToWatch
 from chains.solana.transactions import NEWEST_VERSION, text_of
 
 PAGE = 1_000
@@ -64,21 +65,36 @@ class NodeSource:
         self._commitment = spec.finality
         self._anchors: dict[bytes, set[Listed]] = {}
         self._looked: dict[bytes, AccountBytes] = {}
+        self._listed: dict[bytes, AccountBytes] = {}
+        self._newest: dict[bytes, AccountBytes] = {}
+        self._offered: set[bytes] = set()
+        self.members = Members(self._where, self._ask, self._commitment, self._accounts)
 
-    async def look(self, accounts: Sequence[bytes]) -> Head:
-        """Read all accounts, a hundred in one answer; the head is the block of the oldest answer's slot."""
-        found = await self._accounts(accounts)
-        slot = min((account.slot for account in found.values()), default=0) or await self._slot(self._commitment)
+    async def look(self, accounts: ToWatch, sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
+        """Read the accounts of sets, then all single ones, a hundred in one answer; the head is the block of their oldest answer's slot.
+
+        No set is read after the head, so that all that is known belongs to it or to what led to it.
+        """
+        listed = await self.members.look(sets, after)
+        reached = max((account.slot for account in listed.values()), default=after if sets else 0)
+        found = await self._accounts(
+            accounts(sorted(listed.items(), key=lambda item: (item[1].slot, item[0]))), reached
+        )
+        slot = min((account.slot for account in found.values()), default=reached) or await self._slot(self._commitment)
         final = slot if self._commitment == Finality.FINALIZED else await self._slot(Finality.FINALIZED)
         block = (await self._patiently(slot)).block
-        self._looked = found
+        self._looked, self._newest = found, listed
+        self._listed |= listed
+        self._offered -= listed.keys()
         return Head(latest=block, settled=min(final, slot), finality=Finality.FINALIZED)
 
     async def _slot(self, commitment: str) -> int:
         return await self._ask.one("getSlot", [{"commitment": commitment}], int)
 
-    async def _accounts(self, addresses: Sequence[bytes]) -> dict[bytes, AccountBytes]:
-        options = {"encoding": "base64", "commitment": self._commitment}
+    async def _accounts(self, addresses: Sequence[bytes], least: int = 0) -> dict[bytes, AccountBytes]:
+        options: dict[str, object] = {"encoding": "base64", "commitment": self._commitment}
+        if least:
+            options["minContextSlot"] = least
         parts = parts_of(addresses, ACCOUNTS_AT_ONCE)
         requests = [("getMultipleAccounts", ([text_of(address) for address in part], options)) for part in parts]
         try:
@@ -102,9 +118,27 @@ class NodeSource:
         return (await self.blocks([slot]))[slot]
 
     def observed(self, first: int, last: int) -> list[tuple[bytes, AccountBytes]]:
-        """Return the accounts of the last look, as far as it was made within the span."""
-        seen = [(address, account) for address, account in self._looked.items() if first <= account.slot <= last]
+        """Return the accounts that were seen within the span; what is from before it is stored, or was undone."""
+        passed = {address for address, account in self._listed.items() if account.slot < first}
+        if not passed <= self._offered:
+            self.members.forget()  # something was seen where no span was to be filled
+        self._listed = {address: account for address, account in self._listed.items() if address not in passed}
+        self._offered -= passed
+        self._offered |= {address for address, account in self._listed.items() if account.slot <= last}
+        both = self._listed | self._looked
+        seen = [(address, account) for address, account in both.items() if first <= account.slot <= last]
         return sorted(seen, key=lambda item: (item[1].slot, item[0]))
+
+    def remember(self, wanted: AccountSet, addresses: Collection[bytes]) -> bool:
+        """Take over what is stored of a set; tell whether the last look saw all of it."""
+        return self.members.remember(wanted, addresses)
+
+    def forget(self) -> bool:
+        """Drop what was seen of sets before the last look, and all of it where that did not see everything; tell whether it did."""
+        self.members.forget()
+        self._offered.clear()
+        self._listed = dict(self._newest) if self.members.whole else {}
+        return self.members.whole
 
     def looked(self, address: bytes) -> AccountBytes | None:
         """Return what the last look saw of an account."""

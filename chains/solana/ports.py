@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from chains.model import AccountBytes, Block, Rows, VenueSpec
 from chains.ports import StateReader
@@ -113,14 +113,29 @@ class Folded:
 
 
 class AccountSet(NamedTuple):
-    """Accounts of a program that are found by what they are: `size` in bytes (`None`: any), and bytes at offsets."""
+    """Accounts of a program that are found by what they are: `size` in bytes (`None`: any), and bytes at offsets.
+
+    `telling`: offset and length of bytes that are others whenever anything in an account is, so that they are asked for first, and whole
+    accounts only where these changed; `None` where there are none.
+    """
 
     role: str
     program: bytes
     size: int | None
     holding: tuple[tuple[int, bytes], ...]
+    telling: tuple[int, int] | None = None
+
+    def has(self, account: AccountBytes) -> bool:
+        """Whether an account is of this set."""
+        return (
+            not account.closed
+            and account.owner == self.program
+            and self.size in {None, len(account.data)}
+            and all(account.data[at : at + len(raw)] == raw for at, raw in self.holding)
+        )
 
 
+@runtime_checkable
 class AccountProtocol(Protocol):
     """One protocol folder's fold for one venue whose state is read, not told: accounts of a program, and what their bytes mean.
 

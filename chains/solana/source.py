@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from chains.model import AccountBytes, Skipped
 from chains.ports import Head
-from chains.solana.ports import Answer, Body, Listed, Listing, Read, SlotBlock
+from chains.solana.ports import AccountSet, Answer, Body, Listed, Listing, Read, SlotBlock
 
 LOOK_AROUND = 512
 """How many slots at first are searched for a block beside a skipped slot."""
+
+
+ToWatch = Callable[[Sequence[tuple[bytes, AccountBytes]]], Sequence[bytes]]
+"""Names the single accounts to read, given those of sets that were just listed."""
 
 
 class SolanaSource(Protocol):
@@ -19,8 +23,11 @@ class SolanaSource(Protocol):
     live: bool
     """Whether facts come from nodes, which may err."""
 
-    async def look(self, accounts: Sequence[bytes]) -> Head:
-        """Return the newest block and the newest final slot, and remember the bytes that accounts have there, or a little later."""
+    async def look(self, accounts: ToWatch, sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
+        """Return the newest block and the newest final slot, and remember the bytes that accounts have there, or a little later.
+
+        Those of `sets` are of that slot or shortly before, and later than `after`.
+        """
         ...
 
     async def blocks(self, slots: Collection[int], *, place: Collection[str] = ()) -> dict[int, SlotBlock]:
@@ -52,7 +59,15 @@ class SolanaSource(Protocol):
         ...
 
     def observed(self, first: int, last: int) -> list[tuple[bytes, AccountBytes]]:
-        """Return what the last look saw of accounts in slots of a span, by slot and address."""
+        """Return what was seen of accounts in slots of a span, by slot and address; spans go up."""
+        ...
+
+    def remember(self, wanted: AccountSet, addresses: Collection[bytes]) -> bool:
+        """Take over what is stored of a set; tell whether the last look saw all of it, so that nothing is gone that it did not notice."""
+        ...
+
+    def forget(self) -> bool:
+        """Hold nothing that was seen before the last look for stored; tell whether that look saw everything."""
         ...
 
     def looked(self, address: bytes) -> AccountBytes | None:

@@ -13,7 +13,19 @@ from chains.model import FEEDS, AccountBytes, ChainSpec, Rows
 from chains.ports import Batch, Covered, StateReader
 from chains.solana.answers import signature_bytes
 from chains.solana.oracles.pyth import Pyth
-from chains.solana.ports import Answer, Folded, Listed, Listing, NeedReads, Read, Reads, Said, SlotBlock, SolanaProtocol
+from chains.solana.ports import (
+    AccountProtocol,
+    Answer,
+    Folded,
+    Listed,
+    Listing,
+    NeedReads,
+    Read,
+    Reads,
+    Said,
+    SlotBlock,
+    SolanaProtocol,
+)
 from chains.solana.proof import Proof
 from chains.solana.source import SolanaSource
 
@@ -21,6 +33,7 @@ LINKED = 256
 """Slots in a span whose every block is fetched and checked to follow the one before."""
 
 TRANSACTIONS = "every signature that names a vault account, found in its block; balances chain from one to the next"
+ACCOUNTS = "every account of the program that a node lists, as it was whenever the head was read; what is not listed was asked for by name"
 PRICES = "account bytes as they were whenever the head was read; what they were in between is not known"
 
 BLOCK_SCHEMA = pa.schema(
@@ -84,6 +97,7 @@ class Span:
         source: SolanaSource,
         venues: Sequence[SolanaProtocol],
         pyth: Pyth,
+        read: Sequence[AccountProtocol] = (),
         *,
         first: int,
         last: int,
@@ -95,6 +109,7 @@ class Span:
         self.source = source
         self.venues = venues
         self.pyth = pyth
+        self.read = read
         self.first = first
         self.last = last
         self.settled = settled
@@ -117,6 +132,8 @@ class Span:
         seen = self._changed(self.source.observed(self.first, self.last))
         fold = await self._settle(said)
         fold.rows.extend(self.pyth.fold(self.state, seen))
+        for venue in self.read:
+            fold.rows.extend(venue.fold(self.state, seen))
         if self.source.live:
             await proof.end(fold.balances, self.last)
         kept = linked if self.unsettled else {}
@@ -132,7 +149,7 @@ class Span:
                 "solana_read": _read_rows({read: self.answers[read] for read in fold.used}),
             },
             rows=fold.rows,
-            covered=tuple(self._covered()),
+            covered=(*self._covered(), *self._covered_by_reading(seen)),
             parent_hash=self.parent_hash,
         )
 
@@ -233,6 +250,15 @@ class Span:
                 )
         if self.pyth.addresses:
             yield Covered(interest=FEEDS, first=self.first, last=self.last, level="observed", evidence=PRICES)
+
+    def _covered_by_reading(self, seen: Sequence[tuple[bytes, AccountBytes]]) -> Iterator[Covered]:
+        """Say of venues whose accounts are read: from the first look on."""
+        for venue in self.read:
+            begun = bool(self.state.markets(venue.venue.id))
+            slots = [account.slot for _, account in seen if any(wanted.has(account) for wanted in venue.sets)]
+            if begun or slots:
+                first = self.first if begun else min(slots)
+                yield Covered(interest=venue.venue.id, first=first, last=self.last, level="observed", evidence=ACCOUNTS)
 
 
 def _block_rows(blocks: Iterable[SlotBlock]) -> pa.Table:

@@ -9,7 +9,8 @@ from chains.errors import HistoryGone
 from chains.identifiers import base58
 from chains.model import AccountBytes, Block, Finality, Skipped
 from chains.ports import Head, RawReader
-from chains.solana.ports import Answer, Body, Listed, Listing, Read, SlotBlock
+from chains.solana.ports import AccountSet, Answer, Body, Listed, Listing, Read, SlotBlock
+from chains.solana.source import ToWatch
 
 
 class StoredSource:
@@ -26,9 +27,9 @@ class StoredSource:
             answer = Answer(row["outcome"], row["output"], row["context_slot"])
             self._answers.setdefault((row["method"], row["address"]), []).append((row["slot"], answer))
 
-    async def look(self, accounts: Sequence[bytes]) -> Head:
+    async def look(self, accounts: ToWatch, sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
         """Return the last stored block, for both."""
-        del accounts
+        del accounts, sets, after
         return Head(latest=self._cursor, settled=self._cursor.number, finality=Finality.FINALIZED)
 
     def observed(self, first: int, last: int) -> list[tuple[bytes, AccountBytes]]:
@@ -60,6 +61,15 @@ class StoredSource:
         """Return the slots of stored blocks."""
         found: list[int] = self._raw.table("solana_block", first, last)["slot"].to_pylist()
         return found
+
+    def remember(self, wanted: AccountSet, addresses: Collection[bytes]) -> bool:
+        """Return that nothing went unnoticed: closed accounts are stored as such."""
+        del wanted, addresses
+        return True
+
+    def forget(self) -> bool:
+        """Return yes: there is nothing but what is stored."""
+        return True
 
     def looked(self, address: bytes) -> None:
         """Return nothing: no node was asked."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from chains.identifiers import SOLANA, format_address, namespace_of
 from chains.model import ChainSpec, FeedSpec, VenueSpec
-from chains.registry import followed
+from chains.registry import followed, is_observed
 from indexer.spans import gap_of
 from indexer.store.apply import Cursor, cursor
 from indexer.store.coverage import coverage
@@ -96,7 +96,11 @@ def check_venues(con: Con, venues: Sequence[VenueSpec]) -> None:
             )
         check_options(con, venue, options)
         held = cursor(con, venue.chain_id)
-        if held and gap_of(coverage(con, venue.chain_id), venue, held.block.number) is not None:
+        if (
+            held
+            and not is_observed(venue.protocol)
+            and gap_of(coverage(con, venue.chain_id), venue, held.block.number) is not None
+        ):
             check_refillable(venue.chain_id, f"venue {venue.id}", held)
 
 

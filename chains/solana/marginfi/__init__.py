@@ -5,4 +5,6 @@ from chains.solana.marginfi.unit import open_book
 
 adapter = Marginfi
 
-__all__ = ["Marginfi", "adapter", "open_book"]
+OBSERVED = True
+
+__all__ = ["OBSERVED", "Marginfi", "adapter", "open_book"]

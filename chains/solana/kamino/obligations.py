@@ -1,0 +1,225 @@
+"""Obligations as observed into amounts and settings, many at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress
+from typing import NamedTuple
+
+import numpy as np
+
+from chains.columns import TOO_WIDE
+from chains.model import AccountBytes, Side
+from chains.ports import PositionKey
+from chains.solana.kamino import columns
+from chains.solana.kamino.events import collateral_changes, debt_changes
+from chains.solana.kamino.journal import (
+    LIQUIDITY,
+    RESERVE_STATE,
+    Borrowed,
+    Debt,
+    Liquidity,
+    Obligation,
+    closed_obligation,
+    doubtful_obligation,
+    liquidity_of,
+    obligation_of,
+    obligation_text,
+    unhexed,
+)
+from chains.solana.kamino.layout import OBLIGATION
+from chains.solana.kamino.tips import Tips
+from chains.solana.layouts import integers, keys
+
+MANY = 256
+"""From so many new obligations on they are noted as columns."""
+
+Held = dict[bytes, int]
+
+
+class Read(NamedTuple):
+    """What the bytes of an obligation say: who owns it, its setting, cTokens and debts by reserve."""
+
+    unit: bytes
+    owner: bytes
+    text: str
+    deposits: Held
+    borrows: Held
+
+
+class Obligations:
+    """The obligations of a venue while accounts are folded."""
+
+    def __init__(self, tips: Tips) -> None:
+        self._tips = tips
+        self._units: frozenset[bytes] | None = None
+        self._mints: dict[bytes, tuple[str, bytes]] = {}
+        self._liquidities: dict[bytes, tuple[str, Liquidity]] = {}
+
+    def knows(self, address: bytes) -> bool:
+        """Whether an address was an obligation before."""
+        if self._units is None:
+            self._units = self._tips.units()
+        return address in self._units or address in self._tips.settings([address])
+
+    def enter(self, seen: Sequence[tuple[bytes, AccountBytes]]) -> None:
+        """Take in obligations of one slot."""
+        if not seen:
+            return
+        settings = self._tips.settings([address for address, _ in seen])
+        good: list[tuple[bytes, bytes]] = []
+        for address, account in seen:
+            problem = None if account.closed else OBLIGATION.problem(account.data)
+            if problem is None and not account.closed:
+                good.append((address, account.data))
+            else:
+                self._odd(address, account, problem, settings.get(address))
+        new = [each for each in good if each[0] not in settings]
+        if len(new) >= MANY:
+            odd = self._crowd([unit for unit, _ in new], [data for _, data in new])
+            good = [each for each in good if each[0] in settings or each[0] in odd]
+        if good:
+            self._compare(list(_read([unit for unit, _ in good], [data for _, data in good])))
+
+    def _crowd(self, units: list[bytes], accounts: list[bytes]) -> frozenset[bytes]:
+        """Take in many new obligations at once; return those that must be read one by one."""
+        found = columns.Obligations(accounts)
+        plain = found.ordinary()
+        if not plain.all():
+            found = columns.Obligations(list(compress(accounts, plain.tolist())))
+        self._tips.crowd(list(compress(units, plain.tolist())), found, self._mint)
+        return frozenset(compress(units, (~plain).tolist()))
+
+    def _odd(self, unit: bytes, account: AccountBytes, problem: str | None, before: str | None) -> None:
+        """Take in an obligation that is gone, or that is none any more."""
+        if problem is not None:
+            self._tips.quarantine(f"malformed_account:{OBLIGATION.name}", account.data)
+        if before is None:
+            return
+        if problem is None:
+            owner = obligation_of(before).owner
+            self._compare([Read(unit, owner, closed_obligation(before), {}, {})])
+        elif (text := doubtful_obligation(before, problem)) != before:
+            self._tips.setting(unit, obligation_of(before).owner, text)
+
+    def _compare(self, found: Sequence[Read]) -> None:
+        """Note what is not as it was."""
+        settings = self._tips.settings(())
+        before = {read.unit: settings[read.unit] for read in found if settings.get(read.unit, read.text) != read.text}
+        old = {unit: obligation_of(text) for unit, text in before.items()}
+        wanted = [key for read in found for key in _keys(read, old.get(read.unit))]
+        amounts = self._tips.amounts(wanted)
+        for read in found:
+            then = old.get(read.unit)
+            known = read.unit in settings
+            if then is not None or not known:
+                self._tips.setting(read.unit, read.owner, read.text)
+            self._move(read, then, amounts, known=known)
+
+    def _move(self, read: Read, then: Obligation | None, amounts: Mapping[PositionKey, int], *, known: bool) -> None:
+        """Note amounts that are others, all of them where the owner is another, and what must have happened."""
+        owner = read.owner
+        moved = then is not None and then.owner != owner
+        before: dict[Side, Held] = {Side.SUPPLY: {}, Side.BORROW: {}}
+        changed = moved
+        for key in dict.fromkeys(_keys(read, then)):
+            _, reserve, side = key
+            held = read.deposits if side is Side.SUPPLY else read.borrows
+            now = held.get(reserve, 0)
+            was = _wide(then, reserve, now, known=known) if side is Side.BORROW else None
+            if was is None:
+                was = amounts.get(key, 0)
+            before[side][reserve] = was
+            if was != now or (moved and now):
+                changed = True
+                self._tips.amount(key, owner, self._mint(reserve), now)
+        if known and changed:
+            self._tell(read, then, before)
+
+    def _tell(self, read: Read, then: Obligation | None, before: Mapping[Side, Held]) -> None:
+        after = obligation_of(read.text)
+        debts = (then or after).borrows
+        had = {reserve: (amount, debts[reserve]) for reserve, amount in before[Side.BORROW].items() if reserve in debts}
+        has = {reserve: (amount, after.borrows[reserve]) for reserve, amount in read.borrows.items()}
+        reserves = {reserve: liquidity for reserve in {*before[Side.SUPPLY]} if (liquidity := self._liquidity(reserve))}
+        for happened in (*collateral_changes(before[Side.SUPPLY], read.deposits, reserves), *debt_changes(had, has)):
+            extra = {"observed": True, "change_raw": str(happened.change), "account": "0x" + read.unit.hex()}
+            asset = self._mint(happened.reserve)
+            self._tips.happened(happened.kind, happened.reserve, read.owner, asset, happened.amount, extra)
+
+    def _mint(self, reserve: bytes) -> bytes:
+        text = self._tips.markets.get((reserve, RESERVE_STATE))
+        if text is None:
+            return b""
+        kept = self._mints.get(reserve)
+        if kept is None or kept[0] is not text:
+            kept = self._mints[reserve] = text, unhexed(json.loads(text)["mint"])
+        return kept[1]
+
+    def _liquidity(self, reserve: bytes) -> Liquidity | None:
+        text = self._tips.markets.get((reserve, LIQUIDITY))
+        if text is None:
+            return None
+        kept = self._liquidities.get(reserve)
+        if kept is None or kept[0] is not text:
+            kept = self._liquidities[reserve] = text, liquidity_of(text)
+        return kept[1]
+
+
+def _keys(read: Read, then: Obligation | None) -> Iterator[PositionKey]:
+    """Yield the positions that an obligation has, or had."""
+    for side, held, had in (
+        (Side.SUPPLY, read.deposits, () if then is None else then.deposits),
+        (Side.BORROW, read.borrows, () if then is None else then.borrows),
+    ):
+        for reserve in held:
+            yield read.unit, reserve, side
+        for reserve in had:
+            if reserve not in held:
+                yield read.unit, reserve, side
+
+
+def _wide(then: Obligation | None, reserve: bytes, now: int, *, known: bool) -> int | None:
+    """Return the debt before, where only the setting holds it: where the setting is as it was, so is a debt that it holds."""
+    if then is None:
+        return now if known and now >= TOO_WIDE else None
+    debt: Debt | None = then.borrows.get(reserve)
+    return None if debt is None else debt.wide
+
+
+def _read(units: Sequence[bytes], accounts: Sequence[bytes]) -> Iterator[Read]:
+    """Read obligations: the slots that name a reserve."""
+    found = columns.Obligations(accounts)
+    records, held, owed = found.records, found.deposits.taken, found.borrows.taken
+    deposits, borrows = records["deposits"], records["borrows"]
+    supplies = list(
+        zip(keys(deposits["deposit_reserve"][held]), deposits["deposited_amount"][held].tolist(), strict=True)
+    )
+    debts: list[Borrowed] = list(
+        zip(
+            keys(borrows["borrow_reserve"][owed]),
+            integers(borrows["borrowed_amount_sf"][owed], "u128"),
+            integers(borrows["cumulative_borrow_rate_bsf"][owed], "u256"),
+            borrows["last_borrowed_at_timestamp"][owed].tolist(),
+            strict=True,
+        )
+    )
+    numbers = zip(
+        records["elevation_group"].tolist(),
+        records["has_debt"].tolist(),
+        records["lowest_reserve_deposit_max_ltv_pct"].tolist(),
+        records["autodeleverage_margin_call_started_timestamp"].tolist(),
+        columns.any_byte(records["obligation_orders"]).astype(np.uint8).tolist(),
+        strict=True,
+    )
+    first_held = first_owed = 0
+    ends = zip(np.cumsum(held.sum(axis=1)).tolist(), np.cumsum(owed.sum(axis=1)).tolist(), strict=True)
+    for unit, owner, five, (end_held, end_owed) in zip(units, keys(records["owner"]), numbers, ends, strict=True):
+        mine, theirs = supplies[first_held:end_held], debts[first_owed:end_owed]
+        first_held, first_owed = end_held, end_owed
+        text = obligation_text(owner, five, [reserve for reserve, _ in mine], theirs)
+        read = Read(unit, owner, text, dict(mine), {reserve: amount for reserve, amount, _, _ in theirs})
+        if len(read.deposits) != len(mine) or len(read.borrows) != len(theirs):
+            read = read._replace(text=doubtful_obligation(text, "a reserve stands in two slots of the obligation"))
+        yield read

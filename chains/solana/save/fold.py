@@ -1,0 +1,159 @@
+"""Accounts of a lending market as observed into journals.
+
+Market aspects: `terms` and `reserve` (market = a reserve) as `reserve.py` writes them, where `reserve` is {"problem": text} for a reserve
+that cannot be read; `price` (market = a price account) as `price.py` writes it. One setting of a unit (an obligation), for no market:
+`obligation` {"owner", "closeable", "deposits": [reserve], "borrows": [[reserve, cumulative rate]]} in the order of its account. A borrow of
+more digits than a column holds has its amount third; where closeable, "attributed" has the debt attributed to each deposit; "problem" says
+why nothing is known any more. Positions: raw units of the reserve's collateral token, and wads of raw token units owed.
+
+Each row stands at the end of the slot that its account was seen in. What changed between two looks at an obligation is told as events
+with "observed"; what an obligation held when it was first seen is no event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import groupby
+
+from chains.errors import NoContract
+from chains.identifiers import base58
+from chains.model import AccountBytes, Rows, VenueSpec
+from chains.ports import StateReader
+from chains.solana.ports import AccountSet
+from chains.solana.save.events import tell
+from chains.solana.save.layout import (
+    MARKET,
+    MARKET_AT,
+    OBLIGATION,
+    OWNER,
+    PROGRAM,
+    RESERVE,
+    Malformed,
+    Obligation,
+    obligations,
+    reserve_fields,
+)
+from chains.solana.save.price import price_state
+from chains.solana.save.reserve import pool_state, terms_state
+from chains.solana.save.tips import NOTHING, POOL, PRICE, TERMS, Tips
+
+Seen = tuple[bytes, AccountBytes]
+GONE = "there is no account at this address any more"
+
+
+class Save:
+    """One lending market: its reserves, its obligations, and the price accounts that its reserves name."""
+
+    def __init__(self, venue: VenueSpec) -> None:
+        self._venue = venue
+
+    @property
+    def venue(self) -> VenueSpec:
+        """The venue that this fold derives."""
+        return self._venue
+
+    @property
+    def sets(self) -> Sequence[AccountSet]:
+        """All accounts of the program that name the market: one that outgrows its known size must not seem to be gone."""
+        return (AccountSet("account", PROGRAM, None, ((MARKET_AT, self._venue.address),)),)
+
+    def others(self, state: StateReader) -> Collection[bytes]:
+        """The market itself, and the price accounts that its reserves name."""
+        tips = Tips(self._venue.id, state.markets(self._venue.id))
+        return {self._venue.address, *tips.price_accounts}
+
+    def fold(self, state: StateReader, seen: Sequence[Seen]) -> Rows:
+        """Derive rows from accounts whose bytes changed; raises `NoContract` where the venue's address holds no lending market."""
+        tips = Tips(self._venue.id, state.markets(self._venue.id))
+        tips.learn(state, {address for address, account in seen if _perhaps_unit(account)})
+        for slot, accounts in groupby(sorted(seen, key=_slot), key=_slot):
+            self._enter(tips, slot, list(accounts))
+        return tips.rows
+
+    def _enter(self, tips: Tips, slot: int, seen: Sequence[Seen]) -> None:
+        """Enter what was seen in one slot, reserves before the obligations that name them."""
+        own = [each for each in seen if each[0] != self._venue.address and each[1].owner == PROGRAM]
+        held = [each for each in own if len(each[1].data) == OBLIGATION.size]
+        for address, account in own:
+            match len(account.data):
+                case RESERVE.size:
+                    _enter_reserve(tips, address, account)
+                case OBLIGATION.size:
+                    pass
+                case size:
+                    problem = f"the account has {size} bytes, as no reserve and no obligation has"
+                    _set_aside(tips, address, account, "unknown_account", problem)
+        for address, account in seen:
+            if address == self._venue.address:
+                self._check_market(account)
+            elif account.closed:
+                _close(tips, address, account)
+            elif account.owner != PROGRAM:
+                tips.market(slot, address, PRICE, price_state(account))
+        read = obligations([account.data for _, account in held])
+        for (address, account), obligation in zip(held, read, strict=True):
+            _enter_obligation(tips, address, account, obligation)
+
+    def _check_market(self, account: AccountBytes) -> None:
+        problem = MARKET.problem(account.data)
+        if account.closed:
+            problem = "there is no account"
+        elif account.owner != PROGRAM:
+            problem = f"the account belongs to program {base58(account.owner)}"
+        if problem:
+            raise NoContract(
+                f"venue {self._venue.id}: {base58(self._venue.address)} is no lending market of Save: {problem};"
+                " set `address` to the market"
+            )
+
+
+def _slot(seen: Seen) -> int:
+    return seen[1].slot
+
+
+def _perhaps_unit(account: AccountBytes) -> bool:
+    return account.closed or (account.owner == PROGRAM and len(account.data) != RESERVE.size)
+
+
+def _enter_reserve(tips: Tips, address: bytes, account: AccountBytes) -> None:
+    try:
+        fields = reserve_fields(account.data)
+    except Malformed as problem:
+        _set_aside(tips, address, account, "malformed_account:reserve", str(problem))
+        return
+    tips.market(account.slot, address, TERMS, terms_state(fields))
+    tips.market(account.slot, address, POOL, pool_state(fields))
+
+
+def _enter_obligation(tips: Tips, address: bytes, account: AccountBytes, held: Obligation | Malformed) -> None:
+    if isinstance(held, Malformed):
+        _set_aside(tips, address, account, "malformed_account:obligation", str(held))
+        return
+    before = tips.unit(address)
+    tips.hold(account.slot, address, held)
+    if before is not None:
+        tell(tips, account.slot, before.held, held)
+
+
+def _set_aside(tips: Tips, address: bytes, account: AccountBytes, reason: str, problem: str) -> None:
+    """Keep an account that cannot be read; what is known of it stays and is in doubt from now on."""
+    tips.quarantine(account.slot, reason, account.data)
+    unit = tips.unit(address)
+    if (address, POOL) in tips.markets:
+        tips.market(account.slot, address, POOL, {"problem": problem})
+    elif unit is not None:
+        tips.hold(account.slot, address, unit.held, problem)
+    elif len(account.data) == OBLIGATION.size:
+        tips.hold(account.slot, address, NOTHING._replace(owner=account.data[OWNER]), problem)
+
+
+def _close(tips: Tips, address: bytes, account: AccountBytes) -> None:
+    unit = tips.unit(address)
+    if (address, POOL) in tips.markets:
+        tips.market(account.slot, address, POOL, {"problem": GONE})
+    elif unit is not None:
+        nothing = NOTHING._replace(owner=unit.held.owner)
+        tips.hold(account.slot, address, nothing)
+        tell(tips, account.slot, unit.held, nothing)
+    elif (address, PRICE) in tips.markets or address in tips.price_accounts:
+        tips.market(account.slot, address, PRICE, price_state(account))

@@ -1,0 +1,48 @@
+"""What a venue's configuration says beyond its address, and what is wrong with it.
+
+`address`: the lending market. `engine`: how the program computes, a name of `ENGINES`; without it, as the program on mainnet did at
+the slot that is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+ENGINE = "engine"
+KEYS = (ENGINE,)
+
+
+class Engine(NamedTuple):
+    """A version of the program: between which bounds a price offset counts, in basis points.
+
+    `clamps`: what lies beyond them counts as the bound; else what it counts as is not known here.
+    """
+
+    name: str
+    least_offset: int
+    most_offset: int
+    clamps: bool
+
+
+_FIRST = Engine("save-2024", -2_000, 2_000, clamps=False)
+_WIDER_OFFSETS = Engine("save-2025-07", -2_000, 5_000, clamps=True)
+ENGINES: Mapping[str, Engine] = {engine.name: engine for engine in (_FIRST, _WIDER_OFFSETS)}
+
+_DEPLOYED = ((350_614_570, _WIDER_OFFSETS),)
+"""Slots at which mainnet's program was replaced, newest first (branch `mainnet`, commit d04ce00b: wider price offsets)."""
+
+
+def engine_of(options: Mapping[str, Any], slot: int) -> Engine:
+    """Return the engine of a venue at a slot."""
+    if ENGINE in options:
+        return ENGINES[options[ENGINE]]
+    return next((engine for since, engine in _DEPLOYED if slot >= since), _FIRST)
+
+
+def check_options(options: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the options of a venue; empty for nothing."""
+    name = options.get(ENGINE)
+    if name is None or name in ENGINES:
+        return []
+    return [f"engine {name!r} is not known; use one of {', '.join(ENGINES)}, or leave it out"]

@@ -124,7 +124,8 @@ def pyth(price: int, *, confidence: int = 0, published: int = NOW, **changes: An
 
 def switchboard(value: int, std_dev: int, updated: int = NOW) -> bytes:
     """A pull feed."""
-    return encoded(PULL_FEED, value=value, std_dev=std_dev, last_update_timestamp=updated, slot=SLOT - 1)
+    result = {"value": value, "std_dev": std_dev, "slot": SLOT - 1}
+    return encoded(PULL_FEED, result=[result], last_update_timestamp=updated)
 
 
 def seen(data: bytes | None, *, slot: int = SLOT, owner: bytes = PROGRAM_ID) -> AccountBytes:

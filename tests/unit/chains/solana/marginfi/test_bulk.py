@@ -12,6 +12,7 @@ from chains.model import AccountBytes, Rows
 from chains.solana.marginfi import Marginfi
 from chains.solana.marginfi import fold as module
 from chains.solana.marginfi.layout import ACCOUNT
+from indexer.store.journals import derive
 from tests.support.marginfi_runs import Journals, row_by_row
 from tests.support.state import Tips
 from tests.unit.chains.solana.marginfi.builders import (
@@ -91,6 +92,22 @@ def test_together_or_one_by_one_the_rows_are_the_same(seed: int, monkeypatch: py
     assert sorted(flat.quarantined) == sorted(one_by_one.quarantined)
     assert flat.events == one_by_one.events == []
     assert min(len(flat.positions), len(flat.accounts), len(flat.quarantined)) > 20
+
+
+def test_the_store_makes_the_same_tables_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts = crowd(11, 200)
+    together = tables(folded(accounts))
+    monkeypatch.setattr(module, "WORTH_COLUMNS", 10**9)
+
+    assert together == tables(folded(accounts))
+    assert {"position_change", "account_change", "market_change"} <= together.keys()
+
+
+def tables(rows: Rows) -> dict[str, list[list[object]]]:
+    return {
+        table.journal.name: sorted([list(row.values()) for row in table.rows.to_pylist()], key=repr)
+        for table in derive(rows)
+    }
 
 
 def test_columns_have_the_schemas_of_their_tables_and_stand_in_the_order_of_the_answer() -> None:

@@ -16,13 +16,13 @@ import pyarrow as pa
 from chains.columns import ACCOUNTS, AMOUNT, POSITIONS, TOO_WIDE
 from chains.model import END_OF_BLOCK, WHOLE_VENUE, Basis, Side
 from chains.solana.layouts import KEY
-from chains.solana.marginfi.layout import ACCOUNT, BALANCES
+from chains.solana.marginfi.layout import ACCOUNT
 from chains.solana.marginfi.tips import ACCOUNT_STATE, Tips, account_text
 
 WORTH_COLUMNS = 64
 """So many accounts are read sooner together than one by one."""
 
-_CHUNK = 4096
+_CHUNK = 8192
 _WIDE = 16
 _HIGHEST = TOO_WIDE >> 64
 _SHARES = {Side.SUPPLY: "asset_shares", Side.BORROW: "liability_shares"}
@@ -55,39 +55,37 @@ def enter_many(tips: Tips, group: bytes, addresses: Sequence[bytes], accounts: S
 
     All must have the size of an account.
     """
-    odd: set[bytes] = set()
+    left: set[bytes] = set()
     for at in range(0, len(addresses), _CHUNK):
-        names, found = addresses[at : at + _CHUNK], ACCOUNT.records(accounts[at : at + _CHUNK])
-        plain = _plain(found, group)
-        if not plain.all():
-            odd.update(name for name, fits in zip(names, plain.tolist(), strict=True) if not fits)
-            names = [name for name, fits in zip(names, plain.tolist(), strict=True) if fits]
-            found = found[plain]
-        if names:
-            _enter(tips, _laid_out(names, found))
+        names = addresses[at : at + _CHUNK]
+        found = _laid_out(names, ACCOUNT.records(accounts[at : at + _CHUNK]))
+        odd = _odd(found, group)
+        if odd.any():
+            left.update(name for name, is_odd in zip(names, odd.tolist(), strict=True) if is_odd)
+            found = _laid_out([name for name in names if name not in left], found.records[~odd])
+        if len(found.records):
+            _enter(tips, found)
+    return left
+
+
+def _odd(found: _Accounts, group: bytes) -> Mask:
+    """Tell which accounts are to be read one by one."""
+    whole = found.records.view(np.uint8).reshape(len(found.records), ACCOUNT.size)
+    kind = np.frombuffer(ACCOUNT.discriminator + group, np.uint8)
+    odd: Mask = (whole[:, : len(kind)] != kind).any(axis=1)
+    for name in _SHARES.values():
+        high = _bytes_of(found.balances[name], _WIDE).view("<i8")[:, 1]
+        odd[found.holders[(high < 0) | (high >= _HIGHEST)]] = True
+    odd[_holders_of_two_alike(found)] = True
     return odd
 
 
-def _plain(records: npt.NDArray[np.void], group: bytes) -> Mask:
-    whole = records.view(np.uint8).reshape(len(records), ACCOUNT.size)
-    kind = np.frombuffer(ACCOUNT.discriminator + group, np.uint8)
-    plain: Mask = (whole[:, : len(kind)] == kind).all(axis=1)
-    active = records["balances"]["active"] != 0
-    for name in _SHARES.values():
-        high = _bytes_of(records["balances"][name], _WIDE).view("<i8")[..., 1]
-        if int(high.max()) >= _HIGHEST or int(high.min()) < 0:
-            plain &= ~(active & ((high < 0) | (high >= _HIGHEST))).any(axis=1)
-    return plain & ~_repeated(records["balances"]["bank_pk"], active)
-
-
-def _repeated(banks: npt.NDArray[Any], active: Mask) -> Mask:
-    """Tell which accounts have two active balances of one bank."""
-    numbers = np.empty(active.shape, np.int32)
-    numbers[:] = np.arange(-BALANCES, 0)
-    numbers[active] = _binary(_bytes_of(banks[active], KEY)).dictionary_encode().indices.to_numpy()
-    numbers.sort(axis=1)
-    repeated: Mask = (numbers[:, 1:] == numbers[:, :-1]).any(axis=1)
-    return repeated
+def _holders_of_two_alike(found: _Accounts) -> Numbers:
+    """Return the accounts with two active balances of one bank."""
+    held = found.holders * len(found.banks.dictionary) + found.banks.indices.to_numpy()
+    held.sort()
+    again: Numbers = held[1:][held[1:] == held[:-1]]
+    return again // max(len(found.banks.dictionary), 1)
 
 
 def _laid_out(addresses: Sequence[bytes], records: npt.NDArray[np.void]) -> _Accounts:

@@ -2,7 +2,8 @@
 
 All rows are observed, and stand at the end of the slot in which an account was seen; only what changed is written. A position is one side
 of a balance: shares as I80F48 bits, in the market of its bank. What a unit holds when it is first seen is no event; what changes between
-two looks is one, of kind supply, withdraw, borrow or repay, with {"observed": true}.
+two looks is one, of kind supply, withdraw, borrow or repay, with {"observed": true}; none in a bank that nobody has read, whose token and
+share value are not known.
 """
 
 from __future__ import annotations
@@ -90,6 +91,7 @@ class Marginfi:
         for slot, group in groupby(seen, key=_slot):
             tips.slot = slot
             self._fold_slot(tips, dict(group), repeated)
+            tips.end_slot()
         return tips.rows
 
     def _fold_slot(self, tips: Tips, accounts: Mapping[bytes, AccountBytes], repeated: AbstractSet[bytes]) -> None:

@@ -6,7 +6,7 @@ Source: marginfi-v2 `programs/marginfi/src/state/marginfi_account.rs` (`get_heal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -105,12 +105,12 @@ def check(legs: Sequence[Leg], requirement: Requirement) -> Values | Reason:
     for leg in legs:
         try:
             value = _value(leg, emode, requirement)
+            if isinstance(value, Reason):
+                return value
+            assets, liabilities = fits(assets + value.assets), fits(liabilities + value.liabilities)
         except Overflowed as error:
             return Reason("program_overflows", base58(leg.bank.address), str(error))
-        if isinstance(value, Reason):
-            return value
-        assets, liabilities = assets + value.assets, liabilities + value.liabilities
-    return Values(fits(assets), fits(liabilities))
+    return Values(assets, liabilities)
 
 
 def _value(leg: Leg, emode: Emode, requirement: Requirement) -> Values | Reason:
@@ -174,7 +174,3 @@ def worth(amount: int, price: int, decimals: int, weight: int | None) -> int:
         return 0
     weighed = amount if weight is None else mul_down(amount, weight)
     return div_down(mul_down(weighed, price), power_of_ten(decimals))
-
-
-Accrue = Callable[[bytes], bool]
-"""Tells which banks an instruction brings up to date before the check."""

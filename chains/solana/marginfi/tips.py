@@ -82,6 +82,7 @@ class Tips:
         self.venue_id, self.engine = venue_id, engine
         self.slot = 0
         self.priced_by: frozenset[bytes] | None = None
+        self._mark = 0
         self._reader = state
         self._states: dict[bytes, str] = {}
         self._held: dict[tuple[bytes, bytes, Side], int] = {}
@@ -123,10 +124,13 @@ class Tips:
         self.rows.markets.append(row)
 
     def marked(self, version: int) -> None:
-        """Note the program's mark of an account, if it is the highest so far."""
-        highest = int(json.loads(self.markets.get((WHOLE_VENUE, PROGRAM_STATE), '"0"')))
-        if version > highest:
-            self.market(WHOLE_VENUE, PROGRAM_STATE, text_of_number(version))
+        """Note with what the program marked an account."""
+        self._mark = max(self._mark, version)
+
+    def end_slot(self) -> None:
+        """Write the highest mark, if none was as high before this slot."""
+        if self._mark > int(json.loads(self.markets.get((WHOLE_VENUE, PROGRAM_STATE), '"0"'))):
+            self.market(WHOLE_VENUE, PROGRAM_STATE, json.dumps(str(self._mark)))
 
     def mint(self, bank: bytes) -> bytes:
         """Return the token of a bank."""
@@ -210,6 +214,9 @@ class Tips:
         if totals is None:
             return
         amount = abs(change) * int(json.loads(totals)[_SHARE_VALUE[side]]) >> 2 * FRACTION_BITS
+        if amount >= TOO_WIDE:
+            self.quarantine(f"event_too_wide:{_KINDS[side, change > 0]}", str(amount).encode())
+            return
         row = LendingEvent(
             *self._place,
             b"",
@@ -223,11 +230,6 @@ class Tips:
             _OBSERVED,
         )
         self.rows.events.append(row)
-
-
-def text_of_number(number: int) -> str:
-    """Return an integer as JSON text, in quotes."""
-    return json.dumps(str(number))
 
 
 def _authority(text: str) -> bytes | None:

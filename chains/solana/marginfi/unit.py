@@ -32,6 +32,7 @@ from chains.solana.marginfi.options import engine_of
 from chains.solana.marginfi.prices import Prices, Quote
 from chains.solana.marginfi.rates import FeeTerms, Totals, accrued
 from chains.solana.marginfi.states import (
+    ASSET_TAGS,
     BANK_STATE,
     FIRST_INTEGRATION,
     GROUP_STATE,
@@ -72,6 +73,7 @@ class Book:
         self.prices = Prices(snapshot, self.engine)
         self.group = self._group()
         self._banks: dict[bytes, Bank | Reason] = {}
+        self._quotes: dict[bytes, Quote | Reason] = {}
         self._accrued: dict[bytes, Totals | Reason] = {}
 
     @cached_property
@@ -92,6 +94,12 @@ class Book:
         if address not in self._banks:
             self._banks[address] = self._bank(address)
         return self._banks[address]
+
+    def quote(self, bank: Bank) -> Quote | Reason:
+        """Return the price that the program reads for a bank, or why there is none."""
+        if bank.address not in self._quotes:
+            self._quotes[bank.address] = self.prices.quote(bank)
+        return self._quotes[bank.address]
 
     def with_interest(self, bank: Bank) -> Totals | Reason:
         """Return a bank's totals as the program would store them at the block's time."""
@@ -184,13 +192,21 @@ class Account:
                 continue
             current = self.book.with_interest(bank) if up_to_date is None or bank.address in up_to_date else bank.totals
             if not isinstance(current, Reason):
-                found.append(Leg(balance, bank, current, self.book.prices.quote(bank)))
+                found.append(Leg(balance, bank, current, self.book.quote(bank)))
         return found
+
+    @cached_property
+    def _stored(self) -> list[Leg]:
+        return self.legs(())
+
+    @cached_property
+    def _up_to_date(self) -> list[Leg]:
+        return self.legs(None)
 
     @cached_property
     def positions(self) -> list[UnitPosition]:
         """Deposits and debts in tokens, with interest; none of banks that are not known or hold other protocols' positions."""
-        legs = self.legs(None)
+        legs = self._up_to_date
         emode = emode_of(leg.bank for leg in legs if leg.balance.owes)
         return [
             position
@@ -213,9 +229,7 @@ class Account:
         if self._one_mint_on_both_sides():
             detail = "the group favours collateral of the debt's own mint, which came after 0.1.7"
             yield Reason("unsupported_version", base58(self.unit.unit_id), detail)
-        for values in (self._check(Requirement.MAINTENANCE, ()), self._check(Requirement.MAINTENANCE, None)):
-            if isinstance(values, Reason):
-                yield values
+        yield from (values for values in (self._maintenance, self._now) if isinstance(values, Reason))
 
     def _unknown_of(self, balance: Balance) -> Iterator[Reason]:
         bank = self.book.bank(balance.bank)
@@ -231,40 +245,58 @@ class Account:
             detail = f"the bank's flags {bank.flags:#x} have bits that came after 0.1.7"
             yield Reason("unsupported_version", base58(balance.bank), detail)
         if bank.asset_tag >= FIRST_INTEGRATION and balance.holds:
-            detail = "the bank's deposits are positions in another protocol; their amounts are not known here"
+            name = (
+                ASSET_TAGS[bank.asset_tag]
+                if bank.asset_tag < len(ASSET_TAGS)
+                else f"another protocol ({bank.asset_tag})"
+            )
+            detail = f"the bank's deposits are positions in {name}; their amounts are not known here"
             yield Reason("unsupported_integration", base58(balance.bank), detail)
 
     def _one_mint_on_both_sides(self) -> bool:
         group = self.book.group
         if isinstance(group, Reason) or not group.same_asset_emode:
             return False
-        legs = self.legs(())
+        legs = self._stored
         held = {leg.bank.mint for leg in legs if leg.balance.holds}
         return any(leg.bank.mint in held for leg in legs if leg.balance.owes)
 
-    def _check(self, requirement: Requirement, up_to_date: Collection[bytes] | None) -> Values | Reason:
-        return check(self.legs(up_to_date), requirement)
+    @cached_property
+    def _initial(self) -> Values | Reason:
+        return check(self._stored, Requirement.INITIAL)
+
+    @cached_property
+    def _equity(self) -> Values | Reason:
+        return check(self._stored, Requirement.EQUITY)
+
+    @cached_property
+    def _maintenance(self) -> Values | Reason:
+        return check(self._stored, Requirement.MAINTENANCE)
+
+    @cached_property
+    def _now(self) -> Values | Reason:
+        return check(self._up_to_date, Requirement.MAINTENANCE)
 
     def _native(self) -> dict[str, int]:
         native: dict[str, int] = {}
-        names = {Requirement.INITIAL: "", Requirement.MAINTENANCE: "_maint", Requirement.EQUITY: "_equity"}
-        for requirement, name in names.items():
-            values = self._check(requirement, ())
+        for name, values in (
+            ("", self._initial),
+            ("_maint", self._maintenance),
+            ("_equity", self._equity),
+            ("_maint_accrued", self._now),
+        ):
             if not isinstance(values, Reason):
                 native |= {f"asset_value{name}": values.assets, f"liability_value{name}": values.liabilities}
-        now = self._check(Requirement.MAINTENANCE, None)
-        if isinstance(now, Values):
-            native |= {"asset_value_maint_accrued": now.assets, "liability_value_maint_accrued": now.liabilities}
-            native["liquidatable_accrued"] = int(self.has_debt and now.assets <= now.liabilities)
-        stored = native["asset_value_maint"] <= native["liability_value_maint"]
-        return native | {"liquidatable_stored": int(self.has_debt and stored), "account_flags": self.flags}
+        for which, name in (("accrued", "_maint_accrued"), ("stored", "_maint")):
+            uncovered = native[f"asset_value{name}"] <= native[f"liability_value{name}"]
+            native[f"liquidatable_{which}"] = int(self.has_debt and uncovered)
+        return native | {"account_flags": self.flags}
 
     def _noted(self, native: dict[str, int] | None) -> list[Reason]:
         """Say why the initial check fails where the maintenance check does not."""
         if native is None:
             return []
-        found = (self._check(requirement, ()) for requirement in (Requirement.INITIAL, Requirement.EQUITY))
-        failed = [values for values in found if isinstance(values, Reason)]
+        failed = [values for values in (self._initial, self._equity) if isinstance(values, Reason)]
         return [_of_initial_check(reason) for reason in dict.fromkeys(failed)]
 
     def _base(self, side: Side) -> int:

@@ -80,7 +80,7 @@ def bank_texts(data: bytes) -> tuple[str, str]:
         "mint": base58(told["mint"]),
         "symbol": None,
         "decimals": told["mint_decimals"],
-        "oracle_keys": [base58(entry["key"]) for entry in told["oracle_keys"] if any(entry["key"])],
+        "oracle_keys": _keys([entry["key"] for entry in told["oracle_keys"]]),
         "points": [[point["util"], point["rate"]] for point in told["points"] if point["util"] or point["rate"]],
         "emode": [
             [entry["collateral_bank_emode_tag"], str(entry["asset_weight_init"]), str(entry["asset_weight_maint"])]
@@ -89,6 +89,12 @@ def bank_texts(data: bytes) -> tuple[str, str]:
         ],
     }
     return text_of(config), text_of({name: str(told[name]) for name in _TOTALS})
+
+
+def _keys(keys: Sequence[bytes]) -> list[str]:
+    """Return keys in base58, without those of zeros behind the last."""
+    last = max((number for number, key in enumerate(keys) if any(key)), default=-1)
+    return [base58(key) for key in keys[: last + 1]]
 
 
 def price_text(account: AccountBytes) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import groupby
 from typing import Any
@@ -88,7 +88,7 @@ class Marginfi:
             if len(distinct) == len(addresses)
             else {name for name, times in Counter(addresses).items() if times > 1}
         )
-        for slot, group in groupby(seen, key=_slot):
+        for slot, group in _by_slot(seen):
             tips.slot = slot
             self._fold_slot(tips, dict(group), repeated)
             tips.end_slot()
@@ -223,5 +223,9 @@ def _price_accounts(config: Mapping[str, Any]) -> Iterable[bytes]:
     return [key] if setup in {PYTH_PUSH_ORACLE, SWITCHBOARD_PULL_ORACLE} else ()
 
 
-def _slot(item: Seen) -> int:
-    return item[1].slot
+def _by_slot(seen: Sequence[Seen]) -> Iterator[tuple[int, Iterable[Seen]]]:
+    """Divide what was seen, in the order of its slots; a first look is all of one."""
+    if seen and seen[0][1].slot == seen[-1][1].slot:
+        yield seen[0][1].slot, seen
+    else:
+        yield from groupby(seen, key=lambda item: item[1].slot)

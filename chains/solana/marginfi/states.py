@@ -33,7 +33,7 @@ PROGRAM_FEES_ENABLED = 1
 
 BASIS_POINTS = 10_000
 COLLATERAL_TIER = 0
-PYTH_PUSH_ORACLE, SWITCHBOARD_PULL_ORACLE, FIXED = 3, 4, 8
+NO_ORACLE, PYTH_PUSH_ORACLE, SWITCHBOARD_PULL_ORACLE, FIXED = 0, 3, 4, 8
 SETUPS = (
     "None", "PythLegacy", "SwitchboardV2", "PythPushOracle", "SwitchboardPull", "StakedWithPythPush", "KaminoPythPush",
     "KaminoSwitchboardPull", "Fixed", "DriftPythPull", "DriftSwitchboardPull", "SolendPythPull", "SolendSwitchboardPull",

@@ -2,15 +2,15 @@
 
 All rows are observed, and stand at the end of the slot in which an account was seen; only what changed is written. A position is one side
 of a balance: shares as I80F48 bits, in the market of its bank. What a unit holds when it is first seen is no event; what changes between
-two looks is one, of kind supply, withdraw, borrow or repay, with {"observed": true}; none in a bank that nobody has read, whose token and
-share value are not known.
+two looks is one, of kind supply, withdraw, borrow or repay, with {"observed": true}; none in a bank that nobody has read or whose
+deposits are positions in another protocol, where it cannot be told in tokens.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import groupby
 from typing import Any
@@ -23,12 +23,12 @@ from chains.solana.marginfi.bulk import WORTH_COLUMNS, enter_many
 from chains.solana.marginfi.layout import ACCOUNT, BANK, GROUP
 from chains.solana.marginfi.options import engine_of, price_accounts_of, program_of
 from chains.solana.marginfi.states import (
-    BANK_STATE,
     GROUP_STATE,
     MIGRATED,
     PRICE,
     PYTH_PUSH_ORACLE,
     SWITCHBOARD_PULL_ORACLE,
+    TERMS,
     TOTALS,
     bank_texts,
     group_text,
@@ -88,7 +88,7 @@ class Marginfi:
             if len(distinct) == len(addresses)
             else {name for name, times in Counter(addresses).items() if times > 1}
         )
-        for slot, group in groupby(seen, key=_slot):
+        for slot, group in _by_slot(seen):
             tips.slot = slot
             self._fold_slot(tips, dict(group), repeated)
             tips.end_slot()
@@ -129,7 +129,7 @@ class Marginfi:
             self._market(tips, address, account)
 
     def _is_market(self, tips: Tips, address: bytes) -> bool:
-        return address == self._venue.address or (address, BANK_STATE) in tips.markets or self._is_price(tips, address)
+        return address == self._venue.address or (address, TERMS) in tips.markets or self._is_price(tips, address)
 
     # Markets
 
@@ -137,7 +137,7 @@ class Marginfi:
         kind = account.data[:_DISCRIMINATOR] if account.owner == self._program else b""
         if address == self._venue.address:
             self._group(tips, account)
-        elif (address, BANK_STATE) in tips.markets or kind == BANK.discriminator:
+        elif (address, TERMS) in tips.markets or kind == BANK.discriminator:
             self._bank(tips, address, account)
         elif account.owner in {RECEIVER, SWITCHBOARD} or self._is_price(tips, address):
             tips.market(address, PRICE, price_text(account))
@@ -159,12 +159,12 @@ class Marginfi:
         problem = self._problem(BANK, account, "group")
         if problem is None:
             config, totals = bank_texts(account.data)
-            tips.market(address, BANK_STATE, config)
+            tips.market(address, TERMS, config)
             tips.market(address, TOTALS, totals)
             return
         if not account.closed:
             tips.quarantine(f"bank_unreadable:{base58(address)}", account.data)
-        tips.market(address, BANK_STATE, problem_text(problem))
+        tips.market(address, TERMS, problem_text(problem))
 
     def _problem(self, layout: Layout, account: AccountBytes, group: str | None) -> str | None:
         """Say why an account is not one of this group."""
@@ -212,7 +212,7 @@ def _shares(active: Iterable[Mapping[str, Any]]) -> dict[tuple[bytes, Side], int
 
 def _named(markets: Mapping[tuple[bytes, str], str]) -> set[bytes]:
     """Return the price accounts that banks name; of a bank that names a feed, those that may hold it."""
-    configs = [json.loads(text) for (_, aspect), text in markets.items() if aspect == BANK_STATE]
+    configs = [json.loads(text) for (_, aspect), text in markets.items() if aspect == TERMS]
     return {account for config in configs if config.get("oracle_keys") for account in _price_accounts(config)}
 
 
@@ -223,5 +223,9 @@ def _price_accounts(config: Mapping[str, Any]) -> Iterable[bytes]:
     return [key] if setup in {PYTH_PUSH_ORACLE, SWITCHBOARD_PULL_ORACLE} else ()
 
 
-def _slot(item: Seen) -> int:
-    return item[1].slot
+def _by_slot(seen: Sequence[Seen]) -> Iterator[tuple[int, Iterable[Seen]]]:
+    """Divide what was seen, in the order of its slots; a first look is all of one."""
+    if seen and seen[0][1].slot == seen[-1][1].slot:
+        yield seen[0][1].slot, seen
+    else:
+        yield from groupby(seen, key=lambda item: item[1].slot)

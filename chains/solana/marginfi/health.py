@@ -15,13 +15,12 @@ from chains.model import Reason
 from chains.solana.marginfi.fixed import ONE, Overflowed, div_down, fits, mul_down, power_of_ten, whole
 from chains.solana.marginfi.prices import Bias, Quote, Sides
 from chains.solana.marginfi.rates import Totals
-from chains.solana.marginfi.states import Bank
+from chains.solana.marginfi.states import COLLATERAL_TIER, Bank
 
 EMPTY_BELOW = ONE
 """A side of a balance with fewer shares than this is none."""
 
 REDUCE_ONLY = 2
-COLLATERAL_TIER = 0
 
 WORTH_NOTHING = frozenset({"price_stale", "price_not_verified", "price_unreadable"})
 """Where the program cannot read a price for these reasons, collateral is worth nothing to the initial check, and the others fail."""

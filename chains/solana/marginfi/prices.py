@@ -15,6 +15,8 @@ from chains.identifiers import base58
 from chains.model import Reason, VenueSnapshot
 from chains.solana.marginfi.fixed import Overflowed, constant, div_down, fits, mul_down, power_of_ten, whole
 from chains.solana.marginfi.states import (
+    FIXED,
+    NO_ORACLE,
     PRICE,
     PROBLEM,
     PYTH,
@@ -100,17 +102,16 @@ class Prices:
 
     def quote(self, bank: Bank) -> Quote | Reason:
         """Return what the program reads for a bank, or why it refuses or this program does not know."""
-        match bank.oracle_setup:
-            case 3 | 4:
-                return self._read(bank)
-            case 8:
-                fixed = Sides(bank.fixed_price, 0)
-                return Quote(spot=fixed, average=fixed, source=bank.address, updated_at=self._now, slot=self._slot)
-            case 0:
-                return self._refusal("no_price_source", bank, "the bank has no oracle")
-            case other:
-                kind = SETUPS[other] if other < len(SETUPS) else f"of number {other}"
-                return self._refusal("unsupported_oracle", bank, f"the oracle setup {kind} is not valued here")
+        setup = bank.oracle_setup
+        if setup in {PYTH_PUSH_ORACLE, SWITCHBOARD_PULL_ORACLE}:
+            return self._read(bank)
+        if setup == FIXED:
+            fixed = Sides(bank.fixed_price, 0)
+            return Quote(spot=fixed, average=fixed, source=bank.address, updated_at=self._now, slot=self._slot)
+        if setup == NO_ORACLE:
+            return self._refusal("no_price_source", bank, "the bank has no oracle")
+        kind = SETUPS[setup] if setup < len(SETUPS) else f"of number {setup}"
+        return self._refusal("unsupported_oracle", bank, f"the oracle setup {kind} is not valued here")
 
     def _read(self, bank: Bank) -> Quote | Reason:
         if not bank.oracle_keys:

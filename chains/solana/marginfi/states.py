@@ -1,7 +1,9 @@
 """What the journals keep of groups, banks and price accounts: exact JSON texts, and what they mean.
 
-Market aspects: `group` of the venue; `bank` (what changes by configuration) and `totals` (what changes by use) of a bank's address;
-`price` of a price account's. Wide integers are text, keys base58. An account that is gone or is something else has {"problem": text}.
+Market aspects: `group` of the venue; `terms` (what changes by configuration) and `totals` (what changes by use) of a bank's address;
+`price` of a price account's. Wide integers are text, keys base58; in `terms`, `asset` is the mint as 0x and hex, and `ltv` and
+`liquidation_threshold` are its deposits' weights in basis points, rounded down. An account that is gone or is something else has
+{"problem": text}.
 `program` of the venue: the highest version with which the program marked an account, as text.
 """
 
@@ -15,20 +17,23 @@ from typing import Any
 from chains.identifiers import base58, from_base58
 from chains.model import AccountBytes
 from chains.solana.layouts import read
+from chains.solana.marginfi.fixed import FRACTION_BITS
 from chains.solana.marginfi.layout import BANK, GROUP
 from chains.solana.marginfi.rates import Curve, Fees, Totals
 from chains.solana.oracles.pyth.account import RECEIVER, NoPrice, price_update
 from chains.solana.oracles.switchboard.account import PROGRAM as SWITCHBOARD
 from chains.solana.oracles.switchboard.account import NoFeed, pull_feed
 
-GROUP_STATE, BANK_STATE, TOTALS, PRICE, PROGRAM_STATE = "group", "bank", "totals", "price", "program"
+GROUP_STATE, TERMS, TOTALS, PRICE, PROGRAM_STATE = "group", "terms", "totals", "price", "program"
 PYTH, SWITCHBOARD_PULL = "pyth", "switchboard"
 PROBLEM = "problem"
 
 PROGRAM_FEES_ENABLED = 1
 """Flag of a group: the program's own fees are part of its banks' rates."""
 
-PYTH_PUSH_ORACLE, SWITCHBOARD_PULL_ORACLE, FIXED = 3, 4, 8
+BASIS_POINTS = 10_000
+COLLATERAL_TIER = 0
+NO_ORACLE, PYTH_PUSH_ORACLE, SWITCHBOARD_PULL_ORACLE, FIXED = 0, 3, 4, 8
 SETUPS = (
     "None", "PythLegacy", "SwitchboardV2", "PythPushOracle", "SwitchboardPull", "StakedWithPythPush", "KaminoPythPush",
     "KaminoSwitchboardPull", "Fixed", "DriftPythPull", "DriftSwitchboardPull", "SolendPythPull", "SolendSwitchboardPull",
@@ -77,10 +82,12 @@ def bank_texts(data: bytes) -> tuple[str, str]:
     told = read(BANK.fields, data)
     config: dict[str, object] = {name: told[name] for name in _NARROW} | {name: str(told[name]) for name in _WIDE}
     config |= {
-        "mint": base58(told["mint"]),
+        "asset": "0x" + told["mint"].hex(),
         "symbol": None,
         "decimals": told["mint_decimals"],
-        "oracle_keys": [base58(entry["key"]) for entry in told["oracle_keys"] if any(entry["key"])],
+        "ltv": _basis_points(told, "asset_weight_init"),
+        "liquidation_threshold": _basis_points(told, "asset_weight_maint"),
+        "oracle_keys": _keys([entry["key"] for entry in told["oracle_keys"]]),
         "points": [[point["util"], point["rate"]] for point in told["points"] if point["util"] or point["rate"]],
         "emode": [
             [entry["collateral_bank_emode_tag"], str(entry["asset_weight_init"]), str(entry["asset_weight_maint"])]
@@ -89,6 +96,16 @@ def bank_texts(data: bytes) -> tuple[str, str]:
         ],
     }
     return text_of(config), text_of({name: str(told[name]) for name in _TOTALS})
+
+
+def _basis_points(told: Mapping[str, Any], weight: str) -> int:
+    return 0 if told["risk_tier"] != COLLATERAL_TIER else told[weight] * BASIS_POINTS >> FRACTION_BITS
+
+
+def _keys(keys: Sequence[bytes]) -> list[str]:
+    """Return keys in base58, without those of zeros behind the last."""
+    last = max((number for number, key in enumerate(keys) if any(key)), default=-1)
+    return [base58(key) for key in keys[: last + 1]]
 
 
 def price_text(account: AccountBytes) -> str:
@@ -172,14 +189,14 @@ class Bank:
 
 
 def bank_of(address: bytes, config: str, totals: str) -> Bank | str:
-    """Read the two aspects of a bank; says what is wrong where there is none."""
+    """Read both aspects of a bank; says what is wrong where there is none."""
     told = json.loads(config)
     if PROBLEM in told:
         return str(told[PROBLEM])
     wide = {name: int(told[name]) for name in _WIDE}
     return Bank(
         address=address,
-        mint=from_base58(told["mint"]),
+        mint=bytes.fromhex(told["asset"][2:]),
         decimals=told["mint_decimals"],
         weights=Weights(
             asset_init=wide["asset_weight_init"],

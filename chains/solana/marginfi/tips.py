@@ -13,7 +13,6 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from chains.columns import TOO_WIDE
-from chains.identifiers import from_base58
 from chains.model import (
     END_OF_BLOCK,
     WHOLE_VENUE,
@@ -28,7 +27,7 @@ from chains.model import (
 )
 from chains.ports import StateReader
 from chains.solana.marginfi.fixed import FRACTION_BITS
-from chains.solana.marginfi.states import BANK_STATE, PROBLEM, PROGRAM_STATE, TOTALS, text_of
+from chains.solana.marginfi.states import FIRST_INTEGRATION, PROBLEM, PROGRAM_STATE, TERMS, TOTALS, text_of
 
 ACCOUNT_STATE = "account"
 WIDE = "wide_amount:"
@@ -117,7 +116,7 @@ class Tips:
         if self.markets.get((market, aspect)) == state:
             return
         self.markets[market, aspect] = state
-        if aspect == BANK_STATE:
+        if aspect == TERMS:
             self._mints.pop(market, None)
             self.priced_by = None
         row = MarketChange(*self._place, self.venue_id, market, aspect, state, self.engine, Basis.OBSERVED)
@@ -135,8 +134,8 @@ class Tips:
     def mint(self, bank: bytes) -> bytes:
         """Return the token of a bank."""
         if bank not in self._mints:
-            told = json.loads(self.markets.get((bank, BANK_STATE), "{}"))
-            self._mints[bank] = from_base58(told["mint"]) if "mint" in told else UNKNOWN_ASSET
+            told = json.loads(self.markets.get((bank, TERMS), "{}"))
+            self._mints[bank] = bytes.fromhex(told["asset"][2:]) if "asset" in told else UNKNOWN_ASSET
         return self._mints[bank]
 
     def enter(self, unit: bytes, image: Image) -> None:
@@ -210,8 +209,8 @@ class Tips:
 
     def _tell(self, owner: bytes, bank: bytes, side: Side, change: int) -> None:
         """Note a change between two looks in tokens, at the bank's share value of this slot, rounded down."""
-        totals = self.markets.get((bank, TOTALS))
-        if totals is None:
+        totals, terms = self.markets.get((bank, TOTALS)), json.loads(self.markets.get((bank, TERMS), "{}"))
+        if totals is None or terms.get("asset_tag", FIRST_INTEGRATION) >= FIRST_INTEGRATION:
             return
         amount = abs(change) * int(json.loads(totals)[_SHARE_VALUE[side]]) >> 2 * FRACTION_BITS
         if amount >= TOO_WIDE:

@@ -18,7 +18,6 @@ from chains.identifiers import base58
 from chains.model import WHOLE_VENUE, Reason, Side, UnitPosition, UnitSnapshot, VenuePrice, VenueSnapshot, VenueUnit
 from chains.solana.marginfi.fixed import FRACTION_BITS, ONE, Overflowed
 from chains.solana.marginfi.health import (
-    COLLATERAL_TIER,
     EMPTY_BELOW,
     Balance,
     Leg,
@@ -33,11 +32,13 @@ from chains.solana.marginfi.prices import Prices, Quote
 from chains.solana.marginfi.rates import FeeTerms, Totals, accrued
 from chains.solana.marginfi.states import (
     ASSET_TAGS,
-    BANK_STATE,
+    BASIS_POINTS,
+    COLLATERAL_TIER,
     FIRST_INTEGRATION,
     GROUP_STATE,
     PROBLEM,
     PROGRAM_STATE,
+    TERMS,
     TOTALS,
     Bank,
     Group,
@@ -51,7 +52,6 @@ MAX_UINT256 = 2**256 - 1
 BASE_UNIT = 10**8
 """One USD in `collateral_base` and `debt_base`."""
 
-BASIS_POINTS = 10_000
 KNOWN_BANK_FLAGS = 2**9 - 1
 """Flags of a bank up to 0.1.7; later ones change what a check says (a premium on debts, e-mode of one mint)."""
 
@@ -109,7 +109,7 @@ class Book:
 
     def _bank(self, address: bytes) -> Bank | Reason:
         markets = self.snapshot.markets
-        config, totals = markets.get((address, BANK_STATE)), markets.get((address, TOTALS))
+        config, totals = markets.get((address, TERMS)), markets.get((address, TOTALS))
         if config is None:
             return Reason("bank_unknown", base58(address), "the bank has not been read")
         found = bank_of(address, config, totals or "{}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,7 @@ from chains.model import WHOLE_VENUE, AccountBytes, Block, Side, UnitSnapshot, V
 from chains.solana.layouts import Kind, Layout
 from chains.solana.marginfi.fixed import ONE
 from chains.solana.marginfi.layout import ACCOUNT, BANK, GROUP, PROGRAM
-from chains.solana.marginfi.states import BANK_STATE, GROUP_STATE, PRICE, TOTALS, bank_texts, group_text, price_text
+from chains.solana.marginfi.states import GROUP_STATE, PRICE, TERMS, TOTALS, bank_texts, group_text, price_text
 from chains.solana.marginfi.tips import ACCOUNT_STATE, account_text
 from chains.solana.oracles.pyth.account import RECEIVER
 from chains.solana.oracles.switchboard.account import PROGRAM as SWITCHBOARD
@@ -182,7 +181,7 @@ class World:
         """The group at a block."""
         texts = {address: bank_texts(data) for address, data in self.banks.items()}
         markets = {(WHOLE_VENUE, GROUP_STATE): group_text(self.group)}
-        markets |= {(address, BANK_STATE): config for address, (config, _) in texts.items()}
+        markets |= {(address, TERMS): config for address, (config, _) in texts.items()}
         markets |= {(address, TOTALS): totals for address, (_, totals) in texts.items()}
         markets |= {(address, PRICE): price_text(price_seen(data)) for address, data in self.prices.items()}
         at = Block(number=SLOT, hash=b"", parent_hash=b"", time=self.time)
@@ -198,9 +197,3 @@ def unit(held: Mapping[bytes, int], owed: Mapping[bytes, int], *, flags: int = 0
     state = settings.pop(ACCOUNT_STATE, account_text(ANN, sorted({*held, *owed}), flags, 0))
     noted = {(WHOLE_VENUE, ACCOUNT_STATE): state}
     return UnitSnapshot(unit_id=ANNS, owner=ANN, positions=positions, settings=noted)
-
-
-def config_of(data: bytes) -> dict[str, Any]:
-    """The aspect `bank` of a bank's bytes."""
-    found: dict[str, Any] = json.loads(bank_texts(data)[0])
-    return found

@@ -171,15 +171,24 @@ def test_a_bank_is_its_terms_and_its_totals_apart() -> None:
     assert [(row.market, row.aspect) for row in rows.markets] == [(SOL, "totals")]
     assert json.loads(rows.markets[0].state)["asset_share_value"] == str(ONE + 1)
     rows = found.fold([(SOL, later(bank(asset_share_value=ONE + 1, asset_weight_init=bits(0.5)), SLOT + 2))])
-    assert [(row.market, row.aspect) for row in rows.markets] == [(SOL, "bank")]
+    assert [(row.market, row.aspect) for row in rows.markets] == [(SOL, "terms")]
 
 
 def test_terms_name_the_token_and_keep_wide_numbers_as_text() -> None:
-    told = json.loads(journals().tips.aspects[SOL, "bank"])
+    told = json.loads(journals().tips.aspects[SOL, "terms"])
 
-    assert (told["mint"], told["decimals"], told["symbol"]) == (base58(SOL_MINT), 9, None)
+    assert (told["asset"], told["decimals"], told["symbol"]) == ("0x" + SOL_MINT.hex(), 9, None)
+    assert (told["ltv"], told["liquidation_threshold"]) == (7500, 8750)
     assert told["asset_weight_init"] == str(bits(0.75))
     assert told["oracle_keys"] == [base58(SOL_PRICE)]
+
+
+def test_isolated_deposits_have_no_threshold() -> None:
+    found = Journals(venue())
+    found.fold([(SOL, seen(bank(risk_tier=1)))])
+    told = json.loads(found.tips.aspects[SOL, "terms"])
+
+    assert (told["ltv"], told["liquidation_threshold"]) == (0, 0)
 
 
 def test_an_account_of_another_size_is_set_aside_and_its_unit_is_in_doubt() -> None:
@@ -250,6 +259,16 @@ def test_a_change_in_a_bank_that_nobody_read_is_no_event() -> None:
 
     assert rows.events == []
     assert amounts(rows) == {(ANNS, JTO, Side.SUPPLY): ONE}
+
+
+def test_a_change_of_a_position_in_another_protocol_is_no_event_in_tokens() -> None:
+    found = journals()
+    found.fold([(SOL, later(bank(asset_tag=3))), (ANNS, later(member(ANN)))])
+
+    rows = found.fold([(ANNS, later(member(ANN, balance(SOL, held=1)), SLOT + 2))])
+
+    assert rows.events == []
+    assert amounts(rows) == {(ANNS, SOL, Side.SUPPLY): ONE}
 
 
 def test_a_bank_that_is_gone_or_is_no_bank_any_more_is_a_problem() -> None:

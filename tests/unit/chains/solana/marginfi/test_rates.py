@@ -67,6 +67,33 @@ def test_seven_points_are_joined_by_straight_lines() -> None:
     assert milli(FULL // 20) < between < milli(FULL // 10)
 
 
+def share(number: float) -> int:
+    """A fraction of 2³² − 1."""
+    return round(number * FULL)
+
+
+@pytest.mark.parametrize(
+    "utilisation, base",
+    [(0, 0.05), (0.4, 0.125), (0.2, 0.10), (0.6, 0.15), (1, 0.40)],
+)
+def test_a_curve_of_the_programs_own_tests_gives_what_they_state(utilisation: float, base: float) -> None:
+    points = [(share(0.20), share(0.010)), (share(0.60), share(0.015)), (0, 0)]
+    curve = replace(POINTS, at_zero=share(0.005), at_full=share(0.040), points=points)
+
+    assert curve.base_rate(bits(utilisation)) / ONE == pytest.approx(base, abs=1e-8)
+
+
+def test_rates_of_the_programs_own_tests_are_what_they_state() -> None:
+    """Utilisation 0.7, a point of 0.4 at 0.4, 3 at full use; a fixed fee of 0.01 for the group, a tenth for the insurance."""
+    curve = replace(POINTS, at_zero=0, at_full=share(0.3), points=[(share(0.4), share(0.04))])
+    fees = FeeTerms(Fees(bits(0.1), 0), Fees(0, bits(0.01)), Fees(0, 0))
+
+    found = rates(curve, bits(0.7), fees)
+
+    assert curve.base_rate(bits(0.7)) / ONE == pytest.approx(1.7, abs=1e-8)
+    assert [rate / ONE for rate in found] == pytest.approx([1.19, 1.88, 0.17, 0.01, 0], abs=1e-8)
+
+
 def test_points_without_a_utilisation_are_left_out() -> None:
     assert replace(POINTS, points=[]).base_rate(ONE // 2) == replace(POINTS, points=[(0, FULL)]).base_rate(ONE // 2)
 

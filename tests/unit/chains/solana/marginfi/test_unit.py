@@ -12,7 +12,7 @@ from chains.identifiers import base58
 from chains.model import WHOLE_VENUE, Reason, Side, UnitSnapshot, VenuePrice, VenueUnit
 from chains.solana.marginfi import open_book
 from chains.solana.marginfi.fixed import ONE
-from chains.solana.marginfi.states import BANK_STATE, GROUP_STATE, problem_text
+from chains.solana.marginfi.states import GROUP_STATE, TERMS, problem_text
 from tests.unit.chains.solana.marginfi.builders import (
     ANN,
     ANNS,
@@ -235,7 +235,7 @@ def test_staked_collateral_has_amounts_and_no_price() -> None:
 
 def test_a_bank_that_was_not_read_or_is_none_any_more() -> None:
     without = replace(World(), banks={USDC: World().banks[USDC]})
-    gone = replace(World(), others={(SOL, BANK_STATE): problem_text("there is no account at this address")})
+    gone = replace(World(), others={(SOL, TERMS): problem_text("there is no account at this address")})
 
     assert unknown(valued(world=without), "bank_unknown").subject == base58(SOL)
     assert unknown(valued(world=gone), "bank_unreadable").detail == "there is no account at this address"

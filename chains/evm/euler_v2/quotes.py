@@ -65,14 +65,23 @@ def _by_feed(way: dict[str, Any], amount: int, snapshot: VenueSnapshot) -> Quote
         return Reason(
             "price_not_positive", way["feed"], f"the feed answers {answer.answer_raw}, which its reader refuses"
         )
-    age = snapshot.at.time - answer.updated_at
-    if way["max_age"] is not None and age > way["max_age"]:
-        detail = f"the answer is {age} seconds old; its reader refuses what is older than {way['max_age']}"
-        return Reason("price_stale", way["feed"], detail)
+    if problem := _untimely(way, snapshot.at.time - answer.updated_at):
+        return problem
     quote = _plain(_scaled(way, amount, answer.answer_raw), Origin(feed, answer.updated_at, answer.block, answer.basis))
     if isinstance(quote, Reason):
         return quote
     return quote._replace(bid=quote.mid * way["bid"] // BASIS_POINTS, ask=quote.mid * way["ask"] // BASIS_POINTS)
+
+
+def _untimely(way: dict[str, Any], age: int) -> Reason | None:
+    """Return why an answer of this age is refused (`ChainlinkOracle._getQuote`, whose subtraction fails for one of a later second)."""
+    if way["max_age"] is None or 0 <= age <= way["max_age"]:
+        return None
+    if age < 0:
+        detail = f"the answer is of {-age} seconds later than the block; its reader refuses that"
+        return Reason("price_from_the_future", way["feed"], detail)
+    detail = f"the answer is {age} seconds old; its reader refuses what is older than {way['max_age']}"
+    return Reason("price_stale", way["feed"], detail)
 
 
 def _scaled(way: dict[str, Any], amount: int, price: int) -> int:

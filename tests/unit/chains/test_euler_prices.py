@@ -165,6 +165,7 @@ def test_a_source_that_is_its_own_source_is_unknown() -> None:
         (snapshot(0), "price_not_positive"),
         (snapshot(-1), "price_not_positive"),
         (snapshot(age=3_601), "price_stale"),
+        (snapshot(age=-1), "price_from_the_future"),
     ],
 )
 def test_what_an_adapter_refuses_is_unknown(at: VenueSnapshot, code: str) -> None:

@@ -29,6 +29,12 @@ class StoredSource:
             answer = Answer(row["outcome"], row["output"])
             key = (row["method"], row["address"], row["input"])
             self._answers.setdefault(key, []).append((row["block_number"], answer))
+        self._found = {
+            Read(block, CHECK, address, word): answer.output
+            for (method, address, word), history in self._answers.items()
+            if method == CHECK
+            for block, answer in history
+        }
 
     async def head(self) -> Head:
         """Return the last stored block, for both."""
@@ -76,13 +82,7 @@ class StoredSource:
 
     def doubts(self, first: int, last: int) -> Mapping[Read, bytes]:
         """Return every verdict that was stored of the span: one that was over at its end would not be found by asking there."""
-        return {
-            Read(block, CHECK, address, word): answer.output
-            for (method, address, word), history in self._answers.items()
-            if method == CHECK
-            for block, answer in history
-            if first <= block <= last
-        }
+        return {read: fault for read, fault in self._found.items() if first <= read.block <= last}
 
     async def changes(self, looks: Collection[Look], blocks: Mapping[int, Block]) -> dict[Look, int | None]:
         """Return where the stored answers change."""

@@ -11,6 +11,7 @@ from tests.unit.store.builders import TABLES
 
 CONFIGURED = {"chain", "venue", "feed", "asset", "margin_account", "indexed_venue", "indexed_feed"}
 ANSWERED = {
+    "found_start",
     "health_input",
     "snapshot",
     "restatement",

@@ -113,7 +113,7 @@ async def test_it_has_code_from_the_first_block_on(node: ReplayNode) -> None:
         ("eth_getLogs", [], -32602, "invalid params"),
         ("eth_getBlockByNumber", ["5", False], -32602, "is no quantity"),
         ("eth_call", [{"to": PAIR, "data": "0x01"}, "0x64"], -32000, "header not found"),
-        ("eth_call", [{"to": PAIR, "data": "0x02"}, "0x5"], -32000, "the recording has no answer"),
+        ("eth_call", [{"to": PAIR, "data": "0x02"}, "0x5"], 3, "execution reverted"),
         ("eth_call", [{"to": PAIR, "data": "0x01"}, "0x2"], -32000, "the recording has no answer"),
     ],
 )

@@ -94,16 +94,19 @@ class History:
         return b"" if emitted is not None and emitted.block == at.number else self._judge_plain(aggregator, at, said)
 
     def _judge_computed(self, proxy: bytes, word: bytes, at: Block, said: Answer) -> bytes:
-        """Compare with what the parts make; nothing is wrong where these are not known."""
+        """Compare with what the parts make; where these are not known, what was found before stands."""
         feeds = _Then(self.phases, at.number)
         text = feeds.get(proxy)
-        rule = json.loads(text).get("rule") if text else None
+        phase: dict[str, Any] = json.loads(text) if text else {"fault": ""}
+        rule, before = phase.get("rule"), str(phase["fault"]).encode()
         if rule is None or unhex(rule["word"]) != word:
-            return b""
+            return before
         made = computed_answer(Then(at, feeds, _Then(self.answers, at.number)), proxy, rule)
         if isinstance(made, Reason):
             reverts = made.code == "source_reverts" and made.subject == "0x" + proxy.hex()
-            return b"the source answers where its parts make it revert" if reverts and said.returned else b""
+            if not reverts:
+                return before
+            return b"the source answers where its parts make it revert" if said.returned else b""
         value = number_in(word, said)
         if value is None:
             return b"the source reverts"

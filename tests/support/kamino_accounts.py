@@ -10,7 +10,7 @@ from chains.model import AccountBytes
 from chains.solana.kamino.layout import MARKET, OBLIGATION, PROGRAM, RESERVE
 from chains.solana.layouts import Layout, Table
 from chains.solana.oracles.pyth.account import DISCRIMINATOR, RECEIVER
-from chains.solana.oracles.pyth_push.account import FIELDS, MAGIC, PRICE_ACCOUNT, SIZE, TRADING, VERSION
+from chains.solana.oracles.pyth_legacy.account import PRICE
 from chains.solana.oracles.scope.account import ORACLE_PRICES
 
 ONE = 1 << 60
@@ -140,21 +140,19 @@ def obligation(
 def push(
     price: int, *, slot: int = 10, time: int = 1000, confidence: int = 0, ema: int | None = None, exponent: int = -8
 ) -> AccountBytes:
-    """A price account of Pyth's push oracle."""
-    layout = Layout(name="PriceAccount", size=SIZE, discriminator=b"", fields=FIELDS)
+    """A price account of Pyth's first program."""
     values = {
-        "magic": MAGIC,
-        "version": VERSION,
-        "kind": PRICE_ACCOUNT,
+        "version": 2,
+        "type": 3,
         "exponent": exponent,
         "ema_price": price if ema is None else ema,
-        "timestamp": time,
+        "time": time,
         "price": price,
         "confidence": confidence,
-        "status": TRADING,
-        "published_slot": slot,
+        "status": 1,
+        "slot": slot,
     }
-    return account(slot, packed(layout, values), b"pyth" * 8)
+    return account(slot, packed(PRICE, values), b"pyth" * 8)
 
 
 def pull(

@@ -22,10 +22,11 @@ from chains.solana.kamino.engines import PUSH, RECEIVER
 from chains.solana.kamino.layout import MARKET, RESERVE
 from chains.solana.kamino.maths import Point
 from chains.solana.layouts import read
-from chains.solana.oracles import pyth_push, scope
+from chains.solana.oracles import scope
 from chains.solana.oracles.pyth.account import DISCRIMINATOR as PYTH_UPDATE
 from chains.solana.oracles.pyth.account import NoPrice as NoUpdate
 from chains.solana.oracles.pyth.account import price_update
+from chains.solana.oracles.pyth_legacy import NoLegacyPrice, legacy_price
 
 MARKET_STATE, RESERVE_STATE, LIQUIDITY, PRICE, PROBLEM = "market", "reserve", "liquidity", "price", "problem"
 OBLIGATION = "obligation"
@@ -356,18 +357,19 @@ def _receiver(data: bytes) -> dict[str, Any]:
 
 def _push(data: bytes) -> dict[str, Any]:
     try:
-        price = pyth_push.push_price(data)
-    except pyth_push.NoPrice as error:
+        said = legacy_price(data)
+    except NoLegacyPrice as error:
         raise ValueError(f"it holds no prices of Pyth or Scope: {error}") from error
+    quote = said.latest if said.trading else said.previous
     return {
         "kind": PUSH,
-        "price": str(price.price),
-        "confidence": str(price.confidence),
-        "exponent": price.exponent,
-        "publish_time": price.publish_time,
-        "ema_price": str(price.ema_price),
-        "ema_confidence": str(price.ema_confidence),
-        "slot": price.published_slot,
+        "price": str(quote.price),
+        "confidence": str(quote.confidence),
+        "exponent": said.exponent,
+        "publish_time": quote.time,
+        "ema_price": str(said.ema_price),
+        "ema_confidence": str(said.ema_confidence & (2**64 - 1)),
+        "slot": quote.slot,
         "verified": True,
     }
 

@@ -335,7 +335,7 @@ def test_the_example_configuration_shows_every_kind_of_chain_venue_and_feed(chec
     settings = load(checkout / "config" / "example.toml", environment)
 
     assert [namespace_of(chain.spec.id) for chain in settings.chains] == ["eip155", "eip155", "solana"]
-    assert {venue.protocol for venue in settings.venues} == PROTOCOLS.keys() - {"kamino", "marginfi", "save"}
+    assert {venue.protocol for venue in settings.venues} == PROTOCOLS.keys()
     assert {feed.kind for feed in settings.feeds} == FEED_KINDS.keys()
     assert {namespace_of(member) for member in settings.accounts[0].members} == {"eip155", "solana"}
     assert settings.assets

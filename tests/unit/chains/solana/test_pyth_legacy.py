@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 
 from chains.solana.oracles.pyth_legacy import NoLegacyPrice, Quote, legacy_price
+from tests.support.kamino_runs import FIXTURES
 from tests.support.save_accounts import SLOT, TIME, legacy
 from tests.support.save_runs import account_bytes, load, runs
+
+DUMP = FIXTURES / "pyth" / "sol_pyth_oracle.json"
 
 
 def test_an_account_has_an_aggregate_and_the_last_good_one() -> None:
@@ -51,3 +57,13 @@ def test_a_recorded_account_reads_as_the_program_read_it() -> None:
 def test_what_is_no_price_account_is_named(data: bytes, problem: str) -> None:
     with pytest.raises(NoLegacyPrice, match=problem):
         legacy_price(data)
+
+
+@pytest.mark.skipif(not DUMP.exists(), reason="the account dumps that the fixtures folder holds are not here")
+def test_a_real_account_that_does_not_trade_has_its_last_price() -> None:
+    said = legacy_price(base64.b64decode(json.loads(DUMP.read_text())["account"]["data"][0]))
+
+    # SOL stood at 119 USD on 5 August 2024
+    assert (said.trading, said.exponent, said.previous.time) == (False, -8, 1_722_852_532)
+    assert (said.previous.price, said.previous.confidence) == (11_923_378_000, 16_676_631)
+    assert (said.ema_price, said.ema_confidence) == (12_068_220_500, 13_079_402)

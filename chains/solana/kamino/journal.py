@@ -227,7 +227,7 @@ def reserve_state(data: bytes) -> dict[str, Any]:
     liquidity, config = fields["liquidity"][0], fields["config"][0]
     token = config["token_info"][0]
     return {
-        "mint": hexed(liquidity["mint_pubkey"]),
+        "asset": hexed(liquidity["mint_pubkey"]),
         "symbol": _name(token["name"]),
         "decimals": liquidity["mint_decimals"],
         **_texts({name: config[name] for name in _CONFIG_NUMBERS}),
@@ -249,7 +249,7 @@ def reserve_of(address: bytes, text: str) -> Reserve:
     said = json.loads(text)
     return Reserve(
         address=address,
-        mint=unhexed(said["mint"]),
+        mint=unhexed(said["asset"]),
         symbol=said["symbol"],
         decimals=said["decimals"],
         curve=tuple(Point(*point) for point in said["curve"]),

@@ -166,7 +166,7 @@ class Obligations:
             return b""
         kept = self._mints.get(reserve)
         if kept is None or kept[0] is not text:
-            kept = self._mints[reserve] = text, unhexed(json.loads(text)["mint"])
+            kept = self._mints[reserve] = text, unhexed(json.loads(text)["asset"])
         return kept[1]
 
     def _liquidity(self, reserve: bytes) -> Liquidity | None:

@@ -29,6 +29,15 @@ Said = Mapping[tuple[str, str], int | tuple[int, ...]]
 Answered = tuple[tuple[str, str], int | tuple[int, ...]]
 
 
+def comets() -> dict[str, Path]:
+    """The Comets whose samples hold every answer that is asked for here."""
+    return {name: folder for name, folder in folders("comet").items() if _is_answered(CometRun.load(folder))}
+
+
+def _is_answered(run: CometRun) -> bool:
+    return all("getReserves" in sample["market"] for sample in run.samples)
+
+
 class Recorded:
     """Contracts that answer what they did in one sample, and what was not recorded not at all."""
 
@@ -46,7 +55,7 @@ class Recorded:
         return Answer("returned", b"".join((word % 2**256).to_bytes(32) for word in words))
 
 
-@pytest.mark.parametrize("folder", folders("comet").values(), ids=folders("comet"))
+@pytest.mark.parametrize("folder", comets().values(), ids=comets())
 def test_every_view_of_every_account_of_a_comet_answers_what_is_stored(folder: Path, tmp_path: Path) -> None:
     run = CometRun.load(folder)
     blocks = sorted({*(sample["block"] for sample in run.samples), run.last})
@@ -64,13 +73,17 @@ def test_every_view_of_every_account_of_euler_answers_what_is_stored(folder: Pat
         run, run.venue(), run.recording(), path=tmp_path / "store.duckdb", blocks=[run.last], said=euler_said
     )
 
-    assert {outcome for _, outcome in found} == {Outcome.EQUAL}, found
+    assert {outcome for _, outcome in found} <= {Outcome.EQUAL, Outcome.UNKNOWN}, found
+    assert {view for view, outcome in found if outcome is Outcome.UNKNOWN} <= {
+        "accountLiquidity/borrow",
+        "accountLiquidity/liquidation",
+    }, "only what rests on prices may be unknown"
     views = ("accountLiquidity/borrow", "accountLiquidity/liquidation", "balanceOf", "debtOfExact")
     enabled = ("isCollateralEnabled", "isControllerEnabled")
     assert min(found[view, Outcome.EQUAL] for view in (*views, *enabled)) > 10, found
 
 
-@pytest.mark.parametrize("folder", folders("comet").values(), ids=folders("comet"))
+@pytest.mark.parametrize("folder", comets().values(), ids=comets())
 def test_a_comet_counts_what_is_stored_but_for_dust_and_holds_what_is_claimed(folder: Path, tmp_path: Path) -> None:
     run = CometRun.load(folder)
     blocks = sorted({*(sample["block"] for sample in run.samples), run.last})
@@ -107,7 +120,7 @@ def test_vaults_count_what_is_stored_but_for_dust_and_hold_what_is_claimed(folde
     assert {held.outcome for _, whole in found for held in whole.holdings} == {Cover.COVERED}
 
 
-@pytest.mark.parametrize("folder", folders("comet").values(), ids=folders("comet"))
+@pytest.mark.parametrize("folder", comets().values(), ids=comets())
 def test_a_comet_that_lost_a_tenth_of_its_collateral_is_short_of_it(folder: Path, tmp_path: Path) -> None:
     run = CometRun.load(folder)
 

@@ -55,7 +55,7 @@ def test_a_coin_is_an_asset_like_any_other(tmp_path: Path) -> None:
         indexed = crossmargin(tmp_path, "index")
         positions = json.loads(crossmargin(tmp_path, "positions", "desk", "--json").stdout)
         views = crossmargin(
-            tmp_path, "sql", "SELECT DISTINCT asset_address FROM fct_position ORDER BY 1", "--json"
+            tmp_path, "sql", "SELECT DISTINCT asset_address FROM public.fct_position ORDER BY 1", "--json"
         ).stdout
 
     assert indexed.returncode == 0, indexed.stderr

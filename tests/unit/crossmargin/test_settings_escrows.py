@@ -71,7 +71,8 @@ REFUSED = {
     ),
     "liabilities of a lending protocol": (
         CHAIN + VENUE + NONE,
-        '[[venue]] #1 "aave": unknown key "liabilities"; use one of address, chain, id, protocol, start_block',
+        '[[venue]] #1 "aave": unknown key "liabilities"; use one of address, chain, id, protocol, revisions, start_block,'
+        " token_revisions, wrappers",
     ),
     "token accounts on an EVM chain": (
         ESCROW + NONE + f'accounts = ["{ONE}"]\n',

@@ -58,7 +58,7 @@ def purpose_of(spec: ChainSpec, venues: Sequence[VenueSpec], feeds: Sequence[Fee
         "start": spec.start_block,
         "first": first,
         "venues": sorted([v.id, v.protocol, v.address.hex(), v.start_block, followed(v)] for v in venues),
-        "feeds": sorted([f.kind, f.address.hex()] for f in feeds),
+        "feeds": sorted([f.kind, f.address.hex(), (f.feed_id or b"").hex()] for f in feeds),
     }
     return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 

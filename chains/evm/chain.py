@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import replace
 from importlib import import_module
 from time import monotonic
 from typing import cast
@@ -228,7 +229,11 @@ class EvmChain:
         return await control(self._source, snapshot, records)
 
     def _interests(self, state: StateReader, last: int) -> list[Interest]:
-        return interests_of(self, self._spec.start_block, state, last)
+        taken = {venue.id: frozenset(self._adapters[venue.id].topics(venue)) for venue in self._specs}
+        return [
+            replace(interest, topics=taken.get(interest.venue, frozenset(self._oracle.topics)))
+            for interest in interests_of(self, self._spec.start_block, state, last)
+        ]
 
     async def _find_venues(self, first: int, last: int, settled: int) -> None:
         """Find the venues that begin up to a block; one whose first block may have changed since is found anew."""

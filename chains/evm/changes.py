@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from chains.errors import NodeWrong
 from chains.evm.ports import Answer, Look, Read
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ async def found_by_asking(source: EvmSource, look: Look, blocks: Mapping[int, Bl
 async def changed_at_the_end(source: EvmSource, looks: Iterable[Look], blocks: Mapping[int, Block]) -> list[Look]:
     """Return the looks whose last block has another answer than the known one, all asked together; the others found nothing."""
     ends = {look: Read(look.until, look.method, look.address, look.input) for look in looks if look.until > look.after}
-    missing = {read.block for read in ends.values()} - blocks.keys()
-    known = {**blocks, **(await source.blocks(missing))} if missing else blocks
+    known = await _headers(source, {read.block for read in ends.values()}, blocks)
     answers = await source.read(set(ends.values()), known)
     return [look for look, read in ends.items() if answers[read] != look.known]
 
@@ -47,6 +47,17 @@ def found_in_history(history: Iterable[tuple[int, Answer]], look: Look) -> int |
 
 
 async def _answer(source: EvmSource, look: Look, number: int, blocks: Mapping[int, Block]) -> Answer:
-    known = blocks if number in blocks else await source.blocks([number])
+    known = await _headers(source, {number}, blocks)
     read = Read(number, look.method, look.address, look.input)
     return (await source.read([read], known))[read]
+
+
+async def _headers(source: EvmSource, numbers: set[int], blocks: Mapping[int, Block]) -> Mapping[int, Block]:
+    """Return blocks that the chain must have; raises `NodeWrong` where the node has one no more."""
+    missing = numbers - blocks.keys()
+    if not missing:
+        return blocks
+    found = await source.blocks(missing)
+    if gone := missing - found.keys():
+        raise NodeWrong(f"the node has no block {min(gone)}, which it spoke of before")
+    return {**blocks, **found}

@@ -13,6 +13,9 @@ Worth = Callable[[bytes, int], int | Reason]
 """(vault, shares) → assets at the block, rounded down."""
 
 
+_WEAKNESS = (Basis.EXACT, Basis.SETTLED, Basis.OBSERVED)
+
+
 class Origin(NamedTuple):
     """The oldest answer that a quote rests on."""
 
@@ -96,4 +99,6 @@ def _crossed(way: dict[str, Any], amount: int, snapshot: VenueSnapshot, worth: W
     far = near if isinstance(near, Reason) else quoted(way["second"], near.mid, snapshot, worth)
     if isinstance(near, Reason) or isinstance(far, Reason):
         return far
-    return _plain(far.mid, min(near.origin, far.origin, key=lambda origin: origin.updated_at))
+    oldest = min(near.origin, far.origin, key=lambda origin: origin.updated_at)
+    weakest = max(near.origin.basis, far.origin.basis, key=_WEAKNESS.index)
+    return _plain(far.mid, oldest._replace(basis=weakest))

@@ -51,7 +51,7 @@ class Interest:
     """One of the things that are taken in, under its name in `coverage`: contracts from a first block on.
 
     `venue`: the id under which journals keep its rows; `fetched`: what is said where nothing more is known; `fold`: its venue's, `None` for
-    what is no venue.
+    what is no venue; `topics`: the events that it takes (empty: any), for others may ask the same contracts for more.
     """
 
     name: str
@@ -60,6 +60,13 @@ class Interest:
     contracts: Mapping[bytes, int]
     fetched: str
     fold: EvmProtocol | None = None
+    topics: frozenset[bytes] = frozenset()
+
+    def takes(self, difference: Difference) -> bool:
+        """Whether a log is one that this is made of; one that is there and should not be always is."""
+        log = difference.log
+        named = not difference.missing or not self.topics or (bool(log.topics) and log.topics[0] in self.topics)
+        return named and first_block(self.contracts, log.address, log.topics) <= difference.block
 
 
 class Looked(NamedTuple):
@@ -287,9 +294,7 @@ def _covered(interest: Interest, asked: Level, part: Part) -> Covered:
 
 
 def _findings(interest: Interest, differences: Iterable[Difference]) -> Iterator[Finding]:
-    for difference in differences:
-        if first_block(interest.contracts, difference.log.address, difference.log.topics) <= difference.block:
-            yield finding(interest.name, difference)
+    yield from (finding(interest.name, difference) for difference in differences if interest.takes(difference))
 
 
 def finding(interest: str, difference: Difference) -> Finding:

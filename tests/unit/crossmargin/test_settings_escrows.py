@@ -71,8 +71,7 @@ REFUSED = {
     ),
     "liabilities of a lending protocol": (
         CHAIN + VENUE + NONE,
-        '[[venue]] #1 "aave": unknown key "liabilities"; use one of address, chain, id, protocol, revisions, start_block,'
-        " token_revisions, wrappers",
+        '[[venue]] #1 "aave": unknown key "liabilities"; use one of address, chain, id, protocol, revisions, start_block',
     ),
     "token accounts on an EVM chain": (
         ESCROW + NONE + f'accounts = ["{ONE}"]\n',

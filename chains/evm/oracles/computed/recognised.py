@@ -12,7 +12,8 @@ from chains.evm.oracles.computed.shapes import SHAPES, Made
 from chains.evm.oracles.rates import ADDRESS, LATEST_ANSWER, LATEST_ROUND_DATA, is_rate, number_in
 from chains.evm.ports import PENDING, Answer, Reads
 
-WORDS = (LATEST_ANSWER, LATEST_ROUND_DATA, PRICE)
+WORDS = (LATEST_ROUND_DATA, LATEST_ANSWER, PRICE)
+"""In this order: of those that answer, the first is looked at where nothing else is known, and only one tells how old it is."""
 
 UNKNOWN = "not a plain feed, nor a computed source that is known here"
 OTHERWISE = "the source says something else than what its parts make it"

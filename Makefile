@@ -16,8 +16,8 @@ help: ## List the targets
 demo: $(VENV) ## Index recorded chains, show account health, serve it; no network, no key (ARGS=--no-serve ends)
 	@.venv/bin/crossmargin demo $(ARGS)
 
-test: $(VENV) $(CHAINS) ## Run every test (ARGS="-k reorg" picks some)
-	@.venv/bin/pytest $(ARGS)
+test: $(VENV) $(CHAINS) ## Run every test, on up to four cores (ARGS="-k reorg" picks some)
+	@.venv/bin/pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 coverage: $(VENV) $(CHAINS) ## Run every test and list the branches that none takes
 	@.venv/bin/pytest --cov --cov-report=term-missing $(ARGS)

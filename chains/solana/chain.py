@@ -24,7 +24,6 @@ from chains.solana.stored import StoredSource
 
 SPAN_FIRST, SPAN_LAST = 20_000, 2_000_000
 UNSETTLED_SPAN = 500
-KEY = 32
 MANY, FEW, FEWEST = 4_000, 500, 50
 """Transactions in one batch; a node that limits or lags is asked for fewer, until it gives."""
 
@@ -65,6 +64,7 @@ class SolanaChain:
         self._lacking = 0
         self._others: frozenset[bytes] = frozenset()
         self._stored_to: int | None = None
+        self._read_to: int | None = None
         self.source = source
         adapters = [_adapter(venue) for venue in venues if venue.chain_id == spec.id]
         self.venues = [each for each in adapters if not isinstance(each, AccountProtocol)]
@@ -143,37 +143,17 @@ class SolanaChain:
         Raises `NodeWrong` where none of them holds a block.
         """
         if first - 1 != self._stored_to:
-            self._begin(first, state)
+            self._others = _others_of(self.read, state)
+            self._read_to = None
+        self._stored_to = first - 1
         with self._asking():
             batch = await self._advance(first, last, settled, state)
         self._stored_to = batch.last.number
+        self._read_to = batch.last.number if self.read and _is_read(batch, self.read) else None
         self._others = _others_of(self.read, After(state, batch.rows))
         self._lacking = 0
         self.source.first()
         return batch
-
-    def _begin(self, first: int, state: StateReader) -> None:
-        """Go by what is stored, and not by what was seen before: at the start, after a rewind, and where a batch was not stored.
-
-        Raises `NodeBusy` where the last look may have missed that an account is gone.
-        """
-        seen = self._stored_to is None or not self.read or self.source.forget()
-        self._others = _others_of(self.read, state)
-        self._stored_to = first - 1
-        noticed = [self._remember(venue, state) for venue in self.read]
-        if not (seen and all(noticed)):
-            raise NodeBusy(
-                f"chain {self._spec.id}: accounts may have changed that the last look did not see; looking again"
-            )
-
-    def _remember(self, venue: AccountProtocol, state: StateReader) -> bool:
-        named = state.units(venue.venue.id) | {market for market, _ in state.markets(venue.venue.id)}
-        stored = state.account_bytes([address for address in named if len(address) == KEY])
-        found = {
-            wanted: {address for address, account in stored.items() if wanted.has(account)} for wanted in venue.sets
-        }
-        noticed = [self.source.remember(wanted, addresses) for wanted, addresses in found.items()]
-        return all(noticed)
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -187,7 +167,6 @@ class SolanaChain:
             raise NodeWrong(str(error)) from error
         except (NodeBusy, NodeWrong):
             self.source.another()
-            self.source.forget()
             raise
 
     async def _advance(self, first: int, last: int, settled: int, state: StateReader) -> Batch:
@@ -200,7 +179,7 @@ class SolanaChain:
         listings = await self._listings(first, end, end) if end > limit else _until(listings, end)
         span = Span(
             self._spec, self.source, self.venues, self.pyth, self.read,
-            first=first, last=end, settled=settled, state=state,
+            first=first, last=end, settled=settled, state=state, continued=self._read_to == first - 1,
         )  # fmt: skip
         try:
             batch = await span.batch(listings)
@@ -251,6 +230,11 @@ class SolanaChain:
             self._span = max(1, self._span * MANY // transactions)
         elif transactions < FEW:
             self._span = min(SPAN_LAST, self._span * 2)
+
+
+def _is_read(batch: Batch, venues: Sequence[AccountProtocol]) -> bool:
+    names = {venue.venue.id for venue in venues}
+    return any(span.interest in names for span in batch.covered)
 
 
 def _others_of(venues: Sequence[AccountProtocol], state: StateReader) -> frozenset[bytes]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
 from chains.errors import HistoryGone, NodeBusy, NodeWrong
+from chains.identifiers import base58
 from chains.model import AccountBytes, ChainSpec, Finality, Skipped
 from chains.ports import Head
 from chains.rpc import NodePool, RpcFault
@@ -23,7 +24,8 @@ from chains.solana.answers import (
 )
 from chains.solana.asking import AT_ONCE, Asking, parts_of
 from chains.solana.dialect import NOT_YET, SKIPPED, UNKNOWN_TRANSACTION
-from chains.solana.members import Members
+from chains.solana.members import Listed as ListedSet
+from chains.solana.members import list_sets
 from chains.solana.ports import ABSENT, RETURNED, AccountSet, Answer, Body, Listed, Listing, Read, SlotBlock
 from chains.solana.source import LOOK_AROUND, ToWatch
 from chains.solana.transactions import NEWEST_VERSION, text_of
@@ -65,27 +67,22 @@ class NodeSource:
         self._commitment = spec.finality
         self._anchors: dict[bytes, set[Listed]] = {}
         self._looked: dict[bytes, AccountBytes] = {}
-        self._listed: dict[bytes, AccountBytes] = {}
-        self._newest: dict[bytes, AccountBytes] = {}
-        self._offered: set[bytes] = set()
-        self.members = Members(self._where, self._ask, self._commitment, self._accounts)
+        self._listed: dict[AccountSet, ListedSet] = {}
+        self._members: dict[bytes, AccountBytes] = {}
 
     async def look(self, accounts: ToWatch, sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
         """Read the accounts of sets, then all single ones, a hundred in one answer; the head is the block of their oldest answer's slot.
 
         No set is read after the head, so that all that is known belongs to it or to what led to it.
         """
-        listed = await self.members.look(sets, after)
-        reached = max((account.slot for account in listed.values()), default=after if sets else 0)
-        found = await self._accounts(
-            accounts(sorted(listed.items(), key=lambda item: (item[1].slot, item[0]))), reached
-        )
+        listed = await list_sets(self._where, self._ask, self._commitment, sets, after)
+        reached = max((each.slot for each in listed.values()), default=0)
+        members = {address: account for each in listed.values() for address, account in each.accounts.items()}
+        found = await self._accounts(accounts(in_order(members)), reached)
         slot = min((account.slot for account in found.values()), default=reached) or await self._slot(self._commitment)
         final = slot if self._commitment == Finality.FINALIZED else await self._slot(Finality.FINALIZED)
         block = (await self._patiently(slot)).block
-        self._looked, self._newest = found, listed
-        self._listed |= listed
-        self._offered -= listed.keys()
+        self._looked, self._listed, self._members = found, listed, members
         return Head(latest=block, settled=min(final, slot), finality=Finality.FINALIZED)
 
     async def _slot(self, commitment: str) -> int:
@@ -106,6 +103,10 @@ class NodeSource:
             if len(said.value) != len(part):
                 raise NodeWrong(f"{self._where}: getMultipleAccounts left accounts out; check the node")
             slot = said.context.slot
+            if slot < least:
+                raise NodeBusy(
+                    f"{self._where}: getMultipleAccounts answers as of slot {slot}, asked for {least} or later"
+                )
             found |= {address: account_bytes(slot, each) for address, each in zip(part, said.value, strict=True)}
         return found
 
@@ -118,27 +119,34 @@ class NodeSource:
         return (await self.blocks([slot]))[slot]
 
     def observed(self, first: int, last: int) -> list[tuple[bytes, AccountBytes]]:
-        """Return the accounts that were seen within the span; what is from before it is stored, or was undone."""
-        passed = {address for address, account in self._listed.items() if account.slot < first}
-        if not passed <= self._offered:
-            self.members.forget()  # something was seen where no span was to be filled
-        self._listed = {address: account for address, account in self._listed.items() if address not in passed}
-        self._offered -= passed
-        self._offered |= {address for address, account in self._listed.items() if account.slot <= last}
-        both = self._listed | self._looked
-        seen = [(address, account) for address, account in both.items() if first <= account.slot <= last]
-        return sorted(seen, key=lambda item: (item[1].slot, item[0]))
+        """Return the accounts of the last look, as far as it was made within the span."""
+        both = self._members | self._looked
+        return [(address, account) for address, account in in_order(both) if first <= account.slot <= last]
 
-    def remember(self, wanted: AccountSet, addresses: Collection[bytes]) -> bool:
-        """Take over what is stored of a set; tell whether the last look saw all of it."""
-        return self.members.remember(wanted, addresses)
+    def listed_at(self, wanted: AccountSet) -> Mapping[bytes, AccountBytes] | None:
+        """Return what the last look listed of a set."""
+        listed = self._listed.get(wanted)
+        return None if listed is None else listed.accounts
 
-    def forget(self) -> bool:
-        """Drop what was seen of sets before the last look, and all of it where that did not see everything; tell whether it did."""
-        self.members.forget()
-        self._offered.clear()
-        self._listed = dict(self._newest) if self.members.whole else {}
-        return self.members.whole
+    def slot_of(self, wanted: AccountSet) -> int | None:
+        """Return the slot of that list."""
+        listed = self._listed.get(wanted)
+        return None if listed is None else listed.slot
+
+    async def gone(self, wanted: AccountSet, addresses: Collection[bytes], slot: int) -> dict[bytes, AccountBytes]:
+        """Ask what became of accounts that are listed no more, as of that list's slot; raises `NodeWrong` for one that is there."""
+        if not addresses:
+            return {}
+        found = await self._accounts(sorted(addresses), slot)
+        for address, account in found.items():
+            if wanted.has(account):
+                raise NodeWrong(
+                    f"{self._where}: getProgramAccounts left out {base58(address)}, which is there; ask another node"
+                )
+        return {
+            address: AccountBytes(slot, b"", 0, b"", closed=True) if not account.data else account._replace(slot=slot)
+            for address, account in found.items()
+        }
 
     def looked(self, address: bytes) -> AccountBytes | None:
         """Return what the last look saw of an account."""
@@ -348,3 +356,8 @@ class NodeSource:
 
 def _answer(account: AccountBytes) -> Answer:
     return Answer(ABSENT if account.closed else RETURNED, account.data, account.slot)
+
+
+def in_order(accounts: Mapping[bytes, AccountBytes]) -> list[tuple[bytes, AccountBytes]]:
+    """Return accounts by slot and address."""
+    return sorted(accounts.items(), key=lambda item: (item[1].slot, item[0]))

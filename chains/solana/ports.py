@@ -113,17 +113,12 @@ class Folded:
 
 
 class AccountSet(NamedTuple):
-    """Accounts of a program that are found by what they are: `size` in bytes (`None`: any), and bytes at offsets.
-
-    `telling`: offset and length of bytes that are others whenever anything in an account is, so that they are asked for first, and whole
-    accounts only where these changed; `None` where there are none.
-    """
+    """Accounts of a program that are found by what they are: `size` in bytes (`None`: any), and bytes at offsets."""
 
     role: str
     program: bytes
     size: int | None
     holding: tuple[tuple[int, bytes], ...]
-    telling: tuple[int, int] | None = None
 
     def has(self, account: AccountBytes) -> bool:
         """Whether an account is of this set."""

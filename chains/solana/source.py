@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from chains.model import AccountBytes, Skipped
@@ -26,7 +26,7 @@ class SolanaSource(Protocol):
     async def look(self, accounts: ToWatch, sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
         """Return the newest block and the newest final slot, and remember the bytes that accounts have there, or a little later.
 
-        Those of `sets` are of that slot or shortly before, and later than `after`.
+        Those of `sets` are of that slot or shortly before, and not from before `after`.
         """
         ...
 
@@ -62,12 +62,16 @@ class SolanaSource(Protocol):
         """Return what was seen of accounts in slots of a span, by slot and address; spans go up."""
         ...
 
-    def remember(self, wanted: AccountSet, addresses: Collection[bytes]) -> bool:
-        """Take over what is stored of a set; tell whether the last look saw all of it, so that nothing is gone that it did not notice."""
+    def listed_at(self, wanted: AccountSet) -> Mapping[bytes, AccountBytes] | None:
+        """Return what the last look listed of a set, `None` where nothing was."""
         ...
 
-    def forget(self) -> bool:
-        """Hold nothing that was seen before the last look for stored; tell whether that look saw everything."""
+    def slot_of(self, wanted: AccountSet) -> int | None:
+        """Return the slot of that list."""
+        ...
+
+    async def gone(self, wanted: AccountSet, addresses: Collection[bytes], slot: int) -> dict[bytes, AccountBytes]:
+        """Return what became of accounts of a set that were not listed at a slot: closed, or something else now."""
         ...
 
     def looked(self, address: bytes) -> AccountBytes | None:

@@ -27,6 +27,7 @@ from chains.solana.ports import (
     SolanaProtocol,
 )
 from chains.solana.proof import Proof
+from chains.solana.reading import Reading
 from chains.solana.source import SolanaSource
 
 LINKED = 256
@@ -103,6 +104,7 @@ class Span:
         last: int,
         settled: int,
         state: StateReader,
+        continued: bool = False,
     ) -> None:
         self.chain_id = spec.id
         self.start = spec.start_block
@@ -110,6 +112,9 @@ class Span:
         self.venues = venues
         self.pyth = pyth
         self.read = read
+        self.continued = continued
+        self.reading = Reading(source, read, state)
+        self.always = {*pyth.addresses, *(address for venue in venues for address in venue.addresses)}
         self.first = first
         self.last = last
         self.settled = settled
@@ -129,11 +134,18 @@ class Span:
         said = await self._said(listed)
         await self._need([self.last])
         self._must_agree(linked)
-        seen = self._changed(self.source.observed(self.first, self.last))
+        within = self.source.live and self.reading.is_within(self.first, self.last)
+        observed = list(self.source.observed(self.first, self.last))
+        if within:
+            observed = _in_order([*observed, *await self.reading.closed()])
+        changed = self._changed(observed)
         fold = await self._settle(said)
-        fold.rows.extend(self.pyth.fold(self.state, seen))
-        for venue in self.read:
-            fold.rows.extend(venue.fold(self.state, seen))
+        fold.rows.extend(self.pyth.fold(self.state, changed))
+        seen = changed if not self.read else [each for each in changed if each[0] in self.always]
+        for rows, mine in self.reading.fold(observed, changed) if within or not self.source.live else ():
+            fold.rows.extend(rows)
+            seen += mine
+        seen = _in_order({(address, account.slot): (address, account) for address, account in seen}.values())
         if self.source.live:
             await proof.end(fold.balances, self.last)
         kept = linked if self.unsettled else {}
@@ -149,7 +161,7 @@ class Span:
                 "solana_read": _read_rows({read: self.answers[read] for read in fold.used}),
             },
             rows=fold.rows,
-            covered=(*self._covered(), *self._covered_by_reading(seen)),
+            covered=(*self._covered(), *self._covered_by_reading(seen, within=within)),
             parent_hash=self.parent_hash,
         )
 
@@ -251,14 +263,19 @@ class Span:
         if self.pyth.addresses:
             yield Covered(interest=FEEDS, first=self.first, last=self.last, level="observed", evidence=PRICES)
 
-    def _covered_by_reading(self, seen: Sequence[tuple[bytes, AccountBytes]]) -> Iterator[Covered]:
-        """Say of venues whose accounts are read: from the first look on."""
+    def _covered_by_reading(self, seen: Sequence[tuple[bytes, AccountBytes]], *, within: bool) -> Iterator[Covered]:
+        """Say of venues whose accounts are read: from their first look on, as long as looks follow each other."""
         for venue in self.read:
-            begun = bool(self.state.markets(venue.venue.id))
-            slots = [account.slot for _, account in seen if any(wanted.has(account) for wanted in venue.sets)]
-            if begun or slots:
+            stored = [account.slot for _, account in seen if any(wanted.has(account) for wanted in venue.sets)]
+            slots = self.reading.slots(venue) if self.source.live else stored
+            begun = self.continued if self.source.live else bool(self.state.markets(venue.venue.id))
+            if within or (not self.source.live and (begun or slots)):
                 first = self.first if begun else min(slots)
                 yield Covered(interest=venue.venue.id, first=first, last=self.last, level="observed", evidence=ACCOUNTS)
+
+
+def _in_order(seen: Iterable[tuple[bytes, AccountBytes]]) -> list[tuple[bytes, AccountBytes]]:
+    return sorted(seen, key=lambda each: (each[1].slot, each[0]))
 
 
 def _block_rows(blocks: Iterable[SlotBlock]) -> pa.Table:

@@ -62,14 +62,20 @@ class StoredSource:
         found: list[int] = self._raw.table("solana_block", first, last)["slot"].to_pylist()
         return found
 
-    def remember(self, wanted: AccountSet, addresses: Collection[bytes]) -> bool:
-        """Return that nothing went unnoticed: closed accounts are stored as such."""
-        del wanted, addresses
-        return True
+    def listed_at(self, wanted: AccountSet) -> Mapping[bytes, AccountBytes] | None:
+        """Return nothing: what was closed is stored as such."""
+        del wanted
+        return None
 
-    def forget(self) -> bool:
-        """Return yes: there is nothing but what is stored."""
-        return True
+    def slot_of(self, wanted: AccountSet) -> int | None:
+        """Return nothing: no node was asked."""
+        del wanted
+        return None
+
+    async def gone(self, wanted: AccountSet, addresses: Collection[bytes], slot: int) -> dict[bytes, AccountBytes]:
+        """Return nothing: what was closed is stored as such."""
+        del wanted, addresses, slot
+        return {}
 
     def looked(self, address: bytes) -> None:
         """Return nothing: no node was asked."""

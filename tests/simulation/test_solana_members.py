@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from tests.support.indexing import Heard, take_in
 from tests.support.purses import Purses, World
 from tests.support.tables import assert_same_tables
 
-MARKET = b"\x33" * 32
+MARKET, OTHER_MARKET = b"\x33" * 32, b"\x34" * 32
 
 
 @pytest.fixture
@@ -31,12 +32,10 @@ def net() -> Iterator[Devnet]:
         yield net
 
 
-@pytest.fixture(params=[False, True], ids=["whole", "sliced"], autouse=True)
-def sliced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether accounts are asked for by their telling bytes first."""
-    made: Callable[[VenueSpec], Purses] = lambda venue: Purses(venue, sliced=request.param)  # noqa: E731
-    monkeypatch.setattr("chains.solana.chain._adapter", made)
-    return bool(request.param)
+@pytest.fixture(autouse=True)
+def purses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The only protocol there is."""
+    monkeypatch.setattr("chains.solana.chain._adapter", Purses)
 
 
 def venue(net: Devnet) -> VenueSpec:
@@ -148,7 +147,8 @@ def test_a_node_that_leaves_one_out_is_not_believed(net: Devnet, tmp_path: Path)
         slot = net.ledger.tip.slot - 1
         nothing = Answer(result={"context": {"slot": slot}, "value": []})
         with net.faults.inject(nothing, "getProgramAccounts"), pytest.raises(NodeWrong, match="left out"):
-            await chain.head()
+            await look(chain, store)
+        net.ledger.idle(2)
         await look(chain, store)
         await chain.aclose()
 
@@ -189,3 +189,71 @@ def test_answers_from_behind_change_nothing(net: Devnet, fault: Any, tmp_path: P
 
     with Store.open(tmp_path / "store.duckdb") as store:
         asyncio.run(live(store))
+
+
+def test_a_closure_that_was_seen_in_vain_is_seen_again(net: Devnet, tmp_path: Path) -> None:
+    world = World(net.ledger, MARKET, seed=11)
+    for _ in range(4):
+        world.make()
+    net.ledger.mine()
+
+    async def live(store: Store) -> None:
+        chain = connect(spec(net, "confirmed"), [venue(net)], [])
+        net.ledger.idle(2)
+        await look(chain, store)
+        world.throw_away()
+        net.ledger.mine()
+        net.ledger.idle(2)
+        refused = Answer(error={"code": -32_603, "message": "Internal error"})
+        with net.faults.inject(refused, "getMultipleAccounts", count=1):
+            await look(chain, store)
+        await look(chain, store)
+        await chain.aclose()
+
+    with Store.open(tmp_path / "store.duckdb") as store:
+        asyncio.run(live(store))
+        assert compare(net, store, world) == 3
+
+
+def test_each_market_has_its_own_purses_and_one_that_comes_later_has_all_of_them(net: Devnet, tmp_path: Path) -> None:
+    first, second = World(net.ledger, MARKET, seed=12), World(net.ledger, OTHER_MARKET, seed=13, base=1_000)
+    both = [venue(net), VenueSpec(**{**fields(venue(net)), "id": "second", "address": OTHER_MARKET})]
+    renamed = VenueSpec(**{**fields(venue(net)), "id": "renamed"})
+
+    async def live(store: Store, venues: list[VenueSpec], turns: int) -> None:
+        chain = connect(spec(net, "confirmed"), venues, [])
+        for _ in range(turns):
+            first.live(3)
+            second.live(3)
+            first.make()
+            second.make()
+            net.ledger.mine()
+            net.ledger.idle(1)
+            await look(chain, store)
+        await chain.aclose()
+
+    def held(store: Store, which: VenueSpec) -> dict[bytes, int]:
+        cursor = store.cursor(net.chain_id)
+        assert cursor is not None
+        with store.reading() as reader:
+            units = reader.unit_snapshots(which, cursor.block)
+        return {unit.unit_id: amount for unit in units if (amount := sum(unit.positions.values()))}
+
+    with Store.open(tmp_path / "store.duckdb") as store:
+        asyncio.run(live(store, both, 4))
+        slot = cursor_slot(net, store)
+        assert held(store, both[0]) == {address: n for address, n in first.held_at(slot) if n} != {}
+        assert held(store, both[1]) == {address: n for address, n in second.held_at(slot) if n} != {}
+        asyncio.run(live(store, [renamed, both[1]], 1))
+        slot = cursor_slot(net, store)
+        assert held(store, renamed) == {address: n for address, n in first.held_at(slot) if n} != {}
+
+
+def cursor_slot(net: Devnet, store: Store) -> int:
+    cursor = store.cursor(net.chain_id)
+    assert cursor is not None
+    return cursor.block.number
+
+
+def fields(spec: VenueSpec) -> dict[str, Any]:
+    return {each.name: getattr(spec, each.name) for each in dataclasses.fields(spec)}

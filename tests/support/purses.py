@@ -19,7 +19,7 @@ from tests.devnet.solana.ledger import Ledger
 ENGINE = "purses-1"
 PROGRAM, STRANGER = bytes([7]) * 32, bytes([8]) * 32
 TAG = b"purse..1"
-OWNER, MARKET, AMOUNT, TICK = slice(8, 40), slice(40, 72), slice(72, 80), (80, 8)
+OWNER, MARKET, AMOUNT = slice(8, 40), slice(40, 72), slice(72, 80)
 PURSE_SIZE, TILL_SIZE = 88, 72
 
 
@@ -31,11 +31,10 @@ def purse(owner: bytes, market: bytes, amount: int, tick: int) -> bytes:
 class Purses:
     """The fold of all purses of one market."""
 
-    def __init__(self, venue: VenueSpec, *, sliced: bool = False) -> None:
+    def __init__(self, venue: VenueSpec) -> None:
         self.venue = venue
-        telling = TICK if sliced else None
         self.sets: Sequence[AccountSet] = (
-            AccountSet("purse", PROGRAM, PURSE_SIZE, ((0, TAG), (MARKET.start, venue.address)), telling),
+            AccountSet("purse", PROGRAM, PURSE_SIZE, ((0, TAG), (MARKET.start, venue.address))),
             AccountSet("till", PROGRAM, TILL_SIZE, ((8, venue.address),)),
         )
 
@@ -78,15 +77,16 @@ class Purses:
 class World:
     """Purses on a ledger, and what a crowd does to them."""
 
-    def __init__(self, ledger: Ledger, market: bytes, seed: int) -> None:
+    def __init__(self, ledger: Ledger, market: bytes, seed: int, *, base: int = 0) -> None:
         self.ledger = ledger
         self.market = market
         self.random = Random(seed)
         self.tick = 0
         self.open: list[bytes] = []
+        self.base = base
         self.made = 0
         self.price = bytes([9]) * 32
-        self._put(bytes([6]) * 32, b"till...1" + market + self.price)
+        self._put((base + 6).to_bytes(32), b"till...1" + market + self.price)
         self.reprice()
         ledger.mine()
 
@@ -100,7 +100,7 @@ class World:
 
     def make(self) -> None:
         self.made += 1
-        self.open.append(self.made.to_bytes(32))
+        self.open.append(self._address(self.made))
         self._fill(self.open[-1])
 
     def fill(self) -> None:
@@ -119,6 +119,9 @@ class World:
         self._put(b"\xaa" * 32, purse(b"\x01" * 32, b"\x02" * 32, self.random.randrange(2**64), self.tick))
         self._put(b"\xab" * 32, TAG + self.market)
 
+    def _address(self, number: int) -> bytes:
+        return (self.base + 100 + number).to_bytes(32)
+
     def _fill(self, address: bytes) -> None:
         self.tick += 1
         owner = bytes([address[-1] % 5 + 1]) * 32
@@ -129,6 +132,6 @@ class World:
 
     def held_at(self, slot: int) -> Iterator[tuple[bytes, int]]:
         """What is in each purse that was ever made, after a slot."""
-        for number in range(1, self.made + 1):
-            image = self.ledger.account_at(Pubkey(number.to_bytes(32)), slot)
-            yield number.to_bytes(32), 0 if image is None else int.from_bytes(image.data[AMOUNT], "little")
+        for address in map(self._address, range(1, self.made + 1)):
+            image = self.ledger.account_at(Pubkey(address), slot)
+            yield address, 0 if image is None else int.from_bytes(image.data[AMOUNT], "little")

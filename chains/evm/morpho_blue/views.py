@@ -35,7 +35,7 @@ def open_views(snapshot: VenueSnapshot) -> Callable[[UnitSnapshot, VenueUnit], I
         yield View("position", market, ask(morpho, POSITION.calldata(market, unit.unit_id[_ID:])), held)
         stored = _stored(snapshot, market, silent=unhex(params["irm"]) == NOWHERE)
         yield View("market", market, ask(morpho, MARKET.calldata(market)), stored)
-        if valued.native and "collateralPrice" in valued.native:
+        if valued.has_debt and valued.native and "collateralPrice" in valued.native:
             price = {"collateralPrice": valued.native["collateralPrice"]}
             yield View("price", market, ask(unhex(params["oracle"]), PRICE.calldata()), price)
 

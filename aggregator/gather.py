@@ -228,6 +228,7 @@ def observation_of(feed: FeedSpec, said: FeedsAt | None, assets: Sequence[Asset]
         reading=_reading(feed, state, said) if said else None,
         fault=state.get("fault") or state.get("problem"),
         max_confidence=feed.max_confidence,
+        caveat=state.get("caveat"),
     )
 
 

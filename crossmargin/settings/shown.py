@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from chains.escrow import LIABILITY_MAX_AGE_S
-from chains.identifiers import EVM, format_address, namespace_of
-from chains.model import ChainSpec, FeedSpec, VenueSpec
+from chains.identifiers import EVM, PYTH, format_address, namespace_of
+from chains.model import ChainSpec, FeedSpec, GuardianSet, VenueSpec
 from chains.registry import REDEMPTION_RATE, SEQUENCER_UPTIME
 from crossmargin.redaction import label
 from crossmargin.settings.escrows import LIABILITY_MAX_AGE
@@ -29,6 +29,7 @@ def effective(settings: Settings) -> dict[str, Any]:
                 "finality": chain.spec.finality,
                 "start_block": _start(settings, chain.spec),
                 **({"completeness": chain.spec.completeness} if namespace_of(chain.spec.id) == EVM else {}),
+                **_guardians(chain.spec),
                 "poll": seconds(chain.poll_s),
                 "stale_after": seconds(chain.stale_after_s),
             }
@@ -72,6 +73,16 @@ def effective(settings: Settings) -> dict[str, Any]:
         "audit": {"schedule": settings.audit.schedule or NEVER, "sample": settings.audit.sample},
         "policy": {"path": str(settings.policy) if settings.policy else None},
     }
+
+
+def _guardians(spec: ChainSpec) -> dict[str, Any]:
+    """Whose signatures are asked for, of a chain whose prices are signed."""
+    return {"guardian_sets": list(map(_guardian_set, spec.guardian_sets))} if namespace_of(spec.id) == PYTH else {}
+
+
+def _guardian_set(known: GuardianSet) -> dict[str, Any]:
+    addresses = [format_address(EVM, address) for address in known.addresses]
+    return {"index": known.index, "addresses": addresses} | ({} if known.until is None else {"until": known.until})
 
 
 def _start(settings: Settings, spec: ChainSpec | VenueSpec) -> int | str:

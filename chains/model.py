@@ -408,9 +408,12 @@ class FeedSpec:
 
 
 class GuardianSet(NamedTuple):
-    """Who signs prices that come from no chain: addresses in their order; `until`: the Unix second after which the set signs nothing."""
+    """Who signs prices that come from no chain: the `number` of the set, and addresses in their order.
 
-    index: int
+    `until`: the Unix second after which the set signs nothing.
+    """
+
+    number: int
     addresses: tuple[bytes, ...]
     until: int | None = None
 

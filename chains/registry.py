@@ -41,14 +41,15 @@ SEQUENCER_UPTIME = "sequencer-uptime"
 REDEMPTION_VIEWS = ("stEthPerToken", "getRate", "getExchangeRate", "convertToAssets")
 """What contracts are asked for such a rate; the last by the shares that one whole token is."""
 
-FEED_KINDS = {
-    "chainlink": "eip155",
-    REDEMPTION_RATE: "eip155",
-    SEQUENCER_UPTIME: "eip155",
-    "pyth-solana": "solana",
-    "pyth-hermes": "pyth",
+FEED_KINDS: Mapping[str, tuple[str, ...]] = {
+    "chainlink": ("eip155",),
+    REDEMPTION_RATE: ("eip155", "solana"),
+    SEQUENCER_UPTIME: ("eip155",),
+    "pyth-solana": ("solana",),
+    "switchboard": ("solana",),
+    "pyth-hermes": (PYTH,),
 }
-"""Kind of feed → the namespace of the chains that have it."""
+"""Kind of feed → the namespaces of the chains that have it."""
 
 
 def open_book(protocol: str) -> OpenBook:

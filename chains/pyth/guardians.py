@@ -60,15 +60,15 @@ def check(vaa: Vaa, guardians: GuardianSet) -> None:
     for place, r, s, recovery in vaa.signatures:
         if signer(vaa.digest, r, s, recovery) != guardians.addresses[place]:
             raise BadUpdate(
-                "wrong_signature", f"signature {place} is not that of guardian {place} of set {guardians.index}"
+                "wrong_signature", f"signature {place} is not that of guardian {place} of set {guardians.number}"
             )
 
 
 def _set_of(vaa: Vaa, sets: Sequence[GuardianSet]) -> GuardianSet:
     for known in sets:
-        if known.index == vaa.guardian_set:
+        if known.number == vaa.guardian_set:
             if known.until is not None and vaa.timestamp > known.until:
-                raise BadUpdate("wrong_guardian_set", f"guardian set {known.index} signs nothing after {known.until}")
+                raise BadUpdate("wrong_guardian_set", f"guardian set {known.number} signs nothing after {known.until}")
             return known
-    names = ", ".join(str(known.index) for known in sets)
+    names = ", ".join(str(known.number) for known in sets)
     raise BadUpdate("wrong_guardian_set", f"guardian set {vaa.guardian_set} signed it, configured is {names}")

@@ -37,7 +37,8 @@ STALE_AFTER_S = 60.0
 DEVIATION = 0.01
 GRACE_S = 3600
 MAX_CONFIDENCE = 0.02
-PYTH_ACCOUNT = "pyth-solana"
+PRICE_ACCOUNTS = ("pyth-solana", "switchboard")
+"""Feeds whose account says what it is a price of, and how sure."""
 WRITTEN_AUTO, AUTO = "auto", -1
 """The first block is to be found."""
 
@@ -168,7 +169,7 @@ def price_feed(section: Section) -> FeedSpec | None:
     heartbeat_s = _heartbeat(section, kind)
     deviation = section.get("deviation", values.percent, 0.0 if kind == REDEMPTION_RATE else DEVIATION)
     feed_id, max_confidence = _pyth(section, kind, address)
-    rate = rates.rate(section, kind)
+    rate = rates.rate(section, kind, chain_id)
     return section.build(
         lambda: FeedSpec(
             asset=asset_id,
@@ -272,18 +273,24 @@ def _heartbeat(section: Section, kind: str) -> int:
 
 
 def _usual_kind(chain_id: str) -> str:
-    return next((kind for kind, family in FEED_KINDS.items() if chain_id and family == namespace_of(chain_id)), "")
+    usual = {
+        namespace: kind
+        for kind, found in reversed(list(FEED_KINDS.items()))
+        if kind != REDEMPTION_RATE
+        for namespace in found
+    }
+    return usual.get(namespace_of(chain_id), "")
 
 
 def _source_chain(section: Section, kind: str, chain_id: str) -> str | None:
     """The chain of a feed, unless there is something wrong with it or the kind cannot be there."""
     if not kind or not chain_id:
         return chain_id or None
-    if FEED_KINDS[kind] == namespace_of(chain_id):
+    if namespace_of(chain_id) in FEED_KINDS[kind]:
         return chain_id
     section.wrong(
-        f'kind "{kind}" is for {names.FAMILIES[FEED_KINDS[kind]]} chains, not {chain_id}; '
-        f'use {_usual_kind(chain_id)}, or name the chain of the feed itself, chain = "{FEED_KINDS[kind]}:…"'
+        f'kind "{kind}" is for {names.FAMILIES[FEED_KINDS[kind][0]]} chains, not {chain_id}; '
+        f'use {_usual_kind(chain_id)}, or name the chain of the feed itself, chain = "{FEED_KINDS[kind][0]}:…"'
     )
     return None
 
@@ -295,9 +302,9 @@ def _pyth(section: Section, kind: str, address: bytes) -> tuple[bytes | None, fl
         return None, None
     if kind == signed.KIND:
         return address, section.get("max_confidence", values.percent, MAX_CONFIDENCE)
-    if kind != PYTH_ACCOUNT:
+    if kind not in PRICE_ACCOUNTS:
         for key in ("feed_id", "max_confidence"):
-            section.refuse(key, f"is for {PYTH_ACCOUNT} feeds, not for {kind}; leave it out")
+            section.refuse(key, f"is for {PRICE_ACCOUNTS[0]} feeds, not for {kind}; leave it out")
         return None, None
     return section.get("feed_id", values.key_32, None), section.get("max_confidence", values.percent, MAX_CONFIDENCE)
 

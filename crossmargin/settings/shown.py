@@ -82,7 +82,7 @@ def _guardians(spec: ChainSpec) -> dict[str, Any]:
 
 def _guardian_set(known: GuardianSet) -> dict[str, Any]:
     addresses = [format_address(EVM, address) for address in known.addresses]
-    return {"index": known.index, "addresses": addresses} | ({} if known.until is None else {"until": known.until})
+    return {"index": known.number, "addresses": addresses} | ({} if known.until is None else {"until": known.until})
 
 
 def _start(settings: Settings, spec: ChainSpec | VenueSpec) -> int | str:
@@ -118,9 +118,10 @@ def _speaks(feed: FeedSpec) -> dict[str, str]:
 
 def _rate(feed: FeedSpec) -> dict[str, Any]:
     """What only a redemption rate has: its question as the bytes that are asked."""
-    if feed.of is None or feed.feed_id is None or feed.unit_raw is None:
+    if feed.of is None or feed.unit_raw is None:
         return {}
-    return {"of": feed.of, "question": "0x" + feed.feed_id.hex(), "unit_raw": str(feed.unit_raw)}
+    asked = {} if feed.feed_id is None else {"question": "0x" + feed.feed_id.hex()}
+    return {"of": feed.of, **asked, "unit_raw": str(feed.unit_raw)}
 
 
 def percent(fraction: float) -> str:

@@ -24,7 +24,7 @@ def guardian_sets(section: Section, chain_id: str) -> tuple[GuardianSet, ...]:
     section.refuse("ws", "is not for signed prices, which are asked for at intervals; leave it out")
     none: tuple[GuardianSet, ...] = ()
     sets = section.get("guardian_sets", values.several(_guardian_set), none)
-    indices = [each.index for each in sets or none]
+    indices = [each.number for each in sets or none]
     if len(set(indices)) < len(indices):
         section.wrong("guardian_sets names one index twice; write each set once")
     return sets

@@ -188,7 +188,7 @@ def journals(store: Store) -> tuple[list[Any], ...]:
 def test_a_rebuild_under_other_guardians_believes_none_of_it(stand: Stand) -> None:
     stand.says(sol(100), eth(1), slot=5)
     stand.look()
-    stand.sets = (GUARDIANS._replace(index=8),)
+    stand.sets = (GUARDIANS._replace(number=8),)
     asyncio.run(rebuild(stand.spec, [], stand.feeds, stand.store, listener=stand.heard))
 
     assert stand.answer(SOL) is None

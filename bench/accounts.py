@@ -105,7 +105,9 @@ def marginfi() -> Kind:
         fields = {"group": venue.address, "authority": rng.randbytes(KEY), "balances": slots}
         assert len(slots) <= BALANCES
         seen.append((rng.randbytes(KEY), AccountBytes(SLOT, wanted.program, 1, written(ACCOUNT, fields), closed=False)))
-    return Kind("marginfi", lambda some: fold.fold(Nothing(), some), seen, ACCOUNT, {"balances": ("active", "asset_shares")})
+    return Kind(
+        "marginfi", lambda some: fold.fold(Nothing(), some), seen, ACCOUNT, {"balances": ("active", "asset_shares")}
+    )
 
 
 def kamino() -> Kind:

@@ -190,4 +190,4 @@ def _texts_with(found: _Accounts, chosen: Numbers, banks: Bytes) -> pa.Array:
 
 
 def _hexed(rows: Bytes) -> Bytes:
-    return np.frombuffer(hexlify(np.ascontiguousarray(rows)), np.uint8).reshape(len(rows), 2 * rows.shape[1])
+    return np.frombuffer(hexlify(np.ascontiguousarray(rows).data), np.uint8).reshape(len(rows), 2 * rows.shape[1])

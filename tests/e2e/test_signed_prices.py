@@ -87,22 +87,18 @@ def test_a_signed_price_marks_the_collateral_and_is_the_same_from_what_was_kept(
 
     document = asked(tmp_path, net)
     feed = signed_feed(document)
-    assert (feed["used"], feed["price_usd"], feed["answer_raw"], feed["chain"]) == (
-        True, "2500", str(2_500 * 10**8), "pyth:mainnet",
+    assert (feed["used"], float(feed["price_usd"]), feed["answer_raw"], feed["chain"]) == (
+        True, 2_500, str(2_500 * 10**8), "pyth:mainnet",
     )  # fmt: skip
-    assert (feed["confidence_usd"], feed["caveat"], feed["feed"]) == ("1", None, "0x" + ETH.hex())
+    assert (float(feed["confidence_usd"]), feed["caveat"], feed["feed"]) == (1, None, "0x" + ETH.hex())
     assert document["as_of"]["pyth:mainnet"]["finality"] == "finalized"
 
     second = document["as_of"]["pyth:mainnet"]["block"]
-    blocks = ",".join(
-        f"{chain}={cut['block']}" for chain, cut in document["as_of"].items() if chain.startswith("eip155")
-    )
     again = crossmargin(tmp_path, "rebuild")
     assert again.returncode == 0, again.stderr
     assert asked(tmp_path, net)["input_digest"] == document["input_digest"]
     before = signed_feed(asked(tmp_path, net, "--at", f"@{second - 1}"))
     assert (before["used"], before["reason"], before["answer_raw"]) == (False, "no_answer", None)
-    assert blocks
 
     with serving(tmp_path) as api:
         account = document["account"]

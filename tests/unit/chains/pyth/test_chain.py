@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import time
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from chains.model import FEEDS, ChainSpec, FeedSpec, GuardianSet, VenueSpec
 from chains.pyth.chain import connect
 from chains.pyth.clock import block_of
 from indexer.loop import rebuild
+from indexer.remote import RemoteChain
 from indexer.store import Store
 from tests.support.hermes import GUARDIANS, OTHERS, Price, Served, encoded, hermes, signing
 from tests.support.indexing import Heard, take_in
@@ -350,3 +352,21 @@ def test_the_chain_has_no_venues() -> None:
 
     with pytest.raises(Unsupported, match="tells prices, and has no venues"):
         connect(spec, [venue], [])
+
+
+def test_a_process_of_its_own_looks_with_the_same_guardians(stand: Stand) -> None:
+    """Its clock is the machine's, so that the prices are of now; what it says of another guardian set is refused there."""
+    now = int(time())
+    stand.says(sol(100, now - 1), eth(1, now - 1), slot=5)
+    asyncio.run(take_in(RemoteChain(stand.spec, [], stand.feeds), stand.store))
+    assert stand.store.state(CHAIN).answers() == {SOL: 100, ETH: 1}
+    assert stand.message(SOL)["guardian_set"] == 7
+
+    stand.sets = (GUARDIANS._replace(number=8),)
+
+    async def head() -> None:
+        async with aclosing(RemoteChain(stand.spec, [], stand.feeds)) as chain:
+            await chain.head()
+
+    with pytest.raises(NodeWrong, match="wrong_guardian_set"):
+        asyncio.run(head())

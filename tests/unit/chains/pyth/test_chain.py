@@ -346,6 +346,19 @@ def answering(price: Callable[[bytes], Price]) -> Callable[[list[str]], list[byt
     return lambda ids: [encoded([price(bytes.fromhex(each)) for each in ids], slot=5)]
 
 
+def test_a_feed_that_comes_later_is_known_from_then_on(stand: Stand) -> None:
+    stand.wanted = (SOL,)
+    stand.says(sol(100), slot=5)
+    stand.look()
+    stand.wanted = (SOL, ETH)
+    stand.now += 10
+    stand.says(sol(101, T + 9), eth(7, T + 9), slot=30)
+    stand.look()
+
+    assert [stand.answer(ETH, T + at) for at in (10, 19, 20)] == [None, None, (7, T + 9, 1_000_000)]
+    assert [stand.answer(SOL, T + at) for at in (10, 20)] == [(100, T, 1_000_000), (101, T + 9, 1_000_000)]
+
+
 def test_the_chain_has_no_venues() -> None:
     spec = ChainSpec(id=CHAIN, name="pyth", rpc=("http://127.0.0.1:1",), finality="finalized", start_block=0)
     venue = VenueSpec(id="v", protocol="escrow", chain_id=CHAIN, address=b"", start_block=0)

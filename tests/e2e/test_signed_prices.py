@@ -118,6 +118,7 @@ def test_without_guardians_the_price_says_that_nobody_checked_it(
 
     assert feed["used"]
     assert feed["caveat"].startswith("unverified: no guardian_sets are configured")
+    assert "unverified" in crossmargin(tmp_path, "prices").stdout
 
 
 def test_a_forged_price_is_not_taken_in(net: Devnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -407,12 +407,23 @@ class FeedSpec:
     unit_raw: int | None = None
 
 
+class GuardianSet(NamedTuple):
+    """Who signs prices that come from no chain: the `number` of the set, and addresses in their order.
+
+    `until`: the Unix second after which the set signs nothing.
+    """
+
+    number: int
+    addresses: tuple[bytes, ...]
+    until: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainSpec:
     """A chain as configured: CAIP-2 `id`, node addresses (may hold secrets: never printed), finality rule and first block to index.
 
     `ws`: websocket addresses that tell of news; without any the nodes are asked at intervals. `completeness`: the evidence that is looked
-    for that no log is missing, a word of `chains.completeness.COMPLETENESS`.
+    for that no log is missing, a word of `chains.completeness.COMPLETENESS`. `guardian_sets`: whose signatures are asked for (`pyth` only).
     """
 
     id: str
@@ -422,3 +433,4 @@ class ChainSpec:
     start_block: int
     ws: tuple[str, ...] = field(default=(), repr=False)
     completeness: str = DEFAULT_COMPLETENESS
+    guardian_sets: tuple[GuardianSet, ...] = ()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from chains.errors import Unsupported
 from chains.escrow import VALUED
+from chains.identifiers import PYTH
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from chains.ports import Chain, Moment, Observer, OpenBook, RawReader, Start
     from chains.survey.facts import NodeSurvey
 
-NAMESPACES = {"eip155": "chains.evm.chain", "solana": "chains.solana.chain"}
+NAMESPACES = {"eip155": "chains.evm.chain", "solana": "chains.solana.chain", "pyth": "chains.pyth.chain"}
 
 
 def _protocols() -> dict[str, str]:
@@ -40,8 +41,15 @@ SEQUENCER_UPTIME = "sequencer-uptime"
 REDEMPTION_VIEWS = ("stEthPerToken", "getRate", "getExchangeRate", "convertToAssets")
 """What contracts are asked for such a rate; the last by the shares that one whole token is."""
 
-FEED_KINDS = {"chainlink": "eip155", REDEMPTION_RATE: "eip155", SEQUENCER_UPTIME: "eip155", "pyth-solana": "solana"}
-"""Kind of feed → the namespace of the chains that have it."""
+FEED_KINDS: Mapping[str, tuple[str, ...]] = {
+    "chainlink": ("eip155",),
+    REDEMPTION_RATE: ("eip155", "solana"),
+    SEQUENCER_UPTIME: ("eip155",),
+    "pyth-solana": ("solana",),
+    "switchboard": ("solana",),
+    "pyth-hermes": (PYTH,),
+}
+"""Kind of feed → the namespaces of the chains that have it."""
 
 
 def open_book(protocol: str) -> OpenBook:
@@ -115,6 +123,13 @@ def _options(protocol: str) -> Any:  # noqa: ANN401 - a module
 def _has(protocol: str, name: str) -> bool:
     """Tell whether a protocol's folder has a file, without importing anything."""
     return Path(__file__).parent.joinpath(*PROTOCOLS[protocol].split(".")[1:], f"{name}.py").exists()
+
+
+def block_at(chain_id: str, time: int) -> Block | None:
+    """Return the block of a Unix second on a chain that has one for each, whatever is stored; `None` on any other."""
+    if chain_id.partition(":")[0] != PYTH:
+        return None
+    return cast("Block", import_module("chains.pyth.clock").block_of(chain_id, time))
 
 
 def survey(spec: ChainSpec, venues: Sequence[VenueSpec], feeds: Sequence[FeedSpec]) -> Awaitable[list[NodeSurvey]]:

@@ -272,6 +272,8 @@ class FeedView(Model):
     """Why it was left out."""
     fault: str | None
     """What is wrong with the feed itself, in words."""
+    caveat: str | None
+    """What is to be known of an answer that is used all the same, such as that nobody checked its signatures."""
     of: PriceView | None
     """Of a redemption rate: the mark that it was multiplied with."""
 

@@ -225,6 +225,7 @@ def _feed(judged: Used | Discarded) -> FeedView:
         used=isinstance(judged, Used),
         reason=judged.refusal.value if isinstance(judged, Discarded) else None,
         fault=observation.fault,
+        caveat=observation.caveat,
         of=price_view(judged.base) if isinstance(judged, Used) and judged.base else None,
     )
 

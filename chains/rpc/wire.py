@@ -72,7 +72,7 @@ def replies(label: str, received: Received, first: int, count: int) -> list[Repl
 
 
 def _found(label: str, received: Received, count: int) -> list[Reply]:
-    trouble = _trouble(label, received)
+    trouble = troubled(label, received)
     body = received.body
     try:
         found = _MANY.decode(body) if body.lstrip()[:1] == b"[" else [_ONE.decode(body)]
@@ -85,7 +85,8 @@ def _found(label: str, received: Received, count: int) -> list[Reply]:
     return found
 
 
-def _trouble(label: str, received: Received) -> ChainError | None:
+def troubled(label: str, received: Received) -> ChainError | None:
+    """Return what an HTTP status means by itself, `None` where it means no trouble."""
     status, wait_s = received.status, retry_after_s(received.headers)
     if status == TOO_MANY_REQUESTS:
         return NodeLimits(f"{label} limits the request rate", retry_after=wait_s)

@@ -16,7 +16,7 @@ from chains.solana.asking import gathered
 from chains.solana.dialect import SolanaDialect
 from chains.solana.news import News
 from chains.solana.nodes import NodeSource
-from chains.solana.oracles.pyth import Pyth
+from chains.solana.oracles.feeds import Feeds
 from chains.solana.ports import AccountProtocol, Listing, SlotBlock, SolanaProtocol
 from chains.solana.source import LOOK_AROUND, SolanaSource
 from chains.solana.span import Span
@@ -69,7 +69,7 @@ class SolanaChain:
         adapters = [_adapter(venue) for venue in venues if venue.chain_id == spec.id]
         self.venues = [each for each in adapters if not isinstance(each, AccountProtocol)]
         self.read = [each for each in adapters if isinstance(each, AccountProtocol)]
-        self.pyth = Pyth([feed for feed in feeds if feed.chain_id == spec.id and feed.kind == "pyth-solana"])
+        self.feeds = Feeds([feed for feed in feeds if feed.chain_id == spec.id])
 
     @property
     def spec(self) -> ChainSpec:
@@ -84,7 +84,7 @@ class SolanaChain:
         slot or a later one, prove what the venues' transactions up to the head add up to.
         """
         held = {address for venue in self.venues for address in venue.addresses} | self._others
-        return [*self.pyth.addresses, *sorted(held.difference(self.pyth.addresses))]
+        return [*self.feeds.addresses, *sorted(held.difference(self.feeds.addresses))]
 
     def _to_watch(self, listed: Sequence[tuple[bytes, AccountBytes]]) -> list[bytes]:
         """Return the accounts to read, given those of sets; at first what these name is not known otherwise."""
@@ -178,7 +178,7 @@ class SolanaChain:
         end = await self._end(first, limit, last, slots)
         listings = await self._listings(first, end, end) if end > limit else _until(listings, end)
         span = Span(
-            self._spec, self.source, self.venues, self.pyth, self.read,
+            self._spec, self.source, self.venues, self.feeds, self.read,
             first=first, last=end, settled=settled, state=state, continued=self._read_to == first - 1,
         )  # fmt: skip
         try:

@@ -12,7 +12,7 @@ from chains.errors import NodeWrong
 from chains.model import FEEDS, AccountBytes, ChainSpec, Rows
 from chains.ports import Batch, Covered, StateReader
 from chains.solana.answers import signature_bytes
-from chains.solana.oracles.pyth import Pyth
+from chains.solana.oracles.feeds import Feeds
 from chains.solana.ports import (
     AccountProtocol,
     Answer,
@@ -97,7 +97,7 @@ class Span:
         spec: ChainSpec,
         source: SolanaSource,
         venues: Sequence[SolanaProtocol],
-        pyth: Pyth,
+        feeds: Feeds,
         read: Sequence[AccountProtocol] = (),
         *,
         first: int,
@@ -110,11 +110,11 @@ class Span:
         self.start = spec.start_block
         self.source = source
         self.venues = venues
-        self.pyth = pyth
+        self.feeds = feeds
         self.read = read
         self.continued = continued
         self.reading = Reading(source, read, state)
-        self.always = {*pyth.addresses, *(address for venue in venues for address in venue.addresses)}
+        self.always = {*feeds.addresses, *(address for venue in venues for address in venue.addresses)}
         self.first = first
         self.last = last
         self.settled = settled
@@ -140,7 +140,7 @@ class Span:
             observed = _in_order([*observed, *await self.reading.closed()])
         changed = self._changed(observed)
         fold = await self._settle(said)
-        fold.rows.extend(self.pyth.fold(self.state, changed))
+        fold.rows.extend(self.feeds.fold(self.state, changed))
         seen = changed if not self.read else [each for each in changed if each[0] in self.always]
         for rows, mine in self.reading.fold(observed, changed) if within or not self.source.live else ():
             fold.rows.extend(rows)
@@ -260,7 +260,7 @@ class Span:
                 yield Covered(
                     interest=venue.venue.id, first=start, last=self.last, level="continuous", evidence=TRANSACTIONS
                 )
-        if self.pyth.addresses:
+        if self.feeds.addresses:
             yield Covered(interest=FEEDS, first=self.first, last=self.last, level="observed", evidence=PRICES)
 
     def _covered_by_reading(self, seen: Sequence[tuple[bytes, AccountBytes]], *, within: bool) -> Iterator[Covered]:

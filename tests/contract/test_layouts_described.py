@@ -94,7 +94,7 @@ def idl(repr_: Mapping[str, Any] | None, *kinds: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "repr_, offsets, size",
+    "repr_,offsets,size",
     [
         ({"kind": "c"}, [8, 16, 24, 40, 44], 48),  # u8, then 7 of nothing; u128 at a multiple of 8; 1 + 3 behind, 4, 0
         ({"kind": "c", "packed": True}, [8, 9, 17, 33, 34], 38),

@@ -38,7 +38,9 @@ def test_locks_of_npm_pin_every_package_by_hash(checkout: Path, tracked: frozens
     assert len(locks) >= 2
     for lock in locks:
         packages = json.loads(lock.read_text(encoding="utf-8"))["packages"]
-        unpinned = [path for path, package in packages.items() if path and not package["integrity"].startswith("sha512-")]
+        unpinned = [
+            path for path, package in packages.items() if path and not package["integrity"].startswith("sha512-")
+        ]
         assert unpinned == []
 
 

@@ -25,7 +25,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from chains.identifiers import base58
@@ -180,6 +180,7 @@ def prices(draw: st.DrawFn, data: bytes, now: int) -> bytes:
     return patched(PRICE, data, values)
 
 
+@settings(max_examples=settings().max_examples * 2 // 5)
 @given(made=obligations())
 def test_klend_sdk_has_the_same_values_to_its_own_precision(sdk: Driver, made: Made) -> None:
     chosen, accounts = made.recorded, made.accounts

@@ -24,7 +24,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chains.identifiers import base58, from_base58
@@ -170,6 +170,7 @@ def prices(draw: st.DrawFn, data: bytes, now: int, *, steady: bool) -> bytes:
     return bytes(changed)
 
 
+@settings(max_examples=settings().max_examples * 2 // 5)
 @given(made=accounts_of_groups())
 def test_marginfi_client_has_the_same_values_to_its_own_precision(sdk: Driver, made: Made) -> None:
     unit = valued(made)

@@ -13,10 +13,10 @@ import pytest
 
 from chains.solana.kamino.layout import DEPOSIT, OBLIGATION
 from chains.solana.layouts import Layout, Table
-from chains.solana.marginfi.layout import BANK
+from chains.solana.marginfi.layout import ACCOUNT, BANK, GROUP
 from tests.devnet.sdk.environments import MissingPart, node
-from tests.devnet.sdk.interfaces import described
-from tests.devnet.sdk.verified import SOLANA, check, modules, verified
+from tests.devnet.sdk.interfaces import described, idl_of
+from tests.devnet.sdk.verified import SOLANA, check, differences, heads, modules, verified
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +42,20 @@ def test_the_command_says_the_same(checkout: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "kamino: Obligation: 16 fields as in @kamino-finance/klend-sdk" in done.stdout
+
+
+@pytest.mark.parametrize("version", ["0.1.4", "0.1.5", "0.1.7"])
+def test_earlier_versions_of_marginfi_have_the_same_accounts_with_padding_where_fields_came_later(version: str) -> None:
+    idl, source = idl_of("@mrgnlabs/marginfi-client-v2", f"dist/idl/marginfi_{version}.json")
+    later = []
+    for layout in (ACCOUNT, BANK, GROUP):
+        found = described(idl, layout.name, source)
+        assert found
+        assert list(heads("marginfi", layout, found)) == []
+        later += list(differences("marginfi", layout.fields, found.nodes))
+
+    assert bool(later) is (version != "0.1.7")
+    assert [line for line in later if "nothing begins" not in line and "_padding" not in line] == []
 
 
 def with_field(layout: Layout, name: str, place: tuple[int, Any]) -> Layout:
@@ -83,7 +97,7 @@ def test_the_tables_of_a_folder_are_found_by_the_folder() -> None:
     assert {"kamino", "marginfi", "save", "oracles/switchboard"} <= {folder for folder, _ in modules()}
 
 
-def idl(repr_: Mapping[str, Any] | None, *kinds: Any) -> dict[str, Any]:
+def idl_with(repr_: Mapping[str, Any] | None, *kinds: Any) -> dict[str, Any]:
     """A description of one account, with fields `f0`, `f1` and so on."""
     fields = [{"name": f"f{number}", "type": kind} for number, kind in enumerate(kinds)]
     said = {} if repr_ is None else {"repr": repr_}
@@ -104,7 +118,7 @@ def idl(repr_: Mapping[str, Any] | None, *kinds: Any) -> dict[str, Any]:
 def test_a_structure_of_c_has_gaps_and_a_packed_one_has_none(
     repr_: Mapping[str, Any] | None, offsets: list[int], size: int
 ) -> None:
-    found = described(idl(repr_, "u8", "u64", "u128", "bool", "u32"), "Vault", "here")
+    found = described(idl_with(repr_, "u8", "u64", "u128", "bool", "u32"), "Vault", "here")
 
     assert found
     assert ([node.offset for node in found.nodes], found.size) == (offsets, size)
@@ -112,7 +126,7 @@ def test_a_structure_of_c_has_gaps_and_a_packed_one_has_none(
 
 
 def test_what_is_behind_a_list_has_no_place() -> None:
-    found = described(idl(None, "u16", {"vec": "u8"}, "u64"), "Vault", "here")
+    found = described(idl_with(None, "u16", {"vec": "u8"}, "u64"), "Vault", "here")
 
     assert found
     assert [(node.path, node.offset, node.kind) for node in found.nodes] == [("f0", 8, "u16"), ("f1", 10, "u32")]

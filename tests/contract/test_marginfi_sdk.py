@@ -187,6 +187,38 @@ def test_marginfi_client_has_the_same_values_to_its_own_precision(sdk: Driver, m
         assert unit.native["liquidatable_stored"] == int(assets < debts)
 
 
+def test_the_client_takes_the_spot_price_for_equity_and_the_program_the_average() -> None:
+    """A deposit at 100 dollars with an average of 80; no interval. The account and its banks are as recorded."""
+    chosen = next(each for each in recorded() if each.number == len(each.run.samples) - 1 and holds_only(each))
+    sample = chosen.run.samples[chosen.number]
+    accounts = {address: data_of(account) for address, account in sample["accounts"].items() if account is not None}
+    for bank in chosen.run.case["banks"].values():
+        changed = bytearray(accounts[bank["oracle"]])
+        _MESSAGE.pack_into(changed, _SPOT, 100 * 10**8, 0)
+        _MESSAGE.pack_into(changed, _AVERAGE, 80 * 10**8, 0)
+        struct.pack_into("<q", changed, _PUBLISHED, sample["unix_timestamp"])
+        accounts[bank["oracle"]] = bytes(changed)
+    made = Made(chosen, accounts)
+
+    unit = valued(made)
+    with marginfi() as client:
+        said = client.ask(asked(made))
+
+    assert unit.native
+    theirs, ours = Fraction(said["equity"][0]), Fraction(unit.native["asset_value_equity"], ONE)
+    assert ours > 0
+    assert abs(theirs * 80 / 100 - ours) < STEPS * (theirs + 1)
+
+
+def holds_only(each: Recorded) -> bool:
+    """Whether a recorded account holds something and owes nothing."""
+    data = data_of(each.run.samples[each.number]["accounts"][each.account])
+    balances = read(ACCOUNT.fields, data)["balances"]
+    return any(slot["asset_shares"] > ONE for slot in balances) and not any(
+        slot["liability_shares"] for slot in balances
+    )
+
+
 def test_there_are_recorded_accounts_to_generate_from() -> None:
     """The comparison above is of something."""
     assert len(recorded()) > 100

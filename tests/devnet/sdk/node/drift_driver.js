@@ -81,6 +81,11 @@ serve((asked) => {
   const client = Object.create(DriftClient.prototype);
   client.accountSubscriber = new Known(asked);
   client.program = program;
+  // Without a market maker's price the SDK takes the oracle's; it divides by the average before it looks, and that may be none.
+  client.getMMOracleDataForPerpMarket = (index) =>
+    client.getPerpMarketAccount(index).amm.mmOraclePrice.isZero()
+      ? { ...client.getOracleDataForPerpMarket(index), isMMOracleActive: false }
+      : DriftClient.prototype.getMMOracleDataForPerpMarket.call(client, index);
   const held = { data: decodeUser(bytesOf(asked, asked.user)), slot: asked.slot };
   const subscriber = { isSubscribed: true, getUserAccountAndSlot: () => held };
   const user = new User({ driftClient: client, userAccountPublicKey: new PublicKey(asked.user), accountSubscription: { type: "custom", userAccountSubscriber: subscriber } });

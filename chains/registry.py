@@ -13,7 +13,7 @@ from chains.escrow import VALUED
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from chains.model import Block, ChainSpec, FeedSpec, PriceAnswer, Reason, VenueSpec
+    from chains.model import Block, ChainSpec, FeedSpec, PriceAnswer, Reason, VenueSnapshot, VenueSpec
     from chains.ports import Chain, Moment, Observer, OpenBook, RawReader, Start
     from chains.survey.facts import NodeSurvey
 
@@ -97,6 +97,12 @@ def controls(protocol: str) -> Any | None:  # noqa: ANN401 - ditto
 def is_observed(protocol: str) -> bool:
     """Tell whether a protocol's accounts are read with each head, so that nothing is known of before: its folder says so."""
     return bool(getattr(import_module(PROTOCOLS[protocol]), "OBSERVED", False))
+
+
+def venue_doubts(snapshot: VenueSnapshot) -> Sequence[Reason]:
+    """Return why nothing at all is known of a venue at a block, whose account it may be: its folder says so (`doubts`)."""
+    doubts = getattr(import_module(PROTOCOLS[snapshot.venue.protocol]), "doubts", None)
+    return () if doubts is None else cast("Sequence[Reason]", doubts(snapshot))
 
 
 def check_options(protocol: str) -> tuple[Sequence[str], Callable[[Mapping[str, Any]], list[str]]] | None:

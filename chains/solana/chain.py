@@ -18,7 +18,8 @@ from chains.solana.news import News
 from chains.solana.nodes import NodeSource
 from chains.solana.oracles.pyth import Pyth
 from chains.solana.ports import AccountProtocol, Listing, SlotBlock, SolanaProtocol
-from chains.solana.source import LOOK_AROUND, SolanaSource
+from chains.solana.programs import programs_of, watched_of
+from chains.solana.source import LOOK_AROUND, SolanaSource, Watched
 from chains.solana.span import Span
 from chains.solana.stored import StoredSource
 
@@ -77,16 +78,14 @@ class SolanaChain:
         return self._spec
 
     @property
-    def watched(self) -> list[bytes]:
-        """The accounts whose bytes are read with the head: prices, and what venues hold.
+    def watched(self) -> Watched:
+        """The single accounts that are read with the head: prices and what venues name, programs, and what vaults hold."""
+        seen = {*self.pyth.addresses, *self._others}
+        programs = sorted({address for venue in self.read for address in watched_of(programs_of(venue))})
+        held = {address for venue in self.venues for address in venue.addresses}
+        return Watched(sorted(seen - held), programs, sorted(held))
 
-        Prices come first: of more than one answer holds, the first says what they were at the head, and the others, of the same
-        slot or a later one, prove what the venues' transactions up to the head add up to.
-        """
-        held = {address for venue in self.venues for address in venue.addresses} | self._others
-        return [*self.pyth.addresses, *sorted(held.difference(self.pyth.addresses))]
-
-    def _to_watch(self, listed: Sequence[tuple[bytes, AccountBytes]]) -> list[bytes]:
+    def _to_watch(self, listed: Sequence[tuple[bytes, AccountBytes]]) -> Watched:
         """Return the accounts to read, given those of sets; at first what these name is not known otherwise."""
         if self._stored_to is None and self.read:
             rows = Rows()
@@ -130,7 +129,8 @@ class SolanaChain:
 
     async def news(self, timeout_s: float) -> None:
         """Wait for a notification about a watched account or the root."""
-        await self._news.wait(timeout_s, self.watched, self._spec.finality)
+        watched = self.watched
+        await self._news.wait(timeout_s, [*self.pyth.addresses, *watched.held, *watched.seen], self._spec.finality)
 
     async def aclose(self) -> None:
         """Close connections."""

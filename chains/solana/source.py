@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from chains.model import AccountBytes, Skipped
 from chains.ports import Head
@@ -13,7 +13,19 @@ LOOK_AROUND = 512
 """How many slots at first are searched for a block beside a skipped slot."""
 
 
-ToWatch = Callable[[Sequence[tuple[bytes, AccountBytes]]], Sequence[bytes]]
+class Watched(NamedTuple):
+    """Single accounts that are read with the head.
+
+    `seen`: whose bytes are stored as they were at or before it; `programs`: of which the first bytes are; `held`: what accounts hold
+    at the head or later, which proves what transactions add up to.
+    """
+
+    seen: Sequence[bytes]
+    programs: Sequence[bytes]
+    held: Sequence[bytes]
+
+
+ToWatch = Callable[[Sequence[tuple[bytes, AccountBytes]]], Watched]
 """Names the single accounts to read, given those of sets that were just listed."""
 
 
@@ -24,9 +36,9 @@ class SolanaSource(Protocol):
     """Whether facts come from nodes, which may err."""
 
     async def look(self, accounts: ToWatch, sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
-        """Return the newest block and the newest final slot, and remember the bytes that accounts have there, or a little later.
+        """Return the newest block and the newest final slot, and remember the bytes that accounts have there.
 
-        Those of `sets` are of that slot or shortly before, and not from before `after`.
+        Those of `sets` and what they name are of that slot or shortly before, and not from before `after`.
         """
         ...
 
@@ -68,6 +80,16 @@ class SolanaSource(Protocol):
 
     def slot_of(self, wanted: AccountSet) -> int | None:
         """Return the slot of that list."""
+        ...
+
+    @property
+    def looked_from(self) -> int:
+        """The slot of the oldest answer of the last look about sets and what they name."""
+        ...
+
+    @property
+    def looked_to(self) -> int:
+        """The slot of the head of the last look."""
         ...
 
     async def gone(self, wanted: AccountSet, addresses: Collection[bytes], slot: int) -> dict[bytes, AccountBytes]:

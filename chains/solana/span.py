@@ -268,7 +268,7 @@ class Span:
         for venue in self.read:
             stored = [account.slot for _, account in seen if any(wanted.has(account) for wanted in venue.sets)]
             slots = self.reading.slots(venue) if self.source.live else stored
-            begun = self.continued if self.source.live else bool(self.state.markets(venue.venue.id))
+            begun = self.continued if self.source.live else self.reading.begun(venue)
             if within or (not self.source.live and (begun or slots)):
                 first = self.first if begun else min(slots)
                 yield Covered(interest=venue.venue.id, first=first, last=self.last, level="observed", evidence=ACCOUNTS)

@@ -72,6 +72,8 @@ class StoredSource:
         del wanted
         return None
 
+    looked_from = looked_to = 0
+
     async def gone(self, wanted: AccountSet, addresses: Collection[bytes], slot: int) -> dict[bytes, AccountBytes]:
         """Return nothing: what was closed is stored as such."""
         del wanted, addresses, slot

@@ -47,7 +47,6 @@ class Purses:
 
     def fold(self, state: StateReader, seen: Sequence[tuple[bytes, AccountBytes]]) -> Rows:
         rows, known = Rows(), set(state.units(self.venue.id))
-        prices = set(self.others(state))
         for address, account in seen:
             if self.sets[0].has(account):
                 known.add(address)
@@ -55,9 +54,8 @@ class Purses:
             elif account.closed and address in known:
                 rows.positions.append(self._held(address, account, b"", b""))
             elif self.sets[1].has(account):
-                prices.add(account.data[40:])
                 rows.markets.append(self._said(address, account, "till", price=account.data[40:].hex()))
-            elif address in prices:
+            elif account.owner != PROGRAM:
                 rows.markets.append(self._said(address, account, "price", data=account.data.hex()))
         return rows
 
@@ -86,7 +84,7 @@ class World:
         self.base = base
         self.made = 0
         self.price = bytes([9]) * 32
-        self._put((base + 6).to_bytes(32), b"till...1" + market + self.price)
+        self.point(self.price)
         self.reprice()
         ledger.mine()
 
@@ -112,7 +110,20 @@ class World:
             self.ledger.close(Pubkey(self.open.pop(self.random.randrange(len(self.open)))))
 
     def reprice(self) -> None:
-        self._put(self.price, self.random.randbytes(8), owner=STRANGER)
+        self.post(self.price, self.random.randbytes(8))
+
+    def post(self, price: bytes, data: bytes) -> None:
+        """Write a price account."""
+        self._put(price, data, owner=STRANGER)
+
+    def point(self, price: bytes) -> None:
+        """Let the till name a price account."""
+        self.price = price
+        self.till(0, price)
+
+    def till(self, number: int, price: bytes) -> None:
+        """One of several tills, with the price account that it names."""
+        self._put((self.base + 6).to_bytes(31) + bytes([number]), b"till...1" + self.market + price)
 
     def disturb(self) -> None:
         """A purse of another market, and an account of another size: neither is the venue's."""

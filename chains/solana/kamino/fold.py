@@ -17,6 +17,7 @@ from chains.solana.kamino.journal import (
     LIQUIDITY,
     MARKET_STATE,
     PRICE,
+    PROBLEM,
     RESERVE_STATE,
     SCOPE,
     liquidity_state,
@@ -175,17 +176,23 @@ class _Fold:
         return problem
 
     def _read_prices(self, seen: AbstractSet[bytes], *, anew: bool) -> None:
-        """Enter the accounts of prices that were read, and where reserves changed also those that reserves name only now."""
+        """Enter the accounts of prices that were read, and where reserves changed also those that are read otherwise from now on.
+
+        What is named for the first time is given with the accounts that name it, or later; what is stored of it is somebody else's.
+        """
         wanted = set(self._sources) & seen
         if anew:
             before, self._sources = self._sources, _sources(self.tips.markets)
             wanted = {a for a, indexes in self._sources.items() if a in seen or before.get(a) != indexes}
-        unread = wanted - self._prices.keys()
+        unread = {a for a in wanted if a not in self._prices and self._is_known(a)}
         stored = self._state.account_bytes(unread) if unread else {}
         for address in sorted(wanted):
             account = self._prices.get(address) or stored.get(address)
             if account is not None:
                 self._price(address, account)
+
+    def _is_known(self, address: bytes) -> bool:
+        return (address, PRICE) in self.tips.markets or (address, PROBLEM) in self.tips.markets
 
     def _price(self, address: bytes, account: AccountBytes) -> None:
         try:

@@ -17,7 +17,7 @@ from chains.solana.dialect import SolanaDialect
 from chains.solana.news import News
 from chains.solana.nodes import NodeSource
 from chains.solana.oracles.pyth import Pyth
-from chains.solana.ports import AccountProtocol, Listing, SlotBlock, SolanaProtocol
+from chains.solana.ports import AccountProtocol, AccountSet, Listing, SlotBlock, SolanaProtocol
 from chains.solana.programs import programs_of, watched_of
 from chains.solana.source import LOOK_AROUND, SolanaSource, Watched
 from chains.solana.span import Span
@@ -42,7 +42,8 @@ def connect(
     if stored is not None and cursor is not None:
         return SolanaChain(spec, StoredSource(stored, cursor), venues, feeds, news=News(()))
     pool = NodePool(spec.id, SolanaDialect(), spec.rpc, observer=observer)
-    return SolanaChain(spec, NodeSource(spec, pool), venues, feeds, news=News(spec.ws, observer=observer))
+    news = News(spec.ws, observer=observer)
+    return SolanaChain(spec, NodeSource(spec, pool, news), venues, feeds, news=news)
 
 
 class SolanaChain:
@@ -85,6 +86,10 @@ class SolanaChain:
         held = {address for venue in self.venues for address in venue.addresses}
         return Watched(sorted(seen - held), programs, sorted(held))
 
+    @property
+    def _sets(self) -> list[AccountSet]:
+        return list(dict.fromkeys(wanted for venue in self.read for wanted in venue.sets))
+
     def _to_watch(self, listed: Sequence[tuple[bytes, AccountBytes]]) -> Watched:
         """Return the accounts to read, given those of sets; at first what these name is not known otherwise."""
         if self._stored_to is None and self.read:
@@ -96,9 +101,8 @@ class SolanaChain:
 
     async def head(self) -> Head:
         """Return the newest block, with what the watched accounts hold there, and the newest final slot."""
-        sets = [wanted for venue in self.read for wanted in venue.sets]
         with self._asking():
-            head = await self.source.look(self._to_watch, sets, self._stored_to or 0)
+            head = await self.source.look(self._to_watch, self._sets, self._stored_to or 0)
         self._head = head.latest
         return head
 
@@ -130,7 +134,9 @@ class SolanaChain:
     async def news(self, timeout_s: float) -> None:
         """Wait for a notification about a watched account or the root."""
         watched = self.watched
-        await self._news.wait(timeout_s, [*self.pyth.addresses, *watched.held, *watched.seen], self._spec.finality)
+        await self._news.wait(
+            timeout_s, [*self.pyth.addresses, *watched.held, *watched.seen], self._spec.finality, self._sets
+        )
 
     async def aclose(self) -> None:
         """Close connections."""
@@ -145,11 +151,15 @@ class SolanaChain:
         if first - 1 != self._stored_to:
             self._others = _others_of(self.read, state)
             self._read_to = None
+            if not self.source.forget():
+                raise NodeBusy(f"chain {self._spec.id}: what is stored is not what was looked at last; looking at all again")
         self._stored_to = first - 1
         with self._asking():
             batch = await self._advance(first, last, settled, state)
         self._stored_to = batch.last.number
         self._read_to = batch.last.number if self.read and _is_read(batch, self.read) else None
+        if self._read_to is not None:
+            self.source.stored()
         self._others = _others_of(self.read, After(state, batch.rows))
         self._lacking = 0
         self.source.first()

@@ -11,7 +11,8 @@ from chains.model import AccountBytes
 from chains.rpc import RpcFault
 from chains.solana.answers import Accounts, account_bytes
 from chains.solana.asking import Asking, gathered, parts_of
-from chains.solana.members import Listed, list_sets
+from chains.solana.lists import Listed, Lists, Teller
+from chains.solana.members import Members
 from chains.solana.ports import AccountSet
 from chains.solana.source import ToWatch
 from chains.solana.transactions import text_of
@@ -28,32 +29,37 @@ HEAD_BYTES = 45
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What nodes said: `seen` at or before the head, of sets and single; `held` at the head or later; `slot`: the head's, 0 for none."""
+    """What nodes said: `members` of sets and single accounts `seen` at or before the head, `held` at the head or later.
+
+    `slot`: the head's, 0 for none.
+    """
 
     slot: int = 0
     listed: Mapping[AccountSet, Listed] = field(default_factory=dict)
+    members: Mapping[bytes, AccountBytes] = field(default_factory=dict)
     seen: Mapping[bytes, AccountBytes] = field(default_factory=dict)
     held: Mapping[bytes, AccountBytes] = field(default_factory=dict)
 
     def observed(self, first: int, last: int) -> list[tuple[bytes, AccountBytes]]:
         """Return what was seen in slots of a span, by slot and address."""
-        both = {**self.held, **self.seen}
+        both = {**self.held, **self.members, **self.seen}
         return [each for each in in_order(both) if first <= each[1].slot <= last]
 
     @property
     def oldest(self) -> int:
         """The slot of the oldest answer about sets and what they name."""
-        slots = (*(each.slot for each in self.listed.values()), *(each.slot for each in self.seen.values()))
+        slots = (*(each.oldest for each in self.listed.values()), *(each.slot for each in self.seen.values()))
         return min(slots, default=self.slot)
 
 
 class Looks:
     """Looks through a pool, at one commitment."""
 
-    def __init__(self, where: str, ask: Asking, commitment: str) -> None:
+    def __init__(self, where: str, ask: Asking, commitment: str, teller: Teller) -> None:
         self._where = where
         self._ask = ask
         self._commitment = commitment
+        self.lists = Lists(Members(where, ask, commitment), self.accounts, teller)
 
     async def take(self, accounts: ToWatch, sets: Sequence[AccountSet], after: int) -> Look:
         """Look at everything; each step is not before what the steps before it answered, so that nothing is known of after the head.
@@ -61,7 +67,7 @@ class Looks:
         Of single accounts a hundred come in one answer: where all of them fit they are of one slot, the head's. Else those that are
         stored come first, each at its answer's own slot, and the head is the oldest answer about those that prove it.
         """
-        listed = await list_sets(self._where, self._ask, self._commitment, sets, after)
+        listed = await self.lists.take(sets, after)
         members = {address: account for each in listed.values() for address, account in each.accounts.items()}
         watched = accounts(in_order(members))
         reached = _newest(members.values(), (each.slot for each in listed.values()))
@@ -73,7 +79,7 @@ class Looks:
             seen = await self._seen(watched.seen, watched.programs, reached)
             held = await self.accounts(watched.held, _newest(seen.values(), [reached]))
         slot = min((each.slot for each in held.values()), default=_newest(seen.values(), [reached]))
-        return Look(slot=slot, listed=listed, seen={**members, **seen}, held=held)
+        return Look(slot=slot, listed=listed, members=members, seen=seen, held=held)
 
     async def _seen(
         self, addresses: Sequence[bytes], programs: Sequence[bytes], least: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -21,6 +21,7 @@ from chains.solana.answers import (
 )
 from chains.solana.asking import AT_ONCE, Asking, parts_of
 from chains.solana.dialect import NOT_YET, SKIPPED, UNKNOWN_TRANSACTION
+from chains.solana.lists import Silence, Teller
 from chains.solana.looks import Look, Looks
 from chains.solana.ports import ABSENT, RETURNED, AccountSet, Answer, Body, Listed, Listing, Read, SlotBlock
 from chains.solana.source import LOOK_AROUND, ToWatch
@@ -53,13 +54,13 @@ class NodeSource:
 
     live = True
 
-    def __init__(self, spec: ChainSpec, pool: NodePool) -> None:
+    def __init__(self, spec: ChainSpec, pool: NodePool, teller: Teller | None = None) -> None:
         self._spec = spec
         self._where = f"chain {spec.id}"
         self._ask = Asking(spec.id, pool)
         self._commitment = spec.finality
         self._anchors: dict[bytes, set[Listed]] = {}
-        self._looks = Looks(self._where, self._ask, self._commitment)
+        self._looks = Looks(self._where, self._ask, self._commitment, teller or Silence())
         self._look = Look()
 
     async def look(self, accounts: ToWatch, sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
@@ -86,10 +87,18 @@ class NodeSource:
         """Return the accounts of the last look, as far as it was made within the span."""
         return self._look.observed(first, last)
 
-    def listed_at(self, wanted: AccountSet) -> Mapping[bytes, AccountBytes] | None:
-        """Return what the last look listed of a set."""
+    def stored(self) -> None:
+        """Let the next look ask for what changed since the last one."""
+        self._looks.lists.stored()
+
+    def forget(self) -> bool:
+        """Let the next look ask for all; return whether the last one did."""
+        return self._looks.lists.forget()
+
+    def listed_at(self, wanted: AccountSet) -> Collection[bytes] | None:
+        """Return whom the last look listed of a set."""
         listed = self._look.listed.get(wanted)
-        return None if listed is None else listed.accounts
+        return None if listed is None else listed.names
 
     def slot_of(self, wanted: AccountSet) -> int | None:
         """Return the slot of that list."""
@@ -304,7 +313,8 @@ class NodeSource:
         return {read: _answer(held[read.address]) for read in reads}
 
     def another(self) -> int:
-        """Ask another node first."""
+        """Ask another node first, and it for all."""
+        self._looks.lists.forget()
         return self._ask.another()
 
     def first(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from chains.model import AccountBytes, Skipped
@@ -74,8 +74,16 @@ class SolanaSource(Protocol):
         """Return what was seen of accounts in slots of a span, by slot and address; spans go up."""
         ...
 
-    def listed_at(self, wanted: AccountSet) -> Mapping[bytes, AccountBytes] | None:
-        """Return what the last look listed of a set, `None` where nothing was."""
+    def stored(self) -> None:
+        """Note that the last look is stored: the next one may ask for what changed since."""
+        ...
+
+    def forget(self) -> bool:
+        """Note that what is stored is not what was looked at: the next look must ask for all; return whether the last one did."""
+        ...
+
+    def listed_at(self, wanted: AccountSet) -> Collection[bytes] | None:
+        """Return whom the last look listed of a set, `None` where nothing was."""
         ...
 
     def slot_of(self, wanted: AccountSet) -> int | None:

@@ -62,10 +62,16 @@ class StoredSource:
         found: list[int] = self._raw.table("solana_block", first, last)["slot"].to_pylist()
         return found
 
-    def listed_at(self, wanted: AccountSet) -> Mapping[bytes, AccountBytes] | None:
+    def stored(self) -> None:
+        """Do nothing: no look is made."""
+
+    def forget(self) -> bool:
+        """Return yes: no look is made."""
+        return True
+
+    def listed_at(self, wanted: AccountSet) -> None:
         """Return nothing: what was closed is stored as such."""
         del wanted
-        return None
 
     def slot_of(self, wanted: AccountSet) -> int | None:
         """Return nothing: no node was asked."""

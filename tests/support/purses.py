@@ -20,6 +20,7 @@ ENGINE = "purses-1"
 PROGRAM, STRANGER = bytes([7]) * 32, bytes([8]) * 32
 TAG = b"purse..1"
 OWNER, MARKET, AMOUNT = slice(8, 40), slice(40, 72), slice(72, 80)
+TICK = (80, 8)
 PURSE_SIZE, TILL_SIZE = 88, 72
 
 
@@ -34,7 +35,7 @@ class Purses:
     def __init__(self, venue: VenueSpec) -> None:
         self.venue = venue
         self.sets: Sequence[AccountSet] = (
-            AccountSet("purse", PROGRAM, PURSE_SIZE, ((0, TAG), (MARKET.start, venue.address))),
+            AccountSet("purse", PROGRAM, PURSE_SIZE, ((0, TAG), (MARKET.start, venue.address)), TICK, OWNER.start),
             AccountSet("till", PROGRAM, TILL_SIZE, ((8, venue.address),)),
         )
 

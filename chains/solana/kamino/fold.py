@@ -35,6 +35,10 @@ from chains.solana.layouts import Layout
 from chains.solana.ports import AccountSet
 
 _LENDING_MARKET = 32
+_LAST_UPDATE = (16, 16)
+"""Where an obligation says when it was last refreshed, and whether it changed since: every instruction that changes one writes it."""
+
+_OWNER = OBLIGATION.fields["owner"][0]
 Seen = tuple[bytes, AccountBytes]
 
 
@@ -59,6 +63,8 @@ class Kamino:
                 program=self._program,
                 size=layout.size,
                 holding=((0, layout.discriminator), (_LENDING_MARKET, self._venue.address)),
+                pulse=_LAST_UPDATE if layout is OBLIGATION else None,
+                spread=_OWNER if layout is OBLIGATION else None,
             )
             for layout in (RESERVE, OBLIGATION)
         ]

@@ -57,7 +57,7 @@ class Save:
     @property
     def sets(self) -> Sequence[AccountSet]:
         """All accounts of the program that name the market: one that outgrows its known size must not seem to be gone."""
-        return (AccountSet("account", PROGRAM, None, ((MARKET_AT, self._venue.address),)),)
+        return (AccountSet("account", PROGRAM, None, ((MARKET_AT, self._venue.address),), spread=OWNER.start),)
 
     def others(self, state: StateReader) -> Collection[bytes]:
         """The market itself, and the price accounts that its reserves name."""

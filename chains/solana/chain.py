@@ -152,7 +152,9 @@ class SolanaChain:
             self._others = _others_of(self.read, state)
             self._read_to = None
             if not self.source.forget():
-                raise NodeBusy(f"chain {self._spec.id}: what is stored is not what was looked at last; looking at all again")
+                raise NodeBusy(
+                    f"chain {self._spec.id}: what is stored is not what was looked at last; looking at all again"
+                )
         self._stored_to = first - 1
         with self._asking():
             batch = await self._advance(first, last, settled, state)

@@ -141,13 +141,14 @@ class Lists:
 
     def _may_slice(self, wanted: AccountSet, known: _Known, least: int, session: int | None) -> bool:
         """Tell whether few bytes are enough: the last whole list is not long ago, and no notification may be lost since."""
-        broken = session != known.session if wanted.pulse is None else session not in {None, known.session}
-        return least < known.whole_at + self.every and not broken and (wanted.pulse, session) != (None, None)
+        is_told = session is not None or wanted.pulse is not None
+        return is_told and session == known.session and least < known.whole_at + self.every
 
     async def _sliced(self, wanted: AccountSet, known: _Known, least: int) -> tuple[Listed, _Known] | None:
         """List slices and read what changed; `None` where too much did, or not all was told."""
         said = await self._members.list(wanted, least, wanted.pulse or (0, 0))
-        if wanted.pulse is None and not (await self._teller.heard(said.slot) and self._teller.session == known.session):
+        heard = wanted.pulse is not None or await self._teller.heard(said.slot)
+        if not heard or self._teller.session != known.session:
             return None
         told = dict(self._teller.told(wanted))
         due = self._due(wanted, known, said) | told.keys()

@@ -21,7 +21,7 @@ from chains.solana.answers import (
 )
 from chains.solana.asking import AT_ONCE, Asking, parts_of
 from chains.solana.dialect import NOT_YET, SKIPPED, UNKNOWN_TRANSACTION
-from chains.solana.lists import Silence, Teller
+from chains.solana.lists import Lists, Silence, Teller
 from chains.solana.looks import Look, Looks
 from chains.solana.ports import ABSENT, RETURNED, AccountSet, Answer, Body, Listed, Listing, Read, SlotBlock
 from chains.solana.source import LOOK_AROUND, ToWatch
@@ -71,6 +71,11 @@ class NodeSource:
         block = (await self._patiently(slot)).block
         self._look = look
         return Head(latest=block, settled=min(final, slot), finality=Finality.FINALIZED)
+
+    @property
+    def lists(self) -> Lists:
+        """How sets are listed."""
+        return self._looks.lists
 
     async def _slot(self, commitment: str) -> int:
         return await self._ask.one("getSlot", [{"commitment": commitment}], int)

@@ -106,6 +106,15 @@ class World:
         if self.open:
             self._fill(self.random.choice(self.open))
 
+    def fill_quietly(self) -> None:
+        """Change the amount alone, as nothing else in its bytes shows."""
+        if self.open:
+            address = self.random.choice(self.open)
+            image = self.ledger.read(Pubkey(address))
+            assert image is not None
+            amount = self.random.randrange(2**64).to_bytes(8, "little")
+            self._put(address, image.data[: AMOUNT.start] + amount + image.data[AMOUNT.stop :])
+
     def throw_away(self) -> None:
         if self.open:
             self.ledger.close(Pubkey(self.open.pop(self.random.randrange(len(self.open)))))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequen
 from contextlib import contextmanager
 from importlib import import_module
 
+from chains.completeness import SECOND_NODE
 from chains.errors import HistoryGone, NodeBusy, NodeWrong, Unsupported
 from chains.model import AccountBytes, Block, ChainSpec, FeedSpec, Rows, Skipped, VenueSpec
 from chains.ports import Batch, Examined, Head, Observer, RawReader, Records, StateReader
@@ -19,6 +20,7 @@ from chains.solana.nodes import NodeSource
 from chains.solana.oracles.pyth import Pyth
 from chains.solana.ports import AccountProtocol, AccountSet, Listing, SlotBlock, SolanaProtocol
 from chains.solana.programs import programs_of, watched_of
+from chains.solana.second import Witness
 from chains.solana.source import LOOK_AROUND, SolanaSource, Watched
 from chains.solana.span import Span
 from chains.solana.stored import StoredSource
@@ -41,9 +43,10 @@ def connect(
     """Make the adapter of a cluster over its nodes, or over what was `stored` of it up to `cursor`."""
     if stored is not None and cursor is not None:
         return SolanaChain(spec, StoredSource(stored, cursor), venues, feeds, news=News(()))
-    pool = NodePool(spec.id, SolanaDialect(), spec.rpc, observer=observer)
+    witness = Witness(observer) if spec.completeness == SECOND_NODE else None
+    pool = NodePool(spec.id, SolanaDialect(), spec.rpc, observer=witness or observer)
     news = News(spec.ws, observer=observer)
-    return SolanaChain(spec, NodeSource(spec, pool, news), venues, feeds, news=news)
+    return SolanaChain(spec, NodeSource(spec, pool, news, witness), venues, feeds, news=news)
 
 
 class SolanaChain:

@@ -99,7 +99,7 @@ class Lists:
 
     def __init__(self, members: Members, read: Read, teller: Teller, *, every: int = WHOLE_EVERY) -> None:
         self.every = every
-        self._members = members
+        self.members = members
         self._read = read
         self._teller = teller
         self._stored: dict[AccountSet, _Known] = {}
@@ -110,6 +110,11 @@ class Lists:
         found = await gathered(self._take(wanted, least) for wanted in sets)
         self._last = {wanted: known for wanted, (_, known) in zip(sets, found, strict=True)}
         return {wanted: listed for wanted, (listed, _) in zip(sets, found, strict=True)}
+
+    def mark(self, wanted: AccountSet, address: bytes) -> Mark | None:
+        """Return the few bytes of an account as it was listed last, and its lamports."""
+        known = self._last.get(wanted)
+        return None if known is None else known.marks.get(address)
 
     def stored(self) -> None:
         """Note that what was listed last is stored."""
@@ -133,7 +138,7 @@ class Lists:
             sliced = await self._sliced(wanted, known, least)
             if sliced is not None:
                 return sliced
-        said = await self._members.list(wanted, least)
+        said = await self.members.list(wanted, least)
         marks = {address: _mark(wanted, account) for address, account in said.accounts.items()}
         listed = Listed(said.slot, _oldest(said), frozenset(said.accounts), said.accounts, whole=True)
         told = {address: slot for address, slot in self._teller.told(wanted).items() if slot <= said.slot}
@@ -146,7 +151,7 @@ class Lists:
 
     async def _sliced(self, wanted: AccountSet, known: _Known, least: int) -> tuple[Listed, _Known] | None:
         """List slices and read what changed; `None` where too much did, or not all was told."""
-        said = await self._members.list(wanted, least, wanted.pulse or (0, 0))
+        said = await self.members.list(wanted, least, wanted.pulse or (0, 0))
         heard = wanted.pulse is not None or await self._teller.heard(said.slot)
         if not heard or self._teller.session != known.session:
             return None

@@ -31,13 +31,14 @@ HEAD_BYTES = 45
 class Look:
     """What nodes said: `members` of sets and single accounts `seen` at or before the head, `held` at the head or later.
 
-    `slot`: the head's, 0 for none.
+    `slot`: the head's, 0 for none; `programs`: those of `seen` of which only the first bytes are.
     """
 
     slot: int = 0
     listed: Mapping[AccountSet, Listed] = field(default_factory=dict)
     members: Mapping[bytes, AccountBytes] = field(default_factory=dict)
     seen: Mapping[bytes, AccountBytes] = field(default_factory=dict)
+    programs: Sequence[bytes] = ()
     held: Mapping[bytes, AccountBytes] = field(default_factory=dict)
 
     def observed(self, first: int, last: int) -> list[tuple[bytes, AccountBytes]]:
@@ -58,7 +59,7 @@ class Looks:
     def __init__(self, where: str, ask: Asking, commitment: str, teller: Teller) -> None:
         self._where = where
         self._ask = ask
-        self._commitment = commitment
+        self.commitment = commitment
         self.lists = Lists(Members(where, ask, commitment), self.accounts, teller)
 
     async def take(self, accounts: ToWatch, sets: Sequence[AccountSet], after: int) -> Look:
@@ -79,7 +80,7 @@ class Looks:
             seen = await self._seen(watched.seen, watched.programs, reached)
             held = await self.accounts(watched.held, _newest(seen.values(), [reached]))
         slot = min((each.slot for each in held.values()), default=_newest(seen.values(), [reached]))
-        return Look(slot=slot, listed=listed, members=members, seen=seen, held=held)
+        return Look(slot=slot, listed=listed, members=members, seen=seen, held=held, programs=watched.programs)
 
     async def _seen(
         self, addresses: Sequence[bytes], programs: Sequence[bytes], least: int
@@ -93,7 +94,7 @@ class Looks:
         self, addresses: Sequence[bytes], least: int = 0, *, first_bytes: int | None = None
     ) -> dict[bytes, AccountBytes]:
         """Read accounts, or the first bytes of each, as of slot `least` or later; raises `NodeBusy`, `NodeWrong`."""
-        options: dict[str, object] = {"encoding": "base64", "commitment": self._commitment}
+        options: dict[str, object] = {"encoding": "base64", "commitment": self.commitment}
         if least:
             options["minContextSlot"] = least
         if first_bytes is not None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from chains.errors import HistoryGone, NodeBusy, NodeWrong
-from chains.model import AccountBytes, ChainSpec, Finality, Skipped
+from chains.model import AccountBytes, Block, ChainSpec, Finality, Skipped
 from chains.ports import Head
 from chains.rpc import NodePool, RpcFault
 from chains.solana.answers import (
@@ -20,10 +20,11 @@ from chains.solana.answers import (
     slot_block,
 )
 from chains.solana.asking import AT_ONCE, Asking, parts_of
-from chains.solana.dialect import NOT_YET, SKIPPED, UNKNOWN_TRANSACTION
+from chains.solana.dialect import NOT_YET, SKIPPED, UNKNOWN_TRANSACTION, SolanaDialect
 from chains.solana.lists import Lists, Silence, Teller
 from chains.solana.looks import Look, Looks
 from chains.solana.ports import ABSENT, RETURNED, AccountSet, Answer, Body, Listed, Listing, Read, SlotBlock
+from chains.solana.second import Second, Witness
 from chains.solana.source import LOOK_AROUND, ToWatch
 from chains.solana.transactions import NEWEST_VERSION, text_of
 
@@ -36,6 +37,9 @@ SLOTS_AT_ONCE = 100_000
 BLOCKS_TOGETHER, TRANSACTIONS_TOGETHER = 10, 100
 """Requests in one batch: providers allow more of transactions than of what else is history, and a block with its signatures may
 have some hundred kilobytes."""
+
+SECOND_TRIES = 2
+"""How often a second opinion is asked for: without one a look counts too, and less."""
 
 _WAITS_S = (0.2, 0.4, 0.8)
 """A block that was just confirmed may take a moment to be served."""
@@ -54,7 +58,9 @@ class NodeSource:
 
     live = True
 
-    def __init__(self, spec: ChainSpec, pool: NodePool, teller: Teller | None = None) -> None:
+    def __init__(
+        self, spec: ChainSpec, pool: NodePool, teller: Teller | None = None, witness: Witness | None = None
+    ) -> None:
         self._spec = spec
         self._where = f"chain {spec.id}"
         self._ask = Asking(spec.id, pool)
@@ -62,13 +68,25 @@ class NodeSource:
         self._anchors: dict[bytes, set[Listed]] = {}
         self._looks = Looks(self._where, self._ask, self._commitment, teller or Silence())
         self._look = Look()
+        self.agreement: str | None = None
+        self._witness = witness
+        self._second: Second | None = None
+        self._pool: NodePool | None = None
+        if witness is not None:
+            self._pool = NodePool(spec.id, SolanaDialect(), spec.rpc, observer=witness.observer, tries=SECOND_TRIES)
+            ask = Asking(spec.id, self._pool)
+            theirs = Looks(self._where, ask, self._commitment, Silence())
+            self._second = Second(self._where, self._looks, theirs, ask, witness)
 
     async def look(self, accounts: ToWatch, sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
         """Look at all accounts; the head is the newest block that everything was known of."""
+        if self._witness is not None:
+            self._witness.nodes.clear()
         look = await self._looks.take(accounts, sets, after)
         slot = look.slot or await self._slot(self._commitment)
         final = slot if self._commitment == Finality.FINALIZED else await self._slot(Finality.FINALIZED)
         block = (await self._patiently(slot)).block
+        self.agreement = await self._compared(look, block)
         self._look = look
         return Head(latest=block, settled=min(final, slot), finality=Finality.FINALIZED)
 
@@ -76,6 +94,10 @@ class NodeSource:
     def lists(self) -> Lists:
         """How sets are listed."""
         return self._looks.lists
+
+    async def _compared(self, look: Look, head: Block) -> str | None:
+        """Return why another node was not found to say the same, empty where it was, `None` where none is asked."""
+        return None if self._second is None else await self._second.opinion(look, head)
 
     async def _slot(self, commitment: str) -> int:
         return await self._ask.one("getSlot", [{"commitment": commitment}], int)
@@ -328,6 +350,8 @@ class NodeSource:
 
     async def aclose(self) -> None:
         """Close connections."""
+        if self._pool is not None:
+            await self._pool.aclose()
         await self._ask.aclose()
 
 

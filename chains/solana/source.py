@@ -35,6 +35,9 @@ class SolanaSource(Protocol):
     live: bool
     """Whether facts come from nodes, which may err."""
 
+    agreement: str | None
+    """Why another node was not found to say of the last look what one said, empty where it was, `None` where none is asked."""
+
     async def look(self, accounts: ToWatch, sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
         """Return the newest block and the newest final slot, and remember the bytes that accounts have there.
 

@@ -17,6 +17,7 @@ class StoredSource:
     """Facts from raw rows: what was not stored does not exist."""
 
     live = False
+    agreement: str | None = None
 
     def __init__(self, raw: RawReader, cursor: Block) -> None:
         self._raw = raw

@@ -225,8 +225,7 @@ def place(key: str, number: int, table: Mapping[str, object]) -> str:
 
 def _completeness(section: Section, chain_id: str) -> str:
     if chain_id and namespace_of(chain_id) != EVM:
-        section.refuse("completeness", "is for EVM chains: balances prove that nothing is missing here; leave it out")
-        return DEFAULT
+        return section.get("completeness", values.one_of(SECOND_NODE), DEFAULT)
     return section.get("completeness", values.one_of(*COMPLETENESS), DEFAULT)
 
 

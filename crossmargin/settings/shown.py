@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chains.completeness import SECOND_NODE
 from chains.escrow import LIABILITY_MAX_AGE_S
 from chains.identifiers import EVM, format_address, namespace_of
 from chains.model import ChainSpec, FeedSpec, VenueSpec
@@ -28,7 +29,7 @@ def effective(settings: Settings) -> dict[str, Any]:
                 "ws": [label(address) for address in chain.spec.ws],
                 "finality": chain.spec.finality,
                 "start_block": _start(settings, chain.spec),
-                **({"completeness": chain.spec.completeness} if namespace_of(chain.spec.id) == EVM else {}),
+                **({"completeness": chain.spec.completeness} if _says_completeness(chain.spec) else {}),
                 "poll": seconds(chain.poll_s),
                 "stale_after": seconds(chain.stale_after_s),
             }
@@ -72,6 +73,10 @@ def effective(settings: Settings) -> dict[str, Any]:
         "audit": {"schedule": settings.audit.schedule or NEVER, "sample": settings.audit.sample},
         "policy": {"path": str(settings.policy) if settings.policy else None},
     }
+
+
+def _says_completeness(spec: ChainSpec) -> bool:
+    return namespace_of(spec.id) == EVM or spec.completeness == SECOND_NODE
 
 
 def _start(settings: Settings, spec: ChainSpec | VenueSpec) -> int | str:

@@ -59,7 +59,7 @@ _LONG = re.compile(
 """Words of providers and of agave (`accounts_index.rs`: the accumulated scan results exceeded the limit)."""
 
 _DISABLED = re.compile(
-    r"disabled|not (available|supported|allowed|enabled|found)|unavailable|excluded|deprecated|paid|your plan",
+    r"disabled|not (available|supported|allowed|enabled|found)|excluded|deprecated|paid|your plan",
     re.IGNORECASE,
 )
 
@@ -102,7 +102,7 @@ class SolanaDialect:
 
     def error(self, chain: str, label: str, method: str, fault: RpcFault) -> ChainError:
         """Tell a node that is behind, or limits, or forgot, from one that refuses."""
-        if method == LISTS:
+        if method == LISTS and fault.code not in _LIMITED | _BEHIND:
             return _of_lists(chain, label, fault) or self._error(chain, label, method, fault)
         return self._error(chain, label, method, fault)
 

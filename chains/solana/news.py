@@ -95,6 +95,7 @@ class News:
 
     async def _hear(self, url: str, accounts: Sequence[bytes], commitment: str, sets: Sequence[AccountSet]) -> None:
         from solana.rpc.commitment import Commitment  # noqa: PLC0415 - half a second to import, for those who listen
+        from solana.rpc.jsonrpc import SolanaJsonRpcError  # noqa: PLC0415
         from solana.rpc.websocket_api import OverflowPolicy, SolanaWsClient  # noqa: PLC0415
         from solders.pubkey import Pubkey  # noqa: PLC0415
 
@@ -103,14 +104,18 @@ class News:
             url, request_timeout=REQUEST_TIMEOUT_S, notification_queue_size=WAITING, overflow=overflow
         )
         async with client:
-            subscribed = await self._subscribed(client, sets, Commitment(commitment))
+            try:
+                subscribed = await self._subscribed(client, sets, Commitment(commitment))
+            except SolanaJsonRpcError as error:
+                self._report(self._labels[self._urls.index(url)], error)
+                sets, subscribed = (), {}
             for account in [*accounts, *([CLOCK] if sets else [])]:
                 found = await client.account_subscribe(
                     pubkey=Pubkey.from_bytes(account), commitment=Commitment(commitment), encoding="base64"
                 )
                 if account == CLOCK:
                     subscribed[found.subscription_id] = None
-            self._begin()
+            self._begin(all_told=bool(sets))
             while True:
                 self._take(await client.recv(), subscribed)
 
@@ -138,10 +143,11 @@ class News:
             found[subscription.subscription_id] = wanted
         return found
 
-    def _begin(self) -> None:
+    def _begin(self, *, all_told: bool) -> None:
+        """Start a session; where a node refuses subscriptions to sets, it wakes and tells nothing."""
         self._failures = 0
         self._sessions += 1
-        self.session = self._sessions
+        self.session = self._sessions if all_told else None
         self._heard_to = 0
         self._something.set()
 

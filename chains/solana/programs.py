@@ -1,6 +1,6 @@
 """Which deployment of a program runs: what its loader's accounts say, when it changed, and whether the configuration speaks of it.
 
-One aspect of a venue that is read, `deployment`, for no market: program in base58 → {"loader"} ("upgradeable", "v4", or "fixed": it cannot
+One aspect of a venue that is read, `code`, for no market: program in base58 → {"loader"} ("upgradeable", "v4", or "fixed": it cannot
 change), {"deployed"}: the slot of the last deployment, {"authority"}: who may deploy again, null for nobody, {"first"}: true while it is
 the deployment that was there when the venue was first looked at, or {"problem"}: why nothing is known of it.
 
@@ -32,7 +32,7 @@ from chains.model import (
 from chains.solana.derived import program_address
 from chains.solana.ports import AccountProtocol
 
-DEPLOYMENT = "deployment"
+DEPLOYMENT = "code"
 ENGINE = "solana-loaders-1"
 PROGRAM_SLOTS = "program_slots"
 UPGRADED, UNKNOWN = "program_upgraded", "program_unknown"

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from chains.model import ChainSpec, Reason, VenueSpec, VenueUnit
@@ -95,6 +96,9 @@ def test_after_an_upgrade_every_unit_is_unknown_until_its_slot_is_configured(fol
     assert [unit.has_debt for unit in unknown] == [unit.has_debt for unit in known]
     assert len([unit for unit in again if unit.native is not None]) == len(numbered)
 
+    with duckdb.connect(str(path), read_only=True) as con:
+        told = con.sql("SELECT block_number, is_first FROM public.venue_alert WHERE kind = 'implementation' ORDER BY 1")
+        assert told.fetchall() == [(before, True), (after, False), (gone, False)]
     copy.write_bytes(path.read_bytes())
     with Store.open(copy) as store:
         spec = ChainSpec(

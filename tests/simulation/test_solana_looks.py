@@ -159,6 +159,16 @@ def test_a_notification_that_is_swallowed_is_made_up_for_by_slices(net: Devnet, 
     assert rows > 100
 
 
+def test_a_node_that_takes_no_subscription_to_a_program_still_wakes_and_all_is_listed(
+    net: Devnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.support.purses.TICK", None)
+    net.node.refused_subscriptions = frozenset({"programSubscribe"})
+    rows, whole = compared(net, tmp_path, ws=True, turns=8, disturb=lambda rng, world: world.fill_quietly())
+    assert rows > 40
+    assert whole >= 16
+
+
 def test_too_many_notifications_end_a_session_and_all_is_listed(
     net: Devnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,12 +18,17 @@ from chains.solana.nodes import NodeSource
 from indexer.store import Store
 from tests.devnet.solana.chain import Devnet, build
 from tests.devnet.solana.faults import (
+    BlockNotAvailable,
     ClosedConnection,
     Delay,
     DroppedWebsocket,
     Duplicated,
+    Fault,
     HttpError,
     Injection,
+    MalformedBody,
+    NodeBehind,
+    RateLimited,
     Reordered,
     Swallowed,
 )
@@ -32,6 +37,21 @@ from tests.support.purses import TICK, Purses, World
 from tests.support.tables import assert_same_tables
 
 PROGRAM = "programNotification"
+READS = ("getProgramAccounts", "getMultipleAccounts")
+FAULTS: list[tuple[Fault | None, tuple[str, ...], int]] = [
+    (None, (), 0),
+    (Duplicated(), (), 3),
+    (Reordered(), (PROGRAM,), 2),
+    (DroppedWebsocket(after=1), (), 1),
+    (DroppedWebsocket(after=3), (), 1),
+    (HttpError(), (), 1),
+    (ClosedConnection(), ("getProgramAccounts",), 1),
+    (NodeBehind(), (), 2),
+    (RateLimited(retry_after_seconds=0), (), 2),
+    (MalformedBody(), READS, 1),
+    (BlockNotAvailable(), (), 1),
+]
+"""What goes wrong before a look: a fault, for which methods, how often; nothing: every websocket ends."""
 
 
 @pytest.fixture
@@ -48,13 +68,13 @@ def purses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(news, "HEAR_S", 0.15)
 
 
-def looking(net: Devnet, *, every: int, ws: bool) -> SolanaChain:
+def looking(net: Devnet, *, every: int, ws: bool, url: str | None = None) -> SolanaChain:
     """A chain whose sets are listed whole every so many slots."""
     first = net.ledger.first_slot
     spec = ChainSpec(
         id=net.chain_id,
         name="devnet",
-        rpc=(net.url,),
+        rpc=(url or net.url,),
         finality="confirmed",
         start_block=first,
         ws=(net.ws_url,) if ws else (),
@@ -76,20 +96,26 @@ Disturb = Callable[[Random, World], None]
 
 
 def compared(net: Devnet, tmp_path: Path, *, ws: bool, turns: int, disturb: Disturb) -> tuple[int, int]:
-    """Look twice at each head, with whole lists and with cheap ones; return the rows that are alike, and how many lists were whole."""
+    """Look twice at each head: with whole lists of an undisturbed node, and with cheap ones of one with faults.
+
+    Returns how many rows are alike, and how many of the second one's lists were whole.
+    """
     paths = tmp_path / "calm.duckdb", tmp_path / "cheap.duckdb"
     rng = Random(turns)
     world = World(net.ledger, MARKET, seed=turns)
 
-    async def live(calm: Store, cheap: Store) -> int:
-        ours, theirs = looking(net, every=0, ws=False), looking(net, every=10_000, ws=ws)
+    async def live(calm: Store, cheap: Store, url: str) -> int:
+        ours, theirs = looking(net, every=0, ws=False, url=url), looking(net, every=10_000, ws=ws)
         count = 0
         for turn in range(turns):
             world.live(3)
             disturb(rng, world)
             net.ledger.mine()
+            net.ledger.idle(1)  # so that what happened is confirmed while nobody may hear of it
             if ws:
                 await theirs.news(0.2 if turn < 2 else 0.03)
+                await asyncio.sleep(0.03)
+                net.ledger.idle(1)  # so that a connection that was made again hears of a slot
                 await asyncio.sleep(0.03)
             await look(ours, calm)
             with whole_lists(net) as whole:
@@ -100,8 +126,8 @@ def compared(net: Devnet, tmp_path: Path, *, ws: bool, turns: int, disturb: Dist
         await theirs.aclose()
         return count
 
-    with Store.open(paths[0]) as calm, Store.open(paths[1]) as cheap:
-        whole = asyncio.run(live(calm, cheap))
+    with Store.open(paths[0]) as calm, Store.open(paths[1]) as cheap, net.serve() as quiet:
+        whole = asyncio.run(live(calm, cheap, quiet.url))
     return assert_same_tables(*paths), whole
 
 
@@ -126,21 +152,12 @@ def test_whatever_becomes_of_notifications_nothing_is_lost(
     def disturb(rng: Random, world: World) -> None:
         rng.seed(rng.random() + seed)
         net.faults.lift()
-        match rng.randrange(7):
-            case 0:
-                net.faults.inject(Duplicated(), count=3)
-            case 1:
-                net.faults.inject(Reordered(), PROGRAM, count=2)
-            case 2:
-                net.faults.inject(DroppedWebsocket(after=rng.randrange(4)), count=1)
-            case 3:
-                net.node.drop_websockets()
-            case 4:
-                net.faults.inject(HttpError(), count=1)
-            case 5:
-                net.faults.inject(ClosedConnection(), "getProgramAccounts", count=1)
-            case _:
-                world.throw_away()
+        fault, methods, count = rng.choice(FAULTS)
+        if fault is None:
+            net.node.drop_websockets()
+        else:
+            net.faults.inject(fault, *methods, count=count)
+        rng.choice([world.throw_away, world.make])()
         (world.fill if pulse else world.fill_quietly)()
 
     rows, _ = compared(net, tmp_path, ws=True, turns=14 + seed, disturb=disturb)

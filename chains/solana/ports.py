@@ -140,7 +140,8 @@ class AccountSet(NamedTuple):
 class AccountProtocol(Protocol):
     """One protocol folder's fold for one venue whose state is read, not told: accounts of a program, and what their bytes mean.
 
-    The bytes of accounts are stored when they change; all else is a function of them.
+    The bytes of accounts are stored when they change; all else is a function of them. What values a unit in `unit.py` goes through
+    `programs.known`, so that it is unknown after a deployment that nobody speaks of, and `doubts` beside it says so of the whole venue.
     """
 
     @property

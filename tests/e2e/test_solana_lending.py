@@ -24,6 +24,7 @@ from tests.devnet.solana.keys import genesis_hash
 from tests.devnet.solana.ledger import Ledger
 from tests.devnet.solana.server import Server
 from tests.support.product import crossmargin
+from tests.support.programs import deploy
 
 SAMPLES = 12
 
@@ -53,6 +54,8 @@ def test_every_borrower_has_the_program_s_own_numbers(folder: Path, tmp_path: Pa
     slot, time, _ = samples[0]
     first, began = slot - slot % BEFORE - BEFORE, time - (slot % BEFORE + BEFORE) * 2 // 5
     ledger, expected = Ledger(genesis_hash=genesis_hash(9), first_slot=first, genesis_time=began), Expected(venue)
+    deploy(ledger, expected.fold.sets[0].program, first - 1)
+    ledger.mine()
     for slot, _, changed in samples:
         ledger.skip(slot - ledger.tip.slot - 1 if ledger.blocks else slot - first)
         put(ledger, changed)

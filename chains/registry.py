@@ -100,9 +100,10 @@ def is_observed(protocol: str) -> bool:
 
 
 def venue_doubts(snapshot: VenueSnapshot) -> Sequence[Reason]:
-    """Return why nothing at all is known of a venue at a block, whose account it may be: its folder says so (`doubts`)."""
+    """Return why nothing at all is known of a venue at a block, whoever asks, each about the venue: its folder says so (`doubts`)."""
     doubts = getattr(import_module(PROTOCOLS[snapshot.venue.protocol]), "doubts", None)
-    return () if doubts is None else cast("Sequence[Reason]", doubts(snapshot))
+    found = () if doubts is None else cast("Sequence[Reason]", doubts(snapshot))
+    return [reason._replace(subject=snapshot.venue.id) for reason in found]
 
 
 def check_options(protocol: str) -> tuple[Sequence[str], Callable[[Mapping[str, Any]], list[str]]] | None:

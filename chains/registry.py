@@ -14,7 +14,7 @@ from chains.identifiers import PYTH
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from chains.model import Block, ChainSpec, FeedSpec, PriceAnswer, Reason, VenueSpec
+    from chains.model import Block, ChainSpec, FeedSpec, PriceAnswer, Reason, VenueSnapshot, VenueSpec
     from chains.ports import Chain, Moment, Observer, OpenBook, RawReader, Start
     from chains.survey.facts import NodeSurvey
 
@@ -105,6 +105,13 @@ def controls(protocol: str) -> Any | None:  # noqa: ANN401 - ditto
 def is_observed(protocol: str) -> bool:
     """Tell whether a protocol's accounts are read with each head, so that nothing is known of before: its folder says so."""
     return bool(getattr(import_module(PROTOCOLS[protocol]), "OBSERVED", False))
+
+
+def venue_doubts(snapshot: VenueSnapshot) -> Sequence[Reason]:
+    """Return why nothing at all is known of a venue at a block, whoever asks, each about the venue: its folder says so (`doubts`)."""
+    doubts = getattr(import_module(PROTOCOLS[snapshot.venue.protocol]), "doubts", None)
+    found = () if doubts is None else cast("Sequence[Reason]", doubts(snapshot))
+    return [reason._replace(subject=snapshot.venue.id) for reason in found]
 
 
 def check_options(protocol: str) -> tuple[Sequence[str], Callable[[Mapping[str, Any]], list[str]]] | None:

@@ -16,7 +16,7 @@ from aggregator.margin.inputs import Asset, Cut, HealthInputs, MarginAccount
 from aggregator.margin.policy import Policy
 from chains.identifiers import parse_account
 from chains.model import FEEDS, Reason, VenueSpec
-from chains.registry import is_observed
+from chains.registry import is_observed, venue_doubts
 from crossmargin.accounts import resolve
 from crossmargin.app import connect
 from crossmargin.cuts import Cuts, Scene
@@ -221,6 +221,7 @@ def _incomplete(venues: Collection[VenueSpec], reader: Reader, cuts: Mapping[str
                     yield Reason(
                         FILLING, venue.id, "its accounts were not read at this block; they are with each new head"
                     )
+                yield from venue_doubts(reader.venue_snapshot(venue, cut.block))
             elif (first := gap_of(spans, venue, cut.block.number)) is not None:
                 detail = f"blocks from {first} on are missing of it; `crossmargin index` or `run` fills them in"
                 yield Reason(FILLING, venue.id, detail)

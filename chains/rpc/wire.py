@@ -16,6 +16,7 @@ from chains.rpc.transport import Received
 
 TOO_MANY_REQUESTS = 429
 TOO_LARGE = 413
+GONE = 410
 SERVER_ERRORS = 500
 LONGEST_PAUSE_S = 3_600.0
 ENTITY_TOO_LARGE = "request entity too large"
@@ -92,6 +93,8 @@ def troubled(label: str, received: Received) -> ChainError | None:
         return NodeLimits(f"{label} limits the request rate", retry_after=wait_s)
     if status >= SERVER_ERRORS:
         return NodeBusy(f"{label} answered HTTP {status}", retry_after=wait_s)
+    if status == GONE:
+        return NodeWrong(f"{label} answered HTTP {GONE}: it does not serve what is asked for any more")
     if status in _ADDRESS_WRONG:
         return NodeWrong(f"{label} answered HTTP {status}; check the key and the path of its address")
     return None

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequen
 from contextlib import contextmanager
 from importlib import import_module
 
+from chains.completeness import SECOND_NODE
 from chains.errors import HistoryGone, NodeBusy, NodeWrong, Unsupported
 from chains.model import AccountBytes, Block, ChainSpec, FeedSpec, Rows, Skipped, VenueSpec
 from chains.ports import Batch, Examined, Head, Observer, RawReader, Records, StateReader
@@ -17,8 +18,10 @@ from chains.solana.dialect import SolanaDialect
 from chains.solana.news import News
 from chains.solana.nodes import NodeSource
 from chains.solana.oracles.feeds import Feeds
-from chains.solana.ports import AccountProtocol, Listing, SlotBlock, SolanaProtocol
-from chains.solana.source import LOOK_AROUND, SolanaSource
+from chains.solana.ports import AccountProtocol, AccountSet, Listing, SlotBlock, SolanaProtocol
+from chains.solana.programs import programs_of, watched_of
+from chains.solana.second import Witness
+from chains.solana.source import LOOK_AROUND, SolanaSource, Watched
 from chains.solana.span import Span
 from chains.solana.stored import StoredSource
 
@@ -40,8 +43,10 @@ def connect(
     """Make the adapter of a cluster over its nodes, or over what was `stored` of it up to `cursor`."""
     if stored is not None and cursor is not None:
         return SolanaChain(spec, StoredSource(stored, cursor), venues, feeds, news=News(()))
-    pool = NodePool(spec.id, SolanaDialect(), spec.rpc, observer=observer)
-    return SolanaChain(spec, NodeSource(spec, pool), venues, feeds, news=News(spec.ws, observer=observer))
+    witness = Witness(observer) if spec.completeness == SECOND_NODE else None
+    pool = NodePool(spec.id, SolanaDialect(), spec.rpc, observer=witness or observer)
+    news = News(spec.ws, observer=observer)
+    return SolanaChain(spec, NodeSource(spec, pool, news, witness), venues, feeds, news=news)
 
 
 class SolanaChain:
@@ -77,16 +82,18 @@ class SolanaChain:
         return self._spec
 
     @property
-    def watched(self) -> list[bytes]:
-        """The accounts whose bytes are read with the head: prices, and what venues hold.
+    def watched(self) -> Watched:
+        """The single accounts that are read with the head: prices and what venues name, programs, and what vaults hold."""
+        seen = {*self.feeds.addresses, *self._others}
+        programs = sorted({address for venue in self.read for address in watched_of(programs_of(venue))})
+        held = {address for venue in self.venues for address in venue.addresses}
+        return Watched(sorted(seen - held), programs, sorted(held))
 
-        Prices come first: of more than one answer holds, the first says what they were at the head, and the others, of the same
-        slot or a later one, prove what the venues' transactions up to the head add up to.
-        """
-        held = {address for venue in self.venues for address in venue.addresses} | self._others
-        return [*self.feeds.addresses, *sorted(held.difference(self.feeds.addresses))]
+    @property
+    def _sets(self) -> list[AccountSet]:
+        return list(dict.fromkeys(wanted for venue in self.read for wanted in venue.sets))
 
-    def _to_watch(self, listed: Sequence[tuple[bytes, AccountBytes]]) -> list[bytes]:
+    def _to_watch(self, listed: Sequence[tuple[bytes, AccountBytes]]) -> Watched:
         """Return the accounts to read, given those of sets; at first what these name is not known otherwise."""
         if self._stored_to is None and self.read:
             rows = Rows()
@@ -97,9 +104,8 @@ class SolanaChain:
 
     async def head(self) -> Head:
         """Return the newest block, with what the watched accounts hold there, and the newest final slot."""
-        sets = [wanted for venue in self.read for wanted in venue.sets]
         with self._asking():
-            head = await self.source.look(self._to_watch, sets, self._stored_to or 0)
+            head = await self.source.look(self._to_watch, self._sets, self._stored_to or 0)
         self._head = head.latest
         return head
 
@@ -130,7 +136,10 @@ class SolanaChain:
 
     async def news(self, timeout_s: float) -> None:
         """Wait for a notification about a watched account or the root."""
-        await self._news.wait(timeout_s, self.watched, self._spec.finality)
+        watched = self.watched
+        await self._news.wait(
+            timeout_s, [*self.feeds.addresses, *watched.held, *watched.seen], self._spec.finality, self._sets
+        )
 
     async def aclose(self) -> None:
         """Close connections."""
@@ -145,11 +154,17 @@ class SolanaChain:
         if first - 1 != self._stored_to:
             self._others = _others_of(self.read, state)
             self._read_to = None
+            if not self.source.forget():
+                raise NodeBusy(
+                    f"chain {self._spec.id}: what is stored is not what was looked at last; looking at all again"
+                )
         self._stored_to = first - 1
         with self._asking():
             batch = await self._advance(first, last, settled, state)
         self._stored_to = batch.last.number
         self._read_to = batch.last.number if self.read and _is_read(batch, self.read) else None
+        if self._read_to is not None:
+            self.source.stored()
         self._others = _others_of(self.read, After(state, batch.rows))
         self._lacking = 0
         self.source.first()

@@ -113,12 +113,18 @@ class Folded:
 
 
 class AccountSet(NamedTuple):
-    """Accounts of a program that are found by what they are: `size` in bytes (`None`: any), and bytes at offsets."""
+    """Accounts of a program that are found by what they are: `size` in bytes (`None`: any), and bytes at offsets.
+
+    `pulse`: offset and length of bytes that change with every write, by which an account that changed is found without reading it.
+    `spread`: offset of a byte that every account has and that is another in most, by which lists that are too long are parted.
+    """
 
     role: str
     program: bytes
     size: int | None
     holding: tuple[tuple[int, bytes], ...]
+    pulse: tuple[int, int] | None = None
+    spread: int | None = None
 
     def has(self, account: AccountBytes) -> bool:
         """Whether an account is of this set."""
@@ -134,7 +140,8 @@ class AccountSet(NamedTuple):
 class AccountProtocol(Protocol):
     """One protocol folder's fold for one venue whose state is read, not told: accounts of a program, and what their bytes mean.
 
-    The bytes of accounts are stored when they change; all else is a function of them.
+    The bytes of accounts are stored when they change; all else is a function of them. What values a unit in `unit.py` goes through
+    `programs.known`, so that it is unknown after a deployment that nobody speaks of, and `doubts` beside it says so of the whole venue.
     """
 
     @property

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pyarrow as pa
 
+from chains.completeness import Level
 from chains.errors import NodeWrong
 from chains.model import FEEDS, AccountBytes, ChainSpec, Rows
 from chains.ports import Batch, Covered, StateReader
@@ -36,6 +37,9 @@ LINKED = 256
 TRANSACTIONS = "every signature that names a vault account, found in its block; balances chain from one to the next"
 ACCOUNTS = "every account of the program that a node lists, as it was whenever the head was read; what is not listed was asked for by name"
 PRICES = "account bytes as they were whenever the head was read; what they were in between is not known"
+
+SECOND = "a second node said the same, of what differed between the answers at one later slot"
+OBSERVED = "observed"
 
 BLOCK_SCHEMA = pa.schema(
     [
@@ -261,17 +265,29 @@ class Span:
                     interest=venue.venue.id, first=start, last=self.last, level="continuous", evidence=TRANSACTIONS
                 )
         if self.feeds.addresses:
-            yield Covered(interest=FEEDS, first=self.first, last=self.last, level="observed", evidence=PRICES)
+            level, evidence = self._grade(PRICES)
+            yield Covered(interest=FEEDS, first=self.first, last=self.last, level=level, evidence=evidence)
+
+    def _grade(self, evidence: str) -> tuple[str, str]:
+        """Return the level of what was looked at, and the evidence: one node's word, or two nodes'."""
+        match self.source.agreement:
+            case None:
+                return OBSERVED, evidence
+            case "":
+                return Level.AGREED, f"{evidence}; {SECOND}"
+            case why:
+                return OBSERVED, f"{evidence}; {why}"
 
     def _covered_by_reading(self, seen: Sequence[tuple[bytes, AccountBytes]], *, within: bool) -> Iterator[Covered]:
         """Say of venues whose accounts are read: from their first look on, as long as looks follow each other."""
         for venue in self.read:
             stored = [account.slot for _, account in seen if any(wanted.has(account) for wanted in venue.sets)]
             slots = self.reading.slots(venue) if self.source.live else stored
-            begun = self.continued if self.source.live else bool(self.state.markets(venue.venue.id))
+            begun = self.continued if self.source.live else self.reading.begun(venue)
             if within or (not self.source.live and (begun or slots)):
                 first = self.first if begun else min(slots)
-                yield Covered(interest=venue.venue.id, first=first, last=self.last, level="observed", evidence=ACCOUNTS)
+                level, evidence = self._grade(ACCOUNTS)
+                yield Covered(interest=venue.venue.id, first=first, last=self.last, level=level, evidence=evidence)
 
 
 def _in_order(seen: Iterable[tuple[bytes, AccountBytes]]) -> list[tuple[bytes, AccountBytes]]:

@@ -42,11 +42,6 @@ PRICE_ACCOUNTS = ("pyth-solana", "switchboard")
 WRITTEN_AUTO, AUTO = "auto", -1
 """The first block is to be found."""
 
-_NO_COMPLETENESS = {
-    SOLANA: "is for EVM chains: balances prove that nothing is missing here; leave it out",
-    PYTH: "is for EVM chains: a price is signed, and what was said in between is not looked for; leave it out",
-}
-
 AUDIT = AuditSettings(schedule="every 1h", sample=25)
 NEVER = "never"
 SERVER = ServerSettings(host="127.0.0.1", port=8080, public=False)
@@ -239,9 +234,14 @@ def place(key: str, number: int, table: Mapping[str, object]) -> str:
 
 
 def _completeness(section: Section, chain_id: str) -> str:
-    if chain_id and namespace_of(chain_id) != EVM:
-        section.refuse("completeness", _NO_COMPLETENESS[namespace_of(chain_id)])
+    family = namespace_of(chain_id) if chain_id else EVM
+    if family == PYTH:
+        section.refuse(
+            "completeness", "is not for signed prices: what was said in between is not looked for; leave it out"
+        )
         return DEFAULT
+    if family == SOLANA:
+        return section.get("completeness", values.one_of(SECOND_NODE), DEFAULT)
     return section.get("completeness", values.one_of(*COMPLETENESS), DEFAULT)
 
 

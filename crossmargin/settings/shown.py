@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chains.completeness import SECOND_NODE
 from chains.escrow import LIABILITY_MAX_AGE_S
 from chains.identifiers import EVM, PYTH, format_address, namespace_of
 from chains.model import ChainSpec, FeedSpec, GuardianSet, VenueSpec
@@ -28,7 +29,7 @@ def effective(settings: Settings) -> dict[str, Any]:
                 "ws": [label(address) for address in chain.spec.ws],
                 "finality": chain.spec.finality,
                 "start_block": _start(settings, chain.spec),
-                **({"completeness": chain.spec.completeness} if namespace_of(chain.spec.id) == EVM else {}),
+                **({"completeness": chain.spec.completeness} if _says_completeness(chain.spec) else {}),
                 **_guardians(chain.spec),
                 "poll": seconds(chain.poll_s),
                 "stale_after": seconds(chain.stale_after_s),
@@ -83,6 +84,10 @@ def _guardians(spec: ChainSpec) -> dict[str, Any]:
 def _guardian_set(known: GuardianSet) -> dict[str, Any]:
     addresses = [format_address(EVM, address) for address in known.addresses]
     return {"index": known.number, "addresses": addresses} | ({} if known.until is None else {"until": known.until})
+
+
+def _says_completeness(spec: ChainSpec) -> bool:
+    return namespace_of(spec.id) == EVM or spec.completeness == SECOND_NODE
 
 
 def _start(settings: Settings, spec: ChainSpec | VenueSpec) -> int | str:

@@ -28,6 +28,7 @@ from tests.devnet.solana.ledger import Ledger
 from tests.devnet.solana.server import Server
 from tests.support import kamino_runs, marginfi_runs, save_runs
 from tests.support.indexing import Heard
+from tests.support.programs import deploy
 from tests.support.state import Tips
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "solana"
@@ -106,6 +107,7 @@ def test_what_the_adapter_stores_is_valued_as_the_bytes_are(folder: Path, tmp_pa
     ledger.mine()
     ledger.skip(samples[0][0] - ledger.tip.slot - 10)
     put(ledger, samples[0][2])
+    deploy(ledger, import_module(PROTOCOLS[venue.protocol]).adapter(venue).sets[0].program, first - 1)
     ledger.mine()
     ledger.idle(2)
 

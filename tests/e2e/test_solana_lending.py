@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tests.devnet.solana.keys import genesis_hash
 from tests.devnet.solana.ledger import Ledger
 from tests.devnet.solana.server import Server
 from tests.support.product import crossmargin
+from tests.support.programs import deploy
 
 SAMPLES = 12
 
@@ -53,6 +55,8 @@ def test_every_borrower_has_the_program_s_own_numbers(folder: Path, tmp_path: Pa
     slot, time, _ = samples[0]
     first, began = slot - slot % BEFORE - BEFORE, time - (slot % BEFORE + BEFORE) * 2 // 5
     ledger, expected = Ledger(genesis_hash=genesis_hash(9), first_slot=first, genesis_time=began), Expected(venue)
+    deploy(ledger, expected.fold.sets[0].program, first - 1)
+    ledger.mine()
     for slot, _, changed in samples:
         ledger.skip(slot - ledger.tip.slot - 1 if ledger.blocks else slot - first)
         put(ledger, changed)
@@ -74,6 +78,41 @@ def test_every_borrower_has_the_program_s_own_numbers(folder: Path, tmp_path: Pa
         assert ours["liquidatable"] == unit.liquidatable
         compared += unit.native is not None
     assert compared > 3
+
+
+def test_after_an_upgrade_nobody_s_debt_at_the_venue_is_known_until_its_slot_is_configured(tmp_path: Path) -> None:
+    (folder,) = (each for each in CASES if each.parent.name == "klend")
+    samples, venue = samples_of(folder)[:SAMPLES], configured(folder)
+    slot, time, _ = samples[0]
+    first, began = slot - slot % BEFORE - BEFORE, time - (slot % BEFORE + BEFORE) * 2 // 5
+    ledger = Ledger(genesis_hash=genesis_hash(9), first_slot=first, genesis_time=began)
+    chain_id = f"solana:{str(ledger.genesis_hash)[:32]}"
+    program = Expected(venue).fold.sets[0].program
+    for _, _, changed in samples:
+        put(ledger, changed)
+    stranger = f"{chain_id}:{base58(bytes([0x5A]) * 32)}"
+
+    def reasons(**more: Any) -> tuple[str, set[str]]:
+        asked = replace(venue, options={**venue.options, **more})
+        (tmp_path / "crossmargin.toml").write_text(configuration(asked, chain_id, first, node.url))
+        said = health(tmp_path, stranger)
+        return said["status"], {reason["code"] for reason in said["reasons"]}
+
+    told: list[tuple[str, set[str]]] = []
+    deployed = 0
+    with Server(ledger) as node:
+        (tmp_path / "crossmargin.toml").write_text(configuration(venue, chain_id, first, node.url))
+        for deployed in (first - 1, ledger.open_slot + 1):
+            deploy(ledger, program, deployed)
+            ledger.mine()
+            ledger.idle(1)
+            indexed = crossmargin(tmp_path, "index", "--until", "latest")
+            assert indexed.returncode == 0, indexed.stderr
+            told.append(reasons())
+        told.append(reasons(program_slots=[first - 1, deployed]))
+    before, after, stated = told
+    assert before == stated == ("no_debt", set())
+    assert (after[0], after[1]) == ("unknown", {"program_upgraded"})
 
 
 def health(folder: Path, account: str) -> Mapping[str, Any]:

@@ -24,6 +24,7 @@ from chains.solana.save.layout import Borrow, Deposit, Obligation, hexed, unhexe
 
 ENGINE = "save-accounts-1"
 TERMS, POOL, PRICE, OBLIGATION_SETTING = "terms", "reserve", "price", "obligation"
+LENDING_MARKET = "lending_market"
 ORACLES = "pyth", "switchboard", "extra"
 NOT_IN_A_TRANSACTION = -1
 

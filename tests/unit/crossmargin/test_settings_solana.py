@@ -37,7 +37,7 @@ REFUSED = {
     ),
     "evidence that is for another family": (
         SOLANA_CHAIN + 'completeness = "receipts"\n',
-        f'[[chain]] #1 "{SOLANA}": completeness is for EVM chains: balances prove that nothing is missing here; leave it out',
+        f'[[chain]] #1 "{SOLANA}": completeness must be one of second-node, not "receipts"',
     ),
     "a count of confirmations": (
         SOLANA_CHAIN + 'finality = "confirmations:12"\n',

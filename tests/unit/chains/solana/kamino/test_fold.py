@@ -247,12 +247,15 @@ def test_within_a_slot_prices_and_obligations_come_after_reserves_in_whatever_or
     assert there.rows.positions[0].asset == SOL_MINT
 
 
-def test_a_price_account_is_read_as_soon_as_a_reserve_names_it_from_bytes_that_are_known(fold: Fold) -> None:
-    fold((SCOPE, scope({3: (150, 0, 9, 1000), 4: (149, 0, 9, 1000)})))
-    assert (SCOPE, PRICE) not in fold.journals.market_states
+def test_a_price_account_is_read_as_it_is_given_and_later_otherwise_from_bytes_that_are_known(fold: Fold) -> None:
     chain = [{"index": 3}, *[{"index": 0xFFFF}] * 3]
+    prices = SCOPE, scope({3: (150, 0, 9, 1000), 4: (149, 0, 9, 1000)})
+    named = SOL, reserve(11, token={"scope_price_feed": SCOPE, "scope_price_chain": chain})
 
-    fold((SOL, reserve(11, token={"scope_price_feed": SCOPE, "scope_price_chain": chain})))
+    fold(prices)  # of somebody else's, as another venue's would be stored
+    fold(named)
+    assert (SCOPE, PRICE) not in fold.journals.market_states
+    fold(named, prices)
     assert fold.state(SCOPE, PRICE)["prices"] == {
         "0": ["0", "0", "0", "0"],
         "3": ["150", "0", "9", "1000"],

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chains.errors import NoContract
-from chains.model import END_OF_BLOCK, AccountBytes, Basis, Rows, Side, VenueSpec
+from chains.model import END_OF_BLOCK, WHOLE_VENUE, AccountBytes, Basis, Rows, Side, VenueSpec
 from chains.solana.ports import AccountProtocol
 from chains.solana.save import adapter
 from chains.solana.save.layout import NO_ORACLE, PROGRAM, Borrow, Deposit
@@ -222,10 +221,16 @@ def test_the_venue_asks_for_its_market_its_accounts_and_the_oracles_that_reserve
     [gone(), seen_of(b"\x06" * 32, market()), ours(reserve()), ours(b"\x02" + market()[1:])],
     ids=["gone", "of another program", "a reserve", "of another version"],
 )
-def test_what_is_no_lending_market_stops(account: AccountBytes) -> None:
-    with pytest.raises(NoContract, match="is no lending market of Save"):
-        journals().take([(MARKET_ADDRESS, account)])
-    assert len(journals().take([(MARKET_ADDRESS, ours(market()))])) == 0
+def test_what_is_no_lending_market_is_named_until_there_is_one(account: AccountBytes) -> None:
+    known = journals()
+    assert len(known.take([(MARKET_ADDRESS, ours(market()))])) == 0
+
+    (row,) = known.take([(MARKET_ADDRESS, account._replace(slot=SLOT + 1))]).markets
+    assert (row.market, row.aspect) == (WHOLE_VENUE, "lending_market")
+    assert "is no lending market of Save" in json.loads(row.state)["problem"]
+
+    (row,) = known.take([(MARKET_ADDRESS, ours(market())._replace(slot=SLOT + 2))]).markets
+    assert json.loads(row.state) == {"problem": None}
 
 
 def test_a_price_account_that_is_gone_has_no_price_and_others_that_are_gone_are_nothing() -> None:

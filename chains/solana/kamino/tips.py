@@ -130,6 +130,7 @@ class Tips:
                 asset,
                 amount,
                 text_of(extra),
+                Basis.OBSERVED,
             )
         )
 

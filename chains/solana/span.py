@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import pyarrow as pa
 
@@ -12,6 +13,7 @@ from chains.errors import NodeWrong
 from chains.model import FEEDS, AccountBytes, ChainSpec, Rows
 from chains.ports import Batch, Covered, StateReader
 from chains.solana.answers import signature_bytes
+from chains.solana.history import EVIDENCE, History
 from chains.solana.oracles.pyth import Pyth
 from chains.solana.ports import (
     AccountProtocol,
@@ -28,6 +30,7 @@ from chains.solana.ports import (
 )
 from chains.solana.proof import Proof
 from chains.solana.reading import Reading
+from chains.solana.reconcile import Move
 from chains.solana.source import SolanaSource
 
 LINKED = 256
@@ -85,6 +88,7 @@ class _Fold:
 
     rows: Rows = field(default_factory=Rows)
     balances: list[tuple[SolanaProtocol, Mapping[bytes, int | None]]] = field(default_factory=list)
+    moves: list[tuple[History, Sequence[Move]]] = field(default_factory=list)
     needed: set[Read] = field(default_factory=set)
     used: set[Read] = field(default_factory=set)
 
@@ -100,6 +104,7 @@ class Span:
         pyth: Pyth,
         read: Sequence[AccountProtocol] = (),
         *,
+        histories: Sequence[History] = (),
         first: int,
         last: int,
         settled: int,
@@ -112,6 +117,8 @@ class Span:
         self.venues = venues
         self.pyth = pyth
         self.read = read
+        self.histories = histories
+        self.told: Sequence[SolanaProtocol | History] = (*venues, *histories)
         self.continued = continued
         self.reading = Reading(source, read, state)
         self.always = {*pyth.addresses, *(address for venue in venues for address in venue.addresses)}
@@ -146,6 +153,8 @@ class Span:
             fold.rows.extend(rows)
             seen += mine
         seen = _in_order({(address, account.slot): (address, account) for address, account in seen}.values())
+        for history, moves in fold.moves:
+            fold.rows.extend(history.weigh(self.state, moves, fold.rows, _looks(seen)))
         if self.source.live:
             await proof.end(fold.balances, self.last)
         kept = linked if self.unsettled else {}
@@ -228,23 +237,26 @@ class Span:
         ]
 
     async def _settle(self, said: Sequence[Said]) -> _Fold:
-        decoded = [venue.decode(said) for venue in self.venues]
+        decoded = [venue.decode(said) for venue in self.told]
         while True:
             fold = self._fold(decoded)
             if not fold.needed:
                 return fold
             self.answers |= await self.source.read(fold.needed)
 
-    def _fold(self, decoded: Sequence[object]) -> _Fold:
+    def _fold(self, decoded: Sequence[Any]) -> _Fold:
         fold = _Fold()
-        for venue, effects in zip(self.venues, decoded, strict=True):
+        for venue, effects in zip(self.told, decoded, strict=True):
             reads = Reads(self.answers)
             match venue.fold(self.state, effects, reads):
                 case NeedReads(reads=needed):
                     fold.needed |= needed
-                case Folded(rows=rows, balances=balances):
+                case Folded(rows=rows, balances=balances, moves=moves):
                     fold.rows.extend(rows)
-                    fold.balances.append((venue, balances))
+                    if isinstance(venue, History):
+                        fold.moves.append((venue, moves))
+                    else:
+                        fold.balances.append((venue, balances))
             fold.used |= reads.used
         return fold
 
@@ -260,6 +272,12 @@ class Span:
                 yield Covered(
                     interest=venue.venue.id, first=start, last=self.last, level="continuous", evidence=TRANSACTIONS
                 )
+        for history in self.histories:
+            if history.venue.start_block <= self.last:
+                start = max(self.first, history.venue.start_block)
+                yield Covered(
+                    interest=history.interest, first=start, last=self.last, level="continuous", evidence=EVIDENCE
+                )
         if self.pyth.addresses:
             yield Covered(interest=FEEDS, first=self.first, last=self.last, level="observed", evidence=PRICES)
 
@@ -272,6 +290,13 @@ class Span:
             if within or (not self.source.live and (begun or slots)):
                 first = self.first if begun else min(slots)
                 yield Covered(interest=venue.venue.id, first=first, last=self.last, level="observed", evidence=ACCOUNTS)
+
+
+def _looks(seen: Iterable[tuple[bytes, AccountBytes]]) -> Mapping[bytes, Sequence[int]]:
+    looks: dict[bytes, list[int]] = {}
+    for address, account in seen:
+        looks.setdefault(address, []).append(account.slot)
+    return looks
 
 
 def _in_order(seen: Iterable[tuple[bytes, AccountBytes]]) -> list[tuple[bytes, AccountBytes]]:

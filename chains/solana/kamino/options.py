@@ -1,7 +1,7 @@
 """What a venue's configuration says beyond its address, and what is wrong with it.
 
 `address`: the lending market. `program_version`: which version of klend runs, "1.22", or a list of [slot, version] pairs, each from its
-slot on; no account says it. `program`: the program, where it is not the one on the main cluster.
+slot on; no account says it. `program`: the program, where it is not the one on the main cluster. `history`: see `chains/solana/options.py`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any
 from chains.identifiers import IdentifierError, from_base58
 from chains.solana.kamino.engines import KNOWN, engine_of
 from chains.solana.kamino.layout import PROGRAM
+from chains.solana.options import HISTORY, check_history
 
 PROGRAM_VERSION = "program_version"
 PROGRAM_ADDRESS = "program"
-KEYS = (PROGRAM_VERSION, PROGRAM_ADDRESS)
+KEYS = (PROGRAM_VERSION, PROGRAM_ADDRESS, HISTORY)
 
 _VERSION = re.compile(r"(\d+)\.(\d+)(\.\d+)?")
 _KEY = 32
@@ -53,7 +54,7 @@ def check_options(options: Mapping[str, Any]) -> list[str]:
             check(options)
         except ValueError as error:
             problems.append(str(error))
-    return problems
+    return problems + check_history(options)
 
 
 def _supported(options: Mapping[str, Any]) -> None:

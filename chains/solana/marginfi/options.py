@@ -2,7 +2,7 @@
 
 `program`: the deployed program (default: the one on mainnet). `version`: the version of its code, one of `ENGINES` (default: the newest;
 a program that marks accounts with a newer one is not valued). `price_accounts`: price accounts, beside those of the push program, that
-may serve banks whose configuration still names a feed's id and not an account.
+may serve banks whose configuration still names a feed's id and not an account. `history`: see `chains/solana/options.py`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Any
 from chains.identifiers import from_base58
 from chains.solana.marginfi.layout import PROGRAM
 from chains.solana.marginfi.prices import ENGINES, NEWEST, Engine
+from chains.solana.options import HISTORY, check_history
 
 PROGRAM_ID, VERSION, PRICE_ACCOUNTS = "program", "version", "price_accounts"
-KEYS = (PROGRAM_ID, VERSION, PRICE_ACCOUNTS)
+KEYS = (PROGRAM_ID, VERSION, PRICE_ACCOUNTS, HISTORY)
 _KEY = 32
 
 
@@ -48,7 +49,7 @@ def check_options(options: Mapping[str, Any]) -> list[str]:
             read(options)
         except ValueError as error:
             problems.append(str(error))
-    return problems
+    return problems + check_history(options)
 
 
 def _address(key: str, text: object) -> bytes:

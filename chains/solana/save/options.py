@@ -1,7 +1,7 @@
 """What a venue's configuration says beyond its address, and what is wrong with it.
 
 `address`: the lending market. `engine`: how the program computes, a name of `ENGINES`; without it, as the program on mainnet did at
-the slot that is looked at.
+the slot that is looked at. `history`: see `chains/solana/options.py`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from chains.solana.options import HISTORY, check_history
+
 ENGINE = "engine"
-KEYS = (ENGINE,)
+KEYS = (ENGINE, HISTORY)
 
 
 class Engine(NamedTuple):
@@ -42,7 +44,7 @@ def engine_of(options: Mapping[str, Any], slot: int) -> Engine:
 
 def check_options(options: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the options of a venue; empty for nothing."""
-    name = options.get(ENGINE)
+    name, problems = options.get(ENGINE), check_history(options)
     if name is None or name in ENGINES:
-        return []
-    return [f"engine {name!r} is not known; use one of {', '.join(ENGINES)}, or leave it out"]
+        return problems
+    return [f"engine {name!r} is not known; use one of {', '.join(ENGINES)}, or leave it out", *problems]

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from chains.errors import Contradicted, NodeBusy
 from chains.identifiers import base58
 from chains.model import WHOLE_VENUE, AccountChange, Basis, LendingEvent, Quarantined, Rows, Side, VenueSpec
-from chains.ports import AccountKey, Finding, Records, StateReader
+from chains.ports import AccountKey, Finding, MarketKey, Records, StateReader
 from chains.solana.ports import RETURNED, Folded, NeedReads, Reads, Said
 from chains.solana.reconcile import DIFFERS, Move, weigh
 from chains.solana.told import BIRTH, Deed, Delta, Strange, Teller, Told
@@ -27,6 +28,9 @@ TX_ORDINALS, CALL_ORDINALS = 1 << 16, 1 << 6
 EVIDENCE = (
     "every signature that names the venue's account, each read; their sums are compared with accounts at each look"
 )
+PATIENCE = 2
+"""How often a look is made again before what differs is believed."""
+
 UNRECORDED = "calls_not_recorded"
 DIFFER = "unbalanced"
 """Kind of finding: what is stored does not add up."""
@@ -54,6 +58,8 @@ class History:
     def __init__(self, venue: VenueSpec, teller: Teller) -> None:
         self._venue = venue
         self._teller = teller
+        self._patience = PATIENCE
+        self._reread: set[MarketKey] = set()
 
     @property
     def venue(self) -> VenueSpec:
@@ -95,18 +101,35 @@ class History:
             return NeedReads(reads=frozenset(reads.missing))
         return Folded(rows=book.rows, moves=book.moves)
 
-    def findings(self, first: int, last: int, records: Records) -> list[Finding]:
-        """Return where accounts were seen to differ from what transactions add up to, in slots of a span."""
-        found = []
-        for (unit, aspect), text in sorted(records.markets_at(self.interest, last).items()):
-            said = json.loads(text)
-            if aspect.startswith(DIFFERS) and first <= said["slot"] <= last:
-                found.append(self._finding(unit, aspect.removeprefix(f"{DIFFERS}:"), said))
-        return found
+    def must_agree(self, rows: Rows) -> None:
+        """See that a look found what transactions add up to; raises `NodeBusy` as often as a lagging index may deserve."""
+        differs = [row for row in rows.markets if row.aspect.startswith(DIFFERS)]
+        if differs and self._patience:
+            self._patience -= 1
+            evidence = self._finding(differs[0].market, differs[0].aspect, json.loads(differs[0].state)).evidence
+            raise NodeBusy(
+                f"venue {self._venue.id}: {evidence}: the node's index of transactions may lag; looking again"
+            )
+        self._patience = PATIENCE
 
-    def _finding(self, unit: bytes, position: str, said: Mapping[str, Any]) -> Finding:
+    def findings(self, first: int, last: int, records: Records) -> list[Finding]:
+        """Return where accounts were seen to differ from what transactions add up to, in slots of a span.
+
+        Raises `Contradicted` for a position that was not read anew for it yet: these slots can still be, and the node's index may have
+        lagged. Then it is looked at but at the head, and what is still found is so whenever that is final.
+        """
+        aspects = records.markets_at(self.interest, last)
+        said = {key: json.loads(text) for key, text in sorted(aspects.items()) if key[1].startswith(DIFFERS)}
+        found = {key: self._finding(*key, each) for key, each in said.items() if first <= each["slot"] <= last}
+        if fresh := found.keys() - self._reread:
+            self._reread |= found.keys()
+            raise Contradicted(f"venue {self._venue.id}: {found[min(fresh)].evidence}; the slots are read anew")
+        self._reread -= found.keys()
+        return list(found.values())
+
+    def _finding(self, unit: bytes, aspect: str, said: Mapping[str, Any]) -> Finding:
         amounts = "collateral tokens" if said["exact"] else "raw units"
-        market, _, side = position.partition(":")
+        _, market, side = aspect.split(":")
         evidence = (
             f"{side} of {base58(unit)} in {base58(bytes.fromhex(market[2:]))}: since the look before, accounts changed by"
             f" {said['accounts']} {amounts}, transactions add up to {said['transactions']}"

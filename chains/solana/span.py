@@ -154,7 +154,10 @@ class Span:
             seen += mine
         seen = _in_order({(address, account.slot): (address, account) for address, account in seen}.values())
         for history, moves in fold.moves:
-            fold.rows.extend(history.weigh(self.state, moves, fold.rows, _looks(seen)))
+            weighed = history.weigh(self.state, moves, fold.rows, _looks(seen))
+            if self.source.live:
+                history.must_agree(weighed)
+            fold.rows.extend(weighed)
         if self.source.live:
             await proof.end(fold.balances, self.last)
         kept = linked if self.unsettled else {}

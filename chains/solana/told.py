@@ -116,6 +116,12 @@ def parties(name: str, roles: str) -> Parties:
     return Parties(name, places, tokens, len(words))
 
 
+def holder_of(read: Transaction, account: bytes) -> bytes | None:
+    """Return whose a token account was before or after, as far as the node noted it."""
+    balance = read.before.get(account) or read.after.get(account)
+    return None if balance is None else balance.owner
+
+
 def mint_of(read: Transaction, accounts: Iterable[bytes]) -> bytes:
     """Return the token of the first of these accounts that the node noted a balance of; raises `Strange`."""
     for account in accounts:

@@ -66,6 +66,7 @@ def test_each_line_is_what_moved_in_the_wallets_of_who_did_it(run: Run) -> None:
         fee = int(extra.get("fee_raw", "0"))
         match event.kind:
             case "supply" | "repay":
+                assert event.counterparty == event.owner  # everybody pays for himself here
                 assert -moved(result, event.owner, event.asset) == event.amount_raw
             case "withdraw":
                 assert moved(result, event.owner, event.asset) == event.amount_raw

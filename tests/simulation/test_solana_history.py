@@ -126,6 +126,36 @@ def test_what_a_lost_fork_told_is_forgotten_and_told_again(net: RecordedNet, tmp
         assert stored(store) == expected(net)
 
 
+def test_whose_a_unit_is_that_was_made_before_is_asked(net: RecordedNet, tmp_path: Path) -> None:
+    """Liquidations name no owner; what their accounts say is stored with the slot, and a rebuild finds it there."""
+    path, copy = tmp_path / "store.duckdb", tmp_path / "copy.duckdb"
+    played = list(net.steps())
+    before, later = played[: len(played) // 3], played[len(played) // 3 :]
+    earlier = {r["transaction"]["signatures"][0] for step in before for results in step.blocks for r in results}
+    for step in before:
+        net.play(step, lost=list(earlier))
+
+    async def live(store: Store, url: str) -> None:
+        chain = connect(net.spec(url), [net.venue], [])
+        await look(chain, store)
+        for step in later:
+            net.play(step)
+            await look(chain, store)
+        await chain.aclose()
+
+    with Store.open(path) as store, Server(net.ledger) as node:
+        asyncio.run(live(store, node.url))
+        lines = stored(store)
+        assert lines == [row for row in expected(net) if row[0] not in earlier]
+        assert sum(row[1] == "liquidation" for row in lines) > 3
+        asked = store.query("SELECT count(*) FROM main.solana_read", timeout_s=9, max_rows=9).rows[0][0]
+        assert (asked > 0) == (net.venue.protocol != "marginfi")  # whose events say it
+    copy.write_bytes(path.read_bytes())
+    with Store.open(copy) as store:
+        asyncio.run(rebuild(net.spec(""), [net.venue], [], store, listener=Heard()))
+    assert assert_same_tables(path, copy) > 100
+
+
 def lost_of(net: RecordedNet) -> Sequence[str]:
     """A transaction in the middle of the run that moved something."""
     signatures = [row[0] for row in expected(net)]

@@ -35,6 +35,7 @@ from chains.solana.told import (
     Strange,
     Telling,
     Told,
+    holder_of,
     mint_of,
     parties,
 )
@@ -63,17 +64,19 @@ class _Form(NamedTuple):
 
 
 def _deposit(call: Call, at: Named, flows: Flows, read: Transaction) -> tuple[Deed, ...]:
-    del call, read
+    del call
     amount, collateral = flows.moved(at["source"], at["supply"]), flows.into(at["collateral"])
     delta = Delta(at["unit"], at["reserve"], Side.SUPPLY, amount, collateral)
-    return _some(SUPPLY, at, amount, (delta,), {"collateral_raw": str(collateral)})
+    other = holder_of(read, at["source"])
+    return _some(SUPPLY, at, amount, (delta,), {"collateral_raw": str(collateral)}, other=other)
 
 
 def _withdraw(call: Call, at: Named, flows: Flows, read: Transaction) -> tuple[Deed, ...]:
-    del call, read
+    del call
     amount, collateral = flows.moved(at["supply"], at["target"]), flows.out_of(at["collateral"])
     delta = Delta(at["unit"], at["reserve"], Side.SUPPLY, -amount, -collateral)
-    return _some(WITHDRAW, at, amount, (delta,), {"collateral_raw": str(collateral)})
+    other = holder_of(read, at["target"])
+    return _some(WITHDRAW, at, amount, (delta,), {"collateral_raw": str(collateral)}, other=other)
 
 
 def _deposit_collateral(call: Call, at: Named, flows: Flows, read: Transaction) -> tuple[Deed, ...]:
@@ -81,7 +84,8 @@ def _deposit_collateral(call: Call, at: Named, flows: Flows, read: Transaction) 
     amount = flows.moved(at["source"], at["collateral"])
     delta = Delta(at["unit"], at["reserve"], Side.SUPPLY, None, amount)
     named = {**at, "mint": mint_of(read, (at["collateral"], at["source"]))}
-    return _some(SUPPLY, named, amount, (delta,), {"collateral_raw": str(amount)})
+    other = holder_of(read, at["source"])
+    return _some(SUPPLY, named, amount, (delta,), {"collateral_raw": str(amount)}, other=other)
 
 
 def _withdraw_collateral(call: Call, at: Named, flows: Flows, read: Transaction) -> tuple[Deed, ...]:
@@ -89,16 +93,16 @@ def _withdraw_collateral(call: Call, at: Named, flows: Flows, read: Transaction)
     amount = flows.moved(at["collateral"], at["target"])
     delta = Delta(at["unit"], at["reserve"], Side.SUPPLY, None, -amount)
     named = {**at, "mint": mint_of(read, (at["collateral"], at["target"]))}
-    return _some(WITHDRAW, named, amount, (delta,), {"collateral_raw": str(amount)})
+    other = holder_of(read, at["target"])
+    return _some(WITHDRAW, named, amount, (delta,), {"collateral_raw": str(amount)}, other=other)
 
 
 def _borrow(call: Call, at: Named, flows: Flows, read: Transaction) -> tuple[Deed, ...]:
-    del read
     received, fee = flows.moved(at["supply"], at["target"]), flows.moved(at["supply"], at["fees"])
     referred = at["referrer"] != call.instruction.program
     delta = Delta(at["unit"], at["reserve"], Side.BORROW, None if referred else received + fee)
     extra = {"fee_raw": str(fee)} | ({"referrer": text_of(at["referrer"])} if referred else {})
-    return _some(BORROW, at, received + fee, (delta,), extra)
+    return _some(BORROW, at, received + fee, (delta,), extra, other=holder_of(read, at["target"]))
 
 
 def _repay(call: Call, at: Named, flows: Flows, read: Transaction) -> tuple[Deed, ...]:

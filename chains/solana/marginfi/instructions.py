@@ -53,6 +53,7 @@ from chains.solana.told import (
     Strange,
     Telling,
     Told,
+    holder_of,
     mint_of,
     parties,
 )
@@ -221,7 +222,6 @@ def _moved(call: Call, movement: _Movement, at: Named, read: Transaction, during
     if not amount:
         return Told(name=movement.accounts.name)
     owner = event.header.authority if event else None
-    other = at["authority"] if at["authority"] != owner else None
     deed = Deed(
         kind=movement.kind,
         unit=at["unit"],
@@ -229,7 +229,7 @@ def _moved(call: Call, movement: _Movement, at: Named, read: Transaction, during
         market=at["bank"],
         asset=event.mint if event else mint_of(read, [at["user"]]),
         amount=amount,
-        counterparty=other,
+        counterparty=holder_of(read, at["user"]),
         extra={during: True} if during else {},
         deltas=(Delta(at["unit"], at["bank"], movement.side, movement.sign * amount if movement.native else None),),
     )

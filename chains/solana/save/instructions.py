@@ -32,6 +32,7 @@ from chains.solana.told import (
     Strange,
     Telling,
     Told,
+    holder_of,
     mint_of,
     parties,
 )
@@ -47,28 +48,32 @@ def _deposit(call: Call, at: Named, flows: Flows, read: Transaction) -> Deed:
     del call
     amount, collateral = flows.moved(at["source"], at["supply"]), flows.into(at["collateral"])
     delta = Delta(at["unit"], at["reserve"], Side.SUPPLY, amount, collateral)
-    return _line(SUPPLY, at, read, amount, (delta,), {"collateral_raw": str(collateral)})
+    other = holder_of(read, at["source"])
+    return _line(SUPPLY, at, read, amount, (delta,), {"collateral_raw": str(collateral)}, other=other)
 
 
 def _withdraw(call: Call, at: Named, flows: Flows, read: Transaction) -> Deed:
     del call
     amount, collateral = flows.moved(at["supply"], at["target"]), flows.out_of(at["collateral"])
     delta = Delta(at["unit"], at["reserve"], Side.SUPPLY, -amount, -collateral)
-    return _line(WITHDRAW, at, read, amount, (delta,), {"collateral_raw": str(collateral)})
+    other = holder_of(read, at["target"])
+    return _line(WITHDRAW, at, read, amount, (delta,), {"collateral_raw": str(collateral)}, other=other)
 
 
 def _deposit_collateral(call: Call, at: Named, flows: Flows, read: Transaction) -> Deed:
     del call
     amount = flows.moved(at["source"], at["supply"])
     delta = Delta(at["unit"], at["reserve"], Side.SUPPLY, None, amount)
-    return _line(SUPPLY, at, read, amount, (delta,), {"collateral_raw": str(amount)})
+    other = holder_of(read, at["source"])
+    return _line(SUPPLY, at, read, amount, (delta,), {"collateral_raw": str(amount)}, other=other)
 
 
 def _withdraw_collateral(call: Call, at: Named, flows: Flows, read: Transaction) -> Deed:
     del call
     amount = flows.moved(at["supply"], at["target"])
     delta = Delta(at["unit"], at["reserve"], Side.SUPPLY, None, -amount)
-    return _line(WITHDRAW, at, read, amount, (delta,), {"collateral_raw": str(amount)})
+    other = holder_of(read, at["target"])
+    return _line(WITHDRAW, at, read, amount, (delta,), {"collateral_raw": str(amount)}, other=other)
 
 
 def _borrow(call: Call, at: Named, flows: Flows, read: Transaction) -> Deed:
@@ -76,7 +81,7 @@ def _borrow(call: Call, at: Named, flows: Flows, read: Transaction) -> Deed:
     fee = flows.moved(at["supply"], at["fees"]) + sum(flows.moved(at["supply"], host) for host in hosts)
     amount = flows.moved(at["supply"], at["target"]) + fee
     delta = Delta(at["unit"], at["reserve"], Side.BORROW, amount)
-    return _line(BORROW, at, read, amount, (delta,), {"fee_raw": str(fee)})
+    return _line(BORROW, at, read, amount, (delta,), {"fee_raw": str(fee)}, other=holder_of(read, at["target"]))
 
 
 def _repay(call: Call, at: Named, flows: Flows, read: Transaction) -> Deed:
@@ -115,8 +120,7 @@ def _write_off(call: Call, at: Named, flows: Flows, read: Transaction) -> Deed:
 def _flash_borrow(call: Call, at: Named, flows: Flows, read: Transaction) -> Deed:
     """Tell of a flash loan: whose account it went into got it, for nobody signs."""
     del call
-    balance = read.after.get(at["target"]) or read.before.get(at["target"])
-    owner = balance.owner if balance and balance.owner else at["target"]
+    owner = holder_of(read, at["target"]) or at["target"]
     return _line(FLASH_BORROW, at, read, flows.moved(at["supply"], at["target"]), (), {}, owner=owner)
 
 

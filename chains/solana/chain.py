@@ -206,7 +206,8 @@ class SolanaChain:
     async def _listings(self, first: int, last: int, settled: int) -> dict[bytes, Listing]:
         """List what happened to every account of every venue."""
         named = {address for venue in self.venues for address in venue.addresses}
-        addresses = sorted(named | {address for history in self.histories for address in history.addresses})
+        begun = [history for history in self.histories if history.venue.start_block <= last]
+        addresses = sorted(named | {address for history in begun for address in history.addresses})
         listed = await gathered(self.source.listed(address, first, last, settled) for address in addresses)
         return dict(zip(addresses, listed, strict=True))
 

@@ -77,8 +77,8 @@ class History:
         return (self._venue.address,)
 
     def decode(self, said: Sequence[Said]) -> list[Heard]:
-        """Read the transactions that concern the venue and did not fail; raises `NodeWrong`."""
-        return [heard for one in said for heard in self._heard(one)]
+        """Read the transactions that concern the venue from its first slot on, and did not fail; raises `NodeWrong`."""
+        return [heard for one in said if one.slot >= self._venue.start_block for heard in self._heard(one)]
 
     def _heard(self, said: Said) -> Iterator[Heard]:
         read = transaction(said.body)
@@ -176,7 +176,7 @@ class _Book:
             self._own(heard, unit, owner)
         for unit in heard.telling.born:
             born = Delta(unit, BIRTH, Side.SUPPLY, 0, 0)
-            self.moves.append(Move(heard.slot, heard.tx_index, heard.ordinal, born, self.owners.get(unit, b"")))
+            self.moves.append(Move(heard.slot, heard.tx_index, heard.ordinal, born))
         for number, deed in enumerate(heard.telling.deeds):
             self._tell(heard, number, deed, reads)
 
@@ -207,7 +207,7 @@ class _Book:
                 deed.amount, json.dumps(extra, sort_keys=True, separators=(",", ":")),
             )
         )  # fmt: skip
-        self.moves += [Move(*place, delta, self.owners.get(delta.unit, whose)) for delta in deed.deltas]
+        self.moves += [Move(*place, delta) for delta in deed.deltas]
 
     def _owner(self, heard: Heard, unit: bytes, reads: Reads) -> bytes | None:
         """Return who owns a unit: as transactions proved, or as its account says now; `None` for one that is gone."""

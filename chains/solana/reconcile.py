@@ -25,6 +25,9 @@ from chains.model import END_OF_BLOCK, WHOLE_VENUE, AccountChange, Basis, Lendin
 from chains.ports import MarketKey, StateReader
 from chains.solana.told import BIRTH, WHOLE_UNIT, Delta
 
+NOBODY = b""
+"""Owner of settings that are the same whoever owns the unit."""
+
 PENDING, DIFFERS = "pending", "differs"
 ENGINE = "history-1"
 SHARE = 1_000
@@ -43,13 +46,12 @@ Key = tuple[bytes, Side]
 
 
 class Move(NamedTuple):
-    """A change of a position by a transaction, at its place in the chain, and who owned the unit."""
+    """A change of a position by a transaction, at its place in the chain."""
 
     slot: int
     tx_index: int
     ordinal: int
     delta: Delta
-    owner: bytes
 
 
 class Sum(NamedTuple):
@@ -94,7 +96,6 @@ class Seen(NamedTuple):
 class _Unit:
     """A unit while a span is weighed."""
 
-    owner: bytes
     pending: dict[str, Sum]
     known: bool
     written: str = "{}"
@@ -158,7 +159,7 @@ def _units(state: StateReader, venue_id: str, interest: str, wanted: Collection[
     before = state.accounts(interest, [(unit, WHOLE_VENUE, PENDING) for unit in wanted])
     texts = {unit: text for (unit, _, _), text in before.items()}
     known = state.units(venue_id)
-    return {unit: _Unit(b"", _read(texts.get(unit, "{}")), unit in known, texts.get(unit, "{}")) for unit in wanted}
+    return {unit: _Unit(_read(texts.get(unit, "{}")), unit in known, texts.get(unit, "{}")) for unit in wanted}
 
 
 def _read(text: str) -> dict[str, Sum]:
@@ -266,7 +267,6 @@ class _Weighing:
             self._move(address, unit, move)
 
     def _move(self, address: bytes, unit: _Unit, move: Move) -> None:
-        unit.owner = move.owner
         delta = _netted(move.delta) if self.nets else move.delta
         name = _name(delta.market, delta.side)
         unit.pending[name] = unit.pending.get(name, Sum()).plus(delta)
@@ -298,6 +298,6 @@ class _Weighing:
         if text != unit.written:
             unit.written = text
             row = AccountChange(
-                *place, self.interest, address, unit.owner, WHOLE_VENUE, PENDING, text, ENGINE, Basis.SETTLED
+                *place, self.interest, address, NOBODY, WHOLE_VENUE, PENDING, text, ENGINE, Basis.SETTLED
             )
             self.rows.accounts.append(row)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,20 @@ def test_whose_a_unit_is_that_was_made_before_is_asked(net: RecordedNet, tmp_pat
     with Store.open(copy) as store:
         asyncio.run(rebuild(net.spec(""), [net.venue], [], store, listener=Heard()))
     assert assert_same_tables(path, copy) > 100
+
+
+def test_nothing_is_told_of_before_the_venue_s_first_slot(net: RecordedNet, tmp_path: Path) -> None:
+    played = list(net.steps())
+    blocks = [net.play(step) for step in played]
+    start = net.ledger.blocks[-sum(blocks[-9:])].slot
+    with Store.open(tmp_path / "store.duckdb") as store, Server(net.ledger) as node:
+        asyncio.run(take_in(connect(net.spec(node.url), [replace(net.venue, start_block=start)], []), store))
+        lines = stored(store)
+        with store.reading() as reader:
+            spans = [span for span in reader.coverage(net.chain_id) if span.interest == history_id("lending")]
+    later = {r["transaction"]["signatures"][0] for step in played[-9:] for group in step.blocks for r in group}
+    assert lines == [row for row in expected(net) if row[0] in later] != []
+    assert [span.first for span in spans] == [start]
 
 
 def lost_of(net: RecordedNet) -> Sequence[str]:

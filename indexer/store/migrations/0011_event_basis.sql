@@ -49,3 +49,4 @@ COMMENT ON COLUMN public.lending_event.tx_hash IS 'Transaction of the event (Sol
 COMMENT ON COLUMN public.lending_event.evt_index IS 'Place of the event within its block (EVM: the index of its log)';
 COMMENT ON COLUMN public.lending_event.extra IS 'What else the event says, as JSON';
 COMMENT ON COLUMN public.lending_event.basis IS 'exact: as a log or a transaction says; observed: what two looks at an account leave unexplained, of a venue whose transactions are not read';
+COMMENT ON COLUMN public.finding.kind IS 'missing: the chain has the log and the store has not; extra: the other way round; unbalanced: from this block on a total of the contract is not the sum of what is stored, or (interest history:…) what transactions told until this block is not what accounts show';

@@ -65,7 +65,7 @@ def load(folder: Path) -> Run:
             venue = marginfi_runs.MarginfiRun.load(folder).venue
     return Run(
         name=folder.name,
-        venue=replace(venue, id="lending", options={**venue.options, HISTORY: TRANSACTIONS}),
+        venue=replace(venue, id="lending", start_block=0, options={**venue.options, HISTORY: TRANSACTIONS}),
         transactions=_read(folder, "transactions"),
         samples=_read(folder, "samples"),
     )

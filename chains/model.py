@@ -133,7 +133,10 @@ class PriceObservation(NamedTuple):
 
 
 class LendingEvent(NamedTuple):
-    """One line of human history: supply, withdraw, borrow, repay, transfer, liquidation; amounts in token units times 10^decimals."""
+    """One line of human history: supply, withdraw, borrow, repay, transfer, liquidation; amounts in token units times 10^decimals.
+
+    `basis`: `exact` as a log or a transaction says, `observed` where two looks at an account tell that it must have happened.
+    """
 
     block: int
     tx_index: int
@@ -147,6 +150,7 @@ class LendingEvent(NamedTuple):
     asset: bytes
     amount_raw: int
     extra: str
+    basis: Basis = Basis.EXACT
 
 
 class AccountBytes(NamedTuple):

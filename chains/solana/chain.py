@@ -15,8 +15,10 @@ from chains.rpc import NodePool
 from chains.solana.after import After, Nothing
 from chains.solana.asking import gathered
 from chains.solana.dialect import SolanaDialect
+from chains.solana.history import History
 from chains.solana.news import News
 from chains.solana.nodes import NodeSource
+from chains.solana.options import wants_transactions
 from chains.solana.oracles.feeds import Feeds
 from chains.solana.ports import AccountProtocol, AccountSet, Listing, SlotBlock, SolanaProtocol
 from chains.solana.programs import programs_of, watched_of
@@ -74,6 +76,7 @@ class SolanaChain:
         adapters = [_adapter(venue) for venue in venues if venue.chain_id == spec.id]
         self.venues = [each for each in adapters if not isinstance(each, AccountProtocol)]
         self.read = [each for each in adapters if isinstance(each, AccountProtocol)]
+        self.histories = [_history(each.venue) for each in self.read if wants_transactions(each.venue.options)]
         self.feeds = Feeds([feed for feed in feeds if feed.chain_id == spec.id])
 
     @property
@@ -121,9 +124,10 @@ class SolanaChain:
         return self._spec.start_block - 1 if found is None else found
 
     async def attest(self, first: int, last: int, state: StateReader, records: Records) -> Examined:
-        """Add nothing: balances prove the transactions of every batch before it is stored."""
-        del state, records
-        return Examined(first=first, last=last)
+        """Say where a lending venue's transactions are not what its accounts show; balances prove others before they are stored."""
+        del state
+        found = tuple(finding for history in self.histories for finding in history.findings(first, last, records))
+        return Examined(first=first, last=last, findings=found)
 
     def examine(
         self, first: int, last: int, state: StateReader, records: Records, *, level: str, venues: Collection[str]
@@ -193,7 +197,7 @@ class SolanaChain:
         end = await self._end(first, limit, last, slots)
         listings = await self._listings(first, end, end) if end > limit else _until(listings, end)
         span = Span(
-            self._spec, self.source, self.venues, self.feeds, self.read,
+            self._spec, self.source, self.venues, self.feeds, self.read, histories=self.histories,
             first=first, last=end, settled=settled, state=state, continued=self._read_to == first - 1,
         )  # fmt: skip
         try:
@@ -216,7 +220,9 @@ class SolanaChain:
 
     async def _listings(self, first: int, last: int, settled: int) -> dict[bytes, Listing]:
         """List what happened to every account of every venue."""
-        addresses = sorted({address for venue in self.venues for address in venue.addresses})
+        named = {address for venue in self.venues for address in venue.addresses}
+        begun = [history for history in self.histories if history.venue.start_block <= last]
+        addresses = sorted(named | {address for history in begun for address in history.addresses})
         listed = await gathered(self.source.listed(address, first, last, settled) for address in addresses)
         return dict(zip(addresses, listed, strict=True))
 
@@ -258,6 +264,10 @@ def _others_of(venues: Sequence[AccountProtocol], state: StateReader) -> frozens
 
 def _until(listings: Mapping[bytes, Listing], last: int) -> dict[bytes, Listing]:
     return {address: listing.until(last) for address, listing in listings.items()}
+
+
+def _history(venue: VenueSpec) -> History:
+    return History(venue, import_module(f"{PROTOCOLS[venue.protocol]}.instructions").teller(venue))
 
 
 def _adapter(venue: VenueSpec) -> SolanaProtocol | AccountProtocol:

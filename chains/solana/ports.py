@@ -105,11 +105,13 @@ class NeedReads:
 class Folded:
     """Derived rows, and what is to be compared with the accounts themselves.
 
-    `balances`: token account → the raw amount that it must hold after the span, `None` where no transaction was ever seen.
+    `balances`: token account → the raw amount that it must hold after the span, `None` where no transaction was ever seen. `moves`: what a
+    lending venue's transactions did to positions that are read from accounts (`reconcile.py`).
     """
 
     rows: Rows
     balances: Mapping[bytes, int | None] = field(default_factory=dict)
+    moves: Sequence[Any] = ()
 
 
 class AccountSet(NamedTuple):

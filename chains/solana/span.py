@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import pyarrow as pa
 
@@ -13,6 +14,7 @@ from chains.errors import NodeWrong
 from chains.model import FEEDS, AccountBytes, ChainSpec, Rows
 from chains.ports import Batch, Covered, StateReader
 from chains.solana.answers import signature_bytes
+from chains.solana.history import EVIDENCE, History
 from chains.solana.oracles.feeds import Feeds
 from chains.solana.ports import (
     AccountProtocol,
@@ -29,6 +31,7 @@ from chains.solana.ports import (
 )
 from chains.solana.proof import Proof
 from chains.solana.reading import Reading
+from chains.solana.reconcile import Move
 from chains.solana.source import SolanaSource
 
 LINKED = 256
@@ -89,6 +92,7 @@ class _Fold:
 
     rows: Rows = field(default_factory=Rows)
     balances: list[tuple[SolanaProtocol, Mapping[bytes, int | None]]] = field(default_factory=list)
+    moves: list[tuple[History, Sequence[Move]]] = field(default_factory=list)
     needed: set[Read] = field(default_factory=set)
     used: set[Read] = field(default_factory=set)
 
@@ -104,6 +108,7 @@ class Span:
         feeds: Feeds,
         read: Sequence[AccountProtocol] = (),
         *,
+        histories: Sequence[History] = (),
         first: int,
         last: int,
         settled: int,
@@ -116,6 +121,8 @@ class Span:
         self.venues = venues
         self.feeds = feeds
         self.read = read
+        self.histories = histories
+        self.told: Sequence[SolanaProtocol | History] = (*venues, *histories)
         self.continued = continued
         self.reading = Reading(source, read, state)
         self.always = {*feeds.addresses, *(address for venue in venues for address in venue.addresses)}
@@ -150,6 +157,11 @@ class Span:
             fold.rows.extend(rows)
             seen += mine
         seen = _in_order({(address, account.slot): (address, account) for address, account in seen}.values())
+        for history, moves in fold.moves:
+            weighed = history.weigh(self.state, moves, fold.rows, _looks(seen))
+            if self.source.live:
+                history.must_agree(weighed)
+            fold.rows.extend(weighed)
         if self.source.live:
             await proof.end(fold.balances, self.last)
         kept = linked if self.unsettled else {}
@@ -232,23 +244,26 @@ class Span:
         ]
 
     async def _settle(self, said: Sequence[Said]) -> _Fold:
-        decoded = [venue.decode(said) for venue in self.venues]
+        decoded = [venue.decode(said) for venue in self.told]
         while True:
             fold = self._fold(decoded)
             if not fold.needed:
                 return fold
             self.answers |= await self.source.read(fold.needed)
 
-    def _fold(self, decoded: Sequence[object]) -> _Fold:
+    def _fold(self, decoded: Sequence[Any]) -> _Fold:
         fold = _Fold()
-        for venue, effects in zip(self.venues, decoded, strict=True):
+        for venue, effects in zip(self.told, decoded, strict=True):
             reads = Reads(self.answers)
             match venue.fold(self.state, effects, reads):
                 case NeedReads(reads=needed):
                     fold.needed |= needed
-                case Folded(rows=rows, balances=balances):
+                case Folded(rows=rows, balances=balances, moves=moves):
                     fold.rows.extend(rows)
-                    fold.balances.append((venue, balances))
+                    if isinstance(venue, History):
+                        fold.moves.append((venue, moves))
+                    else:
+                        fold.balances.append((venue, balances))
             fold.used |= reads.used
         return fold
 
@@ -263,6 +278,12 @@ class Span:
                 start = max(self.first, venue.venue.start_block)
                 yield Covered(
                     interest=venue.venue.id, first=start, last=self.last, level="continuous", evidence=TRANSACTIONS
+                )
+        for history in self.histories:
+            if history.venue.start_block <= self.last:
+                start = max(self.first, history.venue.start_block)
+                yield Covered(
+                    interest=history.interest, first=start, last=self.last, level="continuous", evidence=EVIDENCE
                 )
         if self.feeds.addresses:
             level, evidence = self._grade(PRICES)
@@ -288,6 +309,13 @@ class Span:
                 first = self.first if begun else min(slots)
                 level, evidence = self._grade(ACCOUNTS)
                 yield Covered(interest=venue.venue.id, first=first, last=self.last, level=level, evidence=evidence)
+
+
+def _looks(seen: Iterable[tuple[bytes, AccountBytes]]) -> Mapping[bytes, Sequence[int]]:
+    looks: dict[bytes, list[int]] = {}
+    for address, account in seen:
+        looks.setdefault(address, []).append(account.slot)
+    return looks
 
 
 def _in_order(seen: Iterable[tuple[bytes, AccountBytes]]) -> list[tuple[bytes, AccountBytes]]:

@@ -2,7 +2,7 @@
 
 `address`: the lending market. `program_version`: which version of klend runs, "1.22", or a list of [slot, version] pairs, each from its
 slot on; no account says it. `program_slots`: slots of deployments that the one version stands for; those of pairs count besides.
-`program`: the program, where it is not the one on the main cluster.
+`program`: the program, where it is not the one on the main cluster. `history`: see `chains/solana/options.py`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Any
 from chains.identifiers import IdentifierError, from_base58
 from chains.solana.kamino.engines import KNOWN, engine_of
 from chains.solana.kamino.layout import PROGRAM
+from chains.solana.options import HISTORY, check_history
 from chains.solana.programs import PROGRAM_SLOTS, check_program_slots
 
 PROGRAM_VERSION = "program_version"
 PROGRAM_ADDRESS = "program"
-KEYS = (PROGRAM_VERSION, PROGRAM_ADDRESS, PROGRAM_SLOTS)
+KEYS = (PROGRAM_VERSION, PROGRAM_ADDRESS, PROGRAM_SLOTS, HISTORY)
 VALUED = (PROGRAM_VERSION, PROGRAM_SLOTS)
 """Options that decide what is valued, not what is taken in."""
 
@@ -62,7 +63,7 @@ def check_options(options: Mapping[str, Any]) -> list[str]:
             check(options)
         except ValueError as error:
             problems.append(str(error))
-    return problems
+    return problems + check_history(options)
 
 
 def _supported(options: Mapping[str, Any]) -> None:

@@ -151,7 +151,7 @@ def _enter_obligation(tips: Tips, address: bytes, account: AccountBytes, held: O
     before = tips.unit(address)
     tips.hold(account.slot, address, held)
     if before is not None:
-        tell(tips, account.slot, before.held, held)
+        tell(tips, account.slot, address, before.held, held)
 
 
 def _set_aside(tips: Tips, address: bytes, account: AccountBytes, reason: str, problem: str) -> None:
@@ -173,6 +173,6 @@ def _close(tips: Tips, address: bytes, account: AccountBytes) -> None:
     elif unit is not None:
         nothing = NOTHING._replace(owner=unit.held.owner)
         tips.hold(account.slot, address, nothing)
-        tell(tips, account.slot, unit.held, nothing)
+        tell(tips, account.slot, address, unit.held, nothing)
     elif (address, PRICE) in tips.markets or address in tips.price_accounts:
         tips.market(account.slot, address, PRICE, price_state(account))

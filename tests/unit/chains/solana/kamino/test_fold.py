@@ -124,6 +124,15 @@ def test_a_change_is_noted_with_what_must_have_happened(fold: Fold) -> None:
     assert json.loads(rows.events[1].extra)["change_raw"] == str(-50 * ONE)
 
 
+def test_a_debt_that_is_gone_was_repaid_with_interest(fold: Fold) -> None:
+    fold((UNIT, obligation(11, borrows=[(USDC, 100 * ONE)])))
+
+    grown = reserve(mint=USDC_MINT, decimals=6, liquidity={"cumulative_borrow_rate_bsf": 3 * ONE // 2})
+    rows = fold((USDC, grown._replace(slot=12)), (UNIT, obligation(12)))
+
+    assert [(event.kind, event.amount_raw) for event in rows.events] == [("repay", 150)]
+
+
 def test_interest_alone_is_no_event(fold: Fold) -> None:
     fold((UNIT, obligation(11, borrows=[(USDC, 100 * ONE)])))
 

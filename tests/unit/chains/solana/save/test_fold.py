@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chains.identifiers import base58
 from chains.model import END_OF_BLOCK, WHOLE_VENUE, AccountBytes, Basis, Rows, Side, VenueSpec
 from chains.solana.ports import AccountProtocol
 from chains.solana.save import adapter
@@ -186,8 +187,13 @@ def test_what_changed_between_two_looks_is_told_without_interest() -> None:
         ("withdraw", SOL, SOL_MINT, ALICE, 20),
         ("borrow", USDC, USDC_MINT, ALICE, 5),  # 115 less 100 · 1.1
     ]
-    assert json.loads(rows.events[0].extra) == {"observed": True, "collateral_raw": "20"}
-    assert json.loads(rows.events[1].extra) == {"observed": True}
+    assert json.loads(rows.events[0].extra) == {
+        "observed": True,
+        "account": base58(ACCOUNT),
+        "collateral_raw": "20",
+        "change_raw": "-20",
+    }
+    assert json.loads(rows.events[1].extra) == {"observed": True, "account": base58(ACCOUNT)}
     rows = known.take([(ACCOUNT, ours(obligation(ALICE, [Deposit(SOL, 50, 0)]), SLOT + 2))])
     assert [(e.kind, e.amount_raw) for e in rows.events] == [("repay", 115)]
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
 
+from chains.auditing import Whole
 from chains.model import Block, Rows, Side, UnitSnapshot, VenueSnapshot, VenueSpec, VenueUnit
 from chains.ports import MarketKey, StateReader
 
@@ -273,28 +274,6 @@ OpenViews = Callable[[VenueSnapshot], Callable[[UnitSnapshot, VenueUnit], Iterab
 """What a protocol's `views.py` offers: a venue at a block gives the function that names the views of each of its units, valued."""
 
 
-class Whole(Protocol):
-    """A whole venue after a block, as it is stored, nothing of which is in quarantine."""
-
-    @property
-    def snapshot(self) -> VenueSnapshot:
-        """The venue apart from its units; without feeds."""
-        ...
-
-    @property
-    def sums(self) -> Mapping[tuple[bytes, Side], int]:
-        """The sums of all units' raw amounts, by (market, side)."""
-        ...
-
-    def settings(self, aspect: str) -> Mapping[bytes, list[str]]:
-        """Return one setting of all units, by market."""
-        ...
-
-    def logs(self, *contracts: bytes) -> int:
-        """Return how many logs of contracts led here: no more than so often anything was rounded."""
-        ...
-
-
 class Total(NamedTuple):
     """A total of a contract: the number that word `word` of the answer must be, `ours` being `None` where it is not known.
 
@@ -324,7 +303,7 @@ class Holding(NamedTuple):
 
 
 class Controls(Protocol):
-    """What a protocol's `controls.py` offers: two pure functions of a whole venue."""
+    """What a protocol's `controls.py` offers: two pure functions of a whole venue, and `told` where the chain itself tells totals."""
 
     def totals(self, whole: Whole) -> Iterable[Total]:
         """Name the totals that its contracts keep, with what they must be."""

@@ -11,8 +11,9 @@ from typing import Self
 
 import duckdb
 
+from chains.auditing import WholeRecords
 from chains.model import Block
-from chains.ports import RawReader, Start, StateReader, WholeRecords
+from chains.ports import RawReader, Start, StateReader
 from indexer.steps import Step, Tables
 from indexer.store import controls, ledger
 from indexer.store.apply import Cursor, apply_step

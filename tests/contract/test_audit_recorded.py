@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from chains.auditing import Controlled
 from chains.evm.controls import control
 from chains.evm.parity import audit
 from chains.evm.ports import UNAVAILABLE, Answer, Read
 from chains.model import Block, VenueSpec
-from chains.ports import Checked, Controlled, Cover, Outcome
+from chains.ports import Checked, Cover, Outcome
 from chains.registry import connect
 from crossmargin.demo.recording import Recording
 from crossmargin.demo.replay import ReplayNode

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from aggregator.margin.floor import Gravity
 from crossmargin.audited import said_of_holding, said_of_total
 from crossmargin.cli import figures
 from crossmargin.cli.context import Context
@@ -176,7 +177,7 @@ def _show_audited(console: Console, document: Document) -> None:
     rows = [
         (
             venue["venue"],
-            venue["last"]["checked_at"],
+            venue["last"]["checked_at"] if venue["last"] else "never",
             f"{venue['views']['equal']:,}",
             words(f"{venue['views']['different']:,}", "bold red" if venue["views"]["different"] else ""),
             f"{venue['totals']['equal'] + venue['totals']['within']:,}",
@@ -192,7 +193,8 @@ def _show_audited(console: Console, document: Document) -> None:
         for total in venue["residuals"]:
             console.print(words(said_of_total(total), "bold red"), soft_wrap=True)
         for holding in venue["shortfalls"]:
-            console.print(words(said_of_holding(holding), "bold red"), soft_wrap=True)
+            grave = holding["gravity"] == Gravity.GRAVE
+            console.print(words(said_of_holding(holding), "bold red" if grave else "yellow"), soft_wrap=True)
 
 
 def sql(context: Context, query: str | None, *, form: str) -> None:

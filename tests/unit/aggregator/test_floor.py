@@ -12,7 +12,7 @@ FLOOR = ShortfallFloor(least_share=0.001, least_usd=100.0)
 
 
 @pytest.mark.parametrize(
-    ("missing", "usd", "gravity"),
+    "missing, usd, gravity",
     [
         (1000, 100.0, Gravity.GRAVE),
         (999, 1e9, Gravity.SMALL),
@@ -32,7 +32,7 @@ def test_a_policy_says_the_floors_and_the_usual_ones_hold_where_it_does_not() ->
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    "text, said",
     [
         ("[shortfall]\nleast_us = 1\n", 'unknown key "least_us"'),
         ("[shortfall]\nleast_usd = -1\n", "0 ≤ least_usd"),

@@ -52,7 +52,7 @@ def word(number: int) -> Answer:
 
 
 @pytest.mark.parametrize(
-    ("balance", "supply", "outcome", "why"),
+    "balance, supply, outcome, why",
     [
         (word(100), word(1000), Cover.COVERED, ""),
         (word(99), word(1000), Cover.SHORT, ""),

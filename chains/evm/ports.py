@@ -29,9 +29,9 @@ class Read(NamedTuple):
     `balance`: the chain's own coin that `address` holds, as one word; like `state` it may be gone.
     `last_log`: the newest log of `address` with topic0 `input` in any earlier block.
     `first_log`: the first log from the block on with topic0 `input` whose second indexed argument is `address`. `code_before`: the
-    code that `address` held before the block; absent where it holds none even now. `check`: what is wrong with the answer to calldata
-    `input`, beside the journals; nothing, if it is as they say. `sight`: as `state`, where it was looked at and nothing is known of
-    what it is before and after.
+    code that `address` held before the block; absent where it holds none even now. `check`: what is wrong with what `address`, a price
+    source, says by calldata `input`, beside the journals; nothing, if it is as they say. `sight`: as `state`, where it was looked at and
+    nothing is known of what it is before and after.
     """
 
     block: int
@@ -185,8 +185,14 @@ class NeedReads:
     sights: frozenset[Sight] = frozenset()
 
 
-Judge = Callable[[Answer], bytes]
-"""Says what is wrong with an answer; empty for nothing."""
+class Check(NamedTuple):
+    """A question whose answer is judged: `judge` says what is wrong with it, empty for nothing.
+
+    What came of it belongs to the price source for which it was asked: others may ask the same contract the same, and know it better.
+    """
+
+    asked: Read
+    judge: Callable[[Answer], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from crossmargin.documents import Document
 from crossmargin.doubts import doubted_units, doubted_venues, shortfalls
 from crossmargin.errors import NoSuchThing, NotStored
 from crossmargin.liabilities import Liabilities
+from crossmargin.outdated import outdated
 from crossmargin.parity import ParityAudit
 from crossmargin.quotes import quotes
 from crossmargin.rows import rows_document
@@ -192,6 +193,7 @@ class LocalDesk:
             *_incomplete(self.catalogue.venues, reader, cuts),
             *_contradicted(reader, cuts),
             *doubted_venues(reader, numbers),
+            *(each.reason for each in outdated(reader, self.catalogue.venues) if each.chain_id in cuts),
         )
         return Condition(
             stale_chains=stale,

@@ -131,6 +131,10 @@ def _show_status(console: Console, document: Document) -> None:
             console.print(words(f"{chain['chain']}: {chain['reason']['detail']}", "yellow"), soft_wrap=True)
         if chain["fault"]:
             console.print(words(f"{chain['chain']}: {chain['fault']}", "yellow"), soft_wrap=True)
+        for old in chain["outdated"]:
+            name = old["venue"] or "price sources"
+            told = f"{chain['chain']}: {name} is of derivation {old['version']}, not {old['current']}: {old['lacks']}; {old['mend']}"
+            console.print(words(told, "bold red"), soft_wrap=True)
         for part in chain["incomplete"]:
             name, first = part["venue"] or part["feed"], part["from_block"]
             missing = f"{chain['chain']}: {name} is not filled in yet, from block {first:,} on"

@@ -35,7 +35,9 @@ def migrate(con: duckdb.DuckDBPyConnection, path: Path | str, *, read_only: bool
     if version > newest:
         raise StoreNewer(f"{path}: its schema is {version}, this program knows {newest}; upgrade the program")
     if missing and read_only:
-        raise StoreOlder(f"{path}: its schema is {version}, this program needs {newest}; open it once for writing")
+        raise StoreOlder(
+            f"{path}: its schema is {version}, this program needs {newest}; run `crossmargin index` once: it brings it up to date"
+        )
     for migration in missing:
         run(con, migration)
 

@@ -21,6 +21,7 @@ from indexer.store.errors import StoreError
 from indexer.store.journals import DERIVED
 from indexer.store.ledger import SnapshotRow
 from indexer.store.liabilities import END_OF_TIME, LiabilityRow, newest
+from indexer.store.makers import makers
 from indexer.store.raw import block_of, blocks, family
 from indexer.store.records import StoredRecords
 from indexer.store.register import complete_feeds
@@ -86,6 +87,10 @@ class Reader:
     def complete_feeds(self) -> set[tuple[str, str, bytes, bytes | None]]:
         """The feeds of which nothing is missing, see `indexer.store.register.identity`."""
         return complete_feeds(self._con)
+
+    def makers(self) -> dict[tuple[str, str], int]:
+        """By chain and venue (or `FEEDS`), the version of the derivation that made the rows (`chains.derivations`)."""
+        return makers(self._con)
 
     def restatements(self, chain_id: str) -> list[Restatement]:
         """What of a chain was restated, in order."""

@@ -20,3 +20,12 @@ CREATE TABLE control_look (
     block_hash BLOB NOT NULL,
     venue_id VARCHAR NOT NULL
 );
+
+-- Which version of a protocol's derivation made the rows of a venue (`feeds`: of a chain's price sources): one more with each change after which
+-- the same chain gives other rows. 0: made before this was kept.
+CREATE TABLE derived_by (
+    chain_id VARCHAR NOT NULL,
+    interest VARCHAR NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (chain_id, interest)
+);

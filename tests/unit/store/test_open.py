@@ -143,7 +143,7 @@ def test_an_older_schema_is_not_changed_by_reading(tmp_path: Path) -> None:
     with duckdb.connect(path) as con:
         con.execute("DELETE FROM schema_version WHERE version = $newest", {"newest": newest})
 
-    with pytest.raises(StoreOlder, match=f"this program needs {newest}; open it once for writing"):
+    with pytest.raises(StoreOlder, match=f"this program needs {newest}; run `crossmargin index` once"):
         Store.open(path, read_only=True)
 
 

@@ -102,10 +102,13 @@ class LocalDesk:
             return quotes(scene.reader, scene.cuts, self.catalogue, scene.condition)
 
     def status(self) -> Document:
-        with self._scene(None, self._chains()) as scene:
-            found = standing(self._settings, scene.reader, self._watch, self._clock())
-            for venue in (venue for chain in found["chains"] for venue in chain["audited"]):
-                venue["shortfalls"] = self._weighed(scene, venue["shortfalls"])
+        with self._store.reading() as reader:
+            found = standing(self._settings, reader, self._watch, self._clock())
+        short = [venue for chain in found["chains"] for venue in chain["audited"] if venue["shortfalls"]]
+        if short:
+            with self._scene(None, self._chains()) as scene:
+                for venue in short:
+                    venue["shortfalls"] = self._weighed(scene, venue["shortfalls"])
         return found
 
     def sql(self, query: str) -> Document:

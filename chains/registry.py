@@ -14,6 +14,7 @@ from chains.identifiers import PYTH
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from chains.derivations import Change
     from chains.model import Block, ChainSpec, FeedSpec, PriceAnswer, Reason, VenueSnapshot, VenueSpec
     from chains.ports import Chain, Moment, Observer, OpenBook, RawReader, Start
     from chains.survey.facts import NodeSurvey
@@ -100,6 +101,19 @@ def open_views(protocol: str) -> Any | None:  # noqa: ANN401 - each family has i
 def controls(protocol: str) -> Any | None:  # noqa: ANN401 - ditto
     """Return the totals and holdings of a protocol (`chains.evm.ports.Controls`), `None` where its folder names none."""
     return import_module(f"{PROTOCOLS[protocol]}.controls") if _has(protocol, "controls") else None
+
+
+def derivation_changes(protocol: str) -> Sequence[Change]:
+    """Return what changed in how a protocol's rows are derived, oldest first; a name that is not in `PROTOCOLS` has none."""
+    if protocol not in PROTOCOLS:
+        return ()
+    return cast("Sequence[Change]", getattr(import_module(PROTOCOLS[protocol]), "CHANGES", ()))
+
+
+def feed_changes(chain_id: str) -> Sequence[Change]:
+    """Return the same of the price sources of a chain's family."""
+    family = NAMESPACES[chain_id.partition(":")[0]].rpartition(".")[0]
+    return cast("Sequence[Change]", getattr(import_module(f"{family}.oracles"), "CHANGES", ()))
 
 
 def is_observed(protocol: str) -> bool:

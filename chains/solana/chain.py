@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
+from chains.auditing import Controlled, Reply, WholeRecords
 from chains.completeness import SECOND_NODE
+from chains.controls import StoredWhole, told
 from chains.errors import HistoryGone, NodeBusy, NodeWrong, Unsupported
-from chains.model import AccountBytes, Block, ChainSpec, FeedSpec, Rows, Skipped, VenueSpec
-from chains.ports import Batch, Examined, Head, Observer, RawReader, Records, StateReader
+from chains.model import AccountBytes, Block, ChainSpec, FeedSpec, Rows, Skipped, UnitSnapshot, VenueSnapshot, VenueSpec
+from chains.ports import Batch, Checked, Examined, Head, Observer, RawReader, Records, StateReader
 from chains.registry import PROTOCOLS
 from chains.rpc import NodePool
 from chains.solana.after import After, Nothing
@@ -137,6 +140,18 @@ class SolanaChain:
         raise Unsupported(
             f"chain {self._spec.id}: balances prove each batch before it is stored; there is nothing to examine later"
         )
+
+    async def audit(self, snapshot: VenueSnapshot, units: Sequence[UnitSnapshot]) -> Sequence[Checked]:
+        """Ask nothing: no program has a view of a unit."""
+        del snapshot, units
+        return ()
+
+    async def control(
+        self, snapshot: VenueSnapshot, records: WholeRecords, known: Sequence[Reply] | None = None
+    ) -> Controlled:
+        """Compare a whole venue at the snapshot's block with the totals in its accounts as they were read; nobody is asked."""
+        del known
+        return Controlled(told=await asyncio.to_thread(lambda: told(StoredWhole.of(snapshot, records))))
 
     async def news(self, timeout_s: float) -> None:
         """Wait for a notification about a watched account or the root."""

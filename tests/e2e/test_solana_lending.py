@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from chains.identifiers import base58, from_base58
@@ -78,6 +81,38 @@ def test_every_borrower_has_the_program_s_own_numbers(folder: Path, tmp_path: Pa
         assert ours["liquidatable"] == unit.liquidatable
         compared += unit.native is not None
     assert compared > 3
+    assert_weighed(tmp_path)
+
+
+def assert_weighed(folder: Path) -> None:
+    """A snapshot's totals are sums, and with one amount too much in the store they are not."""
+    tampered = folder / "tampered"
+    tampered.mkdir()
+    shutil.copytree(folder / "data", tampered / "data")
+    shutil.copy(folder / "crossmargin.toml", tampered)
+    with duckdb.connect(str(tampered / "data" / "crossmargin.duckdb")) as con:
+        for table in ("position_change", "position_current"):
+            con.execute(f"UPDATE {table} SET amount_raw = amount_raw * 2 WHERE side = 'borrow'")  # noqa: S608 - one of two names
+
+    totals, accounts = snapshot(folder)
+    wrong, doubted = snapshot(tampered)
+
+    assert {total["told_by"] for total in totals} == {"journals"}
+    assert {total["outcome"] for total in totals} <= {"equal", "within"}
+    assert all(total["reason"] for total in totals if total["outcome"] == "within")
+    assert {total["outcome"] for total in wrong} & {"different", "unknown"}
+    if "different" in {total["outcome"] for total in wrong}:
+        assert {account["status"] for account in doubted} == {"unknown"}
+        assert all("total_differs" in account["reasons"] for account in doubted)
+    assert not any("total_differs" in account["reasons"] for account in accounts)
+
+
+def snapshot(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    done = crossmargin(folder, "--json", "snapshot", "create")
+    assert done.returncode == 0, done.stderr
+    made = Path(json.loads(done.stdout)["path"])
+    totals, accounts = (pq.read_table(made / f"{name}.parquet").to_pylist() for name in ("totals", "accounts"))
+    return totals, accounts
 
 
 def test_after_an_upgrade_nobody_s_debt_at_the_venue_is_known_until_its_slot_is_configured(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from chains.solana.dialect import SolanaDialect
 from chains.solana.news import News
 from chains.solana.nodes import NodeSource
 from chains.solana.oracles.pyth import Pyth
-from chains.solana.ports import AccountProtocol, Listing, SlotBlock, SolanaProtocol
+from chains.solana.ports import AccountProtocol, AccountSet, Listing, Seeking, SlotBlock, SolanaProtocol
 from chains.solana.source import LOOK_AROUND, SolanaSource
 from chains.solana.span import Span
 from chains.solana.stored import StoredSource
@@ -63,6 +63,7 @@ class SolanaChain:
         self._head: Block | None = None
         self._lacking = 0
         self._others: frozenset[bytes] = frozenset()
+        self._sought: tuple[AccountSet, ...] = ()
         self._stored_to: int | None = None
         self._read_to: int | None = None
         self.source = source
@@ -97,7 +98,7 @@ class SolanaChain:
 
     async def head(self) -> Head:
         """Return the newest block, with what the watched accounts hold there, and the newest final slot."""
-        sets = [wanted for venue in self.read for wanted in venue.sets]
+        sets = [*(wanted for venue in self.read for wanted in venue.sets), *self._sought]
         with self._asking():
             head = await self.source.look(self._to_watch, sets, self._stored_to or 0)
         self._head = head.latest
@@ -143,14 +144,15 @@ class SolanaChain:
         Raises `NodeWrong` where none of them holds a block.
         """
         if first - 1 != self._stored_to:
-            self._others = _others_of(self.read, state)
+            self._others, self._sought = _others_of(self.read, state), _sought_of(self.read, state)
             self._read_to = None
         self._stored_to = first - 1
         with self._asking():
             batch = await self._advance(first, last, settled, state)
         self._stored_to = batch.last.number
         self._read_to = batch.last.number if self.read and _is_read(batch, self.read) else None
-        self._others = _others_of(self.read, After(state, batch.rows))
+        after = After(state, batch.rows)
+        self._others, self._sought = _others_of(self.read, after), _sought_of(self.read, after)
         self._lacking = 0
         self.source.first()
         return batch
@@ -239,6 +241,10 @@ def _is_read(batch: Batch, venues: Sequence[AccountProtocol]) -> bool:
 
 def _others_of(venues: Sequence[AccountProtocol], state: StateReader) -> frozenset[bytes]:
     return frozenset(address for venue in venues for address in venue.others(state))
+
+
+def _sought_of(venues: Sequence[AccountProtocol], state: StateReader) -> tuple[AccountSet, ...]:
+    return tuple(wanted for venue in venues if isinstance(venue, Seeking) for wanted in venue.sought(state))
 
 
 def _until(listings: Mapping[bytes, Listing], last: int) -> dict[bytes, Listing]:

@@ -11,7 +11,7 @@ from chains.errors import NodeBusy
 from chains.model import AccountBytes, Rows
 from chains.ports import StateReader
 from chains.solana.after import After
-from chains.solana.ports import AccountProtocol, AccountSet
+from chains.solana.ports import AccountProtocol, AccountSet, Seeking
 from chains.solana.source import SolanaSource
 
 Seen = tuple[bytes, AccountBytes]
@@ -66,10 +66,12 @@ class Reading:
         for venue in self._venues:
             begun = bool(self._state.markets(venue.venue.id))
             before = frozenset(venue.others(self._state))
-            mine = self._mine(venue, changed if begun else seen, before)
+            given = changed if begun else seen
+            mine = self._mine(venue, given, before)
             rows = venue.fold(self._state, mine)
-            named = frozenset(venue.others(After(self._state, rows))) - before
-            more = [each for each in seen if each[0] in named and each not in mine]
+            after = After(self._state, rows)
+            named, concerned = frozenset(venue.others(after)) - before, _concerned(venue, after, given)
+            more = [each for each in seen if each[0] in named | concerned and each not in mine]
             if more:
                 mine = sorted([*mine, *more], key=lambda each: (each[1].slot, each[0]))
                 rows = venue.fold(self._state, mine)
@@ -77,8 +79,16 @@ class Reading:
 
     def _mine(self, venue: AccountProtocol, seen: Sequence[Seen], others: Collection[bytes]) -> list[Seen]:
         members = {address for address, account in seen if any(wanted.has(account) for wanted in venue.sets)}
-        known = self._names(venue) | members | set(others)
+        known = self._names(venue) | members | set(others) | _concerned(venue, self._state, seen)
         return [each for each in seen if each[0] in known]
 
     def _names(self, venue: AccountProtocol) -> set[bytes]:
         return set(self._state.units(venue.venue.id)) | {market for market, _ in self._state.markets(venue.venue.id)}
+
+
+def _concerned(venue: AccountProtocol, state: StateReader, seen: Sequence[Seen]) -> set[bytes]:
+    """Return the accounts that are of sets which a venue sought, as far as the journals know of these."""
+    if not isinstance(venue, Seeking):
+        return set()
+    concerns = venue.concerns(state)
+    return {address for address, account in seen if concerns(account)}

@@ -137,13 +137,8 @@ def factor_product(one: int, other: int) -> int:
     if exponent < _DECIMALS:
         raise Refused("LibraryBnError")
     exponent -= _DECIMALS
-    return FULL_FACTOR if exponent > _EXPONENT_MASK else product >> overflow << EXPONENT_BITS | exponent
+    return FULL_FACTOR if exponent > _EXPONENT_MASK else (product >> overflow << EXPONENT_BITS & U64) | exponent
 
 
 def _parts(factor: int) -> tuple[int, int]:
-    if factor == 0:
-        return 0, 0
-    coefficient = factor >> EXPONENT_BITS
-    if factor > FULL_FACTOR or not coefficient >> COEFFICIENT_BITS - 1:
-        raise Refused("LibraryBnError")
-    return coefficient, factor & _EXPONENT_MASK
+    return factor >> EXPONENT_BITS, factor & _EXPONENT_MASK

@@ -115,13 +115,10 @@ def vault_prices(stored: VaultPrices, magnifiers: Magnifiers, liquidity: Prices,
     supply, borrow = stored.vault_supply_exchange_price, stored.vault_borrow_exchange_price
     grown_supply = u128(supply * (u128(liquidity.supply * _SCALE) // before.supply)) // _SCALE
     grown_borrow = div_up(u128(borrow * (u128(liquidity.borrow * _SCALE) // before.borrow)), _SCALE)
-    found = Prices(
+    return Prices(
         u128(grown_supply + _added(supply, magnifiers.supply, seconds)),
         u128(grown_borrow + _added(borrow, magnifiers.borrow, seconds)),
     )
-    if found.supply < supply or found.borrow < borrow:
-        raise Refused("VaultExchangePriceUnexpected")
-    return found
 
 
 def _added(price: int, magnifier: int, seconds: int) -> int:

@@ -187,7 +187,7 @@ class VaultView:
 
 def _per_collateral(found: int, prices: Prices, least: int) -> int:
     """Return raw debt for raw collateral, times 10^15, at an oracle's rate of so much at least; raises `Refused`."""
-    if not least <= found <= HIGHEST_RATE:
+    if not least <= found <= HIGHEST_RATE or prices.borrow == 0:
         raise Refused("VaultInvalidOraclePrice")
     per_collateral = u128(found * prices.supply // prices.borrow)
     if per_collateral == 0:

@@ -1,0 +1,21 @@
+"use strict";
+// Stands in for packages that an SDK names and its maths never uses; package.json replaces them by an empty one.
+
+const Module = require("node:module");
+
+const ABSENT = ["@kamino-finance/farms-sdk", "@kamino-finance/kliquidity-sdk", "@kamino-finance/scope-sdk", "@solana-program/compute-budget", "@solana-program/memo"];
+
+/** Whatever is asked of it is itself: it can be a base class, a constant, a decorator. To be computed with, it cannot. */
+const nothing = new Proxy(function absent() {}, {
+  get: (target, name) => {
+    if (name === "prototype") return target.prototype;
+    if (name === Symbol.toPrimitive) return () => { throw new Error("a package that is not installed was computed with"); };
+    return nothing;
+  },
+  apply: () => nothing,
+  construct: () => nothing,
+});
+
+const load = Module._load;
+Module._load = (request, ...rest) =>
+  ABSENT.some((name) => request === name || request.startsWith(`${name}/`)) ? nothing : load(request, ...rest);

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+import duckdb
 import pytest
 from solders.pubkey import Pubkey
 
@@ -108,6 +109,17 @@ def stored(net: Devnet, store: Store) -> tuple[dict[bytes, VenueUnit], dict[byte
     return {each.unit_id: value(each) for each in snapshots}, held
 
 
+def views(path: Path) -> dict[str, set[tuple[str, str | int]]]:
+    """What people see of the tables: decimals by side, and what is an alert."""
+    asked = {
+        "dim_market": "SELECT DISTINCT 'borrow', decimals FROM public.dim_market",
+        "fct_position": "SELECT DISTINCT side, decimals FROM public.fct_position",
+        "venue_alert": "SELECT DISTINCT kind, aspect FROM public.venue_alert",
+    }
+    with duckdb.connect(str(path), read_only=True) as con:
+        return {name: {(row[0], row[1]) for row in con.execute(query).fetchall()} for name, query in asked.items()}
+
+
 def test_positions_and_their_owners_are_found_at_every_head_and_derive_alike(net: Devnet, tmp_path: Path) -> None:
     world, path = World(net, seed=5), tmp_path / "store.duckdb"
 
@@ -124,6 +136,11 @@ def test_positions_and_their_owners_are_found_at_every_head_and_derive_alike(net
 
     with Store.open(path) as store:
         assert asyncio.run(live(store)) > 100
+    assert views(path) == {
+        "dim_market": {("borrow", 6)},
+        "fct_position": {("supply", 9), ("borrow", 6)},
+        "venue_alert": {("listing", "params"), ("terms", "terms"), ("oracle", "oracle")},
+    }
     assert sum(branch.status > 0 for branch in world.crowd.vault.branches.values()) > 0
     copy = tmp_path / "copy.duckdb"
     copy.write_bytes(path.read_bytes())

@@ -1,7 +1,7 @@
 """The accounts that an oracle's sources name, as exact JSON texts: what each says in its own words.
 
 Market aspects, of the account's address: `source:` and its part in a source (`Role`). Numbers of 64 bits and more are text, keys base58.
-An account that is gone, or that is not what its source needs, has {"problem": text}. A token's reserve is the aspect `reserve`.
+An account that is gone, or that is not what its source needs, has {"problem": text}. A token's reserve is the aspect `rates`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Role(StrEnum):
     MINT = "source:mint"
     LENDING = "source:lending"
     REWARDS = "source:rewards"
-    RESERVE = "reserve"
+    RESERVE = "rates"
     UNREAD = "source:unread"
 
 
@@ -81,7 +81,7 @@ def source_text(role: Role, account: AccountBytes) -> str:
 
 
 def reserve_of(told: Mapping[str, Any]) -> Reserve:
-    """Read the aspect `reserve`."""
+    """Read the aspect `rates`."""
     return Reserve(*(int(told[name]) for name in _RESERVE))
 
 

@@ -127,7 +127,7 @@ class ModelVault:
         top = self.state.topmost_tick if top == position.tick else top
         old_col, old_debt = found.supply, found.debt
         col, debt = self._changed(old_col, old_debt, new_col, new_debt)
-        dust, tick, tick_id = 0, COLD_TICK, position.tick_id
+        dust, tick, tick_id = 0, COLD_TICK, 0 if position.supply_only else position.tick_id
         if debt > 0:
             tick, tick_id, debt, dust = self._join(col, debt * (BILLION + 1) // BILLION + 1)
             net = debt - dust

@@ -60,6 +60,13 @@ def driftpy() -> Iterator[Driver]:
 
 
 @contextmanager
+def drift() -> Iterator[Driver]:
+    """Ask @drift-labs/sdk (`node/drift_driver.js`), which has whole numbers; skips the test where it cannot be installed."""
+    with driver([ready(node), NODE_ROOM / "drift_driver.js"]) as process:
+        yield process
+
+
+@contextmanager
 def klend() -> Iterator[Driver]:
     """Ask klend-sdk (`node/klend_driver.js`); skips the test where it cannot be installed."""
     with driver([ready(node), NODE_ROOM / "klend_driver.js"]) as process:

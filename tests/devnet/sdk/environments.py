@@ -37,7 +37,7 @@ class MissingPart(Exception):
 @cache
 def python() -> Path:
     """Return the interpreter of the environment with driftpy. Raises MissingPart."""
-    with once("python", PYTHON_LOCK, _install_python):
+    with once(PYTHON_ENVIRONMENT, PYTHON_LOCK, _install_python):
         return PYTHON_ENVIRONMENT / "bin" / "python"
 
 
@@ -47,18 +47,18 @@ def node() -> Path:
     found = shutil.which("node")
     if found is None:
         raise MissingPart("the SDKs in JavaScript need Node.js 20 or newer")
-    with once("node", NODE_LOCK, _install_node):
+    with once(NODE_MODULES, NODE_LOCK, _install_node):
         return Path(found)
 
 
 @contextmanager
-def once(name: str, lock: Path, install: Callable[[], None]) -> Iterator[None]:
-    """Run `install` unless it has succeeded with this lock before; other processes wait for it. Raises MissingPart."""
+def once(made: Path, lock: Path, install: Callable[[], None]) -> Iterator[None]:
+    """Run `install` unless what it makes is there and of this lock; other processes wait for it. Raises MissingPart."""
     BUILD.mkdir(exist_ok=True)
-    stamp, digest = BUILD / f"{name}.ready", hashlib.sha256(lock.read_bytes()).hexdigest()
-    with (BUILD / f"{name}.turn").open("w") as turn:
+    stamp, digest = BUILD / f"{made.name}.ready", hashlib.sha256(lock.read_bytes()).hexdigest()
+    with (BUILD / f"{made.name}.turn").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
-        if not stamp.exists() or stamp.read_text(encoding="utf-8") != digest:
+        if not (made.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == digest):
             stamp.unlink(missing_ok=True)
             install()
             stamp.write_text(digest, encoding="utf-8")

@@ -1,9 +1,11 @@
 "use strict";
-// Stands in for packages that an SDK names and its maths never uses; package.json replaces them by an empty one.
+// Stands in for packages that an SDK names and its maths never uses: package.json replaces them by an empty one (`overrides`), and two
+// of klend-sdk's its own package.json does not name.
 
 const Module = require("node:module");
+const { overrides } = require("./package.json");
 
-const ABSENT = ["@kamino-finance/farms-sdk", "@kamino-finance/kliquidity-sdk", "@kamino-finance/scope-sdk", "@solana-program/compute-budget", "@solana-program/memo"];
+const ABSENT = [...Object.keys(overrides), "@solana-program/compute-budget", "@solana-program/memo"];
 
 /** Whatever is asked of it is itself: it can be a base class, a constant, a decorator. To be computed with, it cannot. */
 const nothing = new Proxy(function absent() {}, {

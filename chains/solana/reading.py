@@ -71,7 +71,8 @@ class Reading:
             rows = venue.fold(self._state, mine)
             after = After(self._state, rows)
             named, concerned = frozenset(venue.others(after)) - before, _concerned(venue, after, given)
-            more = [each for each in seen if each[0] in named | concerned and each not in mine]
+            wanted, had = named | concerned, {(address, account.slot) for address, account in mine}
+            more = [each for each in seen if each[0] in wanted and (each[0], each[1].slot) not in had]
             if more:
                 mine = sorted([*mine, *more], key=lambda each: (each[1].slot, each[0]))
                 rows = venue.fold(self._state, mine)

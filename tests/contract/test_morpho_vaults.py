@@ -18,7 +18,7 @@ from indexer.store import Reader, Store
 from tests.contract.test_morpho_blue_parity import block_of, chain_spec, venue_of
 from tests.devnet.evm.ledger import invoke
 from tests.devnet.evm.metamorpho import Pools, deploy
-from tests.devnet.evm.morpho import PARAMS, build
+from tests.devnet.evm.morpho import DAY, PARAMS, build
 from tests.devnet.evm.vault import Token, approve
 from tests.support.indexing import Heard, Narrow, raw, take_in
 from tests.support.tables import assert_same_tables
@@ -141,6 +141,37 @@ def pledge_shares(pools: Pools) -> bytes:
     signature = f"supplyCollateral({PARAMS},uint256,address,bytes)"
     lending.ledger.do(lending.invoke(owner, signature, market.params, held, owner, b""))
     return raw(market.id)
+
+
+def test_vaults_of_a_factory_are_followed_from_their_creation_on(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    with build(seed=9, actions=20) as lending:
+        pools = deploy(lending)
+        known, admin, owner = pools.pools[1], lending.admin, lending.people[0]
+        market = known.markets[0]
+        create = "createMetaMorpho(address,uint256,address,string,string,bytes32)"
+        terms = [admin, DAY, known.asset.address, "Made", "MADE", bytes(32)]
+        lending.ledger.do(invoke(admin, pools.factory, create, *terms, gas=12_000_000))
+        (log,) = lending.node.call("eth_getLogs", {"fromBlock": "0x0", "address": pools.factory})
+        vault = replace(known, address="0x" + log["topics"][1][-40:])
+        lending.ledger.do(
+            invoke(admin, vault.address, f"submitCap({PARAMS},uint256)", market.params, 10**24),
+            approve(known.asset.address, owner, vault.address),
+        )
+        lending.ledger.do(invoke(admin, vault.address, f"acceptCap({PARAMS})", market.params), seconds=2 * DAY)
+        queue = [bytes.fromhex(market.id[2:])]
+        lending.ledger.do(invoke(admin, vault.address, "setSupplyQueue(bytes32[])", queue))
+        lending.ledger.do(invoke(owner, vault.address, "deposit(uint256,address)", 10**18, owner, gas=9_000_000))
+        venue = replace(venue_of(lending), options={"vault_factories": (pools.factory,)})
+        with Store.open(path) as store:
+            asyncio.run(take_in(connect(chain_spec(lending), [venue], []), store))
+            with store.reading() as reader:
+                shares = open_shares(reader.venue_snapshot(venue, block_of(lending, lending.node.height())))
+        held = pools.shares(vault, owner)
+        worth = pools.asked(vault, "convertToAssets(uint256)", held)
+
+    assert set(shares) == {raw(vault.address)}
+    assert shares[raw(vault.address)](held).assets_raw == worth > 0
 
 
 def test_tables_do_not_depend_on_cuts_and_are_derived_again_without_a_node(tmp_path: Path) -> None:

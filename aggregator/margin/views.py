@@ -166,11 +166,11 @@ def _position(item: ValuedPosition) -> PositionView:
         asset_class=item.asset_class,
         haircut=numbers.text(numbers.ratio_up(item.factors.haircut)),
         liquidation_threshold=None if threshold is None else numbers.scaled(threshold, BASIS_POINT_PLACES),
-        look_through=None if position.claim is None else _look_through(position.claim, chain_id),
+        look_through=None if position.claim is None else look_through_view(position.claim, chain_id),
     )
 
 
-def _look_through(claim: Claim, chain_id: str) -> LookThroughView:
+def look_through_view(claim: Claim, chain_id: str) -> LookThroughView:
     """Write what shares are a claim on."""
     asset = str(token(chain_id, claim.asset))
     return LookThroughView(

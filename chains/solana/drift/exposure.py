@@ -15,6 +15,8 @@ from chains.solana.drift.spot import Requirement, asset_weight, token_amount
 from chains.solana.drift.states import SpotMarket
 
 FULL = 10_000
+BASE_UNIT = 10**8
+"""One USD in `collateral_base` and `debt_base`."""
 
 
 def exposure(number: int, value: PerpValue, position: PerpPosition) -> dict[str, int]:
@@ -123,9 +125,9 @@ def _venue_price(book: Book, market: SpotMarket) -> VenuePrice | None:
 
 
 def sum_base(position: UnitPosition) -> int:
-    """Return what a position is worth, rounded down for what is held and up for what is owed; 0 without a price."""
+    """Return what a position is worth in `BASE_UNIT`, rounded down for what is held and up for what is owed; 0 without a price."""
     if position.price is None:
         return 0
-    value = position.amount_raw * position.price.answer_raw
-    scale = power_of_ten(position.decimals)
+    value = position.amount_raw * position.price.answer_raw * BASE_UNIT
+    scale = power_of_ten(position.decimals) * position.price.unit_raw
     return value // scale if position.side is Side.SUPPLY else -(-value // scale)

@@ -23,16 +23,14 @@ from chains.solana.drift.accounts import (
     user_of,
 )
 from chains.solana.drift.book import Book
-from chains.solana.drift.exposure import exposure, positions_of, sum_base
-from chains.solana.drift.integers import PRICE, Refused
+from chains.solana.drift.exposure import BASE_UNIT, exposure, positions_of, sum_base
+from chains.solana.drift.integers import Refused
 from chains.solana.drift.margin import Balances, Calculation, Context, Total, World, calculate
 from chains.solana.drift.spot import Requirement
 from chains.solana.drift.states import LIQUIDATIONS_PAUSED, perp_address, spot_address
 
 WAD = 10**18
 MAX_UINT256 = 2**256 - 1
-BASE_UNIT = PRICE
-"""One USD in `collateral_base` and `debt_base`."""
 
 _NOBODY = User(max_margin_ratio=0, margin_mode=0, pool_id=0, status=0, spot=(), perp=())
 _CONTEXTS = {

@@ -35,8 +35,8 @@ from tests.unit.chains.solana.drift.builders import (
     user,
 )
 
-TOKEN, USD = 10**9, 10**6
-"""One whole scaled balance, and one USD."""
+TOKEN, USD, BASE = 10**9, 10**6, 10**8
+"""One whole scaled balance, one USD of the program's and one of a unit's `…_base`."""
 
 
 def numbers(native: Any, *names: str) -> list[int]:
@@ -70,7 +70,7 @@ def test_the_unit_is_its_sub_account_and_its_owner_the_authority() -> None:
     assert found.health_factor_wad == 500 * WAD // 440
     assert found.liquidatable is False
     assert found.has_debt
-    assert (found.collateral_base, found.debt_base, found.base_unit) == (500 * USD, 400 * USD, USD)
+    assert (found.collateral_base, found.debt_base, found.base_unit) == (500 * BASE, 400 * BASE, BASE)
     assert [
         (
             each.market,
@@ -152,7 +152,7 @@ def test_a_perp_position_s_profit_is_a_position_in_the_token_it_settles_in() -> 
     assert found.health_factor_wad == 300 * WAD // 55
     (profit,) = (each for each in found.positions if each.market == SOL_PERP)
     assert (profit.side, profit.asset, profit.amount_raw, profit.counts) == (Side.SUPPLY, USDC_MINT, 100 * USD, True)
-    assert found.collateral_base == 300 * USD
+    assert found.collateral_base == 300 * BASE
     assert [reason.code for reason in found.reasons] == ["perp_exposure"]
 
 
@@ -167,7 +167,7 @@ def test_a_perp_position_s_loss_is_a_debt() -> None:
     ]
     (loss,) = (each for each in found.positions if each.market == SOL_PERP)
     assert (loss.side, loss.amount_raw, loss.liquidation_threshold) == (Side.BORROW, 100 * USD, None)
-    assert (found.collateral_base, found.debt_base) == (200 * USD, 100 * USD)
+    assert (found.collateral_base, found.debt_base) == (200 * BASE, 100 * BASE)
     # a loss also takes from the collateral with the buffer: 100 − 2 % of 100
     assert found.native["total_collateral_plus_buffer"] == 98 * USD
 

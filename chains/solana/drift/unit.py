@@ -68,7 +68,7 @@ class Account:
             owner=self.unit.owner,
             native=native,
             health_factor_wad=self._health_factor() if native and self.has_debt else None,
-            liquidatable=bool(native["liquidatable_accrued"]) if native else None,
+            liquidatable=bool(native["liquidatable"] or native["liquidatable_accrued"]) if native else None,
             has_debt=self.has_debt,
             collateral_base=self._base(positions, Side.SUPPLY) if native else None,
             debt_base=self._base(positions, Side.BORROW) if native else None,
@@ -193,9 +193,10 @@ class Account:
             if perp.market_index in found.isolated:
                 yield found.isolated[perp.market_index], perp.is_being_liquidated
 
-    def _health_factor(self) -> int | None:
-        found = self._accrued
-        return min(health_factor_wad(*each) for each in self._totals(found)) if isinstance(found, Calculation) else None
+    def _health_factor(self) -> int:
+        """Return the lower of both: an instruction brings up to date only the markets that it names, and anybody may have any accrued."""
+        found = [each for each in (self._stored, self._accrued) if isinstance(each, Calculation)]
+        return min(health_factor_wad(*total) for each in found for total in self._totals(each))
 
     def _base(self, positions: tuple[UnitPosition, ...], side: Side) -> int:
         return sum(sum_base(each) for each in positions if each.side is side)

@@ -265,7 +265,7 @@ def test_orders_require_a_cent_each() -> None:
     assert numbers(native, "total_collateral", "margin_requirement") == [680 * USD, 100 * USD + 20_000]
 
 
-def test_interest_to_the_block_decides_and_what_is_stored_stands_beside_it() -> None:
+def test_interest_that_is_due_makes_a_debt_liquidatable_and_what_is_stored_stands_beside_it() -> None:
     year = 31_536_000
     lent = spot_market(deposit_balance=100 * TOKEN, borrow_balance=40 * TOKEN, last_interest_ts=NOW - year)
 
@@ -277,6 +277,24 @@ def test_interest_to_the_block_decides_and_what_is_stored_stands_beside_it() -> 
     assert numbers(found.native, "liquidatable", "liquidatable_accrued") == [0, 1]
     assert found.liquidatable is True
     assert found.positions[1].amount_raw == 4_200_000_001
+
+
+def test_a_deposit_s_interest_that_is_not_stored_yet_saves_nobody() -> None:
+    """Whoever liquidates a perp position need not have the interest of a deposit accrued."""
+    year = 31_536_000
+    lent = spot_market(deposit_balance=100 * TOKEN, borrow_balance=40 * TOKEN, last_interest_ts=NOW - year)
+
+    found = World(accounts={SOL: lent}).value(user(spot=[deposit(1, TOKEN), loan(0, 91 * TOKEN)]))
+
+    assert found.native is not None
+    assert numbers(found.native, "total_collateral", "total_collateral_accrued", "margin_requirement") == [
+        90 * USD,
+        91_800_000,
+        91 * USD,
+    ]
+    assert numbers(found.native, "liquidatable", "liquidatable_accrued") == [1, 0]
+    assert found.liquidatable is True
+    assert found.health_factor_wad == 90 * WAD // 91
 
 
 def test_accounts_of_the_second_pool_hold_the_quote_asset_for_nothing() -> None:

@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-BENCHMARKS = ("decode", "fold", "journal", "store")
+BENCHMARKS = ("accounts", "decode", "fold", "journal", "store")
 
 
 def main(names: list[str]) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from binascii import hexlify
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,13 +14,12 @@ import pyarrow.compute as pc
 
 from chains.columns import ACCOUNTS, AMOUNT, POSITIONS, TOO_WIDE, binaries, repeated
 from chains.model import END_OF_BLOCK, WHOLE_VENUE, Basis, Side
-from chains.solana.kamino.journal import OBLIGATION
-from chains.solana.kamino.layout import OBLIGATION as LAYOUT
-from chains.solana.layouts import KEY, integers
+from chains.solana.kamino.journal import NUMBERS, OBLIGATION
+from chains.solana.layouts import KEY, Records, integers
 
-_DIGITS = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), np.uint16)
 _HIGH, _LOW = divmod(TOO_WIDE, 2**64)
 _WORD = 8
+_FEW = 8
 _RATE = 32
 
 Bytes = npt.NDArray[np.uint8]
@@ -44,48 +44,76 @@ class Crowd(NamedTuple):
 
 
 class Slots(NamedTuple):
-    """The slots of one side that name a reserve: which (n, slots), the reserves (m, 32) and amounts (m, two words, low first)."""
+    """The slots of one side that name a reserve: which (n, slots), the reserves (m, 32) and amounts (m, two words, low first).
+
+    `markets`: the reserves again, each once, with who has which.
+    """
 
     taken: Mask
     reserves: Bytes
+    markets: pa.DictionaryArray
     amounts: npt.NDArray[np.uint64]
+
+    @property
+    def holders(self) -> npt.NDArray[np.int64]:
+        """The number of the obligation of each slot."""
+        found: npt.NDArray[np.int64] = np.nonzero(self.taken)[0]
+        return found
+
+    def twice(self) -> npt.NDArray[np.int64]:
+        """Return the obligations that name a reserve in two slots."""
+        count = max(len(self.markets.dictionary), 1)
+        named = self.holders * count + self.markets.indices.to_numpy()
+        named.sort()
+        again: npt.NDArray[np.int64] = named[1:][named[1:] == named[:-1]]
+        return again // count
 
 
 def any_byte(column: npt.NDArray[np.void]) -> Mask:
     """Tell which values have a byte that is not zero; their size is a multiple of eight bytes."""
     raw = np.ascontiguousarray(column)
-    return np.asarray(raw.view(np.uint64).reshape(*raw.shape, -1).any(axis=-1), np.bool_)
+    words = raw.view(np.uint64).reshape(*raw.shape, -1)
+    if words.shape[-1] > _FEW:
+        return np.asarray(words.any(axis=-1), np.bool_)
+    return np.asarray(reduce(np.bitwise_or, np.moveaxis(words, -1, 0)) != 0, np.bool_)
 
 
 class Obligations:
     """Obligations as records, with the slots of both sides."""
 
-    def __init__(self, accounts: Sequence[bytes]) -> None:
-        self.records = LAYOUT.records(accounts)
+    def __init__(self, records: Records) -> None:
+        self.records = records
 
     @cached_property
     def deposits(self) -> Slots:
         """The slots that hold cTokens."""
         column = self.records["deposits"]
         taken = any_byte(column["deposit_reserve"])
-        low = column["deposited_amount"][taken]
-        return Slots(taken, _raw(column["deposit_reserve"][taken], KEY), np.stack([low, np.zeros_like(low)], axis=1))
+        used = column[taken]
+        low = used["deposited_amount"]
+        return _slots(taken, used["deposit_reserve"], np.stack([low, np.zeros_like(low)], axis=1))
 
     @cached_property
     def borrows(self) -> Slots:
         """The slots that owe."""
         column = self.records["borrows"]
         taken = any_byte(column["borrow_reserve"])
-        words = _raw(column["borrowed_amount_sf"][taken], 2 * _WORD).view(np.uint64)
-        return Slots(taken, _raw(column["borrow_reserve"][taken], KEY), words)
+        used = column[taken]
+        return _slots(taken, used["borrow_reserve"], _raw(used["borrowed_amount_sf"], 2 * _WORD).view(np.uint64))
 
     def ordinary(self) -> Mask:
         """Tell which name no reserve twice on one side and owe nothing that has more digits than a column."""
         low, high = self.borrows.amounts[:, 0], self.borrows.amounts[:, 1]
-        odd = _twice(self.records["deposits"]["deposit_reserve"], self.deposits.taken)
-        odd |= _twice(self.records["borrows"]["borrow_reserve"], self.borrows.taken)
-        odd[np.nonzero(self.borrows.taken)[0][(high > _HIGH) | ((high == _HIGH) & (low >= _LOW))]] = True
-        return ~odd
+        plain = np.ones(len(self.records), np.bool_)
+        plain[self.borrows.holders[(high > _HIGH) | ((high == _HIGH) & (low >= _LOW))]] = False
+        for side in (self.deposits, self.borrows):
+            plain[side.twice()] = False
+        return plain
+
+
+def _slots(taken: Mask, reserves: npt.NDArray[np.void], amounts: npt.NDArray[np.uint64]) -> Slots:
+    raw = _raw(reserves, KEY)
+    return Slots(taken, raw, binaries(raw.tobytes(), KEY).dictionary_encode(), amounts)
 
 
 def crowd(units: Sequence[bytes], found: Obligations, place: Place, mint: Callable[[bytes], bytes]) -> Crowd:
@@ -117,12 +145,11 @@ def _positions(  # noqa: PLR0917 - as many columns as rows have
     names: pa.Array, owners: Bytes, slots: Slots, side: Side, place: Place, mint: Callable[[bytes], bytes]
 ) -> pa.Table:
     """Make the rows of the amounts that are not zero."""
-    some = slots.amounts.any(axis=1)
-    whose = np.nonzero(slots.taken)[0][some]
+    some = (slots.amounts[:, 0] | slots.amounts[:, 1]) != 0
+    whose = slots.holders[some]
     count = len(whose)
-    markets = binaries(slots.reserves[some].tobytes(), KEY)
-    coded = markets.dictionary_encode()
-    mints = pa.array([mint(reserve) for reserve in coded.dictionary.to_pylist()], pa.binary())
+    reserves, which = slots.markets.dictionary, slots.markets.indices.filter(pa.array(some))
+    mints = pa.array([mint(reserve) for reserve in reserves.to_pylist()], pa.binary())
     amounts = pa.Array.from_buffers(AMOUNT, count, [None, pa.py_buffer(slots.amounts[some].tobytes())])
     return pa.table(
         [
@@ -130,9 +157,9 @@ def _positions(  # noqa: PLR0917 - as many columns as rows have
             repeated(place.venue_id, count),
             names.take(pa.array(whose)),
             binaries(owners[whose].tobytes(), KEY),
-            markets,
+            reserves.take(which),
             repeated(side.value, count),
-            mints.take(coded.indices),
+            mints.take(which),
             amounts,
             *_origins(place, count),
         ],
@@ -153,22 +180,27 @@ def _texts(found: Obligations, owners: Bytes) -> pa.Array:
         "]",
     )
     return _concatenated(
-        _hexed(owners, b'{"owner":"0x', b'","elevation_group":'),
-        _numbers(records["elevation_group"]),
-        ',"has_debt":',
-        _numbers(records["has_debt"]),
-        ',"lowest_reserve_deposit_max_ltv_pct":',
-        _numbers(records["lowest_reserve_deposit_max_ltv_pct"]),
-        ',"autodeleverage_margin_call_started_timestamp":',
-        _numbers(records["autodeleverage_margin_call_started_timestamp"]),
-        ',"orders":',
-        _numbers(any_byte(records["obligation_orders"]).astype(np.uint8)),
+        _hexed(owners, b'{"owner":"0x', b'",'),
+        _flags(records),
         ',"deposits":[',
         held,
         '],"borrows":{',
         _joined(debts, borrows.taken),
         '},"problem":null}',
     )
+
+
+def _flags(records: Records) -> pa.Array:
+    """Write the numbers of each obligation that many have in common."""
+    *fields, _ = NUMBERS
+    columns = [records[name].astype(np.uint64) for name in fields]
+    columns.append(any_byte(records["obligation_orders"]).astype(np.uint64))
+    coded = binaries(np.stack(columns, axis=1).tobytes(), _WORD * len(columns)).dictionary_encode()
+    texts = [
+        ",".join(f'"{name}":{number}' for name, number in zip(NUMBERS, np.frombuffer(raw, np.uint64), strict=True))
+        for raw in coded.dictionary.to_pylist()
+    ]
+    return pa.array(texts, pa.string()).take(coded.indices)
 
 
 def _concatenated(*parts: pa.Array | str) -> pa.Array:
@@ -186,7 +218,7 @@ def _hexed(raw: Bytes, before: bytes, behind: bytes) -> pa.Array:
     size = len(before) + 2 * KEY + len(behind)
     text = np.empty((len(raw), size), np.uint8)
     text[:, : len(before)] = np.frombuffer(before, np.uint8)
-    text[:, len(before) : size - len(behind)] = _DIGITS[raw].view(np.uint8)
+    text[:, len(before) : size - len(behind)] = np.frombuffer(hexlify(raw.data), np.uint8).reshape(len(raw), 2 * KEY)
     text[:, size - len(behind) :] = np.frombuffer(behind, np.uint8)
     return binaries(text.tobytes(), size).cast(pa.string())
 
@@ -200,17 +232,6 @@ def _rates(column: npt.NDArray[np.void]) -> pa.Array:
     if words[:, 1:].any():
         return pa.array([str(rate) for rate in integers(column, "u256")], pa.string())
     return _numbers(words[:, 0])
-
-
-def _twice(column: npt.NDArray[np.void], taken: Mask) -> Mask:
-    """Tell which rows hold one value in two of the slots that are taken."""
-    several = np.nonzero(taken.sum(axis=1) > 1)[0]
-    words = np.ascontiguousarray(column[several]).view(np.uint64).reshape(len(several), column.shape[1], KEY // _WORD)
-    found = np.zeros(len(column), np.bool_)
-    for first in range(column.shape[1] - 1):
-        same = (words[:, first + 1 :] == words[:, first : first + 1]).all(axis=2)
-        found[several] |= (same & taken[several, first : first + 1]).any(axis=1)
-    return found
 
 
 def _raw(column: npt.NDArray[np.void], size: int) -> Bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import compress
 
 from chains.model import WHOLE_VENUE, AccountBytes, Rows, VenueSpec
 from chains.ports import StateReader
@@ -76,8 +77,11 @@ class Kamino:
 
 def _looks(seen: Sequence[Seen]) -> Iterator[dict[bytes, AccountBytes]]:
     """Divide accounts into those of one slot, none of them twice."""
-    look: dict[bytes, AccountBytes] = {}
-    slot = None
+    look = dict(seen)
+    if len(look) == len(seen) and (not seen or seen[0][1].slot == seen[-1][1].slot):
+        yield from [look] if look else []
+        return
+    look, slot = {}, None
     for address, account in seen:
         if account.slot != slot or address in look:
             if look:
@@ -117,11 +121,11 @@ class _Fold:
         """Take in what was read of one slot."""
         self.tips.slot = next(iter(look.values())).slot
         kinds: dict[str, list[Seen]] = {layout.name: [] for layout in (MARKET, RESERVE, OBLIGATION)}
-        plain = kinds[OBLIGATION.name]
-        for address, account in look.items():
-            if account.data[:DISCRIMINATOR] == OBLIGATION.discriminator and account.owner == self._program:
-                plain.append((address, account))
-                continue
+        seen = list(look.items())
+        fits = self._obligations.fit(seen)
+        good = list(compress(seen, fits))
+        others = [each for each, is_one in zip(seen, fits, strict=True) if not is_one] if len(good) < len(seen) else ()
+        for address, account in others:
             layout = self._kind(address, account)
             if layout is not None:
                 kinds[layout.name].append((address, account))
@@ -133,10 +137,12 @@ class _Fold:
             self._market(account)
         changed = [self._reserve(address, account) for address, account in kinds[RESERVE.name]]
         self._read_prices(set(look) - {self._venue.address}, anew=any(changed))
-        self._obligations.enter(kinds[OBLIGATION.name])
+        self._obligations.enter(good, kinds[OBLIGATION.name])
 
     def _kind(self, address: bytes, account: AccountBytes) -> Layout | None:
-        """Say what an account that does not begin as an obligation is, by what it begins with, or else by what it was."""
+        """Say what an account is that is no good obligation, by what it begins with, or else by what it was."""
+        if account.data[:DISCRIMINATOR] == OBLIGATION.discriminator and account.owner == self._program:
+            return OBLIGATION
         if address == self._venue.address:
             return MARKET
         if account.data[:DISCRIMINATOR] == RESERVE.discriminator and account.owner == self._program:

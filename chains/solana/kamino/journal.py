@@ -178,9 +178,10 @@ class Debt(NamedTuple):
     wide: int | None = None
 
 
-_OBLIGATION_NUMBERS = (
+NUMBERS = (
     "elevation_group", "has_debt", "lowest_reserve_deposit_max_ltv_pct", "autodeleverage_margin_call_started_timestamp", "orders",
 )  # fmt: skip
+"""The numbers of a setting in their order; `orders` says whether there are any, all others are fields of the account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,7 +283,7 @@ def liquidity_of(text: str) -> Liquidity:
 def obligation_text(
     owner: bytes, numbers: Sequence[int], deposits: Iterable[bytes], borrows: Iterable[Borrowed]
 ) -> str:
-    """Write the setting `obligation`; `numbers` in the order of `_OBLIGATION_NUMBERS`. Made without `json`, for it is made often."""
+    """Write the setting `obligation`; `numbers` in the order of `NUMBERS`. Made without `json`, for it is made often."""
     group, has_debt, lowest, called, orders = numbers
     held = ",".join([f'"0x{reserve.hex()}"' for reserve in deposits])
     owed = ",".join([_borrow_text(*borrow) for borrow in borrows])
@@ -303,7 +304,7 @@ def obligation_of(text: str) -> Obligation:
     said = json.loads(text)
     return Obligation(
         owner=unhexed(said["owner"]),
-        **{name: said[name] for name in _OBLIGATION_NUMBERS},
+        **{name: said[name] for name in NUMBERS},
         deposits=tuple(map(unhexed, said["deposits"])),
         borrows={unhexed(reserve): Debt(*map(int, words)) for reserve, words in said["borrows"].items()},
         problem=said["problem"],

@@ -28,16 +28,18 @@ from chains.solana.kamino.journal import (
     obligation_text,
     unhexed,
 )
-from chains.solana.kamino.layout import DISCRIMINATOR, OBLIGATION
+from chains.solana.kamino.layout import OBLIGATION
 from chains.solana.kamino.tips import Tips
 from chains.solana.layouts import integers, keys
 
-_LENDING_MARKET, _OWNER = 32, 64
+_LENDING_MARKET = 32
+_TOGETHER = 2048
 
 MANY = 256
 """From so many new obligations on they are noted as columns."""
 
 Held = dict[bytes, int]
+Seen = tuple[bytes, AccountBytes]
 
 
 class Read(NamedTuple):
@@ -68,41 +70,43 @@ class Obligations:
             self._units = self._tips.units()
         return address in self._units or address in self._tips.settings([address])
 
-    def enter(self, seen: Sequence[tuple[bytes, AccountBytes]]) -> None:
-        """Take in obligations of one slot."""
-        if not seen:
-            return
-        settings = self._tips.settings([address for address, _ in seen])
-        good = [(address, account.data) for address, account in seen if self._is_one(account)]
-        if len(good) < len(seen):
-            for address, account in seen:
-                if not self._is_one(account):
-                    self._odd(address, account, settings.get(address))
-        new = [each for each in good if each[0] not in settings]
+    def fit(self, seen: Sequence[Seen]) -> list[bool]:
+        """Tell which accounts are obligations of this market."""
+        size, kind, market, program = OBLIGATION.size, OBLIGATION.discriminator, self._market, self._program
+        return [
+            len(data) == size
+            and data.startswith(kind)
+            and data.startswith(market, _LENDING_MARKET)
+            and owner == program
+            for _, (_, owner, _, data, _) in seen
+        ]
+
+    def enter(self, good: Sequence[Seen], odd: Sequence[Seen]) -> None:
+        """Take in obligations of one slot, and what should be some and does not `fit`."""
+        settings = self._tips.settings([address for address, _ in (*good, *odd)])
+        for address, account in odd:
+            self._odd(address, account, settings.get(address))
+        new = [each for each in good if each[0] not in settings] if settings else good
         if len(new) >= MANY:
-            odd = self._crowd([unit for unit, _ in new], [data for _, data in new])
-            good = [each for each in good if each[0] in settings or each[0] in odd]
+            left = self._crowds(new)
+            good = [each for each in good if each[0] in settings or each[0] in left] if settings or left else []
         if good:
-            self._compare(list(_read([unit for unit, _ in good], [data for _, data in good])))
+            self._compare(list(_read([unit for unit, _ in good], [account.data for _, account in good])))
 
-    def _crowd(self, units: list[bytes], accounts: list[bytes]) -> frozenset[bytes]:
-        """Take in many new obligations at once; return those that must be read one by one."""
-        found = columns.Obligations(accounts)
-        plain = found.ordinary()
-        if not plain.all():
-            found = columns.Obligations(list(compress(accounts, plain.tolist())))
-        self._tips.crowd(list(compress(units, plain.tolist())), found, self._mint)
-        return frozenset(compress(units, (~plain).tolist()))
-
-    def _is_one(self, account: AccountBytes) -> bool:
-        """Whether an account is an obligation of this market."""
-        data = account.data
-        return (
-            len(data) == OBLIGATION.size
-            and data[:DISCRIMINATOR] == OBLIGATION.discriminator
-            and data[_LENDING_MARKET:_OWNER] == self._market
-            and account.owner == self._program
-        )
+    def _crowds(self, seen: Sequence[Seen]) -> set[bytes]:
+        """Take in many new obligations as columns, so many at once as stay near the processor; return those to be read one by one."""
+        left: set[bytes] = set()
+        for at in range(0, len(seen), _TOGETHER):
+            some = seen[at : at + _TOGETHER]
+            units = [unit for unit, _ in some]
+            found = columns.Obligations(OBLIGATION.records([account.data for _, account in some]))
+            plain = found.ordinary()
+            if not plain.all():
+                left.update(compress(units, (~plain).tolist()))
+                units = list(compress(units, plain.tolist()))
+                found = columns.Obligations(found.records[plain])
+            self._tips.crowd(units, found, self._mint)
+        return left
 
     def _odd(self, unit: bytes, account: AccountBytes, before: str | None) -> None:
         """Take in an obligation that is gone, or that is none any more."""
@@ -202,7 +206,7 @@ def _wide(then: Obligation | None, reserve: bytes, now: int, *, known: bool) -> 
 
 def _read(units: Sequence[bytes], accounts: Sequence[bytes]) -> Iterator[Read]:
     """Read obligations: the slots that name a reserve."""
-    found = columns.Obligations(accounts)
+    found = columns.Obligations(OBLIGATION.records(accounts))
     records, held, owed = found.records, found.deposits.taken, found.borrows.taken
     deposits, borrows = records["deposits"], records["borrows"]
     supplies = list(

@@ -23,6 +23,8 @@ from chains.solana.kamino.journal import OBLIGATION, PROBLEM, text_of
 
 ENGINE = "kamino-1"
 _TX = -1
+_WORTH_NAMES = 1024
+"""So many units are looked for among all that are known, before their settings are asked for."""
 
 
 class Tips:
@@ -45,7 +47,8 @@ class Tips:
     def settings(self, units: Collection[bytes]) -> Mapping[bytes, str]:
         """Return the setting `obligation` of those units that have one."""
         self._learn()
-        unread = [(unit, WHOLE_VENUE, OBLIGATION) for unit in units if unit not in self._settings]
+        known = units if len(units) < _WORTH_NAMES else self.units().intersection(units)
+        unread = [(unit, WHOLE_VENUE, OBLIGATION) for unit in known if unit not in self._settings]
         found = self._state.accounts(self._venue_id, unread) if unread else {}
         self._settings.update({unit: text for (unit, _, _), text in found.items()})
         return self._settings

@@ -6,6 +6,7 @@ have more digits than a column.
 
 from __future__ import annotations
 
+from binascii import hexlify
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -22,12 +23,10 @@ from chains.solana.marginfi.tips import ACCOUNT_STATE, Tips, account_text
 WORTH_COLUMNS = 64
 """So many accounts are read sooner together than one by one."""
 
-_CHUNK = 8192
+_CHUNK = 4096
 _WIDE = 16
 _HIGHEST = TOO_WIDE >> 64
 _SHARES = {Side.SUPPLY: "asset_shares", Side.BORROW: "liability_shares"}
-_HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), np.uint16)
-"""The two digits of each byte, as one number."""
 
 _AUTHORITY_AT = account_text(b"", (), 0, 0).index('0x"') + 2
 _BANKS_AT = account_text(bytes(KEY), (bytes(KEY),), 0, 0).index('"0x', _AUTHORITY_AT + 2 * KEY + 2) + 3
@@ -191,4 +190,4 @@ def _texts_with(found: _Accounts, chosen: Numbers, banks: Bytes) -> pa.Array:
 
 
 def _hexed(rows: Bytes) -> Bytes:
-    return np.take(_HEX, rows).view(np.uint8)
+    return np.frombuffer(hexlify(np.ascontiguousarray(rows).data), np.uint8).reshape(len(rows), 2 * rows.shape[1])

@@ -12,7 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import groupby
+from itertools import compress, groupby
 from typing import Any
 
 from chains.identifiers import base58, from_base58
@@ -83,27 +83,29 @@ class Marginfi:
         addresses = [address for address, _ in seen]
         distinct = set(addresses)
         tips.learn(distinct)
-        repeated = (
-            set()
-            if len(distinct) == len(addresses)
-            else {name for name, times in Counter(addresses).items() if times > 1}
-        )
+        again = set() if len(distinct) == len(addresses) else _named_again(addresses)
         for slot, group in _by_slot(seen):
             tips.slot = slot
-            self._fold_slot(tips, dict(group), repeated)
+            self._fold_slot(tips, group, again)
             tips.end_slot()
         return tips.rows
 
-    def _fold_slot(self, tips: Tips, accounts: Mapping[bytes, AccountBytes], repeated: AbstractSet[bytes]) -> None:
+    def _fold_slot(self, tips: Tips, group: Sequence[Seen], again: AbstractSet[bytes]) -> None:
         """Read markets before units, so that what a unit holds has its token's name whatever the order of the answers."""
         size, program = ACCOUNT.size, self._program
-        fresh = {name: seen for name, seen in accounts.items() if len(seen.data) == size and seen.owner == program}
-        fresh = {} if len(fresh) < WORTH_COLUMNS else fresh
-        one_by_one = [] if len(fresh) == len(accounts) else [name for name in accounts if name not in fresh]
-        for address in sorted(one_by_one, key=lambda name: self._order(accounts[name])):
-            self._account(tips, address, accounts[address])
-        for address in self._enter_many(tips, fresh, repeated) if fresh else ():
-            self._account(tips, address, accounts[address])
+        fits = [len(data) == size and owner == program for _, (_, owner, _, data, _) in group]
+        count = sum(fits)
+        if count < WORTH_COLUMNS:
+            self._one_by_one(tips, group)
+            return
+        if count < len(group):
+            self._one_by_one(tips, [each for each, is_one in zip(group, fits, strict=True) if not is_one])
+            group = list(compress(group, fits))
+        self._one_by_one(tips, self._enter_many(tips, group, again))
+
+    def _one_by_one(self, tips: Tips, group: Sequence[Seen]) -> None:
+        for address, account in sorted(dict(group).items(), key=lambda each: self._order(each[1])):
+            self._account(tips, address, account)
 
     def _order(self, account: AccountBytes) -> int:
         """Banks name the price accounts and the tokens of all others; units come last."""
@@ -111,14 +113,14 @@ class Marginfi:
             return 1
         return 2 if account.data.startswith(ACCOUNT.discriminator) else 0
 
-    def _enter_many(
-        self, tips: Tips, accounts: Mapping[bytes, AccountBytes], repeated: AbstractSet[bytes]
-    ) -> Sequence[bytes]:
-        """Enter units that nothing is known of and that come only once together; returns the addresses of the rest."""
-        later = tips.known_of(accounts.keys()) | repeated
-        fresh = accounts if not later else {name: seen for name, seen in accounts.items() if name not in later}
-        odd = enter_many(tips, self._venue.address, list(fresh), [seen.data for seen in fresh.values()])
-        return [name for name in accounts if name in odd or name not in fresh] if odd or later else ()
+    def _enter_many(self, tips: Tips, group: Sequence[Seen], again: AbstractSet[bytes]) -> Sequence[Seen]:
+        """Enter units that nothing is known of and that come only once together; returns the rest."""
+        names = [name for name, _ in group]
+        later = again | tips.known_of(names)
+        fresh = group if not later else [each for each in group if each[0] not in later]
+        odd = enter_many(tips, self._venue.address, [name for name, _ in fresh], [seen.data for _, seen in fresh])
+        left = later | odd
+        return [each for each in group if each[0] in left] if left else ()
 
     def _account(self, tips: Tips, address: bytes, account: AccountBytes) -> None:
         if account.closed and not self._is_market(tips, address):
@@ -223,9 +225,14 @@ def _price_accounts(config: Mapping[str, Any]) -> Iterable[bytes]:
     return [key] if setup in {PYTH_PUSH_ORACLE, SWITCHBOARD_PULL_ORACLE} else ()
 
 
-def _by_slot(seen: Sequence[Seen]) -> Iterator[tuple[int, Iterable[Seen]]]:
+def _named_again(addresses: Sequence[bytes]) -> set[bytes]:
+    return {name for name, times in Counter(addresses).items() if times > 1}
+
+
+def _by_slot(seen: Sequence[Seen]) -> Iterator[tuple[int, Sequence[Seen]]]:
     """Divide what was seen, in the order of its slots; a first look is all of one."""
     if seen and seen[0][1].slot == seen[-1][1].slot:
         yield seen[0][1].slot, seen
     else:
-        yield from groupby(seen, key=lambda item: item[1].slot)
+        for slot, group in groupby(seen, key=lambda item: item[1].slot):
+            yield slot, list(group)

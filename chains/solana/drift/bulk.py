@@ -6,6 +6,7 @@ deposit nor a loan.
 
 from __future__ import annotations
 
+from binascii import hexlify
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chains.columns import ACCOUNTS, AMOUNT, POSITIONS, repeated
+from chains.columns import ACCOUNTS, AMOUNT, POSITIONS, binaries, repeated
 from chains.model import END_OF_BLOCK, WHOLE_VENUE, Basis, Side
 from chains.solana.drift.accounts import (
     ACCOUNT_STATE,
@@ -45,9 +46,10 @@ from chains.solana.layouts import KEY, Table
 WORTH_COLUMNS = 64
 """So many accounts are read sooner together than one by one."""
 
-_CHUNK = 2048
-_HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), np.uint16)
-"""The two digits of each byte, as one number."""
+_CHUNK = 4096
+_HEAD = PERP_AT + SLOTS * PERP_SIZE
+_TAIL = slice(USER.fields["max_margin_ratio"][0], USER.fields["pool_id"][0] + 1)
+"""All that is read stands before and behind the orders, which are most of an account."""
 
 Bytes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -68,23 +70,18 @@ class _Listed(NamedTuple):
 
 
 class _Users(NamedTuple):
-    """Accounts laid one below the other."""
+    """Accounts laid one below the other: names, owners (rows of 32 bytes), what is behind the orders, and positions in use."""
 
-    names: list[bytes]
-    whole: Bytes
+    names: pa.Array
+    authorities: Bytes
+    tails: Bytes
     spot: _Listed
     perp: _Listed
 
-    @property
-    def authorities(self) -> Bytes:
-        """Return the owners, rows of 32 bytes."""
-        at = USER.fields["authority"][0]
-        return np.ascontiguousarray(self.whole[:, at : at + KEY])
-
     def number(self, name: str, kind: str) -> npt.NDArray[Any]:
         """Return a field of each account."""
-        at, size = USER.fields[name][0], np.dtype(kind).itemsize
-        return np.ascontiguousarray(self.whole[:, at : at + size]).view(kind)[:, 0]
+        at, size = USER.fields[name][0] - _TAIL.start, np.dtype(kind).itemsize
+        return np.ascontiguousarray(self.tails[:, at : at + size]).view(kind)[:, 0]
 
 
 def enter_many(tips: Tips, names: Sequence[bytes], accounts: Sequence[bytes]) -> set[bytes]:
@@ -95,25 +92,35 @@ def enter_many(tips: Tips, names: Sequence[bytes], accounts: Sequence[bytes]) ->
     odd: set[bytes] = set()
     for at in range(0, len(names), _CHUNK):
         chunk = list(names[at : at + _CHUNK])
-        whole = np.frombuffer(b"".join(accounts[at : at + _CHUNK]), np.uint8).reshape(-1, USER.size)
-        users = _laid_out(chunk, whole)
+        some = accounts[at : at + _CHUNK]
+        heads = np.frombuffer(b"".join([data[:_HEAD] for data in some]), np.uint8).reshape(-1, _HEAD)
+        tails = np.frombuffer(b"".join([data[_TAIL] for data in some]), np.uint8).reshape(len(heads), -1)
+        users = _laid_out(chunk, heads, tails)
         strange = _odd(users)
         if strange.any():
             odd.update(name for name, is_odd in zip(chunk, strange.tolist(), strict=True) if is_odd)
-            users = _laid_out([name for name in chunk if name not in odd], whole[~strange])
-        if users.names:
+            users = _laid_out([name for name in chunk if name not in odd], heads[~strange], tails[~strange])
+        if len(users.names):
             _enter(tips, users)
     return odd
 
 
-def _laid_out(names: list[bytes], whole: Bytes) -> _Users:
-    spot = _positions_of(whole, SPOT_AT, SPOT_SIZE, SPOT_POSITION)
-    perp = _positions_of(whole, PERP_AT, PERP_SIZE, PERP_POSITION)
-    return _Users(names, whole, _listed(spot, _any(spot, SPOT_IN_USE)), _listed(perp, _in_use(perp)))
+def _laid_out(names: list[bytes], heads: Bytes, tails: Bytes) -> _Users:
+    at = USER.fields["authority"][0]
+    authorities = np.ascontiguousarray(heads[:, at : at + KEY])
+    spot = _positions_of(heads, SPOT_AT, SPOT_SIZE, SPOT_POSITION)
+    perp = _positions_of(heads, PERP_AT, PERP_SIZE, PERP_POSITION)
+    return _Users(
+        binaries(b"".join(names), KEY),
+        authorities,
+        tails,
+        _listed(spot, _any(spot, SPOT_IN_USE)),
+        _listed(perp, _in_use(perp)),
+    )
 
 
-def _positions_of(whole: Bytes, at: int, size: int, table: Table) -> Records:
-    raw = np.ascontiguousarray(whole[:, at : at + SLOTS * size])
+def _positions_of(heads: Bytes, at: int, size: int, table: Table) -> Records:
+    raw = np.ascontiguousarray(heads[:, at : at + SLOTS * size])
     return raw.view(_record(tuple((name, offset, str(kind)) for name, (offset, kind) in table.items()), size))
 
 
@@ -182,7 +189,7 @@ def _positions(tips: Tips, users: _Users, listed: _Listed, kept: Numbers, what: 
     words[:, 0] = amounts[kept]
     columns = {
         **_place(tips, len(kept)),
-        "unit_id": pa.array(users.names, pa.binary()).take(pa.array(holders)),
+        "unit_id": users.names.take(pa.array(holders)),
         "owner": _binary(users.authorities[holders]),
         "market": pa.array(markets, pa.binary()).take(chosen),
         "side": repeated(side.value, len(kept)),
@@ -196,7 +203,7 @@ def _settings(tips: Tips, users: _Users) -> pa.Table:
     count = len(users.names)
     columns = {
         **_place(tips, count),
-        "unit_id": pa.array(users.names, pa.binary()),
+        "unit_id": users.names,
         "owner": _binary(users.authorities),
         "market": repeated(WHOLE_VENUE, count, pa.binary()),
         "aspect": repeated(ACCOUNT_STATE, count),
@@ -227,7 +234,7 @@ def _texts(users: _Users) -> pa.Array:
     """Return the aspect `account` of each account (`accounts.user_text`)."""
     return pc.binary_join_element_wise(
         '{"authority":"0x',
-        _binary(np.take(_HEX, users.authorities).view(np.uint8)).cast(pa.string()),
+        binaries(hexlify(users.authorities.data), 2 * KEY).cast(pa.string()),
         '","margin_mode":',
         _written(users.number("margin_mode", "u1")),
         ',"max_margin_ratio":',

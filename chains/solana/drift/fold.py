@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import groupby
+from itertools import compress, groupby
 
 from chains.identifiers import base58, from_base58
 from chains.model import WHOLE_VENUE, AccountBytes, Rows, Side, VenueSpec
@@ -79,28 +79,25 @@ class Drift:
         addresses = [address for address, _ in seen]
         distinct = set(addresses)
         tips.learn(distinct)
-        repeated: set[bytes] = set()
-        if len(distinct) < len(addresses):
-            repeated = {name for name, times in Counter(addresses).items() if times > 1}
+        again = set() if len(distinct) == len(addresses) else _named_again(addresses)
         for slot, group in _by_slot(seen):
             tips.slot = slot
-            self._fold_slot(tips, dict(group), repeated)
+            self._fold_slot(tips, group, again)
         return tips.rows
 
-    def _fold_slot(self, tips: Tips, accounts: Mapping[bytes, AccountBytes], repeated: AbstractSet[bytes]) -> None:
+    def _fold_slot(self, tips: Tips, group: Sequence[Seen], again: AbstractSet[bytes]) -> None:
         """Read markets before units, so that what a unit holds has its token's name whatever the order of the answers."""
         program, kind = self._program, USER.discriminator
-        users = {
-            n: seen for n, seen in accounts.items() if seen.owner == program and seen.data[:_DISCRIMINATOR] == kind
-        }
-        rest = [name for name in accounts if name not in users] if len(users) < len(accounts) else []
-        for address in sorted(rest, key=lambda name: self._order(accounts[name])):
-            self._other(tips, address, accounts[address])
-        left: Iterable[bytes] = users
-        if len(users) >= WORTH_COLUMNS:
-            left = self._enter_many(tips, users, repeated)
-        for address in left:
-            self._unit(tips, address, users[address])
+        is_user = [owner == program and data[:_DISCRIMINATOR] == kind for _, (_, owner, _, data, _) in group]
+        count = sum(is_user)
+        if count < len(group):
+            rest = {name: seen for (name, seen), skip in zip(group, is_user, strict=True) if not skip}
+            for address in sorted(rest, key=lambda name: self._order(rest[name])):
+                self._other(tips, address, rest[address])
+            group = list(compress(group, is_user))
+        left = self._enter_many(tips, group, again) if count >= WORTH_COLUMNS else group
+        for address, account in left:
+            self._unit(tips, address, account)
 
     def _order(self, account: AccountBytes) -> int:
         """Spot markets name the tokens and markets name the price accounts of all others."""
@@ -110,16 +107,14 @@ class Drift:
         kind = account.data[:_DISCRIMINATOR]
         return kinds.index(kind) if kind in kinds else 2
 
-    def _enter_many(
-        self, tips: Tips, users: Mapping[bytes, AccountBytes], repeated: AbstractSet[bytes]
-    ) -> Sequence[bytes]:
-        """Enter units that nothing is known of and that come only once together; returns the addresses of the rest."""
-        later, size = tips.known_of(users.keys()) | repeated, USER.size
-        fresh = {name: seen.data for name, seen in users.items() if len(seen.data) == size and name not in later}
-        odd = enter_many(tips, list(fresh), list(fresh.values()))
-        if not odd and len(fresh) == len(users):
-            return ()
-        return [name for name in users if name in odd or name not in fresh]
+    def _enter_many(self, tips: Tips, group: Sequence[Seen], again: AbstractSet[bytes]) -> Sequence[Seen]:
+        """Enter units that nothing is known of and that come only once together; returns the rest."""
+        size, names = USER.size, {name for name, _ in group}
+        later = again | tips.known_of(names)
+        later |= {name for name, seen in group if len(seen.data) != size}
+        fresh = group if not later else [each for each in group if each[0] not in later]
+        left = later | enter_many(tips, [name for name, _ in fresh], [seen.data for _, seen in fresh])
+        return [each for each in group if each[0] in left] if left else ()
 
     def _other(self, tips: Tips, address: bytes, account: AccountBytes) -> None:
         """Take in an account that is no user now."""
@@ -218,9 +213,14 @@ def _named(markets: Mapping[tuple[bytes, str], str]) -> set[bytes]:
     return {from_base58(said["oracle"]) for said in terms if PROBLEM not in said} - {NO_ORACLE}
 
 
-def _by_slot(seen: Sequence[Seen]) -> Iterator[tuple[int, Iterable[Seen]]]:
+def _named_again(addresses: Sequence[bytes]) -> set[bytes]:
+    return {name for name, times in Counter(addresses).items() if times > 1}
+
+
+def _by_slot(seen: Sequence[Seen]) -> Iterator[tuple[int, Sequence[Seen]]]:
     """Divide what was seen, in the order of its slots; a first look is all of one."""
     if seen and seen[0][1].slot == seen[-1][1].slot:
         yield seen[0][1].slot, seen
     else:
-        yield from groupby(seen, key=lambda item: item[1].slot)
+        for slot, group in groupby(seen, key=lambda item: item[1].slot):
+            yield slot, list(group)

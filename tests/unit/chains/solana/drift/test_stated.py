@@ -11,14 +11,17 @@ import pytest
 
 from chains.model import Reason, VenueSnapshot
 from chains.solana.drift.book import Book
+from chains.solana.drift.integers import Refused
 from chains.solana.drift.margin import Calculation, Context, calculate
 from chains.solana.drift.oracles import SOURCES
 from chains.solana.drift.perp import Terms, margin_ratio, perp_value, profit_weight, unrealized_pnl
 from chains.solana.drift.spot import Prices, Requirement, asset_weight, liability_weight
+from chains.solana.drift.states import PREDICTION
 from chains.solana.drift.unit import Account
-from tests.support.drift_runs import seen
+from tests.support.drift_runs import STATE_KEY, seen, state_bytes
 from tests.unit.chains.solana.drift.builders import (
     ANNS,
+    LONG_SOL,
     SLOT,
     SOL,
     SOL_PRICE,
@@ -44,6 +47,7 @@ NO_AVERAGES = {"last_oracle_price_twap": 0, "last_oracle_price_twap_5min": 0}
 def calculated(data: bytes, context: Context, price: int = 100 * USD, **sol: int) -> Calculation:
     world = World(
         accounts={
+            STATE_KEY: state_bytes(buffer=1_000),
             USDC: quote_market(oracle_source=QUOTE_ASSET, oracle=bytes(32)),
             SOL: spot_market(**(NO_AVERAGES | sol)),
             SOL_PRICE: lazer(price),
@@ -189,6 +193,76 @@ def test_strict_maintenance() -> None:
     cross = calculate(account.user, account.balances, within, Context(MAINTENANCE, strict=True)).cross
 
     assert (cross.total_collateral, cross.margin_requirement) == (9_000 * USD, 12_100 * USD)
+
+
+@pytest.mark.parametrize(
+    "held, deposits_valid, liabilities_valid",
+    [
+        ([loan(0, 100 * TOKEN), deposit(1, 100 * TOKEN)], False, True),
+        ([deposit(1, 0, open_orders=1, open_bids=100 * TOKEN)], False, True),
+        ([deposit(1, 0, open_orders=1, open_asks=-100 * TOKEN)], True, False),
+    ],
+    ids=["invalid_oracle_for_deposit", "invalid_oracle_for_bid", "invalid_oracle_for_ask"],
+)
+def test_deposits_without_a_valid_price(
+    held: list[dict[str, int]], *, deposits_valid: bool, liabilities_valid: bool
+) -> None:
+    mine = user(spot=held, max_margin_ratio=20_000)
+
+    found = calculated(mine, Context(INITIAL, lenient=True))
+
+    assert (found.all_deposit_oracles_valid, found.all_liability_oracles_valid) == (deposits_valid, liabilities_valid)
+    assert found.cross.total_collateral == 0
+    assert found.cross.margin_requirement > 0
+
+
+def test_an_isolated_position_with_and_without_the_buffer() -> None:
+    alone = {
+        "market_index": 0,
+        "base_asset_amount": 100 * TOKEN,
+        "quote_asset_amount": -11_000 * USD,
+        "position_flag": 1,
+        "isolated_position_scaled_balance": 100 * TOKEN,
+    }
+    mine = user(spot=[deposit(0, 20_000 * TOKEN), loan(1, 100 * TOKEN)], perp=[alone])
+
+    found = calculated(mine, Context(INITIAL))
+
+    isolated, cross = found.isolated[0], found.cross
+    assert (cross.margin_requirement, cross.total_collateral) == (12_000 * USD, 20_000 * USD)
+    assert (isolated.margin_requirement, isolated.total_collateral) == (1_000 * USD, -900 * USD)
+    assert (cross.is_met, isolated.is_met) == (True, False)
+    assert cross.margin_requirement_plus_buffer == 13_000 * USD
+    assert cross.total_collateral + cross.total_collateral_buffer == 20_000 * USD
+    assert isolated.margin_requirement_plus_buffer == 2_000 * USD
+    assert isolated.total_collateral + isolated.total_collateral_buffer == -1_000 * USD
+
+
+@pytest.mark.parametrize(
+    "price, base, quote", [(USD // 4, -TOKEN, USD * 3 // 4), (USD * 3 // 4, TOKEN, -USD // 4)], ids=["short", "long"]
+)
+def test_predictions(price: int, base: int, quote: int) -> None:
+    bet = perp_market(
+        contract_type=PREDICTION,
+        margin_ratio_initial=10_000,
+        margin_ratio_maintenance=9_999,
+        unrealized_pnl_initial_asset_weight=0,
+    )
+
+    def found(requirement: Requirement) -> tuple[int, int]:
+        value = perp_value(
+            position(base, quote), bet, Terms(requirement, price, Prices(USD, None), 0, high_leverage=False)
+        )
+        return value.margin_requirement, value.weighted_pnl
+
+    assert found(INITIAL) == (750_000, 0)
+    assert found(MAINTENANCE) == (749_925, 500_000)
+
+
+@pytest.mark.parametrize("mine", [user(spot=[deposit(0, 10_000 * TOKEN)], pool_id=2), user(perp=[LONG_SOL], pool_id=2)])
+def test_another_pool_s_markets_are_refused(mine: bytes) -> None:
+    with pytest.raises(Refused, match="of pool 2"):
+        calculated(mine, Context(INITIAL))
 
 
 def test_margin_ratios_with_and_without_high_leverage() -> None:

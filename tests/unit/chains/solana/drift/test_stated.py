@@ -1,4 +1,6 @@
-"""Numbers that the program's own tests state: protocol-v2 `math/margin/tests.rs`, `state/perp_market/tests.rs`, with their set-ups.
+"""Numbers that the program's own tests state, with their set-ups.
+
+protocol-v2 `math/margin/tests.rs`, `state/perp_market/tests.rs`, `controller/spot_balance/tests.rs`.
 
 There SOL is at 100 USD, with weights of 0.8 and 0.9 for deposits, 1.2 and 1.1 for loans; no market has an average yet.
 """
@@ -12,10 +14,11 @@ import pytest
 from chains.model import Reason, VenueSnapshot
 from chains.solana.drift.book import Book
 from chains.solana.drift.integers import Refused
+from chains.solana.drift.interest import with_interest
 from chains.solana.drift.margin import Calculation, Context, calculate
 from chains.solana.drift.oracles import SOURCES
 from chains.solana.drift.perp import Terms, margin_ratio, perp_value, profit_weight, unrealized_pnl
-from chains.solana.drift.spot import Prices, Requirement, asset_weight, liability_weight
+from chains.solana.drift.spot import Prices, Requirement, asset_weight, liability_weight, token_amount
 from chains.solana.drift.states import PREDICTION
 from chains.solana.drift.unit import Account
 from tests.support.drift_runs import STATE_KEY, seen, state_bytes
@@ -263,6 +266,30 @@ def test_predictions(price: int, base: int, quote: int) -> None:
 def test_another_pool_s_markets_are_refused(mine: bytes) -> None:
     with pytest.raises(Refused, match="of pool 2"):
         calculated(mine, Context(INITIAL))
+
+
+def test_interest_over_seconds_hours_and_a_year() -> None:
+    grown = market(
+        decimals=6,
+        deposit_balance=TOKEN,
+        borrow_balance=125_000_001,
+        total_factor=1_000,
+        optimal_utilization=500_000,
+        optimal_borrow_rate=20_000_000,
+        max_borrow_rate=50_000_000,
+        last_interest_ts=0,
+    )
+    stated = [
+        (100, 10_000_019_799, 10_000_158_551, 0, 1_000_001, 125_002),
+        (7_500, 10_001_484_937, 10_011_891_454, 0, 1_000_148, 125_149),
+        (750 + 60 * 60 * 24 * 365, 16_257_818_378, 60_112_684_636, 385_045, 1_626_407, 751_409),
+    ]
+    for now, deposits, loans, pooled, deposited, borrowed in stated:
+        grown = with_interest(grown, now)
+        assert (grown.cumulative_deposit_interest, grown.cumulative_borrow_interest) == (deposits, loans)
+        assert grown.deposit_balance - TOKEN == pooled
+        assert token_amount(grown, 0, grown.deposit_balance) == deposited
+        assert token_amount(grown, 1, grown.borrow_balance) == -borrowed
 
 
 def test_margin_ratios_with_and_without_high_leverage() -> None:

@@ -30,9 +30,11 @@ snapshot_app = typer.Typer(no_args_is_help=True, help="Snapshots of every accoun
 liabilities_app = typer.Typer(
     no_args_is_help=True, help="What other systems require of the collateral that escrows hold for them."
 )
+haircuts_app = typer.Typer(no_args_is_help=True, help="Market haircuts from price histories, and whether they hold.")
 app.add_typer(account_app, name="account")
 app.add_typer(snapshot_app, name="snapshot")
 app.add_typer(liabilities_app, name="liabilities")
+app.add_typer(haircuts_app, name="haircuts")
 
 
 class SqlFormat(StrEnum):
@@ -69,6 +71,13 @@ At = Annotated[
         "or a time (2026-01-31T00:00:00Z or Unix seconds).",
     ),
 ]
+Histories = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE…", help="CSV or Parquet with the columns date and close, one asset each, every day once."
+    ),
+]
+PriceColumn = Annotated[str, typer.Option("--price", metavar="COLUMN", help="The column of prices in USD.")]
 Source = Annotated[str, typer.Argument(metavar="FILE", help="A file, or - for stdin.")]
 Host = Annotated[str | None, typer.Option("--host", help="Address to serve on; loopback unless --public.")]
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="Port to serve on; 0 takes any free one.")]
@@ -367,6 +376,46 @@ def liabilities_key(
     from crossmargin.cli import liabilities
 
     liabilities.make_key(context.obj, path)
+
+
+@haircuts_app.command("estimate")
+def haircuts_estimate(
+    context: Ctx,
+    files: Histories,
+    *,
+    horizon: Annotated[
+        str,
+        typer.Option("--horizon", metavar="TIME", help="How long a liquidation takes, with the time to notice: 4h."),
+    ] = "4h",
+    price: PriceColumn = "close",
+) -> None:
+    """Estimate how far each price may fall before a liquidation is done: maintenance at 99 %, initial at 99.7 %."""
+    from crossmargin.cli import haircuts
+
+    haircuts.estimate(context.obj, files, horizon=horizon, price=price)
+
+
+@haircuts_app.command("backtest")
+def haircuts_backtest(
+    context: Ctx,
+    files: Histories,
+    *,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", metavar="NAME", help="Only this model; may be given again.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="DAY", help="Judge only the days from here on: 2024-01-01.")
+    ] = None,
+    require: Annotated[
+        str | None,
+        typer.Option("--require", metavar="NAME", help="Exit 4 when this model's haircuts are gone beyond too often."),
+    ] = None,
+    price: PriceColumn = "close",
+) -> None:
+    """Walk haircut models forward over price histories and count the days that went beyond them."""
+    from crossmargin.cli import haircuts
+
+    haircuts.walk_forward(context.obj, files, models=tuple(model or ()), since=since, require=require, price=price)
 
 
 @app.command("prove-coverage")

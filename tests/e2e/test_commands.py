@@ -57,6 +57,7 @@ COMMANDS = (
     "inputs",
     "snapshot",
     "liabilities",
+    "haircuts",
     "rebuild",
 )
 
@@ -420,6 +421,7 @@ def test_the_manual_explains_every_command_option_and_exit_code(checkout: Path, 
         "account": [("account", name) for name in ("list", "show")],
         "snapshot": [("snapshot", name) for name in ("create", "list", "verify")],
         "liabilities": [("liabilities", name) for name in ("import", "list", "sign", "key")],
+        "haircuts": [("haircuts", name) for name in ("estimate", "backtest")],
     }
     calls = [call for command in COMMANDS for call in nested.get(command, [(command,)])]
 

@@ -1,0 +1,1 @@
+"""What prices may do: haircuts estimated from their history, and whether such estimates hold."""

@@ -1,0 +1,107 @@
+"""The market layer of a haircut: how far a price may fall within a horizon, estimated from its own history."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from aggregator.risk.history import History
+from aggregator.risk.models import SLOW, WINDOW, deviations, residuals
+
+DAY_S = 86_400
+PATHS = 10_000
+SEED = 20_240_101
+"""Of the simulated paths: the same history gives the same haircut."""
+
+UNSURE = 1.25
+"""What the deviation of a short history is multiplied with."""
+
+FEWEST_DAYS = 30
+"""A shorter history says nothing."""
+
+_FREEDOM = 4
+
+
+class Basis(StrEnum):
+    """What an estimate rests on: the asset's own residuals, or a Student distribution where these are too few."""
+
+    FILTERED = "fhs"
+    STUDENT = "student"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketLayer:
+    """The `haircut` as a fraction of the price; `deviation`: the log return's of one day.
+
+    `quantile`: in deviations of the horizon, negative; `None` for a horizon of more than a day, whose paths are simulated.
+    """
+
+    haircut: float
+    horizon_s: int
+    tail: float
+    deviation: float
+    quantile: float | None
+    days: int
+    basis: Basis
+
+
+def market_layer(history: History, *, horizon_s: int, tail: float) -> MarketLayer | None:
+    """Estimate the fall that is gone beyond with the chance `tail` within `horizon_s` seconds; `None` for too short a history.
+
+    Up to a day the deviation grows with the root of time. Beyond, whole days are drawn from the residuals, each moving the deviation
+    of the next; a part of a day counts as a day.
+    """
+    returns = history.returns
+    if len(returns) < FEWEST_DAYS:
+        return None
+    deviation = float(deviations(returns, SLOW)[-1])
+    basis = Basis.FILTERED if len(returns) >= WINDOW else Basis.STUDENT
+    if basis is Basis.STUDENT:
+        deviation *= UNSURE
+    quantile = _quantile(history, basis, tail)
+    if horizon_s <= DAY_S:
+        fallen = quantile * deviation * math.sqrt(horizon_s / DAY_S)
+    else:
+        fallen = float(np.quantile(_paths(history, basis, deviation, -(-horizon_s // DAY_S)), tail))
+    return MarketLayer(
+        haircut=max(0.0, -math.expm1(fallen)),
+        horizon_s=horizon_s,
+        tail=tail,
+        deviation=deviation,
+        quantile=quantile if horizon_s <= DAY_S else None,
+        days=len(returns),
+        basis=basis,
+    )
+
+
+def student_quantile(tail: float) -> float:
+    """Return the quantile of a Student variable of four degrees of freedom, scaled to variance 1; exact."""
+    spread = 4 * tail * (1 - tail)
+    root = math.cos(math.acos(math.sqrt(spread)) / 3) / math.sqrt(spread)
+    return math.copysign(2 * math.sqrt(max(root - 1, 0.0)), tail - 0.5) / math.sqrt(_FREEDOM / (_FREEDOM - 2))
+
+
+def _quantile(history: History, basis: Basis, tail: float) -> float:
+    if basis is Basis.STUDENT:
+        return student_quantile(tail)
+    return float(np.quantile(residuals(history.returns), tail))
+
+
+def _paths(history: History, basis: Basis, deviation: float, days: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return the log returns of paths over several days."""
+    generator = np.random.default_rng(SEED)
+    pool = residuals(history.returns)
+    variance = np.full(PATHS, deviation * deviation)
+    fallen = np.zeros(PATHS)
+    for _ in range(days):
+        if basis is Basis.FILTERED:
+            drawn = generator.choice(pool, PATHS)
+        else:
+            drawn = generator.standard_t(_FREEDOM, PATHS) / math.sqrt(_FREEDOM / (_FREEDOM - 2))
+        moved = drawn * np.sqrt(variance)
+        fallen += moved
+        variance = SLOW * variance + (1 - SLOW) * moved * moved
+    return fallen

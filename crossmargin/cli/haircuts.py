@@ -1,0 +1,198 @@
+"""`haircuts estimate|backtest`: market haircuts from price histories in files, and whether they would have held."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import date
+from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from aggregator.margin import numbers
+from aggregator.risk.backtest import Backtest, backtest
+from aggregator.risk.history import BadHistory, History
+from aggregator.risk.market import MarketLayer, market_layer
+from aggregator.risk.models import MODELS
+from crossmargin.cli import figures
+from crossmargin.cli.context import Context
+from crossmargin.cli.output import add_rows, emit, table, words
+from crossmargin.documents import Document
+from crossmargin.errors import UsageError
+from crossmargin.exits import ExitCode
+from crossmargin.histories import read_history
+from crossmargin.settings import values
+from crossmargin.settings.section import nearest
+
+MAINTENANCE_TAIL, INITIAL_TAIL = 0.01, 0.003
+SHORTEST_MAINTENANCE_S, SHORTEST_INITIAL_S = 4 * 3600, 86_400
+LIGHT_STYLES = {"green": "green", "yellow": "yellow", "red": "bold red", "none": ""}
+
+
+def estimate(context: Context, files: Sequence[Path], *, horizon: str, price: str) -> None:
+    """Print the market layers of maintenance and initial haircuts at the end of each history."""
+    horizon_s = _seconds(horizon)
+    document: Document = {
+        "horizon_s": horizon_s,
+        "haircuts": [_estimated(read_history(path, price=price), horizon_s) for path in files],
+    }
+    emit(context, document, lambda console: _show_estimates(console, document))
+
+
+def walk_forward(
+    context: Context,
+    files: Sequence[Path],
+    *,
+    models: Sequence[str],
+    since: str | None,
+    require: str | None,
+    price: str,
+) -> None:
+    """Print how each model did on each history; exits 4 where breaches of the required one are too many."""
+    wanted = [*(models or MODELS)]
+    for name in (*wanted, *([require] if require else ())):
+        if name not in MODELS:
+            raise UsageError(f'there is no model "{name}"; {nearest(name, MODELS)}')
+    if require is not None and require not in wanted:
+        wanted.append(require)
+    day = _day(since)
+    results = [_tested(read_history(path, price=price), name, day) for path in files for name in wanted]
+    document: Document = {"results": [_result(found) for found in results]}
+    emit(context, document, lambda console: _show_results(console, document))
+    if any(found.model == require and not found.coverage.holds() for found in results):
+        raise typer.Exit(ExitCode.UNVERIFIED)
+
+
+def _seconds(text: str) -> int:
+    try:
+        return max(1, math.ceil(values.duration(text)))
+    except values.Unfit as error:
+        raise UsageError(f"--horizon {error}") from error
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"--since {text!r} is no day; write it as 2024-01-31") from error
+
+
+def _tested(history: History, model: str, since: date | None) -> Backtest:
+    try:
+        return backtest(history, model, since=since)
+    except BadHistory as error:
+        raise UsageError(str(error)) from error
+
+
+def _estimated(history: History, horizon_s: int) -> Document:
+    maintenance = market_layer(history, horizon_s=max(horizon_s, SHORTEST_MAINTENANCE_S), tail=MAINTENANCE_TAIL)
+    initial = market_layer(history, horizon_s=max(2 * horizon_s, SHORTEST_INITIAL_S), tail=INITIAL_TAIL)
+    return {
+        "asset": history.asset,
+        "as_of": history.last.isoformat(),
+        "days": len(history.closes),
+        "maintenance": _layer(maintenance),
+        "initial": _layer(initial),
+    }
+
+
+def _layer(layer: MarketLayer | None) -> Document | None:
+    if layer is None:
+        return None
+    return {
+        "haircut": numbers.text(numbers.ratio_up(layer.haircut)),
+        "horizon_s": layer.horizon_s,
+        "tail": _digits(layer.tail),
+        "daily_deviation": _digits(layer.deviation),
+        "basis": layer.basis.value,
+    }
+
+
+def _result(found: Backtest) -> Document:
+    judged = found.coverage
+    return {
+        "asset": found.asset,
+        "model": found.model,
+        "first": found.first.isoformat(),
+        "last": found.last.isoformat(),
+        "days": judged.days,
+        "breaches": judged.breaches,
+        "announced": _digits(judged.tail),
+        "rate": _digits(judged.rate),
+        "holds": judged.holds(),
+        "too_many_p": _digits(judged.too_many_p),
+        "kupiec_p": _digits(judged.kupiec_p),
+        "independence_p": _digits(judged.independence_p),
+        "conditional_coverage_p": _digits(judged.conditional_p),
+        "traffic_light": judged.light.value,
+        "mean_haircut": numbers.text(numbers.ratio_up(found.mean_haircut)),
+        "largest_haircut": numbers.text(numbers.ratio_up(found.largest_haircut)),
+        "worst_beyond": numbers.text(numbers.ratio_up(found.worst_beyond)),
+        "largest_rise_5d": numbers.text(numbers.ratio_up(found.largest_rise)),
+    }
+
+
+def _digits(value: float) -> str:
+    return numbers.text(Decimal(repr(value)).quantize(Decimal("0.000001"), ROUND_HALF_EVEN))
+
+
+def _show_estimates(console: Console, document: Document) -> None:
+    columns = ("asset", "as of", "days", "maintenance", "horizon", "initial", "horizon ", "basis")
+    rows = []
+    for item in document["haircuts"]:
+        maintenance, initial = item["maintenance"], item["initial"]
+        if maintenance is None or initial is None:
+            rows.append(
+                (item["asset"], item["as_of"], item["days"], figures.NONE, "", figures.NONE, "", "too few days")
+            )
+            continue
+        rows.append(
+            (
+                item["asset"],
+                item["as_of"],
+                item["days"],
+                figures.percent(maintenance["haircut"]),
+                figures.age(maintenance["horizon_s"]),
+                figures.percent(initial["haircut"]),
+                figures.age(initial["horizon_s"]),
+                maintenance["basis"],
+            )
+        )
+    console.print(add_rows(table(*columns, right=columns[2:7]), rows))
+
+
+def _show_results(console: Console, document: Document) -> None:
+    columns = (
+        "asset",
+        "model",
+        "days",
+        "beyond",
+        "rate",
+        "holds",
+        "Kupiec p",
+        "indep. p",
+        "light",
+        "mean",
+        "largest",
+        "worst beyond",
+    )
+    rows = [
+        (
+            item["asset"],
+            item["model"],
+            item["days"],
+            item["breaches"],
+            figures.percent(item["rate"]),
+            words("yes", "green") if item["holds"] else words("NO", "bold red"),
+            item["kupiec_p"][:5],
+            item["independence_p"][:5],
+            words(item["traffic_light"], LIGHT_STYLES[item["traffic_light"]]),
+            figures.percent(item["mean_haircut"]),
+            figures.percent(item["largest_haircut"]),
+            figures.percent(item["worst_beyond"]),
+        )
+        for item in document["results"]
+    ]
+    console.print(add_rows(table(*columns, right=(*columns[2:5], *columns[6:8], *columns[9:])), rows))

@@ -47,7 +47,7 @@ lock: $(VENV) ## Pin the dependencies of pyproject.toml anew (ARGS=--upgrade mov
 	@scripts/lock $(ARGS)
 
 clean: ## Remove everything that the targets made
-	@rm -rf .venv .bench $(DEVNET)/node_modules $(DEVNET)/.build tests/devnet/sdk/.build dist htmlcov .coverage .coverage.* \
+	@rm -rf .venv .bench $(DEVNET)/node_modules $(DEVNET)/.build tests/devnet/sdk/.build tests/devnet/sdk/node/node_modules dist htmlcov .coverage .coverage.* \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -61,7 +61,7 @@ $(CHAINS): $(DEVNET)/package-lock.json
 	@cd $(DEVNET) && npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-$(SDKS): $(VENV) tests/devnet/sdk/environments.py $(wildcard tests/devnet/sdk/python/*.lock)
+$(SDKS): $(VENV) tests/devnet/sdk/environments.py tests/devnet/sdk/python/requirements.lock tests/devnet/sdk/node/package-lock.json
 	@echo "Setting up tests/devnet/sdk/.build …" >&2
 	@.venv/bin/python -m tests.devnet.sdk.environments
 	@touch $@

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.devnet.sdk.drivers import driftpy
+from tests.devnet.sdk.drivers import drift, driftpy
 
 DRIFT = Path(__file__).parents[3] / "shared" / "fixtures" / "solana" / "drift"
 
@@ -37,6 +37,16 @@ def test_driftpy_finds_an_account_below_its_requirement_that_the_program_let_be_
     assert said["tokens"] == {"1": 5_915, "3": -1}
     assert said["total_collateral"]["maintenance"] == 1_016
     assert said["margin_requirement"]["maintenance"] == 1_065
+    assert (said["health"], said["being_liquidated"]) == (0, True)
+
+
+def test_drift_s_sdk_finds_the_same_account_below_its_requirement() -> None:
+    """It cuts the value of a debt down too: 1,063 where exact arithmetic asks for 1,064.36 millionths, and driftpy for 1,065."""
+    with drift() as driver:
+        said = driver.ask(drift_case())
+
+    assert said["tokens"] == {"1": "5915", "3": "-1"}
+    assert said["maintenance"] == {"total_collateral": "1016", "margin_requirement": "1063", "isolated": {}}
     assert (said["health"], said["being_liquidated"]) == (0, True)
 
 

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import pytest
 
-from tests.devnet.sdk.environments import PYTHON_ROOM, MissingPart, python
+from tests.devnet.sdk.environments import NODE_ROOM, PYTHON_ROOM, MissingPart, node, python
 
 Case = Mapping[str, Any]
 Answer = Mapping[str, Any]
@@ -56,6 +56,27 @@ def driver(command: Sequence[str | Path]) -> Iterator[Driver]:
 def driftpy() -> Iterator[Driver]:
     """Ask driftpy's user maths (`python/driftpy_driver.py` says what a case is); skips the test where it cannot be installed."""
     with driver([ready(python), PYTHON_ROOM / "driftpy_driver.py"]) as process:
+        yield process
+
+
+@contextmanager
+def drift() -> Iterator[Driver]:
+    """Ask @drift-labs/sdk (`node/drift_driver.js`), which has whole numbers; skips the test where it cannot be installed."""
+    with driver([ready(node), NODE_ROOM / "drift_driver.js"]) as process:
+        yield process
+
+
+@contextmanager
+def klend() -> Iterator[Driver]:
+    """Ask klend-sdk (`node/klend_driver.js`); skips the test where it cannot be installed."""
+    with driver([ready(node), NODE_ROOM / "klend_driver.js"]) as process:
+        yield process
+
+
+@contextmanager
+def marginfi() -> Iterator[Driver]:
+    """Ask marginfi-client-v2 (`node/marginfi_driver.js`); skips the test where it cannot be installed."""
+    with driver([ready(node), NODE_ROOM / "marginfi_driver.js"]) as process:
         yield process
 
 

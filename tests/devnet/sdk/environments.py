@@ -21,6 +21,9 @@ BUILD = HERE / ".build"
 PYTHON_ROOM = HERE / "python"
 PYTHON_LOCK = PYTHON_ROOM / "requirements.lock"
 PYTHON_ENVIRONMENT = BUILD / "python"
+NODE_ROOM = HERE / "node"
+NODE_LOCK = NODE_ROOM / "package-lock.json"
+NODE_MODULES = NODE_ROOM / "node_modules"
 PYTHONS = ("python3.11", "python3.12", "python3.10")
 """What driftpy's pins (numpy 1.26, solders 0.26) have wheels for."""
 
@@ -34,18 +37,28 @@ class MissingPart(Exception):
 @cache
 def python() -> Path:
     """Return the interpreter of the environment with driftpy. Raises MissingPart."""
-    with once("python", PYTHON_LOCK, _install_python):
+    with once(PYTHON_ENVIRONMENT, PYTHON_LOCK, _install_python):
         return PYTHON_ENVIRONMENT / "bin" / "python"
 
 
+@cache
+def node() -> Path:
+    """Return Node.js, with the packages of `node/` installed. Raises MissingPart."""
+    found = shutil.which("node")
+    if found is None:
+        raise MissingPart("the SDKs in JavaScript need Node.js 20 or newer")
+    with once(NODE_MODULES, NODE_LOCK, _install_node):
+        return Path(found)
+
+
 @contextmanager
-def once(name: str, lock: Path, install: Callable[[], None]) -> Iterator[None]:
-    """Run `install` unless it has succeeded with this lock before; other processes wait for it. Raises MissingPart."""
+def once(made: Path, lock: Path, install: Callable[[], None]) -> Iterator[None]:
+    """Run `install` unless what it makes is there and of this lock; other processes wait for it. Raises MissingPart."""
     BUILD.mkdir(exist_ok=True)
-    stamp, digest = BUILD / f"{name}.ready", hashlib.sha256(lock.read_bytes()).hexdigest()
-    with (BUILD / f"{name}.turn").open("w") as turn:
+    stamp, digest = BUILD / f"{made.name}.ready", hashlib.sha256(lock.read_bytes()).hexdigest()
+    with (BUILD / f"{made.name}.turn").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
-        if not stamp.exists() or stamp.read_text(encoding="utf-8") != digest:
+        if not (made.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == digest):
             stamp.unlink(missing_ok=True)
             install()
             stamp.write_text(digest, encoding="utf-8")
@@ -86,6 +99,12 @@ def _install_python() -> None:
         run([*pip, *locked], what="driftpy cannot be installed")
 
 
+def _install_node() -> None:
+    """Install what the lock names, at its hashes; nothing of it is run."""
+    command: list[str | Path] = ["npm", "ci", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund"]
+    run([*command, "--prefix", NODE_ROOM], what="the SDKs in JavaScript cannot be installed")
+
+
 def _interpreter() -> str:
     for candidate in (sys.executable, *PYTHONS):
         found = shutil.which(candidate)
@@ -101,7 +120,7 @@ def _fits(interpreter: str) -> bool:
 
 def main() -> int:
     """Set up every environment and say what cannot be; tests that want it are skipped with the same words."""
-    for ready in (python,):
+    for ready in (python, node):
         try:
             ready()
         except MissingPart as missing:

@@ -14,6 +14,7 @@ from chains.model import (
     AccountBytes,
     Block,
     ChainSpec,
+    Claim,
     Finality,
     PriceAnswer,
     Rows,
@@ -36,6 +37,10 @@ MarketKey = tuple[bytes, str]
 
 OpenBook = Callable[[VenueSnapshot], Callable[[UnitSnapshot], VenueUnit]]
 """A protocol's own arithmetic: a venue at a block gives the function that turns each of its units into the venue's own numbers."""
+
+
+OpenShares = Callable[[VenueSnapshot], Mapping[bytes, Callable[[int], Claim]]]
+"""What a venue at a block knows of shares: token → the function that turns an amount of it into what it is a claim on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from chains.model import Block, ChainSpec, FeedSpec, PriceAnswer, Reason, VenueSpec
-    from chains.ports import Chain, Moment, Observer, OpenBook, RawReader, Start
+    from chains.ports import Chain, Moment, Observer, OpenBook, OpenShares, RawReader, Start
     from chains.survey.facts import NodeSurvey
 
 NAMESPACES = {"eip155": "chains.evm.chain", "solana": "chains.solana.chain"}
@@ -80,6 +80,18 @@ def current_answer(moment: Moment, source: bytes) -> PriceAnswer | Reason:
 def owner_is_unit(protocol: str) -> bool:
     """Tell whether a protocol keeps one account per owner, so that it has an answer for everybody: its folder says so."""
     return bool(getattr(import_module(PROTOCOLS[protocol]), "OWNER_IS_UNIT", False))
+
+
+def may_have_shares(venue: VenueSpec) -> bool:
+    """Tell whether a venue may know what shares of some token are a claim on: its folder says so, by its options."""
+    return _has(venue.protocol, "shares") and bool(
+        import_module(f"{PROTOCOLS[venue.protocol]}.shares").may_have_shares(venue)
+    )
+
+
+def open_shares(protocol: str) -> OpenShares:
+    """Return what a protocol's folder knows of shares, of one for which `may_have_shares` holds of some venue."""
+    return cast("OpenShares", import_module(f"{PROTOCOLS[protocol]}.shares").open_shares)
 
 
 def open_views(protocol: str) -> Any | None:  # noqa: ANN401 - each family has its own kind of question

@@ -86,6 +86,52 @@ class VenuePriceView(Model):
     basis: str
 
 
+class ReasonView(Model):
+    """Why a number is missing or doubtful."""
+
+    code: str
+    subject: str
+    detail: str
+
+
+class ComponentView(Model):
+    """A claim on a market that is a part of what some shares are."""
+
+    venue: str
+    market: str
+    asset: str
+    """CAIP-19."""
+    symbol: str
+    amount_raw: str
+    """The part of what the shares' contract has there, rounded down."""
+    amount: str
+    payable_raw: str | None
+    """What of it the market could pay out at the block, to this claim alone."""
+    basis: str
+    """exact"""
+
+
+class ClaimView(Model):
+    """What a position in shares is a claim on.
+
+    The house values the share, never the share and its components. Amounts are `null` where `reasons` says why nothing is known.
+    """
+
+    asset: str | None
+    """CAIP-19."""
+    symbol: str
+    assets_raw: str | None
+    """What the shares' contract converts them to, rounded down as it does."""
+    assets: str | None
+    lost_raw: str | None
+    """What of it nothing stands behind any more."""
+    redeemable_raw: str | None
+    """What could be taken out at the block by this position alone."""
+    components: tuple[ComponentView, ...]
+    """They and what is lost are all of `assets_raw`, but for what was rounded off each, and a unit of the contract's own."""
+    reasons: tuple[ReasonView, ...]
+
+
 class PositionView(Model):
     """One position of a unit."""
 
@@ -111,14 +157,8 @@ class PositionView(Model):
     haircut: str
     liquidation_threshold: str | None
     """The venue's, as a fraction; `null` for debt."""
-
-
-class ReasonView(Model):
-    """Why a number is missing or doubtful."""
-
-    code: str
-    subject: str
-    detail: str
+    claim: ClaimView | None = None
+    """Of shares of a vault that is followed: what they are a claim on; not valued besides the shares."""
 
 
 class NativeAsOf(Model):
@@ -220,7 +260,8 @@ class UnitView(Model):
     """The venue's own numbers under its own names."""
     engine: str
     roles: tuple[str, ...]
-    """What the owner is to the venue where it is no customer: `treasury`, `contract` (its own), `wrapper` (holds for others)."""
+    """What the owner is to the venue where it is no customer: `treasury`, `contract` (its own), `wrapper` (holds for others),
+    `vault` (holds for those who have its shares, where they are shown)."""
     permits: PermitsView | None
     """`null` where the protocol's rules are not followed."""
     liabilities: LiabilitiesView | None

@@ -21,6 +21,7 @@ from aggregator.margin.document import (
 )
 from aggregator.margin.house import LARGEST_RATIO, Bound, value
 from aggregator.margin.inputs import METHODOLOGY_VERSION, HealthInputs, OtherMethodology, VenueInputs
+from aggregator.margin.lookthrough import shares_of
 from aggregator.margin.requirements import LIABILITIES_UNKNOWN
 from aggregator.margin.valuation import Context, OpenUnit, make_context
 from aggregator.oracle.mark import Unpriced
@@ -117,7 +118,7 @@ def _document(inputs: HealthInputs, context: Context, assessment: Assessment) ->
         headroom=views.text(house.headroom),
         ltv=views.text(house.ltv),
         risk_adjusted_ltv=views.text(house.risk_adjusted_ltv),
-        venues=views.venues(assessment, context.policy.status),
+        venues=views.venues(assessment, context.policy.status, shares_of(venue.snapshot for venue in inputs.venues)),
         liquidation_prices=views.liquidation(assessment),
         prices=views.prices(assessment),
         completeness=_completeness(inputs, assessment),

@@ -26,6 +26,7 @@ from aggregator.margin.document import (
 )
 from aggregator.margin.house import LiquidationPrice, liquidation_prices
 from aggregator.margin.liabilities import Standing, max_age_s
+from aggregator.margin.lookthrough import Shares, claim_view
 from aggregator.margin.policy import StatusPolicy
 from aggregator.margin.status import unit_status
 from aggregator.margin.valuation import OpenUnit, ValuedPosition
@@ -41,15 +42,17 @@ def reasons(items: Iterable[Reason]) -> tuple[ReasonView, ...]:
     return tuple(ReasonView(**item._asdict()) for item in items)
 
 
-def venues(assessment: Assessment, policy: StatusPolicy) -> tuple[VenueView, ...]:
-    """Write every venue with its units, in the order of the inputs."""
+def venues(assessment: Assessment, policy: StatusPolicy, shares: Shares) -> tuple[VenueView, ...]:
+    """Write every venue with its units, in the order of the inputs; shares with what they are a claim on."""
     by_venue: dict[str, list[OpenUnit]] = {}
     for held_in in assessment.units:
         by_venue.setdefault(held_in.venue.id, []).append(held_in)
-    return tuple(_venue(units, assessment.positions, policy) for units in by_venue.values())
+    return tuple(_venue(units, assessment.positions, policy, shares) for units in by_venue.values())
 
 
-def _venue(units: Sequence[OpenUnit], positions: Sequence[ValuedPosition], policy: StatusPolicy) -> VenueView:
+def _venue(
+    units: Sequence[OpenUnit], positions: Sequence[ValuedPosition], policy: StatusPolicy, shares: Shares
+) -> VenueView:
     venue = units[0].venue
     return VenueView(
         venue=venue.id,
@@ -57,12 +60,12 @@ def _venue(units: Sequence[OpenUnit], positions: Sequence[ValuedPosition], polic
         chain=venue.chain_id,
         address=format_address(venue.chain_id, venue.address),
         units=tuple(
-            _unit(held_in, [item for item in positions if item.held_in is held_in], policy) for held_in in units
+            _unit(held_in, [item for item in positions if item.held_in is held_in], policy, shares) for held_in in units
         ),
     )
 
 
-def _unit(held_in: OpenUnit, positions: Sequence[ValuedPosition], policy: StatusPolicy) -> UnitView:
+def _unit(held_in: OpenUnit, positions: Sequence[ValuedPosition], policy: StatusPolicy, shares: Shares) -> UnitView:
     unit, chain_id = held_in.unit, held_in.venue.chain_id
     return UnitView(
         unit_id=format_address(chain_id, unit.unit_id),
@@ -77,7 +80,7 @@ def _unit(held_in: OpenUnit, positions: Sequence[ValuedPosition], policy: Status
         liquidatable=unit.liquidatable,
         collateral=_base(unit.collateral_base, unit.base_unit),
         debt=_base(unit.debt_base, unit.base_unit),
-        positions=tuple(map(_position, positions)),
+        positions=tuple(_position(item, shares) for item in positions),
         native=None if unit.native is None else {name: str(number) for name, number in unit.native.items()},
         engine=unit.engine_version,
         roles=unit.roles,
@@ -144,7 +147,7 @@ def liabilities(held_in: OpenUnit) -> LiabilitiesView | None:
     )
 
 
-def _position(item: ValuedPosition) -> PositionView:
+def _position(item: ValuedPosition, shares: Shares) -> PositionView:
     position, chain_id = item.position, item.held_in.venue.chain_id
     worth = priced_value(item)
     threshold = position.liquidation_threshold
@@ -164,6 +167,7 @@ def _position(item: ValuedPosition) -> PositionView:
         asset_class=item.asset_class,
         haircut=numbers.text(numbers.ratio_up(item.factors.haircut)),
         liquidation_threshold=None if threshold is None else numbers.scaled(threshold, BASIS_POINT_PLACES),
+        claim=claim_view(shares, chain_id, position),
     )
 
 

@@ -84,14 +84,14 @@ def owner_is_unit(protocol: str) -> bool:
 
 def may_have_shares(venue: VenueSpec) -> bool:
     """Tell whether a venue may know what shares of some token are a claim on: its folder says so, by its options."""
-    return _has(venue.protocol, "shares") and bool(
-        import_module(f"{PROTOCOLS[venue.protocol]}.shares").may_have_shares(venue)
+    return _has(venue.protocol, "claims") and bool(
+        import_module(f"{PROTOCOLS[venue.protocol]}.claims").may_have_shares(venue)
     )
 
 
 def open_shares(protocol: str) -> OpenShares:
     """Return what a protocol's folder knows of shares, of one for which `may_have_shares` holds of some venue."""
-    return cast("OpenShares", import_module(f"{PROTOCOLS[protocol]}.shares").open_shares)
+    return cast("OpenShares", import_module(f"{PROTOCOLS[protocol]}.claims").open_shares)
 
 
 def open_views(protocol: str) -> Any | None:  # noqa: ANN401 - each family has its own kind of question

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from chains.evm.logs import unhex
 from chains.evm.morpho_blue.accruals import accrued_at
+from chains.evm.morpho_blue.claims import owners_at
 from chains.evm.morpho_blue.maths import PRICE_SCALE as SCALE
 from chains.evm.morpho_blue.maths import (
     WAD,
@@ -28,7 +29,6 @@ from chains.evm.morpho_blue.maths import (
     to_assets_up,
 )
 from chains.evm.morpho_blue.oracle import CollateralPrice, price_at
-from chains.evm.morpho_blue.shares import owners_at
 from chains.evm.morpho_blue.tips import ENGINE, WIDE, totals_of
 from chains.model import WHOLE_VENUE, Reason, Side, UnitPosition, UnitSnapshot, VenuePrice, VenueSnapshot, VenueUnit
 

@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv/.ready
 DEVNET := tests/devnet/evm
 CHAINS := $(DEVNET)/node_modules/.ready
+SDKS := tests/devnet/sdk/.build/.ready
 
 .PHONY: help demo test coverage check fix storm bench bench-sync lock clean
 
@@ -16,10 +17,10 @@ help: ## List the targets
 demo: $(VENV) ## Index recorded chains, show account health, serve it; no network, no key (ARGS=--no-serve ends)
 	@.venv/bin/crossmargin demo $(ARGS)
 
-test: $(VENV) $(CHAINS) ## Run every test, on up to four cores (ARGS="-k reorg" picks some)
+test: $(VENV) $(CHAINS) $(SDKS) ## Run every test, on up to four cores (ARGS="-k reorg" picks some)
 	@.venv/bin/pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
-coverage: $(VENV) $(CHAINS) ## Run every test and list the branches that none takes
+coverage: $(VENV) $(CHAINS) $(SDKS) ## Run every test and list the branches that none takes
 	@.venv/bin/pytest --cov --cov-report=term-missing $(ARGS)
 
 check: $(VENV) ## Check format, lint, types, import rules and dependencies
@@ -46,7 +47,7 @@ lock: $(VENV) ## Pin the dependencies of pyproject.toml anew (ARGS=--upgrade mov
 	@scripts/lock $(ARGS)
 
 clean: ## Remove everything that the targets made
-	@rm -rf .venv .bench $(DEVNET)/node_modules $(DEVNET)/.build dist htmlcov .coverage .coverage.* \
+	@rm -rf .venv .bench $(DEVNET)/node_modules $(DEVNET)/.build tests/devnet/sdk/.build tests/devnet/sdk/node/node_modules dist htmlcov .coverage .coverage.* \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -58,4 +59,9 @@ $(CHAINS): $(DEVNET)/package-lock.json
 	@command -v npm >/dev/null || { echo "The tests run local chains from npm packages: install Node.js 20 or newer with npm." >&2; exit 1; }
 	@echo "Setting up $(DEVNET)/node_modules …" >&2
 	@cd $(DEVNET) && npm ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+$(SDKS): $(VENV) tests/devnet/sdk/environments.py tests/devnet/sdk/python/requirements.lock tests/devnet/sdk/node/package-lock.json
+	@echo "Setting up tests/devnet/sdk/.build …" >&2
+	@.venv/bin/python -m tests.devnet.sdk.environments
 	@touch $@

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from aggregator.gather import (
@@ -26,6 +26,7 @@ from aggregator.margin.health import HouseNumbers, house_numbers, open_units
 from aggregator.margin.inputs import Cut, MarginAccount
 from aggregator.margin.status import Status
 from aggregator.margin.valuation import Context, OpenUnit, identity_of, make_context
+from chains.auditing import Controlled
 from chains.identifiers import Account, parse_account, token
 
 
@@ -43,7 +44,10 @@ class AssessedAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
-    """All accounts at one cut, by id: registered ones, and every other owner of a unit on its own."""
+    """All accounts at one cut, by id: registered ones, and every other owner of a unit on its own.
+
+    `controls`: venue → what came of weighing it at the cut, where that was done.
+    """
 
     cuts: Mapping[str, Cut]
     catalogue: Catalogue
@@ -51,6 +55,7 @@ class Book:
     context: Context
     units: tuple[OpenUnit, ...]
     accounts: tuple[AssessedAccount, ...]
+    controls: Mapping[str, Controlled] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -229,6 +229,7 @@ def observation_of(feed: FeedSpec, said: FeedsAt | None, assets: Sequence[Asset]
         reading=_reading(feed, state, said) if said else None,
         fault=state.get("fault") or state.get("problem"),
         max_confidence=feed.max_confidence,
+        caveat=state.get("caveat"),
     )
 
 
@@ -243,10 +244,15 @@ def _rate_of(feed: FeedSpec, said: FeedsAt | None, assets: Mapping[str, Asset]) 
         feed=feed.address,
         heartbeat_s=None,
         deviation=feed.deviation,
-        reading=Reading(told.answer_raw, unit, told.updated_at, told.block) if isinstance(told, PriceAnswer) else None,
+        reading=_rate(told, unit, said.at) if said and isinstance(told, PriceAnswer) else None,
         fault=told.detail if isinstance(told, Reason) else None,
         of=identity_of(feed.of, assets) if feed.of is not None else None,
     )
+
+
+def _rate(told: PriceAnswer, unit: int, at: Block) -> Reading:
+    """Return a rate as of the block; one that tells no time of its own is as it was when it was looked at."""
+    return Reading(told.answer_raw, unit, told.updated_at or at.time, told.block)
 
 
 def _reading(feed: FeedSpec, state: Mapping[str, Any], said: FeedsAt) -> Reading | None:

@@ -10,7 +10,7 @@ from aggregator.margin.inputs import Cut, VenueInputs
 from aggregator.margin.lookthrough import shares_of
 from aggregator.margin.valuation import OpenUnit
 from chains.model import VenueSpec
-from chains.registry import may_have_shares
+from chains.registry import knows_shares
 
 if TYPE_CHECKING:
     from aggregator.gather import Journals
@@ -21,7 +21,7 @@ def with_issuers(
 ) -> Iterator[VenueInputs]:
     """Add, without any units, venues that know what shares are a claim on which are held elsewhere; in the order of their ids."""
     by_id = {venue.snapshot.venue.id: venue for venue in busy}
-    issuers = [spec for spec in consulted if may_have_shares(spec) and spec.id not in by_id]
+    issuers = [spec for spec in consulted if knows_shares(spec) and spec.id not in by_id]
     held = {(unit.venue.chain_id, each.asset) for unit in _opened(busy, issuers) for each in unit.unit.positions}
     for spec in consulted:
         if spec.id in by_id:

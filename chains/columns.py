@@ -79,6 +79,7 @@ EVENTS = pa.schema(
         ("asset", pa.binary()),
         ("amount_raw", AMOUNT),
         ("extra", pa.string()),
+        ("basis", pa.string()),
     ]
 )
 QUARANTINED = pa.schema([*_PLACE, ("venue_id", pa.string()), ("reason", pa.string()), ("word", pa.binary())])

@@ -9,6 +9,7 @@
 | `NodeWrong`        | another   | malformed answer, missing block, stale replica            |
 | `RangeTooWide`     | ask less  | a `NodeWrong`: too many blocks or logs in one answer      |
 | `TooManyAddresses` | ask less  | a `NodeWrong`: too many addresses or topics in a question |
+| `TooManyAccounts`  | ask less  | a `NodeWrong`: too many accounts in one answer            |
 | `Contradicted`     | read anew | a `NodeWrong`: evidence speaks against what was taken in  |
 | `WrongChain`       | stop      | the node serves another chain than the configured one     |
 | `NoContract`       | stop      | nothing, or something else, is at a configured address    |
@@ -80,6 +81,10 @@ class TooManyAddresses(NodeWrong):
     def __init__(self, message: str, *, node: str = "") -> None:
         super().__init__(message)
         self.node = node
+
+
+class TooManyAccounts(NodeWrong):
+    """The node refuses to list so many accounts of a program in one answer."""
 
 
 class Contradicted(NodeWrong):

@@ -37,8 +37,11 @@ LIABILITY_MAX_AGE_S = "liability_max_age_s"
 IMPLEMENTATIONS = "implementations"
 """Option of vaults on EVM chains: the code under which deposits count."""
 
-VALUED = frozenset({LIABILITIES, LIABILITY_KEYS, LIABILITY_MAX_AGE_S, IMPLEMENTATIONS})
-"""Options that say how deposits count; the others say which deposits there are."""
+BALANCE_VIEW, HELD_ELSEWHERE = "balance_view", "held_elsewhere"
+"""Options of vaults on EVM chains: the view by which the vault says what an account has, and whether its tokens lie at other addresses."""
+
+VALUED = frozenset({LIABILITIES, LIABILITY_KEYS, LIABILITY_MAX_AGE_S, IMPLEMENTATIONS, BALANCE_VIEW, HELD_ELSEWHERE})
+"""Options that say how deposits count and are checked; the others say which deposits there are."""
 
 
 def imports_liabilities(venue: VenueSpec) -> bool:

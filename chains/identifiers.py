@@ -14,6 +14,8 @@ from eth_utils.address import to_checksum_address
 
 EVM = "eip155"
 SOLANA = "solana"
+PYTH = "pyth"
+"""Prices that Pyth signs: a chain without accounts and assets of its own."""
 
 _CHAIN = re.compile(r"[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}")
 _EVM_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")

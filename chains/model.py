@@ -133,7 +133,10 @@ class PriceObservation(NamedTuple):
 
 
 class LendingEvent(NamedTuple):
-    """One line of human history: supply, withdraw, borrow, repay, transfer, liquidation; amounts in token units times 10^decimals."""
+    """One line of human history: supply, withdraw, borrow, repay, transfer, liquidation; amounts in token units times 10^decimals.
+
+    `basis`: `exact` as a log or a transaction says, `observed` where two looks at an account tell that it must have happened.
+    """
 
     block: int
     tx_index: int
@@ -147,6 +150,7 @@ class LendingEvent(NamedTuple):
     asset: bytes
     amount_raw: int
     extra: str
+    basis: Basis = Basis.EXACT
 
 
 class AccountBytes(NamedTuple):
@@ -265,28 +269,6 @@ class VenuePrice(NamedTuple):
     basis: Basis = Basis.EXACT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnitPosition:
-    """One position of a unit in token terms, as the venue counts it.
-
-    `amount_raw`: token units times 10^`decimals`, with interest to the block; `protocol_raw`: the stored protocol amount (scaled
-    balance, shares); `counts`: a supply that backs debt at the venue (enabled as collateral, with a threshold), or any debt;
-    `price`: the venue's own, `None` with the reason listed in the unit; `liquidation_threshold`: the venue's, in basis points, `None`
-    for debt.
-    """
-
-    market: bytes
-    asset: bytes
-    side: Side
-    symbol: str
-    decimals: int
-    amount_raw: int
-    protocol_raw: int
-    counts: bool
-    price: VenuePrice | None
-    liquidation_threshold: int | None
-
-
 class Component(NamedTuple):
     """A claim that is a part of what some shares are: on a market of a venue, or with an empty `venue_id` on the asset itself.
 
@@ -321,6 +303,29 @@ class Claim:
     redeemable_raw: int | None
     components: tuple[Component, ...] = ()
     reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitPosition:
+    """One position of a unit in token terms, as the venue counts it.
+
+    `amount_raw`: token units times 10^`decimals`, with interest to the block; `protocol_raw`: the stored protocol amount (scaled
+    balance, shares); `counts`: a supply that backs debt at the venue (enabled as collateral, with a threshold), or any debt;
+    `price`: the venue's own, `None` with the reason listed in the unit; `liquidation_threshold`: the venue's, in basis points, `None`
+    for debt; `claim`: what shares of a vault that the venue follows are a claim on, which is worth no more beside them.
+    """
+
+    market: bytes
+    asset: bytes
+    side: Side
+    symbol: str
+    decimals: int
+    amount_raw: int
+    protocol_raw: int
+    counts: bool
+    price: VenuePrice | None
+    liquidation_threshold: int | None
+    claim: Claim | None = None
 
 
 class CollateralTerms(NamedTuple):
@@ -443,12 +448,23 @@ class FeedSpec:
     unit_raw: int | None = None
 
 
+class GuardianSet(NamedTuple):
+    """Who signs prices that come from no chain: the `number` of the set, and addresses in their order.
+
+    `until`: the Unix second after which the set signs nothing.
+    """
+
+    number: int
+    addresses: tuple[bytes, ...]
+    until: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainSpec:
     """A chain as configured: CAIP-2 `id`, node addresses (may hold secrets: never printed), finality rule and first block to index.
 
     `ws`: websocket addresses that tell of news; without any the nodes are asked at intervals. `completeness`: the evidence that is looked
-    for that no log is missing, a word of `chains.completeness.COMPLETENESS`.
+    for that no log is missing, a word of `chains.completeness.COMPLETENESS`. `guardian_sets`: whose signatures are asked for (`pyth` only).
     """
 
     id: str
@@ -458,3 +474,4 @@ class ChainSpec:
     start_block: int
     ws: tuple[str, ...] = field(default=(), repr=False)
     completeness: str = DEFAULT_COMPLETENESS
+    guardian_sets: tuple[GuardianSet, ...] = ()

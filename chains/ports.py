@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
@@ -14,7 +14,6 @@ from chains.model import (
     AccountBytes,
     Block,
     ChainSpec,
-    Claim,
     Finality,
     PriceAnswer,
     Rows,
@@ -37,10 +36,6 @@ MarketKey = tuple[bytes, str]
 
 OpenBook = Callable[[VenueSnapshot], Callable[[UnitSnapshot], VenueUnit]]
 """A protocol's own arithmetic: a venue at a block gives the function that turns each of its units into the venue's own numbers."""
-
-
-OpenShares = Callable[[VenueSnapshot], Mapping[bytes, Callable[[int], Claim]]]
-"""What a venue at a block knows of shares: token → the function that turns an amount of it into what it is a claim on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,18 +280,6 @@ class Chain(Protocol):
         ...
 
 
-class WholeRecords(Records, Protocol):
-    """What can be asked besides, of a whole venue as of a block."""
-
-    def settings_at(self, venue_id: str, block: int, aspect: str) -> dict[bytes, list[str]]:
-        """Return one setting of all units after a block, by market."""
-        ...
-
-    def logs_of(self, contracts: Collection[bytes], block: int) -> int:
-        """Return how many logs of some contracts are stored up to a block."""
-        ...
-
-
 class Outcome(StrEnum):
     """What came of asking a venue's own contracts.
 
@@ -345,10 +328,11 @@ class Summed(NamedTuple):
 
 
 class Cover(StrEnum):
-    """Whether a venue holds and is owed what is claimed from it."""
+    """Whether a venue holds and is owed what is claimed from it; `unreadable`: the token's answer cannot be a balance."""
 
     COVERED = "covered"
     SHORT = "short"
+    UNREADABLE = "unreadable"
     UNANSWERED = "unanswered"
     UNKNOWN = "unknown"
 
@@ -357,7 +341,7 @@ class Held(NamedTuple):
     """What a contract of a venue holds of a token and is owed, beside what its owners can claim, in raw units of the token.
 
     `market`: whose claims they are, empty for all markets of the token; `slack`: how much less than the claims the protocol's own
-    rounding leaves, which `why` explains.
+    rounding leaves, which `why` explains, as it does what is wrong with an answer that is none.
     """
 
     contract: bytes
@@ -376,30 +360,3 @@ class Held(NamedTuple):
         if self.held is None or self.owed is None or self.claims is None:
             return None
         return max(0, self.claims - self.held - self.owed)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Controlled:
-    """What came of comparing a whole venue with its contracts."""
-
-    totals: tuple[Summed, ...] = ()
-    holdings: tuple[Held, ...] = ()
-
-
-@runtime_checkable
-class Auditable(Protocol):
-    """A chain whose venues have views of their own, so that the numbers here can be compared with theirs."""
-
-    async def audit(self, snapshot: VenueSnapshot, units: Sequence[UnitSnapshot]) -> Sequence[Checked]:
-        """Compare units of a venue at the snapshot's block with what its contracts answer after that block.
-
-        Nothing, for a venue whose protocol has no view of a unit. Raises `ChainError`.
-        """
-        ...
-
-    async def control(self, snapshot: VenueSnapshot, records: WholeRecords) -> Controlled:
-        """Compare a whole venue at the snapshot's block: its contracts' totals with sums, what they hold with what is claimed.
-
-        Nothing, for a venue whose protocol names neither. Raises `ChainError`.
-        """
-        ...

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 from chains.errors import Unsupported
 from chains.escrow import VALUED
+from chains.identifiers import PYTH
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from chains.model import Block, ChainSpec, FeedSpec, PriceAnswer, Reason, VenueSpec
-    from chains.ports import Chain, Moment, Observer, OpenBook, OpenShares, RawReader, Start
+    from chains.derivations import Change
+    from chains.model import Block, ChainSpec, Claim, FeedSpec, PriceAnswer, Reason, VenueSnapshot, VenueSpec
+    from chains.ports import Chain, Moment, Observer, OpenBook, RawReader, Start
     from chains.survey.facts import NodeSurvey
 
-NAMESPACES = {"eip155": "chains.evm.chain", "solana": "chains.solana.chain"}
+NAMESPACES = {"eip155": "chains.evm.chain", "solana": "chains.solana.chain", "pyth": "chains.pyth.chain"}
 
 
 def _protocols() -> dict[str, str]:
@@ -40,8 +42,15 @@ SEQUENCER_UPTIME = "sequencer-uptime"
 REDEMPTION_VIEWS = ("stEthPerToken", "getRate", "getExchangeRate", "convertToAssets")
 """What contracts are asked for such a rate; the last by the shares that one whole token is."""
 
-FEED_KINDS = {"chainlink": "eip155", REDEMPTION_RATE: "eip155", SEQUENCER_UPTIME: "eip155", "pyth-solana": "solana"}
-"""Kind of feed → the namespace of the chains that have it."""
+FEED_KINDS: Mapping[str, tuple[str, ...]] = {
+    "chainlink": ("eip155",),
+    REDEMPTION_RATE: ("eip155", "solana"),
+    SEQUENCER_UPTIME: ("eip155",),
+    "pyth-solana": ("solana",),
+    "switchboard": ("solana",),
+    "pyth-hermes": (PYTH,),
+}
+"""Kind of feed → the namespaces of the chains that have it."""
 
 
 def open_book(protocol: str) -> OpenBook:
@@ -82,16 +91,16 @@ def owner_is_unit(protocol: str) -> bool:
     return bool(getattr(import_module(PROTOCOLS[protocol]), "OWNER_IS_UNIT", False))
 
 
-def may_have_shares(venue: VenueSpec) -> bool:
-    """Tell whether a venue may know what shares of some token are a claim on: its folder says so, by its options."""
-    return _has(venue.protocol, "claims") and bool(
-        import_module(f"{PROTOCOLS[venue.protocol]}.claims").may_have_shares(venue)
-    )
+def knows_shares(venue: VenueSpec) -> bool:
+    """Tell whether a venue may know what shares held anywhere are a claim on: its folder says so, by its options."""
+    found = getattr(import_module(PROTOCOLS[venue.protocol]), "knows_shares", None)
+    return found is not None and bool(found(venue))
 
 
-def open_shares(protocol: str) -> OpenShares:
-    """Return what a protocol's folder knows of shares, of one for which `may_have_shares` holds of some venue."""
-    return cast("OpenShares", import_module(f"{PROTOCOLS[protocol]}.claims").open_shares)
+def open_shares(snapshot: VenueSnapshot) -> Mapping[bytes, Callable[[int], Claim]]:
+    """Return what a venue that knows shares says of them: token → the function that turns an amount into what it is a claim on."""
+    found = import_module(PROTOCOLS[snapshot.venue.protocol]).open_shares(snapshot)
+    return cast("Mapping[bytes, Callable[[int], Claim]]", found)
 
 
 def open_views(protocol: str) -> Any | None:  # noqa: ANN401 - each family has its own kind of question
@@ -106,9 +115,29 @@ def controls(protocol: str) -> Any | None:  # noqa: ANN401 - ditto
     return import_module(f"{PROTOCOLS[protocol]}.controls") if _has(protocol, "controls") else None
 
 
+def derivation_changes(protocol: str) -> Sequence[Change]:
+    """Return what changed in how a protocol's rows are derived, oldest first; a name that is not in `PROTOCOLS` has none."""
+    if protocol not in PROTOCOLS:
+        return ()
+    return cast("Sequence[Change]", getattr(import_module(PROTOCOLS[protocol]), "CHANGES", ()))
+
+
+def feed_changes(chain_id: str) -> Sequence[Change]:
+    """Return the same of the price sources of a chain's family."""
+    family = NAMESPACES[chain_id.partition(":")[0]].rpartition(".")[0]
+    return cast("Sequence[Change]", getattr(import_module(f"{family}.oracles"), "CHANGES", ()))
+
+
 def is_observed(protocol: str) -> bool:
     """Tell whether a protocol's accounts are read with each head, so that nothing is known of before: its folder says so."""
     return bool(getattr(import_module(PROTOCOLS[protocol]), "OBSERVED", False))
+
+
+def venue_doubts(snapshot: VenueSnapshot) -> Sequence[Reason]:
+    """Return why nothing at all is known of a venue at a block, whoever asks, each about the venue: its folder says so (`doubts`)."""
+    doubts = getattr(import_module(PROTOCOLS[snapshot.venue.protocol]), "doubts", None)
+    found = () if doubts is None else cast("Sequence[Reason]", doubts(snapshot))
+    return [reason._replace(subject=snapshot.venue.id) for reason in found]
 
 
 def check_options(protocol: str) -> tuple[Sequence[str], Callable[[Mapping[str, Any]], list[str]]] | None:
@@ -127,6 +156,13 @@ def _options(protocol: str) -> Any:  # noqa: ANN401 - a module
 def _has(protocol: str, name: str) -> bool:
     """Tell whether a protocol's folder has a file, without importing anything."""
     return Path(__file__).parent.joinpath(*PROTOCOLS[protocol].split(".")[1:], f"{name}.py").exists()
+
+
+def block_at(chain_id: str, time: int) -> Block | None:
+    """Return the block of a Unix second on a chain that has one for each, whatever is stored; `None` on any other."""
+    if chain_id.partition(":")[0] != PYTH:
+        return None
+    return cast("Block", import_module("chains.pyth.clock").block_of(chain_id, time))
 
 
 def survey(spec: ChainSpec, venues: Sequence[VenueSpec], feeds: Sequence[FeedSpec]) -> Awaitable[list[NodeSurvey]]:

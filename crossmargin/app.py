@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from time import monotonic, sleep
 from typing import Protocol
 
+from aggregator.margin.floor import ShortfallFloor, parse_floor
 from aggregator.margin.policy import Policy, PolicyError, parse_policy
 from chains import registry
 from chains.model import ChainSpec, FeedSpec, VenueSpec
@@ -118,11 +119,22 @@ def restater(
     return Restater(here=configured(settings, chain_id), store=store, connect=some, listener=listener, told=told)
 
 
+def floor_of(settings: Settings) -> ShortfallFloor:
+    """Read below what a venue's shortage wakes nobody, from a policy that `policy_of` has read; raises `SettingsError`."""
+    path = settings.policy or config("policy.toml")
+    try:
+        return parse_floor(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, PolicyError) as error:
+        raise SettingsError(path, (str(error),)) from error
+
+
 def policy_of(settings: Settings) -> Policy:
     """Read the policy, and check that it has every class that an asset names; raises `SettingsError`."""
     path = settings.policy or config("policy.toml")
     try:
-        policy = parse_policy(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        policy = parse_policy(text)
+        parse_floor(text)
     except (OSError, UnicodeDecodeError, PolicyError) as error:
         raise SettingsError(path, (str(error),)) from error
     missing = tuple(

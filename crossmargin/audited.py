@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from aggregator.margin.floor import Gravity
 from chains.identifiers import format_address, format_hash
 from chains.ports import Cover, Outcome
 from crossmargin.documents import Document, moment
@@ -82,24 +83,35 @@ def run_document(run: ParityRun) -> dict[str, Any]:
 
 
 def standing_documents(reader: Reader) -> dict[str, list[dict[str, Any]]]:
-    """Return by chain the last run over each venue, how its checks stand by the newest of each, and what is wrong now."""
+    """Return by chain the last run over each venue, how its checks stand by the newest of each, and what is wrong now.
+
+    `last` is `None` for a venue that was weighed with a snapshot and never audited.
+    """
+    runs = {(run.chain_id, run.venue_id): run for run in reader.parity_runs()}
     found: dict[str, list[dict[str, Any]]] = {}
-    for run in reader.parity_runs():
-        views = _counts(PARITY, run.standing[PARITY.table])
-        totals = reader.control_doubts(TotalRow, run.chain_id, run.block_number)
-        holdings = reader.control_doubts(HoldingRow, run.chain_id, run.block_number)
-        line = {
-            "venue": run.venue_id,
-            "last": run_document(run),
-            "views": views,
-            "parity": share(views["equal"], views["different"]),
-            "totals": _counts(TOTALS, run.standing[TOTALS.table]),
-            "residuals": [total_document(row) for row in totals if row.venue_id == run.venue_id],
-            "holdings": _counts(HOLDINGS, run.standing[HOLDINGS.table]),
-            "shortfalls": [holding_document(row) for row in holdings if row.venue_id == run.venue_id],
-        }
-        found.setdefault(run.chain_id, []).append(line)
+    for chain_id, venue_id in sorted({*runs, *reader.weighed_venues()}):
+        line = _standing(reader, chain_id, venue_id, runs.get((chain_id, venue_id)))
+        found.setdefault(chain_id, []).append(line)
     return found
+
+
+def _standing(reader: Reader, chain_id: str, venue_id: str, run: ParityRun | None) -> dict[str, Any]:
+    held = reader.cursor(chain_id)
+    number = held.block.number if held is not None else run.block_number if run is not None else 0
+    views = _counts(PARITY, run.standing[PARITY.table] if run is not None else {})
+    standing = reader.control_standing(chain_id, venue_id)
+    totals = reader.control_doubts(TotalRow, chain_id, number)
+    holdings = reader.control_doubts(HoldingRow, chain_id, number)
+    return {
+        "venue": venue_id,
+        "last": None if run is None else run_document(run),
+        "views": views,
+        "parity": share(views["equal"], views["different"]),
+        "totals": _counts(TOTALS, standing[TOTALS.table]),
+        "residuals": [total_document(row) for row in totals if row.venue_id == venue_id],
+        "holdings": _counts(HOLDINGS, standing[HOLDINGS.table]),
+        "shortfalls": [holding_document(row) for row in holdings if row.venue_id == venue_id],
+    }
 
 
 def share(equal: int, different: int) -> str | None:
@@ -191,8 +203,14 @@ def said_of_holding(holding: Mapping[str, Any]) -> str:
     """Return one line about a shortfall's document."""
     return (
         f"{holding['venue']}: {holding['contract']} holds {holding['held']} of {holding['asset']} at block {holding['block']} and is owed "
-        f"{holding['owed']}, {holding['claims']} is claimed: {holding['shortfall']} is missing"
+        f"{holding['owed']}, {holding['claims']} is claimed: {holding['shortfall']} is missing ({_worth(holding)})"
     )
+
+
+def _worth(holding: Mapping[str, Any]) -> str:
+    usd = holding["missing_usd"]
+    worth = "no price" if usd is None else f"{usd} USD"
+    return f"{worth}, {holding['gravity']}"
 
 
 def lines(audited: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[tuple[str, bool]]:
@@ -200,7 +218,7 @@ def lines(audited: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[tuple[str,
     return [
         *((said_of_unit(each), True) for each in audited["differences"]),
         *((said_of_total(each), each["outcome"] == Outcome.DIFFERENT) for each in audited["residuals"]),
-        *((said_of_holding(each), True) for each in audited["shortfalls"]),
+        *((said_of_holding(each), each["gravity"] == Gravity.GRAVE) for each in audited["shortfalls"]),
     ]
 
 

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from chains.completeness import COMPLETENESS, rank, weakest
+from chains.completeness import COMPLETENESS, SECOND_NODE, rank, weakest
 from chains.identifiers import EVM, format_address, format_hash, namespace_of
 from chains.model import ChainSpec
 from chains.ports import Covered, Finding
+
+OBSERVED = "observed"
+"""What was read with the head from one node, on chains whose accounts are read."""
 
 MOST_SPANS = 20
 """Unproven spans that a document lists of one interest, the newest."""
@@ -50,7 +53,7 @@ def _interest(spec: ChainSpec, name: str, spans: Sequence[Covered], findings: Se
 def is_short(spec: ChainSpec, span: Covered) -> bool:
     """Tell whether a span has less evidence than the chain's configuration asks for."""
     if namespace_of(spec.id) != EVM:
-        return False
+        return spec.completeness == SECOND_NODE and span.level == OBSERVED
     return rank(span.level) < rank(COMPLETENESS[spec.completeness])
 
 

@@ -13,6 +13,7 @@ from chains.errors import ChainError
 from chains.identifiers import SOLANA, namespace_of
 from chains.model import Block, Finality, Skipped
 from chains.ports import Chain
+from chains.registry import block_at
 from crossmargin.cut import AtTime, blocks_of, parse_at
 from crossmargin.errors import NotStored
 from indexer.store import Cursor, Reader, Store
@@ -74,7 +75,10 @@ class Cuts:
         return {chain_id: cursor for chain_id, cursor in held.items() if cursor is not None}
 
     def _at_time(self, time: int) -> dict[str, Block]:
-        found = {chain_id: self._reader.block_at_time(chain_id, time) for chain_id in self._cursors()}
+        found = {
+            chain_id: block_at(chain_id, min(time, cursor.block.number)) or self._reader.block_at_time(chain_id, time)
+            for chain_id, cursor in self._cursors().items()
+        }
         return {chain_id: block for chain_id, block in found.items() if block is not None}
 
     def _block(self, chain_id: str, number: int) -> Block:

@@ -8,34 +8,49 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chains.identifiers import SOLANA, namespace_of
+from chains.registry import PROTOCOLS
 from crossmargin.errors import UsageError
 from crossmargin.packaged import config
 
 FILE = "deployments.toml"
 AAVE = "aave-v3"
 HEAD = """\
-# A configuration for crossmargin, written by `crossmargin init`. Set {variables}, the addresses of your nodes
+# A configuration for crossmargin, written by `crossmargin init`. Set {variables}: the addresses of your nodes
 # (archive nodes: contracts are asked at past blocks). `crossmargin check` reads this file, `crossmargin doctor` measures the nodes.
 # Each address is from the package that stands beside it.
 
 [store]
 path = "data/crossmargin.duckdb"
 """
-AUTO = "auto"
+AUTO, RECENT = "auto", "recent"
+OBSERVED = "a recent final slot: of accounts nothing is known before they were first looked at"
 UNDATED = "no package says when it was deployed: nodes are asked, once"
 DATED = "the block in which it was deployed"
+WHY = {AUTO: UNDATED, RECENT: OBSERVED}
+VENUE_KEYS = ("id", "protocol", "chain", "address", "start_block", "source")
 ASSETS = """\
 # What an asset is to the house decides its haircut. Set class (stable | major | lst | long-tail | rwa), and same_as where several
 # are one.
 """
 FEEDS = """\
-# Feeds of the house: without one, an asset has no price of the house's own. These proxies are what Aave's own oracle asks. No package says
-# how often they answer: set the heartbeat that Chainlink names for each, and take the # away.
+# Feeds of the house: without one, an asset has no price of the house's own. Proxies on EVM chains are what Aave's own oracle asks. No
+# package says how often feeds answer: set the heartbeat that their makers name for each, and take the # away.
 """
+SIGNED = """\
+# Prices that Pyth signs come from Hermes endpoints, for assets of all chains. No package says which guardians sign today: until you name
+# their guardian_sets, each price says that it is unverified.
+# [[chain]]
+# id = "pyth:mainnet"
+# name = "pyth"
+# rpc = ["${HERMES_URL}"]
+# poll = "10s"
+"""
+HERMES = "pyth-hermes"
 ACCOUNTS = """\
 # [[account]]
 # id = "acme"
-# members = ["{chain}:0x…"]
+# members = ["{chain}:…"]
 """
 
 
@@ -58,10 +73,13 @@ class Deployments:
 
 
 def known() -> Deployments:
-    """Read what ships with the program."""
+    """Read what ships with the program, of protocols that it can read."""
     document = tomllib.loads(config(FILE).read_text(encoding="utf-8"))
     return Deployments(
-        chains=document["chain"], venues=document["venue"], assets=document["asset"], feeds=document["feed"]
+        chains=document["chain"],
+        venues=[venue for venue in document["venue"] if venue["protocol"] in PROTOCOLS],
+        assets=document["asset"],
+        feeds=document["feed"],
     )
 
 
@@ -75,7 +93,7 @@ def chosen(deployments: Deployments, names: Iterable[str], protocols: Iterable[s
     venues = [venue for venue in deployments.venues if venue["chain"] in ids and venue["protocol"] in wanted]
     for chain in chains:
         _has_venue(deployments, chain, venues)
-    tokens = ids if AAVE in wanted else set()
+    tokens = {chain for chain in ids if AAVE in wanted or namespace_of(chain) == SOLANA}
     return Deployments(
         chains=[chain for chain in deployments.chains if chain["id"] in ids],
         venues=venues,
@@ -89,16 +107,29 @@ def variable(chain: Mapping[str, Any]) -> str:
     return f"{chain['name'].upper()}_RPC_URL"
 
 
+def start_variable(chain: Mapping[str, Any]) -> str:
+    """Return the environment variable that holds the first slot of a chain whose venues have none."""
+    return f"{chain['name'].upper()}_START_SLOT"
+
+
+def variables(deployments: Deployments) -> list[str]:
+    """Return every environment variable that a configuration of these deployments asks for."""
+    named = [variable(chain) for chain in deployments.chains]
+    recent = {venue["chain"] for venue in deployments.venues if venue["start_block"] == RECENT}
+    return named + [start_variable(chain) for chain in deployments.chains if chain["id"] in recent]
+
+
 def written(deployments: Deployments) -> str:
     """Return a configuration of all of these deployments; it loads once the variables are set."""
-    parts = [HEAD.format(variables=" and ".join(variable(chain) for chain in deployments.chains))]
+    parts = [HEAD.format(variables=" and ".join(variables(deployments)))]
     for chain in deployments.chains:
         venues = [venue for venue in deployments.venues if venue["chain"] == chain["id"]]
-        parts += [_chain_table(chain, venues), *map(_venue_table, venues)]
+        parts += [_chain_table(chain, venues), *(_venue_table(venue, chain) for venue in venues)]
     if deployments.assets:
         parts += [ASSETS, *map(_asset_table, deployments.assets)]
     if deployments.feeds:
-        parts += [FEEDS, *_feed_tables(deployments)]
+        signed = any(feed.get("kind") == HERMES for feed in deployments.feeds)
+        parts += [FEEDS, *([SIGNED] if signed else []), *_feed_tables(deployments)]
     parts.append(ACCOUNTS.format(chain=deployments.chains[0]["id"]))
     return "\n".join(parts)
 
@@ -125,22 +156,31 @@ def _chain_table(chain: Mapping[str, Any], venues: Iterable[Mapping[str, Any]]) 
     return (
         f"[[chain]]\nid = {_text(chain['id'])}\nname = {_text(chain['name'])}\n"
         f'rpc = ["${{{variable(chain)}}}"]\nfinality = "finalized"\n'
-        f"start_block = {_first(venues)}  # not after any venue's\n"
+        f"start_block = {_first(chain, venues)}  # not after any venue's\n"
     )
 
 
-def _first(venues: Iterable[Mapping[str, Any]]) -> str:
+def _first(chain: Mapping[str, Any], venues: Iterable[Mapping[str, Any]]) -> str:
     """Return the first block of some venues as TOML; it is to be found where any of theirs is."""
     starts = [venue["start_block"] for venue in venues]
+    if RECENT in starts:
+        return _recent(chain)
     return json.dumps(AUTO if AUTO in starts else min(starts))
 
 
-def _venue_table(venue: Mapping[str, Any]) -> str:
+def _recent(chain: Mapping[str, Any]) -> str:
+    return f'"${{{start_variable(chain)}}}"'
+
+
+def _venue_table(venue: Mapping[str, Any], chain: Mapping[str, Any]) -> str:
     start = venue["start_block"]
+    first = _recent(chain) if start == RECENT else json.dumps(start)
+    options = {key: value for key, value in venue.items() if key not in VENUE_KEYS}
     return (
         f"[[venue]]\nid = {_text(venue['id'])}\nprotocol = {_text(venue['protocol'])}\nchain = {_text(venue['chain'])}\n"
         f"address = {_text(venue['address'])}  # {venue['source']}\n"
-        f"start_block = {json.dumps(start)}  # {UNDATED if start == AUTO else DATED}\n"
+        f"start_block = {first}  # {WHY.get(start, DATED)}\n"
+        + "".join(f"{key} = {json.dumps(value)}\n" for key, value in options.items())
     )
 
 
@@ -153,8 +193,9 @@ def _feed_tables(deployments: Deployments) -> Iterator[str]:
     for feed in deployments.feeds:
         yield (
             f"# [[feed]]  # {symbols[feed['asset']]}, {feed['name']} of {feed['source']}\n"
-            f"# asset = {_text(feed['asset'])}\n# address = {_text(feed['address'])}\n"
-            '# heartbeat = ""\n'
+            f"# asset = {_text(feed['asset'])}\n"
+            + "".join(f"# {key} = {_text(feed[key])}\n" for key in ("kind", "address", "feed_id") if key in feed)
+            + '# heartbeat = ""\n'
         )
 
 

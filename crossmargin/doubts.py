@@ -28,17 +28,18 @@ def doubted_venues(reader: Reader, numbers: Mapping[str, int]) -> Iterator[Reaso
     rows = [row for chain_id, number in numbers.items() for row in reader.control_doubts(TotalRow, chain_id, number)]
     rows.sort(key=lambda row: row.venue_id)
     for venue_id, found in groupby(rows, lambda row: row.venue_id):
-        yield _of_venue(venue_id, list(found))
+        yield of_venue(venue_id, list(found))
 
 
 def shortfalls(reader: Reader, numbers: Mapping[str, int]) -> tuple[Shortfall, ...]:
     """Return what venues lack of their tokens at these blocks, as it was seen last."""
     rows = [row for chain_id, number in numbers.items() for row in reader.control_doubts(HoldingRow, chain_id, number)]
     newest = {(row.venue_id, row.asset, row.market): row for row in sorted(rows, key=lambda row: row.block_number)}
-    return tuple(_shortfall(row) for _, row in sorted(newest.items()))
+    return tuple(shortfall_of(row) for _, row in sorted(newest.items()))
 
 
-def _shortfall(row: HoldingRow) -> Shortfall:
+def shortfall_of(row: HoldingRow) -> Shortfall:
+    """Return what a look found missing of a token."""
     return Shortfall(
         venue_id=row.venue_id,
         market=row.market,
@@ -64,7 +65,8 @@ def _of_unit(rows: Collection[ParityRow]) -> Reason:
     return Reason(UNIT_DIFFERS, subject, detail)
 
 
-def _of_venue(venue_id: str, rows: Collection[TotalRow]) -> Reason:
+def of_venue(venue_id: str, rows: Collection[TotalRow]) -> Reason:
+    """Say by the first of some wrong totals why a venue is not believed."""
     first = min(rows, key=lambda row: (row.block_number, row.total, row.market))
     contract = format_address(first.chain_id, first.contract)
     detail = (

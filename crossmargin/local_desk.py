@@ -16,18 +16,21 @@ from aggregator.margin.inputs import Asset, Cut, HealthInputs, MarginAccount
 from aggregator.margin.policy import Policy
 from chains.identifiers import parse_account
 from chains.model import FEEDS, Reason, VenueSpec
-from chains.registry import is_observed
+from chains.registry import is_observed, venue_doubts
 from crossmargin.accounts import resolve
-from crossmargin.app import connect
+from crossmargin.app import connect, floor_of
+from crossmargin.controls import Controls
 from crossmargin.cuts import Cuts, Scene
 from crossmargin.documents import Document
 from crossmargin.doubts import doubted_units, doubted_venues, shortfalls
 from crossmargin.errors import NoSuchThing, NotStored
 from crossmargin.liabilities import Liabilities
+from crossmargin.outdated import outdated
 from crossmargin.parity import ParityAudit
 from crossmargin.quotes import quotes
 from crossmargin.rows import rows_document
 from crossmargin.settings import Settings
+from crossmargin.shortages import weighed
 from crossmargin.snapshots import Snapshots
 from crossmargin.standing import standing
 from crossmargin.watch import Clock, Watch
@@ -54,7 +57,8 @@ class LocalDesk:
         self._clock = clock
         self.catalogue = catalogue_of(settings, policy)
         self._kept: dict[str, None] = {}
-        self._snapshots = Snapshots(settings.snapshot, store, clock)
+        controls = Controls(store, partial(connect, settings), clock)
+        self._snapshots = Snapshots(settings.snapshot, store, clock, controls)
         self._liabilities = Liabilities(settings.venues, store, clock)
         self._parity = ParityAudit(settings, store, partial(connect, settings), clock)
 
@@ -99,7 +103,13 @@ class LocalDesk:
 
     def status(self) -> Document:
         with self._store.reading() as reader:
-            return standing(self._settings, reader, self._watch, self._clock())
+            found = standing(self._settings, reader, self._watch, self._clock())
+        short = [venue for chain in found["chains"] for venue in chain["audited"] if venue["shortfalls"]]
+        if short:
+            with self._scene(None, self._chains()) as scene:
+                for venue in short:
+                    venue["shortfalls"] = self._weighed(scene, venue["shortfalls"])
+        return found
 
     def sql(self, query: str) -> Document:
         return rows_document(self._store.query(query, timeout_s=SQL_TIMEOUT_S, max_rows=SQL_ROWS))
@@ -127,11 +137,23 @@ class LocalDesk:
         return self._liabilities.take_in(envelope)
 
     def audit_parity(self, venue: str | None, sample: int | None, at: str | None) -> Document:
-        return self._parity.run(venue=venue, sample=sample, at=at)
+        return self._told(self._parity.run(venue=venue, sample=sample, at=at))
 
     def audit_due_parity(self) -> Document | None:
         """Compare the units whose turn it is with their venues' contracts, where it is due; `None` where it is not."""
-        return self._parity.run_due(self._watch)
+        done = self._parity.run_due(self._watch)
+        return None if done is None else self._told(done)
+
+    def _told(self, audited: Document) -> Document:
+        """Say how grave what an audit found missing is."""
+        if not audited["shortfalls"]:
+            return audited
+        with self._scene(None, self._chains()) as scene:
+            return {**audited, "shortfalls": self._weighed(scene, audited["shortfalls"])}
+
+    def _weighed(self, scene: Scene, shortages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        floor = floor_of(self._settings)
+        return weighed(shortages, scene, self.catalogue, floor)
 
     def make_due_snapshots(self) -> None:
         """Make every scheduled snapshot that is due."""
@@ -174,6 +196,7 @@ class LocalDesk:
             *_incomplete(self.catalogue.venues, reader, cuts),
             *_contradicted(reader, cuts),
             *doubted_venues(reader, numbers),
+            *(each.reason for each in outdated(reader, self.catalogue.venues) if each.chain_id in cuts),
         )
         return Condition(
             stale_chains=stale,
@@ -221,6 +244,7 @@ def _incomplete(venues: Collection[VenueSpec], reader: Reader, cuts: Mapping[str
                     yield Reason(
                         FILLING, venue.id, "its accounts were not read at this block; they are with each new head"
                     )
+                yield from venue_doubts(reader.venue_snapshot(venue, cut.block))
             elif (first := gap_of(spans, venue, cut.block.number)) is not None:
                 detail = f"blocks from {first} on are missing of it; `crossmargin index` or `run` fills them in"
                 yield Reason(FILLING, venue.id, detail)

@@ -8,9 +8,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
+from chains.auditing import Auditable, Controlled, WholeRecords
 from chains.errors import ChainError
 from chains.model import Block, UnitSnapshot, VenueSnapshot, VenueSpec
-from chains.ports import Auditable, Chain, Controlled, WholeRecords
+from chains.ports import Chain
 from chains.registry import controls, open_views
 from crossmargin.audited import audit_document
 from crossmargin.cuts import Cuts
@@ -181,4 +182,4 @@ async def _found(chain: Chain, turn: _Turn, records: WholeRecords) -> Findings:
             return Findings()
         checks = await chain.audit(turn.snapshot, turn.units)
         whole = await chain.control(turn.snapshot, records) if turn.snapshot.markets else Controlled()
-    return Findings(checks=checks, totals=whole.totals, holdings=whole.holdings)
+    return Findings(checks=checks, totals=whole.sums, holdings=whole.holdings)

@@ -9,7 +9,7 @@ from aggregator.margin import views
 from aggregator.margin.health import open_units
 from aggregator.margin.inputs import Cut, VenueInputs
 from aggregator.margin.numbers import rfc3339
-from aggregator.margin.valuation import Context, OpenUnit, make_context, value_positions
+from aggregator.margin.valuation import Context, OpenUnit, ValuedPosition, make_context, value_positions
 from aggregator.oracle.mark import Mark, Unpriced
 from chains.identifiers import format_hash
 from chains.model import Side, UnitSnapshot
@@ -23,14 +23,7 @@ ANY_AMOUNT = 10**18
 
 def quotes(reader: Reader, cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition) -> Document:
     """Return the prices document."""
-    context = make_context(
-        as_of=cuts,
-        assets=catalogue.assets,
-        policy=catalogue.policy,
-        feeds=catalogue.feeds,
-        observations=observe(reader, catalogue.feeds, cuts, catalogue.assets),
-        stale_chains=with_sequencers(reader, cuts, catalogue, condition).stale_chains,
-    )
+    context = _context(reader, cuts, catalogue, condition)
     units = list(_holding_everything(reader, cuts, catalogue))
     priceless = [held_in for held_in in units if held_in.venue.protocol in ESCROWS]
     pricing = [held_in for held_in in units if held_in.venue.protocol not in ESCROWS]
@@ -51,6 +44,25 @@ def quotes(reader: Reader, cuts: Mapping[str, Cut], catalogue: Catalogue, condit
             for identity in sorted(marks)
         ],
     }
+
+
+def listed_positions(
+    reader: Reader, cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition
+) -> tuple[ValuedPosition, ...]:
+    """Return a position in each market of every venue, with its mark."""
+    context = _context(reader, cuts, catalogue, condition)
+    return value_positions(context, list(_holding_everything(reader, cuts, catalogue)))
+
+
+def _context(reader: Reader, cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition) -> Context:
+    return make_context(
+        as_of=cuts,
+        assets=catalogue.assets,
+        policy=catalogue.policy,
+        feeds=catalogue.feeds,
+        observations=observe(reader, catalogue.feeds, cuts, catalogue.assets),
+        stale_chains=with_sequencers(reader, cuts, catalogue, condition).stale_chains,
+    )
 
 
 def _listed(context: Context, units: Sequence[OpenUnit]) -> dict[str, Mark | Unpriced]:

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from aggregator.margin.floor import Gravity
 from chains.errors import ChainError
 from chains.ports import Observer, Outcome
 from crossmargin.app import Connect, connect, restater
@@ -148,7 +149,8 @@ def _tell(audited: Document, log: Logger) -> None:
         if total["outcome"] == Outcome.DIFFERENT:
             log.critical("total_differs", **total)
     for holding in audited["shortfalls"]:
-        log.critical("venue_short", **holding)
+        grave = holding["gravity"] == Gravity.GRAVE
+        (log.critical if grave else log.warning)("venue_short", **holding)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 A slot is entered before it comes (`waiting`), so that a service that was off when it came still finds it. Its snapshot is
 made when every chain has gone past it, and is `done`, perhaps late; `failed` is tried again; `missed` is a slot before
-anything was stored.
+anything was stored. For nodes that do not answer a slot waits a while; then the totals that they were asked for stay unanswered in it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from aggregator.audit.snapshot import SnapshotExists, snapshot_id, write_snapsho
 from aggregator.book import assess_book
 from aggregator.gather import Catalogue, Condition
 from aggregator.margin.inputs import Cut
+from chains.errors import ChainError
 from chains.identifiers import format_hash
+from crossmargin.controls import Controls, doubting
 from crossmargin.cuts import Scene
 from crossmargin.documents import Document, moment
 from crossmargin.schedule import Schedule, parse
@@ -39,10 +41,11 @@ SceneAt = Callable[[int], AbstractContextManager[Scene]]
 class Snapshots:
     """Makes snapshots and keeps the ledger."""
 
-    def __init__(self, settings: SnapshotSettings, store: Store, clock: Clock) -> None:
+    def __init__(self, settings: SnapshotSettings, store: Store, clock: Clock, controls: Controls) -> None:
         self._settings = settings
         self._store = store
         self._clock = clock
+        self._controls = controls
 
     def listing(self) -> Document:
         """Return the ledger, newest slot first."""
@@ -81,7 +84,7 @@ class Snapshots:
                     self._store.update_snapshot(replace(row, state="missed", detail="nothing was stored at that time"))
                     return
                 done = self._written(row, scene.reader, scene.cuts, catalogue, scene.condition)
-        except (OSError, SnapshotExists, StoreError) as error:
+        except (ChainError, OSError, SnapshotExists, StoreError) as error:
             self._store.update_snapshot(replace(row, state="failed", detail=str(error)))
             raise
         self._store.update_snapshot(done)
@@ -115,7 +118,11 @@ class Snapshots:
         catalogue: Catalogue,
         condition: Condition,
     ) -> SnapshotRow:
+        insist = row.schedule != MANUAL and self._clock() < row.slot_time + LATE_S
+        weighed = self._controls.weigh(reader, cuts, catalogue.venues, insist=insist)
+        condition = doubting(condition, weighed)
         book = assess_book(reader, cuts, catalogue, condition)
+        book = replace(book, controls={each.venue.id: each.found for each in weighed})
         previous = _previous(reader.snapshots(), row.slot_time)
         folder, manifest = write_snapshot(self._settings.folder, book, slot_time=row.slot_time, previous=previous)
         return replace(

@@ -10,6 +10,7 @@ from crossmargin.app import configured
 from crossmargin.audited import standing_documents
 from crossmargin.coverage import coverage_document
 from crossmargin.documents import Document, moment
+from crossmargin.outdated import outdated
 from crossmargin.packaged import program_version
 from crossmargin.settings import ChainSettings, Settings
 from crossmargin.watch import Watch
@@ -22,7 +23,7 @@ NOTHING_YET = "nothing is indexed yet; run `crossmargin index` or `crossmargin r
 def standing(settings: Settings, reader: Reader, watch: Watch | None, now: float) -> Document:
     """Return the status document; without a watch nobody follows, and only what is stored is told."""
     made = [row.created_at for row in reader.snapshots() if row.state == "done"]
-    audited = standing_documents(reader)
+    audited, made_before = standing_documents(reader), list(outdated(reader, settings.venues))
     return {
         "version": program_version(),
         "following": watch is not None,
@@ -31,6 +32,17 @@ def standing(settings: Settings, reader: Reader, watch: Watch | None, now: float
                 **_chain(chain, reader, watch, now),
                 "venues": _venues(settings, chain.spec.id, reader),
                 "incomplete": _incomplete(settings, chain.spec.id, reader),
+                "outdated": [
+                    {
+                        "venue": each.venue_id,
+                        "version": each.version,
+                        "current": each.current,
+                        "lacks": each.lacks,
+                        "mend": each.mend,
+                    }
+                    for each in made_before
+                    if each.chain_id == chain.spec.id
+                ],
                 "audited": audited.get(chain.spec.id, []),
             }
             for chain in settings.chains

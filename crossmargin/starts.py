@@ -34,11 +34,14 @@ def told(settings: Settings) -> Settings:
         return settings
 
 
-def stored(settings: Settings) -> Settings:
-    """Return the settings with the first blocks that were found before; raises `SettingsError` where one was not yet, and `StoreError`."""
+def stored(settings: Settings, *, writes: bool = False) -> Settings:
+    """Return the settings with the first blocks that were found before; raises `SettingsError` where one was not yet, and `StoreError`.
+
+    `writes`: the store is opened for writing next, and so may be brought up to date now.
+    """
     if not settings.auto:
         return settings
-    with unlocked(settings, read_only=True) as store:
+    with unlocked(settings, read_only=not writes) as store:
         return _whole(settings, store.starts())
 
 

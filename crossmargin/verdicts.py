@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from chains.identifiers import namespace_of
 from chains.survey.facts import Ability, NodeSurvey
 from crossmargin.settings import ChainSettings
 
@@ -88,7 +89,7 @@ Rule = Callable[[Case], Remark | None]
 
 def judge(case: Case) -> Verdict:
     """Judge one node; a node that cannot be asked gets no further remarks."""
-    rules = EVM if case.chain.spec.id.startswith("eip155:") else SOLANA
+    rules = RULES[namespace_of(case.chain.spec.id)]
     first = _unreachable(case) or _elsewhere(case)
     found = (first,) if first else tuple(remark for rule in rules if (remark := rule(case)) is not None)
     order = [Grade.STOP, Grade.DOUBT, Grade.LIMIT]
@@ -292,6 +293,26 @@ def _signatures(case: Case) -> Remark | None:
     )
 
 
+def _prices(case: Case) -> Remark | None:
+    found = case.ability("prices")
+    if found.value is not False:
+        return None
+    return Remark(
+        code="no_price", grade=Grade.DOUBT, detail=str(found.said), action="check the feed_id of the [[feed]]"
+    )
+
+
+def _guardians(case: Case) -> Remark | None:
+    if case.ability("signatures checked").value:
+        return None
+    return Remark(
+        code="unverified",
+        grade=Grade.DOUBT,
+        detail="nobody checks who signed its prices",
+        action="name the guardian_sets of this [[chain]]",
+    )
+
+
 EVM: tuple[Rule, ...] = (
     _finality,
     _no_logs,
@@ -307,6 +328,8 @@ EVM: tuple[Rule, ...] = (
     _limited,
 )
 SOLANA: tuple[Rule, ...] = (_signatures, _behind, _clock, _old, _slot_history, _batches, _slow, _limited)
+PYTH: tuple[Rule, ...] = (_prices, _guardians, _behind, _old, _slow, _limited)
+RULES = {"eip155": EVM, "solana": SOLANA, "pyth": PYTH}
 
 
 def _lacks(found: Ability, start: int) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from chains.errors import ChainError
-from chains.identifiers import SOLANA, format_address, namespace_of
+from chains.identifiers import PYTH, SOLANA, format_address, namespace_of
 from chains.model import FEEDS, ChainSpec, FeedSpec, VenueSpec
 from chains.ports import Chain, Covered
 from indexer.spans import gap, gap_of, names_of
@@ -61,7 +61,7 @@ def lacking(reader: Reader, here: Configured) -> Lack | None:
     """Return what is missing of a chain up to the cursor, `None` where nothing is."""
     spec = here.spec
     held = reader.cursor(spec.id)
-    if held is None or namespace_of(spec.id) == SOLANA:
+    if held is None or namespace_of(spec.id) in {SOLANA, PYTH}:
         return None
     spans, last = reader.coverage(spec.id), held.block.number
     gaps = [(venue, first) for venue in here.venues if (first := gap_of(spans, venue, last)) is not None]

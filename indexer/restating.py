@@ -15,7 +15,7 @@ from time import time
 from typing import Protocol, TypeVar, cast
 
 from chains.errors import DeepFork, HistoryGone, NodeBusy, NodeWrong, Unsupported
-from chains.identifiers import SOLANA, namespace_of
+from chains.identifiers import PYTH, SOLANA, namespace_of
 from chains.model import Block
 from chains.ports import Chain
 from indexer import loop
@@ -101,9 +101,9 @@ class Restater:
             branch = await branch_of(node, self.store)
         if branch is not None:
             return await self._forget(await asyncio.to_thread(self._fork, branch, first), cause)
-        if namespace_of(self.here.spec.id) == SOLANA:
+        if namespace_of(self.here.spec.id) in {SOLANA, PYTH}:
             raise Unsupported(
-                f"chain {self.here.spec.id}: what accounts held before cannot be read again; index into a new store"
+                f"chain {self.here.spec.id}: what was seen before cannot be read again; index into a new store"
             )
         for _ in range(TRIES):
             lack = await asyncio.to_thread(self._again, venue_id, first, cause)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +16,10 @@ from aggregator.margin.liabilities import Standing, max_age_s
 from aggregator.margin.status import unit_status
 from aggregator.margin.valuation import OpenUnit, ValuedPosition, value_positions
 from aggregator.oracle.mark import Mark, Unpriced
+from chains.auditing import Controlled
 from chains.identifiers import format_address, format_hash
+from chains.model import VenueSpec
+from chains.ports import Cover, Outcome
 
 TEXT, INTEGER, TRUTH = pa.string(), pa.int64(), pa.bool_()
 
@@ -81,9 +84,41 @@ SCHEMAS: Mapping[str, Mapping[str, pa.DataType]] = {
         "venue_unit_raw": TEXT,
         "asset_class": TEXT,
     },
+    "totals": {
+        "venue_id": TEXT,
+        "chain_id": TEXT,
+        "market": TEXT,
+        "contract": TEXT,
+        "total": TEXT,
+        "told_by": TEXT,
+        "ours": TEXT,
+        "theirs": TEXT,
+        "residual": TEXT,
+        "least_residual": TEXT,
+        "most_residual": TEXT,
+        "reason": TEXT,
+        "outcome": TEXT,
+    },
+    "holdings": {
+        "venue_id": TEXT,
+        "chain_id": TEXT,
+        "market": TEXT,
+        "contract": TEXT,
+        "asset": TEXT,
+        "held": TEXT,
+        "owed": TEXT,
+        "claims": TEXT,
+        "shortfall": TEXT,
+        "allowed_shortfall": TEXT,
+        "reason": TEXT,
+        "outcome": TEXT,
+    },
     "marks": {"identity": TEXT, "low_usd": TEXT, "mid_usd": TEXT, "high_usd": TEXT, "feeds": TEXT},
 }
 """The tables of a snapshot and their columns, in order."""
+
+TOLD, ASKED = "journals", "contract"
+NOT_ANSWERED = "no node answered for the state of this block"
 
 Row = dict[str, Any]
 
@@ -96,6 +131,8 @@ def tables(book: Book) -> dict[str, pa.Table]:
         "units": [_unit(held_in, book) for held_in in _units(book)],
         "liabilities": [_liabilities(held_in) for held_in in book.units if held_in.standing is not Standing.NONE],
         "positions": [_position(item) for item in value_positions(book.context, book.units)],
+        "totals": [row for venue in _weighed(book) for row in _totals(venue, book.controls[venue.id])],
+        "holdings": [row for venue in _weighed(book) for row in _holdings(venue, book.controls[venue.id])],
         "marks": _marks(book.accounts),
     }
     return {name: pa.Table.from_pylist(rows[name], schema=schema(name)) for name in SCHEMAS}
@@ -200,6 +237,59 @@ def _position(item: ValuedPosition) -> Row:
         "venue_unit_raw": None if position.price is None else str(position.price.unit_raw),
         "asset_class": item.asset_class,
     }
+
+
+def _weighed(book: Book) -> list[VenueSpec]:
+    return sorted((venue for venue in book.catalogue.venues if venue.id in book.controls), key=lambda venue: venue.id)
+
+
+def _totals(venue: VenueSpec, found: Controlled) -> Iterator[Row]:
+    """Write every total of a venue beside the sum of what is stored; `told_by`: the journals alone, or the contract at the block."""
+    told = [(TOLD, total) for total in found.told] + [(ASKED, total) for total in found.totals]
+    for by, total in sorted(told, key=lambda each: (each[1].name, each[1].market, each[1].contract)):
+        known = total.ours is not None and total.theirs is not None
+        yield {
+            "venue_id": venue.id,
+            "chain_id": venue.chain_id,
+            "market": _named(venue, total.market),
+            "contract": _named(venue, total.contract),
+            "total": total.name,
+            "told_by": by,
+            "ours": _number(total.ours),
+            "theirs": _number(total.theirs),
+            "residual": _number((total.theirs or 0) - (total.ours or 0) if known else None),
+            "least_residual": str(total.least),
+            "most_residual": str(total.most),
+            "reason": total.why or (NOT_ANSWERED if total.outcome is Outcome.UNANSWERED else None),
+            "outcome": total.outcome.value,
+        }
+
+
+def _holdings(venue: VenueSpec, found: Controlled) -> Iterator[Row]:
+    """Write what a venue's contracts hold and are owed beside what is claimed."""
+    for held in sorted(found.holdings, key=lambda each: (each.asset, each.market, each.contract)):
+        yield {
+            "venue_id": venue.id,
+            "chain_id": venue.chain_id,
+            "market": _named(venue, held.market),
+            "contract": _named(venue, held.contract),
+            "asset": _named(venue, held.asset),
+            "held": _number(held.held),
+            "owed": _number(held.owed),
+            "claims": _number(held.claims),
+            "shortfall": _number(held.shortfall),
+            "allowed_shortfall": str(held.slack),
+            "reason": held.why or (NOT_ANSWERED if held.outcome is Cover.UNANSWERED else None),
+            "outcome": held.outcome.value,
+        }
+
+
+def _named(venue: VenueSpec, name: bytes) -> str | None:
+    return format_address(venue.chain_id, name) if name else None
+
+
+def _number(number: int | None) -> str | None:
+    return None if number is None else str(number)
 
 
 def _marks(accounts: Iterable[AssessedAccount]) -> list[Row]:

@@ -285,8 +285,9 @@ def _observation(observation: Observation) -> Json:
         "fault": observation.fault,
         "max_confidence": observation.max_confidence,
         "of": observation.of,
+        "caveat": observation.caveat,
     }
-    return _without_nothing(written, "of")
+    return _without_nothing(written, "of", "caveat")
 
 
 def _reading(reading: Reading) -> Json:

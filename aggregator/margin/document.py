@@ -95,7 +95,7 @@ class ReasonView(Model):
 
 
 class ComponentView(Model):
-    """A claim on a market that is a part of what some shares are."""
+    """A claim that is a part of what some shares are: on a market of a venue."""
 
     venue: str
     market: str
@@ -103,32 +103,25 @@ class ComponentView(Model):
     """CAIP-19."""
     symbol: str
     amount_raw: str
-    """The part of what the shares' contract has there, rounded down."""
     amount: str
+    """In whole tokens, rounded down with its raw amount."""
     payable_raw: str | None
-    """What of it the market could pay out at the block, to this claim alone."""
+    """What of it the market could pay out at the block; `null` where that is not known."""
     basis: str
-    """exact"""
 
 
-class ClaimView(Model):
-    """What a position in shares is a claim on.
+class LookThroughView(Model):
+    """What a position in shares of a vault is a claim on; it is valued as shares, and not once more as this."""
 
-    The house values the share, never the share and its components. Amounts are `null` where `reasons` says why nothing is known.
-    """
-
-    asset: str | None
+    asset: str
     """CAIP-19."""
-    symbol: str
     assets_raw: str | None
-    """What the shares' contract converts them to, rounded down as it does."""
-    assets: str | None
+    """What the vault converts the shares to; `null` where it is not known."""
     lost_raw: str | None
     """What of it nothing stands behind any more."""
     redeemable_raw: str | None
-    """What could be taken out at the block by this position alone."""
+    """What could be taken out at the block."""
     components: tuple[ComponentView, ...]
-    """They and what is lost are all of `assets_raw`, but for what was rounded off each, and a unit of the contract's own."""
     reasons: tuple[ReasonView, ...]
 
 
@@ -157,8 +150,8 @@ class PositionView(Model):
     haircut: str
     liquidation_threshold: str | None
     """The venue's, as a fraction; `null` for debt."""
-    claim: ClaimView | None = None
-    """Of shares of a vault that is followed: what they are a claim on; not valued besides the shares."""
+    look_through: LookThroughView | None
+    """Of shares of a vault that some venue of the chain follows; `null` for anything else."""
 
 
 class NativeAsOf(Model):
@@ -260,8 +253,7 @@ class UnitView(Model):
     """The venue's own numbers under its own names."""
     engine: str
     roles: tuple[str, ...]
-    """What the owner is to the venue where it is no customer: `treasury`, `contract` (its own), `wrapper` (holds for others),
-    `vault` (holds for those who have its shares, where they are shown)."""
+    """What the owner is to the venue where it is no customer: `treasury`, `contract` (its own), `wrapper` (holds for others)."""
     permits: PermitsView | None
     """`null` where the protocol's rules are not followed."""
     liabilities: LiabilitiesView | None
@@ -313,6 +305,8 @@ class FeedView(Model):
     """Why it was left out."""
     fault: str | None
     """What is wrong with the feed itself, in words."""
+    caveat: str | None
+    """What is to be known of an answer that is used all the same, such as that nobody checked its signatures."""
     of: PriceView | None
     """Of a redemption rate: the mark that it was multiplied with."""
 

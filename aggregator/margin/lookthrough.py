@@ -1,14 +1,13 @@
-"""What shares are a claim on: shown with each supply of a share that some venue knows, which is valued once, as the share."""
+"""Shares held at one venue, of which another one knows what they are a claim on: shown with it, and valued once, as shares."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
-from aggregator.margin import numbers
-from aggregator.margin.document import ClaimView, ComponentView, ReasonView
-from chains.identifiers import format_address, token
-from chains.model import Claim, Component, Side, UnitPosition, VenueSnapshot
-from chains.registry import may_have_shares, open_shares
+from aggregator.margin.valuation import OpenUnit
+from chains.model import Claim, Side, UnitPosition, VenueSnapshot
+from chains.registry import knows_shares, open_shares
 
 Shares = Mapping[tuple[str, bytes], Callable[[int], Claim]]
 """(chain, token) → the function that turns an amount of it, in raw units, into what it is a claim on."""
@@ -19,41 +18,23 @@ def shares_of(snapshots: Iterable[VenueSnapshot]) -> Shares:
     return {
         (snapshot.venue.chain_id, share): claim
         for snapshot in snapshots
-        if may_have_shares(snapshot.venue)
-        for share, claim in open_shares(snapshot.venue.protocol)(snapshot).items()
+        if knows_shares(snapshot.venue)
+        for share, claim in open_shares(snapshot).items()
     }
 
 
-def claim_view(shares: Shares, chain_id: str, position: UnitPosition) -> ClaimView | None:
-    """Write what a position is a claim on; `None` for a debt, and for what is no share that anybody knows."""
-    claim_of = shares.get((chain_id, position.asset))
-    if claim_of is None or position.side is not Side.SUPPLY:
-        return None
-    claim = claim_of(position.amount_raw)
-    return ClaimView(
-        asset=str(token(chain_id, claim.asset)) if claim.asset else None,
-        symbol=claim.symbol,
-        assets_raw=_raw(claim.assets_raw),
-        assets=None if claim.assets_raw is None else numbers.scaled(claim.assets_raw, claim.decimals),
-        lost_raw=_raw(claim.lost_raw),
-        redeemable_raw=_raw(claim.redeemable_raw),
-        components=tuple(_component(chain_id, component) for component in claim.components),
-        reasons=tuple(ReasonView(**reason._asdict()) for reason in claim.reasons),
-    )
+def looked_through(units: Iterable[OpenUnit], shares: Shares) -> list[OpenUnit]:
+    """Say of each supply that is such shares, and of which its own venue does not say it, what these are a claim on."""
+    return [_looked_through(held_in, shares) if shares else held_in for held_in in units]
 
 
-def _component(chain_id: str, component: Component) -> ComponentView:
-    return ComponentView(
-        venue=component.venue_id,
-        market=format_address(chain_id, component.market),
-        asset=str(token(chain_id, component.asset)),
-        symbol=component.symbol,
-        amount_raw=str(component.amount_raw),
-        amount=numbers.scaled(component.amount_raw, component.decimals),
-        payable_raw=_raw(component.payable_raw),
-        basis=component.basis.value,
-    )
+def _looked_through(held_in: OpenUnit, shares: Shares) -> OpenUnit:
+    positions = tuple(_with_claim(each, held_in.venue.chain_id, shares) for each in held_in.unit.positions)
+    return replace(held_in, unit=replace(held_in.unit, positions=positions))
 
 
-def _raw(amount: int | None) -> str | None:
-    return None if amount is None else str(amount)
+def _with_claim(position: UnitPosition, chain_id: str, shares: Shares) -> UnitPosition:
+    claim = shares.get((chain_id, position.asset))
+    if claim is None or position.claim is not None or position.side is not Side.SUPPLY:
+        return position
+    return replace(position, claim=claim(position.amount_raw))

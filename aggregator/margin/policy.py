@@ -11,6 +11,9 @@ from typing import Any
 
 DEFAULT_CLASS = "default"
 VENUE = "venue"
+SHORTFALL = "shortfall"
+"""What decides over alarms alone (`aggregator.margin.floor`), and so is no part of what numbers rest on."""
+
 LARGEST = 1e9
 ROUNDING = 1e-12
 
@@ -86,7 +89,7 @@ def parse_policy(text: str) -> Policy:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PolicyError(f"the policy is not valid TOML: {error}") from error
-    _refuse_unknown("the policy", table, ("status", "liabilities", "class"))
+    _refuse_unknown("the policy", table, ("status", "liabilities", SHORTFALL, "class"))
     classes = _table("class", table.get("class"))
     if DEFAULT_CLASS not in classes:
         raise PolicyError(f"[class.{DEFAULT_CLASS}] is missing; it values the assets that no configuration names")
@@ -100,10 +103,10 @@ def parse_policy(text: str) -> Policy:
 def _status(table: Mapping[str, Any]) -> StatusPolicy:
     read = _reader("status", table, ("danger_below", "watch_below", "full_score_at", "dust_share"))
     status = StatusPolicy(
-        danger_below=read("danger_below", _number),
-        watch_below=read("watch_below", _number),
-        full_score_at=read("full_score_at", _number),
-        dust_share=read("dust_share", _number),
+        danger_below=read("danger_below", number),
+        watch_below=read("watch_below", number),
+        full_score_at=read("full_score_at", number),
+        dust_share=read("dust_share", number),
     )
     _demand("status", 1 < status.danger_below < status.watch_below, "1 < danger_below < watch_below")
     _demand("status", status.watch_below < status.full_score_at, "watch_below < full_score_at")
@@ -116,8 +119,8 @@ def _liabilities(table: Mapping[str, Any]) -> LiabilityPolicy:
     written = asdict(LiabilityPolicy()) | dict(table)
     read = _reader("liabilities", written, tuple(LiabilityPolicy.__dataclass_fields__))
     policy = LiabilityPolicy(
-        positive_pnl_maintenance=read("positive_pnl_maintenance", _number),
-        positive_pnl_initial=read("positive_pnl_initial", _number),
+        positive_pnl_maintenance=read("positive_pnl_maintenance", number),
+        positive_pnl_initial=read("positive_pnl_initial", number),
     )
     _demand(
         "liabilities",
@@ -132,10 +135,10 @@ def _class(place: str, table: Mapping[str, Any]) -> ClassPolicy:
     read = _reader(place, table, fields, {"heartbeat_s": "heartbeat"})
     venue_threshold = table.get("liquidation_threshold") == VENUE
     policy = ClassPolicy(
-        haircut=read("haircut", _number),
-        liquidation_threshold=0.0 if venue_threshold else read("liquidation_threshold", _number),
-        initial_factor=read("initial_factor", _number),
-        maintenance_factor=read("maintenance_factor", _number),
+        haircut=read("haircut", number),
+        liquidation_threshold=0.0 if venue_threshold else read("liquidation_threshold", number),
+        initial_factor=read("initial_factor", number),
+        maintenance_factor=read("maintenance_factor", number),
         heartbeat_s=read("heartbeat", _seconds),
         deviation=read("deviation", _fraction),
         venue_threshold=venue_threshold,
@@ -174,7 +177,8 @@ def _reader(
     return read
 
 
-def _number(value: object) -> float:
+def number(value: object) -> float:
+    """Read a number; raises `ValueError`."""
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > LARGEST:
         raise ValueError(f"must be a number such as 0.25, not {value!r}")
     return float(value)

@@ -11,10 +11,12 @@ from aggregator.margin.canonical import SAFE_INTEGER
 from aggregator.margin.document import (
     AllowanceView,
     CollateralTermsView,
+    ComponentView,
     FeedView,
     LiabilitiesView,
     LiquidationPriceView,
     LiquidationView,
+    LookThroughView,
     NativeAsOf,
     PermitsView,
     PositionView,
@@ -26,13 +28,12 @@ from aggregator.margin.document import (
 )
 from aggregator.margin.house import LiquidationPrice, liquidation_prices
 from aggregator.margin.liabilities import Standing, max_age_s
-from aggregator.margin.lookthrough import Shares, claim_view
 from aggregator.margin.policy import StatusPolicy
 from aggregator.margin.status import unit_status
 from aggregator.margin.valuation import OpenUnit, ValuedPosition
 from aggregator.oracle.mark import MAX_CONFIDENCE, Discarded, Mark, Unpriced, Used
-from chains.identifiers import format_address, format_hash
-from chains.model import Allowance, Liquidation, Permits, Reason, VenuePrice
+from chains.identifiers import format_address, format_hash, token
+from chains.model import Allowance, Claim, Liquidation, Permits, Reason, VenuePrice
 from chains.registry import ESCROWS
 
 BASIS_POINTS, BASIS_POINT_PLACES = 10_000, 4
@@ -42,17 +43,15 @@ def reasons(items: Iterable[Reason]) -> tuple[ReasonView, ...]:
     return tuple(ReasonView(**item._asdict()) for item in items)
 
 
-def venues(assessment: Assessment, policy: StatusPolicy, shares: Shares) -> tuple[VenueView, ...]:
-    """Write every venue with its units, in the order of the inputs; shares with what they are a claim on."""
+def venues(assessment: Assessment, policy: StatusPolicy) -> tuple[VenueView, ...]:
+    """Write every venue with its units, in the order of the inputs."""
     by_venue: dict[str, list[OpenUnit]] = {}
     for held_in in assessment.units:
         by_venue.setdefault(held_in.venue.id, []).append(held_in)
-    return tuple(_venue(units, assessment.positions, policy, shares) for units in by_venue.values())
+    return tuple(_venue(units, assessment.positions, policy) for units in by_venue.values())
 
 
-def _venue(
-    units: Sequence[OpenUnit], positions: Sequence[ValuedPosition], policy: StatusPolicy, shares: Shares
-) -> VenueView:
+def _venue(units: Sequence[OpenUnit], positions: Sequence[ValuedPosition], policy: StatusPolicy) -> VenueView:
     venue = units[0].venue
     return VenueView(
         venue=venue.id,
@@ -60,12 +59,12 @@ def _venue(
         chain=venue.chain_id,
         address=format_address(venue.chain_id, venue.address),
         units=tuple(
-            _unit(held_in, [item for item in positions if item.held_in is held_in], policy, shares) for held_in in units
+            _unit(held_in, [item for item in positions if item.held_in is held_in], policy) for held_in in units
         ),
     )
 
 
-def _unit(held_in: OpenUnit, positions: Sequence[ValuedPosition], policy: StatusPolicy, shares: Shares) -> UnitView:
+def _unit(held_in: OpenUnit, positions: Sequence[ValuedPosition], policy: StatusPolicy) -> UnitView:
     unit, chain_id = held_in.unit, held_in.venue.chain_id
     return UnitView(
         unit_id=format_address(chain_id, unit.unit_id),
@@ -80,7 +79,7 @@ def _unit(held_in: OpenUnit, positions: Sequence[ValuedPosition], policy: Status
         liquidatable=unit.liquidatable,
         collateral=_base(unit.collateral_base, unit.base_unit),
         debt=_base(unit.debt_base, unit.base_unit),
-        positions=tuple(_position(item, shares) for item in positions),
+        positions=tuple(map(_position, positions)),
         native=None if unit.native is None else {name: str(number) for name, number in unit.native.items()},
         engine=unit.engine_version,
         roles=unit.roles,
@@ -147,7 +146,7 @@ def liabilities(held_in: OpenUnit) -> LiabilitiesView | None:
     )
 
 
-def _position(item: ValuedPosition, shares: Shares) -> PositionView:
+def _position(item: ValuedPosition) -> PositionView:
     position, chain_id = item.position, item.held_in.venue.chain_id
     worth = priced_value(item)
     threshold = position.liquidation_threshold
@@ -167,8 +166,37 @@ def _position(item: ValuedPosition, shares: Shares) -> PositionView:
         asset_class=item.asset_class,
         haircut=numbers.text(numbers.ratio_up(item.factors.haircut)),
         liquidation_threshold=None if threshold is None else numbers.scaled(threshold, BASIS_POINT_PLACES),
-        claim=claim_view(shares, chain_id, position),
+        look_through=None if position.claim is None else look_through_view(position.claim, chain_id),
     )
+
+
+def look_through_view(claim: Claim, chain_id: str) -> LookThroughView:
+    """Write what shares are a claim on."""
+    asset = str(token(chain_id, claim.asset))
+    return LookThroughView(
+        asset=asset,
+        assets_raw=_raw(claim.assets_raw),
+        lost_raw=_raw(claim.lost_raw),
+        redeemable_raw=_raw(claim.redeemable_raw),
+        components=tuple(
+            ComponentView(
+                venue=part.venue_id,
+                market=format_address(chain_id, part.market),
+                asset=str(token(chain_id, part.asset)),
+                symbol=part.symbol,
+                amount_raw=str(part.amount_raw),
+                amount=numbers.scaled(part.amount_raw, part.decimals),
+                payable_raw=_raw(part.payable_raw),
+                basis=part.basis.value,
+            )
+            for part in claim.components
+        ),
+        reasons=reasons(claim.reasons),
+    )
+
+
+def _raw(amount: int | None) -> str | None:
+    return None if amount is None else str(amount)
 
 
 def _venue_price(held_in: OpenUnit, price: VenuePrice) -> VenuePriceView:
@@ -229,6 +257,7 @@ def _feed(judged: Used | Discarded) -> FeedView:
         used=isinstance(judged, Used),
         reason=judged.refusal.value if isinstance(judged, Discarded) else None,
         fault=observation.fault,
+        caveat=observation.caveat,
         of=price_view(judged.base) if isinstance(judged, Used) and judged.base else None,
     )
 

@@ -43,6 +43,7 @@ class Observation:
     `fault`: why the feed is not to be believed, whatever it says.
     `max_confidence`: the widest interval that is believed, as a fraction of the price; `None`: `MAX_CONFIDENCE`.
     `of`: the identity whose mark is multiplied by the answer, which then is a rate and no price.
+    `caveat`: what is to be said with an answer that is used all the same.
     """
 
     asset: str
@@ -55,6 +56,7 @@ class Observation:
     fault: str | None = None
     max_confidence: float | None = None
     of: str | None = None
+    caveat: str | None = None
 
 
 class Refusal(StrEnum):

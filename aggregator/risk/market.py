@@ -8,13 +8,45 @@ from enum import StrEnum
 
 import numpy as np
 
-from aggregator.risk.history import History
+from aggregator.risk.history import Floats, History
 from aggregator.risk.models import SLOW, WINDOW, deviations, residuals
 
 DAY_S = 86_400
 PATHS = 10_000
-SEED = 20_240_101
-"""Of the simulated paths: the same history gives the same haircut."""
+PRIMES = (
+    2,
+    3,
+    5,
+    7,
+    11,
+    13,
+    17,
+    19,
+    23,
+    29,
+    31,
+    37,
+    41,
+    43,
+    47,
+    53,
+    59,
+    61,
+    67,
+    71,
+    73,
+    79,
+    83,
+    89,
+    97,
+    101,
+    103,
+    107,
+    109,
+    113,
+)
+LONGEST_DAYS = len(PRIMES)
+"""Paths go no further."""
 
 UNSURE = 1.25
 """What the deviation of a short history is multiplied with."""
@@ -52,8 +84,10 @@ def market_layer(history: History, *, horizon_s: int, tail: float) -> MarketLaye
     """Estimate the fall that is gone beyond with the chance `tail` within `horizon_s` seconds; `None` for too short a history.
 
     Up to a day the deviation grows with the root of time. Beyond, whole days are drawn from the residuals, each moving the deviation
-    of the next; a part of a day counts as a day.
+    of the next; a part of a day counts as a day. Raises `ValueError` beyond `LONGEST_DAYS`.
     """
+    if horizon_s > LONGEST_DAYS * DAY_S:
+        raise ValueError(f"a horizon of {horizon_s} s is longer than {LONGEST_DAYS} days")
     returns = history.returns
     if len(returns) < FEWEST_DAYS:
         return None
@@ -90,18 +124,19 @@ def _quantile(history: History, basis: Basis, tail: float) -> float:
     return float(np.quantile(residuals(history.returns), tail))
 
 
-def _paths(history: History, basis: Basis, deviation: float, days: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Return the log returns of paths over several days."""
-    generator = np.random.default_rng(SEED)
-    pool = residuals(history.returns)
+def _paths(history: History, basis: Basis, deviation: float, days: int) -> Floats:
+    """Return the log returns of paths over several days, drawn evenly, not by chance: each day steps by the root of its own prime."""
+    pool = np.sort(residuals(history.returns))
     variance = np.full(PATHS, deviation * deviation)
     fallen = np.zeros(PATHS)
-    for _ in range(days):
-        if basis is Basis.FILTERED:
-            drawn = generator.choice(pool, PATHS)
-        else:
-            drawn = generator.standard_t(_FREEDOM, PATHS) / math.sqrt(_FREEDOM / (_FREEDOM - 2))
+    for prime in PRIMES[:days]:
+        share = np.asarray((np.arange(1, PATHS + 1) * math.sqrt(prime)) % 1, np.float64)
+        drawn = pool[(share * len(pool)).astype(np.int64)] if basis is Basis.FILTERED else _student_quantiles(share)
         moved = drawn * np.sqrt(variance)
         fallen += moved
         variance = SLOW * variance + (1 - SLOW) * moved * moved
     return fallen
+
+
+def _student_quantiles(shares: Floats) -> Floats:
+    return np.array([student_quantile(share) for share in shares.tolist()])

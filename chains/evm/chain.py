@@ -10,6 +10,7 @@ from typing import cast
 
 import pyarrow as pa
 
+from chains.auditing import Controlled, Reply, WholeRecords
 from chains.completeness import Level
 from chains.errors import NoContract, NodeWrong, Unsupported
 from chains.evm.ahead import Ahead, Contracts, Piece, Reader
@@ -33,14 +34,12 @@ from chains.model import Block, ChainSpec, FeedSpec, UnitSnapshot, VenueSnapshot
 from chains.ports import (
     Batch,
     Checked,
-    Controlled,
     Examined,
     Head,
     Observer,
     RawReader,
     Records,
     StateReader,
-    WholeRecords,
 )
 from chains.registry import PROTOCOLS, REDEMPTION_RATE, SEQUENCER_UPTIME
 from chains.rpc import EXPLORE, NodePool
@@ -224,9 +223,11 @@ class EvmChain:
         """Compare units of a venue at the snapshot's block with what its contracts answer after that block."""
         return await audit(self._source, snapshot, units)
 
-    async def control(self, snapshot: VenueSnapshot, records: WholeRecords) -> Controlled:
+    async def control(
+        self, snapshot: VenueSnapshot, records: WholeRecords, known: Sequence[Reply] | None = None
+    ) -> Controlled:
         """Compare a whole venue at the snapshot's block with what its contracts count and hold after that block."""
-        return await control(self._source, snapshot, records)
+        return await control(self._source, snapshot, records, known)
 
     def _interests(self, state: StateReader, last: int) -> list[Interest]:
         taken = {venue.id: frozenset(self._adapters[venue.id].topics(venue)) for venue in self._specs}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
 
-from chains.evm.oracles.chainlink.checks import Doubt, Seen, question, watch
-from chains.evm.ports import Answer, Read, Watched
+from chains.evm.oracles.chainlink.checks import Doubt, Seen, question, verdict, watch
+from chains.evm.ports import Answer, Check, Read, Watched
 from chains.evm.source import EvmSource
 from chains.model import Block
 
@@ -36,10 +36,10 @@ class Polls:
         """Return the doubts that were stored of the span and are not known yet."""
         told = self.source.doubts(self.first, self.last) if watched else {}
         found = [
-            Doubt(read.block, proxy, fault, feed.word, feed.speaker)
+            Doubt(read.block, proxy, fault, feed.word)
             for read, fault in sorted(told.items())
             for proxy, feed in sorted(watched.items())
-            if feed.word and (read.address, read.input) == (feed.speaker, feed.word)
+            if feed.word and (read.address, read.input) == (proxy, feed.word)
         ]
         return [doubt for doubt in found if doubt not in known]
 
@@ -61,16 +61,18 @@ class Polls:
                 same = middle
             else:
                 other = middle
-        return Doubt(other, proxy, (await self._verdicts({proxy: feed}, other))[proxy], feed.word, feed.speaker)
+        return Doubt(other, proxy, (await self._verdicts({proxy: feed}, other))[proxy], feed.word)
 
     async def _verdicts(self, feeds: Mapping[bytes, Watched], number: int) -> dict[bytes, bytes]:
         blocks = await self._headers([number])
         at = blocks[number]
-        asked = {proxy: question(feed.speaker, number, feed.word) for proxy, feed in feeds.items()}
-        found = await self.source.check(
-            {asked[proxy]: partial(feed.judge, at) for proxy, feed in feeds.items()}, blocks
-        )
-        return {proxy: found[read] for proxy, read in asked.items()}
+        names = {proxy: verdict(proxy, number, feed.word) for proxy, feed in feeds.items()}
+        checks = {
+            names[proxy]: Check(question(feed.speaker, number, feed.word), partial(feed.judge, at))
+            for proxy, feed in feeds.items()
+        }
+        found = await self.source.check(checks, blocks)
+        return {proxy: found[name] for proxy, name in names.items()}
 
     async def _first_change(self, proxy: bytes, same: int, known: Answer) -> Seen:
         changed = self.last

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
 
+from chains.auditing import Whole
 from chains.model import Block, Rows, Side, UnitSnapshot, VenueSnapshot, VenueSpec, VenueUnit
 from chains.ports import MarketKey, StateReader
 
@@ -28,9 +29,9 @@ class Read(NamedTuple):
     `balance`: the chain's own coin that `address` holds, as one word; like `state` it may be gone.
     `last_log`: the newest log of `address` with topic0 `input` in any earlier block.
     `first_log`: the first log from the block on with topic0 `input` whose second indexed argument is `address`. `code_before`: the
-    code that `address` held before the block; absent where it holds none even now. `check`: what is wrong with the answer to calldata
-    `input`, beside the journals; nothing, if it is as they say. `sight`: as `state`, where it was looked at and nothing is known of
-    what it is before and after.
+    code that `address` held before the block; absent where it holds none even now. `check`: what is wrong with what `address`, a price
+    source, says by calldata `input`, beside the journals; nothing, if it is as they say. `sight`: as `state`, where it was looked at and
+    nothing is known of what it is before and after.
     """
 
     block: int
@@ -184,8 +185,14 @@ class NeedReads:
     sights: frozenset[Sight] = frozenset()
 
 
-Judge = Callable[[Answer], bytes]
-"""Says what is wrong with an answer; empty for nothing."""
+class Check(NamedTuple):
+    """A question whose answer is judged: `judge` says what is wrong with it, empty for nothing.
+
+    What came of it belongs to the price source for which it was asked: others may ask the same contract the same, and know it better.
+    """
+
+    asked: Read
+    judge: Callable[[Answer], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,28 +280,6 @@ OpenViews = Callable[[VenueSnapshot], Callable[[UnitSnapshot, VenueUnit], Iterab
 """What a protocol's `views.py` offers: a venue at a block gives the function that names the views of each of its units, valued."""
 
 
-class Whole(Protocol):
-    """A whole venue after a block, as it is stored, nothing of which is in quarantine."""
-
-    @property
-    def snapshot(self) -> VenueSnapshot:
-        """The venue apart from its units; without feeds."""
-        ...
-
-    @property
-    def sums(self) -> Mapping[tuple[bytes, Side], int]:
-        """The sums of all units' raw amounts, by (market, side)."""
-        ...
-
-    def settings(self, aspect: str) -> Mapping[bytes, list[str]]:
-        """Return one setting of all units, by market."""
-        ...
-
-    def logs(self, *contracts: bytes) -> int:
-        """Return how many logs of contracts led here: no more than so often anything was rounded."""
-        ...
-
-
 class Total(NamedTuple):
     """A total of a contract: the number that word `word` of the answer must be, `ours` being `None` where it is not known.
 
@@ -324,7 +309,7 @@ class Holding(NamedTuple):
 
 
 class Controls(Protocol):
-    """What a protocol's `controls.py` offers: two pure functions of a whole venue."""
+    """What a protocol's `controls.py` offers: two pure functions of a whole venue, and `told` where the chain itself tells totals."""
 
     def totals(self, whole: Whole) -> Iterable[Total]:
         """Name the totals that its contracts keep, with what they must be."""

@@ -25,7 +25,7 @@ from chains.evm.ports import (
     LAST_LOG,
     STATE,
     Answer,
-    Judge,
+    Check,
     Look,
     Read,
     Sight,
@@ -72,8 +72,8 @@ class EvmSource(Protocol):
         """Answer questions, each pinned to the hash of its block."""
         ...
 
-    async def check(self, reads: Mapping[Read, Judge], blocks: Mapping[int, Block]) -> dict[Read, bytes]:
-        """Return what is wrong with each answer; empty for nothing."""
+    async def check(self, checks: Mapping[Read, Check], blocks: Mapping[int, Block]) -> dict[Read, bytes]:
+        """Return what each check, by the name that it is stored under, found wrong; empty for nothing."""
         ...
 
     def doubts(self, first: int, last: int) -> Mapping[Read, bytes]:
@@ -275,10 +275,10 @@ class NodeSource:
         answers = await self.read(set(asked.values()), blocks)
         return {sight: ((read.block, answers[read]),) for sight, read in asked.items()}
 
-    async def check(self, reads: Mapping[Read, Judge], blocks: Mapping[int, Block]) -> dict[Read, bytes]:
+    async def check(self, checks: Mapping[Read, Check], blocks: Mapping[int, Block]) -> dict[Read, bytes]:
         """Ask the node and judge its answers."""
-        answers = await self.read(reads, blocks)
-        return {read: judge(answers[read]) for read, judge in reads.items()}
+        answers = await self.read({check.asked for check in checks.values()}, blocks)
+        return {name: check.judge(answers[check.asked]) for name, check in checks.items()}
 
     def doubts(self, first: int, last: int) -> Mapping[Read, bytes]:
         """Return nothing: a node knows of no check."""

@@ -16,11 +16,10 @@ from chains.evm.ahead import Ahead, Contracts, Piece
 from chains.evm.emitters import is_whole, without_repeats
 from chains.evm.evidence.attest import Interest
 from chains.evm.logs import empty_logs, in_order
-from chains.evm.oracles.chainlink.checks import Doubt, Seen, question, watch
+from chains.evm.oracles.chainlink.checks import Doubt, Seen, verdict, watch
 from chains.evm.oracles.chainlink.fold import Chainlink
 from chains.evm.polls import Polls
 from chains.evm.ports import (
-    CHECK,
     SIGHT,
     Answer,
     EvmProtocol,
@@ -220,8 +219,7 @@ class Span:
         reads |= {watch(s.proxy, s.block): s.answer for s in self.seen}
         reads |= dict.fromkeys(fold.cleared, Answer("returned", b""))
         for doubt in self.doubts:
-            asked = question(doubt.speaker, doubt.block, doubt.word)
-            reads[asked._replace(method=CHECK)] = Answer("returned", doubt.fault)
+            reads[verdict(doubt.proxy, doubt.block, doubt.word)] = Answer("returned", doubt.fault)
         for sight, answers in self.sighted.items():
             reads |= {Read(block, SIGHT, sight.address, sight.input): answer for block, answer in answers}
         reads |= self.chain.origin_reads(self.first, self.last)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from chains.errors import ChainError, HistoryGone
 from chains.evm.changes import found_in_history
 from chains.evm.logs import empty_logs, in_order, of_addresses
-from chains.evm.ports import CHECK, SIGHT, Answer, Judge, Look, Read, Sight, Sighted
+from chains.evm.ports import CHECK, SIGHT, Answer, Check, Look, Read, Sight, Sighted
 from chains.evm.ranges import Ranges
 from chains.evm.sought import Topics
 from chains.model import Block, Finality
@@ -75,10 +75,10 @@ class StoredSource:
             if sight.first <= block <= sight.last:
                 yield block, answer
 
-    async def check(self, reads: Mapping[Read, Judge], blocks: Mapping[int, Block]) -> dict[Read, bytes]:
+    async def check(self, checks: Mapping[Read, Check], blocks: Mapping[int, Block]) -> dict[Read, bytes]:
         """Return the verdicts that were stored: one holds until the next."""
         del blocks
-        return {read: self._verdict(read) for read in reads}
+        return {name: self._verdict(name) for name in checks}
 
     def doubts(self, first: int, last: int) -> Mapping[Read, bytes]:
         """Return every verdict that was stored of the span: one that was over at its end would not be found by asking there."""

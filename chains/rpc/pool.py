@@ -21,6 +21,7 @@ from chains.errors import (
     NodeWrong,
     NoOtherNode,
     RangeTooWide,
+    TooManyAccounts,
     TooManyAddresses,
     WrongChain,
 )
@@ -188,7 +189,7 @@ class NodePool:
             node = self._choice(question, tries)
             try:
                 return Answered(await self._asked(node, requests, question), node.label)
-            except (RangeTooWide, TooManyAddresses) as error:
+            except (RangeTooWide, TooManyAccounts, TooManyAddresses) as error:
                 self._observer.failed(node.label, error)
                 raise
             except (HistoryGone, NodeBusy, NodeWrong) as error:

@@ -60,10 +60,17 @@ class Transport:
 
     async def post(self, url: str, label: str, body: bytes, *, timeout_s: float | None = None) -> Received:
         """Send a body and return the answer, whatever its status; raises `NodeBusy`, `NodeWrong`."""
+        return await self._within("POST", url, label, body, timeout_s)
+
+    async def get(self, url: str, label: str) -> Received:
+        """Return what is at an address, whatever its status; raises like `post`."""
+        return await self._within("GET", url, label, None, None)
+
+    async def _within(self, method: str, url: str, label: str, body: bytes | None, timeout_s: float | None) -> Received:
         limit_s = self._timeout_s if timeout_s is None else min(timeout_s, self._timeout_s)
         try:
             async with asyncio.timeout(limit_s):
-                return await self._post(url, label, body)
+                return await self._asked(method, url, label, body)
         except TimeoutError:
             raise TimedOut(f"{label} did not answer within {limit_s:g} s") from None
         except aiohttp.ClientConnectorError as error:
@@ -73,8 +80,8 @@ class Transport:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise NodeBusy(f"{label} cannot be reached ({type(error).__name__})") from None
 
-    async def _post(self, url: str, label: str, body: bytes) -> Received:
-        async with self._client().post(url, data=body, headers=_HEADERS, allow_redirects=False) as reply:
+    async def _asked(self, method: str, url: str, label: str, body: bytes | None) -> Received:
+        async with self._client().request(method, url, data=body, headers=_HEADERS, allow_redirects=False) as reply:
             if (reply.content_length or 0) > self._most_bytes:
                 reply.close()
                 raise Oversized(f"{label} answers with more than {self._most_bytes} bytes")

@@ -16,6 +16,7 @@ from chains.rpc.transport import Received
 
 TOO_MANY_REQUESTS = 429
 TOO_LARGE = 413
+GONE = 410
 SERVER_ERRORS = 500
 LONGEST_PAUSE_S = 3_600.0
 ENTITY_TOO_LARGE = "request entity too large"
@@ -72,7 +73,7 @@ def replies(label: str, received: Received, first: int, count: int) -> list[Repl
 
 
 def _found(label: str, received: Received, count: int) -> list[Reply]:
-    trouble = _trouble(label, received)
+    trouble = troubled(label, received)
     body = received.body
     try:
         found = _MANY.decode(body) if body.lstrip()[:1] == b"[" else [_ONE.decode(body)]
@@ -85,12 +86,15 @@ def _found(label: str, received: Received, count: int) -> list[Reply]:
     return found
 
 
-def _trouble(label: str, received: Received) -> ChainError | None:
+def troubled(label: str, received: Received) -> ChainError | None:
+    """Return what an HTTP status means by itself, `None` where it means no trouble."""
     status, wait_s = received.status, retry_after_s(received.headers)
     if status == TOO_MANY_REQUESTS:
         return NodeLimits(f"{label} limits the request rate", retry_after=wait_s)
     if status >= SERVER_ERRORS:
         return NodeBusy(f"{label} answered HTTP {status}", retry_after=wait_s)
+    if status == GONE:
+        return NodeWrong(f"{label} answered HTTP {GONE}: it does not serve what is asked for any more")
     if status in _ADDRESS_WRONG:
         return NodeWrong(f"{label} answered HTTP {status}; check the key and the path of its address")
     return None

@@ -35,6 +35,8 @@ class Asking:
         self._widest = pool.batch_size
         self._good = 0
         self._order = tuple(pool.nodes)
+        self.avoid: frozenset[str] = frozenset()
+        """Labels of nodes that are not asked."""
 
     def another(self) -> int:
         """Ask another node first, until told otherwise; return how many there are."""
@@ -49,7 +51,7 @@ class Asking:
         """Return one result; a refusal is a `NodeWrong`."""
         try:
             async with self._turns:
-                return await self._pool.call(method, params, kind)
+                return await self._pool.call(method, params, kind, avoid=self.avoid)
         except RpcFault as fault:
             raise NodeWrong(f"chain {self._chain}: {fault}") from fault
 
@@ -63,7 +65,7 @@ class Asking:
         """Ask one batch, and its requests in smaller ones where that fails."""
         try:
             async with self._turns:
-                answers = await self._pool.batch(part, kind)
+                answers = await self._pool.batch(part, kind, avoid=self.avoid)
         except (NodeBusy, NodeWrong):
             if len(part) == 1:
                 raise

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
+from chains.auditing import Controlled, Reply, WholeRecords
+from chains.completeness import SECOND_NODE
+from chains.controls import StoredWhole, told
 from chains.errors import HistoryGone, NodeBusy, NodeWrong, Unsupported
-from chains.model import AccountBytes, Block, ChainSpec, FeedSpec, Rows, Skipped, VenueSpec
-from chains.ports import Batch, Examined, Head, Observer, RawReader, Records, StateReader
+from chains.model import AccountBytes, Block, ChainSpec, FeedSpec, Rows, Skipped, UnitSnapshot, VenueSnapshot, VenueSpec
+from chains.ports import Batch, Checked, Examined, Head, Observer, RawReader, Records, StateReader
 from chains.registry import PROTOCOLS
 from chains.rpc import NodePool
 from chains.solana.after import After, Nothing
 from chains.solana.asking import gathered
 from chains.solana.dialect import SolanaDialect
+from chains.solana.history import History
 from chains.solana.news import News
 from chains.solana.nodes import NodeSource
-from chains.solana.oracles.pyth import Pyth
-from chains.solana.ports import AccountProtocol, Listing, SlotBlock, SolanaProtocol
-from chains.solana.source import LOOK_AROUND, SolanaSource
+from chains.solana.options import wants_transactions
+from chains.solana.oracles.feeds import Feeds
+from chains.solana.ports import AccountProtocol, AccountSet, Listing, Seeking, SlotBlock, SolanaProtocol
+from chains.solana.programs import programs_of, watched_of
+from chains.solana.second import Witness
+from chains.solana.source import LOOK_AROUND, SolanaSource, Watched
 from chains.solana.span import Span
 from chains.solana.stored import StoredSource
 
@@ -40,8 +48,10 @@ def connect(
     """Make the adapter of a cluster over its nodes, or over what was `stored` of it up to `cursor`."""
     if stored is not None and cursor is not None:
         return SolanaChain(spec, StoredSource(stored, cursor), venues, feeds, news=News(()))
-    pool = NodePool(spec.id, SolanaDialect(), spec.rpc, observer=observer)
-    return SolanaChain(spec, NodeSource(spec, pool), venues, feeds, news=News(spec.ws, observer=observer))
+    witness = Witness(observer) if spec.completeness == SECOND_NODE else None
+    pool = NodePool(spec.id, SolanaDialect(), spec.rpc, observer=witness or observer)
+    news = News(spec.ws, observer=observer)
+    return SolanaChain(spec, NodeSource(spec, pool, news, witness), venues, feeds, news=news)
 
 
 class SolanaChain:
@@ -63,13 +73,15 @@ class SolanaChain:
         self._head: Block | None = None
         self._lacking = 0
         self._others: frozenset[bytes] = frozenset()
+        self._sought: tuple[AccountSet, ...] = ()
         self._stored_to: int | None = None
         self._read_to: int | None = None
         self.source = source
         adapters = [_adapter(venue) for venue in venues if venue.chain_id == spec.id]
         self.venues = [each for each in adapters if not isinstance(each, AccountProtocol)]
         self.read = [each for each in adapters if isinstance(each, AccountProtocol)]
-        self.pyth = Pyth([feed for feed in feeds if feed.chain_id == spec.id and feed.kind == "pyth-solana"])
+        self.histories = [_history(each.venue) for each in self.read if wants_transactions(each.venue.options)]
+        self.feeds = Feeds([feed for feed in feeds if feed.chain_id == spec.id])
 
     @property
     def spec(self) -> ChainSpec:
@@ -77,16 +89,18 @@ class SolanaChain:
         return self._spec
 
     @property
-    def watched(self) -> list[bytes]:
-        """The accounts whose bytes are read with the head: prices, and what venues hold.
+    def watched(self) -> Watched:
+        """The single accounts that are read with the head: prices and what venues name, programs, and what vaults hold."""
+        seen = {*self.feeds.addresses, *self._others}
+        programs = sorted({address for venue in self.read for address in watched_of(programs_of(venue))})
+        held = {address for venue in self.venues for address in venue.addresses}
+        return Watched(sorted(seen - held), programs, sorted(held))
 
-        Prices come first: of more than one answer holds, the first says what they were at the head, and the others, of the same
-        slot or a later one, prove what the venues' transactions up to the head add up to.
-        """
-        held = {address for venue in self.venues for address in venue.addresses} | self._others
-        return [*self.pyth.addresses, *sorted(held.difference(self.pyth.addresses))]
+    @property
+    def _sets(self) -> list[AccountSet]:
+        return list(dict.fromkeys(wanted for venue in self.read for wanted in venue.sets))
 
-    def _to_watch(self, listed: Sequence[tuple[bytes, AccountBytes]]) -> list[bytes]:
+    def _to_watch(self, listed: Sequence[tuple[bytes, AccountBytes]]) -> Watched:
         """Return the accounts to read, given those of sets; at first what these name is not known otherwise."""
         if self._stored_to is None and self.read:
             rows = Rows()
@@ -97,9 +111,8 @@ class SolanaChain:
 
     async def head(self) -> Head:
         """Return the newest block, with what the watched accounts hold there, and the newest final slot."""
-        sets = [wanted for venue in self.read for wanted in venue.sets]
         with self._asking():
-            head = await self.source.look(self._to_watch, sets, self._stored_to or 0)
+            head = await self.source.look(self._to_watch, [*self._sets, *self._sought], self._stored_to or 0)
         self._head = head.latest
         return head
 
@@ -115,9 +128,10 @@ class SolanaChain:
         return self._spec.start_block - 1 if found is None else found
 
     async def attest(self, first: int, last: int, state: StateReader, records: Records) -> Examined:
-        """Add nothing: balances prove the transactions of every batch before it is stored."""
-        del state, records
-        return Examined(first=first, last=last)
+        """Say where a lending venue's transactions are not what its accounts show; balances prove others before they are stored."""
+        del state
+        found = tuple(finding for history in self.histories for finding in history.findings(first, last, records))
+        return Examined(first=first, last=last, findings=found)
 
     def examine(
         self, first: int, last: int, state: StateReader, records: Records, *, level: str, venues: Collection[str]
@@ -128,9 +142,24 @@ class SolanaChain:
             f"chain {self._spec.id}: balances prove each batch before it is stored; there is nothing to examine later"
         )
 
+    async def audit(self, snapshot: VenueSnapshot, units: Sequence[UnitSnapshot]) -> Sequence[Checked]:
+        """Ask nothing: no program has a view of a unit."""
+        del snapshot, units
+        return ()
+
+    async def control(
+        self, snapshot: VenueSnapshot, records: WholeRecords, known: Sequence[Reply] | None = None
+    ) -> Controlled:
+        """Compare a whole venue at the snapshot's block with the totals in its accounts as they were read; nobody is asked."""
+        del known
+        return Controlled(told=await asyncio.to_thread(lambda: told(StoredWhole.of(snapshot, records))))
+
     async def news(self, timeout_s: float) -> None:
         """Wait for a notification about a watched account or the root."""
-        await self._news.wait(timeout_s, self.watched, self._spec.finality)
+        watched = self.watched
+        await self._news.wait(
+            timeout_s, [*self.feeds.addresses, *watched.held, *watched.seen], self._spec.finality, self._sets
+        )
 
     async def aclose(self) -> None:
         """Close connections."""
@@ -143,14 +172,21 @@ class SolanaChain:
         Raises `NodeWrong` where none of them holds a block.
         """
         if first - 1 != self._stored_to:
-            self._others = _others_of(self.read, state)
+            self._others, self._sought = _others_of(self.read, state), _sought_of(self.read, state)
             self._read_to = None
+            if not self.source.forget():
+                raise NodeBusy(
+                    f"chain {self._spec.id}: what is stored is not what was looked at last; looking at all again"
+                )
         self._stored_to = first - 1
         with self._asking():
             batch = await self._advance(first, last, settled, state)
         self._stored_to = batch.last.number
         self._read_to = batch.last.number if self.read and _is_read(batch, self.read) else None
-        self._others = _others_of(self.read, After(state, batch.rows))
+        if self._read_to is not None:
+            self.source.stored()
+        after = After(state, batch.rows)
+        self._others, self._sought = _others_of(self.read, after), _sought_of(self.read, after)
         self._lacking = 0
         self.source.first()
         return batch
@@ -178,7 +214,7 @@ class SolanaChain:
         end = await self._end(first, limit, last, slots)
         listings = await self._listings(first, end, end) if end > limit else _until(listings, end)
         span = Span(
-            self._spec, self.source, self.venues, self.pyth, self.read,
+            self._spec, self.source, self.venues, self.feeds, self.read, histories=self.histories,
             first=first, last=end, settled=settled, state=state, continued=self._read_to == first - 1,
         )  # fmt: skip
         try:
@@ -201,7 +237,9 @@ class SolanaChain:
 
     async def _listings(self, first: int, last: int, settled: int) -> dict[bytes, Listing]:
         """List what happened to every account of every venue."""
-        addresses = sorted({address for venue in self.venues for address in venue.addresses})
+        named = {address for venue in self.venues for address in venue.addresses}
+        begun = [history for history in self.histories if history.venue.start_block <= last]
+        addresses = sorted(named | {address for history in begun for address in history.addresses})
         listed = await gathered(self.source.listed(address, first, last, settled) for address in addresses)
         return dict(zip(addresses, listed, strict=True))
 
@@ -241,8 +279,16 @@ def _others_of(venues: Sequence[AccountProtocol], state: StateReader) -> frozens
     return frozenset(address for venue in venues for address in venue.others(state))
 
 
+def _sought_of(venues: Sequence[AccountProtocol], state: StateReader) -> tuple[AccountSet, ...]:
+    return tuple(wanted for venue in venues if isinstance(venue, Seeking) for wanted in venue.sought(state))
+
+
 def _until(listings: Mapping[bytes, Listing], last: int) -> dict[bytes, Listing]:
     return {address: listing.until(last) for address, listing in listings.items()}
+
+
+def _history(venue: VenueSpec) -> History:
+    return History(venue, import_module(f"{PROTOCOLS[venue.protocol]}.instructions").teller(venue))
 
 
 def _adapter(venue: VenueSpec) -> SolanaProtocol | AccountProtocol:

@@ -5,11 +5,22 @@ Codes: agave `rpc-client-api/src/custom_error.rs`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import msgspec
 
-from chains.errors import ChainError, HistoryGone, NodeBehind, NodeBusy, NodeLimits, NodeWrong, Unsupported, WrongChain
+from chains.errors import (
+    ChainError,
+    HistoryGone,
+    NodeBehind,
+    NodeBusy,
+    NodeLimits,
+    NodeWrong,
+    TooManyAccounts,
+    Unsupported,
+    WrongChain,
+)
 from chains.rpc import Request, RpcFault
 
 CAIP_REFERENCE = 32
@@ -33,9 +44,39 @@ SKIPPED = frozenset({SLOT_SKIPPED, LONG_TERM_SLOT_SKIPPED})
 NOT_YET = frozenset({BLOCK_NOT_AVAILABLE, BLOCK_STATUS_NOT_AVAILABLE_YET})
 """A block above what the node has: an answer, and not a reason to ask again at once."""
 
+LISTS = "getProgramAccounts"
+SCAN_ERROR = -32012
+KEY_EXCLUDED = -32010
+METHOD_NOT_FOUND = -32601
+TOO_LARGE = 413
+_TOO_LONG = {SCAN_ERROR, TOO_LARGE}
+_UNLISTED = {KEY_EXCLUDED, METHOD_NOT_FOUND, 403, 410}
+_LONG = re.compile(
+    r"too many accounts|results exceeded the limit|response (is |size )?(too (large|big)|exceed)|too large|exceeds? .{0,30}(limit|max)"
+    r"|entity too large|timed? ?out|narrow|more filters",
+    re.IGNORECASE,
+)
+"""Words of providers and of agave (`accounts_index.rs`: the accumulated scan results exceeded the limit)."""
+
+_DISABLED = re.compile(
+    r"disabled|not (available|supported|allowed|enabled|found)|excluded|deprecated|paid|your plan",
+    re.IGNORECASE,
+)
+
 _BEHIND = {MIN_CONTEXT_SLOT_NOT_REACHED, NODE_UNHEALTHY}
 _LIMITED = {429, -32429}
 _GONE = {BLOCK_CLEANED_UP, HISTORY_NOT_AVAILABLE}
+
+
+def _of_lists(chain: str, label: str, fault: RpcFault) -> ChainError | None:
+    """Tell a list that is too long from one that the node does not give at all, `None` for what is neither."""
+    if fault.code in _TOO_LONG or _LONG.search(fault.text):
+        return TooManyAccounts(f"chain {chain}: {label} does not list so many accounts in one answer: {fault.text}")
+    if fault.code in _UNLISTED or _DISABLED.search(fault.text):
+        return NodeWrong(
+            f"chain {chain}: {label} does not list accounts of this program ({LISTS}): {fault.text}; use a node that does"
+        )
+    return None
 
 
 class SolanaDialect:
@@ -61,6 +102,11 @@ class SolanaDialect:
 
     def error(self, chain: str, label: str, method: str, fault: RpcFault) -> ChainError:
         """Tell a node that is behind, or limits, or forgot, from one that refuses."""
+        if method == LISTS and fault.code not in _LIMITED | _BEHIND:
+            return _of_lists(chain, label, fault) or self._error(chain, label, method, fault)
+        return self._error(chain, label, method, fault)
+
+    def _error(self, chain: str, label: str, method: str, fault: RpcFault) -> ChainError:
         if fault.code in _LIMITED:
             return NodeLimits(f"{label} limits the request rate: {fault.text}")
         if fault.code in _BEHIND:

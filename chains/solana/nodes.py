@@ -3,45 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
 from chains.errors import HistoryGone, NodeBusy, NodeWrong
-from chains.identifiers import base58
-from chains.model import AccountBytes, ChainSpec, Finality, Skipped
+from chains.model import AccountBytes, Block, ChainSpec, Finality, Skipped
 from chains.ports import Head
 from chains.rpc import NodePool, RpcFault
 from chains.solana.answers import (
     OPTIONAL_HEADER,
-    Accounts,
     Header,
     Placed,
     Signature,
     Statuses,
-    account_bytes,
     slot_block,
 )
 from chains.solana.asking import AT_ONCE, Asking, parts_of
-from chains.solana.dialect import NOT_YET, SKIPPED, UNKNOWN_TRANSACTION
-from chains.solana.members import Listed as ListedSet
-from chains.solana.members import list_sets
+from chains.solana.dialect import NOT_YET, SKIPPED, UNKNOWN_TRANSACTION, SolanaDialect
+from chains.solana.lists import Lists, Silence, Teller
+from chains.solana.looks import Look, Looks
 from chains.solana.ports import ABSENT, RETURNED, AccountSet, Answer, Body, Listed, Listing, Read, SlotBlock
+from chains.solana.second import Second, Witness
 from chains.solana.source import LOOK_AROUND, ToWatch
 from chains.solana.transactions import NEWEST_VERSION, text_of
 
 PAGE = 1_000
 """Signatures in one page; the most that nodes give."""
 
-ACCOUNTS_AT_ONCE = 100
-"""Accounts in one getMultipleAccounts; the most that nodes give."""
-
 SLOTS_AT_ONCE = 100_000
 """Slots in one getBlocks; nodes give up to 500,000."""
 
-BLOCKS_TOGETHER, TRANSACTIONS_TOGETHER, LOOKS_TOGETHER = 10, 100, 10
+BLOCKS_TOGETHER, TRANSACTIONS_TOGETHER = 10, 100
 """Requests in one batch: providers allow more of transactions than of what else is history, and a block with its signatures may
 have some hundred kilobytes."""
+
+SECOND_TRIES = 2
+"""How often a second opinion is asked for: without one a look counts too, and less."""
 
 _WAITS_S = (0.2, 0.4, 0.8)
 """A block that was just confirmed may take a moment to be served."""
@@ -60,55 +58,49 @@ class NodeSource:
 
     live = True
 
-    def __init__(self, spec: ChainSpec, pool: NodePool) -> None:
+    def __init__(
+        self, spec: ChainSpec, pool: NodePool, teller: Teller | None = None, witness: Witness | None = None
+    ) -> None:
         self._spec = spec
         self._where = f"chain {spec.id}"
         self._ask = Asking(spec.id, pool)
         self._commitment = spec.finality
         self._anchors: dict[bytes, set[Listed]] = {}
-        self._looked: dict[bytes, AccountBytes] = {}
-        self._listed: dict[AccountSet, ListedSet] = {}
-        self._members: dict[bytes, AccountBytes] = {}
+        self._looks = Looks(self._where, self._ask, self._commitment, teller or Silence())
+        self._look = Look()
+        self.agreement: str | None = None
+        self._witness = witness
+        self._second: Second | None = None
+        self._pool: NodePool | None = None
+        if witness is not None:
+            self._pool = NodePool(spec.id, SolanaDialect(), spec.rpc, observer=witness.observer, tries=SECOND_TRIES)
+            ask = Asking(spec.id, self._pool)
+            theirs = Looks(self._where, ask, self._commitment, Silence())
+            self._second = Second(self._where, self._looks, theirs, ask, witness)
 
     async def look(self, accounts: ToWatch, sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
-        """Read the accounts of sets, then all single ones, a hundred in one answer; the head is the block of their oldest answer's slot.
-
-        No set is read after the head, so that all that is known belongs to it or to what led to it.
-        """
-        listed = await list_sets(self._where, self._ask, self._commitment, sets, after)
-        reached = max((each.slot for each in listed.values()), default=0)
-        members = {address: account for each in listed.values() for address, account in each.accounts.items()}
-        found = await self._accounts(accounts(in_order(members)), reached)
-        slot = min((account.slot for account in found.values()), default=reached) or await self._slot(self._commitment)
+        """Look at all accounts; the head is the newest block that everything was known of."""
+        if self._witness is not None:
+            self._witness.nodes.clear()
+        look = await self._looks.take(accounts, sets, after)
+        slot = look.slot or await self._slot(self._commitment)
         final = slot if self._commitment == Finality.FINALIZED else await self._slot(Finality.FINALIZED)
         block = (await self._patiently(slot)).block
-        self._looked, self._listed, self._members = found, listed, members
+        self.agreement = await self._compared(look, block)
+        self._look = look
         return Head(latest=block, settled=min(final, slot), finality=Finality.FINALIZED)
+
+    @property
+    def lists(self) -> Lists:
+        """How sets are listed."""
+        return self._looks.lists
+
+    async def _compared(self, look: Look, head: Block) -> str | None:
+        """Return why another node was not found to say the same, empty where it was, `None` where none is asked."""
+        return None if self._second is None else await self._second.opinion(look, head)
 
     async def _slot(self, commitment: str) -> int:
         return await self._ask.one("getSlot", [{"commitment": commitment}], int)
-
-    async def _accounts(self, addresses: Sequence[bytes], least: int = 0) -> dict[bytes, AccountBytes]:
-        options: dict[str, object] = {"encoding": "base64", "commitment": self._commitment}
-        if least:
-            options["minContextSlot"] = least
-        parts = parts_of(addresses, ACCOUNTS_AT_ONCE)
-        requests = [("getMultipleAccounts", ([text_of(address) for address in part], options)) for part in parts]
-        try:
-            answers = await self._ask.many(requests, Accounts, together=LOOKS_TOGETHER)
-        except RpcFault as fault:
-            raise NodeWrong(f"{self._where}: {fault}") from fault
-        found: dict[bytes, AccountBytes] = {}
-        for part, said in zip(parts, answers, strict=True):
-            if len(said.value) != len(part):
-                raise NodeWrong(f"{self._where}: getMultipleAccounts left accounts out; check the node")
-            slot = said.context.slot
-            if slot < least:
-                raise NodeBusy(
-                    f"{self._where}: getMultipleAccounts answers as of slot {slot}, asked for {least} or later"
-                )
-            found |= {address: account_bytes(slot, each) for address, each in zip(part, said.value, strict=True)}
-        return found
 
     async def _patiently(self, slot: int) -> SlotBlock:
         for wait_s in _WAITS_S:
@@ -120,37 +112,43 @@ class NodeSource:
 
     def observed(self, first: int, last: int) -> list[tuple[bytes, AccountBytes]]:
         """Return the accounts of the last look, as far as it was made within the span."""
-        both = self._members | self._looked
-        return [(address, account) for address, account in in_order(both) if first <= account.slot <= last]
+        return self._look.observed(first, last)
 
-    def listed_at(self, wanted: AccountSet) -> Mapping[bytes, AccountBytes] | None:
-        """Return what the last look listed of a set."""
-        listed = self._listed.get(wanted)
-        return None if listed is None else listed.accounts
+    def stored(self) -> None:
+        """Let the next look ask for what changed since the last one."""
+        self._looks.lists.stored()
+
+    def forget(self) -> bool:
+        """Let the next look ask for all; return whether the last one did."""
+        return self._looks.lists.forget()
+
+    def listed_at(self, wanted: AccountSet) -> Collection[bytes] | None:
+        """Return whom the last look listed of a set."""
+        listed = self._look.listed.get(wanted)
+        return None if listed is None else listed.names
 
     def slot_of(self, wanted: AccountSet) -> int | None:
         """Return the slot of that list."""
-        listed = self._listed.get(wanted)
+        listed = self._look.listed.get(wanted)
         return None if listed is None else listed.slot
 
+    @property
+    def looked_from(self) -> int:
+        """The slot of the oldest answer of the last look about sets and what they name."""
+        return self._look.oldest
+
+    @property
+    def looked_to(self) -> int:
+        """The head of the last look."""
+        return self._look.slot
+
     async def gone(self, wanted: AccountSet, addresses: Collection[bytes], slot: int) -> dict[bytes, AccountBytes]:
-        """Ask what became of accounts that are listed no more, as of that list's slot; raises `NodeWrong` for one that is there."""
-        if not addresses:
-            return {}
-        found = await self._accounts(sorted(addresses), slot)
-        for address, account in found.items():
-            if wanted.has(account):
-                raise NodeWrong(
-                    f"{self._where}: getProgramAccounts left out {base58(address)}, which is there; ask another node"
-                )
-        return {
-            address: AccountBytes(slot, b"", 0, b"", closed=True) if not account.data else account._replace(slot=slot)
-            for address, account in found.items()
-        }
+        """Ask what became of accounts that are listed no more; raises `NodeWrong` for one that is there."""
+        return await self._looks.gone(wanted, addresses, slot)
 
     def looked(self, address: bytes) -> AccountBytes | None:
-        """Return what the last look saw of an account."""
-        return self._looked.get(address)
+        """Return what the last look saw of a single account."""
+        return self._look.held.get(address) or self._look.seen.get(address)
 
     async def blocks(self, slots: Collection[int], *, place: Collection[str] = ()) -> dict[int, SlotBlock]:
         """Fetch blocks that are known to exist; raises `NodeBusy` or `NodeWrong` where the node does not give one."""
@@ -338,11 +336,12 @@ class NodeSource:
 
     async def read(self, reads: Collection[Read]) -> dict[Read, Answer]:
         """Read accounts as they are now."""
-        held = await self._accounts(sorted({read.address for read in reads}))
+        held = await self._looks.accounts(sorted({read.address for read in reads}))
         return {read: _answer(held[read.address]) for read in reads}
 
     def another(self) -> int:
-        """Ask another node first."""
+        """Ask another node first, and it for all."""
+        self._looks.lists.forget()
         return self._ask.another()
 
     def first(self) -> None:
@@ -351,13 +350,10 @@ class NodeSource:
 
     async def aclose(self) -> None:
         """Close connections."""
+        if self._pool is not None:
+            await self._pool.aclose()
         await self._ask.aclose()
 
 
 def _answer(account: AccountBytes) -> Answer:
     return Answer(ABSENT if account.closed else RETURNED, account.data, account.slot)
-
-
-def in_order(accounts: Mapping[bytes, AccountBytes]) -> list[tuple[bytes, AccountBytes]]:
-    """Return accounts by slot and address."""
-    return sorted(accounts.items(), key=lambda item: (item[1].slot, item[0]))

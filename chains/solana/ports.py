@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -105,20 +105,30 @@ class NeedReads:
 class Folded:
     """Derived rows, and what is to be compared with the accounts themselves.
 
-    `balances`: token account → the raw amount that it must hold after the span, `None` where no transaction was ever seen.
+    `balances`: token account → the raw amount that it must hold after the span, `None` where no transaction was ever seen. `moves`: what a
+    lending venue's transactions did to positions that are read from accounts (`reconcile.py`).
     """
 
     rows: Rows
     balances: Mapping[bytes, int | None] = field(default_factory=dict)
+    moves: Sequence[Any] = ()
 
 
 class AccountSet(NamedTuple):
-    """Accounts of a program that are found by what they are: `size` in bytes (`None`: any), and bytes at offsets."""
+    """Accounts of a program that are found by what they are: `size` in bytes (`None`: any), and bytes at offsets.
+
+    `pulse`: offset and length of bytes that change with every write, by which an account that changed is found without reading it.
+    `spread`: offset of a byte that every account has and that is another in most, by which lists that are too long are parted.
+    `sought`: the set is listed until what it holds is found, whole each time, and nobody is told of it.
+    """
 
     role: str
     program: bytes
     size: int | None
     holding: tuple[tuple[int, bytes], ...]
+    pulse: tuple[int, int] | None = None
+    spread: int | None = None
+    sought: bool = False
 
     def has(self, account: AccountBytes) -> bool:
         """Whether an account is of this set."""
@@ -134,7 +144,8 @@ class AccountSet(NamedTuple):
 class AccountProtocol(Protocol):
     """One protocol folder's fold for one venue whose state is read, not told: accounts of a program, and what their bytes mean.
 
-    The bytes of accounts are stored when they change; all else is a function of them.
+    The bytes of accounts are stored when they change; all else is a function of them. What values a unit in `unit.py` goes through
+    `programs.known`, so that it is unknown after a deployment that nobody speaks of, and `doubts` beside it says so of the whole venue.
     """
 
     @property
@@ -153,6 +164,19 @@ class AccountProtocol(Protocol):
 
     def fold(self, state: StateReader, seen: Sequence[tuple[bytes, AccountBytes]]) -> Rows:
         """Derive rows from accounts whose bytes changed, of the venue's sets and of its others, in the order of their slots."""
+        ...
+
+
+@runtime_checkable
+class Seeking(Protocol):
+    """What the fold of a venue adds that must find accounts of other programs by what they hold, such as the account that has a token."""
+
+    def sought(self, state: StateReader) -> Sequence[AccountSet]:
+        """Return the sets to list besides, as far as the journals lack what these hold; what was found is among the venue's others."""
+        ...
+
+    def concerns(self, state: StateReader) -> Callable[[AccountBytes], bool]:
+        """Return what tells whether an account is of a set that was ever sought."""
         ...
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple, Protocol
 
 from chains.model import AccountBytes, Skipped
 from chains.ports import Head
@@ -13,7 +13,19 @@ LOOK_AROUND = 512
 """How many slots at first are searched for a block beside a skipped slot."""
 
 
-ToWatch = Callable[[Sequence[tuple[bytes, AccountBytes]]], Sequence[bytes]]
+class Watched(NamedTuple):
+    """Single accounts that are read with the head.
+
+    `seen`: whose bytes are stored as they were at or before it; `programs`: of which the first bytes are; `held`: what accounts hold
+    at the head or later, which proves what transactions add up to.
+    """
+
+    seen: Sequence[bytes]
+    programs: Sequence[bytes]
+    held: Sequence[bytes]
+
+
+ToWatch = Callable[[Sequence[tuple[bytes, AccountBytes]]], Watched]
 """Names the single accounts to read, given those of sets that were just listed."""
 
 
@@ -23,10 +35,13 @@ class SolanaSource(Protocol):
     live: bool
     """Whether facts come from nodes, which may err."""
 
-    async def look(self, accounts: ToWatch, sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
-        """Return the newest block and the newest final slot, and remember the bytes that accounts have there, or a little later.
+    agreement: str | None
+    """Why another node was not found to say of the last look what one said, empty where it was, `None` where none is asked."""
 
-        Those of `sets` are of that slot or shortly before, and not from before `after`.
+    async def look(self, accounts: ToWatch, sets: Sequence[AccountSet] = (), after: int = 0) -> Head:
+        """Return the newest block and the newest final slot, and remember the bytes that accounts have there.
+
+        Those of `sets` and what they name are of that slot or shortly before, and not from before `after`.
         """
         ...
 
@@ -62,12 +77,30 @@ class SolanaSource(Protocol):
         """Return what was seen of accounts in slots of a span, by slot and address; spans go up."""
         ...
 
-    def listed_at(self, wanted: AccountSet) -> Mapping[bytes, AccountBytes] | None:
-        """Return what the last look listed of a set, `None` where nothing was."""
+    def stored(self) -> None:
+        """Note that the last look is stored: the next one may ask for what changed since."""
+        ...
+
+    def forget(self) -> bool:
+        """Note that what is stored is not what was looked at: the next look must ask for all; return whether the last one did."""
+        ...
+
+    def listed_at(self, wanted: AccountSet) -> Collection[bytes] | None:
+        """Return whom the last look listed of a set, `None` where nothing was."""
         ...
 
     def slot_of(self, wanted: AccountSet) -> int | None:
         """Return the slot of that list."""
+        ...
+
+    @property
+    def looked_from(self) -> int:
+        """The slot of the oldest answer of the last look about sets and what they name."""
+        ...
+
+    @property
+    def looked_to(self) -> int:
+        """The slot of the head of the last look."""
         ...
 
     async def gone(self, wanted: AccountSet, addresses: Collection[bytes], slot: int) -> dict[bytes, AccountBytes]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import pyarrow as pa
 
+from chains.completeness import Level
 from chains.errors import NodeWrong
 from chains.model import FEEDS, AccountBytes, ChainSpec, Rows
 from chains.ports import Batch, Covered, StateReader
 from chains.solana.answers import signature_bytes
-from chains.solana.oracles.pyth import Pyth
+from chains.solana.history import EVIDENCE, History
+from chains.solana.oracles.feeds import Feeds
 from chains.solana.ports import (
     AccountProtocol,
     Answer,
@@ -28,6 +31,7 @@ from chains.solana.ports import (
 )
 from chains.solana.proof import Proof
 from chains.solana.reading import Reading
+from chains.solana.reconcile import Move
 from chains.solana.source import SolanaSource
 
 LINKED = 256
@@ -36,6 +40,9 @@ LINKED = 256
 TRANSACTIONS = "every signature that names a vault account, found in its block; balances chain from one to the next"
 ACCOUNTS = "every account of the program that a node lists, as it was whenever the head was read; what is not listed was asked for by name"
 PRICES = "account bytes as they were whenever the head was read; what they were in between is not known"
+
+SECOND = "a second node said the same, of what differed between the answers at one later slot"
+OBSERVED = "observed"
 
 BLOCK_SCHEMA = pa.schema(
     [
@@ -85,6 +92,7 @@ class _Fold:
 
     rows: Rows = field(default_factory=Rows)
     balances: list[tuple[SolanaProtocol, Mapping[bytes, int | None]]] = field(default_factory=list)
+    moves: list[tuple[History, Sequence[Move]]] = field(default_factory=list)
     needed: set[Read] = field(default_factory=set)
     used: set[Read] = field(default_factory=set)
 
@@ -97,9 +105,10 @@ class Span:
         spec: ChainSpec,
         source: SolanaSource,
         venues: Sequence[SolanaProtocol],
-        pyth: Pyth,
+        feeds: Feeds,
         read: Sequence[AccountProtocol] = (),
         *,
+        histories: Sequence[History] = (),
         first: int,
         last: int,
         settled: int,
@@ -110,11 +119,13 @@ class Span:
         self.start = spec.start_block
         self.source = source
         self.venues = venues
-        self.pyth = pyth
+        self.feeds = feeds
         self.read = read
+        self.histories = histories
+        self.told: Sequence[SolanaProtocol | History] = (*venues, *histories)
         self.continued = continued
         self.reading = Reading(source, read, state)
-        self.always = {*pyth.addresses, *(address for venue in venues for address in venue.addresses)}
+        self.always = {*feeds.addresses, *(address for venue in venues for address in venue.addresses)}
         self.first = first
         self.last = last
         self.settled = settled
@@ -140,12 +151,17 @@ class Span:
             observed = _in_order([*observed, *await self.reading.closed()])
         changed = self._changed(observed)
         fold = await self._settle(said)
-        fold.rows.extend(self.pyth.fold(self.state, changed))
+        fold.rows.extend(self.feeds.fold(self.state, changed))
         seen = changed if not self.read else [each for each in changed if each[0] in self.always]
         for rows, mine in self.reading.fold(observed, changed) if within or not self.source.live else ():
             fold.rows.extend(rows)
             seen += mine
         seen = _in_order({(address, account.slot): (address, account) for address, account in seen}.values())
+        for history, moves in fold.moves:
+            weighed = history.weigh(self.state, moves, fold.rows, _looks(seen))
+            if self.source.live:
+                history.must_agree(weighed)
+            fold.rows.extend(weighed)
         if self.source.live:
             await proof.end(fold.balances, self.last)
         kept = linked if self.unsettled else {}
@@ -228,23 +244,26 @@ class Span:
         ]
 
     async def _settle(self, said: Sequence[Said]) -> _Fold:
-        decoded = [venue.decode(said) for venue in self.venues]
+        decoded = [venue.decode(said) for venue in self.told]
         while True:
             fold = self._fold(decoded)
             if not fold.needed:
                 return fold
             self.answers |= await self.source.read(fold.needed)
 
-    def _fold(self, decoded: Sequence[object]) -> _Fold:
+    def _fold(self, decoded: Sequence[Any]) -> _Fold:
         fold = _Fold()
-        for venue, effects in zip(self.venues, decoded, strict=True):
+        for venue, effects in zip(self.told, decoded, strict=True):
             reads = Reads(self.answers)
             match venue.fold(self.state, effects, reads):
                 case NeedReads(reads=needed):
                     fold.needed |= needed
-                case Folded(rows=rows, balances=balances):
+                case Folded(rows=rows, balances=balances, moves=moves):
                     fold.rows.extend(rows)
-                    fold.balances.append((venue, balances))
+                    if isinstance(venue, History):
+                        fold.moves.append((venue, moves))
+                    else:
+                        fold.balances.append((venue, balances))
             fold.used |= reads.used
         return fold
 
@@ -260,18 +279,43 @@ class Span:
                 yield Covered(
                     interest=venue.venue.id, first=start, last=self.last, level="continuous", evidence=TRANSACTIONS
                 )
-        if self.pyth.addresses:
-            yield Covered(interest=FEEDS, first=self.first, last=self.last, level="observed", evidence=PRICES)
+        for history in self.histories:
+            if history.venue.start_block <= self.last:
+                start = max(self.first, history.venue.start_block)
+                yield Covered(
+                    interest=history.interest, first=start, last=self.last, level="continuous", evidence=EVIDENCE
+                )
+        if self.feeds.addresses:
+            level, evidence = self._grade(PRICES)
+            yield Covered(interest=FEEDS, first=self.first, last=self.last, level=level, evidence=evidence)
+
+    def _grade(self, evidence: str) -> tuple[str, str]:
+        """Return the level of what was looked at, and the evidence: one node's word, or two nodes'."""
+        match self.source.agreement:
+            case None:
+                return OBSERVED, evidence
+            case "":
+                return Level.AGREED, f"{evidence}; {SECOND}"
+            case why:
+                return OBSERVED, f"{evidence}; {why}"
 
     def _covered_by_reading(self, seen: Sequence[tuple[bytes, AccountBytes]], *, within: bool) -> Iterator[Covered]:
         """Say of venues whose accounts are read: from their first look on, as long as looks follow each other."""
         for venue in self.read:
             stored = [account.slot for _, account in seen if any(wanted.has(account) for wanted in venue.sets)]
             slots = self.reading.slots(venue) if self.source.live else stored
-            begun = self.continued if self.source.live else bool(self.state.markets(venue.venue.id))
+            begun = self.continued if self.source.live else self.reading.begun(venue)
             if within or (not self.source.live and (begun or slots)):
                 first = self.first if begun else min(slots)
-                yield Covered(interest=venue.venue.id, first=first, last=self.last, level="observed", evidence=ACCOUNTS)
+                level, evidence = self._grade(ACCOUNTS)
+                yield Covered(interest=venue.venue.id, first=first, last=self.last, level=level, evidence=evidence)
+
+
+def _looks(seen: Iterable[tuple[bytes, AccountBytes]]) -> Mapping[bytes, Sequence[int]]:
+    looks: dict[bytes, list[int]] = {}
+    for address, account in seen:
+        looks.setdefault(address, []).append(account.slot)
+    return looks
 
 
 def _in_order(seen: Iterable[tuple[bytes, AccountBytes]]) -> list[tuple[bytes, AccountBytes]]:

@@ -17,6 +17,7 @@ class StoredSource:
     """Facts from raw rows: what was not stored does not exist."""
 
     live = False
+    agreement: str | None = None
 
     def __init__(self, raw: RawReader, cursor: Block) -> None:
         self._raw = raw
@@ -62,15 +63,23 @@ class StoredSource:
         found: list[int] = self._raw.table("solana_block", first, last)["slot"].to_pylist()
         return found
 
-    def listed_at(self, wanted: AccountSet) -> Mapping[bytes, AccountBytes] | None:
+    def stored(self) -> None:
+        """Do nothing: no look is made."""
+
+    def forget(self) -> bool:
+        """Return yes: no look is made."""
+        return True
+
+    def listed_at(self, wanted: AccountSet) -> None:
         """Return nothing: what was closed is stored as such."""
         del wanted
-        return None
 
     def slot_of(self, wanted: AccountSet) -> int | None:
         """Return nothing: no node was asked."""
         del wanted
         return None
+
+    looked_from = looked_to = 0
 
     async def gone(self, wanted: AccountSet, addresses: Collection[bytes], slot: int) -> dict[bytes, AccountBytes]:
         """Return nothing: what was closed is stored as such."""

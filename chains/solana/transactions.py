@@ -20,6 +20,7 @@ class _Instruction(msgspec.Struct, rename="camel"):
     program_id_index: int
     accounts: list[int]
     data: str
+    stack_height: int | None = None
 
 
 class _Message(msgspec.Struct, rename="camel"):
@@ -61,6 +62,7 @@ class _Meta(msgspec.Struct, rename="camel"):
     pre_token_balances: list[_TokenBalance] | None = None
     post_token_balances: list[_TokenBalance] | None = None
     loaded_addresses: _Loaded | None = None
+    log_messages: list[str] | None = None
 
 
 class _Body(msgspec.Struct, rename="camel"):
@@ -86,18 +88,24 @@ class TokenBalance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instruction:
-    """One instruction that ran: the program, its accounts in order, its data."""
+    """One instruction that ran: the program, its accounts in order, its data.
+
+    `path`: the number of the message's own instruction, and of one that a program called also its number among all that were called
+    within; `height`: how deep in calls it ran, from 1, 0 where the node does not say.
+    """
 
     program: bytes
     accounts: tuple[bytes, ...]
     data: bytes
+    path: tuple[int, ...] = ()
+    height: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
     """One transaction: whether it failed, its instructions in order of execution, token balances before and after.
 
-    `inner_known`: the node recorded the instructions that programs called.
+    `inner_known`: the node recorded the instructions that programs called. `logs`: what programs wrote, `None` where that was not recorded.
     """
 
     slot: int
@@ -107,6 +115,7 @@ class Transaction:
     inner_known: bool
     before: Mapping[bytes, TokenBalance]
     after: Mapping[bytes, TokenBalance]
+    logs: tuple[str, ...] | None = None
 
 
 def transaction(body: str | bytes) -> Transaction:
@@ -131,6 +140,7 @@ def _resolved(said: _Body) -> Transaction:
         inner_known=said.meta.inner_instructions is not None,
         before=_balances(said.meta.pre_token_balances or [], keys),
         after=_balances(said.meta.post_token_balances or [], keys),
+        logs=None if said.meta.log_messages is None else tuple(said.meta.log_messages),
     )
 
 
@@ -140,17 +150,19 @@ def _in_order(said: _Body, keys: list[bytes]) -> Iterator[Instruction]:
     called: list[list[_Instruction]] = [[] for _ in outer]
     for inner in (said.meta and said.meta.inner_instructions) or []:
         called[_place(called, inner.index)] += inner.instructions
-    for instruction, inside in zip(outer, called, strict=True):
-        yield _instruction(instruction, keys)
-        for inner_instruction in inside:
-            yield _instruction(inner_instruction, keys)
+    for number, (instruction, inside) in enumerate(zip(outer, called, strict=True)):
+        yield _instruction(instruction, keys, (number,))
+        for place, inner_instruction in enumerate(inside):
+            yield _instruction(inner_instruction, keys, (number, place))
 
 
-def _instruction(said: _Instruction, keys: list[bytes]) -> Instruction:
+def _instruction(said: _Instruction, keys: list[bytes], path: tuple[int, ...]) -> Instruction:
     return Instruction(
         program=_at(keys, said.program_id_index),
         accounts=tuple(_at(keys, index) for index in said.accounts),
         data=from_base58(said.data),
+        path=path,
+        height=1 if len(path) == 1 else said.stack_height or 0,
     )
 
 

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from aggregator.margin.floor import Gravity
 from crossmargin.audited import said_of_holding, said_of_total
 from crossmargin.cli import figures
 from crossmargin.cli.context import Context
@@ -130,6 +131,10 @@ def _show_status(console: Console, document: Document) -> None:
             console.print(words(f"{chain['chain']}: {chain['reason']['detail']}", "yellow"), soft_wrap=True)
         if chain["fault"]:
             console.print(words(f"{chain['chain']}: {chain['fault']}", "yellow"), soft_wrap=True)
+        for old in chain["outdated"]:
+            name = old["venue"] or "price sources"
+            told = f"{chain['chain']}: {name} is of derivation {old['version']}, not {old['current']}: {old['lacks']}; {old['mend']}"
+            console.print(words(told, "bold red"), soft_wrap=True)
         for part in chain["incomplete"]:
             name, first = part["venue"] or part["feed"], part["from_block"]
             missing = f"{chain['chain']}: {name} is not filled in yet, from block {first:,} on"
@@ -176,7 +181,7 @@ def _show_audited(console: Console, document: Document) -> None:
     rows = [
         (
             venue["venue"],
-            venue["last"]["checked_at"],
+            venue["last"]["checked_at"] if venue["last"] else "never",
             f"{venue['views']['equal']:,}",
             words(f"{venue['views']['different']:,}", "bold red" if venue["views"]["different"] else ""),
             f"{venue['totals']['equal'] + venue['totals']['within']:,}",
@@ -192,7 +197,8 @@ def _show_audited(console: Console, document: Document) -> None:
         for total in venue["residuals"]:
             console.print(words(said_of_total(total), "bold red"), soft_wrap=True)
         for holding in venue["shortfalls"]:
-            console.print(words(said_of_holding(holding), "bold red"), soft_wrap=True)
+            grave = holding["gravity"] == Gravity.GRAVE
+            console.print(words(said_of_holding(holding), "bold red" if grave else "yellow"), soft_wrap=True)
 
 
 def sql(context: Context, query: str | None, *, form: str) -> None:

@@ -33,6 +33,6 @@ def local(settings: Settings, *, writes: bool) -> Iterator[Desk]:
 
     policy = policy_of(settings)
     must_exist(settings)
-    settings = stored(settings)
+    settings = stored(settings, writes=writes)
     with opened(settings, read_only=not writes) as store:
         yield LocalDesk(settings, store, policy)

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chains import registry
+from chains.identifiers import namespace_of
 from crossmargin.cli import figures
 from crossmargin.cli.context import Context
 from crossmargin.cli.indexing import chosen_chains
@@ -26,6 +27,8 @@ from crossmargin.verdicts import RECENT, Case, Verdict, best_head, judge
 STANDING = ("node", "latency", "head", "behind", "age")
 EVM = ("state", "logs", "range", "batch")
 SOLANA = ("history", "accounts", "program accounts", "batch")
+PYTH = ("prices", "signatures checked")
+COLUMNS = {"eip155": EVM, "solana": SOLANA, "pyth": PYTH}
 ALSO = ("confirmed", "safe", "finalized", "signatures", "receipts", "proofs", "gzip", "websocket")
 ROOMY = 160
 """Letters in a line from which on a verdict is said whole in its column."""
@@ -132,13 +135,13 @@ def _show(console: Console, document: Document) -> None:
 
 def _table(chain: Document, *, roomy: bool) -> Table:
     """One row a node; where there is no room, the verdict is a word, and its sentence follows below."""
-    evm = chain["chain"].startswith("eip155:")
-    columns = (*STANDING, *(EVM if evm else SOLANA), "verdict")
+    family = namespace_of(chain["chain"])
+    columns = (*STANDING, *COLUMNS[family], "verdict")
     made = table(*columns, right=(*STANDING[1:], "batch"))
     for column in made.columns[1:-1]:
         column.no_wrap = True
     return add_rows(
-        made, [[*_standing(each), *_reach(each, evm=evm), _verdict(each, roomy=roomy)] for each in chain["nodes"]]
+        made, [[*_standing(each), *_reach(each, family), _verdict(each, roomy=roomy)] for each in chain["nodes"]]
     )
 
 
@@ -150,11 +153,13 @@ def _standing(each: Document) -> list[str]:
     return [each["node"], latency, f"{head['block']:,}", f"{head['behind']:,}", figures.age(round(head["age_s"]))]
 
 
-def _reach(each: Document, *, evm: bool) -> list[str]:
+def _reach(each: Document, family: str) -> list[str]:
     found = each["abilities"]
     if not found:
-        return [figures.NONE] * 4
-    if evm:
+        return [figures.NONE] * len(COLUMNS[family])
+    if COLUMNS[family] is PYTH:
+        return [limit(found[name]) for name in PYTH]
+    if COLUMNS[family] is EVM:
         depths = [depth(found[name], each["head"]["block"]) for name in ("state", "logs")]
         return [*depths, limit(found["range"]), limit(found["batch"])]
     history = depth(found["history"], each["head"]["block"])

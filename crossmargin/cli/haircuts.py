@@ -14,7 +14,7 @@ from rich.console import Console
 from aggregator.margin import numbers
 from aggregator.risk.backtest import Backtest, backtest
 from aggregator.risk.history import BadHistory, History
-from aggregator.risk.market import MarketLayer, market_layer
+from aggregator.risk.market import DAY_S, LONGEST_DAYS, MarketLayer, market_layer
 from aggregator.risk.models import MODELS
 from crossmargin.cli import figures
 from crossmargin.cli.context import Context
@@ -67,9 +67,14 @@ def walk_forward(
 
 def _seconds(text: str) -> int:
     try:
-        return max(1, math.ceil(values.duration(text)))
+        seconds = math.ceil(values.duration(text))
     except values.Unfit as error:
         raise UsageError(f"--horizon {error}") from error
+    if 2 * seconds > LONGEST_DAYS * DAY_S:
+        raise UsageError(
+            f"--horizon must be at most {LONGEST_DAYS // 2}d: initial margin looks twice as far, not {text}"
+        )
+    return seconds
 
 
 def _day(text: str | None) -> date | None:

@@ -145,12 +145,19 @@ def price_rows(price: Document, names: Mapping[str, str] = MappingProxyType({}))
             f"{feed['kind']} {figures.short(feed['feed'])}",
             figures.chain(feed["chain"]),
             figures.age(feed["age_s"]),
-            "" if feed["used"] else Text(str(feed["reason"]), style="yellow"),
+            Text(_remark(feed), style="yellow"),
         )
         for feed in price["feeds"]
     ]
     for number, feed in enumerate(feeds or [("no feed", "", "", "")]):
         yield (*(mark if number == 0 else ("", "", "", "")), *feed)
+
+
+def _remark(feed: Document) -> str:
+    """Why a feed is left out, or the word for what is to be known of one that is used; nothing for most."""
+    if not feed["used"]:
+        return str(feed["reason"])
+    return str(feed.get("caveat") or "").partition(":")[0]
 
 
 def liquidation_prices(console: Console, document: Document) -> None:

@@ -17,6 +17,7 @@ from crossmargin.cli.progress import progress_on
 from crossmargin.cli.tasks import run
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
+from crossmargin.outdated import outdated
 from crossmargin.settings import Settings
 from crossmargin.settings.section import nearest
 from crossmargin.starts import found, stored
@@ -45,6 +46,7 @@ def index(context: Context, *, until: str, chains: tuple[str, ...]) -> None:
         opened(settings, memory=MEMORY) as store,
         progress_on(context, names_of(settings), traffic) as listener,
     ):
+        _warn(context, settings, store)
         aside = Aside(listener)
         make = partial(restater, settings, store=store, listener=listener, told=aside)
         run(_index_all([make(each, observer=traffic.of(each)) for each in chosen], target))
@@ -52,6 +54,13 @@ def index(context: Context, *, until: str, chains: tuple[str, ...]) -> None:
     emit(context, document, lambda console: _show(console, document))
     if isinstance(target, int) and not context.quiet and (ends := document["chains"][0]["block"]) != target:
         context.stderr().print(f"block {target} is not reached: the store ends at {ends}", soft_wrap=True)
+
+
+def _warn(context: Context, settings: Settings, store: Store) -> None:
+    """Say what of the store an earlier version made."""
+    with store.reading() as reader:
+        for each in outdated(reader, settings.venues):
+            context.stderr().print(each.sentence, style="bold red", soft_wrap=True)
 
 
 async def _index_all(chains: Sequence[Restater], until: Until) -> None:
@@ -63,7 +72,7 @@ async def _index_all(chains: Sequence[Restater], until: Until) -> None:
 
 def rebuild(context: Context) -> None:
     """Derive every chain again from its raw rows."""
-    settings = stored(context.settings())
+    settings = stored(context.settings(), writes=True)
     with opened(settings) as store, progress_on(context, names_of(settings)) as listener:
         for chain in settings.chains:
             chain_id = chain.spec.id

@@ -67,7 +67,7 @@ def prove_coverage(context: Context, wish: Wish) -> None:
     """Look at stored, final blocks again; exits 4 where the store is wrong, 3 where less than was asked for could be shown."""
     settings = context.settings()
     must_exist(settings)
-    settings = stored(settings)
+    settings = stored(settings, writes=True)
     asked = _chains(settings, wish.chains, wish.venue)
     if (wish.first is not None or wish.last is not None) and len(asked) > 1:
         raise UsageError("blocks of which chain? Name one with --chain or --venue")

@@ -13,6 +13,7 @@ from crossmargin.cli.tasks import run as started
 from crossmargin.cli.tasks import until_interrupted
 from crossmargin.local_desk import LocalDesk
 from crossmargin.logs import logger
+from crossmargin.outdated import outdated
 from crossmargin.server.site import check_host
 from crossmargin.service import Parts, serve_until
 from crossmargin.settings import ServerSettings, Settings
@@ -34,11 +35,14 @@ def _serve(context: Context, settings: Settings, follow: Connect | None) -> None
     policy = policy_of(settings)
     if follow is None:
         must_exist(settings)
-    settings = stored(settings) if follow is None else started(found(settings))
+    settings = stored(settings, writes=True) if follow is None else started(found(settings))
     watch = Watch(settings.chains, time) if follow is not None else None
     log = logger(context.redactor, as_json=context.log_json, quiet=context.quiet, verbosity=context.verbosity)
     with opened(settings) as store:
         desk = LocalDesk(settings, store, policy, watch=watch)
+        with store.reading() as reader:
+            for each in outdated(reader, settings.venues):
+                log.critical("store_outdated", chain=each.chain_id, venue=each.venue_id, detail=each.sentence)
         parts = Parts(
             settings=settings,
             store=store,

@@ -16,7 +16,7 @@ def init(context: Context, *, chains: tuple[str, ...], protocols: tuple[str, ...
     _write_new(output, deployments.written(chosen))
     document = {
         "path": str(output),
-        "variables": [deployments.variable(chain) for chain in chosen.chains],
+        "variables": deployments.variables(chosen),
         "chains": [chain["name"] for chain in chosen.chains],
         "venues": [venue["id"] for venue in chosen.venues],
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Gauge
 
+from aggregator.margin.floor import Gravity
 from crossmargin.documents import Document
 
 VENUE = ("chain", "venue")
@@ -24,6 +26,12 @@ class ParityMetrics:
             "totals": Gauge("crossmargin_venue_totals", totals, about, registry=registry),
             "holdings": Gauge("crossmargin_venue_holdings", holdings, about, registry=registry),
         }
+        self.shortfalls = Gauge(
+            "crossmargin_venue_shortfalls",
+            "Tokens of which the venue has less than is claimed, by how grave that is under the policy's floors.",
+            (*VENUE, "gravity"),
+            registry=registry,
+        )
         self.ratio = Gauge(
             "crossmargin_parity_ratio",
             "Share of the compared views that are equal; 1 is all.",
@@ -45,4 +53,8 @@ class ParityMetrics:
                 gauge.labels(*about, outcome).set(found)
         if venue["parity"] is not None:
             self.ratio.labels(*about).set(float(venue["parity"]))
-        self.last_run.labels(*about).set(datetime.fromisoformat(venue["last"]["checked_at"]).timestamp())
+        graves = Counter(missing["gravity"] for missing in venue["shortfalls"])
+        for gravity in Gravity:
+            self.shortfalls.labels(*about, gravity.value).set(graves[gravity.value])
+        if venue["last"] is not None:
+            self.last_run.labels(*about).set(datetime.fromisoformat(venue["last"]["checked_at"]).timestamp())

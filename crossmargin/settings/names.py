@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from chains.identifiers import (
     EVM,
+    PYTH,
     SOLANA,
     Asset,
     IdentifierError,
@@ -25,14 +26,19 @@ from crossmargin.settings.values import Unfit, shown
 T = TypeVar("T")
 
 CHAIN = 'a CAIP-2 chain such as "eip155:1"'
-ADDRESSES = {EVM: 'a contract address, "0x" and 40 hex digits', SOLANA: "an address of Solana, 32 bytes in base58"}
-FAMILIES = {EVM: "EVM", SOLANA: "Solana"}
+ADDRESSES = {
+    EVM: 'a contract address, "0x" and 40 hex digits',
+    SOLANA: "an address of Solana, 32 bytes in base58",
+    PYTH: "",
+}
+FAMILIES = {EVM: "EVM", SOLANA: "Solana", PYTH: "Pyth"}
 REFERENCES = {
     EVM: (re.compile(r"[1-9][0-9]*"), "eip155: and its chain id in digits, like eip155:1"),
     SOLANA: (
         re.compile(r"[1-9A-HJ-NP-Za-km-z]{32}"),
         "solana: and the first 32 characters of its genesis hash, like solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
     ),
+    PYTH: (re.compile("mainnet"), "pyth:mainnet, whose prices Pyth signs for all chains"),
 }
 """What a chain is called within its family, and how to say so."""
 

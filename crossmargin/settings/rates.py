@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from chains.identifiers import SOLANA, namespace_of
 from chains.model import FeedSpec
 from chains.registry import REDEMPTION_RATE, REDEMPTION_VIEWS, redemption_question
 from crossmargin.settings import names, values
@@ -13,7 +14,8 @@ from crossmargin.settings.section import Section
 
 MOST_DECIMALS = 36
 DECIMALS = 18
-KEYS = ("of", "view", "share_decimals", "rate_decimals")
+CONTRACT_KEYS = ("view", "share_decimals", "rate_decimals")
+KEYS = ("of", *CONTRACT_KEYS)
 
 
 class Rate(NamedTuple):
@@ -24,7 +26,7 @@ class Rate(NamedTuple):
     unit_raw: int | None
 
 
-def rate(section: Section, kind: str) -> Rate:
+def rate(section: Section, kind: str, chain_id: str) -> Rate:
     """Read the keys of a redemption rate; any other kind of feed has none of them."""
     if not kind:
         section.pass_over(*KEYS)
@@ -34,6 +36,10 @@ def rate(section: Section, kind: str) -> Rate:
             section.refuse(key, f"is for {REDEMPTION_RATE} feeds, not for {kind}; leave it out")
         return Rate(None, None, None)
     of = section.need("of", names.asset_id, write="write the asset that one of this is redeemed for")
+    if namespace_of(chain_id) == SOLANA:
+        for key in CONTRACT_KEYS:
+            section.refuse(key, "is for contracts; of a pool of staked SOL the account is read, leave it out")
+        return Rate(None, of, 10**DECIMALS)
     view = section.need("view", values.one_of(*REDEMPTION_VIEWS), write=f"write one of {', '.join(REDEMPTION_VIEWS)}")
     shares = section.get("share_decimals", _decimals, DECIMALS)
     unit = section.get("rate_decimals", _decimals, DECIMALS)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chains.completeness import COMPLETENESS, DEFAULT, SECOND_NODE
-from chains.identifiers import EVM, SOLANA, namespace_of
+from chains.identifiers import EVM, PYTH, SOLANA, namespace_of
 from chains.model import FEEDS, ChainSpec, FeedSpec, VenueSpec
 from chains.registry import (
     FEED_KINDS,
@@ -19,7 +19,7 @@ from chains.registry import (
     check_options,
     namespace_of_protocol,
 )
-from crossmargin.settings import escrows, names, rates, values
+from crossmargin.settings import escrows, names, rates, signed, values
 from crossmargin.settings.model import (
     AccountSettings,
     AssetSettings,
@@ -30,14 +30,15 @@ from crossmargin.settings.model import (
 )
 from crossmargin.settings.section import Parse, Section, nearest
 
-FINALITIES = {EVM: ("finalized", "safe", "latest"), SOLANA: ("finalized", "confirmed")}
+FINALITIES = {EVM: ("finalized", "safe", "latest"), SOLANA: ("finalized", "confirmed"), PYTH: ("finalized",)}
 CONFIRMATIONS = re.compile(r"confirmations:[1-9]\d{0,5}")
 POLL_S = 2.0
 STALE_AFTER_S = 60.0
 DEVIATION = 0.01
 GRACE_S = 3600
 MAX_CONFIDENCE = 0.02
-PYTH = "pyth-solana"
+PRICE_ACCOUNTS = ("pyth-solana", "switchboard")
+"""Feeds whose account says what it is a price of, and how sure."""
 WRITTEN_AUTO, AUTO = "auto", -1
 """The first block is to be found."""
 
@@ -73,6 +74,7 @@ def chain(section: Section) -> ChainSettings | None:
     finality = section.get("finality", _finality_of(chain_id), "finalized")
     start_block = section.get("start_block", _first_block, 0)
     completeness = _completeness(section, chain_id)
+    guardian_sets = signed.guardian_sets(section, chain_id)
     poll_s = section.get("poll", values.duration, POLL_S)
     stale_after_s = section.get("stale_after", values.duration, STALE_AFTER_S)
     if completeness == SECOND_NODE and rpc and len(rpc) == 1:
@@ -89,6 +91,7 @@ def chain(section: Section) -> ChainSettings | None:
                 start_block=start_block,
                 ws=ws,
                 completeness=completeness,
+                guardian_sets=guardian_sets,
             ),
             poll_s=poll_s,
             stale_after_s=stale_after_s,
@@ -154,13 +157,14 @@ def uptime_feed(section: Section) -> FeedSpec | None:
 
 def price_feed(section: Section) -> FeedSpec | None:
     asset_id = section.need("asset", names.asset_id)
-    chain_id = section.get("chain", names.chain_id, names.chain_of(asset_id) if asset_id else "")
+    own_chain = names.chain_of(asset_id) if asset_id else ""
+    chain_id = section.get("chain", names.chain_id, signed.CHAIN if section.says("kind", signed.KIND) else own_chain)
     kind = section.get("kind", values.one_of(*FEED_KINDS), _usual_kind(chain_id))
-    address = section.need("address", names.address_on(_source_chain(section, kind, chain_id)))
+    address = _source(section, kind, chain_id)
     heartbeat_s = _heartbeat(section, kind)
     deviation = section.get("deviation", values.percent, 0.0 if kind == REDEMPTION_RATE else DEVIATION)
-    feed_id, max_confidence = _pyth(section, kind)
-    rate = rates.rate(section, kind)
+    feed_id, max_confidence = _pyth(section, kind, address)
+    rate = rates.rate(section, kind, chain_id)
     return section.build(
         lambda: FeedSpec(
             asset=asset_id,
@@ -175,6 +179,12 @@ def price_feed(section: Section) -> FeedSpec | None:
             unit_raw=rate.unit_raw,
         )
     )
+
+
+def _source(section: Section, kind: str, chain_id: str) -> bytes:
+    """What is asked for a price: a contract or an account by its address, a signed price by its id."""
+    chain = _source_chain(section, kind, chain_id)
+    return signed.feed_id(section) if kind == signed.KIND else section.need("address", names.address_on(chain))
 
 
 def asset(section: Section) -> AssetSettings | None:
@@ -224,9 +234,15 @@ def place(key: str, number: int, table: Mapping[str, object]) -> str:
 
 
 def _completeness(section: Section, chain_id: str) -> str:
-    if chain_id and namespace_of(chain_id) != EVM:
-        section.refuse("completeness", "is for EVM chains: balances prove that nothing is missing here; leave it out")
+    family = namespace_of(chain_id) if chain_id else EVM
+    if family == PYTH:
+        section.refuse(
+            "completeness",
+            "is for chains of blocks: a price is signed, and what was said in between is not looked for; leave it out",
+        )
         return DEFAULT
+    if family == SOLANA:
+        return section.get("completeness", values.one_of(SECOND_NODE), DEFAULT)
     return section.get("completeness", values.one_of(*COMPLETENESS), DEFAULT)
 
 
@@ -237,6 +253,9 @@ def _home(section: Section, protocol: str, chain_id: str) -> str | None:
     wanted, there = namespace_of_protocol(protocol), namespace_of(chain_id)
     if wanted == there:
         return chain_id
+    if there == PYTH:
+        section.wrong(f"chain {chain_id} tells prices and has no venues; name the chain of the {protocol} contract")
+        return None
     *others, last = [name for name in PROTOCOLS if namespace_of_protocol(name) == there]
     fitting = f"{', '.join(others)} or {last}" if others else last
     section.wrong(f'protocol "{protocol}" is for {names.FAMILIES[wanted]} chains, not {chain_id}; there use {fitting}')
@@ -255,30 +274,38 @@ def _heartbeat(section: Section, kind: str) -> int:
 
 
 def _usual_kind(chain_id: str) -> str:
-    return next((kind for kind, family in FEED_KINDS.items() if chain_id and family == namespace_of(chain_id)), "")
+    usual = {
+        namespace: kind
+        for kind, found in reversed(list(FEED_KINDS.items()))
+        if kind != REDEMPTION_RATE
+        for namespace in found
+    }
+    return usual.get(namespace_of(chain_id), "")
 
 
 def _source_chain(section: Section, kind: str, chain_id: str) -> str | None:
     """The chain of a feed, unless there is something wrong with it or the kind cannot be there."""
     if not kind or not chain_id:
         return chain_id or None
-    if FEED_KINDS[kind] == namespace_of(chain_id):
+    if namespace_of(chain_id) in FEED_KINDS[kind]:
         return chain_id
     section.wrong(
-        f'kind "{kind}" is for {names.FAMILIES[FEED_KINDS[kind]]} chains, not {chain_id}; '
-        f'use {_usual_kind(chain_id)}, or name the chain of the feed itself, chain = "{FEED_KINDS[kind]}:…"'
+        f'kind "{kind}" is for {names.FAMILIES[FEED_KINDS[kind][0]]} chains, not {chain_id}; '
+        f'use {_usual_kind(chain_id)}, or name the chain of the feed itself, chain = "{FEED_KINDS[kind][0]}:…"'
     )
     return None
 
 
-def _pyth(section: Section, kind: str) -> tuple[bytes | None, float | None]:
+def _pyth(section: Section, kind: str, address: bytes) -> tuple[bytes | None, float | None]:
     """What a Pyth account must be a price of, and the widest interval that is believed."""
     if not kind:
         section.pass_over("feed_id", "max_confidence")
         return None, None
-    if kind != PYTH:
+    if kind == signed.KIND:
+        return address, section.get("max_confidence", values.percent, MAX_CONFIDENCE)
+    if kind not in PRICE_ACCOUNTS:
         for key in ("feed_id", "max_confidence"):
-            section.refuse(key, f"is for {PYTH} feeds, not for {kind}; leave it out")
+            section.refuse(key, f"is for {PRICE_ACCOUNTS[0]} feeds, not for {kind}; leave it out")
         return None, None
     return section.get("feed_id", values.key_32, None), section.get("max_confidence", values.percent, MAX_CONFIDENCE)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chains.completeness import SECOND_NODE
 from chains.escrow import LIABILITY_MAX_AGE_S
-from chains.identifiers import EVM, format_address, namespace_of
-from chains.model import ChainSpec, FeedSpec, VenueSpec
+from chains.identifiers import EVM, PYTH, format_address, namespace_of
+from chains.model import ChainSpec, FeedSpec, GuardianSet, VenueSpec
 from chains.registry import REDEMPTION_RATE, SEQUENCER_UPTIME
 from crossmargin.redaction import label
 from crossmargin.settings.escrows import LIABILITY_MAX_AGE
@@ -28,7 +29,8 @@ def effective(settings: Settings) -> dict[str, Any]:
                 "ws": [label(address) for address in chain.spec.ws],
                 "finality": chain.spec.finality,
                 "start_block": _start(settings, chain.spec),
-                **({"completeness": chain.spec.completeness} if namespace_of(chain.spec.id) == EVM else {}),
+                **({"completeness": chain.spec.completeness} if _says_completeness(chain.spec) else {}),
+                **_guardians(chain.spec),
                 "poll": seconds(chain.poll_s),
                 "stale_after": seconds(chain.stale_after_s),
             }
@@ -74,6 +76,20 @@ def effective(settings: Settings) -> dict[str, Any]:
     }
 
 
+def _guardians(spec: ChainSpec) -> dict[str, Any]:
+    """Whose signatures are asked for, of a chain whose prices are signed."""
+    return {"guardian_sets": list(map(_guardian_set, spec.guardian_sets))} if namespace_of(spec.id) == PYTH else {}
+
+
+def _guardian_set(known: GuardianSet) -> dict[str, Any]:
+    addresses = [format_address(EVM, address) for address in known.addresses]
+    return {"index": known.number, "addresses": addresses} | ({} if known.until is None else {"until": known.until})
+
+
+def _says_completeness(spec: ChainSpec) -> bool:
+    return namespace_of(spec.id) == EVM or spec.completeness == SECOND_NODE
+
+
 def _start(settings: Settings, spec: ChainSpec | VenueSpec) -> int | str:
     return "auto" if spec.id in settings.auto else spec.start_block
 
@@ -107,9 +123,10 @@ def _speaks(feed: FeedSpec) -> dict[str, str]:
 
 def _rate(feed: FeedSpec) -> dict[str, Any]:
     """What only a redemption rate has: its question as the bytes that are asked."""
-    if feed.of is None or feed.feed_id is None or feed.unit_raw is None:
+    if feed.of is None or feed.unit_raw is None:
         return {}
-    return {"of": feed.of, "question": "0x" + feed.feed_id.hex(), "unit_raw": str(feed.unit_raw)}
+    asked = {} if feed.feed_id is None else {"question": "0x" + feed.feed_id.hex()}
+    return {"of": feed.of, **asked, "unit_raw": str(feed.unit_raw)}
 
 
 def percent(fraction: float) -> str:

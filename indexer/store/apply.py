@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from chains.model import Block, Rows
 from chains.ports import Batch
 from indexer.steps import Append, Attest, Finalize, Forget, Reread, Restate, Rewind, Step
+from indexer.store.controls import TABLES as CONTROLS
 from indexer.store.coverage import add_coverage, raise_coverage
 from indexer.store.errors import StepRefused
 from indexer.store.journals import DERIVED, Derivation
@@ -102,6 +103,8 @@ def rewind(con: Con, step: Rewind) -> None:
     for table in family(step.chain_id).tables:
         delete_above(con, step.chain_id, table.name, table.block, number)
     rewind_derived(con, step.chain_id, number)
+    for control in CONTROLS:
+        delete_above(con, step.chain_id, control, "block_number", number)
     delete_above(con, step.chain_id, "coverage", "first", number)
     con.execute(statement("coverage_cut"), {"chain_id": step.chain_id, "number": number})
     set_cursor(con, step.chain_id, Cursor(block=step.to, finalized=held.finalized) if step.to and held else None)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 
+from chains.auditing import Reply
 from chains.model import Block, VenueSpec
 from chains.ports import Checked, Cover, Held, Outcome, Summed
 from indexer.store.session import Con, insert, staged
@@ -105,11 +106,25 @@ TOTALS = Kind(
 )
 HOLDINGS = Kind("venue_holding", HoldingRow, ("contract", "asset", "market"), (Cover.COVERED.value,), Cover.SHORT.value)
 KINDS: dict[type[Any], Kind] = {kind.row: kind for kind in (PARITY, TOTALS, HOLDINGS)}
-TABLES = (*(kind.table for kind in KINDS.values()), "parity_run")
+WEIGHED = (TOTALS, HOLDINGS)
+"""What is weighed with each snapshot too."""
 
-BYTES = frozenset({"block_hash", "unit_id", "contract", "market", "asset"})
-INTEGERS = frozenset({"checked_at", "block_number"})
+TABLES = (*(kind.table for kind in KINDS.values()), "parity_run", "control_reply", "control_look")
+
+BYTES = frozenset({"block_hash", "unit_id", "contract", "market", "asset", "input", "output"})
+INTEGERS = frozenset({"checked_at", "asked_at", "block_number"})
 """Columns that hold no text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A venue that was weighed at a block; `checked_at` in Unix seconds."""
+
+    chain_id: str
+    checked_at: int
+    block_number: int
+    block_hash: bytes
+    venue_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,8 +184,34 @@ def add_run(con: Con, run: ParityRun, found: Findings) -> None:
     _put(con, PARITY, [check_row(run, check) for check in found.checks])
     _put(con, TOTALS, [total_row(run, total) for total in found.totals])
     _put(con, HOLDINGS, [holding_row(run, held) for held in found.holdings])
-    standing = {kind.table: _standing(con, run, kind) for kind in KINDS.values()}
+    standing = {kind.table: standing_of(con, kind, run.chain_id, run.venue_id) for kind in KINDS.values()}
     insert(con, "parity_run", [*astuple(run)[:-1], json.dumps(standing)])
+
+
+def add_look(con: Con, look: Look, found: Findings, replies: Sequence[Reply]) -> None:
+    """Enter what came of weighing a venue, with what its contracts said."""
+    _put(con, TOTALS, [total_row(look, total) for total in found.totals])
+    _put(con, HOLDINGS, [holding_row(look, held) for held in found.holdings])
+    insert(con, "control_look", _place(look))
+    if replies:
+        columns = dict(zip(Reply._fields, zip(*replies, strict=True), strict=True))
+        place = zip(("asked_at", "block_number", "block_hash", "venue_id"), _place(look)[1:], strict=True)
+        table = {name: [value] * len(replies) for name, value in place} | columns
+        with staged(con, pa.table({name: pa.array(values, _arrow(name)) for name, values in table.items()})):
+            con.execute(statement("append", table="control_reply"), {"chain_id": look.chain_id})
+
+
+def replies_of(con: Con, look: Look) -> list[Reply] | None:
+    """What the contracts of a venue said after a block, `None` where they were not asked."""
+    values = {
+        "chain_id": look.chain_id,
+        "number": look.block_number,
+        "hash": look.block_hash,
+        "venue_id": look.venue_id,
+    }
+    if not con.execute(statement("control_looked"), values).fetchall():
+        return None
+    return [Reply(*row) for row in con.execute(statement("control_replies"), values).fetchall()]
 
 
 def _put(con: Con, kind: Kind, rows: Sequence[Row]) -> None:
@@ -189,7 +230,7 @@ def _arrow(name: str) -> pa.DataType:
     return pa.int64() if name in INTEGERS else pa.binary() if name in BYTES else pa.string()
 
 
-def _place(run: ParityRun) -> tuple[str, int, int, bytes, str]:
+def _place(run: ParityRun | Look) -> tuple[str, int, int, bytes, str]:
     return run.chain_id, run.checked_at, run.block_number, run.block_hash, run.venue_id
 
 
@@ -200,7 +241,7 @@ def check_row(run: ParityRun, check: Checked) -> ParityRow:
     return ParityRow(*_place(run), *about, *numbers, check.outcome.value)
 
 
-def total_row(run: ParityRun, total: Summed) -> TotalRow:
+def total_row(run: ParityRun | Look, total: Summed) -> TotalRow:
     """Return a total of a run as it is kept."""
     residual = None if total.ours is None or total.theirs is None else total.theirs - total.ours
     return TotalRow(
@@ -218,7 +259,7 @@ def total_row(run: ParityRun, total: Summed) -> TotalRow:
     )
 
 
-def holding_row(run: ParityRun, held: Held) -> HoldingRow:
+def holding_row(run: ParityRun | Look, held: Held) -> HoldingRow:
     """Return a holding of a run as it is kept."""
     return HoldingRow(
         *_place(run),
@@ -253,10 +294,10 @@ def newest_runs(con: Con) -> list[ParityRun]:
     return [ParityRun(**dict(zip(names, [*row[:-1], json.loads(row[-1])], strict=True))) for row in found]
 
 
-def _standing(con: Con, run: ParityRun, kind: Kind) -> dict[str, int]:
+def standing_of(con: Con, kind: Kind, chain_id: str, venue_id: str) -> dict[str, int]:
+    """How many checks of a venue stand at each outcome, by the newest of each."""
     text = statement("control_standing", table=kind.table, keys=", ".join(kind.keys))
-    values = {"chain_id": run.chain_id, "venue_id": run.venue_id}
-    return dict(con.execute(text, values).fetchall())
+    return dict(con.execute(text, {"chain_id": chain_id, "venue_id": venue_id}).fetchall())
 
 
 def doubts(con: Con, row: type[Row], chain_id: str, number: int) -> list[Row]:

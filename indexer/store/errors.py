@@ -4,7 +4,7 @@ StoreError
 ├── StoreMissing   nothing at this path: index first
 ├── StoreLocked    another process owns the file: ask it, or stop it
 ├── StoreNewer     written by a newer program: upgrade this one
-├── StoreOlder     written by an older program, opened for reading only: open it once for writing
+├── StoreOlder     written by an older program, opened for reading only: `crossmargin index` brings it up to date
 ├── StoreBroken    no DuckDB file, or not one of ours, or unreadable
 ├── StepRefused    the step does not fit what is stored; nothing was changed
 ├── ConfigRefused  the configuration contradicts what is stored; nothing was changed

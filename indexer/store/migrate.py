@@ -29,27 +29,30 @@ def migrations() -> list[Migration]:
 
 def migrate(con: duckdb.DuckDBPyConnection, path: Path | str, *, read_only: bool) -> None:
     """Bring the schema up to this program's; raises `StoreNewer`, `StoreOlder`, or `StoreBroken` for somebody else's file."""
-    version = stored_version(con, path)
-    missing = [migration for migration in migrations() if migration.version > version]
+    had = applied(con, path)
+    version = max(had, default=0)
+    missing = [migration for migration in migrations() if migration.version not in had]
     newest = migrations()[-1].version
     if version > newest:
         raise StoreNewer(f"{path}: its schema is {version}, this program knows {newest}; upgrade the program")
     if missing and read_only:
-        raise StoreOlder(f"{path}: its schema is {version}, this program needs {newest}; open it once for writing")
+        raise StoreOlder(
+            f"{path}: its schema is {version}, this program needs {newest}; run `crossmargin index` once: it brings it up to date"
+        )
     for migration in missing:
         run(con, migration)
 
 
-def stored_version(con: duckdb.DuckDBPyConnection, path: Path | str) -> int:
-    """The newest migration that the file has had, 0 for an empty file."""
+def applied(con: duckdb.DuckDBPyConnection, path: Path | str) -> frozenset[int]:
+    """The migrations that the file has had, none for an empty file; they need not have come in the order of their numbers."""
     tables = {name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     if "schema_version" in tables:
-        return int(con.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchall()[0][0])
+        return frozenset(version for (version,) in con.execute("SELECT version FROM schema_version").fetchall())
     if tables:
         raise StoreBroken(
             f"{path}: a DuckDB file with other tables ({', '.join(sorted(tables)[:3])} …); name another file"
         )
-    return 0
+    return frozenset()
 
 
 def run(con: duckdb.DuckDBPyConnection, migration: Migration) -> None:

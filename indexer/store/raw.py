@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chains.identifiers import SOLANA, format_hash, namespace_of
+from chains.identifiers import PYTH, SOLANA, format_hash, namespace_of
 from chains.model import Block
 from chains.ports import Batch
 from indexer.store.errors import StepRefused
@@ -110,12 +110,33 @@ SOLANA_FAMILY = Family(
     prune="prune_solana",
 )
 
-RAW: Mapping[str, RawTable] = {table.name: table for table in (*EVM_FAMILY.tables, *SOLANA_FAMILY.tables)}
+PYTH_FAMILY = Family(
+    blocks=RawTable(
+        name="pyth_block",
+        columns=("number", "hash", "parent_hash", "time"),
+        block="number",
+        identity=("number",),
+    ),
+    others=(
+        RawTable(
+            name="observation",
+            columns=("fetched_at", "part", "source", "body"),
+            block="fetched_at",
+            identity=("fetched_at", "part"),
+        ),
+    ),
+    prune="prune_pyth",
+)
+
+FAMILIES: Mapping[str, Family] = {SOLANA: SOLANA_FAMILY, PYTH: PYTH_FAMILY}
+"""The families whose namespace is not that of the EVM's chains."""
+
+RAW: Mapping[str, RawTable] = {table.name: table for each in (EVM_FAMILY, *FAMILIES.values()) for table in each.tables}
 
 
 def family(chain_id: str) -> Family:
     """The tables that a chain's namespace says its raw rows are in."""
-    return SOLANA_FAMILY if namespace_of(chain_id) == SOLANA else EVM_FAMILY
+    return FAMILIES.get(namespace_of(chain_id), EVM_FAMILY)
 
 
 def append_raw(con: Con, batch: Batch) -> None:
@@ -155,7 +176,11 @@ def append_last_block(con: Con, batch: Batch) -> None:
             f"{batch.chain_id}: the batch ends with {named(batch.chain_id, last)}, and solana_block does not hold it; add its row"
         )
     if not held:
-        insert(con, "evm_block", [batch.chain_id, last.number, last.hash, last.parent_hash, last.time])
+        insert(
+            con,
+            family(batch.chain_id).blocks.name,
+            [batch.chain_id, last.number, last.hash, last.parent_hash, last.time],
+        )
 
 
 def named(chain_id: str, block: Block | None) -> str:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import duckdb
 
+from chains.auditing import Reply, WholeRecords
 from chains.model import Block, PriceAnswer, Quarantined, UnitSnapshot, VenueSnapshot, VenueSpec
 from chains.ports import Covered, Finding, Start
 from indexer.steps import Interest, Place, Tables
 from indexer.store import asof, controls, ledger
 from indexer.store.apply import Cursor, cursor
 from indexer.store.connection import first_line
-from indexer.store.controls import ParityRun, Row
+from indexer.store.controls import Look, ParityRun, Row
 from indexer.store.coverage import coverage, findings
 from indexer.store.errors import StoreError
 from indexer.store.journals import DERIVED
 from indexer.store.ledger import SnapshotRow
 from indexer.store.liabilities import END_OF_TIME, LiabilityRow, newest
+from indexer.store.makers import makers
 from indexer.store.raw import block_of, blocks, family
+from indexer.store.records import StoredRecords
 from indexer.store.register import complete_feeds
 from indexer.store.restate import Restatement, logs_gone, restated_snapshots, restatements
 from indexer.store.session import Con
@@ -84,6 +88,10 @@ class Reader:
         """The feeds of which nothing is missing, see `indexer.store.register.identity`."""
         return complete_feeds(self._con)
 
+    def makers(self) -> dict[tuple[str, str], int]:
+        """By chain and venue (or `FEEDS`), the version of the derivation that made the rows (`chains.derivations`)."""
+        return makers(self._con)
+
     def restatements(self, chain_id: str) -> list[Restatement]:
         """What of a chain was restated, in order."""
         return restatements(self._con, chain_id)
@@ -130,6 +138,23 @@ class Reader:
     def parity_runs(self) -> list[ParityRun]:
         """The last run of the self-audit over each venue."""
         return controls.newest_runs(self._con)
+
+    def replies(self, look: Look) -> list[Reply] | None:
+        """What the contracts of a venue said when it was weighed at a block, `None` where it was not."""
+        return controls.replies_of(self._con, look)
+
+    def weighed_venues(self) -> list[tuple[str, str]]:
+        """The venues that were weighed with a snapshot, by chain and id."""
+        found = self._con.execute("SELECT DISTINCT chain_id, venue_id FROM control_look ORDER BY ALL").fetchall()
+        return [(chain_id, venue_id) for chain_id, venue_id in found]
+
+    def control_standing(self, chain_id: str, venue_id: str) -> dict[str, dict[str, int]]:
+        """How many totals and holdings of a venue stand at each outcome, by table."""
+        return {kind.table: controls.standing_of(self._con, kind, chain_id, venue_id) for kind in controls.WEIGHED}
+
+    def records(self, chain_id: str) -> WholeRecords:
+        """What is stored as of any block, in this state of the store."""
+        return StoredRecords(lambda: nullcontext(self._con), chain_id)
 
     def control_doubts(self, row: type[Row], chain_id: str, number: int) -> list[Row]:
         """What checks of a kind found wrong that is so at a block."""

@@ -8,6 +8,7 @@ from chains.ports import Batch, StateReader
 from indexer.store.apply import Cursor, check_rows, cursor
 from indexer.store.errors import StepRefused
 from indexer.store.journals import DERIVED, derive
+from indexer.store.makers import note_rebuilt
 from indexer.store.raw import named
 from indexer.store.session import Con
 from indexer.store.statements import statement
@@ -51,6 +52,7 @@ class Rebuild:
     def finish(self) -> None:
         """Check that everything was derived; raises `StepRefused`."""
         if self._goal is None or self._reached == self._goal.block.number:
+            note_rebuilt(self._con, self._chain_id)
             return
         raise StepRefused(
             f"{self._chain_id}: derived up to block {self._reached}, stored up to {named(self._chain_id, self._goal.block)}; "

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
-from chains.model import Side
+from chains.model import Side, UnitSnapshot
 from chains.ports import MarketKey
+from indexer.store import asof
 from indexer.store.raw import StoredRaw
 from indexer.store.statements import statement
 
@@ -22,12 +23,29 @@ class StoredRecords(StoredRaw):
         return {(market, aspect): state for market, aspect, state in found}
 
     def sums(self, venue_id: str, block: int) -> dict[tuple[bytes, Side], int] | None:
-        values = self._of(venue_id, block)
         with self._reading() as con:
-            if con.execute(statement("quarantined_rows"), values).fetchall()[0][0]:
+            if con.execute(statement("quarantined_rows"), self._of(venue_id, block)).fetchall()[0][0]:
                 return None
-            found = con.execute(statement("position_sums"), {**values, "part": PART}).fetchall()
+        return self._summed(venue_id, block, positive=False)
+
+    def claims(self, venue_id: str, block: int) -> dict[tuple[bytes, Side], int]:
+        return self._summed(venue_id, block, positive=True)
+
+    def _summed(self, venue_id: str, block: int, *, positive: bool) -> dict[tuple[bytes, Side], int]:
+        values = {**self._of(venue_id, block), "part": PART, "positive": positive}
+        with self._reading() as con:
+            found = con.execute(statement("position_sums"), values).fetchall()
         return {(market, Side(side)): int(parts) * PART + int(rest) for market, side, parts, rest in found}
+
+    def units_at(self, venue_id: str, block: int) -> Iterator[UnitSnapshot]:
+        with self._reading() as con:
+            at = asof.AsOf(con=con, chain_id=self._chain_id, number=block, tips=False)
+            yield from asof.unit_snapshots(at, venue_id)
+
+    def changed_at(self, venue_id: str, block: int) -> dict[bytes, tuple[int, int]]:
+        with self._reading() as con:
+            found = con.execute(statement("changed_at"), self._of(venue_id, block)).fetchall()
+        return {market: (own, held) for market, own, held in found}
 
     def settings_at(self, venue_id: str, block: int, aspect: str) -> dict[bytes, list[str]]:
         found: dict[bytes, list[str]] = {}

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from chains.identifiers import SOLANA, format_address, namespace_of
-from chains.model import ChainSpec, FeedSpec, VenueSpec
+from chains.model import FEEDS, ChainSpec, FeedSpec, VenueSpec
 from chains.registry import followed, is_observed
 from indexer.spans import gap_of
+from indexer.store import makers
 from indexer.store.apply import Cursor, cursor
 from indexer.store.coverage import coverage
 from indexer.store.errors import ConfigRefused
@@ -73,6 +74,9 @@ def register(con: Con, registry: Registry) -> None:
             replace(con, table, rows)
     note_venues(con, registry.venues)
     note_feeds(con, registry)
+    makers.note_venues(con, registry.venues, frozenset(v.id for v in registry.venues if has_rows(con, v.id)))
+    chains = [chain.id for chain in registry.chains]
+    makers.note_feeds(con, chains, frozenset(chain_id for chain_id in chains if has_prices(con, chain_id)))
 
 
 def replace(con: Con, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -173,6 +177,11 @@ def identity(feed: FeedSpec) -> tuple[str, str, bytes, bytes | None]:
 def complete_feeds(con: Con) -> set[tuple[str, str, bytes, bytes | None]]:
     """The feeds of which nothing is missing, as `identity` names them."""
     return {(kind, chain_id, address, feed_id) for kind, chain_id, address, feed_id in stored(con, "indexed_feed")}
+
+
+def has_prices(con: Con, chain_id: str) -> bool:
+    """Whether anything was ever derived of a chain's price sources."""
+    return bool(con.execute(statement("price_row"), {"chain_id": chain_id, "venue_id": FEEDS}).fetchall())
 
 
 def has_rows(con: Con, venue_id: str) -> bool:

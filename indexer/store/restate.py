@@ -16,6 +16,7 @@ from indexer.store.controls import TABLES as CONTROLS
 from indexer.store.coverage import LAST_BLOCK, coverage, merged, settle
 from indexer.store.errors import StepRefused
 from indexer.store.journals import DERIVED, PRICES, Journal
+from indexer.store.makers import note_reread
 from indexer.store.raw import RAW, RawTable, family
 from indexer.store.session import Con, Reading, insert, staged
 from indexer.store.statements import statement
@@ -112,6 +113,7 @@ def reread(con: Con, step: Restate, change: Reread) -> None:
     if any(isinstance(value, bytes) for value in replaced):
         replaced.add(FEEDS)
     take_coverage(con, chain_id, change)
+    note_reread(con, chain_id, change.interests)
     complete(con, change.feeds)
     for interest in spoken_of:
         changed = interest.venue_id in replaced

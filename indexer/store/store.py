@@ -11,13 +11,14 @@ from typing import Self
 
 import duckdb
 
+from chains.auditing import Reply, WholeRecords
 from chains.model import Block
-from chains.ports import RawReader, Start, StateReader, WholeRecords
+from chains.ports import RawReader, Start, StateReader
 from indexer.steps import Step, Tables
 from indexer.store import controls, ledger
 from indexer.store.apply import Cursor, apply_step
 from indexer.store.connection import connect, first_line, is_new, made
-from indexer.store.controls import Findings, ParityRun
+from indexer.store.controls import Findings, Look, ParityRun
 from indexer.store.errors import StoreBroken, StoreError
 from indexer.store.ledger import SnapshotRow
 from indexer.store.liabilities import LiabilityLedger
@@ -190,6 +191,11 @@ class Store:
         """Enter a run of the self-audit over one venue, with all that it compared, or nothing."""
         with self._writing() as con:
             controls.add_run(con, run, found)
+
+    def add_look(self, look: Look, found: Findings, replies: Sequence[Reply]) -> None:
+        """Enter what came of weighing a venue at a block, with what its contracts said, or nothing."""
+        with self._writing() as con:
+            controls.add_look(con, look, found, replies)
 
     def add_snapshot(self, row: SnapshotRow) -> None:
         """Enter a snapshot in the ledger; raises `StoreError` for an id, or a slot of a schedule, that is there already."""

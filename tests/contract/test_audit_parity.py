@@ -11,8 +11,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from chains.auditing import Auditable
 from chains.model import ChainSpec, FeedSpec, VenueSpec
-from chains.ports import Auditable, Checked, Outcome
+from chains.ports import Checked, Outcome
 from chains.registry import connect
 from indexer.store import Store
 from tests.devnet.evm import morpho

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from chains.auditing import Controlled
 from chains.evm.controls import control
 from chains.evm.parity import audit
 from chains.evm.ports import UNAVAILABLE, Answer, Read
 from chains.model import Block, VenueSpec
-from chains.ports import Checked, Controlled, Cover, Outcome
+from chains.ports import Checked, Cover, Outcome
 from chains.registry import connect
 from crossmargin.demo.recording import Recording
 from crossmargin.demo.replay import ReplayNode
@@ -91,7 +92,10 @@ def test_a_comet_counts_what_is_stored_but_for_dust_and_holds_what_is_claimed(fo
 
     for sample, whole in found:
         sums = {total.name: total for total in whole.totals if total.name != "totalsCollateral"}
-        assert {total.outcome for total in whole.totals} <= {Outcome.EQUAL, Outcome.WITHIN}, whole.totals
+        assert {total.outcome for total in whole.sums} <= {Outcome.EQUAL, Outcome.WITHIN}, whole.sums
+        assert [total.theirs for total in whole.told] == [
+            sums[name].theirs for name in ("totalSupplyBase", "totalBorrowBase")
+        ]
         assert sums["totalBorrowBase"].outcome is Outcome.EQUAL
         assert sums["totalSupplyBase"].theirs == int(sample["totalsBasic"]["totalSupplyBase"])
         assert {held.outcome for held in whole.holdings if held.asset != run.base} == {Cover.COVERED}, whole.holdings
@@ -118,6 +122,11 @@ def test_vaults_count_what_is_stored_but_for_dust_and_hold_what_is_claimed(folde
     assert {outcome for _, outcome in compared} == {Outcome.EQUAL, Outcome.WITHIN}, compared
     assert {name for name, outcome in compared if outcome is Outcome.WITHIN} == {"debts"}
     assert {held.outcome for _, whole in found for held in whole.holdings} == {Cover.COVERED}
+    told = Counter((total.name, total.outcome) for _, whole in found for total in whole.told)
+    assert told["VaultStatus.totalShares", Outcome.EQUAL] == sum(
+        whole_of == "totalSupply" for whole_of, _ in compared.elements()
+    )
+    assert {outcome for _, outcome in told} <= {Outcome.EQUAL, Outcome.WITHIN}, told
 
 
 @pytest.mark.parametrize("folder", comets().values(), ids=comets())

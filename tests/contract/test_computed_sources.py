@@ -71,6 +71,7 @@ def test_every_price_is_what_its_source_says_at_every_block(seed: int, tmp_path:
     with build(seed=seed) as on:
         indexed(on, path)
         head = on.node.height()
+        by_address = {feed.address: feed for feed in feeds_of(on)}
         with Store.open(path) as store, store.reading() as reader:
             for number in range(on.first + 1, head + 1):
                 moment = at(reader, on, number)
@@ -78,6 +79,10 @@ def test_every_price_is_what_its_source_says_at_every_block(seed: int, tmp_path:
                     ours, said = current_answer(moment, raw(address)), on.said(name, number)
                     if name in RESTLESS and number < head and isinstance(ours, Reason):
                         assert ours.code == "not_read_at_block"
+                        said_of = FeedsAt(at=moment.at, feeds=moment.feeds, answers=moment.answers)
+                        assert observation_of(by_address[raw(address)], said_of).reading is None, (
+                            "never an older look's"
+                        )
                         counted[f"unread {name}"] += 1
                         continue
                     if said is None:

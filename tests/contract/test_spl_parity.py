@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from chains.controls import StoredWhole, told
 from chains.model import Block
+from chains.ports import Outcome
 from indexer.store import Store
 from tests.devnet.solana.chain import Devnet, build
-from tests.support.solana_indexing import VENUE, Holdings, holdings, indexed, token_amount
+from tests.support.solana_indexing import VENUE, Holdings, holdings, indexed, token_amount, venue_of
 
 SEEDS = (11, 12, 13)
 
@@ -62,3 +64,14 @@ def assert_exact(net: Devnet, found: Holdings, slot: int) -> None:
     assert found.nets == expected.nets
     assert found.unattributed == expected.donations
     assert found.accounts == {account: token_amount(net, account, slot) for account in found.accounts}
+
+
+def test_what_the_accounts_hold_is_what_depositors_put_in_and_what_is_nobody_s(net: Devnet, store: Store) -> None:
+    cursor = store.cursor(net.chain_id)
+    assert cursor is not None
+    with store.reading() as reader:
+        for block in (cursor.block, *blocks_with_transactions(net, store)[::29]):
+            snapshot = reader.venue_snapshot(venue_of(net), block)
+            totals = told(StoredWhole.of(snapshot, reader.records(net.chain_id)))
+            assert {total.outcome for total in totals} == {Outcome.EQUAL}, totals
+            assert {total.name for total in totals} == {"balance of all accounts", "claims"}

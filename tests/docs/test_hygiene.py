@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -24,10 +25,23 @@ def test_no_file_holds(checkout: Path, tracked: frozenset[str], kind: str) -> No
     assert found == []
 
 
-def test_locks_pin_every_package_by_hash(checkout: Path) -> None:
-    for lock in checkout.glob("requirements*.lock"):
+def test_locks_pin_every_package_by_hash(checkout: Path, tracked: frozenset[str]) -> None:
+    locks = [checkout / path for path in tracked if re.search(r"(?:^|/)requirements[a-z-]*\.lock$", path)]
+    assert len(locks) >= 4
+    for lock in locks:
         for requirement in re.split(r"\n(?=[a-z])", lock.read_text(encoding="utf-8")):
             assert re.match(r"[a-z0-9-]+==\S+( ; [^\n]+)? \\\n +--hash=sha256:[0-9a-f]{64}", requirement), requirement
+
+
+def test_locks_of_npm_pin_every_package_by_hash(checkout: Path, tracked: frozenset[str]) -> None:
+    locks = [checkout / path for path in tracked if path.endswith("package-lock.json")]
+    assert len(locks) >= 2
+    for lock in locks:
+        packages = json.loads(lock.read_text(encoding="utf-8"))["packages"]
+        unpinned = [
+            path for path, package in packages.items() if path and not package["integrity"].startswith("sha512-")
+        ]
+        assert unpinned == []
 
 
 def text_of(path: Path) -> str:

@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from tests.devnet.evm import escrows
 from tests.devnet.evm.chain import build
 from tests.devnet.evm.escrows import MARGIN, MARGIN_OPTIONS, Escrows
@@ -112,3 +114,33 @@ def test_a_lending_pool_is_followed_from_where_it_is_found(tmp_path: Path) -> No
     assert chain == 0
     assert code[0] == "0x"
     assert len(code[1]) > len("0x")
+
+
+def test_a_store_of_an_older_schema_is_brought_up_to_date_by_what_writes_and_else_says_how(tmp_path: Path) -> None:
+    with escrows.build(seed=1) as net:
+        net.run(20, MARGIN)
+        (tmp_path / "crossmargin.toml").write_text(configuration(net))
+        assert crossmargin(tmp_path, "index").returncode == 0
+        whole = crossmargin(tmp_path, "--json", "status")
+        set_back(tmp_path)
+        asked = crossmargin(tmp_path, "status")
+        made = crossmargin(tmp_path, "--json", "snapshot", "create")
+        after = crossmargin(tmp_path, "--json", "status")
+
+    assert whole.returncode == 0, whole.stderr
+    assert asked.returncode != 0
+    assert "its schema is 9" in asked.stderr
+    assert "run `crossmargin index` once" in asked.stderr
+    assert made.returncode == 0, made.stderr
+    assert after.returncode == 0, after.stderr
+    assert [chain["venues"] for chain in json.loads(after.stdout)["chains"]] == [
+        chain["venues"] for chain in json.loads(whole.stdout)["chains"]
+    ]
+
+
+def set_back(folder: Path) -> None:
+    """Let the store be as a program of schema 9 left it."""
+    with duckdb.connect(str(folder / "data" / "crossmargin.duckdb")) as con:
+        for name in ("control_reply", "control_look", "derived_by"):
+            con.execute(f"DROP TABLE {name}")
+        con.execute("DELETE FROM schema_version WHERE version > 9")

@@ -91,6 +91,7 @@ def test_a_file_that_is_none_is_refused_by_name(tmp_path: Path, text: str, said:
         (("backtest", "calm.csv", "--since", "lately"), "is no day; write it as 2024-01-31"),
         (("backtest", "calm.csv", "--since", "2030-01-01"), "the prices end on 2023-06-20"),
         (("estimate", "calm.csv", "--horizon", "4"), "must be a duration"),
+        (("estimate", "calm.csv", "--horizon", "16d"), "must be at most 15d"),
         (("estimate", "absent.csv"), "absent.csv"),
     ],
 )

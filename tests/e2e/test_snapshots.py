@@ -8,12 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from chains.errors import ChainError
 from crossmargin.app import opened, policy_of
 from crossmargin.documents import moment
 from crossmargin.local_desk import LocalDesk
 from crossmargin.settings import SnapshotSettings, load
+from crossmargin.snapshots import LATE_S
 from indexer.store import Store
 from tests.e2e.conftest import Indexed
 from tests.e2e.test_service import get, until
@@ -35,10 +38,13 @@ class Clock:
 class Office:
     """A desk with a schedule and a clock; it can close and open again."""
 
-    def __init__(self, folder: Path, store: Store, clock: Clock, schedule: str) -> None:
+    def __init__(
+        self, folder: Path, store: Store, clock: Clock, schedule: str, *, rpc: tuple[str, ...] | None = None
+    ) -> None:
         settings = load(folder / CONFIGURATION, {})
         snapshot = SnapshotSettings(folder=settings.snapshot.folder, schedule=schedule)
-        self.settings = replace(settings, snapshot=snapshot)
+        chains = [replace(chain, spec=replace(chain.spec, rpc=rpc or chain.spec.rpc)) for chain in settings.chains]
+        self.settings = replace(settings, snapshot=snapshot, chains=tuple(chains))
         self.desk = LocalDesk(self.settings, store, policy_of(settings), clock=clock)
 
     def ledger(self) -> list[tuple[str, str]]:
@@ -126,6 +132,26 @@ def test_a_slot_waits_until_the_chains_have_passed_it(indexed: Indexed, store: S
     office.desk.make_due_snapshots()
 
     assert office.ledger()[0] == (slot, "overdue")
+
+
+def test_a_slot_waits_a_while_for_nodes_and_then_says_what_they_did_not(
+    indexed: Indexed, store: Store, crash: int
+) -> None:
+    clock = Clock(crash - 10)
+    office = Office(indexed.folder, store, clock, "every 1h", rpc=("http://127.0.0.1:9/",))
+    office.desk.make_due_snapshots()
+
+    clock.now = crash + 30
+    with pytest.raises(ChainError):
+        office.desk.make_due_snapshots()
+    waiting = office.ledger()[0]
+    clock.now = crash + LATE_S + 1
+    office.desk.make_due_snapshots()
+
+    assert (waiting, office.ledger()[0]) == ((moment(crash), "failed"), (moment(crash), "late"))
+    (made,) = (row for row in office.desk.snapshots()["snapshots"] if row["path"])
+    outcomes = pq.read_table(Path(made["path"]) / "totals.parquet")["outcome"].to_pylist()
+    assert set(outcomes) == {"unanswered"}
 
 
 def test_a_slot_before_anything_was_stored_is_missed(indexed: Indexed, store: Store) -> None:

@@ -319,7 +319,7 @@ def test_malformed_accounts_are_the_nodes_fault(net: Devnet, path: Path) -> None
 def watched(net: Devnet) -> list[bytes]:
     adapter = connect(chain_of(net), [venue_of(net)], feeds_of(net))
     assert isinstance(adapter, chain.SolanaChain)
-    return adapter.watched
+    return [*adapter.watched.seen, *adapter.watched.held]
 
 
 # History that lags, has holes, or ends

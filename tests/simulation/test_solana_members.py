@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -23,7 +24,7 @@ from tests.support.indexing import Heard, take_in
 from tests.support.purses import Purses, World
 from tests.support.tables import assert_same_tables
 
-MARKET, OTHER_MARKET = b"\x33" * 32, b"\x34" * 32
+MARKET, OTHER_MARKET, THIRD_MARKET = b"\x33" * 32, b"\x34" * 32, b"\x35" * 32
 
 
 @pytest.fixture
@@ -247,6 +248,71 @@ def test_each_market_has_its_own_purses_and_one_that_comes_later_has_all_of_them
         asyncio.run(live(store, [renamed, both[1]], 1))
         slot = cursor_slot(net, store)
         assert held(store, renamed) == {address: n for address, n in first.held_at(slot) if n} != {}
+
+
+def test_a_price_that_a_second_venue_names_late_is_derived_as_it_was_taken_in(net: Devnet, tmp_path: Path) -> None:
+    first, second = World(net.ledger, MARKET, seed=21), World(net.ledger, OTHER_MARKET, seed=22, base=1_000)
+    own, shared = b"\x0a" * 32, first.price
+    second.point(own)
+    both = [venue(net), VenueSpec(**{**fields(venue(net)), "id": "second", "address": OTHER_MARKET})]
+    third = VenueSpec(**{**fields(venue(net)), "id": "third", "address": THIRD_MARKET})
+    last = World(net.ledger, THIRD_MARKET, seed=23, base=2_000)
+    path, copy = tmp_path / "store.duckdb", tmp_path / "copy.duckdb"
+
+    async def live(store: Store, venues: list[VenueSpec], turns: int) -> None:
+        chain = connect(spec(net, "confirmed"), venues, [])
+        for turn in range(turns):
+            for world in (first, second, last):
+                world.live(1)
+                world.make()
+                net.ledger.mine()
+            if turn % 2 == 0:
+                first.reprice()
+            second.point({2: shared, 4: own}.get(turn, second.price))
+            net.ledger.mine()
+            net.ledger.idle(1)
+            await look(chain, store)
+        await chain.aclose()
+
+    with Store.open(path) as store:
+        asyncio.run(live(store, both, 7))
+        asyncio.run(live(store, [*both, third], 4))
+    copy.write_bytes(path.read_bytes())
+    with Store.open(copy) as store:
+        asyncio.run(rebuild(spec(net), [*both, third], [], store, listener=Heard()))
+    assert assert_same_tables(path, copy) > 100
+
+
+def test_single_accounts_of_pages_that_answer_apart_are_all_stored(net: Devnet, tmp_path: Path) -> None:
+    world = World(net.ledger, MARKET, seed=24)
+    prices = [bytes([0xEE, number]) + bytes(30) for number in range(150)]
+    for number, price in enumerate(prices):
+        world.till(number + 1, price)
+        world.post(price, number.to_bytes(8))
+    net.ledger.idle(5)
+    early = base58(min(prices))
+    net.faults.inject(Elsewhere(slots=2), "getProgramAccounts")
+    net.faults.inject(Elsewhere(slots=1), "getMultipleAccounts", where=lambda params: early in params[0])
+
+    async def live(store: Store) -> None:
+        chain = connect(spec(net, "confirmed"), [venue(net)], [])
+        await look(chain, store)
+        for price in prices[::3]:
+            world.post(price, b"another")
+        net.ledger.mine()
+        net.ledger.idle(5)
+        await look(chain, store)
+        await chain.aclose()
+
+    with Store.open(tmp_path / "store.duckdb") as store:
+        asyncio.run(live(store))
+        cursor = store.cursor(net.chain_id)
+        assert cursor is not None
+        with store.reading() as reader:
+            markets = reader.venue_snapshot(venue(net), cursor.block).markets
+    said = {market: json.loads(text)["data"] for (market, aspect), text in markets.items() if aspect == "price"}
+    wanted = {price: number.to_bytes(8).hex() for number, price in enumerate(prices)}
+    assert said == {world.price: said[world.price]} | wanted | dict.fromkeys(prices[::3], b"another".hex())
 
 
 def cursor_slot(net: Devnet, store: Store) -> int:

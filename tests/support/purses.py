@@ -20,6 +20,7 @@ ENGINE = "purses-1"
 PROGRAM, STRANGER = bytes([7]) * 32, bytes([8]) * 32
 TAG = b"purse..1"
 OWNER, MARKET, AMOUNT = slice(8, 40), slice(40, 72), slice(72, 80)
+TICK = (80, 8)
 PURSE_SIZE, TILL_SIZE = 88, 72
 
 
@@ -34,7 +35,7 @@ class Purses:
     def __init__(self, venue: VenueSpec) -> None:
         self.venue = venue
         self.sets: Sequence[AccountSet] = (
-            AccountSet("purse", PROGRAM, PURSE_SIZE, ((0, TAG), (MARKET.start, venue.address))),
+            AccountSet("purse", PROGRAM, PURSE_SIZE, ((0, TAG), (MARKET.start, venue.address)), TICK, OWNER.start),
             AccountSet("till", PROGRAM, TILL_SIZE, ((8, venue.address),)),
         )
 
@@ -47,7 +48,6 @@ class Purses:
 
     def fold(self, state: StateReader, seen: Sequence[tuple[bytes, AccountBytes]]) -> Rows:
         rows, known = Rows(), set(state.units(self.venue.id))
-        prices = set(self.others(state))
         for address, account in seen:
             if self.sets[0].has(account):
                 known.add(address)
@@ -55,9 +55,8 @@ class Purses:
             elif account.closed and address in known:
                 rows.positions.append(self._held(address, account, b"", b""))
             elif self.sets[1].has(account):
-                prices.add(account.data[40:])
                 rows.markets.append(self._said(address, account, "till", price=account.data[40:].hex()))
-            elif address in prices:
+            elif account.owner != PROGRAM:
                 rows.markets.append(self._said(address, account, "price", data=account.data.hex()))
         return rows
 
@@ -86,7 +85,7 @@ class World:
         self.base = base
         self.made = 0
         self.price = bytes([9]) * 32
-        self._put((base + 6).to_bytes(32), b"till...1" + market + self.price)
+        self.point(self.price)
         self.reprice()
         ledger.mine()
 
@@ -107,12 +106,34 @@ class World:
         if self.open:
             self._fill(self.random.choice(self.open))
 
+    def fill_quietly(self) -> None:
+        """Change the amount alone, as nothing else in its bytes shows."""
+        if self.open:
+            address = self.random.choice(self.open)
+            image = self.ledger.read(Pubkey(address))
+            assert image is not None
+            amount = self.random.randrange(2**64).to_bytes(8, "little")
+            self._put(address, image.data[: AMOUNT.start] + amount + image.data[AMOUNT.stop :])
+
     def throw_away(self) -> None:
         if self.open:
             self.ledger.close(Pubkey(self.open.pop(self.random.randrange(len(self.open)))))
 
     def reprice(self) -> None:
-        self._put(self.price, self.random.randbytes(8), owner=STRANGER)
+        self.post(self.price, self.random.randbytes(8))
+
+    def post(self, price: bytes, data: bytes) -> None:
+        """Write a price account."""
+        self._put(price, data, owner=STRANGER)
+
+    def point(self, price: bytes) -> None:
+        """Let the till name a price account."""
+        self.price = price
+        self.till(0, price)
+
+    def till(self, number: int, price: bytes) -> None:
+        """One of several tills, with the price account that it names."""
+        self._put((self.base + 6).to_bytes(31) + bytes([number]), b"till...1" + self.market + price)
 
     def disturb(self) -> None:
         """A purse of another market, and an account of another size: neither is the venue's."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chains.auditing import Whole
 from chains.evm.aave_v3.events import SCALED_TOTAL_SUPPLY
 from chains.evm.aave_v3.market import SIDES
 from chains.evm.aave_v3.tips import Tips
 from chains.evm.aave_v3.unit import open_book
 from chains.evm.logs import unhex
-from chains.evm.ports import STATE, Holding, Read, Total, Whole
+from chains.evm.ports import STATE, Holding, Read, Total
 from chains.model import WHOLE_VENUE, Side, UnitSnapshot
 
 ROUNDS = "each log of the reserve's tokens rounds a balance to the nearest unit, in somebody's favour"

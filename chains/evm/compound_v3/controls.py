@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from chains.auditing import Told, Whole
 from chains.evm.compound_v3.events import TOTALS_BASIC, TOTALS_COLLATERAL
 from chains.evm.compound_v3.maths import INDEX
 from chains.evm.compound_v3.tips import TERMS, TOTALS
 from chains.evm.compound_v3.unit import open_book
 from chains.evm.logs import unhex
-from chains.evm.ports import STATE, Holding, Read, Total, Whole
+from chains.evm.ports import STATE, Holding, Read, Total
 from chains.model import WHOLE_VENUE, Side, UnitSnapshot
 
 DUST = (
@@ -40,6 +41,19 @@ def totals(whole: Whole) -> Iterator[Total]:
         if side is Side.SUPPLY and asset != base:
             read = Read(at, STATE, comet, TOTALS_COLLATERAL.calldata(asset))
             yield Total("totalsCollateral", asset, read, total)
+
+
+def told(whole: Whole) -> Iterator[Told]:
+    """Name the totals of the base token as they were last read, beside the principals that were read with them."""
+    terms, last = _aspect(whole, TERMS), _aspect(whole, TOTALS)
+    if "base" not in terms or not last:
+        return
+    comet, base = whole.snapshot.venue.address, unhex(terms["base"])
+    for name, side in (("total_supply", Side.SUPPLY), ("total_borrow", Side.BORROW)):
+        most = whole.logs(comet) if side is Side.SUPPLY else 0
+        ours = whole.sums.get((base, side), 0) if last.get("followed") else None
+        theirs = int(last[name]) if name in last else None
+        yield Told(f"totalsBasic as last read: {name}", comet, base, ours, theirs, 0, most, DUST if most else "")
 
 
 def holdings(whole: Whole) -> Iterator[Holding]:

@@ -126,6 +126,7 @@ class Pass:
             assets,
             amounts_of(moved.words),
             repeated("{}", count, pa.string()),
+            repeated(Basis.EXACT.value, count, pa.string()),
         ]
         self._rows.columns["events"] = [pa.table(columns, schema=EVENTS)]
         for row in np.flatnonzero(~narrow).tolist():

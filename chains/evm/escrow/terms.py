@@ -3,6 +3,7 @@
 `holdings`: `events`, what the events of the contract say (`chains.evm.escrow.events` has the options); `shares`, the contract is an
 ERC-4626 vault whose shares are the deposits; `custody`, what addresses hold of tokens and of the chain's coin.
 `implementations`: code behind the contract's proxy under which deposits count; without it an upgrade is said and changes nothing.
+`balance_view`: what the audit asks the contract about a depositor; `held_elsewhere`: its tokens are not at its own address.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chains.escrow import BALANCE_VIEW, HELD_ELSEWHERE
 from chains.evm.escrow import events
+from chains.evm.escrow.asking import balance_view
 from chains.evm.escrow.coin import COIN, Coin, coin_of
 from chains.evm.escrow.declarations import TOKEN, Malformed, shown
 from chains.identifiers import EVM, IdentifierError, format_address, parse_address
@@ -27,7 +30,7 @@ MOST_TOKENS = 200
 MOST_BLOCKS = 10_000_000
 
 OWN: Mapping[str, Sequence[str]] = {
-    EVENTS: (*events.KEYS, CHECK_EVERY, IMPLEMENTATIONS),
+    EVENTS: (*events.KEYS, CHECK_EVERY, IMPLEMENTATIONS, BALANCE_VIEW, HELD_ELSEWHERE),
     SHARES: (RATE_EVERY, IMPLEMENTATIONS),
     CUSTODY: (TOKENS, COIN, HOLDERS, OWNER),
 }
@@ -68,7 +71,9 @@ def check_options(options: Mapping[str, object]) -> list[str]:
         if key in options and key != HOLDINGS and key not in OWN[str(kind)]
     ]
     if kind == EVENTS:
-        problems += events.check_options(options)
+        problems += events.check_options(options) + _said(BALANCE_VIEW, lambda: balance_view(options))
+        if not isinstance(options.get(HELD_ELSEWHERE, False), bool):
+            problems.append(f"{HELD_ELSEWHERE}: is {shown(options[HELD_ELSEWHERE])}; write true or false")
     if kind == CUSTODY:
         problems += _custody_problems(options)
     for key in (CHECK_EVERY, RATE_EVERY):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
+from chains.auditing import Told, Whole
 from chains.evm.euler_v2.events import TOTAL_BORROWS_EXACT, TOTAL_SUPPLY
 from chains.evm.euler_v2.maths import DEBT_SHIFT, VIRTUAL_DEPOSIT, Debt
 from chains.evm.euler_v2.unit import Book, Vault
-from chains.evm.ports import STATE, Holding, Read, Total, Whole
+from chains.evm.ports import STATE, Holding, Read, Total
 from chains.model import Side
 
 DUST = "in 2^-31 of a raw unit: each log rounds the total or one debt by less than one, and so does each debt to the block's time"
@@ -35,6 +36,22 @@ def totals(whole: Whole) -> Iterator[Total]:
         most = 2 * (whole.logs(vault.address) + len(owing))
         owed = _owed(vault, owing) if known else None
         yield Total("debts", vault.address, ask(TOTAL_BORROWS_EXACT.calldata()), owed, 0, -most, most, DUST)
+
+
+def told(whole: Whole) -> Iterator[Told]:
+    """Name each vault's totals as its last `VaultStatus` told them: shares, and what it is owed beside the single debts."""
+    debts = whole.settings("debt")
+    for vault in Book(whole.snapshot).vaults.values():
+        known, status, owing = vault.doubt is None, vault.status, debts.get(vault.address, ())
+        shares = whole.sums.get((vault.address, Side.SUPPLY), 0) + status.fees
+        yield Told(
+            "VaultStatus.totalShares", vault.address, vault.address, shares if known else None, status.shares if known else None
+        )  # fmt: skip
+        most = 2 * (whole.logs(vault.address) + len(owing))
+        owed = _owed(vault, owing) if known else None
+        yield Told(
+            "VaultStatus.totalBorrows", vault.address, vault.address, owed, status.borrows if known else None, -most, most, DUST
+        )  # fmt: skip
 
 
 def holdings(whole: Whole) -> Iterator[Holding]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import pyarrow as pa
 
 from chains.completeness import Level, Part, rank
 from chains.errors import HistoryGone
-from chains.evm.emitters import first_block
+from chains.evm.emitters import contract_of, first_block
 from chains.evm.evidence import by_bloom, by_nodes, by_receipts
 from chains.evm.evidence.asking import HEADERS_AT_ONCE, Nodes
 from chains.evm.evidence.blooms import NOTHING
@@ -46,7 +47,7 @@ GONE = "no node has headers or receipts of so long ago"
 WRONG_TOTAL = "the venue's own total is {answered}, what is stored adds up to {expected}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Interest:
     """One of the things that are taken in, under its name in `coverage`: contracts from a first block on.
 
@@ -61,6 +62,16 @@ class Interest:
     fetched: str
     fold: EvmProtocol | None = None
     topics: frozenset[bytes] = frozenset()
+
+    def may_take(self, emitted: tuple[bytes, bytes]) -> bool:
+        """Whether a log of a contract with a topic can be one that this is made of."""
+        contract, topic = emitted
+        return (not self.topics or topic in self.topics) and contract in self.emitters
+
+    @cached_property
+    def emitters(self) -> frozenset[bytes]:
+        """The contracts whose logs this is made of."""
+        return frozenset(map(contract_of, self.contracts))
 
     def takes(self, difference: Difference) -> bool:
         """Whether a log is one that this is made of; one that is there and should not be always is."""
@@ -214,7 +225,7 @@ class _Look:
         before = len(self.unexplained)
         for interest in interests:
             findings += _findings(interest, weighed.differences)
-            for part in weighed.parts:
+            for part in weighed.parts_for(interest.may_take):
                 if part.last >= interest.first:
                     clipped = part._replace(first=max(part.first, interest.first))
                     best, found = await self._best(level, interest, clipped)

@@ -6,7 +6,7 @@ is no more than asking twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
 from chains.completeness import Level
@@ -30,7 +30,17 @@ async def weigh(nodes: Nodes, piece: Piece, last_hash: bytes) -> tuple[Weighed, 
     must_hang_together(headers, last_hash, piece)
     doubtful = [header for header in headers if may_lack(header, piece.logs(header.number), piece.followed)]
     why, found = await ask_again(nodes, doubtful, piece.stored, piece.followed)
-    return Weighed.of(piece, Level.BLOOM, why, found), headers[0].parent_hash
+    return Weighed.of(piece, Level.BLOOM, why, found, may_emit(doubtful, piece)), headers[0].parent_hash
+
+
+def may_emit(headers: Iterable[Header], piece: Piece) -> dict[int, set[tuple[bytes, bytes]]]:
+    """Return the contracts and topics of logs that blocks may hold or are stored with; nothing of one whose header excludes none."""
+    return {
+        header.number: may_hold(header.bloom, piece.followed, header.number)
+        | {(log.address, log.topics[0]) for log in piece.logs(header.number) if log.topics}
+        for header in headers
+        if header.bloom != NOTHING
+    }
 
 
 def must_hang_together(headers: Sequence[Header], last_hash: bytes, piece: Piece) -> None:

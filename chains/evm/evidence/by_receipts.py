@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from chains.completeness import Level
 from chains.evm.evidence.asking import Nodes
 from chains.evm.evidence.blooms import NOTHING
-from chains.evm.evidence.by_bloom import may_hold, must_hang_together
+from chains.evm.evidence.by_bloom import may_emit, may_hold, must_hang_together
 from chains.evm.evidence.compare import Difference, differences, numbered_otherwise
 from chains.evm.evidence.headers import Header
 from chains.evm.evidence.piece import Piece, Weighed
@@ -36,7 +36,8 @@ async def weigh(nodes: Nodes, piece: Piece, last_hash: bytes, rebuilt: Rebuilt) 
         found += different
         if reason:
             why[block.number] = reason
-    return Weighed.of(piece, Level.PROVEN, why, found), headers[0].parent_hash
+    unproven = [header for header in headers if header.hashed and header.number in why]
+    return Weighed.of(piece, Level.PROVEN, why, found, may_emit(unproven, piece)), headers[0].parent_hash
 
 
 def excluded(header: Header, piece: Piece) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chains.completeness import Level, Part, joined
 from chains.evm.evidence.compare import Difference, Followed
 from chains.evm.evidence.receipts import BlockLog
+
+Emitted = tuple[bytes, bytes]
+"""A contract and the topic0 of a log of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,19 +34,43 @@ class Weighed:
 
     parts: list[Part] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
+    level: Level = Level.FETCHED
+    doubtful: Mapping[int, Collection[Emitted]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, piece: Piece, level: Level, why: Mapping[int, str], found: Sequence[Difference] = ()) -> Weighed:
-        """Give a piece a level, apart from the blocks that `why` names, which stay at the word of one node."""
-        numbers = range(piece.first, piece.last + 1)
-        return cls(
-            joined(Part(n, n, Level.FETCHED if n in why else level, why.get(n, "")) for n in numbers), list(found)
-        )
+    def of(
+        cls,
+        piece: Piece,
+        level: Level,
+        why: Mapping[int, str],
+        found: Sequence[Difference] = (),
+        doubtful: Mapping[int, Collection[Emitted]] | None = None,
+    ) -> Weighed:
+        """Give a piece a level, apart from the blocks that `why` names, which stay at the word of one node.
 
-    def add(self, other: Weighed) -> None:
-        """Join what came out of another piece."""
-        self.parts = joined([*self.parts, *other.parts])
-        self.differences += other.differences
+        `doubtful`: of those, the logs that they may hold at most; of a block that is not among them nothing is excluded.
+        """
+        numbers = range(piece.first, piece.last + 1)
+        parts = joined(Part(n, n, Level.FETCHED if n in why else level, why.get(n, "")) for n in numbers)
+        return cls(parts, list(found), level, {n: logs for n, logs in (doubtful or {}).items() if n in why})
+
+    def parts_for(self, takes: Callable[[Emitted], bool]) -> list[Part]:
+        """Return the parts as they are for whom takes only some logs: what speaks for a block that can hold none of these is enough."""
+        spared = {number for number, logs in self.doubtful.items() if not any(map(takes, logs))}
+        if not spared:
+            return self.parts
+        return joined(each for part in self.parts for each in self._without(part, spared))
+
+    def _without(self, part: Part, spared: Collection[int]) -> Iterator[Part]:
+        numbers = sorted(number for number in spared if part.first <= number <= part.last)
+        first = part.first
+        for number in numbers:
+            if first < number:
+                yield part._replace(first=first, last=number - 1)
+            yield Part(number, number, self.level, "")
+            first = number + 1
+        if first <= part.last:
+            yield part._replace(first=first)
 
 
 def cut(first: int, last: int, size: int) -> Iterator[tuple[int, int]]:

@@ -6,11 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from chains.auditing import Told, Whole
 from chains.evm.logs import unhex
 from chains.evm.morpho_blue.events import MARKET
 from chains.evm.morpho_blue.maths import Totals
 from chains.evm.morpho_blue.tips import totals_of
-from chains.evm.ports import STATE, Holding, Read, Total, Whole
+from chains.evm.ports import STATE, Holding, Read, Total
 from chains.model import Side
 
 
@@ -26,6 +27,17 @@ def totals(whole: Whole) -> Iterator[Total]:
         }
         for word, (name, ours) in enumerate(numbers.items()):
             yield Total(name, market, Read(at, STATE, morpho, MARKET.calldata(market)), ours, word)
+
+
+def told(whole: Whole) -> Iterator[Told]:
+    """Name the shares of each market that its events add up to, beside those of their owners."""
+    morpho = whole.snapshot.venue.address
+    for market, stored in sorted(_stored(whole).items()):
+        for name, side, theirs in (
+            ("totalSupplyShares of all events", Side.SUPPLY, stored.supply_shares),
+            ("totalBorrowShares of all events", Side.BORROW, stored.borrow_shares),
+        ):
+            yield Told(name, morpho, market, whole.sums.get((market, side), 0), theirs)
 
 
 def holdings(whole: Whole) -> Iterator[Holding]:

@@ -8,14 +8,13 @@ the interest), `borrowAssets` (rounded up), `lltv` and `liquidationIncentiveFact
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from chains.evm.logs import unhex
 from chains.evm.morpho_blue.accruals import accrued_at
-from chains.evm.morpho_blue.claims import owners_at
 from chains.evm.morpho_blue.maths import PRICE_SCALE as SCALE
 from chains.evm.morpho_blue.maths import (
     WAD,
@@ -29,8 +28,19 @@ from chains.evm.morpho_blue.maths import (
     to_assets_up,
 )
 from chains.evm.morpho_blue.oracle import CollateralPrice, price_at
+from chains.evm.morpho_blue.shares import open_shares, owners_at
 from chains.evm.morpho_blue.tips import ENGINE, WIDE, totals_of
-from chains.model import WHOLE_VENUE, Reason, Side, UnitPosition, UnitSnapshot, VenuePrice, VenueSnapshot, VenueUnit
+from chains.model import (
+    WHOLE_VENUE,
+    Claim,
+    Reason,
+    Side,
+    UnitPosition,
+    UnitSnapshot,
+    VenuePrice,
+    VenueSnapshot,
+    VenueUnit,
+)
 
 _ID = 32
 _BASIS_POINTS = 10_000
@@ -40,16 +50,28 @@ _PRICE_DIGITS = 36
 def open_book(snapshot: VenueSnapshot) -> Callable[[UnitSnapshot], VenueUnit]:
     """Return the function that turns a unit into the contract's own numbers and its positions in tokens."""
     markets: dict[bytes, _Market] = {}
-    vaults = owners_at(snapshot)
+    vaults, shares = owners_at(snapshot), open_shares(snapshot)
 
     def unit(held: UnitSnapshot) -> VenueUnit:
         market_id = held.unit_id[:_ID]
         if market_id not in markets:
             markets[market_id] = _Market(snapshot, market_id)
         valued = _Position(markets[market_id], held).venue_unit()
-        return replace(valued, roles=("vault",)) if held.owner in vaults else valued
+        valued = replace(valued, roles=("vault",)) if held.owner in vaults else valued
+        return _looked_through(valued, shares) if shares else valued
 
     return unit
+
+
+def _looked_through(unit: VenueUnit, shares: Mapping[bytes, Callable[[int], Claim]]) -> VenueUnit:
+    """Say of each supply that is shares of a vault what these are a claim on."""
+    positions = tuple(
+        replace(each, claim=shares[each.asset](each.amount_raw))
+        if each.side is Side.SUPPLY and each.asset in shares
+        else each
+        for each in unit.positions
+    )
+    return replace(unit, positions=positions)
 
 
 @dataclass(frozen=True, slots=True)

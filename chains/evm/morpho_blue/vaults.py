@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 VAULT, BOOKS, QUEUE, FAULT, SHARES = "vault", "vault_books", "vault_queue", "vault_fault", "vault_shares"
 ANNOUNCED = "vaults"
 NOBODY = bytes(20)
+_ID = 32
 
 
 def topics(venue: VenueSpec) -> tuple[bytes, ...]:
@@ -110,17 +111,16 @@ class Vaults:
         return not told["problem"]
 
     def _begin(self, row: LoggedEvent) -> None:
-        morpho, asset = (self._ask_address(row, view) for view in (ev.MORPHO, ev.ASSET))
-        offset = self._ask(row, ev.DECIMALS_OFFSET)
+        morpho, asset, offset = (self._ask(row, view) for view in (ev.MORPHO, ev.ASSET, ev.DECIMALS_OFFSET))
         lost = self.reads(row.block, row.address, ev.LOST_ASSETS.calldata())
-        problem = "" if morpho == self.venue.address else "it is no vault of this contract"
-        if asset is not None:
-            self._read_token(row, asset)
+        problem = "" if morpho == hexed(self.venue.address) else "it is no vault of this contract"
+        if isinstance(asset, str):
+            self._read_token(row, unhex(asset))
         elif not problem:
             problem = "it names no asset"
         self._read_token(row, row.address)
         self.tips.market(
-            row, row.address, VAULT, asset=None if asset is None else hexed(asset),
+            row, row.address, VAULT, asset=asset if isinstance(asset, str) else None,
             virtual_shares=str(10**offset) if isinstance(offset, int) else None,
             keeps_lost=lost.returned and ev.LOST_ASSETS.result(lost.output) is not None, since=row.block,
             problem=problem or ("" if isinstance(offset, int) else "it has no offset of decimals"),
@@ -132,10 +132,6 @@ class Vaults:
         answer = self.reads(row.block, row.address, view.calldata())
         values = view.result(answer.output) if answer.returned else None
         return values[0] if values else None
-
-    def _ask_address(self, row: LoggedEvent, view: Function) -> bytes | None:
-        answer = self._ask(row, view)
-        return unhex(answer) if isinstance(answer, str) else None
 
     def _read_token(self, row: LoggedEvent, token: bytes) -> None:
         if (token, "token") not in self.tips.markets:

@@ -38,14 +38,17 @@ def collateral_changes(
 
 
 def debt_changes(
-    before: Mapping[bytes, tuple[int, Debt]], after: Mapping[bytes, tuple[int, Debt]]
+    before: Mapping[bytes, tuple[int, Debt]],
+    after: Mapping[bytes, tuple[int, Debt]],
+    reserves: Mapping[bytes, Liquidity],
 ) -> Iterator[Happened]:
-    """Compare debts by reserve: the amount as a fraction, and the rate at which it stands."""
+    """Compare debts by reserve: the amount as a fraction, and the rate at which it stands; one that is gone stood at the reserve's."""
     for reserve in sorted(before.keys() | after.keys()):
         then, now = before.get(reserve), after.get(reserve)
         grown = 0 if then is None else then[0]
-        if then is not None and now is not None:
-            grown = then[0] * now[1].cumulative_borrow_rate_bsf // then[1].cumulative_borrow_rate_bsf
+        if then is not None:
+            at = now[1] if now is not None else reserves.get(reserve, then[1])
+            grown = then[0] * at.cumulative_borrow_rate_bsf // then[1].cumulative_borrow_rate_bsf
         change = (0 if now is None else now[0]) - grown
         amount = (abs(change) + HALF) >> BITS
         if amount:

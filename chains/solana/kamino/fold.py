@@ -18,6 +18,7 @@ from chains.solana.kamino.journal import (
     LIQUIDITY,
     MARKET_STATE,
     PRICE,
+    PROBLEM,
     RESERVE_STATE,
     SCOPE,
     liquidity_state,
@@ -35,6 +36,10 @@ from chains.solana.layouts import Layout
 from chains.solana.ports import AccountSet
 
 _LENDING_MARKET = 32
+_LAST_UPDATE = (16, 16)
+"""Where an obligation says when it was last refreshed, and whether it changed since: every instruction that changes one writes it."""
+
+_OWNER = OBLIGATION.fields["owner"][0]
 Seen = tuple[bytes, AccountBytes]
 
 
@@ -59,6 +64,8 @@ class Kamino:
                 program=self._program,
                 size=layout.size,
                 holding=((0, layout.discriminator), (_LENDING_MARKET, self._venue.address)),
+                pulse=_LAST_UPDATE if layout is OBLIGATION else None,
+                spread=_OWNER if layout is OBLIGATION else None,
             )
             for layout in (RESERVE, OBLIGATION)
         ]
@@ -181,17 +188,23 @@ class _Fold:
         return problem
 
     def _read_prices(self, seen: AbstractSet[bytes], *, anew: bool) -> None:
-        """Enter the accounts of prices that were read, and where reserves changed also those that reserves name only now."""
+        """Enter the accounts of prices that were read, and where reserves changed also those that are read otherwise from now on.
+
+        What is named for the first time is given with the accounts that name it, or later; what is stored of it is somebody else's.
+        """
         wanted = set(self._sources) & seen
         if anew:
             before, self._sources = self._sources, _sources(self.tips.markets)
             wanted = {a for a, indexes in self._sources.items() if a in seen or before.get(a) != indexes}
-        unread = wanted - self._prices.keys()
+        unread = {a for a in wanted if a not in self._prices and self._is_known(a)}
         stored = self._state.account_bytes(unread) if unread else {}
         for address in sorted(wanted):
             account = self._prices.get(address) or stored.get(address)
             if account is not None:
                 self._price(address, account)
+
+    def _is_known(self, address: bytes) -> bool:
+        return (address, PRICE) in self.tips.markets or (address, PROBLEM) in self.tips.markets
 
     def _price(self, address: bytes, account: AccountBytes) -> None:
         try:

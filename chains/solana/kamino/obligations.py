@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chains.columns import TOO_WIDE
+from chains.identifiers import base58
 from chains.model import AccountBytes, Side
 from chains.ports import PositionKey
 from chains.solana.kamino import columns
@@ -158,9 +159,13 @@ class Obligations:
         debts = read.debts if then is None else then.borrows
         had = {reserve: (amount, debts[reserve]) for reserve, amount in before[Side.BORROW].items() if reserve in debts}
         has = {reserve: (amount, read.debts[reserve]) for reserve, amount in read.borrows.items()}
-        reserves = {reserve: liquidity for reserve in {*before[Side.SUPPLY]} if (liquidity := self._liquidity(reserve))}
-        for happened in (*collateral_changes(before[Side.SUPPLY], read.deposits, reserves), *debt_changes(had, has)):
-            extra = {"observed": True, "change_raw": str(happened.change), "account": "0x" + read.unit.hex()}
+        named = {*before[Side.SUPPLY], *before[Side.BORROW]}
+        reserves = {reserve: liquidity for reserve in named if (liquidity := self._liquidity(reserve))}
+        for happened in (
+            *collateral_changes(before[Side.SUPPLY], read.deposits, reserves),
+            *debt_changes(had, has, reserves),
+        ):
+            extra = {"observed": True, "change_raw": str(happened.change), "account": base58(read.unit)}
             asset = self._mint(happened.reserve)
             self._tips.happened(happened.kind, happened.reserve, read.owner, asset, happened.amount, extra)
 

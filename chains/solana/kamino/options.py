@@ -1,7 +1,8 @@
 """What a venue's configuration says beyond its address, and what is wrong with it.
 
 `address`: the lending market. `program_version`: which version of klend runs, "1.22", or a list of [slot, version] pairs, each from its
-slot on; no account says it. `program`: the program, where it is not the one on the main cluster.
+slot on; no account says it. `program_slots`: slots of deployments that the one version stands for; those of pairs count besides.
+`program`: the program, where it is not the one on the main cluster. `history`: see `chains/solana/options.py`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from typing import Any
 from chains.identifiers import IdentifierError, from_base58
 from chains.solana.kamino.engines import KNOWN, engine_of
 from chains.solana.kamino.layout import PROGRAM
+from chains.solana.options import HISTORY, check_history
+from chains.solana.programs import PROGRAM_SLOTS, check_program_slots
 
 PROGRAM_VERSION = "program_version"
 PROGRAM_ADDRESS = "program"
-KEYS = (PROGRAM_VERSION, PROGRAM_ADDRESS)
+KEYS = (PROGRAM_VERSION, PROGRAM_ADDRESS, PROGRAM_SLOTS, HISTORY)
+VALUED = (PROGRAM_VERSION, PROGRAM_SLOTS)
+"""Options that decide what is valued, not what is taken in."""
 
 _VERSION = re.compile(r"(\d+)\.(\d+)(\.\d+)?")
 _KEY = 32
@@ -45,15 +50,20 @@ def version_at(options: Mapping[str, Any], slot: int) -> Version | None:
     return begun[-1] if begun else None
 
 
+def stated_slots(options: Mapping[str, Any]) -> list[int]:
+    """Return the slots from which on pairs say that a version runs; raises `ValueError` that says what is wrong."""
+    return [first for first, _ in _versions(options) if first]
+
+
 def check_options(options: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with a venue's options, in words."""
-    problems = []
+    problems = check_program_slots(options)
     for check in (program_of, _supported):
         try:
             check(options)
         except ValueError as error:
             problems.append(str(error))
-    return problems
+    return problems + check_history(options)
 
 
 def _supported(options: Mapping[str, Any]) -> None:

@@ -133,6 +133,7 @@ class Tips:
                 asset,
                 amount,
                 text_of(extra),
+                Basis.OBSERVED,
             )
         )
 

@@ -46,7 +46,7 @@ from chains.solana.kamino.journal import (
 )
 from chains.solana.kamino.liquidation import ADJUSTED_DEBT, Verdict, loans_to_value, verdict_of
 from chains.solana.kamino.maths import BITS, ONE, ceil
-from chains.solana.kamino.options import version_at
+from chains.solana.kamino.options import stated_slots, version_at
 from chains.solana.kamino.prices import price_of
 from chains.solana.kamino.refresh import (
     Clock,
@@ -57,6 +57,8 @@ from chains.solana.kamino.refresh import (
     refresh_obligation,
     refresh_reserve,
 )
+from chains.solana.programs import doubts as unstated
+from chains.solana.programs import known
 
 BASE_UNIT = 10**8
 USD = "USD"
@@ -66,7 +68,13 @@ _BPS_PER_PERCENT = 100
 def open_book(snapshot: VenueSnapshot) -> Callable[[UnitSnapshot], VenueUnit]:
     """Return the function that turns an obligation into the program's own numbers and its positions in tokens."""
     book = Book(snapshot)
-    return lambda unit: _Unit(book, unit).venue_unit()
+    stated = stated_slots(snapshot.venue.options)
+    return known(snapshot, lambda unit: _Unit(book, unit).venue_unit(), stated)
+
+
+def doubts(snapshot: VenueSnapshot) -> tuple[Reason, ...]:
+    """Return why nothing of the market can be known, whoever asks."""
+    return (*unstated(snapshot, stated_slots(snapshot.venue.options)), *Book(snapshot).problems)
 
 
 class Book:

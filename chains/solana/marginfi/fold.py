@@ -46,6 +46,7 @@ SHARDS = (0, 3301)
 """Shards of the push program that the program accepts for a feed: Pyth's own, and the group's."""
 
 _DISCRIMINATOR = 8
+_AUTHORITY = ACCOUNT.fields["authority"][0]
 Seen = tuple[bytes, AccountBytes]
 
 
@@ -70,7 +71,9 @@ class Marginfi:
         bank, account = BANK.fields["group"][0], ACCOUNT.fields["group"][0]
         return (
             AccountSet("bank", self._program, None, ((0, BANK.discriminator), (bank, group))),
-            AccountSet("account", self._program, None, ((0, ACCOUNT.discriminator), (account, group))),
+            AccountSet(
+                "account", self._program, None, ((0, ACCOUNT.discriminator), (account, group)), spread=_AUTHORITY
+            ),
         )
 
     def others(self, state: StateReader) -> Collection[bytes]:

@@ -2,7 +2,8 @@
 
 `program`: the deployed program (default: the one on mainnet). `version`: the version of its code, one of `ENGINES` (default: the newest;
 a program that marks accounts with a newer one is not valued). `price_accounts`: price accounts, beside those of the push program, that
-may serve banks whose configuration still names a feed's id and not an account.
+may serve banks whose configuration still names a feed's id and not an account. `program_slots`: slots of deployments of the program that
+the version stands for. `history`: see `chains/solana/options.py`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ from typing import Any
 from chains.identifiers import from_base58
 from chains.solana.marginfi.layout import PROGRAM
 from chains.solana.marginfi.prices import ENGINES, NEWEST, Engine
+from chains.solana.options import HISTORY, check_history
+from chains.solana.programs import PROGRAM_SLOTS, check_program_slots
 
 PROGRAM_ID, VERSION, PRICE_ACCOUNTS = "program", "version", "price_accounts"
-KEYS = (PROGRAM_ID, VERSION, PRICE_ACCOUNTS)
+KEYS = (PROGRAM_ID, VERSION, PRICE_ACCOUNTS, PROGRAM_SLOTS, HISTORY)
+VALUED = (PROGRAM_SLOTS,)
+"""Options that decide what is valued, not what is taken in."""
 _KEY = 32
 
 
@@ -42,13 +47,13 @@ def price_accounts_of(options: Mapping[str, Any]) -> Sequence[bytes]:
 
 def check_options(options: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the options, one sentence each."""
-    problems = []
+    problems = check_program_slots(options)
     for read in (engine_of, program_of, price_accounts_of):
         try:
             read(options)
         except ValueError as error:
             problems.append(str(error))
-    return problems
+    return problems + check_history(options)
 
 
 def _address(key: str, text: object) -> bytes:

@@ -13,6 +13,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from chains.columns import TOO_WIDE
+from chains.identifiers import base58
 from chains.model import (
     END_OF_BLOCK,
     WHOLE_VENUE,
@@ -43,8 +44,7 @@ _KINDS = {
     (Side.BORROW, True): "borrow",
     (Side.BORROW, False): "repay",
 }
-_SHARE_VALUE = {Side.SUPPLY: "asset_share_value", Side.BORROW: "liability_share_value"}
-_OBSERVED = text_of({"observed": True})
+SHARE_VALUE = {Side.SUPPLY: "asset_share_value", Side.BORROW: "liability_share_value"}
 
 Shares = Mapping[tuple[bytes, Side], int]
 """(bank, side) → shares, I80F48 bits."""
@@ -150,7 +150,7 @@ class Tips:
             if old != new or (moved and new):
                 self._position(unit, image.owner, (bank, side), old, new)
             if old != new and before is not None:
-                self._tell(image.owner, bank, side, new - old)
+                self._tell(unit, image.owner, (bank, side), new - old)
         if before != image.state:
             self._states[unit] = image.state
             self._setting(unit, image.owner, WHOLE_VENUE, ACCOUNT_STATE, image.state)
@@ -207,12 +207,13 @@ class Tips:
         )
         self.rows.accounts.append(row)
 
-    def _tell(self, owner: bytes, bank: bytes, side: Side, change: int) -> None:
+    def _tell(self, unit: bytes, owner: bytes, held: tuple[bytes, Side], change: int) -> None:
         """Note a change between two looks in tokens, at the bank's share value of this slot, rounded down."""
+        bank, side = held
         totals, terms = self.markets.get((bank, TOTALS)), json.loads(self.markets.get((bank, TERMS), "{}"))
         if totals is None or terms.get("asset_tag", FIRST_INTEGRATION) >= FIRST_INTEGRATION:
             return
-        amount = abs(change) * int(json.loads(totals)[_SHARE_VALUE[side]]) >> 2 * FRACTION_BITS
+        amount = abs(change) * int(json.loads(totals)[SHARE_VALUE[side]]) >> 2 * FRACTION_BITS
         if amount >= TOO_WIDE:
             self.quarantine(f"event_too_wide:{_KINDS[side, change > 0]}", str(amount).encode())
             return
@@ -226,7 +227,8 @@ class Tips:
             None,
             self.mint(bank),
             amount,
-            _OBSERVED,
+            text_of({"observed": True, "account": base58(unit), "change_raw": str(change)}),
+            Basis.OBSERVED,
         )
         self.rows.events.append(row)
 

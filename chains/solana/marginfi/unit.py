@@ -46,6 +46,8 @@ from chains.solana.marginfi.states import (
     group_of,
 )
 from chains.solana.marginfi.tips import ACCOUNT_STATE, WIDE
+from chains.solana.programs import doubts as unstated
+from chains.solana.programs import known
 
 WAD = 10**18
 MAX_UINT256 = 2**256 - 1
@@ -61,7 +63,12 @@ IN_FLASHLOAN = 2
 def open_book(snapshot: VenueSnapshot) -> Callable[[UnitSnapshot], VenueUnit]:
     """Return the function that turns an account of this group into the program's own numbers and its positions in tokens."""
     book = Book(snapshot)
-    return lambda unit: Account(book, unit).venue_unit()
+    return known(snapshot, lambda unit: Account(book, unit).venue_unit())
+
+
+def doubts(snapshot: VenueSnapshot) -> tuple[Reason, ...]:
+    """Return why nothing of the group can be known, whoever asks."""
+    return (*unstated(snapshot), *Book(snapshot).problems)
 
 
 class Book:

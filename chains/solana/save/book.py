@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from chains.identifiers import base58
-from chains.model import Reason, VenueSnapshot
+from chains.model import WHOLE_VENUE, Reason, VenueSnapshot
 from chains.solana.save import maths
 from chains.solana.save.maths import BASIS_POINT, MathOverflow
 from chains.solana.save.options import Engine, engine_of
 from chains.solana.save.price import Now, Refused, Taken, price_at, unchecked_price
 from chains.solana.save.reserve import Pool, Terms, pool_of, terms_of
-from chains.solana.save.tips import POOL, PRICE, TERMS
+from chains.solana.save.tips import LENDING_MARKET, POOL, PRICE, TERMS
 
 NOT_SEEN = "price_not_seen"
 _WHOLE = 10_000
@@ -75,6 +75,12 @@ class Book:
         self.now = Now(snapshot.at.number, snapshot.at.time)
         self.engine: Engine = engine_of(snapshot.venue.options, snapshot.at.number)
         self._reserves: dict[bytes, Reserve] = {}
+
+    @property
+    def problem(self) -> Reason | None:
+        """Why nothing of the market is known, `None` where something is."""
+        found = (self._state(WHOLE_VENUE, LENDING_MARKET) or {}).get("problem")
+        return Reason("market_unreadable", self.snapshot.venue.id, found) if found else None
 
     def reserve(self, address: bytes) -> Reserve:
         """Return a reserve as the program would refresh it."""

@@ -13,7 +13,7 @@ from chains.solana.save.reserve import Pool, accrued, pool_of
 from chains.solana.save.tips import POOL, Tips
 
 
-def tell(tips: Tips, slot: int, before: Obligation, after: Obligation) -> None:
+def tell(tips: Tips, slot: int, unit: bytes, before: Obligation, after: Obligation) -> None:
     """Note as events what changed; a reserve that is not known, or that cannot say what its collateral stands for, tells nothing."""
     old, new = ({each.reserve: each for each in held.deposits} for held in (before, after))
     for reserve in sorted(old.keys() | new.keys()):
@@ -21,11 +21,20 @@ def tell(tips: Tips, slot: int, before: Obligation, after: Obligation) -> None:
         tokens = _tokens(tips, reserve, abs(change)) if change else None
         if tokens is not None:
             kind = "supply" if change > 0 else "withdraw"
-            tips.history(slot, kind, after.owner, reserve, tokens=tokens, collateral_raw=str(abs(change)))
-    _tell_debts(tips, slot, before, after)
+            tips.history(
+                slot,
+                kind,
+                unit,
+                after.owner,
+                reserve,
+                tokens=tokens,
+                collateral_raw=str(abs(change)),
+                change_raw=str(change),
+            )
+    _tell_debts(tips, slot, unit, before, after)
 
 
-def _tell_debts(tips: Tips, slot: int, before: Obligation, after: Obligation) -> None:
+def _tell_debts(tips: Tips, slot: int, unit: bytes, before: Obligation, after: Obligation) -> None:
     old, new = ({each.reserve: each for each in held.borrows} for held in (before, after))
     for reserve in sorted(old.keys() | new.keys()):
         owed, now = old.get(reserve), new.get(reserve)
@@ -39,7 +48,7 @@ def _tell_debts(tips: Tips, slot: int, before: Obligation, after: Obligation) ->
         change = (now.amount if now else 0) - expected
         tokens = (abs(change) + (WAD // 2 if now else WAD - 1)) // WAD
         if tokens:
-            tips.history(slot, "borrow" if change > 0 else "repay", after.owner, reserve, tokens=tokens)
+            tips.history(slot, "borrow" if change > 0 else "repay", unit, after.owner, reserve, tokens=tokens)
 
 
 def _tokens(tips: Tips, reserve: bytes, collateral: int) -> int | None:

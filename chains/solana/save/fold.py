@@ -1,10 +1,11 @@
 """Accounts of a lending market as observed into journals.
 
 Market aspects: `terms` and `reserve` (market = a reserve) as `reserve.py` writes them, where `reserve` is {"problem": text} for a reserve
-that cannot be read; `price` (market = a price account) as `price.py` writes it. One setting of a unit (an obligation), for no market:
-`obligation` {"owner", "closeable", "deposits": [reserve], "borrows": [[reserve, cumulative rate]]} in the order of its account. A borrow of
-more digits than a column holds has its amount third; where closeable, "attributed" has the debt attributed to each deposit; "problem" says
-why nothing is known any more. Positions: raw units of the reserve's collateral token, and wads of raw token units owed.
+that cannot be read; `price` (market = a price account) as `price.py` writes it; `lending_market` (no market) {"problem": text or null},
+once there was one. One setting of a unit (an obligation), for no market: `obligation` {"owner", "closeable", "deposits": [reserve],
+"borrows": [[reserve, cumulative rate]]} in the order of its account. A borrow of more digits than a column holds has its amount third;
+where closeable, "attributed" has the debt attributed to each deposit; "problem" says why nothing is known any more. Positions: raw units
+of the reserve's collateral token, and wads of raw token units owed.
 
 Each row stands at the end of the slot that its account was seen in. What changed between two looks at an obligation is told as events
 with "observed"; what an obligation held when it was first seen is no event.
@@ -16,9 +17,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 
-from chains.errors import NoContract
 from chains.identifiers import base58
-from chains.model import AccountBytes, Rows, VenueSpec
+from chains.model import WHOLE_VENUE, AccountBytes, Rows, VenueSpec
 from chains.ports import StateReader
 from chains.solana.ports import AccountSet
 from chains.solana.save.columns import WORTH_COLUMNS, enter_many
@@ -37,7 +37,7 @@ from chains.solana.save.layout import (
 )
 from chains.solana.save.price import price_state
 from chains.solana.save.reserve import pool_state, terms_state
-from chains.solana.save.tips import NOTHING, POOL, PRICE, TERMS, Tips
+from chains.solana.save.tips import LENDING_MARKET, NOTHING, POOL, PRICE, TERMS, Tips
 
 Seen = tuple[bytes, AccountBytes]
 GONE = "there is no account at this address any more"
@@ -57,7 +57,7 @@ class Save:
     @property
     def sets(self) -> Sequence[AccountSet]:
         """All accounts of the program that name the market: one that outgrows its known size must not seem to be gone."""
-        return (AccountSet("account", PROGRAM, None, ((MARKET_AT, self._venue.address),)),)
+        return (AccountSet("account", PROGRAM, None, ((MARKET_AT, self._venue.address),), spread=OWNER.start),)
 
     def others(self, state: StateReader) -> Collection[bytes]:
         """The market itself, and the price accounts that its reserves name."""
@@ -65,7 +65,7 @@ class Save:
         return {self._venue.address, *tips.price_accounts}
 
     def fold(self, state: StateReader, seen: Sequence[Seen]) -> Rows:
-        """Derive rows from accounts whose bytes changed; raises `NoContract` where the venue's address holds no lending market."""
+        """Derive rows from accounts whose bytes changed."""
         tips = Tips(self._venue.id, state.markets(self._venue.id))
         tips.learn(state, {address for address, account in seen if _perhaps_unit(account)})
         often = Counter(address for address, _ in seen)
@@ -88,24 +88,30 @@ class Save:
                     _set_aside(tips, address, account, "unknown_account", problem)
         for address, account in seen:
             if address == self._venue.address:
-                self._check_market(account)
+                self._market(tips, account)
             elif account.closed:
                 _close(tips, address, account)
             elif account.owner != PROGRAM:
                 tips.market(slot, address, PRICE, price_state(account))
         _enter_obligations(tips, slot, held, often)
 
-    def _check_market(self, account: AccountBytes) -> None:
+    def _market(self, tips: Tips, account: AccountBytes) -> None:
+        """Note what is wrong with the market itself, or that nothing is any more; the chain's other venues go on."""
+        problem = self._problem(account)
+        if problem is not None and not account.closed:
+            tips.quarantine(account.slot, "unknown_account:lending_market", account.data)
+        if problem is not None or (WHOLE_VENUE, LENDING_MARKET) in tips.markets:
+            tips.market(account.slot, WHOLE_VENUE, LENDING_MARKET, {"problem": problem})
+
+    def _problem(self, account: AccountBytes) -> str | None:
         problem = MARKET.problem(account.data)
         if account.closed:
-            problem = "there is no account"
+            problem = GONE
         elif account.owner != PROGRAM:
             problem = f"the account belongs to program {base58(account.owner)}"
-        if problem:
-            raise NoContract(
-                f"venue {self._venue.id}: {base58(self._venue.address)} is no lending market of Save: {problem};"
-                " set `address` to the market"
-            )
+        if problem is None:
+            return None
+        return f"{base58(self._venue.address)} is no lending market of Save: {problem}; see `address` of the venue"
 
 
 def _slot(seen: Seen) -> int:
@@ -145,7 +151,7 @@ def _enter_obligation(tips: Tips, address: bytes, account: AccountBytes, held: O
     before = tips.unit(address)
     tips.hold(account.slot, address, held)
     if before is not None:
-        tell(tips, account.slot, before.held, held)
+        tell(tips, account.slot, address, before.held, held)
 
 
 def _set_aside(tips: Tips, address: bytes, account: AccountBytes, reason: str, problem: str) -> None:
@@ -167,6 +173,6 @@ def _close(tips: Tips, address: bytes, account: AccountBytes) -> None:
     elif unit is not None:
         nothing = NOTHING._replace(owner=unit.held.owner)
         tips.hold(account.slot, address, nothing)
-        tell(tips, account.slot, unit.held, nothing)
+        tell(tips, account.slot, address, unit.held, nothing)
     elif (address, PRICE) in tips.markets or address in tips.price_accounts:
         tips.market(account.slot, address, PRICE, price_state(account))

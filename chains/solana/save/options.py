@@ -1,7 +1,7 @@
 """What a venue's configuration says beyond its address, and what is wrong with it.
 
 `address`: the lending market. `engine`: how the program computes, a name of `ENGINES`; without it, as the program on mainnet did at
-the slot that is looked at.
+the slot that is looked at. `program_slots`: slots of deployments of the program that compute so. `history`: see `chains/solana/options.py`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from chains.solana.options import HISTORY, check_history
+from chains.solana.programs import PROGRAM_SLOTS, check_program_slots
+
 ENGINE = "engine"
-KEYS = (ENGINE,)
+KEYS = (ENGINE, PROGRAM_SLOTS, HISTORY)
+VALUED = (ENGINE, PROGRAM_SLOTS)
+"""Options that decide what is valued, not what is taken in."""
 
 
 class Engine(NamedTuple):
@@ -42,7 +47,7 @@ def engine_of(options: Mapping[str, Any], slot: int) -> Engine:
 
 def check_options(options: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the options of a venue; empty for nothing."""
-    name = options.get(ENGINE)
+    problems, name = [*check_program_slots(options), *check_history(options)], options.get(ENGINE)
     if name is None or name in ENGINES:
-        return []
-    return [f"engine {name!r} is not known; use one of {', '.join(ENGINES)}, or leave it out"]
+        return problems
+    return [f"engine {name!r} is not known; use one of {', '.join(ENGINES)}, or leave it out", *problems]

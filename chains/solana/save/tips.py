@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from chains.columns import TOO_WIDE
+from chains.identifiers import base58
 from chains.model import (
     END_OF_BLOCK,
     WHOLE_VENUE,
@@ -24,6 +25,7 @@ from chains.solana.save.layout import Borrow, Deposit, Obligation, hexed, unhexe
 
 ENGINE = "save-accounts-1"
 TERMS, POOL, PRICE, OBLIGATION_SETTING = "terms", "reserve", "price", "obligation"
+LENDING_MARKET = "lending_market"
 ORACLES = "pyth", "switchboard", "extra"
 NOT_IN_A_TRANSACTION = -1
 
@@ -120,7 +122,9 @@ class Tips:
                     )
                 )  # fmt: skip
 
-    def history(self, slot: int, kind: str, owner: bytes, reserve: bytes, *, tokens: int, **more: str) -> None:
+    def history(
+        self, slot: int, kind: str, unit: bytes, owner: bytes, reserve: bytes, *, tokens: int, **more: str
+    ) -> None:
         """Note what changed between two looks: raw units of a reserve's token; `more`: what else is to be said."""
         mint = self.mints.get(reserve)
         if mint is None:
@@ -128,7 +132,7 @@ class Tips:
         self.rows.events.append(
             LendingEvent(
                 slot, NOT_IN_A_TRANSACTION, END_OF_BLOCK, b"", self.venue_id, kind, reserve, owner, None, mint, tokens,
-                written({"observed": True, **more}),
+                written({"observed": True, "account": base58(unit), **more}), Basis.OBSERVED,
             )
         )  # fmt: skip
 

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from chains.identifiers import base58
 from chains.model import WHOLE_VENUE, Reason, Side, UnitPosition, UnitSnapshot, VenuePrice, VenueSnapshot, VenueUnit
+from chains.solana.programs import doubts as unstated
+from chains.solana.programs import known
 from chains.solana.save import maths
 from chains.solana.save.book import Book, Priced, Reserve
 from chains.solana.save.layout import Borrow, Deposit, Obligation
@@ -80,7 +82,13 @@ class _Used(NamedTuple):
 def open_book(snapshot: VenueSnapshot) -> Callable[[UnitSnapshot], VenueUnit]:
     """Return the function that turns an obligation of this market into the program's own numbers and its positions in tokens."""
     book = Book(snapshot)
-    return lambda unit: _Account(book, unit).venue_unit()
+    return known(snapshot, lambda unit: _Account(book, unit).venue_unit())
+
+
+def doubts(snapshot: VenueSnapshot) -> tuple[Reason, ...]:
+    """Return why nothing of the market can be known, whoever asks."""
+    problem = Book(snapshot).problem
+    return (*unstated(snapshot), *(() if problem is None else (problem,)))
 
 
 def refreshed(book: Book, held: Obligation) -> Refreshed | tuple[Reason, ...]:
@@ -228,6 +236,8 @@ class _Account:
         )
 
     def _answer(self) -> Refreshed | tuple[Reason, ...]:
+        if self.book.problem is not None:
+            return (self.book.problem,)
         if self.problem is not None:
             return (Reason("unreadable_account", base58(self.unit.unit_id), self.problem),)
         return refreshed(self.book, self.held)

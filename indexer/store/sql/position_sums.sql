@@ -1,4 +1,4 @@
--- Sums after a block, each amount cut into two parts that no sum of a column outgrows. Tips that were set up to the block are what they were
+-- Sums after a block, of all amounts or of the positive ones alone, each amount cut into two parts that no sum of a column outgrows. Tips that were set up to the block are what they were
 -- then; a key whose tip is later is looked up in the journal.
 WITH later AS (
     SELECT unit_id, market, side FROM position_current
@@ -14,4 +14,6 @@ amounts AS (
     WHERE j.chain_id = $chain_id AND j.venue_id = $venue_id AND j.block_number <= $number
     GROUP BY j.unit_id, j.market, j.side
 )
-SELECT market, side, sum(amount_raw // $part), sum(amount_raw % $part) FROM amounts GROUP BY market, side ORDER BY market, side
+SELECT market, side, sum(amount_raw // $part), sum(amount_raw % $part) FROM amounts
+WHERE NOT $positive OR amount_raw > 0
+GROUP BY market, side ORDER BY market, side

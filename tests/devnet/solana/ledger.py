@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import RLock
@@ -34,6 +34,7 @@ from tests.devnet.solana.blocks import (
     token_balances,
     writable_indexes,
 )
+from tests.devnet.solana.recorded import landed_of
 from tests.devnet.solana.router import ROUTER
 from tests.devnet.solana.router import program as router_program
 
@@ -163,6 +164,18 @@ class Ledger:
                 return_program=returned.program_id if returned.data else None,
                 return_bytes=bytes(returned.data),
             )
+            self._open.landed.append(landed)
+            self.transactions[landed.signature] = landed
+            return landed
+
+    def land(self, said: Mapping[str, Any]) -> Landed:
+        """Put a transaction that was recorded elsewhere into the block in the making, without running it: it changes no account here."""
+        with self.lock:
+            self._start()
+            slot = self._open.slot
+            landed = landed_of(said, slot=slot, index=len(self._open.landed), time=self.time_of(slot))
+            if landed.signature in self.transactions:
+                raise Refused("AlreadyProcessed")
             self._open.landed.append(landed)
             self.transactions[landed.signature] = landed
             return landed

@@ -77,6 +77,7 @@ class Server:
         self.ledger = ledger
         self.lag = lag
         self.faults = Faults()
+        self.refused_subscriptions: frozenset[str] = frozenset()
         self.requests: list[str] = []
         """The method of every request so far."""
         self._genesis_hash = genesis_hash or ledger.genesis_hash
@@ -221,6 +222,8 @@ class Server:
             with self.ledger.lock:
                 if method.endswith(UNSUBSCRIBE):
                     result: Any = self._hub.remove(connection, params[0] if params else None)
+                elif method.endswith(SUBSCRIBE) and method in self.refused_subscriptions:
+                    raise RpcError.unknown_method()
                 elif method.endswith(SUBSCRIBE):
                     result, told = self._hub.add(connection, method, params)
                 else:

@@ -40,9 +40,11 @@ SLOT = 1_700_000_100
 FILES = [
     "accounts.parquet",
     "as_of.parquet",
+    "holdings.parquet",
     "liabilities.parquet",
     "marks.parquet",
     "positions.parquet",
+    "totals.parquet",
     "units.parquet",
 ]
 
@@ -97,9 +99,11 @@ def test_the_manifest_says_what_the_snapshot_is_of(tmp_path: Path) -> None:
     assert {name: entry["rows"] for name, entry in content["files"].items()} == {
         "accounts.parquet": 1,
         "as_of.parquet": 2,
+        "holdings.parquet": 0,
         "liabilities.parquet": 1,
         "marks.parquet": 3,
         "positions.parquet": 5,
+        "totals.parquet": 0,
         "units.parquet": 3,
     }
     assert manifest_hash(folder) == written.hash

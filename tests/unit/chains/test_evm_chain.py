@@ -15,7 +15,7 @@ from chains.errors import ChainError, HistoryGone, NoContract, NodeWrong, Unsupp
 from chains.evm.calls import _HALTED
 from chains.evm.chain import EvmChain
 from chains.evm.logs import empty_logs
-from chains.evm.ports import CODE_BEFORE, Answer, Judge, Look, Read, Sight, Sighted
+from chains.evm.ports import CODE_BEFORE, Answer, Check, Look, Read, Sight, Sighted
 from chains.evm.ranges import Ranges
 from chains.evm.sought import Topics
 from chains.evm.source import NodeSource
@@ -66,8 +66,8 @@ class Silent:
         self.asked += reads
         return dict.fromkeys(reads, self.code_before)
 
-    async def check(self, reads: Mapping[Read, Judge], blocks: Mapping[int, Block]) -> dict[Read, bytes]:
-        return dict.fromkeys(reads, b"")
+    async def check(self, checks: Mapping[Read, Check], blocks: Mapping[int, Block]) -> dict[Read, bytes]:
+        return dict.fromkeys(checks, b"")
 
     async def changes(self, looks: Collection[Look], blocks: Mapping[int, Block]) -> dict[Look, int | None]:
         return dict.fromkeys(looks)

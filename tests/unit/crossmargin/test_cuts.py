@@ -7,10 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from chains.errors import NodeBusy
-from chains.model import Block, Finality, Skipped
-from chains.ports import Chain
+from chains.model import Block, Finality, Rows, Skipped
+from chains.ports import Batch, Chain
+from chains.pyth.clock import block_of
 from crossmargin.cuts import Cuts
 from crossmargin.errors import NotStored
+from indexer.steps import Append
 from indexer.store import MEMORY, Store
 from tests.unit.indexer.fakes import FakeChain
 from tests.unit.store.builders import CHAIN, append, batch, finalize
@@ -96,3 +98,21 @@ def test_a_block_that_changed_nothing_is_asked_for(store: Store) -> None:
 def test_without_an_answer_the_nearest_stored_blocks_are_named(store: Store, said: Exception | None, why: str) -> None:
     with pytest.raises(NotStored, match=why):
         cut(store, "5", said=said)
+
+
+def test_a_chain_of_seconds_is_cut_at_the_very_second_up_to_the_last_look() -> None:
+    """A price that was looked at long before is then as old as it is, and not as young as when it was looked at."""
+    signed = "pyth:mainnet"
+    looked = block_of(signed, 1_700_000_100)
+    said = Batch(chain_id=signed, first=0, last=looked, raw={}, rows=Rows())
+    with Store.open(MEMORY) as store:
+        store.apply(Append(parent=None, batch=said))
+        with store.reading() as reader:
+            cuts = Cuts(store, reader, {signed: "finalized"}, lambda _: nodes(None))
+            at = {time: cuts.at(f"@{time}", [])[signed].block for time in (1_700_000_037, 1_700_000_100, 1_700_000_500)}
+
+    assert at == {
+        1_700_000_037: block_of(signed, 1_700_000_037),
+        1_700_000_100: looked,
+        1_700_000_500: looked,
+    }

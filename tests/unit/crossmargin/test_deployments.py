@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from chains.identifiers import format_address
+from chains.identifiers import format_address, parse_address
 from chains.registry import PROTOCOLS
 from crossmargin import deployments
 from crossmargin.cli import starting
@@ -17,8 +18,9 @@ from crossmargin.deployments import Deployments
 from crossmargin.errors import UsageError
 from crossmargin.settings import Settings, load
 
-NAMES = ("ethereum", "arbitrum", "optimism", "base", "polygon", "avalanche", "bnb", "gnosis")
+NAMES = ("ethereum", "arbitrum", "optimism", "base", "polygon", "avalanche", "bnb", "gnosis", "solana")
 NODES = {f"{name.upper()}_RPC_URL": f"http://{name}.example" for name in NAMES}
+NODES |= {"SOLANA_START_SLOT": "350000000", "HERMES_URL": "http://hermes.example"}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def test_every_deployment_loads_through_the_settings(tmp_path: Path, known: Depl
     """Also the feeds, once they have a heartbeat."""
     settings = read(tmp_path, completed(deployments.written(known)))
 
-    assert [chain.spec.name for chain in settings.chains] == list(NAMES)
+    assert [chain.spec.name for chain in settings.chains] == [*NAMES, "pyth"]
     assert [venue.id for venue in settings.venues] == [venue["id"] for venue in known.venues]
     assert len(settings.assets) == len(known.assets) > 0
     assert len(settings.feeds) == len(known.feeds) > 0
@@ -39,12 +41,12 @@ def test_every_deployment_loads_through_the_settings(tmp_path: Path, known: Depl
 def test_addresses_are_written_with_their_checksum(known: Deployments) -> None:
     written = [
         *((venue["chain"], venue["address"]) for venue in known.venues),
-        *((feed["asset"].partition("/")[0], feed["address"]) for feed in known.feeds),
+        *((feed["asset"].partition("/")[0], feed["address"]) for feed in known.feeds if "address" in feed),
         *((asset["id"].partition("/")[0], asset["id"].rpartition(":")[2]) for asset in known.assets),
     ]
 
     assert [address for _, address in written] == [
-        format_address(chain, bytes.fromhex(address[2:])) for chain, address in written
+        format_address(chain, parse_address(chain, address)) for chain, address in written
     ]
 
 
@@ -54,7 +56,7 @@ def test_nothing_is_there_twice(known: Deployments) -> None:
         [venue["id"] for venue in known.venues],
         [(venue["chain"], venue["address"]) for venue in known.venues],
         [asset["id"] for asset in known.assets],
-        [(feed["asset"], feed["address"]) for feed in known.feeds],
+        [(feed["asset"], feed.get("address"), feed.get("feed_id")) for feed in known.feeds],
     ):
         assert [key for key, count in Counter(keys).items() if count > 1] == []
 
@@ -62,14 +64,15 @@ def test_nothing_is_there_twice(known: Deployments) -> None:
 def test_every_address_names_a_package_of_the_header(checkout: Path, known: Deployments) -> None:
     text = (checkout / "config" / deployments.FILE).read_text(encoding="utf-8")
     pinned = set(re.findall(r"^#   (\S+ \d+\.\d+\.\d+)$", text, flags=re.MULTILINE))
-    named = {row["source"].partition(",")[0] for row in (*known.venues, *known.assets, *known.feeds)}
+    everything = tomllib.loads(text)["venue"]
+    named = {row["source"].partition(",")[0] for row in (*everything, *known.assets, *known.feeds)}
 
     assert named == pinned
 
 
 def test_the_example_agrees_with_the_deployments(checkout: Path, known: Deployments) -> None:
     """A start block of the example may be one that no package has, but none that is after the deployment."""
-    environment = {"MAINNET_RPC_KEY": "k", "OPTIMISM_RPC_KEY": "k", "SOLANA_RPC_KEY": "k"}
+    environment = {"MAINNET_RPC_KEY": "k", "OPTIMISM_RPC_KEY": "k", "SOLANA_RPC_KEY": "k", "HERMES_KEY": "k"}
     environment["PERP_DESK_PUBLIC_KEY"] = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
     blocks = {(venue["chain"], venue["address"]): venue["start_block"] for venue in known.venues}
 
@@ -80,8 +83,10 @@ def test_the_example_agrees_with_the_deployments(checkout: Path, known: Deployme
         if (place := (venue.chain_id, format_address(venue.chain_id, venue.address))) in blocks
     }
 
-    assert shared.keys() == {"aave-ethereum", "aave-optimism", "morpho-ethereum"}
-    assert all(start <= deployed for start, deployed in shared.values() if deployed != "auto")
+    on_solana = {"kamino-main", "marginfi-main", "save-main"}
+    assert shared.keys() == {"aave-ethereum", "aave-optimism", "morpho-ethereum"} | on_solana
+    assert all(start <= deployed for start, deployed in shared.values() if isinstance(deployed, int))
+    assert {deployed for name, (_, deployed) in shared.items() if name in on_solana} == {"recent"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -134,12 +139,12 @@ def test_init_leaves_a_file_alone_that_is_there(tmp_path: Path) -> None:
         (
             "bose",
             "aave-v3",
-            'no deployments on chain "bose" are known; use arbitrum, avalanche, base, bnb, ethereum, gnosis, optimism, polygon',
+            'no deployments on chain "bose" are known; use arbitrum, avalanche, base, bnb, ethereum, gnosis, optimism, polygon, solana',
         ),
         (
             "base",
             "aave-v4",
-            'no deployments of protocol "aave-v4" are known; use aave-v3, compound-v3, morpho-blue',
+            'no deployments of protocol "aave-v4" are known; use aave-v3, compound-v3, kamino, marginfi, morpho-blue, save',
         ),
         ("gnosis", "morpho-blue", "none of these protocols is known on gnosis; there use aave-v3"),
     ],
@@ -154,13 +159,35 @@ def test_what_is_not_known_is_refused_with_what_is(tmp_path: Path, chain: str, p
     assert not path.exists()
 
 
+def test_init_on_solana_names_markets_of_protocols_that_are_known_here(tmp_path: Path, checkout: Path) -> None:
+    path = tmp_path / "crossmargin.toml"
+    starting.init(Context(), chains=("solana",), protocols=(), output=path)
+
+    settings = load(path, NODES)
+    shipped = tomllib.loads((checkout / "config" / deployments.FILE).read_text(encoding="utf-8"))["venue"]
+    here = {venue["protocol"] for venue in shipped if venue["chain"].startswith("solana:")}
+    assert here == {"kamino", "marginfi", "save", "drift", "jupiter-lend"}
+    assert {venue.protocol for venue in settings.venues} == here & PROTOCOLS.keys() >= {"kamino", "marginfi", "save"}
+    assert {venue.start_block for venue in settings.venues} == {350_000_000}
+    assert settings.venues[0].options == {"program_version": "1.22"}
+    assert len(settings.assets) > 50
+
+
+def test_what_the_written_file_asks_for_is_told(known: Deployments) -> None:
+    on_solana = deployments.chosen(known, ["solana"], [])
+
+    assert deployments.variables(on_solana) == ["SOLANA_RPC_URL", "SOLANA_START_SLOT"]
+    assert "SOLANA_RPC_URL and SOLANA_START_SLOT" in deployments.written(on_solana)
+
+
 def test_every_protocol_of_the_deployments_is_supported(known: Deployments) -> None:
     assert set(known.protocols) <= PROTOCOLS.keys()
 
 
 def completed(text: str) -> str:
     """The feeds without their #, and with a heartbeat."""
-    head, mark, feeds = text.partition("# [[feed]]")
+    signed = "# [[chain]]" if "# [[chain]]" in text else "# [[feed]]"
+    head, mark, feeds = text.partition(signed)
     feeds, account, _ = feeds.partition("# [[account]]")
     assert mark
     assert account

@@ -127,7 +127,7 @@ REFUSED = {
     ),
     "a feed kind that is not there": (
         CHAIN + FEED + 'kind = "pyth"\n',
-        'kind must be one of chainlink, redemption-rate, sequencer-uptime, pyth-solana, not "pyth"',
+        'kind must be one of chainlink, redemption-rate, sequencer-uptime, pyth-solana, switchboard, pyth-hermes, not "pyth"',
     ),
     "a protocol that is no text": (
         CHAIN + VENUE.replace('"aave-v3"', "[]"),
@@ -329,12 +329,13 @@ def test_the_example_configuration_shows_every_kind_of_chain_venue_and_feed(chec
         "MAINNET_RPC_KEY": "k1",
         "OPTIMISM_RPC_KEY": "k2",
         "SOLANA_RPC_KEY": "k3",
+        "HERMES_KEY": "k4",
         "PERP_DESK_PUBLIC_KEY": "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
     }
 
     settings = load(checkout / "config" / "example.toml", environment)
 
-    assert [namespace_of(chain.spec.id) for chain in settings.chains] == ["eip155", "eip155", "solana"]
+    assert [namespace_of(chain.spec.id) for chain in settings.chains] == ["eip155", "eip155", "solana", "pyth"]
     assert {venue.protocol for venue in settings.venues} == PROTOCOLS.keys()
     assert {feed.kind for feed in settings.feeds} == FEED_KINDS.keys()
     assert {namespace_of(member) for member in settings.accounts[0].members} == {"eip155", "solana"}

@@ -37,7 +37,7 @@ REFUSED = {
     ),
     "evidence that is for another family": (
         SOLANA_CHAIN + 'completeness = "receipts"\n',
-        f'[[chain]] #1 "{SOLANA}": completeness is for EVM chains: balances prove that nothing is missing here; leave it out',
+        f'[[chain]] #1 "{SOLANA}": completeness must be one of second-node, not "receipts"',
     ),
     "a count of confirmations": (
         SOLANA_CHAIN + 'finality = "confirmations:12"\n',
@@ -231,3 +231,33 @@ def test_what_is_understood_is_shown_in_the_words_of_the_file(tmp_path: Path) ->
             "max_confidence": "1.5%",
         }
     ]
+
+
+JITO, POOL_ACCOUNT = "J1toso1uCk3RLmjorhTtrVwY9HJ7X8V9yYac6Y7kGCPn", "Jito4APyf642JPZPx3hGc6WWJ8zPKtRbRs4P815Awbb"
+RATE = f'[[feed]]\nasset = "{SOLANA}/token:{JITO}"\nkind = "redemption-rate"\nof = "{SOLANA}/token:{MINT}"\naddress = "{POOL_ACCOUNT}"\n'
+
+
+def test_staked_sol_is_read_from_its_pool_and_asks_no_question(tmp_path: Path) -> None:
+    settings = read(tmp_path, SOLANA_CHAIN + PYTH + RATE)
+    rate = settings.feeds[1]
+
+    assert (rate.address, rate.feed_id, rate.unit_raw, rate.heartbeat_s) == (from_base58(POOL_ACCOUNT), None, 10**18, 0)
+    assert rate.of == f"{SOLANA}/token:{MINT}"
+    shown = effective(settings)["feed"][1]
+    assert (shown["of"], shown["unit_raw"]) == (rate.of, str(10**18))
+    assert "question" not in shown
+
+
+def test_a_switchboard_feed_says_which_jobs_it_must_be_of(tmp_path: Path) -> None:
+    text = PYTH + f'kind = "switchboard"\nfeed_id = "{FEED_ID}"\nmax_confidence = "3%"\n'
+    (feed,) = read(tmp_path, SOLANA_CHAIN + text).feeds
+
+    assert (feed.kind, feed.feed_id, feed.max_confidence) == ("switchboard", bytes.fromhex(FEED_ID), 0.03)
+
+
+@pytest.mark.parametrize("key", ['view = "getRate"', "share_decimals = 9", "rate_decimals = 9"])
+def test_a_pool_is_asked_nothing(tmp_path: Path, key: str) -> None:
+    with pytest.raises(
+        SettingsError, match="is for contracts; of a pool of staked SOL the account is read, leave it out"
+    ):
+        read(tmp_path, SOLANA_CHAIN + PYTH + RATE + key + "\n")

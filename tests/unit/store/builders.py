@@ -224,6 +224,8 @@ TABLES = (
     "solana_transaction",
     "solana_account",
     "solana_read",
+    "pyth_block",
+    "observation",
     "coverage",
     "finding",
     "cursor",

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from chains.auditing import Reply
 from chains.model import Rows, VenueSpec
-from chains.ports import Checked, Outcome
+from chains.ports import Checked, Outcome, Summed
 from indexer.steps import Forget, Restate
 from indexer.store import Store
-from indexer.store.controls import PARITY, Findings, ParityRow, run_of
-from tests.unit.store.builders import ASSET, CHAIN, OWNER, VENUE, append, batch, block, finalize, market
+from indexer.store.controls import PARITY, Findings, Look, ParityRow, TotalRow, run_of
+from tests.unit.store.builders import ASSET, CHAIN, OWNER, VENUE, append, batch, block, finalize, market, rewind
 
 SPEC = VenueSpec(id=VENUE, protocol="aave-v3", chain_id=CHAIN, address=b"\x01" * 20, start_block=0)
 EVERY = range(1, 60)
@@ -123,3 +124,44 @@ def test_alerts_are_what_governance_changed_with_what_was_before(store: Store) -
         (6, "implementation", None, None, True),
         (7, "terms", asset, None, True),
     ]
+
+
+def look(number: int) -> Look:
+    at = block(number)
+    return Look(chain_id=CHAIN, checked_at=7, block_number=number, block_hash=at.hash, venue_id=VENUE)
+
+
+def weigh(store: Store, number: int, theirs: int) -> None:
+    """Enter a total of 5 that a contract says is another."""
+    outcome = Outcome.EQUAL if theirs == 5 else Outcome.DIFFERENT
+    total = Summed("totalSupply", b"\x01" * 20, ASSET, 5, theirs, 0, 0, "", outcome)
+    reply = Reply(b"\x01" * 20, "state", b"\x18", "returned", theirs.to_bytes(32))
+    store.add_look(look(number), Findings(totals=[total]), [reply])
+
+
+def test_what_a_contract_said_of_a_block_is_kept_with_the_block(store: Store) -> None:
+    append(store, batch(1, 30))
+    weigh(store, 20, 6)
+
+    with store.reading() as reader:
+        replies = reader.replies(look(20))
+        assert replies is not None
+        (reply,) = replies
+        assert (reply.outcome, int.from_bytes(reply.output)) == ("returned", 6)
+        assert reader.replies(look(21)) is None, "nobody was asked about it"
+        assert reader.weighed_venues() == [(CHAIN, VENUE)]
+        assert reader.control_standing(CHAIN, VENUE)["venue_total"] == {"different": 1}
+        assert [row.residual for row in reader.control_doubts(TotalRow, CHAIN, 25)] == ["1"]
+
+
+def test_what_was_said_of_blocks_that_a_chain_left_is_gone(store: Store) -> None:
+    append(store, batch(1, 30))
+    weigh(store, 10, 5)
+    weigh(store, 20, 6)
+
+    rewind(store, 15)
+
+    with store.reading() as reader:
+        assert reader.replies(look(20)) is None
+        assert reader.replies(look(10)) is not None
+        assert reader.control_doubts(TotalRow, CHAIN, 15) == []

@@ -41,7 +41,6 @@ KEPT = (
     "position_change",
     "market_change",
     "account_change",
-    "lending_event",
     "position_current",
     "market_current",
     "account_current",
@@ -51,7 +50,7 @@ KEPT = (
 )
 """Tables that are the same in both schemas."""
 
-WIDER = {"price_observation": 1, "price_current": 1, "feed": 2, "venue": 1}
+WIDER = {"lending_event": 1, "price_observation": 1, "price_current": 1, "feed": 2, "venue": 1}
 """Tables that were given so many columns."""
 
 
@@ -103,6 +102,19 @@ def test_every_row_is_there_afterwards(older: Path, tmp_path: Path) -> None:
         assert con.execute("SELECT * FROM schema_version ORDER BY ALL").fetchall() == [
             (migration.version,) for migration in migrations()
         ]
+
+
+def test_history_that_was_only_observed_says_so_afterwards(older: Path) -> None:
+    with duckdb.connect(older) as con:
+        con.execute("UPDATE lending_event SET extra = '{\"observed\":true}', tx_hash = ''::BLOB")
+        con.execute(
+            "INSERT INTO lending_event SELECT * REPLACE ('{}' AS extra, 'abc'::BLOB AS tx_hash) FROM lending_event"
+        )
+
+    with Store.open(older) as store:
+        said = store.query("SELECT basis, tx_hash FROM public.lending_event ORDER BY ALL", timeout_s=9, max_rows=9).rows
+
+    assert said == [("exact", "0x616263"), ("observed", None)]
 
 
 def test_the_configuration_of_before_is_the_configuration(older: Path) -> None:

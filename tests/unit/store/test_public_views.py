@@ -186,6 +186,7 @@ def test_an_event_reads_like_a_sentence(indexed: Store) -> None:
         hexed(digest(3, "tx0")),
         0,
         "{}",
+        "exact",
     )
 
 

@@ -124,6 +124,7 @@ def test_an_event_reads_like_a_sentence(indexed: Store) -> None:
             base58(signature(4, 0)),
             0,
             "{}",
+            "exact",
         )
     ]
 

@@ -9,8 +9,10 @@ from indexer.store.journals import DERIVED, Journal
 from indexer.store.raw import RAW, RawTable
 from tests.unit.store.builders import TABLES
 
-CONFIGURED = {"chain", "venue", "feed", "asset", "margin_account", "indexed_venue", "indexed_feed"}
+CONFIGURED = {"chain", "venue", "feed", "asset", "margin_account", "indexed_venue", "indexed_feed", "derived_by"}
 ANSWERED = {
+    "control_look",
+    "control_reply",
     "found_start",
     "health_input",
     "snapshot",

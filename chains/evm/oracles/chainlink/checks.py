@@ -13,7 +13,7 @@ from chains.evm.logs import unhex
 from chains.evm.oracles.answer import computed_answer
 from chains.evm.oracles.chainlink.events import AGGREGATOR, LATEST_ANSWER
 from chains.evm.oracles.rates import number_in
-from chains.evm.ports import Answer, Read, Watched
+from chains.evm.ports import CHECK, Answer, Read, Watched
 from chains.model import Block, PriceAnswer, Reason
 
 T = TypeVar("T")
@@ -30,13 +30,12 @@ class Seen(NamedTuple):
 
 
 class Doubt(NamedTuple):
-    """What a check of a source found wrong from `block` on, by the `word` of its `speaker`; empty when it is right again."""
+    """What a check of a source found wrong from `block` on, by its `word`; empty when it is right again."""
 
     block: int
     proxy: bytes
     fault: bytes
     word: bytes
-    speaker: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +127,8 @@ def watch(proxy: bytes, block: int) -> Read:
 def question(speaker: bytes, block: int, word: bytes) -> Read:
     """Return the question whose answer is checked against what is known."""
     return Read(block, "eth_call", speaker, word)
+
+
+def verdict(proxy: bytes, block: int, word: bytes) -> Read:
+    """Return the name under which it is stored what a check of a source found."""
+    return Read(block, CHECK, proxy, word)

@@ -25,7 +25,7 @@ import pyarrow as pa
 from chains.evm.abi import Decoded, address_of, decode_all
 from chains.evm.logs import unhex
 from chains.evm.oracles import rates
-from chains.evm.oracles.chainlink.checks import Doubt, History, Seen, speaks
+from chains.evm.oracles.chainlink.checks import Doubt, History, Seen, speaks, verdict
 from chains.evm.oracles.chainlink.events import (
     AGGREGATOR,
     ANSWER_UPDATED,
@@ -37,7 +37,7 @@ from chains.evm.oracles.chainlink.events import (
 )
 from chains.evm.oracles.computed.events import CHANGES
 from chains.evm.oracles.computed.recognised import Recognised, recognised
-from chains.evm.ports import CHECK, PENDING, Answer, Folded, NeedReads, Read, Reads, Watched
+from chains.evm.ports import PENDING, Answer, Folded, NeedReads, Read, Reads, Watched
 from chains.model import (
     END_OF_BLOCK,
     FEEDS,
@@ -300,7 +300,7 @@ class _Pass:
     ) -> None:
         before = self.phases.get(seen.proxy, {})
         if before.get("fault"):
-            self.cleared.add(Read(seen.block, CHECK, *speaks(seen.proxy, before)))
+            self.cleared.add(verdict(seen.proxy, seen.block, speaks(seen.proxy, before)[1]))
         decimals = self._decimals(seen) if aggregator is not None or rule or sight else None
         phase = {
             "aggregator": None if aggregator is None else "0x" + aggregator.hex(),

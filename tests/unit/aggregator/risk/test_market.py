@@ -38,6 +38,16 @@ def test_beyond_a_day_paths_are_drawn_the_same_ones_each_time() -> None:
     assert layer(2000, DAY_S).haircut < layer(2000, DAY_S + 1).haircut < week.haircut
 
 
+def test_paths_of_a_long_history_and_of_a_short_one_end_where_sums_of_such_days_do() -> None:
+    four, sixteen = layer(2000, 4 * DAY_S), layer(2000, 16 * DAY_S)
+    short = layer(200, 4 * DAY_S)
+
+    assert np.log1p(-sixteen.haircut) / np.log1p(-four.haircut) == pytest.approx(2, rel=0.1)
+    assert short.haircut == pytest.approx(1.25 * four.haircut, rel=0.25)
+    with pytest.raises(ValueError, match="longer than 30 days"):
+        layer(2000, 31 * DAY_S)
+
+
 def test_rarer_falls_are_deeper() -> None:
     assert layer(2000, DAY_S, 0.05).haircut < layer(2000, DAY_S, 0.01).haircut < layer(2000, DAY_S, 0.003).haircut
 

@@ -124,6 +124,15 @@ def test_a_change_is_noted_with_what_must_have_happened(fold: Fold) -> None:
     assert json.loads(rows.events[1].extra)["change_raw"] == str(-50 * ONE)
 
 
+def test_a_debt_that_is_gone_was_repaid_with_interest(fold: Fold) -> None:
+    fold((UNIT, obligation(11, borrows=[(USDC, 100 * ONE)])))
+
+    grown = reserve(mint=USDC_MINT, decimals=6, liquidity={"cumulative_borrow_rate_bsf": 3 * ONE // 2})
+    rows = fold((USDC, grown._replace(slot=12)), (UNIT, obligation(12)))
+
+    assert [(event.kind, event.amount_raw) for event in rows.events] == [("repay", 150)]
+
+
 def test_interest_alone_is_no_event(fold: Fold) -> None:
     fold((UNIT, obligation(11, borrows=[(USDC, 100 * ONE)])))
 
@@ -247,12 +256,15 @@ def test_within_a_slot_prices_and_obligations_come_after_reserves_in_whatever_or
     assert there.rows.positions[0].asset == SOL_MINT
 
 
-def test_a_price_account_is_read_as_soon_as_a_reserve_names_it_from_bytes_that_are_known(fold: Fold) -> None:
-    fold((SCOPE, scope({3: (150, 0, 9, 1000), 4: (149, 0, 9, 1000)})))
-    assert (SCOPE, PRICE) not in fold.journals.market_states
+def test_a_price_account_is_read_as_it_is_given_and_later_otherwise_from_bytes_that_are_known(fold: Fold) -> None:
     chain = [{"index": 3}, *[{"index": 0xFFFF}] * 3]
+    prices = SCOPE, scope({3: (150, 0, 9, 1000), 4: (149, 0, 9, 1000)})
+    named = SOL, reserve(11, token={"scope_price_feed": SCOPE, "scope_price_chain": chain})
 
-    fold((SOL, reserve(11, token={"scope_price_feed": SCOPE, "scope_price_chain": chain})))
+    fold(prices)  # of somebody else's, as another venue's would be stored
+    fold(named)
+    assert (SCOPE, PRICE) not in fold.journals.market_states
+    fold(named, prices)
     assert fold.state(SCOPE, PRICE)["prices"] == {
         "0": ["0", "0", "0", "0"],
         "3": ["150", "0", "9", "1000"],

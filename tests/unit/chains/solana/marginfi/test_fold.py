@@ -106,10 +106,13 @@ def test_changes_between_two_looks_are_events_in_tokens() -> None:
 
     rows = found.fold([(ANNS, later(member(ANN, balance(SOL, held=3), balance(USDC, owed=9))))])
 
-    place, rest = (SLOT + 1, -1, END_OF_BLOCK, b"", "mrgn"), '{"observed":true}'
+    place = SLOT + 1, -1, END_OF_BLOCK, b"", "mrgn"
+    rest = [f'{{"account":"{base58(ANNS)}","change_raw":"{change * ONE}","observed":true}}' for change in (-2, 2)]
     assert rows.events == [
-        LendingEvent(*place, "withdraw", SOL, ANN, None, SOL_MINT, 2, rest),
-        LendingEvent(*place, "borrow", USDC, ANN, None, USDC_MINT, 6, rest),  # two shares of three tokens
+        LendingEvent(*place, "withdraw", SOL, ANN, None, SOL_MINT, 2, rest[0], Basis.OBSERVED),
+        LendingEvent(
+            *place, "borrow", USDC, ANN, None, USDC_MINT, 6, rest[1], Basis.OBSERVED
+        ),  # two shares of three tokens
     ]
     rows = found.fold([(ANNS, later(member(ANN, balance(SOL, held=4), balance(USDC, owed=8)), SLOT + 2))])
     assert [(row.kind, row.amount_raw) for row in rows.events] == [("supply", 1), ("repay", 3)]

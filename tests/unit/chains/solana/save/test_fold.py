@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chains.errors import NoContract
-from chains.model import END_OF_BLOCK, AccountBytes, Basis, Rows, Side, VenueSpec
+from chains.identifiers import base58
+from chains.model import END_OF_BLOCK, WHOLE_VENUE, AccountBytes, Basis, Rows, Side, VenueSpec
 from chains.solana.ports import AccountProtocol
 from chains.solana.save import adapter
 from chains.solana.save.layout import NO_ORACLE, PROGRAM, Borrow, Deposit
@@ -187,8 +187,13 @@ def test_what_changed_between_two_looks_is_told_without_interest() -> None:
         ("withdraw", SOL, SOL_MINT, ALICE, 20),
         ("borrow", USDC, USDC_MINT, ALICE, 5),  # 115 less 100 · 1.1
     ]
-    assert json.loads(rows.events[0].extra) == {"observed": True, "collateral_raw": "20"}
-    assert json.loads(rows.events[1].extra) == {"observed": True}
+    assert json.loads(rows.events[0].extra) == {
+        "observed": True,
+        "account": base58(ACCOUNT),
+        "collateral_raw": "20",
+        "change_raw": "-20",
+    }
+    assert json.loads(rows.events[1].extra) == {"observed": True, "account": base58(ACCOUNT)}
     rows = known.take([(ACCOUNT, ours(obligation(ALICE, [Deposit(SOL, 50, 0)]), SLOT + 2))])
     assert [(e.kind, e.amount_raw) for e in rows.events] == [("repay", 115)]
 
@@ -222,10 +227,16 @@ def test_the_venue_asks_for_its_market_its_accounts_and_the_oracles_that_reserve
     [gone(), seen_of(b"\x06" * 32, market()), ours(reserve()), ours(b"\x02" + market()[1:])],
     ids=["gone", "of another program", "a reserve", "of another version"],
 )
-def test_what_is_no_lending_market_stops(account: AccountBytes) -> None:
-    with pytest.raises(NoContract, match="is no lending market of Save"):
-        journals().take([(MARKET_ADDRESS, account)])
-    assert len(journals().take([(MARKET_ADDRESS, ours(market()))])) == 0
+def test_what_is_no_lending_market_is_named_until_there_is_one(account: AccountBytes) -> None:
+    known = journals()
+    assert len(known.take([(MARKET_ADDRESS, ours(market()))])) == 0
+
+    (row,) = known.take([(MARKET_ADDRESS, account._replace(slot=SLOT + 1))]).markets
+    assert (row.market, row.aspect) == (WHOLE_VENUE, "lending_market")
+    assert "is no lending market of Save" in json.loads(row.state)["problem"]
+
+    (row,) = known.take([(MARKET_ADDRESS, ours(market())._replace(slot=SLOT + 2))]).markets
+    assert json.loads(row.state) == {"problem": None}
 
 
 def test_a_price_account_that_is_gone_has_no_price_and_others_that_are_gone_are_nothing() -> None:

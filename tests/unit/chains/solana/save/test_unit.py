@@ -8,7 +8,7 @@ import pytest
 
 from aggregator.margin.valuation import ABOUT_PRICES
 from chains.model import AccountBytes, Side, VenueSpec, VenueUnit
-from chains.solana.save import open_book
+from chains.solana.save import doubts, open_book
 from chains.solana.save.book import Book
 from chains.solana.save.layout import NO_ORACLE, Borrow, Deposit, Obligation
 from chains.solana.save.options import ENGINES, check_options, engine_of
@@ -325,6 +325,18 @@ def test_a_debt_of_more_digits_than_a_column_is_valued_exactly() -> None:
     assert unit.native is not None
     assert unit.native["borrowed_value"] == owed // 10**6
     assert unit.positions[1].protocol_raw == owed
+
+
+def test_without_its_market_nothing_of_a_venue_is_known() -> None:
+    account = (MARKET_ADDRESS, gone(SLOT))
+    unit = valued([Deposit(SOL, 10 * 10**9, 0)], [Borrow(USDC, WAD, 500_000_000 * WAD)], accounts=[account])
+
+    assert (unit.native, unit.liquidatable, unit.has_debt) == (None, None, True)
+    assert [reason.code for reason in unit.reasons] == ["market_unreadable"]
+    journals = Journals(venue())
+    assert doubts(journals.snapshot(SLOT, TIME)) == ()
+    journals.take([account])
+    assert [reason.code for reason in doubts(journals.snapshot(SLOT, TIME))] == ["market_unreadable"]
 
 
 def test_engines_are_named_and_checked() -> None:

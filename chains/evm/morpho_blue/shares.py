@@ -41,8 +41,8 @@ class Vault(NamedTuple):
     standing: Standing | Reason
 
 
-def may_have_shares(venue: VenueSpec) -> bool:
-    """Tell whether a venue may know of any shares."""
+def knows_shares(venue: VenueSpec) -> bool:
+    """Tell whether a venue may know what shares are, by its options."""
     return follows_vaults(venue.options)
 
 

@@ -1,0 +1,142 @@
+"""What weighing a whole venue takes and what comes of it: ports of the self-audit, and of the totals in snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from chains.model import Side, UnitSnapshot, VenueSnapshot
+from chains.ports import Checked, Held, Records, Summed
+
+
+class WholeRecords(Records, Protocol):
+    """What can be asked besides, of a whole venue as of a block."""
+
+    def claims(self, venue_id: str, block: int) -> dict[tuple[bytes, Side], int]:
+        """Return the sums of all positive raw amounts by (market, side) after a block, exactly."""
+        ...
+
+    def settings_at(self, venue_id: str, block: int, aspect: str) -> dict[bytes, list[str]]:
+        """Return one setting of all units after a block, by market."""
+        ...
+
+    def units_at(self, venue_id: str, block: int) -> Iterator[UnitSnapshot]:
+        """Yield all units of a venue as they were after a block, by id."""
+        ...
+
+    def logs_of(self, contracts: Collection[bytes], block: int) -> int:
+        """Return how many logs of some contracts are stored up to a block."""
+        ...
+
+    def changed_at(self, venue_id: str, block: int) -> dict[bytes, tuple[int, int]]:
+        """Return by market the blocks up to `block` in which its own state, and anybody's amount in it, changed last (-1: never)."""
+        ...
+
+
+class Whole(Protocol):
+    """A whole venue after a block, as it is stored; where rows of it are in quarantine its sums are empty, and nothing is compared."""
+
+    @property
+    def snapshot(self) -> VenueSnapshot:
+        """The venue apart from its units; without feeds."""
+        ...
+
+    @property
+    def sums(self) -> Mapping[tuple[bytes, Side], int]:
+        """The sums of all units' raw amounts, by (market, side)."""
+        ...
+
+    @property
+    def claims(self) -> Mapping[tuple[bytes, Side], int]:
+        """The same of the positive amounts alone."""
+        ...
+
+    @property
+    def changed(self) -> Mapping[bytes, tuple[int, int]]:
+        """By market, the blocks in which its own state, and anybody's amount in it, changed last (-1: never)."""
+        ...
+
+    def settings(self, aspect: str) -> Mapping[bytes, list[str]]:
+        """Return one setting of all units, by market."""
+        ...
+
+    def units(self) -> Iterator[UnitSnapshot]:
+        """Yield all units, by id."""
+        ...
+
+    def logs(self, *contracts: bytes) -> int:
+        """Return how many logs of contracts led here: no more than so often anything was rounded."""
+        ...
+
+
+class Told(NamedTuple):
+    """A total that the journals hold because the chain itself told it: in a log, a stored answer, or an account's bytes.
+
+    `theirs` - `ours` may be `least` to `most`, which `why` explains; either is `None` where it is not known. `excuse`: why a difference
+    beyond that says nothing, empty where it says that something is wrong.
+    """
+
+    name: str
+    contract: bytes
+    market: bytes
+    ours: int | None
+    theirs: int | None
+    least: int = 0
+    most: int = 0
+    why: str = ""
+    excuse: str = ""
+
+
+TellTotals = Callable[[Whole], Iterable[Told]]
+"""What a protocol's `controls.py` offers as `told`: a pure function of a whole venue, with no question to anybody."""
+
+
+class Reply(NamedTuple):
+    """What a contract answered to a question of a control, as it said it."""
+
+    contract: bytes
+    method: str
+    input: bytes
+    outcome: str
+    output: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controlled:
+    """What came of weighing a whole venue.
+
+    `told`: totals that the chain told by itself; `totals` and `holdings`: those that its contracts were asked for, by `replies`.
+    """
+
+    told: tuple[Summed, ...] = ()
+    totals: tuple[Summed, ...] = ()
+    holdings: tuple[Held, ...] = ()
+    replies: tuple[Reply, ...] = ()
+
+    @property
+    def sums(self) -> tuple[Summed, ...]:
+        """All totals, whoever told them."""
+        return (*self.told, *self.totals)
+
+
+@runtime_checkable
+class Auditable(Protocol):
+    """A chain whose venues can be weighed, so that the numbers here can be compared with theirs."""
+
+    async def audit(self, snapshot: VenueSnapshot, units: Sequence[UnitSnapshot]) -> Sequence[Checked]:
+        """Compare units of a venue at the snapshot's block with what its contracts answer after that block.
+
+        Nothing, for a venue whose protocol has no view of a unit. Raises `ChainError`.
+        """
+        ...
+
+    async def control(
+        self, snapshot: VenueSnapshot, records: WholeRecords, known: Sequence[Reply] | None = None
+    ) -> Controlled:
+        """Compare a whole venue at the snapshot's block: totals with sums, what its contracts hold with what is claimed.
+
+        `known`: what was answered before; nothing is asked then, and what is not among it is unanswered. Nothing comes of a venue whose
+        protocol names no total. Raises `ChainError`.
+        """
+        ...

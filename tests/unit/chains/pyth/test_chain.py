@@ -279,6 +279,30 @@ def test_of_two_prices_of_one_second_the_one_of_the_later_slot_stands(stand: Sta
     assert stand.answer(SOL) == (300, T, 1_000_000)
 
 
+def test_a_price_as_old_that_says_something_else_changes_nothing(stand: Stand) -> None:
+    stand.sets = ()
+    stand.says(sol(15_000), eth(1), slot=5)
+    stand.look()
+    stand.now += 1
+    stand.says(sol(15_000, exponent=-6), eth(1), slot=5)
+    stand.look()
+
+    assert (stand.answer(SOL), stand.phase(SOL)["decimals"]) == ((15_000, T, 1_000_000), 8)
+
+
+def test_guardians_vouch_for_no_price_that_was_believed_without_them(stand: Stand) -> None:
+    stand.sets = ()
+    stand.says(sol(666), eth(1), slot=5, keys=tuple(OTHERS))
+    stand.look()
+    stand.sets = (GUARDIANS,)
+    stand.now += 1
+    stand.says(sol(100), eth(1), slot=5)
+    stand.look()
+
+    assert stand.answer(SOL) == (100, T, 1_000_000)
+    assert (stand.phase(SOL)["caveat"], stand.message(SOL)["guardian_set"]) == (None, 7)
+
+
 def test_a_feed_that_is_missing_has_no_price_until_it_is_told_again(stand: Stand) -> None:
     stand.says(sol(100), eth(1), slot=5)
     stand.look()
@@ -330,6 +354,37 @@ def test_a_positive_exponent_is_multiplied_out(stand: Stand) -> None:
     stand.look()
 
     assert (stand.answer(SOL), stand.phase(SOL)["decimals"]) == ((1_500, T, 100), 0)
+
+
+@pytest.mark.parametrize(
+    "wrong, named",
+    [
+        ({"price": 10**18, "exponent": 25}, "more than 38 digits"),
+        ({"price": 1, "confidence": 10**18, "exponent": 25}, "more than 38 digits"),
+        ({"price": 1, "exponent": 31}, "the exponent 31"),
+    ],
+)
+def test_a_price_that_cannot_be_kept_takes_the_one_before_it_along(
+    stand: Stand, wrong: dict[str, Any], named: str
+) -> None:
+    stand.says(sol(100), eth(1), slot=5)
+    stand.look()
+    stand.now += 10
+    stand.says(Price(feed_id=SOL, publish_time=T + 9, **wrong), eth(1, T + 9), slot=30)
+    stand.look()
+
+    assert stand.phase(SOL)["aggregator"] is None
+    assert stand.phase(SOL)["problem"].startswith("malformed: ")
+    assert named in stand.phase(SOL)["problem"]
+
+
+def test_a_price_of_a_time_before_all_dates_is_none(stand: Stand) -> None:
+    old = encoded([eth(1), sol(5, -(2**62))], slot=5)
+    stand.served.updates = lambda _: [old]
+    stand.look()
+
+    assert "has no date" in stand.phase(SOL)["problem"]
+    assert len(stand.store.query("SELECT * FROM public.fct_price", timeout_s=10, max_rows=5).rows) == 1
 
 
 def test_more_feeds_than_fit_one_address_are_asked_for_in_several(stand: Stand) -> None:

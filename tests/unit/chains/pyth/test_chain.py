@@ -17,6 +17,8 @@ from chains.errors import ChainError, NodeBusy, NodeLimits, NodeWrong, Unsupport
 from chains.model import FEEDS, ChainSpec, FeedSpec, GuardianSet, VenueSpec
 from chains.pyth.chain import connect
 from chains.pyth.clock import block_of
+from chains.pyth.endpoints import updates_in
+from chains.rpc.transport import Received
 from indexer.loop import rebuild
 from indexer.remote import RemoteChain
 from indexer.store import Store
@@ -338,6 +340,19 @@ def test_the_next_endpoint_is_asked_where_the_first_is_wrong(stand: Stand) -> No
 
     assert stand.answer(SOL) == (100, T, 1_000_000)
     assert [type(error) for error in stand.heard.failed_] == [NodeWrong]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"[]", b'{"binary":{"encoding":"base64","data":["@"]}}', b'{"binary":{"encoding":"hex","data":["Q"]}}',
+        b'{"parsed":' + b"[" * 100_000,
+    ],
+    ids=map(str, range(5)),
+)  # fmt: skip
+def test_an_answer_that_is_none_is_the_endpoints_fault(body: bytes) -> None:
+    with pytest.raises(NodeWrong, match="hermes 1 gave a malformed answer"):
+        updates_in("hermes 1", Received(status=200, headers={}, body=body, wire_bytes=len(body)))
 
 
 @pytest.mark.parametrize("status, kind", [(429, NodeLimits), (500, NodeBusy), (404, NodeWrong), (302, NodeWrong)])

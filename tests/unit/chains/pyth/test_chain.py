@@ -342,6 +342,17 @@ def test_the_next_endpoint_is_asked_where_the_first_is_wrong(stand: Stand) -> No
     assert [type(error) for error in stand.heard.failed_] == [NodeWrong]
 
 
+def test_the_next_endpoint_is_asked_where_the_first_has_no_price_at_all(stand: Stand) -> None:
+    with hermes(stand.other) as second:
+        stand.urls = [*stand.urls, second]
+        right = encoded([sol(100), eth(1)], slot=5)
+        stand.other.updates = lambda _: [right]
+        stand.look()
+
+    assert stand.answer(SOL) == (100, T, 1_000_000)
+    assert "missing_feed: hermes 1 (127.0.0.1) gave no price of any feed" in str(stand.heard.failed_[0])
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -12,16 +12,17 @@ from typing import NamedTuple
 import pytest
 
 from chains.evm.aave_v3 import open_book
-from chains.model import Block, Permits, UnitSnapshot, VenueUnit
+from chains.model import Permits, UnitSnapshot, VenueUnit
 from indexer.loop import rebuild
 from indexer.store import Store
+from tests.contract.test_aave_parity import block_of
 from tests.devnet.evm import aave
-from tests.devnet.evm.abi import calldata, topic
+from tests.devnet.evm.abi import topic
 from tests.devnet.evm.artifacts import aave_bytecode
 from tests.devnet.evm.chain import Devnet, build
 from tests.devnet.evm.governance import scaled_answer, usual_terms
 from tests.devnet.evm.ledger import Tx, invoke, wire
-from tests.devnet.evm.market import WSTETH, Reserve
+from tests.devnet.evm.market import WSTETH
 from tests.devnet.evm.people import borrow_nearly_all, lend_much
 from tests.support.indexing import Heard, chain_of, indexed, raw, venue_of
 from tests.support.tables import assert_same_tables
@@ -50,63 +51,6 @@ def test_loans_and_withdrawals_go_up_to_the_limit_and_not_a_unit_above(seed: int
         done = tried(net, [each for owner in net.users for each in loans_and_withdrawals(net, owner, units)])
 
     assert min(done[name] for name in ("borrow", "borrow more", "borrow refused", "withdraw", "withdraw more")) > 20
-
-
-@pytest.mark.parametrize("seed", [3, 41])
-def test_loans_go_up_to_what_is_left_of_the_cap(seed: int, tmp_path: Path) -> None:
-    path = tmp_path / "store.duckdb"
-    with build(seed=seed, actions=160, stable=seed == 41) as net:
-        fill(net)
-        market = net.market
-        owed = {each.symbol: owed_by_all(net, each) for each in market.reserves}
-        caps = {each.symbol: owed[each.symbol].total // each.unit + 2 for each in market.reserves}
-        net.ledger.do(*(cap(net, each, caps[each.symbol]) for each in market.reserves))
-        units = known(net, path)
-        left = {
-            raw(each.asset): caps[each.symbol] * each.unit - owed_by_all(net, each).total for each in market.reserves
-        }
-        said = [each for owner in net.users for each in permits(units[raw(owner)]).borrowable]
-        assert all(each.cap_left == left.get(each.market) for each in said)
-        at_the_cap = [each for each in said if each.most and each.most == each.cap_left]
-        assert {each.market for each in at_the_cap} == set(left)
-        assert len(at_the_cap) > 20
-        assert any(total.stable for total in owed.values()) == (seed == 41)
-        done = tried(net, [each for owner in net.users for each in loans_and_withdrawals(net, owner, units)])
-        assert done["borrow more"] > 20
-
-        net.ledger.do(*(cap(net, each, max(owed[each.symbol].total // each.unit, 1)) for each in market.reserves))
-        units = known(net, path)
-        used = [each for owner in net.users for each in permits(units[raw(owner)]).borrowable if each.cap_left == 0]
-        assert len(used) > 20
-        assert all("borrow_cap" in [reason.code for reason in each.blocked] for each in used)
-        assert tried(net, [each for owner in net.users for each in loans_and_withdrawals(net, owner, units)])[
-            "borrow refused"
-        ] >= len(used)
-
-
-def test_that_a_reserve_may_have_lent_its_tokens_out_is_said(tmp_path: Path) -> None:
-    with build(seed=9, actions=0, users=2) as net:
-        owner, other = net.users
-        market = net.market
-        usdc, weth = market.reserve("USDC"), market.reserve("WETH")
-        net.ledger.do(
-            aave.supply(market, owner, weth.asset, 10 * weth.unit),
-            aave.supply(market, other, usdc.asset, 100 * usdc.unit),
-            aave.borrow(market, owner, usdc.asset, 99 * usdc.unit),
-        )
-        units = known(net, tmp_path / "store.duckdb")
-        (lent,) = [each for each in permits(units[raw(owner)]).borrowable if each.market == raw(usdc.asset)]
-        (supplied,) = permits(units[raw(other)]).withdrawable
-        tries = [
-            Try("borrow", aave.borrow(market, owner, usdc.asset, lent.most), goes=False),
-            Try("withdraw", aave.withdraw(market, other, usdc.asset, supplied.most), goes=False),
-            Try("borrow", aave.borrow(market, owner, usdc.asset, usdc.unit), goes=True),
-        ]
-        assert tried(net, tries).total() == len(tries)
-
-    assert lent.most > usdc.unit
-    for each in (lent, supplied):
-        assert [(reason.code, reason.subject) for reason in each.unknown] == [("liquidity_unknown", usdc.asset)]
 
 
 @pytest.mark.parametrize("seed", [3, 41])
@@ -181,6 +125,11 @@ def test_what_keeps_reserves_apart_is_said_and_is_so(tmp_path: Path) -> None:
         assert why(net, units, usual) == {"WBTC": "siloed_borrowing"}
         assert why(net, units, emode) == dict.fromkeys(("wstETH", "USDC"), "not_in_category")
 
+        net.ledger.do(aave.configure(market, "setDebtCeiling(address,uint256)", staked.asset, 10_00))
+        units = known(net, tmp_path / "store.duckdb")
+        assert tried(net, list(loans_and_withdrawals(net, isolated, units)))["borrow refused"] == len(market.reserves)
+        assert why(net, units, isolated)["USDC"] == "debt_ceiling"
+
         net.ledger.do(
             aave.switch(market, "setReserveFreeze", usdc.asset, on=True),
             aave.switch(market, "setReservePause", wbtc.asset, on=True),
@@ -244,26 +193,6 @@ def fill(net: Devnet) -> None:
     )
 
 
-class Owed(NamedTuple):
-    """What the tokens of a reserve say that all accounts owe, in token units."""
-
-    variable: int
-    stable: int
-
-    @property
-    def total(self) -> int:
-        return self.variable + self.stable
-
-
-def owed_by_all(net: Devnet, reserve: Reserve) -> Owed:
-    tokens = (reserve.variable_debt_token, reserve.stable_debt_token)
-    return Owed(*(int(net.node.eth_call(token, calldata("totalSupply()")), 16) for token in tokens))
-
-
-def cap(net: Devnet, reserve: Reserve, tokens: int) -> Tx:
-    return aave.configure(net.market, "setBorrowCap(address,uint256)", reserve.asset, tokens)
-
-
 def stretch(net: Devnet) -> None:
     """Let some people borrow nearly all they may on WETH that they lend."""
     net.ledger.do(*usual_terms(net.scene, "WETH"))
@@ -319,9 +248,7 @@ def test_a_sentinel_keeps_people_from_borrowing_and_from_being_liquidated(tmp_pa
 def known(net: Devnet, path: Path) -> dict[bytes, VenueUnit]:
     """Every account after the newest block, and the users who have none."""
     indexed(net, path)
-    header = net.node.header()
-    number, time = (int(header[name], 16) for name in ("number", "timestamp"))
-    at = Block(number=number, hash=raw(header["hash"]), parent_hash=raw(header["parentHash"]), time=time)
+    at = block_of(net, net.node.height())
     with Store.open(path) as store, store.reading() as reader:
         value = open_book(reader.venue_snapshot(venue_of(net), at))
         units = {unit.unit_id: value(unit) for unit in reader.unit_snapshots(venue_of(net), at)}

@@ -111,9 +111,11 @@ def derivation_changes(protocol: str) -> Sequence[Change]:
 
 
 def feed_changes(chain_id: str) -> Sequence[Change]:
-    """Return the same of the price sources of a chain's family."""
-    family = NAMESPACES[chain_id.partition(":")[0]].rpartition(".")[0]
-    return cast("Sequence[Change]", getattr(import_module(f"{family}.oracles"), "CHANGES", ()))
+    """Return the same of the price sources of a chain's family; a chain of nothing but prices lists them itself."""
+    namespace = chain_id.partition(":")[0]
+    family = NAMESPACES[namespace].rpartition(".")[0]
+    folder = family if namespace == PYTH else f"{family}.oracles"
+    return cast("Sequence[Change]", getattr(import_module(folder), "CHANGES", ()))
 
 
 def is_observed(protocol: str) -> bool:

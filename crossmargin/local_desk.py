@@ -196,7 +196,11 @@ class LocalDesk:
             *_incomplete(self.catalogue.venues, reader, cuts),
             *_contradicted(reader, cuts),
             *doubted_venues(reader, numbers),
-            *(each.reason for each in outdated(reader, self.catalogue.venues) if each.chain_id in cuts),
+            *(
+                each.reason
+                for each in outdated(reader, self.catalogue.venues, self.catalogue.feeds)
+                if each.chain_id in cuts
+            ),
         )
         return Condition(
             stale_chains=stale,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from chains.derivations import UNRECORDED, Change, Remedy, lack_of, version_of
-from chains.identifiers import SOLANA, namespace_of
+from chains.identifiers import EVM, namespace_of
 from chains.model import FEEDS, VenueSpec
 from chains.registry import derivation_changes, feed_changes
 from indexer.steps import Interest
@@ -61,7 +61,7 @@ def note_reread(con: Con, chain_id: str, interests: Iterable[Interest]) -> None:
     firsts = con.execute("SELECT start_block FROM chain WHERE chain_id = $chain_id", {"chain_id": chain_id}).fetchall()
     starts[FEEDS] = firsts[0][0] if firsts else 0
     for interest in interests:
-        if namespace_of(chain_id) != SOLANA and interest.first <= starts.get(interest.venue_id, -1):
+        if namespace_of(chain_id) == EVM and interest.first <= starts.get(interest.venue_id, -1):
             _note(con, chain_id, interest.venue_id, version_of(_changes(con, chain_id, interest.venue_id)))
 
 

@@ -46,7 +46,7 @@ def outdated(reader: Reader, venues: Sequence[VenueSpec], feeds: Sequence[FeedSp
     for venue in venues:
         if (version := kept.get((venue.chain_id, venue.id))) is not None:
             yield from _judged(venue.chain_id, venue.id, version, derivation_changes(venue.protocol))
-    for chain_id in sorted({each.chain_id for each in (*venues, *feeds)}):
+    for chain_id in sorted({venue.chain_id for venue in venues} | {feed.chain_id for feed in feeds}):
         if (version := kept.get((chain_id, FEEDS))) is not None:
             yield from _judged(chain_id, None, version, feed_changes(chain_id))
 

@@ -92,7 +92,7 @@ def test_whoever_has_an_amount_that_his_unit_remembers_makes_nobody_else_doubtfu
 @pytest.mark.parametrize(
     "rows, venues",
     [
-        (Rows(events=[event(2, 10**38)]), []),
+        (Rows(events=[event(2, 10**38)], quarantined=[Quarantined(2, 1, 3, VENUE, "event_too_wide:supply", b"1")]), []),
         (Rows(positions=[position(2, 10**38)]), [VENUE]),
         (Rows(prices=[price(2, 10**40)]), [FEEDS]),
         (Rows(quarantined=[Quarantined(2, 1, 3, VENUE, "malformed_event:Supply", b"")]), [VENUE]),

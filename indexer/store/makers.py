@@ -51,6 +51,13 @@ def note_rebuilt(con: Con, chain_id: str) -> None:
             _note(con, chain_id, interest, version_of(changes))
 
 
+def note_emptied(con: Con, chain_id: str) -> None:
+    """Keep this program's version for all of a chain of which nothing is stored any more."""
+    for chain, interest in makers(con):
+        if chain == chain_id:
+            _note(con, chain_id, interest, version_of(_changes(con, chain_id, interest)))
+
+
 def note_reread(con: Con, chain_id: str, interests: Iterable[Interest]) -> None:
     """Keep this program's version for what was read again from its first block on."""
     starts = dict(

@@ -100,8 +100,10 @@ async def _found(
     async with aclosing(chain):
         if not isinstance(chain, Auditable) or not snapshot.markets:
             return Controlled()
+        if known is not None:
+            return await chain.control(snapshot, records, known)
         try:
-            return await asyncio.wait_for(chain.control(snapshot, records, known), PATIENCE_S)
+            return await asyncio.wait_for(chain.control(snapshot, records), PATIENCE_S)
         except TimeoutError as error:
             message = (
                 f"chain {snapshot.venue.chain_id}: no node answered about {snapshot.venue.id} within {PATIENCE_S:.0f} s"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from chains.derivations import Change
-    from chains.model import Block, ChainSpec, FeedSpec, PriceAnswer, Reason, VenueSnapshot, VenueSpec
+    from chains.model import Block, ChainSpec, Claim, FeedSpec, PriceAnswer, Reason, VenueSnapshot, VenueSpec
     from chains.ports import Chain, Moment, Observer, OpenBook, RawReader, Start
     from chains.survey.facts import NodeSurvey
 
@@ -90,6 +90,18 @@ def current_answer(moment: Moment, source: bytes) -> PriceAnswer | Reason:
 def owner_is_unit(protocol: str) -> bool:
     """Tell whether a protocol keeps one account per owner, so that it has an answer for everybody: its folder says so."""
     return bool(getattr(import_module(PROTOCOLS[protocol]), "OWNER_IS_UNIT", False))
+
+
+def knows_shares(venue: VenueSpec) -> bool:
+    """Tell whether a venue may know what shares held anywhere are a claim on: its folder says so, by its options."""
+    found = getattr(import_module(PROTOCOLS[venue.protocol]), "knows_shares", None)
+    return found is not None and bool(found(venue))
+
+
+def open_shares(snapshot: VenueSnapshot) -> Mapping[bytes, Callable[[int], Claim]]:
+    """Return what a venue that knows shares says of them: token → the function that turns an amount into what it is a claim on."""
+    found = import_module(PROTOCOLS[snapshot.venue.protocol]).open_shares(snapshot)
+    return cast("Mapping[bytes, Callable[[int], Claim]]", found)
 
 
 def open_views(protocol: str) -> Any | None:  # noqa: ANN401 - each family has its own kind of question

@@ -151,7 +151,7 @@ class PositionView(Model):
     liquidation_threshold: str | None
     """The venue's, as a fraction; `null` for debt."""
     look_through: LookThroughView | None
-    """Of shares of a vault that the venue follows; `null` for anything else."""
+    """Of shares of a vault that some venue of the chain follows; `null` for anything else."""
 
 
 class NativeAsOf(Model):

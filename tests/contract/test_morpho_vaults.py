@@ -9,19 +9,28 @@ from pathlib import Path
 
 import pytest
 
+from aggregator.gather import Catalogue, gather
+from aggregator.margin.canonical import from_json, to_json
+from aggregator.margin.document import HealthDocument, PositionView
+from aggregator.margin.health import evaluate
+from aggregator.margin.inputs import Cut, MarginAccount
 from chains.evm.morpho_blue import open_book
 from chains.evm.morpho_blue.shares import open_shares, vaults_at
-from chains.model import Reason, VenueSpec
+from chains.identifiers import Account
+from chains.model import Finality, Reason, VenueSpec
 from chains.registry import connect
 from indexer.loop import rebuild
 from indexer.store import Reader, Store
 from tests.contract.test_morpho_blue_parity import block_of, chain_spec, venue_of
+from tests.devnet.evm.abi import calldata, decode
+from tests.devnet.evm.artifacts import own_bytecode
 from tests.devnet.evm.ledger import invoke
 from tests.devnet.evm.metamorpho import Pools, deploy
 from tests.devnet.evm.morpho import DAY, PARAMS, build
 from tests.devnet.evm.vault import Token, approve
 from tests.support.indexing import Heard, Narrow, raw, take_in
 from tests.support.tables import assert_same_tables
+from tests.unit.aggregator.builders import policy
 
 SAMPLED = 15
 LOOKED_AT = frozenset({"evm_block"})
@@ -197,3 +206,72 @@ def indexed(pools: Pools, path: Path, *, span: int | None = None) -> None:
 
 def venue_with(pools: Pools) -> VenueSpec:
     return replace(venue_of(pools.lending), options={"vaults": tuple(pool.address for pool in pools.pools)})
+
+
+def test_shares_in_custody_are_looked_through_with_what_the_vaults_venue_knows(tmp_path: Path) -> None:
+    with build(seed=8, actions=20) as lending:
+        pools = deploy(lending)
+        pools.run(15)
+        pool, market = pools.pools[0], pledge_shares(pools)
+        both, outside = lending.people[0], lending.liquidator
+        custody, held = custody_with(pools, both, outside)
+        venues = (venue_with(pools), custody)
+        chain = connect(chain_spec(lending), list(venues), [])
+        with Store.open(tmp_path / "store.duckdb") as store:
+            asyncio.run(take_in(chain, store))
+            with store.reading() as reader:
+                documents = {who: health(reader, pools, venues, who) for who in (both, outside)}
+        looked = {who: [each for each in positions_of(documents[who]) if each.look_through] for who in documents}
+        for position in (each for found in looked.values() for each in found):
+            said = position.look_through
+            assert said is not None
+            assert said.assets_raw == str(pools.asked(pool, "convertToAssets(uint256)", int(position.amount_raw)))
+            parts = sum(int(part.amount_raw) for part in said.components)
+            assert 0 <= int(said.assets_raw) - parts <= len(said.components) + 1
+            assert {part.venue for part in said.components} == {"morpho"}
+        pledged = pledged_in(pools, market, both)
+
+    assert min(held.values()) > 0
+    assert [int(each.amount_raw) for each in looked[outside]] == [held[outside]]
+    assert {int(each.amount_raw) for each in looked[both]} == {held[both], pledged}
+    assert [venue.venue for venue in documents[outside].venues] == ["custody"]
+
+
+def custody_with(pools: Pools, *owners: str) -> tuple[VenueSpec, dict[str, int]]:
+    """A contract that holds a part of everybody's shares of the first vault, and how much for whom."""
+    lending, pool = pools.lending, pools.pools[0]
+    address = lending.ledger.deploy(lending.admin, own_bytecode("Vault"))
+    start_block = lending.node.height()
+    amount = 10 ** (pool.asset.decimals or 0) * 1_000
+    held = {}
+    for owner in owners:
+        lending.ledger.do(approve(pool.asset.address, owner, pool.address), approve(pool.address, owner, address))
+        lending.ledger.do(invoke(owner, pool.address, "deposit(uint256,address)", amount, owner, gas=9_000_000))
+        held[owner] = pools.shares(pool, owner) * 2 // 3
+        lending.ledger.do(invoke(owner, address, "deposit(address,uint256)", pool.address, held[owner]))
+    chain_id = venue_with(pools).chain_id
+    venue = VenueSpec(id="custody", protocol="escrow", chain_id=chain_id, address=raw(address), start_block=start_block)
+    return venue, held
+
+
+def pledged_in(pools: Pools, market: bytes, owner: str) -> int:
+    """What somebody has pledged in a market."""
+    asked = calldata("position(bytes32,address)", market, owner)
+    answer = pools.lending.node.eth_call(pools.lending.address, asked, "latest")
+    return int(decode(["uint256", "uint128", "uint128"], answer)[2])
+
+
+def positions_of(document: HealthDocument) -> list[PositionView]:
+    return [position for venue in document.venues for unit in venue.units for position in unit.positions]
+
+
+def health(reader: Reader, pools: Pools, venues: tuple[VenueSpec, ...], who: str) -> HealthDocument:
+    """The document of an account; that of its inputs, written and read again, is the same."""
+    chain_id = venues[0].chain_id
+    at = block_of(pools.lending, pools.lending.node.height())
+    account = MarginAccount(id=who, members=(str(Account(chain_id, raw(who))),))
+    cuts = {chain_id: Cut(block=at, finality=Finality.FINALIZED)}
+    inputs = gather(reader, account, cuts, Catalogue(venues=venues, feeds=(), assets=(), policy=policy()))
+    document = evaluate(inputs)
+    assert evaluate(from_json(to_json(inputs))) == document
+    return document

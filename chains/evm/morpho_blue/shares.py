@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from chains.evm.logs import unhex
 from chains.evm.morpho_blue.accruals import accrued_at
 from chains.evm.morpho_blue.maths import to_assets_down
+from chains.evm.morpho_blue.options import follows_vaults
 from chains.evm.morpho_blue.vault import (
     Books,
     Place,
@@ -24,7 +25,7 @@ from chains.evm.morpho_blue.vault import (
     to_assets_down as converted_down,
 )
 from chains.evm.morpho_blue.vaults import BOOKS, FAULT, QUEUE, SHARES, VAULT
-from chains.model import Basis, Claim, Component, Reason, VenueSnapshot
+from chains.model import Basis, Claim, Component, Reason, VenueSnapshot, VenueSpec
 
 
 class Vault(NamedTuple):
@@ -38,6 +39,11 @@ class Vault(NamedTuple):
     books: Books
     places: tuple[Place, ...]
     standing: Standing | Reason
+
+
+def knows_shares(venue: VenueSpec) -> bool:
+    """Tell whether a venue may know what shares are, by its options."""
+    return follows_vaults(venue.options)
 
 
 def open_shares(snapshot: VenueSnapshot) -> Mapping[bytes, Callable[[int], Claim]]:

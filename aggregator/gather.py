@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from aggregator.issuers import with_issuers
 from aggregator.margin.health import open_units
 from aggregator.margin.inputs import (
     METHODOLOGY_VERSION,
@@ -93,7 +94,7 @@ def gather(
     condition = with_sequencers(journals, cuts, catalogue, condition)
     members = [parse_account(member) for member in account.members]
     consulted = sorted_venues(catalogue, {member.chain_id for member in members}, cuts)
-    venues = tuple(_venues(journals, consulted, cuts, members))
+    venues = tuple(with_issuers(journals, consulted, cuts, tuple(_venues(journals, consulted, cuts, members))))
     named, sources = _named(venues, catalogue)
     feeds = tuple(
         feed for feed in sorted_feeds(catalogue) if (feed.chain_id, feed.address) in sources or feed.asset in named

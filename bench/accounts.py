@@ -21,6 +21,8 @@ import numpy as np
 
 from chains.model import AccountBytes, Rows, VenueSpec
 from chains.solana.after import Nothing
+from chains.solana.drift import Drift
+from chains.solana.drift.layout import USER
 from chains.solana.kamino import Kamino
 from chains.solana.kamino.layout import OBLIGATION
 from chains.solana.layouts import KEY, Layout
@@ -53,7 +55,7 @@ def main() -> None:
     print(f"accounts · {ACCOUNTS:,} Solana accounts, bytes to journals, median of {RUNS} runs, CPU of one core")
     print(f"  Python {platform.python_version()}, numpy {version('numpy')}, pyarrow {version('pyarrow')}")
     print(f"  {'':<12}{'journals':>14}{'numpy alone':>14}{'ratio':>8}{'base64':>14}   accounts/s")
-    for kind in (marginfi(), kamino()):
+    for kind in (marginfi(), kamino(), drift()):
         measure(kind)
 
 
@@ -140,6 +142,34 @@ def kamino() -> Kind:
         "borrows": ("borrow_reserve", "borrowed_amount_sf"),
     }
     return Kind("kamino", lambda some: fold.fold(Nothing(), some), seen, OBLIGATION, arrays)
+
+
+def drift() -> Kind:
+    rng = random.Random(SEED)
+    venue = VenueSpec(id="drift", protocol="drift", chain_id="solana:1", address=rng.randbytes(KEY), start_block=0)
+    fold = Drift(venue)
+    (*_, wanted) = fold.sets
+    seen = []
+    for _ in range(ACCOUNTS):
+        spot = [
+            {"market_index": number, "scaled_balance": rng.getrandbits(50), "balance_type": rng.randrange(2)}
+            for number in rng.sample(range(BANKS), rng.choice(HELD))
+        ]
+        perp = [
+            {
+                "market_index": number,
+                "base_asset_amount": rng.getrandbits(40),
+                "quote_asset_amount": -rng.getrandbits(40),
+            }
+            for number in rng.sample(range(BANKS), min(rng.choice(HELD), 2))
+        ]
+        data = written(USER, {"authority": rng.randbytes(KEY), "spot_positions": spot, "perp_positions": perp})
+        seen.append((rng.randbytes(KEY), AccountBytes(SLOT, wanted.program, 1, data, closed=False)))
+    arrays = {
+        "spot_positions": ("scaled_balance", "scaled_balance"),
+        "perp_positions": ("base_asset_amount", "base_asset_amount"),
+    }
+    return Kind("drift", lambda some: fold.fold(Nothing(), some), seen, USER, arrays)
 
 
 def written(layout: Layout, fields: Mapping[str, Any]) -> bytes:

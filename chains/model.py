@@ -269,6 +269,42 @@ class VenuePrice(NamedTuple):
     basis: Basis = Basis.EXACT
 
 
+class Component(NamedTuple):
+    """A claim that is a part of what some shares are: on a market of a venue, or with an empty `venue_id` on the asset itself.
+
+    `amount_raw`: raw units of the asset, rounded down; `payable_raw`: what of it the market could pay out at the block, `None` where
+    that is not known.
+    """
+
+    venue_id: str
+    market: bytes
+    asset: bytes
+    symbol: str
+    decimals: int
+    amount_raw: int
+    payable_raw: int | None
+    basis: Basis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What an amount of shares is a claim on, all of it in one asset.
+
+    `assets_raw`: what their contract converts them to, rounded down as it does; `lost_raw`: what of it nothing stands behind any more;
+    `redeemable_raw`: what could be taken out at the block. All `None`, and no components, where `reasons` says why nothing is known.
+    Components and what is lost add up to `assets_raw`, but for what was rounded off each and a unit that is the contract's own.
+    """
+
+    asset: bytes
+    symbol: str
+    decimals: int
+    assets_raw: int | None
+    lost_raw: int | None
+    redeemable_raw: int | None
+    components: tuple[Component, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitPosition:
     """One position of a unit in token terms, as the venue counts it.
@@ -276,7 +312,7 @@ class UnitPosition:
     `amount_raw`: token units times 10^`decimals`, with interest to the block; `protocol_raw`: the stored protocol amount (scaled
     balance, shares); `counts`: a supply that backs debt at the venue (enabled as collateral, with a threshold), or any debt;
     `price`: the venue's own, `None` with the reason listed in the unit; `liquidation_threshold`: the venue's, in basis points, `None`
-    for debt.
+    for debt; `claim`: what shares of a vault that the venue follows are a claim on, which is worth no more beside them.
     """
 
     market: bytes
@@ -289,6 +325,7 @@ class UnitPosition:
     counts: bool
     price: VenuePrice | None
     liquidation_threshold: int | None
+    claim: Claim | None = None
 
 
 class CollateralTerms(NamedTuple):
@@ -354,8 +391,8 @@ class VenueUnit:
     `native` is `None` when the venue itself could not answer or an input is unknown; then `reasons` says why. `health_factor_wad` is
     the venue's health factor normalised to 1e18 = liquidation boundary, `None` without debt or when unknown; `base_unit` is one unit
     of the currency of the `*_base` amounts. `roles`: what the owner is to the venue, where it is no customer: "treasury",
-    "contract" (one of its own), "wrapper" (holds for others, as configured). `permits` computes what may be done, `None` for a protocol
-    that cannot say.
+    "contract" (one of its own), "wrapper" (holds for others, as configured), "vault" (holds for those who have its shares). `permits`
+    computes what may be done, `None` for a protocol that cannot say.
     """
 
     venue_id: str

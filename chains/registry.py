@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from chains.derivations import Change
-    from chains.model import Block, ChainSpec, FeedSpec, PriceAnswer, Reason, VenueSnapshot, VenueSpec
+    from chains.model import Block, ChainSpec, Claim, FeedSpec, PriceAnswer, Reason, VenueSnapshot, VenueSpec
     from chains.ports import Chain, Moment, Observer, OpenBook, RawReader, Start
     from chains.survey.facts import NodeSurvey
 
@@ -91,6 +92,18 @@ def owner_is_unit(protocol: str) -> bool:
     return bool(getattr(import_module(PROTOCOLS[protocol]), "OWNER_IS_UNIT", False))
 
 
+def knows_shares(venue: VenueSpec) -> bool:
+    """Tell whether a venue may know what shares held anywhere are a claim on: its folder says so, by its options."""
+    found = getattr(import_module(PROTOCOLS[venue.protocol]), "knows_shares", None)
+    return found is not None and bool(found(venue))
+
+
+def open_shares(snapshot: VenueSnapshot) -> Mapping[bytes, Callable[[int], Claim]]:
+    """Return what a venue that knows shares says of them: token → the function that turns an amount into what it is a claim on."""
+    found = import_module(PROTOCOLS[snapshot.venue.protocol]).open_shares(snapshot)
+    return cast("Mapping[bytes, Callable[[int], Claim]]", found)
+
+
 def open_views(protocol: str) -> Any | None:  # noqa: ANN401 - each family has its own kind of question
     """Return what a protocol's folder asks its contracts about a unit (`chains.evm.ports.OpenViews`), `None` where they have no views."""
     if not _has(protocol, "views"):
@@ -111,10 +124,9 @@ def derivation_changes(protocol: str) -> Sequence[Change]:
 
 
 def feed_changes(chain_id: str) -> Sequence[Change]:
-    """Return the same of the price sources of a chain's family; a chain of nothing but prices lists them itself."""
-    namespace = chain_id.partition(":")[0]
-    family = NAMESPACES[namespace].rpartition(".")[0]
-    folder = family if namespace == PYTH else f"{family}.oracles"
+    """Return the same of the price sources of a chain's family."""
+    family = NAMESPACES[chain_id.partition(":")[0]].rpartition(".")[0]
+    folder = f"{family}.oracles" if find_spec(f"{family}.oracles") else family
     return cast("Sequence[Change]", getattr(import_module(folder), "CHANGES", ()))
 
 

@@ -24,11 +24,13 @@ def read_history(path: Path, *, price: str = PRICE) -> History:
     for column in (DAY, price):
         if column not in table.column_names:
             raise UsageError(f"{path} has no column {column!r}; it has {', '.join(map(repr, table.column_names))}")
+        if table.column_names.count(column) > 1:
+            raise UsageError(f"{path} has several columns {column!r}; keep the one that is meant")
     try:
         days = [_day(value) for value in table[DAY].to_pylist()]
         closes = [float(value) for value in table[price].to_pylist()]
         return history_of(path.stem, days, closes)
-    except (TypeError, ValueError, BadHistory) as error:
+    except (TypeError, ValueError, OverflowError, BadHistory) as error:
         raise UsageError(f"{path} is no price history: {error}") from error
 
 

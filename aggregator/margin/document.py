@@ -86,6 +86,45 @@ class VenuePriceView(Model):
     basis: str
 
 
+class ReasonView(Model):
+    """Why a number is missing or doubtful."""
+
+    code: str
+    subject: str
+    detail: str
+
+
+class ComponentView(Model):
+    """A claim that is a part of what some shares are: on a market of a venue."""
+
+    venue: str
+    market: str
+    asset: str
+    """CAIP-19."""
+    symbol: str
+    amount_raw: str
+    amount: str
+    """In whole tokens, rounded down with its raw amount."""
+    payable_raw: str | None
+    """What of it the market could pay out at the block; `null` where that is not known."""
+    basis: str
+
+
+class LookThroughView(Model):
+    """What a position in shares of a vault is a claim on; it is valued as shares, and not once more as this."""
+
+    asset: str
+    """CAIP-19."""
+    assets_raw: str | None
+    """What the vault converts the shares to; `null` where it is not known."""
+    lost_raw: str | None
+    """What of it nothing stands behind any more."""
+    redeemable_raw: str | None
+    """What could be taken out at the block."""
+    components: tuple[ComponentView, ...]
+    reasons: tuple[ReasonView, ...]
+
+
 class PositionView(Model):
     """One position of a unit."""
 
@@ -111,14 +150,8 @@ class PositionView(Model):
     haircut: str
     liquidation_threshold: str | None
     """The venue's, as a fraction; `null` for debt."""
-
-
-class ReasonView(Model):
-    """Why a number is missing or doubtful."""
-
-    code: str
-    subject: str
-    detail: str
+    look_through: LookThroughView | None
+    """Of shares of a vault that some venue of the chain follows; `null` for anything else."""
 
 
 class NativeAsOf(Model):

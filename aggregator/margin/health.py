@@ -21,6 +21,7 @@ from aggregator.margin.document import (
 )
 from aggregator.margin.house import LARGEST_RATIO, Bound, value
 from aggregator.margin.inputs import METHODOLOGY_VERSION, HealthInputs, OtherMethodology, VenueInputs
+from aggregator.margin.lookthrough import looked_through, shares_of
 from aggregator.margin.requirements import LIABILITIES_UNKNOWN
 from aggregator.margin.valuation import Context, OpenUnit, make_context
 from aggregator.oracle.mark import Unpriced
@@ -47,7 +48,10 @@ def evaluate(inputs: HealthInputs) -> HealthDocument:
     if inputs.methodology_version != METHODOLOGY_VERSION:
         raise OtherMethodology(inputs.methodology_version)
     context = context_of(inputs)
-    units = [unit for venue in inputs.venues for unit in open_units(venue)]
+    units = looked_through(
+        (unit for venue in inputs.venues for unit in open_units(venue)),
+        shares_of(venue.snapshot for venue in inputs.venues),
+    )
     chains = {parse_account(member).chain_id for member in inputs.account.members}
     assessment = assess(context, units, chains=chains, gaps=inputs.gaps)
     return _document(inputs, context, assessment)

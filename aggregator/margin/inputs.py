@@ -72,7 +72,7 @@ class Shortfall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueInputs:
-    """A venue at its block, with those of its units that belong to the account.
+    """A venue at its block, with those of its units that belong to the account; none where it just knows what shares are.
 
     `liabilities`: unit → the newest that was said of it up to the block, however old, `None`: nothing ever; of a venue that
     imports liabilities, and empty for any other.

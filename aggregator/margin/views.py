@@ -11,10 +11,12 @@ from aggregator.margin.canonical import SAFE_INTEGER
 from aggregator.margin.document import (
     AllowanceView,
     CollateralTermsView,
+    ComponentView,
     FeedView,
     LiabilitiesView,
     LiquidationPriceView,
     LiquidationView,
+    LookThroughView,
     NativeAsOf,
     PermitsView,
     PositionView,
@@ -30,8 +32,8 @@ from aggregator.margin.policy import StatusPolicy
 from aggregator.margin.status import unit_status
 from aggregator.margin.valuation import OpenUnit, ValuedPosition
 from aggregator.oracle.mark import MAX_CONFIDENCE, Discarded, Mark, Unpriced, Used
-from chains.identifiers import format_address, format_hash
-from chains.model import Allowance, Liquidation, Permits, Reason, VenuePrice
+from chains.identifiers import format_address, format_hash, token
+from chains.model import Allowance, Claim, Liquidation, Permits, Reason, VenuePrice
 from chains.registry import ESCROWS
 
 BASIS_POINTS, BASIS_POINT_PLACES = 10_000, 4
@@ -164,7 +166,37 @@ def _position(item: ValuedPosition) -> PositionView:
         asset_class=item.asset_class,
         haircut=numbers.text(numbers.ratio_up(item.factors.haircut)),
         liquidation_threshold=None if threshold is None else numbers.scaled(threshold, BASIS_POINT_PLACES),
+        look_through=None if position.claim is None else look_through_view(position.claim, chain_id),
     )
+
+
+def look_through_view(claim: Claim, chain_id: str) -> LookThroughView:
+    """Write what shares are a claim on."""
+    asset = str(token(chain_id, claim.asset))
+    return LookThroughView(
+        asset=asset,
+        assets_raw=_raw(claim.assets_raw),
+        lost_raw=_raw(claim.lost_raw),
+        redeemable_raw=_raw(claim.redeemable_raw),
+        components=tuple(
+            ComponentView(
+                venue=part.venue_id,
+                market=format_address(chain_id, part.market),
+                asset=str(token(chain_id, part.asset)),
+                symbol=part.symbol,
+                amount_raw=str(part.amount_raw),
+                amount=numbers.scaled(part.amount_raw, part.decimals),
+                payable_raw=_raw(part.payable_raw),
+                basis=part.basis.value,
+            )
+            for part in claim.components
+        ),
+        reasons=reasons(claim.reasons),
+    )
+
+
+def _raw(amount: int | None) -> str | None:
+    return None if amount is None else str(amount)
 
 
 def _venue_price(held_in: OpenUnit, price: VenuePrice) -> VenuePriceView:

@@ -48,7 +48,7 @@ def history_of(asset: str, days: Sequence[date], closes: Sequence[float]) -> His
     if len(days) < 2:  # noqa: PLR2004 - a return needs two prices
         raise BadHistory(f"{asset}: {len(days)} days are no history")
     for before, day in pairwise(days):
-        if day != before + timedelta(days=1):
+        if day - before != timedelta(days=1):
             raise BadHistory(
                 f"{asset}: {day} follows {before}; give every day once, oldest first, and fill no gap with a guess"
             )

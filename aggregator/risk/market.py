@@ -58,7 +58,7 @@ _FREEDOM = 4
 
 
 class Basis(StrEnum):
-    """What an estimate rests on: the asset's own residuals, or a Student distribution where these are too few."""
+    """What an estimate rests on: the asset's own residuals, or a Student distribution where these are too few or hold no falls."""
 
     FILTERED = "fhs"
     STUDENT = "student"
@@ -81,7 +81,8 @@ class MarketLayer:
 
 
 def market_layer(history: History, *, horizon_s: int, tail: float) -> MarketLayer | None:
-    """Estimate the fall that is gone beyond with the chance `tail` within `horizon_s` seconds; `None` for too short a history.
+    """Estimate the fall that is gone beyond with the chance `tail` within `horizon_s` seconds; `None` where the history is too
+    short, or the price never moved.
 
     Up to a day the deviation grows with the root of time. Beyond, whole days are drawn from the residuals, each moving the deviation
     of the next; a part of a day counts as a day. Raises `ValueError` beyond `LONGEST_DAYS`.
@@ -89,17 +90,19 @@ def market_layer(history: History, *, horizon_s: int, tail: float) -> MarketLaye
     if horizon_s > LONGEST_DAYS * DAY_S:
         raise ValueError(f"a horizon of {horizon_s} s is longer than {LONGEST_DAYS} days")
     returns = history.returns
-    if len(returns) < FEWEST_DAYS:
+    deviation = float(deviations(returns, SLOW)[-1]) if len(returns) >= FEWEST_DAYS else 0.0
+    if not deviation:
         return None
-    deviation = float(deviations(returns, SLOW)[-1])
-    basis = Basis.FILTERED if len(returns) >= WINDOW else Basis.STUDENT
+    pool = _pool(history)
+    quantile = float(np.quantile(pool, tail)) if len(pool) >= WINDOW else 0.0
+    basis = Basis.FILTERED if quantile < 0 else Basis.STUDENT
     if basis is Basis.STUDENT:
         deviation *= UNSURE
-    quantile = _quantile(history, basis, tail)
+        quantile = student_quantile(tail)
     if horizon_s <= DAY_S:
         fallen = quantile * deviation * math.sqrt(horizon_s / DAY_S)
     else:
-        fallen = float(np.quantile(_paths(history, basis, deviation, -(-horizon_s // DAY_S)), tail))
+        fallen = float(np.quantile(_paths(pool, basis, deviation, -(-horizon_s // DAY_S)), tail))
     return MarketLayer(
         haircut=max(0.0, -math.expm1(fallen)),
         horizon_s=horizon_s,
@@ -118,15 +121,14 @@ def student_quantile(tail: float) -> float:
     return math.copysign(2 * math.sqrt(max(root - 1, 0.0)), tail - 0.5) / math.sqrt(_FREEDOM / (_FREEDOM - 2))
 
 
-def _quantile(history: History, basis: Basis, tail: float) -> float:
-    if basis is Basis.STUDENT:
-        return student_quantile(tail)
-    return float(np.quantile(residuals(history.returns), tail))
+def _pool(history: History) -> Floats:
+    """Return the residuals in their order by size; a day on which no deviation was expected has none, however far the price moved."""
+    returns = history.returns
+    return np.sort(residuals(returns)[deviations(returns, SLOW)[:-1] > 0])
 
 
-def _paths(history: History, basis: Basis, deviation: float, days: int) -> Floats:
+def _paths(pool: Floats, basis: Basis, deviation: float, days: int) -> Floats:
     """Return the log returns of paths over several days, drawn evenly, not by chance: each day steps by the root of its own prime."""
-    pool = np.sort(residuals(history.returns))
     variance = np.full(PATHS, deviation * deviation)
     fallen = np.zeros(PATHS)
     for prime in PRIMES[:days]:

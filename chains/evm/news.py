@@ -142,5 +142,5 @@ async def _received(socket: aiohttp.ClientWebSocketResponse) -> _Message:
         raise _Broken(f"broke off ({message.type.name.lower()})")
     try:
         return _MESSAGE.decode(message.data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise _Broken("spoke another language") from None

@@ -132,7 +132,7 @@ def updates_in(label: str, received: Received) -> list[bytes]:
     try:
         binary = _ANSWER.decode(received.body).binary
         return [_decoded(binary.encoding, text) for text in binary.data]
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise NodeWrong(f"{label} gave a malformed answer ({error})") from None
 
 

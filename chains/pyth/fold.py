@@ -3,7 +3,8 @@
 Phase (`venue_id` feeds, market = the feed id): {"aggregator": "0x…" or null, "decimals": int, "fault": text or null, "problem": likewise,
 "caveat": likewise}. A fault is a price that must not be believed; a problem means that there is none; a caveat is said with the price.
 Message (likewise, aspect "message"): what the last price said besides: its times, root, averages, and the guardian set that signed.
-A price that is older than the last one, or as old and of no later root, changes nothing. A positive exponent is multiplied out.
+A price that is older than the last one, or as old and of no later root, changes nothing; one as old that guardians vouch for takes the
+place of one for which nobody did. A positive exponent is multiplied out.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from chains.bounds import beyond
 from chains.model import END_OF_BLOCK, FEEDS, Basis, FeedSpec, GuardianSet, MarketChange, PriceObservation, Rows
 from chains.ports import StateReader
 from chains.pyth.guardians import UNVERIFIED, verified
@@ -20,6 +22,7 @@ from chains.pyth.update import BadUpdate, PriceMessage, Update
 
 ENGINE = "pyth-hermes-1"
 PHASE, MESSAGE = "phase", "message"
+SIGNED_BY = frozenset({"guardian_set", "signatures"})
 LARGEST_SCALE = 30
 
 
@@ -48,7 +51,7 @@ class _Tips:
     """What stands of each feed, while a fold goes on."""
 
     phases: dict[bytes, str] = field(default_factory=dict)
-    ages: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    messages: dict[bytes, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, state: StateReader) -> _Tips:
@@ -57,9 +60,19 @@ class _Tips:
             if aspect == PHASE:
                 tips.phases[market] = text
             elif aspect == MESSAGE:
-                said = json.loads(text)
-                tips.ages[market] = (said["publish_time"], said["slot"])
+                tips.messages[market] = json.loads(text)
         return tips
+
+    def news(self, said: Said, message: Mapping[str, Any]) -> bool | None:
+        """Return whether a price is another than the last one, `None` where it must not take its place."""
+        known = self.messages.get(said.price.feed_id)
+        if known is None or said.age > (age := (known["publish_time"], known["slot"])):
+            return True
+        if said.age < age:
+            return None
+        if known["guardian_set"] is None and message["guardian_set"] is not None:
+            return True
+        return False if _content(known) == _content(message) else None
 
 
 class Hermes:
@@ -99,16 +112,16 @@ class Hermes:
         return said, refused
 
     def _enter(self, rows: Rows, tips: _Tips, second: int, said: Said) -> None:
-        feed_id, known = said.price.feed_id, tips.ages.get(said.price.feed_id)
-        if known is not None and said.age < known:
+        feed_id, message = said.price.feed_id, _message(said, verified=bool(self.sets))
+        if (news := tips.news(said, message)) is None:
             return
         fault = None if said.price.publish_time <= second else _ahead(said.price, second)
         caveat = None if self.sets else UNVERIFIED
         decimals = max(-said.price.exponent, 0)
         _note_phase(rows, tips, second, feed_id, _phase(feed_id, decimals, fault=fault, caveat=caveat))
-        if fault is None and said.age != known:
-            tips.ages[feed_id] = said.age
-            rows.markets.append(_change(second, feed_id, MESSAGE, _message(said, verified=bool(self.sets))))
+        if fault is None and news:
+            tips.messages[feed_id] = message
+            rows.markets.append(_change(second, feed_id, MESSAGE, message))
             rows.prices.append(_observation(second, said))
 
 
@@ -118,7 +131,9 @@ def _found(said: Said | None, refused: Sequence[BadUpdate]) -> Said | str:
         return str(refused[0]) if refused else "missing_feed: the answer holds no price of this feed; check its feed_id"
     if abs(said.price.exponent) > LARGEST_SCALE:
         return f"malformed: the exponent {said.price.exponent} is beyond anything known"
-    return said
+    scale = 10 ** max(said.price.exponent, 0)
+    wrong = beyond(said.price.price * scale, said.price.confidence * scale, said.price.publish_time)
+    return said if wrong is None else f"malformed: {wrong}"
 
 
 def _ahead(price: PriceMessage, second: int) -> str:
@@ -157,6 +172,11 @@ def _message(said: Said, *, verified: bool) -> Mapping[str, Any]:
         "guardian_set": vaa.guardian_set if verified else None,
         "signatures": len(vaa.signatures) if verified else None,
     }
+
+
+def _content(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a message says, whoever signed it."""
+    return {key: value for key, value in message.items() if key not in SIGNED_BY}
 
 
 def _phase(

@@ -44,7 +44,7 @@ def verified(body: bytes, sets: tuple[GuardianSet, ...]) -> Update:
         emitter = f"{found.vaa.emitter_chain}:{found.vaa.emitter.hex()}"
         raise BadUpdate("wrong_emitter", f"Wormhole emitted it for {emitter}, which is not Pyth")
     if sets:
-        check(found.vaa, _set_of(found.vaa, sets))
+        check(found.vaa, _set_of(found, sets))
     return found
 
 
@@ -64,10 +64,12 @@ def check(vaa: Vaa, guardians: GuardianSet) -> None:
             )
 
 
-def _set_of(vaa: Vaa, sets: Sequence[GuardianSet]) -> GuardianSet:
+def _set_of(found: Update, sets: Sequence[GuardianSet]) -> GuardianSet:
+    """Return the set that signed; the time that it says it signed at is its own word, so that no price may be of a later one either."""
+    vaa, newest = found.vaa, max((price.publish_time for price in found.prices), default=0)
     for known in sets:
         if known.number == vaa.guardian_set:
-            if known.until is not None and vaa.timestamp > known.until:
+            if known.until is not None and max(vaa.timestamp, newest) > known.until:
                 raise BadUpdate("wrong_guardian_set", f"guardian set {known.number} signs nothing after {known.until}")
             return known
     names = ", ".join(str(known.number) for known in sets)

@@ -50,19 +50,21 @@ class LiveSource:
         for left in reversed(range(len(self._endpoints.all))):
             endpoint = self._endpoints.all[len(self._endpoints.all) - 1 - left]
             try:
-                return await self._asked(endpoint)
+                return await self._asked(endpoint, alone=not left)
             except (NodeBusy, NodeWrong) as error:
                 if not left:
                     raise
                 self._observer.failed(endpoint.label, error)
         raise AssertionError("a chain has an address")
 
-    async def _asked(self, endpoint: Endpoint) -> int:
+    async def _asked(self, endpoint: Endpoint, *, alone: bool) -> int:
         bodies = await self._endpoints.latest(endpoint, self._hermes.feed_ids)
         second = int(self._clock())
         said, refused = self._hermes.read(bodies)
         if refused:
             raise NodeWrong(f"{endpoint.label} gave an update that is not believed ({refused[0]}); ask another")
+        if not said and not alone:
+            raise NodeWrong(f"missing_feed: {endpoint.label} gave no price of any feed; ask another")
         for feed_id, each in said.items():
             self._check(endpoint.label, feed_id, each, second)
         self._ages |= {feed_id: each.age for feed_id, each in said.items()}

@@ -164,7 +164,7 @@ class NodePool:
         """Decode one raw result; raises `NodeWrong` when it has another shape."""
         try:
             return msgspec.json.decode(raw, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             message = f"chain {self.chain}: {method} gave an answer of the wrong shape ({error}); check the node"
             raise NodeWrong(message) from error
 

@@ -77,7 +77,7 @@ def _found(label: str, received: Received, count: int) -> list[Reply]:
     body = received.body
     try:
         found = _MANY.decode(body) if body.lstrip()[:1] == b"[" else [_ONE.decode(body)]
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if trouble is None and received.status == TOO_LARGE:
             trouble = _too_large(label, count)
         raise trouble or NodeWrong(f"{label} gave a malformed answer ({error})") from None

@@ -23,7 +23,7 @@ from chains.solana.news import News
 from chains.solana.nodes import NodeSource
 from chains.solana.options import wants_transactions
 from chains.solana.oracles.feeds import Feeds
-from chains.solana.ports import AccountProtocol, AccountSet, Listing, SlotBlock, SolanaProtocol
+from chains.solana.ports import AccountProtocol, AccountSet, Listing, Seeking, SlotBlock, SolanaProtocol
 from chains.solana.programs import programs_of, watched_of
 from chains.solana.second import Witness
 from chains.solana.source import LOOK_AROUND, SolanaSource, Watched
@@ -73,6 +73,7 @@ class SolanaChain:
         self._head: Block | None = None
         self._lacking = 0
         self._others: frozenset[bytes] = frozenset()
+        self._sought: tuple[AccountSet, ...] = ()
         self._stored_to: int | None = None
         self._read_to: int | None = None
         self.source = source
@@ -111,7 +112,7 @@ class SolanaChain:
     async def head(self) -> Head:
         """Return the newest block, with what the watched accounts hold there, and the newest final slot."""
         with self._asking():
-            head = await self.source.look(self._to_watch, self._sets, self._stored_to or 0)
+            head = await self.source.look(self._to_watch, [*self._sets, *self._sought], self._stored_to or 0)
         self._head = head.latest
         return head
 
@@ -171,7 +172,7 @@ class SolanaChain:
         Raises `NodeWrong` where none of them holds a block.
         """
         if first - 1 != self._stored_to:
-            self._others = _others_of(self.read, state)
+            self._others, self._sought = _others_of(self.read, state), _sought_of(self.read, state)
             self._read_to = None
             if not self.source.forget():
                 raise NodeBusy(
@@ -184,7 +185,8 @@ class SolanaChain:
         self._read_to = batch.last.number if self.read and _is_read(batch, self.read) else None
         if self._read_to is not None:
             self.source.stored()
-        self._others = _others_of(self.read, After(state, batch.rows))
+        after = After(state, batch.rows)
+        self._others, self._sought = _others_of(self.read, after), _sought_of(self.read, after)
         self._lacking = 0
         self.source.first()
         return batch
@@ -275,6 +277,10 @@ def _is_read(batch: Batch, venues: Sequence[AccountProtocol]) -> bool:
 
 def _others_of(venues: Sequence[AccountProtocol], state: StateReader) -> frozenset[bytes]:
     return frozenset(address for venue in venues for address in venue.others(state))
+
+
+def _sought_of(venues: Sequence[AccountProtocol], state: StateReader) -> tuple[AccountSet, ...]:
+    return tuple(wanted for venue in venues if isinstance(venue, Seeking) for wanted in venue.sought(state))
 
 
 def _until(listings: Mapping[bytes, Listing], last: int) -> dict[bytes, Listing]:

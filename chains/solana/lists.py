@@ -134,7 +134,7 @@ class Lists:
     async def _take(self, wanted: AccountSet, least: int) -> tuple[Listed, _Known]:
         known = self._stored.get(wanted)
         session = self._teller.session
-        if known is not None and known.marks and self._may_slice(wanted, known, least, session):
+        if known is not None and known.marks and not wanted.sought and self._may_slice(wanted, known, least, session):
             sliced = await self._sliced(wanted, known, least)
             if sliced is not None:
                 return sliced

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -119,6 +119,7 @@ class AccountSet(NamedTuple):
 
     `pulse`: offset and length of bytes that change with every write, by which an account that changed is found without reading it.
     `spread`: offset of a byte that every account has and that is another in most, by which lists that are too long are parted.
+    `sought`: the set is listed until what it holds is found, whole each time, and nobody is told of it.
     """
 
     role: str
@@ -127,6 +128,7 @@ class AccountSet(NamedTuple):
     holding: tuple[tuple[int, bytes], ...]
     pulse: tuple[int, int] | None = None
     spread: int | None = None
+    sought: bool = False
 
     def has(self, account: AccountBytes) -> bool:
         """Whether an account is of this set."""
@@ -162,6 +164,19 @@ class AccountProtocol(Protocol):
 
     def fold(self, state: StateReader, seen: Sequence[tuple[bytes, AccountBytes]]) -> Rows:
         """Derive rows from accounts whose bytes changed, of the venue's sets and of its others, in the order of their slots."""
+        ...
+
+
+@runtime_checkable
+class Seeking(Protocol):
+    """What the fold of a venue adds that must find accounts of other programs by what they hold, such as the account that has a token."""
+
+    def sought(self, state: StateReader) -> Sequence[AccountSet]:
+        """Return the sets to list besides, as far as the journals lack what these hold; what was found is among the venue's others."""
+        ...
+
+    def concerns(self, state: StateReader) -> Callable[[AccountBytes], bool]:
+        """Return what tells whether an account is of a set that was ever sought."""
         ...
 
 

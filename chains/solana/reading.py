@@ -13,7 +13,7 @@ from chains.errors import NodeBusy
 from chains.model import WHOLE_VENUE, AccountBytes, Rows
 from chains.ports import StateReader
 from chains.solana.after import After
-from chains.solana.ports import AccountProtocol, AccountSet
+from chains.solana.ports import AccountProtocol, AccountSet, Seeking
 from chains.solana.programs import DEPLOYMENT, enter, programs_of, watched_of
 from chains.solana.source import SolanaSource
 
@@ -96,11 +96,13 @@ class Reading:
         self, venue: AccountProtocol, seen: Sequence[Seen], news: Sequence[Seen], begins: int
     ) -> tuple[Rows, list[Seen]]:
         before = dict.fromkeys(venue.others(self._state), begins)
+        before |= dict.fromkeys(_concerned(venue, self._state, seen), begins)
         since = dict(before)
         while True:
             mine = self._mine(venue, seen, news, before, since)
             rows = venue.fold(self._state, mine)
-            named = self._named(venue, rows)
+            found = _concerned(venue, After(self._state, rows), seen)
+            named = dict.fromkeys(found, begins) | self._named(venue, rows)
             if named.keys() <= since.keys():
                 return rows, mine
             since = named | since
@@ -147,3 +149,11 @@ class Reading:
 def _is_due(seen: Seen, since: Mapping[bytes, int]) -> bool:
     slot = since.get(seen[0])
     return slot is not None and seen[1].slot >= slot
+
+
+def _concerned(venue: AccountProtocol, state: StateReader, seen: Sequence[Seen]) -> set[bytes]:
+    """Return the accounts that are of sets which a venue sought, as far as the journals know of these."""
+    if not isinstance(venue, Seeking):
+        return set()
+    concerns = venue.concerns(state)
+    return {address for address, account in seen if concerns(account)}

@@ -185,7 +185,7 @@ def _read(answer: bytes, asked: int, status: int) -> list[Said] | Refused | Sile
     """Read a body, whatever its status: many providers put their refusals into HTTP errors."""
     try:
         replies = msgspec.json.decode(answer, type=_Reply | list[_Reply])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Silent(f"answers HTTP {status}" if status >= 400 else "gives no JSON-RPC answer")  # noqa: PLR2004
     if isinstance(replies, _Reply):
         said = _said(replies)

@@ -150,7 +150,16 @@ def _show_estimates(console: Console, document: Document) -> None:
         maintenance, initial = item["maintenance"], item["initial"]
         if maintenance is None or initial is None:
             rows.append(
-                (item["asset"], item["as_of"], item["days"], figures.NONE, "", figures.NONE, "", "too few days")
+                (
+                    item["asset"],
+                    item["as_of"],
+                    item["days"],
+                    figures.NONE,
+                    "",
+                    figures.NONE,
+                    "",
+                    "too few days, or none that moved",
+                )
             )
             continue
         rows.append(

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
+from itertools import combinations
 
-from chains.identifiers import format_address
+from chains.identifiers import SOLANA, format_address, namespace_of
+from chains.model import FeedSpec
+from chains.registry import REDEMPTION_RATE
 from crossmargin.settings.escrows import ACCOUNTS
 from crossmargin.settings.model import Settings
 from crossmargin.settings.names import chain_of
 from crossmargin.settings.rates import baseless
 from crossmargin.settings.section import unknown
+
+PYTHS = frozenset({"pyth-solana", "pyth-hermes"})
+"""Kinds of feeds whose prices Pyth publishes."""
 
 
 def unresolved(settings: Settings, *, chains_read: bool) -> Iterator[str]:
@@ -46,6 +52,8 @@ def _same_contract(settings: Settings) -> Iterator[str]:
         if count > 1:
             yield f"[[feed]] {format_address(chain_id, address)} of {asset} is written {count} times; write it once"
     yield from _same_source(settings)
+    yield from _same_publisher(settings)
+    yield from _two_meanings(settings)
 
 
 def _same_account(settings: Settings) -> Iterator[str]:
@@ -72,6 +80,37 @@ def _same_source(settings: Settings) -> Iterator[str]:
                 f"[[feed]] {format_address(chain_id, address)} on {chain_id} is written for {' and '.join(ids)}, "
                 f'which are one as "{identity}" and share their feeds; write it for one of them'
             )
+
+
+def _same_publisher(settings: Settings) -> Iterator[str]:
+    """A price of Pyth is one opinion, by whichever way it comes: in two accounts, or in one and from an endpoint."""
+    identities = {asset.id: asset.same_as or asset.id for asset in settings.assets}
+    found: dict[str, list[FeedSpec]] = {}
+    for feed in settings.feeds:
+        if feed.kind in PYTHS:
+            found.setdefault(identities.get(feed.asset, feed.asset), []).append(feed)
+    for identity, feeds in found.items():
+        for one, other in combinations(feeds, 2):
+            apart = one.feed_id and other.feed_id and one.feed_id != other.feed_id
+            if not apart and (one.chain_id, one.address) != (other.chain_id, other.address):
+                yield (
+                    f'[[feed]] {_named(one)} and {_named(other)} give one price of Pyth for "{identity}", or do not say that'
+                    " theirs are two, and it would count double; write one of them, or the feed_id of each"
+                )
+
+
+def _two_meanings(settings: Settings) -> Iterator[str]:
+    """An account of Solana is a price of one thing: of a feed_id, or of the one token of a pool."""
+    for one, other in combinations([feed for feed in settings.feeds if namespace_of(feed.chain_id) == SOLANA], 2):
+        if (one.chain_id, one.address) != (other.chain_id, other.address):
+            continue
+        ids = {feed.feed_id for feed in (one, other)} - {None}
+        if len(ids) > 1 or (one.kind == REDEMPTION_RATE and one.asset != other.asset):
+            yield f"[[feed]] {_named(one)} is written for {one.asset} and {other.asset} as two prices; an account is one"
+
+
+def _named(feed: FeedSpec) -> str:
+    return f"{format_address(feed.chain_id, feed.address)} on {feed.chain_id}"
 
 
 def _other_chains(settings: Settings) -> Iterator[str]:

@@ -237,7 +237,8 @@ def _completeness(section: Section, chain_id: str) -> str:
     family = namespace_of(chain_id) if chain_id else EVM
     if family == PYTH:
         section.refuse(
-            "completeness", "is not for signed prices: what was said in between is not looked for; leave it out"
+            "completeness",
+            "is for chains of blocks: a price is signed, and what was said in between is not looked for; leave it out",
         )
         return DEFAULT
     if family == SOLANA:

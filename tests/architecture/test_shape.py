@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+
+from chains.registry import PROTOCOLS, is_observed
+from chains.solana.programs import PROGRAM_SLOTS
 
 PACKAGES = ("chains", "indexer", "aggregator", "crossmargin")
 LONGEST = 60
@@ -34,6 +38,17 @@ def test_every_protocol_folder_has_the_same_shape(checkout: Path) -> None:
 
     assert missing != {}
     assert set(map(tuple, missing.values())) == {()}, missing
+
+
+def test_every_protocol_whose_accounts_are_read_minds_which_program_runs() -> None:
+    for protocol in sorted(name for name in PROTOCOLS if is_observed(name)):
+        folder = import_module(PROTOCOLS[protocol])
+        options = import_module(f"{PROTOCOLS[protocol]}.options")
+
+        assert callable(folder.doubts), protocol
+        assert PROGRAM_SLOTS in options.KEYS, protocol
+        assert PROGRAM_SLOTS in options.VALUED, protocol
+        assert options.check_options({PROGRAM_SLOTS: "soon"}) != [], protocol
 
 
 def test_every_package_says_what_it_is_for(checkout: Path) -> None:

@@ -98,12 +98,16 @@ class Expected:
 
 @pytest.mark.parametrize("folder", CASES, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
 def test_what_the_adapter_stores_is_valued_as_the_bytes_are(folder: Path, tmp_path: Path) -> None:
-    samples = samples_of(folder)
+    assert followed(configured(folder), samples_of(folder), tmp_path) > 50
+
+
+def followed(venue: VenueSpec, samples: Sequence[Sample], tmp_path: Path) -> int:
+    """Let a chain go from sample to sample, index and compare each; return how many units had numbers."""
     slot, time, _ = samples[0]
     first, began = slot - slot % BEFORE - BEFORE, time - (slot % BEFORE + BEFORE) * 2 // 5
     ledger = Ledger(genesis_hash=genesis_hash(9), first_slot=first, genesis_time=began)
     chain_id = f"solana:{str(ledger.genesis_hash)[:32]}"
-    venue = replace(configured(folder), chain_id=chain_id, start_block=first)
+    venue = replace(venue, chain_id=chain_id, start_block=first)
     ledger.mine()
     ledger.skip(samples[0][0] - ledger.tip.slot - 10)
     put(ledger, samples[0][2])
@@ -133,7 +137,7 @@ def test_what_the_adapter_stores_is_valued_as_the_bytes_are(folder: Path, tmp_pa
         return compared
 
     with Store.open(tmp_path / "store.duckdb") as store, Server(ledger) as node:
-        assert asyncio.run(live(store, node.url)) > 50
+        return asyncio.run(live(store, node.url))
 
 
 def put(ledger: Ledger, accounts: Mapping[str, Account]) -> None:

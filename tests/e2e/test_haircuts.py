@@ -70,6 +70,8 @@ def test_layers_are_estimated_for_a_horizon(folder: Path) -> None:
         ("date,close\n2024-01-01,1\n2024-01-02,\n", "no price history"),
         ("date,price\n2024-01-01,1\n2024-01-02,1\n", "has no column 'close'; it has 'date', 'price'"),
         ("date,close\nyesterday,1\ntoday,1\n", "no price history"),
+        ("date,close,close\n2024-01-01,1,1\n2024-01-02,1,1\n", "has several columns 'close'"),
+        ("date,close\n9999-12-31,1\n9999-12-31,1\n", "9999-12-31 follows 9999-12-31"),
         ("date,close\n2024-01-01,1\n2024-01-02,1\n", "the first that can be judged is 2025-05-16"),
         ("", "cannot be read as CSV"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from tests.contract.test_solana_lending_live import (
     BEFORE,
     CASES,
     Expected,
+    Sample,
     account_bytes,
     configured,
     put,
@@ -54,7 +55,12 @@ start_block = {first}
 
 @pytest.mark.parametrize("folder", CASES, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
 def test_every_borrower_has_the_program_s_own_numbers(folder: Path, tmp_path: Path) -> None:
-    samples, venue = samples_of(folder)[:SAMPLES], configured(folder)
+    assert compared(configured(folder), samples_of(folder)[:SAMPLES], tmp_path) > 3
+    assert_weighed(tmp_path)
+
+
+def compared(venue: VenueSpec, samples: Sequence[Sample], tmp_path: Path) -> int:
+    """Index samples with the installed command, and compare each unit of each owner's document; return how many had numbers."""
     slot, time, _ = samples[0]
     first, began = slot - slot % BEFORE - BEFORE, time - (slot % BEFORE + BEFORE) * 2 // 5
     ledger, expected = Ledger(genesis_hash=genesis_hash(9), first_slot=first, genesis_time=began), Expected(venue)
@@ -73,15 +79,14 @@ def test_every_borrower_has_the_program_s_own_numbers(folder: Path, tmp_path: Pa
     assert indexed.returncode == 0, indexed.stderr
     at = Block(number=slot, hash=b"", parent_hash=b"", time=ledger.time_of(slot))
 
-    compared = 0
+    numbers = 0
     for unit in expected.units(at):
         said = health(tmp_path, f"{chain_id}:{base58(unit.owner)}")
         (ours,) = (each for each in units(said) if each["unit_id"] == base58(unit.unit_id))
         assert ours["native"] == (None if unit.native is None else {k: str(v) for k, v in unit.native.items()})
         assert ours["liquidatable"] == unit.liquidatable
-        compared += unit.native is not None
-    assert compared > 3
-    assert_weighed(tmp_path)
+        numbers += unit.native is not None
+    return numbers
 
 
 def assert_weighed(folder: Path) -> None:

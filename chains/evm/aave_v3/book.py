@@ -84,6 +84,7 @@ class Book:
         self.revision: int | None = engine["revision"]
         self.engine: Engine = engine_of(self.revision)
         self.sentinel: str | None = wiring.get("sentinel")
+        self.sentinel_is_told = "sentinel" in wiring
         text = snapshot.markets.get((WHOLE_VENUE, "sentinel"))
         self.sentinel_allows = {name: allows(text, name) for name in VIEWS}
         self.base_unit = int(wiring["base_unit"]) if wiring.get("base_unit") else None

@@ -128,7 +128,11 @@ class Rights:
     def _watched(self, what: str) -> Iterator[Reason]:
         """Say what the sentinel keeps from being done, or that it is not known whether it does."""
         allowed = self.account.book.sentinel_allows[what]
-        if self.sentinel and allowed is None:
+        if self.revision < FIRST_PLAIN and not self.account.book.sentinel_is_told:
+            pool = "0x" + self.account.book.snapshot.venue.address.hex()
+            detail = f"whether the market has a sentinel that forbids {what} was not read; read the venue again"
+            yield Reason("sentinel_unknown", pool, detail)
+        elif self.sentinel and allowed is None:
             yield Reason("price_oracle_sentinel", self.sentinel, f"the sentinel did not say whether it allows {what}")
         elif self.sentinel and not allowed:
             yield Reason(

@@ -15,7 +15,10 @@ amount that fits no column, `null` since it fits again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from heapq import merge
+from operator import itemgetter
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -24,8 +27,11 @@ from chains.evm.beginnings import code_before, must_be_new
 from chains.evm.erc20 import DECIMALS, SYMBOL, decimals_of, symbol_of
 from chains.evm.logs import unhex
 from chains.evm.morpho_blue import events as ev
+from chains.evm.morpho_blue import vaults
 from chains.evm.morpho_blue.curve import INITIAL_RATE_AT_TARGET, PROBES, Probe, borrow_rate
+from chains.evm.morpho_blue.holdings import collateral_in, holdings_of, shares_in
 from chains.evm.morpho_blue.maths import TooLarge, Totals, accrued
+from chains.evm.morpho_blue.options import follows_vaults
 from chains.evm.morpho_blue.oracle import NOWHERE
 from chains.evm.morpho_blue.tips import Holding, State, Tips, hexed, totals_of
 from chains.evm.ports import ETH_CALL, PENDING, Answer, Folded, NeedReads, Read, Reads
@@ -34,6 +40,13 @@ from chains.ports import MarketKey, StateReader
 
 NOTHING = Totals(0, 0, 0, 0, 0, 0)
 NO_RATE = {"average": "0", "at_target": "0", "fault": ""}
+
+
+class _Span(NamedTuple):
+    """What the logs of a span tell of markets, and all of them for what vaults tell."""
+
+    markets: Decoded
+    logs: pa.Table
 
 
 class MorphoBlue:
@@ -47,8 +60,7 @@ class MorphoBlue:
     @classmethod
     def topics(cls, venue: VenueSpec) -> tuple[bytes, ...]:
         """Return the topic0 of every event that matters."""
-        del venue
-        return tuple(event.topic0 for event in ev.EVENTS)
+        return (*(event.topic0 for event in ev.EVENTS), *vaults.topics(venue))
 
     @classmethod
     def origin(cls, venue: VenueSpec, *, begun: bool) -> Read | None:
@@ -65,23 +77,25 @@ class MorphoBlue:
         """Return the contract, and the interest rate models that it was ever allowed to ask."""
         return self._contracts(Tips(self.venue.id, state.markets(self.venue.id)))
 
-    def decode(self, logs: pa.Table) -> Decoded:
-        """Turn the logs of a span into events."""
-        return decode_all(ev.EVENTS, logs)
+    def decode(self, logs: pa.Table) -> _Span:
+        """Turn the logs of a span into events; which of the others are of vaults, the journals know."""
+        return _Span(decode_all(ev.EVENTS, logs), logs if follows_vaults(self.venue.options) else logs.slice(0, 0))
 
-    def fold(self, state: StateReader, decoded: Decoded, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:
+    def fold(self, state: StateReader, decoded: _Span, times: Mapping[int, int], reads: Reads) -> Folded | NeedReads:
         """Derive rows from a span's events; asks tokens, oracles and interest rate models what they are, where a market begins."""
         tips = Tips(self.venue.id, state.markets(self.venue.id))
-        work = _Pass(tips, times, reads)
-        mine = [
-            row for row in decoded.events if row.address == self.venue.address or row.event is ev.BORROW_RATE_UPDATE
-        ]
-        tips.learn(state, set(_holdings(tips, mine)))
-        for row in mine:
-            HANDLERS[row.event](work, row)
-        for misfit in decoded.misfits:
-            if misfit.address == self.venue.address:
-                tips.quarantine(misfit)
+        told = vaults.decode(self.venue, tips, decoded.logs)
+        work, beside = _Pass(tips, times, reads), vaults.Vaults(self.venue, tips, times, reads)
+        mine = [row for row in decoded.markets.events if self._is_of_markets(row)]
+        tips.learn(state, {*holdings_of(tips, mine), *vaults.before_their_creation(tips, told.events)})
+        for row in merge(mine, told.events, key=itemgetter(0, 1)):
+            if row.event in HANDLERS:
+                HANDLERS[row.event](work, row)
+            else:
+                beside.take(row)
+        odd = [misfit for misfit in decoded.markets.misfits if misfit.address == self.venue.address]
+        for misfit in merge(odd, told.misfits, key=itemgetter(0, 1)):
+            tips.quarantine(misfit)
         if reads.missing:
             return NeedReads(reads=frozenset(reads.missing))
         return Folded(rows=tips.rows, contracts=self._contracts(tips), sources=work.sources)
@@ -101,9 +115,13 @@ class MorphoBlue:
             for market, totals in stored.items()
         }
 
+    def _is_of_markets(self, row: LoggedEvent) -> bool:
+        return row.address == self.venue.address or row.event is ev.BORROW_RATE_UPDATE
+
     def _contracts(self, tips: Tips) -> dict[bytes, int]:
         followed = tips.state(WHOLE_VENUE, "followed") or {}
-        return {self.venue.address: self.venue.start_block} | {unhex(irm): since for irm, since in followed.items()}
+        models = {unhex(irm): since for irm, since in followed.items()}
+        return {self.venue.address: self.venue.start_block, **models, **vaults.contracts(self.venue, tips)}
 
 
 class _Pass:
@@ -224,7 +242,7 @@ class _Pass:
             recipient = unhex(
                 (self.tips.state(WHOLE_VENUE, "roles") or {"fee_recipient": hexed(NOWHERE)})["fee_recipient"]
             )
-            self.tips.move(row, _shares(market, recipient, Side.SUPPLY), fee_shares, loan)
+            self.tips.move(row, shares_in(market, recipient, Side.SUPPLY), fee_shares, loan)
 
     def _check(self, row: LoggedEvent, market: bytes, before: Totals, said: tuple[int, int, int]) -> None:
         known = self.tips.state(market, "rate")
@@ -256,7 +274,7 @@ class _Pass:
             supply_assets=totals.supply_assets + assets, supply_shares=totals.supply_shares + shares
         )
         self.tips.store(row, market, totals)
-        self._lent(row, "supply", _shares(market, owner, Side.SUPPLY), caller, shares)
+        self._lent(row, "supply", shares_in(market, owner, Side.SUPPLY), caller, shares)
 
     def withdraw(self, row: LoggedEvent) -> None:
         market, _, owner, receiver, assets, shares = row.args
@@ -265,7 +283,7 @@ class _Pass:
             supply_assets=totals.supply_assets - assets, supply_shares=totals.supply_shares - shares
         )
         self.tips.store(row, market, totals)
-        self._lent(row, "withdraw", _shares(market, owner, Side.SUPPLY), receiver, -shares)
+        self._lent(row, "withdraw", shares_in(market, owner, Side.SUPPLY), receiver, -shares)
 
     def borrow(self, row: LoggedEvent) -> None:
         market, _, owner, receiver, assets, shares = row.args
@@ -274,7 +292,7 @@ class _Pass:
             borrow_assets=totals.borrow_assets + assets, borrow_shares=totals.borrow_shares + shares
         )
         self.tips.store(row, market, totals)
-        self._lent(row, "borrow", _shares(market, owner, Side.BORROW), receiver, shares)
+        self._lent(row, "borrow", shares_in(market, owner, Side.BORROW), receiver, shares)
 
     def repay(self, row: LoggedEvent) -> None:
         """Take a repayment; it may exceed what is owed by one unit of assets."""
@@ -284,7 +302,7 @@ class _Pass:
             borrow_assets=max(0, totals.borrow_assets - assets), borrow_shares=totals.borrow_shares - shares
         )
         self.tips.store(row, market, totals)
-        self._lent(row, "repay", _shares(market, owner, Side.BORROW), caller, -shares)
+        self._lent(row, "repay", shares_in(market, owner, Side.BORROW), caller, -shares)
 
     def _lent(self, row: LoggedEvent, kind: str, holding: Holding, other: bytes, shares: int) -> None:
         """Note a change of shares; an event of this kind names the assets before the shares, which it ends with."""
@@ -311,7 +329,7 @@ class _Pass:
     def _pledged(self, row: LoggedEvent, kind: str, owner: bytes, other: bytes, change: int) -> None:
         market = row.args[0]
         token = unhex(self.tips.params(market)["collateral_token"])
-        holding = _collateral(market, owner, token)
+        holding = collateral_in(market, owner, token)
         self.tips.move(row, holding, change, token)
         self.tips.history(row, kind, holding.market, asset=token, owner=owner, other=other, amount=abs(change))
 
@@ -326,8 +344,8 @@ class _Pass:
         )
         self.tips.store(row, market, totals)
         loan, token = unhex(params["loan_token"]), unhex(params["collateral_token"])
-        self.tips.move(row, _shares(market, borrower, Side.BORROW), -repaid_shares - bad_shares, loan)
-        self.tips.move(row, _collateral(market, borrower, token), -seized, token)
+        self.tips.move(row, shares_in(market, borrower, Side.BORROW), -repaid_shares - bad_shares, loan)
+        self.tips.move(row, collateral_in(market, borrower, token), -seized, token)
         self.tips.history(
             row, "liquidation", market, asset=loan, owner=borrower, other=caller, amount=repaid,
             collateral_asset=hexed(token), collateral_amount_raw=str(seized), bad_debt_raw=str(bad_debt),
@@ -340,44 +358,6 @@ def _curve_of(probe: Probe, now: int) -> int:
     )
     return borrow_rate(INITIAL_RATE_AT_TARGET, totals, now).average
 
-
-def _shares(market: bytes, owner: bytes, side: Side) -> Holding:
-    return Holding(market, owner, market, side)
-
-
-def _collateral(market: bytes, owner: bytes, token: bytes) -> Holding:
-    return Holding(market, owner, market + token, Side.SUPPLY)
-
-
-def _holdings(tips: Tips, rows: Iterable[LoggedEvent]) -> Iterator[Holding]:
-    """Name the amounts that events change; of markets that begin among them nothing is known before."""
-    rows = list(rows)
-    roles = tips.state(WHOLE_VENUE, "roles")
-    recipients = {unhex(roles["fee_recipient"])} if roles else {NOWHERE}
-    recipients |= {row.args[0] for row in rows if row.event is ev.SET_FEE_RECIPIENT}
-    for row in rows:
-        market = row.args[0]
-        if row.event in OWNER:
-            owner = row.args[OWNER[row.event]]
-            params = tips.state(market, "params")
-            yield _shares(market, owner, Side.SUPPLY)
-            yield _shares(market, owner, Side.BORROW)
-            if params:
-                yield _collateral(market, owner, unhex(params["collateral_token"]))
-        elif row.event is ev.ACCRUE_INTEREST and row.args[3]:
-            yield from (_shares(market, recipient, Side.SUPPLY) for recipient in recipients)
-
-
-OWNER: Mapping[Event, int] = {
-    ev.SUPPLY: 2,
-    ev.WITHDRAW: 2,
-    ev.BORROW: 2,
-    ev.REPAY: 2,
-    ev.SUPPLY_COLLATERAL: 2,
-    ev.WITHDRAW_COLLATERAL: 2,
-    ev.LIQUIDATE: 2,
-}
-"""Which argument of an event names whose position it changes."""
 
 HANDLERS: Mapping[Event, Callable[[_Pass, LoggedEvent], None]] = {
     ev.CREATE_MARKET: _Pass.create_market,

@@ -44,11 +44,15 @@ class Holding(NamedTuple):
 
 
 class Tips:
-    """Market aspects and positions as they stand, and the rows that brought them there."""
+    """Market aspects and positions as they stand, and the rows that brought them there.
+
+    `vaults`: owners whose shares in markets are noted beside the markets too.
+    """
 
     def __init__(self, venue_id: str, markets: Mapping[tuple[bytes, str], str]) -> None:
         self.markets = dict(markets)
         self.rows = Rows()
+        self.vaults: set[bytes] = set()
         self._venue_id = venue_id
         self._held: dict[Holding, int] = {}
 
@@ -60,6 +64,10 @@ class Tips:
             exact = json.loads(wide.get((holding.unit_id, holding.market, WIDE + holding.side), "null"))
             known = tips.get((holding.unit_id, holding.market, holding.side), 0)
             self._held[holding] = known if exact is None else int(exact)
+
+    def held(self, holding: Holding) -> int:
+        """Return an amount that was looked up, or changed since."""
+        return self._held.get(holding, 0)
 
     def state(self, market: bytes, aspect: str) -> State | None:
         """Return one aspect of a market, or `None` where nothing is known."""
@@ -107,6 +115,8 @@ class Tips:
                 ENGINE, Basis.EXACT,
             )
         )  # fmt: skip
+        if holding.owner in self.vaults and holding.side is Side.SUPPLY and holding.market == holding.market_id:
+            self.market(row, holding.unit_id, "vault_shares", shares=str(after))
         if max(before, after) >= TOO_WIDE:
             text = json.dumps(str(after) if after >= TOO_WIDE else None)
             self.rows.accounts.append(

@@ -8,29 +8,39 @@ the interest), `borrowAssets` (rounded up), `lltv` and `liquidationIncentiveFact
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from chains.evm.logs import unhex
-from chains.evm.morpho_blue.curve import borrow_rate
+from chains.evm.morpho_blue.accruals import accrued_at
 from chains.evm.morpho_blue.maths import PRICE_SCALE as SCALE
 from chains.evm.morpho_blue.maths import (
     WAD,
     Accrued,
     TooLarge,
     Totals,
-    accrued,
     liquidation_incentive_factor,
     max_borrow_down,
     mul_div_down,
     to_assets_down,
     to_assets_up,
 )
-from chains.evm.morpho_blue.oracle import NOWHERE, CollateralPrice, price_at
+from chains.evm.morpho_blue.oracle import CollateralPrice, price_at
+from chains.evm.morpho_blue.shares import open_shares, owners_at
 from chains.evm.morpho_blue.tips import ENGINE, WIDE, totals_of
-from chains.model import WHOLE_VENUE, Reason, Side, UnitPosition, UnitSnapshot, VenuePrice, VenueSnapshot, VenueUnit
+from chains.model import (
+    WHOLE_VENUE,
+    Claim,
+    Reason,
+    Side,
+    UnitPosition,
+    UnitSnapshot,
+    VenuePrice,
+    VenueSnapshot,
+    VenueUnit,
+)
 
 _ID = 32
 _BASIS_POINTS = 10_000
@@ -40,14 +50,28 @@ _PRICE_DIGITS = 36
 def open_book(snapshot: VenueSnapshot) -> Callable[[UnitSnapshot], VenueUnit]:
     """Return the function that turns a unit into the contract's own numbers and its positions in tokens."""
     markets: dict[bytes, _Market] = {}
+    vaults, shares = owners_at(snapshot), open_shares(snapshot)
 
     def unit(held: UnitSnapshot) -> VenueUnit:
         market_id = held.unit_id[:_ID]
         if market_id not in markets:
             markets[market_id] = _Market(snapshot, market_id)
-        return _Position(markets[market_id], held).venue_unit()
+        valued = _Position(markets[market_id], held).venue_unit()
+        valued = replace(valued, roles=("vault",)) if held.owner in vaults else valued
+        return _looked_through(valued, shares) if shares else valued
 
     return unit
+
+
+def _looked_through(unit: VenueUnit, shares: Mapping[bytes, Callable[[int], Claim]]) -> VenueUnit:
+    """Say of each supply that is shares of a vault what these are a claim on."""
+    positions = tuple(
+        replace(each, claim=shares[each.asset](each.amount_raw))
+        if each.side is Side.SUPPLY and each.asset in shares
+        else each
+        for each in unit.positions
+    )
+    return replace(unit, positions=positions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +101,7 @@ class _Market:
     @cached_property
     def accrued(self) -> Accrued | Reason:
         """The market as the contract would store it now, or why that is not known."""
-        now = self.snapshot.at.time
-        if now == self.stored.last_update or self.irm == NOWHERE or self.stored.borrow_assets == 0:
-            return Accrued(self.stored, 0, 0)
-        rate = self._rate(now)
-        if isinstance(rate, Reason):
-            return rate
-        try:
-            return accrued(self.stored, rate, now)
-        except TooLarge:
-            return Reason("interest_too_large", self.subject, "the market's interest has no room in the contract")
+        return accrued_at(self.snapshot.markets, self.id, self.snapshot.at.time)
 
     @cached_property
     def price(self) -> CollateralPrice | Reason:
@@ -116,19 +131,6 @@ class _Market:
         digits = _PRICE_DIGITS + self.loan.decimals - self.collateral.decimals
         value, whole = self.price.value * 10 ** max(-digits, 0), 10 ** max(digits, 0)
         return VenuePrice(value, whole, self.price.source, self.price.updated_at, self.price.block, self.price.basis)
-
-    def _rate(self, now: int) -> int | Reason:
-        subject = "0x" + self.irm.hex()
-        model, rate = self._state(self.irm, "model"), self._state(self.id, "rate")
-        if not rate or not (model.get("adaptive") or rate.get("fixed")):
-            detail = "the interest rate model is no adaptive curve, nor a fixed rate; interest since the market's last event is not known"
-            return Reason("unsupported_irm", subject, detail)
-        if rate["fault"]:
-            detail = f"what the market's interest rate model said is not what its arithmetic gives {rate['fault']}"
-            return Reason("irm_in_doubt", subject, detail)
-        if rate.get("fixed"):
-            return int(rate["average"])
-        return borrow_rate(int(rate["at_target"]), self.stored, now).average
 
     def _token(self, address: bytes) -> _Token:
         state = self._state(address, "token")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chains.bounds import beyond
 from chains.identifiers import base58
 from chains.model import END_OF_BLOCK, FEEDS, AccountBytes, Basis, FeedSpec, MarketChange, PriceObservation, Rows
 from chains.ports import StateReader
@@ -87,9 +88,10 @@ class Observed:
             wanted = " or ".join(self._owners.values())
             return f"the account belongs to program {base58(account.owner)}, not to {wanted}"
         try:
-            return self._tell(self._feeds[address], account)
+            told = self._tell(self._feeds[address], account)
         except NoAnswer as error:
             return str(error)
+        return beyond(told.answer_raw, told.confidence_raw, told.updated_at) or told
 
 
 def _phase(address: bytes, told: Told | str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 // Compiles the named sources of npm packages, with what they import, and prints {contract name: {abi, bytecode}} as JSON.
 // A name that begins with a dot is a file beside this one. A package that asks for a newer compiler than its code needs is compiled by the one that is here.
+// The vaults of Morpho take OpenZeppelin 5, all else 4.
 "use strict";
 
 const fs = require("fs");
@@ -23,6 +24,7 @@ function found(name) {
 }
 
 const settings = {
+  remappings: ["sphere-mezo-solidity-files/domains/metamorpho/:@openzeppelin/contracts/=openzeppelin-5/"],
   optimizer: { enabled: true, runs: 200 },
   viaIR: true,
   evmVersion: "paris",

@@ -80,6 +80,13 @@ def marginfi() -> Iterator[Driver]:
         yield process
 
 
+@contextmanager
+def lend() -> Iterator[Driver]:
+    """Ask @jup-ag/lend-read (`node/lend_driver.js`); skips the test where it cannot be installed."""
+    with driver([ready(node), NODE_ROOM / "lend_driver.js"]) as process:
+        yield process
+
+
 def ready(environment: Any) -> Path:
     """The program of an environment, set up if need be; skips the test where that is impossible."""
     try:

@@ -11,6 +11,7 @@ import pytest
 
 from chains.evm.aave_v3 import open_book
 from chains.evm.aave_v3.engines import ENGINES
+from chains.evm.aave_v3.limits import UNLIMITED
 from chains.evm.aave_v3.maths import RAY, SECONDS_PER_YEAR
 from chains.model import (
     WHOLE_VENUE,
@@ -229,6 +230,20 @@ def test_what_may_be_done_is_unknown_where_limits_were_not_followed() -> None:
     permits = unit.permits()
     assert {reason.code for reason in permits.reasons} == {"limits_unknown"}
     assert permits.borrowable == permits.withdrawable == ()
+
+
+@pytest.mark.parametrize("told, codes", [({}, {"sentinel_unknown"}), ({"sentinel": None}, set())])
+def test_nothing_is_lent_where_nobody_asked_whether_there_is_a_sentinel(told: dict[str, None], codes: set[str]) -> None:
+    snapshot = market(V3_5, {}, {})
+    wiring = {(WHOLE_VENUE, "wiring"): json.dumps({"base_unit": "100000000", **told})}
+    limits = {(asset, "limits"): json.dumps({**UNLIMITED, "borrowing": True}) for asset in IDS}
+    unit = account(replace(snapshot, markets={**snapshot.markets, **wiring, **limits}), {ONE: 10_000}, 10, 0)
+
+    assert unit.permits is not None
+    borrowable = unit.permits().borrowable
+    assert len(borrowable) == len(IDS)
+    assert all({reason.code for reason in each.blocked} == codes for each in borrowable)
+    assert all((each.most == 0) is bool(codes) for each in borrowable)
 
 
 def test_debt_that_was_discounted_is_unknown_while_there_is_any() -> None:

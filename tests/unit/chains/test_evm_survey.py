@@ -239,6 +239,7 @@ async def test_no_word_of_a_node_brings_its_address_along(node: Node) -> None:
     [
         ("<html>", 200, "gives no JSON-RPC answer"),
         ("<html>", 403, "answers HTTP 403"),
+        ('{"id":0,"more":' + "[" * 100_000, 200, "gives no JSON-RPC answer"),
         ('{"id":0}', 200, "answers with neither result nor error"),
         ('{"id":0,"result":7}', 200, "answers in another shape (Expected `str`, got `int`)"),
         ('{"id":0,"result":"x"}', 200, "gives a number that is none"),

@@ -20,6 +20,10 @@ PYTH = f'[[feed]]\nasset = "{SOLANA}/token:{MINT}"\naddress = "{PRICE}"\nheartbe
 ABROAD = PYTH.replace(f"{SOLANA}/token:{MINT}", f"eip155:1/erc20:{TOKEN}") + f'chain = "{SOLANA}"\n'
 """A feed of Solana that prices an asset of an EVM chain."""
 
+SIGNED = '[[chain]]\nid = "pyth:mainnet"\nrpc = ["http://hermes.example"]\n'
+HERMES = f'[[feed]]\nasset = "{SOLANA}/token:{MINT}"\nkind = "pyth-hermes"\nfeed_id = "{FEED_ID}"\nheartbeat = "1m"\n'
+STAKES = "Jito4APyf642JPZPx3hGc6WWJ8zPKtRbRs4P815Awbb"
+RATE = f'[[feed]]\nasset = "{SOLANA}/token:{MINT}"\nkind = "redemption-rate"\naddress = "{STAKES}"\nof = "{SOLANA}/slip44:501"\n'
 BOTH = SOLANA_CHAIN + CHAIN
 SAME = 'class = "major"\nsame_as = "ETH"\n'
 
@@ -119,6 +123,21 @@ REFUSED = {
             f"[[feed]] {PRICE} on {SOLANA} is written for {SOLANA}/token:{MINT} and eip155:1/erc20:{TOKEN}, "
             'which are one as "ETH" and share their feeds; write it for one of them'
         ),
+    ),
+    "a price of Pyth in two accounts": (
+        SOLANA_CHAIN + PYTH + f'feed_id = "{FEED_ID}"\n' + PYTH.replace(PRICE, MINT) + f'feed_id = "{FEED_ID}"\n',
+        f'{PRICE} on {SOLANA} and {MINT} on {SOLANA} give one price of Pyth for "{SOLANA}/token:{MINT}"',
+    ),
+    "a price of Pyth by two ways": (
+        SOLANA_CHAIN + SIGNED + PYTH + HERMES,
+        "and it would count double; write one of them, or the feed_id of each",
+    ),
+    "a pool of two tokens": (
+        SOLANA_CHAIN
+        + PYTH.replace(f"token:{MINT}", "slip44:501")
+        + RATE
+        + RATE.replace(f"/token:{MINT}", f"/token:{PRICE}"),
+        f"[[feed]] {STAKES} on {SOLANA} is written for {SOLANA}/token:{MINT} and {SOLANA}/token:{PRICE} as two prices; an account is one",
     ),
 }
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from chains.bounds import beyond
 from chains.identifiers import base58
 from chains.model import (
     END_OF_BLOCK,
@@ -87,6 +88,9 @@ class Pyth:
             return _phase(None, 0, problem=str(error)), None
         if abs(update.exponent) > LARGEST_SCALE:
             return _phase(None, 0, problem=f"the exponent {update.exponent} is beyond anything known"), None
+        scale = 10 ** max(update.exponent, 0)
+        if wrong := beyond(update.price * scale, update.confidence * scale, update.publish_time):
+            return _phase(None, 0, problem=wrong), None
         return _phase(address, max(-update.exponent, 0), fault=self._fault(address, update)), update
 
     def _fault(self, address: bytes, update: PriceUpdate) -> str | None:

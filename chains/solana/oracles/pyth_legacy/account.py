@@ -23,6 +23,7 @@ PRICE = Layout(
         "version": (4, "u32"),
         "type": (8, "u32"),
         "exponent": (20, "i32"),
+        "valid_slot": (40, "u64"),
         "ema_price": (48, "i64"),
         "ema_confidence": (72, "i64"),
         "time": (96, "i64"),
@@ -54,9 +55,13 @@ class Quote(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegacyPrice:
-    """An account's aggregate, which counts while it is `trading`, and the `previous` one that did; `ema_price` at the same scale."""
+    """An account's aggregate, which counts while it is `trading`, and the `previous` one that did; `ema_price` at the same scale.
+
+    `valid_slot`: the slot whose quotes the aggregate is made of.
+    """
 
     exponent: int
+    valid_slot: int
     trading: bool
     latest: Quote
     previous: Quote
@@ -73,6 +78,7 @@ def legacy_price(data: bytes) -> LegacyPrice:
         raise NoLegacyPrice(f"version {said['version']}, type {said['type']} is no price account of version {_VERSION}")
     return LegacyPrice(
         exponent=said["exponent"],
+        valid_slot=said["valid_slot"],
         trading=said["status"] == _TRADING,
         latest=Quote(said["price"], said["confidence"], said["slot"], said["time"]),
         previous=Quote(

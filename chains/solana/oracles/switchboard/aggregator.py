@@ -25,6 +25,8 @@ AGGREGATOR = Layout(
         "round_open_timestamp": (358, "i64"),
         "mantissa": (366, "i128"),
         "scale": (382, "u32"),
+        "deviation_mantissa": (386, "i128"),
+        "deviation_scale": (402, "u32"),
         "resolution_mode": (3712, "u8"),
     },
     grows=True,
@@ -35,11 +37,14 @@ AGGREGATOR = Layout(
 class Aggregator:
     """The latest confirmed round: `mantissa` / 10^`scale`, as of a slot and Unix seconds.
 
+    `deviation_mantissa` / 10^`deviation_scale`: the standard deviation of the answers in it.
     `valid`: enough oracles answered in it, or the aggregator takes the answers of a window instead of rounds (`get_result`).
     """
 
     mantissa: int
     scale: int
+    deviation_mantissa: int
+    deviation_scale: int
     slot: int
     time: int
     valid: bool
@@ -53,6 +58,8 @@ def aggregator(data: bytes) -> Aggregator:
     return Aggregator(
         mantissa=fields["mantissa"],
         scale=fields["scale"],
+        deviation_mantissa=fields["deviation_mantissa"],
+        deviation_scale=fields["deviation_scale"],
         slot=fields["round_open_slot"],
         time=fields["round_open_timestamp"],
         valid=fields["resolution_mode"] == _SLIDING or fields["num_success"] >= fields["min_oracle_results"],

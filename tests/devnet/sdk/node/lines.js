@@ -10,7 +10,7 @@ exports.serve = async (answer) => {
   for await (const line of readline.createInterface({ input: process.stdin })) {
     let said;
     try {
-      said = answer(JSON.parse(line));
+      said = await answer(JSON.parse(line));
     } catch (problem) {
       said = { error: problem instanceof Error ? `${problem.name}: ${problem.message}` : String(problem) };
     }

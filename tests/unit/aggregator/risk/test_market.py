@@ -61,6 +61,28 @@ def test_a_short_history_is_widened_and_a_shorter_one_says_nothing() -> None:
     assert market_layer(history(29), horizon_s=DAY_S, tail=0.01) is None
 
 
+def of(closes: list[float]) -> MarketLayer | None:
+    return market_layer(
+        History(asset="X", first=date(2020, 1, 1), closes=np.asarray(closes)), horizon_s=DAY_S, tail=0.003
+    )
+
+
+def test_a_price_that_never_moved_says_nothing() -> None:
+    assert of([1.0] * 700) is None
+
+
+@pytest.mark.parametrize(
+    "closes", [[1.0] * 700 + [0.5], np.exp(np.arange(700) * 0.01).tolist()], ids=["stands and falls", "only rises"]
+)
+def test_where_nothing_fell_in_step_with_what_was_expected_the_deviation_counts(closes: list[float]) -> None:
+    found = of(closes)
+
+    assert found is not None
+    assert found.basis is Basis.STUDENT
+    assert found.haircut == pytest.approx(-np.expm1(student_quantile(0.003) * found.deviation))
+    assert found.haircut > 0.04
+
+
 @pytest.mark.parametrize("tail, quantile", [(0.01, -3.746947), (0.05, -2.131847), (0.005, -4.604095), (0.5, 0.0)])
 def test_the_student_quantile_is_that_of_the_tables(tail: float, quantile: float) -> None:
     assert student_quantile(tail) * np.sqrt(2) == pytest.approx(quantile, abs=1e-3)

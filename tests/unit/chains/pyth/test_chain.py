@@ -17,6 +17,8 @@ from chains.errors import ChainError, NodeBusy, NodeLimits, NodeWrong, Unsupport
 from chains.model import FEEDS, ChainSpec, FeedSpec, GuardianSet, VenueSpec
 from chains.pyth.chain import connect
 from chains.pyth.clock import block_of
+from chains.pyth.endpoints import updates_in
+from chains.rpc.transport import Received
 from indexer.loop import rebuild
 from indexer.remote import RemoteChain
 from indexer.store import Store
@@ -279,6 +281,30 @@ def test_of_two_prices_of_one_second_the_one_of_the_later_slot_stands(stand: Sta
     assert stand.answer(SOL) == (300, T, 1_000_000)
 
 
+def test_a_price_as_old_that_says_something_else_changes_nothing(stand: Stand) -> None:
+    stand.sets = ()
+    stand.says(sol(15_000), eth(1), slot=5)
+    stand.look()
+    stand.now += 1
+    stand.says(sol(15_000, exponent=-6), eth(1), slot=5)
+    stand.look()
+
+    assert (stand.answer(SOL), stand.phase(SOL)["decimals"]) == ((15_000, T, 1_000_000), 8)
+
+
+def test_guardians_vouch_for_no_price_that_was_believed_without_them(stand: Stand) -> None:
+    stand.sets = ()
+    stand.says(sol(666), eth(1), slot=5, keys=tuple(OTHERS))
+    stand.look()
+    stand.sets = (GUARDIANS,)
+    stand.now += 1
+    stand.says(sol(100), eth(1), slot=5)
+    stand.look()
+
+    assert stand.answer(SOL) == (100, T, 1_000_000)
+    assert (stand.phase(SOL)["caveat"], stand.message(SOL)["guardian_set"]) == (None, 7)
+
+
 def test_a_feed_that_is_missing_has_no_price_until_it_is_told_again(stand: Stand) -> None:
     stand.says(sol(100), eth(1), slot=5)
     stand.look()
@@ -316,6 +342,30 @@ def test_the_next_endpoint_is_asked_where_the_first_is_wrong(stand: Stand) -> No
     assert [type(error) for error in stand.heard.failed_] == [NodeWrong]
 
 
+def test_the_next_endpoint_is_asked_where_the_first_has_no_price_at_all(stand: Stand) -> None:
+    with hermes(stand.other) as second:
+        stand.urls = [*stand.urls, second]
+        right = encoded([sol(100), eth(1)], slot=5)
+        stand.other.updates = lambda _: [right]
+        stand.look()
+
+    assert stand.answer(SOL) == (100, T, 1_000_000)
+    assert "missing_feed: hermes 1 (127.0.0.1) gave no price of any feed" in str(stand.heard.failed_[0])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"[]", b'{"binary":{"encoding":"base64","data":["@"]}}', b'{"binary":{"encoding":"hex","data":["Q"]}}',
+        b'{"parsed":' + b"[" * 100_000,
+    ],
+    ids=map(str, range(5)),
+)  # fmt: skip
+def test_an_answer_that_is_none_is_the_endpoints_fault(body: bytes) -> None:
+    with pytest.raises(NodeWrong, match="hermes 1 gave a malformed answer"):
+        updates_in("hermes 1", Received(status=200, headers={}, body=body, wire_bytes=len(body)))
+
+
 @pytest.mark.parametrize("status, kind", [(429, NodeLimits), (500, NodeBusy), (404, NodeWrong), (302, NodeWrong)])
 def test_what_a_server_means_by_its_status(stand: Stand, status: int, kind: type[ChainError]) -> None:
     stand.served.status = status
@@ -330,6 +380,37 @@ def test_a_positive_exponent_is_multiplied_out(stand: Stand) -> None:
     stand.look()
 
     assert (stand.answer(SOL), stand.phase(SOL)["decimals"]) == ((1_500, T, 100), 0)
+
+
+@pytest.mark.parametrize(
+    "wrong, named",
+    [
+        ({"price": 10**18, "exponent": 25}, "more than 38 digits"),
+        ({"price": 1, "confidence": 10**18, "exponent": 25}, "more than 38 digits"),
+        ({"price": 1, "exponent": 31}, "the exponent 31"),
+    ],
+)
+def test_a_price_that_cannot_be_kept_takes_the_one_before_it_along(
+    stand: Stand, wrong: dict[str, Any], named: str
+) -> None:
+    stand.says(sol(100), eth(1), slot=5)
+    stand.look()
+    stand.now += 10
+    stand.says(Price(feed_id=SOL, publish_time=T + 9, **wrong), eth(1, T + 9), slot=30)
+    stand.look()
+
+    assert stand.phase(SOL)["aggregator"] is None
+    assert stand.phase(SOL)["problem"].startswith("malformed: ")
+    assert named in stand.phase(SOL)["problem"]
+
+
+def test_a_price_of_a_time_before_all_dates_is_none(stand: Stand) -> None:
+    old = encoded([eth(1), sol(5, -(2**62))], slot=5)
+    stand.served.updates = lambda _: [old]
+    stand.look()
+
+    assert "has no date" in stand.phase(SOL)["problem"]
+    assert len(stand.store.query("SELECT * FROM public.fct_price", timeout_s=10, max_rows=5).rows) == 1
 
 
 def test_more_feeds_than_fit_one_address_are_asked_for_in_several(stand: Stand) -> None:

@@ -12,7 +12,7 @@ from eth_utils.crypto import keccak
 from chains.model import GuardianSet
 from chains.pyth.guardians import quorum, verified
 from chains.pyth.secp256k1 import N, signer
-from chains.pyth.update import BadUpdate, PriceMessage
+from chains.pyth.update import BadUpdate, PriceMessage, update
 from tests.support.hermes import GUARDIANS, OTHERS, Price, Signing, encoded, signing
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "pyth"
@@ -97,6 +97,16 @@ def test_a_guardian_set_signs_nothing_after_its_end() -> None:
     assert verified(body, (GUARDIANS._replace(until=1_700_000_000),)).slot == 5
     with pytest.raises(BadUpdate, match="wrong_guardian_set: guardian set 7 signs nothing after 1699999999"):
         verified(body, (GUARDIANS._replace(until=1_699_999_999),))
+
+
+def test_a_guardian_set_that_ended_cannot_date_its_signatures_back() -> None:
+    """Whoever holds the keys of a replaced set writes the time of the message, too."""
+    later = Price(feed_id=b"\2" * 32, price=666, publish_time=1_700_000_600)
+    body = encoded([*PRICES, later], slot=5)
+
+    assert update(body).vaa.timestamp == 1_700_000_000
+    with pytest.raises(BadUpdate, match="wrong_guardian_set: guardian set 7 signs nothing after 1700000000"):
+        verified(body, (GUARDIANS._replace(until=1_700_000_000),))
 
 
 def test_without_guardians_the_emitter_and_the_paths_are_checked_all_the_same() -> None:

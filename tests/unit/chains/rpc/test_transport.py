@@ -132,7 +132,17 @@ async def test_half_an_answer_is_broken_off() -> None:
         assert "broke off its answer" in str(error)
 
 
-@pytest.mark.parametrize("body", ["", "garbage", "<html>", '{"jsonrpc"', "[]", "null", "[1]", '"text"', "{}"])
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "", "garbage", "<html>", '{"jsonrpc"', "[]", "null", "[1]", '"text"', "{}",
+        f'{{"id":1,"result":{DEEP}}}', f'{{"more":{DEEP}}}',
+    ],
+    ids=map(str, range(11)),
+)  # fmt: skip
 async def test_garbage_is_wrong(body: str) -> None:
     assert isinstance(await trouble(saying(200, body)), NodeWrong)
 

@@ -197,6 +197,25 @@ def test_a_feed_without_a_result_has_no_price(stand: Stand) -> None:
     assert stand.phase("sol")["problem"] == "the feed has no result yet"
 
 
+@pytest.mark.parametrize(
+    "at, raw, problem",
+    [
+        (2264, (2**127 - 1).to_bytes(16, "little"), "more than 38 digits"),
+        (2216, (2**62).to_bytes(8, "little"), "has no date"),
+    ],
+)
+def test_a_result_that_cannot_be_kept_takes_the_one_before_it_along(
+    stand: Stand, at: int, raw: bytes, problem: str
+) -> None:
+    founded(stand)
+    account = switchboard_account()
+    stand.put("sol", PROGRAM, account[:at] + raw + account[at + len(raw) :])
+    stand.look()
+
+    assert problem in stand.phase("sol")["problem"]
+    assert {each.cause for each in stand.marks().values()} == {"no_answer", "base_unpriced"}
+
+
 def test_an_account_that_goes_takes_its_price_along(stand: Stand) -> None:
     stand.look()
 

@@ -207,6 +207,8 @@ def test_an_exponent_that_changes_is_another_phase_and_a_positive_one_is_multipl
         (account(encoded(UPDATE)[:100]), "cut off at 100 bytes"),
         (account(replace(UPDATE, exponent=-31)), "exponent -31"),
         (account(replace(UPDATE, exponent=31)), "exponent 31"),
+        (account(replace(UPDATE, exponent=30, price=10**9)), "more than 38 digits"),
+        (account(replace(UPDATE, publish_time=-1)), "has no date"),
     ],
 )
 def test_what_gives_no_price_is_a_problem_and_no_observation(seen: AccountBytes, words: str) -> None:

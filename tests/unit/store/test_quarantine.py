@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from chains.columns import joined
-from chains.model import FEEDS, Quarantined, Rows, Side
+from chains.model import FEEDS, AccountChange, Basis, Quarantined, Rows, Side
 from indexer.store import Store
 from indexer.store.journals import word
 from tests.unit.store.builders import (
@@ -78,6 +78,37 @@ def test_a_confidence_that_is_too_wide_takes_its_answer_along(store: Store) -> N
 
     assert quarantined(store) == [Quarantined(3, 0, 0, FEEDS, "exceeds_decimal38:price_observation", word(10**38))]
     assert [(row[1], row[-1]) for row in content(store)["price_observation"]] == [(2, Decimal(WIDEST)), (4, None)]
+
+
+def test_whoever_has_an_amount_that_his_unit_remembers_makes_nobody_else_doubtful(store: Store) -> None:
+    wide = position(2, 10**38, ordinal=4)
+    remembered = AccountChange(2, 0, 4, VENUE, OWNER, OWNER, MARKET, "wide_amount:supply", '"1"', "1", Basis.EXACT)
+    append(store, batch(1, 9, Rows(positions=[wide], accounts=[remembered], events=[event(2, 10**38)])))
+
+    assert len(quarantined(store)) == 2
+    assert doubtful(store, 9) == []
+
+
+@pytest.mark.parametrize(
+    "rows, venues",
+    [
+        (Rows(events=[event(2, 10**38)], quarantined=[Quarantined(2, 1, 3, VENUE, "event_too_wide:supply", b"1")]), []),
+        (Rows(positions=[position(2, 10**38)]), [VENUE]),
+        (Rows(prices=[price(2, 10**40)]), [FEEDS]),
+        (Rows(quarantined=[Quarantined(2, 1, 3, VENUE, "malformed_event:Supply", b"")]), [VENUE]),
+    ],
+    ids=["history decides no number", "an amount that nobody remembers", "a price", "what was not understood"],
+)
+def test_what_may_have_changed_a_number_makes_its_venue_doubtful(store: Store, rows: Rows, venues: list[str]) -> None:
+    append(store, batch(1, 5, rows))
+
+    assert (doubtful(store, 1), doubtful(store, 5)) == ([], venues)
+    assert (store.records(CHAIN).sums(VENUE, 5) is None) == (VENUE in venues)
+
+
+def doubtful(store: Store, number: int) -> list[str]:
+    with store.reading() as reader:
+        return reader.doubtful(CHAIN, block(number))
 
 
 def test_later_values_that_fit_are_stored(store: Store) -> None:

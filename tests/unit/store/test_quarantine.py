@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from chains.columns import joined
-from chains.model import FEEDS, AccountChange, Basis, Quarantined, Rows, Side
+from chains.model import FEEDS, AccountChange, Basis, MarketChange, Quarantined, Rows, Side
 from indexer.store import Store
 from indexer.store.journals import word
 from tests.unit.store.builders import (
@@ -104,6 +104,37 @@ def test_what_may_have_changed_a_number_makes_its_venue_doubtful(store: Store, r
 
     assert (doubtful(store, 1), doubtful(store, 5)) == ([], venues)
     assert (store.records(CHAIN).sums(VENUE, 5) is None) == (VENUE in venues)
+
+
+def test_a_source_that_says_what_cannot_be_kept_has_no_answer_until_its_next_and_makes_nobody_else_doubtful(
+    store: Store,
+) -> None:
+    strange, calm = VENUE.encode(), b"\x0f" * 20
+    prices = [price(2, 5, source=strange), price(2, 6, source=calm), price(4, 10**40, ordinal=1, source=strange)]
+    later = [price(7, 8, ordinal=2, source=strange)]
+    odd = Quarantined(8, 0, 3, FEEDS, "malformed_event:AnswerUpdated", b"\x01")
+    append(store, batch(1, 9, Rows(prices=[*prices, *later], quarantined=[odd]), logs=[(2, 0), (4, 1), (7, 2), (8, 3)]))
+
+    def answers(number: int) -> dict[bytes, int]:
+        with store.reading() as reader:
+            return {name: said.answer_raw for name, said in reader.answers(CHAIN, block(number)).items()}
+
+    assert [answers(number).get(strange) for number in (3, 4, 6, 7, 8, 9)] == [5, None, None, 8, None, None]
+    assert {answers(number)[calm] for number in range(2, 10)} == {6}
+    assert doubtful(store, 9) == []
+
+
+def test_a_source_of_which_a_change_could_not_be_read_is_not_followed_any_more(store: Store) -> None:
+    phases = [
+        MarketChange(2, -1, 0, FEEDS, proxy, "phase", '{"aggregator":null}', "1", Basis.SETTLED)
+        for proxy in (VENUE.encode(), b"\x0f" * 20)
+    ]
+    odd = Quarantined(5, 0, 1, FEEDS, "malformed_event:CapParametersUpdated", b"\x01")
+    append(store, batch(1, 9, Rows(markets=phases, quarantined=[odd]), logs=[(5, 1)]))
+
+    with store.reading() as reader:
+        assert [len(reader.feeds(CHAIN, block(number))) for number in (4, 5, 9)] == [2, 1, 1]
+    assert doubtful(store, 9) == []
 
 
 def doubtful(store: Store, number: int) -> list[str]:

@@ -22,6 +22,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from chains.bounds import beyond
 from chains.evm.abi import Decoded, address_of, decode_all
 from chains.evm.logs import unhex
 from chains.evm.oracles import rates
@@ -274,7 +275,8 @@ class _Pass:
             answer = int.from_bytes(unhex(log["topics"][1]), signed=True)
             round_id, updated_at = int(log["topics"][2], 16), int(log["data"], 16)
             place = block, -1, START_OF_BLOCK
-            self.rows.prices.append(PriceObservation(*place, aggregator, answer, round_id, updated_at, Basis.EXACT))
+            if beyond(answer, None, 0) is None:  # else the source has said nothing that could be kept yet
+                self.rows.prices.append(PriceObservation(*place, aggregator, answer, round_id, updated_at, Basis.EXACT))
         elif last is not PENDING and seen.proxy in self.asked.seldom:
             self._read_round(seen, aggregator)
 
@@ -285,7 +287,8 @@ class _Pass:
         if values:
             round_id, answer, since, *_ = values
             place, number = (seen.block, -1, START_OF_BLOCK), round_id % 2**64
-            self.rows.prices.append(PriceObservation(*place, aggregator, answer, number, since, Basis.SETTLED))
+            if beyond(answer, None, 0) is None:
+                self.rows.prices.append(PriceObservation(*place, aggregator, answer, number, since, Basis.SETTLED))
 
     def _note(
         self,

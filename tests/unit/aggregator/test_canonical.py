@@ -121,7 +121,7 @@ def test_what_version_1_wrote_is_of_another_methodology_and_not_malformed() -> N
     written = json.loads(to_json(full())) | {"methodology_version": "1"}
     del written["venues"]
 
-    with pytest.raises(OtherMethodology, match="these inputs are of methodology 1, this program has 3"):
+    with pytest.raises(OtherMethodology, match="these inputs are of methodology 1, this program has 4"):
         from_json(json.dumps(written))
 
 

@@ -1,7 +1,7 @@
 """What changed in how rows are derived: after which changes what is stored is not what this program would have stored.
 
-A protocol's folder lists its own as `CHANGES`, oldest first, and `chains.<family>.oracles` those of price sources. The version of a
-derivation is one more than the number of its changes; a store keeps it with the rows.
+A protocol's folder lists its own as `CHANGES`, oldest first, and `chains.<family>.oracles`, or `chains.pyth`, those of price sources. The
+version of a derivation is one more than the number of its changes; a store keeps it with the rows.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -125,7 +126,8 @@ def derivation_changes(protocol: str) -> Sequence[Change]:
 def feed_changes(chain_id: str) -> Sequence[Change]:
     """Return the same of the price sources of a chain's family."""
     family = NAMESPACES[chain_id.partition(":")[0]].rpartition(".")[0]
-    return cast("Sequence[Change]", getattr(import_module(f"{family}.oracles"), "CHANGES", ()))
+    folder = f"{family}.oracles" if find_spec(f"{family}.oracles") else family
+    return cast("Sequence[Change]", getattr(import_module(folder), "CHANGES", ()))
 
 
 def is_observed(protocol: str) -> bool:

@@ -15,17 +15,20 @@ from aggregator.gather import Condition
 from aggregator.margin.inputs import Cut
 from chains.auditing import Auditable, Controlled, Reply, WholeRecords
 from chains.errors import ChainError
-from chains.model import Block, Reason, VenueSnapshot, VenueSpec
+from chains.model import Block, VenueSnapshot, VenueSpec
 from chains.ports import Chain, Cover, Outcome
 from chains.registry import controls
-from crossmargin.doubts import of_venue, shortfall_of
+from crossmargin.doubts import TOTAL_DIFFERS, of_venues, shortfall_of, wrong_totals
 from crossmargin.watch import Clock
 from indexer.store import Reader, Store
-from indexer.store.controls import Findings, Look, holding_row, total_row
+from indexer.store.controls import Findings, HoldingRow, Look, TotalRow, holding_row, total_row
 
 Connect = Callable[[str], Chain]
 PATIENCE_S = 120.0
 """How long nodes are asked about one venue."""
+
+JUDGED = (Outcome.EQUAL.value, Outcome.WITHIN.value, Outcome.DIFFERENT.value)
+"""Outcomes of a total that was compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +39,13 @@ class Weighed:
     look: Look
     found: Controlled
 
-    def doubt(self) -> Reason | None:
-        """Say why the venue's accounts are not believed, `None` where nothing speaks against them."""
-        wrong = [total_row(self.look, total) for total in self.found.sums if total.outcome is Outcome.DIFFERENT]
-        return of_venue(self.venue.id, wrong) if wrong else None
+    def totals(self) -> list[TotalRow]:
+        """Return its totals as they are kept."""
+        return [total_row(self.look, total) for total in self.found.sums]
+
+    def holdings(self) -> list[HoldingRow]:
+        """Return what its contracts hold, as it is kept."""
+        return [holding_row(self.look, held) for held in self.found.holdings]
 
 
 class Controls:
@@ -94,8 +100,10 @@ async def _found(
     async with aclosing(chain):
         if not isinstance(chain, Auditable) or not snapshot.markets:
             return Controlled()
+        if known is not None:
+            return await chain.control(snapshot, records, known)
         try:
-            return await asyncio.wait_for(chain.control(snapshot, records, known), PATIENCE_S)
+            return await asyncio.wait_for(chain.control(snapshot, records), PATIENCE_S)
         except TimeoutError as error:
             message = (
                 f"chain {snapshot.venue.chain_id}: no node answered about {snapshot.venue.id} within {PATIENCE_S:.0f} s"
@@ -103,12 +111,24 @@ async def _found(
             raise ChainError(message) from error
 
 
-def doubting(condition: Condition, weighed: Sequence[Weighed]) -> Condition:
-    """Add what the weighing speaks against to what is wrong with the data anyway."""
-    known = {(reason.code, reason.subject) for reason in condition.gaps}
-    doubts = [doubt for each in weighed if (doubt := each.doubt()) and (doubt.code, doubt.subject) not in known]
-    rows = [holding_row(each.look, held) for each in weighed for held in each.found.holdings]
+def doubting(condition: Condition, weighed: Sequence[Weighed], reader: Reader, cuts: Mapping[str, Cut]) -> Condition:
+    """Let what was weighed at the cut itself stand for what was found of the same totals and holdings at other blocks.
+
+    The same comes of it before the weighing is stored and after, and whatever is found later.
+    """
+    numbers = {chain_id: cut.block.number for chain_id, cut in cuts.items()}
+    totals = [row for each in weighed for row in each.totals()]
+    judged = {_total(row) for row in totals if row.outcome in JUDGED}
+    others = [row for row in wrong_totals(reader, numbers) if _total(row) not in judged]
+    doubts = of_venues([*others, *(row for row in totals if row.outcome == Outcome.DIFFERENT)])
+    gaps = (*(reason for reason in condition.gaps if reason.code != TOTAL_DIFFERS), *doubts)
+
+    rows = [row for each in weighed for row in each.holdings()]
     settled = {(row.venue_id, row.asset, row.market) for row in rows if row.outcome in {Cover.SHORT, Cover.COVERED}}
     before = [each for each in condition.shortfalls if (each.venue_id, each.asset, each.market) not in settled]
     short = [shortfall_of(row) for row in rows if row.outcome == Cover.SHORT]
-    return replace(condition, gaps=(*condition.gaps, *doubts), shortfalls=(*before, *short))
+    return replace(condition, gaps=gaps, shortfalls=(*before, *short))
+
+
+def _total(row: TotalRow) -> tuple[str, str, bytes, bytes]:
+    return row.venue_id, row.total, row.contract, row.market

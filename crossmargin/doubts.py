@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import groupby
 
 from aggregator.gather import DoubtedUnits
@@ -25,10 +25,18 @@ def doubted_units(reader: Reader, numbers: Mapping[str, int]) -> DoubtedUnits:
 
 def doubted_venues(reader: Reader, numbers: Mapping[str, int]) -> Iterator[Reason]:
     """Say which venues are not believed at these blocks: who it is that a sum lacks, nobody knows."""
-    rows = [row for chain_id, number in numbers.items() for row in reader.control_doubts(TotalRow, chain_id, number)]
-    rows.sort(key=lambda row: row.venue_id)
-    for venue_id, found in groupby(rows, lambda row: row.venue_id):
-        yield of_venue(venue_id, list(found))
+    return of_venues(wrong_totals(reader, numbers))
+
+
+def wrong_totals(reader: Reader, numbers: Mapping[str, int]) -> list[TotalRow]:
+    """Return the totals that are known to be wrong at these blocks."""
+    return [row for chain_id, number in numbers.items() for row in reader.control_doubts(TotalRow, chain_id, number)]
+
+
+def of_venues(wrong: Iterable[TotalRow]) -> Iterator[Reason]:
+    """Say by wrong totals which venues are not believed, by id."""
+    for venue_id, found in groupby(sorted(wrong, key=lambda row: row.venue_id), lambda row: row.venue_id):
+        yield _of_venue(venue_id, list(found))
 
 
 def shortfalls(reader: Reader, numbers: Mapping[str, int]) -> tuple[Shortfall, ...]:
@@ -65,7 +73,7 @@ def _of_unit(rows: Collection[ParityRow]) -> Reason:
     return Reason(UNIT_DIFFERS, subject, detail)
 
 
-def of_venue(venue_id: str, rows: Collection[TotalRow]) -> Reason:
+def _of_venue(venue_id: str, rows: Collection[TotalRow]) -> Reason:
     """Say by the first of some wrong totals why a venue is not believed."""
     first = min(rows, key=lambda row: (row.block_number, row.total, row.market))
     contract = format_address(first.chain_id, first.contract)

@@ -196,7 +196,11 @@ class LocalDesk:
             *_incomplete(self.catalogue.venues, reader, cuts),
             *_contradicted(reader, cuts),
             *doubted_venues(reader, numbers),
-            *(each.reason for each in outdated(reader, self.catalogue.venues) if each.chain_id in cuts),
+            *(
+                each.reason
+                for each in outdated(reader, self.catalogue.venues, self.catalogue.feeds)
+                if each.chain_id in cuts
+            ),
         )
         return Condition(
             stale_chains=stale,
@@ -226,8 +230,7 @@ def catalogue_of(settings: Settings, policy: Policy) -> Catalogue:
 def _quarantined(reader: Reader, cuts: Mapping[str, Cut]) -> Iterator[Reason]:
     """A row that fitted nowhere may have changed any number of its venue, or of a feed any price of its chain."""
     for chain_id, cut in cuts.items():
-        venues = {row.venue_id for row in reader.quarantined(chain_id, cut.block)}
-        for venue_id in sorted(venues):
+        for venue_id in reader.doubtful(chain_id, cut.block):
             subject = chain_id if venue_id == FEEDS else venue_id
             yield Reason(QUARANTINE, subject, f"{chain_id} said something that could not be understood; see quarantine")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from chains.derivations import Change, Lack, Remedy, lack_of, version_of
-from chains.identifiers import SOLANA, namespace_of
-from chains.model import FEEDS, Reason, VenueSpec
+from chains.identifiers import EVM, namespace_of
+from chains.model import FEEDS, FeedSpec, Reason, VenueSpec
 from chains.registry import derivation_changes, feed_changes
 from indexer.store import Reader
 
@@ -40,20 +40,20 @@ class Outdated:
         return Reason(OUTDATED, self.venue_id or self.chain_id, self.sentence)
 
 
-def outdated(reader: Reader, venues: Sequence[VenueSpec]) -> Iterator[Outdated]:
+def outdated(reader: Reader, venues: Sequence[VenueSpec], feeds: Sequence[FeedSpec]) -> Iterator[Outdated]:
     """Yield what of a store's venues and price sources is not of this program's making."""
     kept = reader.makers()
     for venue in venues:
         if (version := kept.get((venue.chain_id, venue.id))) is not None:
             yield from _judged(venue.chain_id, venue.id, version, derivation_changes(venue.protocol))
-    for chain_id in sorted({venue.chain_id for venue in venues}):
+    for chain_id in sorted({venue.chain_id for venue in venues} | {feed.chain_id for feed in feeds}):
         if (version := kept.get((chain_id, FEEDS))) is not None:
             yield from _judged(chain_id, None, version, feed_changes(chain_id))
 
 
 def _judged(chain_id: str, venue_id: str | None, version: int, changes: Sequence[Change]) -> Iterator[Outdated]:
     current = version_of(changes)
-    lack = lack_of(changes, version, reread=namespace_of(chain_id) != SOLANA)
+    lack = lack_of(changes, version, reread=namespace_of(chain_id) == EVM)
     if version > current:
         lacks, mend = "what it holds is not known here", NEWER
     elif lack is not None:

@@ -120,7 +120,7 @@ class Snapshots:
     ) -> SnapshotRow:
         insist = row.schedule != MANUAL and self._clock() < row.slot_time + LATE_S
         weighed = self._controls.weigh(reader, cuts, catalogue.venues, insist=insist)
-        condition = doubting(condition, weighed)
+        condition = doubting(condition, weighed, reader, cuts)
         book = assess_book(reader, cuts, catalogue, condition)
         book = replace(book, controls={each.venue.id: each.found for each in weighed})
         previous = _previous(reader.snapshots(), row.slot_time)

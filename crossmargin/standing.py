@@ -23,7 +23,7 @@ NOTHING_YET = "nothing is indexed yet; run `crossmargin index` or `crossmargin r
 def standing(settings: Settings, reader: Reader, watch: Watch | None, now: float) -> Document:
     """Return the status document; without a watch nobody follows, and only what is stored is told."""
     made = [row.created_at for row in reader.snapshots() if row.state == "done"]
-    audited, made_before = standing_documents(reader), list(outdated(reader, settings.venues))
+    audited, made_before = standing_documents(reader), list(outdated(reader, settings.venues, settings.feeds))
     return {
         "version": program_version(),
         "following": watch is not None,

@@ -10,7 +10,7 @@ from aggregator.margin.policy import Policy
 from aggregator.oracle.mark import Observation
 from chains.model import Block, FeedSpec, Finality, Reason, Side, UnitPosition, UnitSnapshot, VenueSnapshot
 
-METHODOLOGY_VERSION = "3"
+METHODOLOGY_VERSION = "4"
 """Changes whenever the same inputs give another answer; `docs/methodology.md` describes this one."""
 
 

@@ -1,6 +1,6 @@
 """The adapter of Pyth's signed prices: every look is a block, and a block is the second of the look.
 
-See the decision `0023-signed-prices-are-a-chain-of-their-own`.
+See the decision `0021-signed-prices-are-a-chain-of-their-own`.
 """
 
 from __future__ import annotations

@@ -50,6 +50,11 @@ class Teller(Protocol):
         """A number that is another after each break, `None` while nothing is told."""
         ...
 
+    @property
+    def since(self) -> int | None:
+        """The first slot whose every change this session tells, `None` while that is not known."""
+        ...
+
     async def heard(self, slot: int) -> bool:
         """Wait a moment until all of a slot was told; return whether it was."""
         ...
@@ -67,6 +72,7 @@ class Silence:
     """Nobody tells anything."""
 
     session: int | None = None
+    since: int | None = None
 
     async def heard(self, slot: int) -> bool:
         """Return no."""
@@ -84,11 +90,15 @@ class Silence:
 
 @dataclass(slots=True)
 class _Known:
-    """A set as it is stored: the mark of each account, when some were read, the last whole list with its session, and what was told."""
+    """A set as it is stored: the mark of each account, when some were read, the last whole list with its session, and what was told.
+
+    `whole_from`: the oldest answer of that list.
+    """
 
     marks: dict[bytes, Mark] = field(default_factory=dict)
     read_at: dict[bytes, int] = field(default_factory=dict)
     whole_at: int = 0
+    whole_from: int = 0
     session: int | None = None
     told: Mapping[bytes, int] = field(default_factory=dict)
     whole: bool = True
@@ -140,9 +150,9 @@ class Lists:
                 return sliced
         said = await self.members.list(wanted, least)
         marks = {address: _mark(wanted, account) for address, account in said.accounts.items()}
-        listed = Listed(said.slot, _oldest(said), frozenset(said.accounts), said.accounts, whole=True)
-        told = {address: slot for address, slot in self._teller.told(wanted).items() if slot <= said.slot}
-        return listed, _Known(marks, {}, said.slot, session, told)
+        listed = Listed(said.slot, said.oldest, frozenset(said.accounts), said.accounts, whole=True)
+        told = {name: slot for name, slot in self._teller.told(wanted).items() if slot <= _slot_of(said, name)}
+        return listed, _Known(marks, {}, said.slot, said.oldest, session, told)
 
     def _may_slice(self, wanted: AccountSet, known: _Known, least: int, session: int | None) -> bool:
         """Tell whether few bytes are enough: the last whole list is not long ago, and no notification may be lost since."""
@@ -152,7 +162,7 @@ class Lists:
     async def _sliced(self, wanted: AccountSet, known: _Known, least: int) -> tuple[Listed, _Known] | None:
         """List slices and read what changed; `None` where too much did, or not all was told."""
         said = await self.members.list(wanted, least, wanted.pulse or (0, 0))
-        heard = wanted.pulse is not None or await self._teller.heard(said.slot)
+        heard = wanted.pulse is not None or (await self._teller.heard(said.slot) and self._joins(known))
         if not heard or self._teller.session != known.session:
             return None
         told = dict(self._teller.told(wanted))
@@ -164,8 +174,13 @@ class Lists:
             raise NodeBusy("accounts were read as of before the slot in which they were told to change; looking again")
         ours = {address: account for address, account in read.items() if wanted.has(account)}
         names = frozenset(said.accounts.keys() - read.keys() | ours.keys())
-        listed = Listed(said.slot, _oldest(said), names, ours, whole=False)
+        listed = Listed(said.slot, said.oldest, names, ours, whole=False)
         return listed, self._after(wanted, known, listed, told)
+
+    def _joins(self, known: _Known) -> bool:
+        """Tell whether notifications begin no later than the last whole list, which another node may have given from before."""
+        since = self._teller.since
+        return since is not None and since <= known.whole_from
 
     def _due(self, wanted: AccountSet, known: _Known, said: Said) -> set[bytes]:
         """Return whom to read: those whose few bytes are others than stored, and who was read just before."""
@@ -184,7 +199,7 @@ class Lists:
         news = {address for address in listed.accounts if marks[address] != known.marks.get(address)}
         read_at = {address: slot for address, slot in known.read_at.items() if slot + SETTLE > listed.slot}
         read_at |= {address: listed.accounts[address].slot for address in news}
-        return _Known(marks, read_at, known.whole_at, known.session, told, whole=False)
+        return _Known(marks, read_at, known.whole_at, known.whole_from, known.session, told, whole=False)
 
 
 def _mark(wanted: AccountSet, account: AccountBytes) -> Mark:
@@ -192,5 +207,7 @@ def _mark(wanted: AccountSet, account: AccountBytes) -> Mark:
     return account.data[offset : offset + length], account.lamports
 
 
-def _oldest(said: Said) -> int:
-    return min((account.slot for account in said.accounts.values()), default=said.slot)
+def _slot_of(said: Said, address: bytes) -> int:
+    """Return as of which slot a list says what it does of an account, or that it is not there."""
+    account = said.accounts.get(address)
+    return said.oldest if account is None else account.slot

@@ -20,10 +20,11 @@ PARTS = 256
 
 
 class Said(NamedTuple):
-    """What a node lists of a set: accounts at the slots of their answers, whole or sliced, and the newest of these slots."""
+    """What a node lists of a set: accounts at their answers' slots, whole or sliced, with the newest and the oldest of these slots."""
 
     slot: int
     accounts: Mapping[bytes, AccountBytes]
+    oldest: int
 
 
 class Members:
@@ -68,7 +69,8 @@ class Members:
             for address, account in self._accounts(wanted, least, cut, said).items():
                 if address not in found or found[address].slot < account.slot:
                     found[address] = account
-        return Said(max(said.context.slot for said in answers), found)
+        slots = [said.context.slot for said in answers]
+        return Said(max(slots), found, min(slots))
 
     def _request(
         self, wanted: AccountSet, least: int, cut: tuple[int, int] | None, more: Sequence[tuple[int, bytes]]

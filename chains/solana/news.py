@@ -49,6 +49,7 @@ class News:
         self._heard_to = 0
         self._told: dict[AccountSet, dict[bytes, int]] = {}
         self.session: int | None = None
+        self.since: int | None = None
 
     async def wait(
         self, timeout_s: float, accounts: Sequence[bytes], commitment: str, sets: Sequence[AccountSet] = ()
@@ -149,6 +150,7 @@ class News:
         self._sessions += 1
         self.session = self._sessions if all_told else None
         self._heard_to = 0
+        self.since = None
         self._something.set()
 
     def _end(self) -> None:
@@ -161,6 +163,7 @@ class News:
         if told.subscription in subscribed:
             wanted, slot = subscribed[told.subscription], told.result.context.slot
             if wanted is None:
+                self.since = slot if self.since is None else min(self.since, slot)
                 self._heard_to = max(self._heard_to, slot)
                 self._beat.set()
                 return

@@ -16,7 +16,7 @@ TRANSACTIONS, LOOKS = "transactions", "looks"
 def check_history(options: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the option, in words."""
     said = options.get(HISTORY, LOOKS)
-    return [] if said in {TRANSACTIONS, LOOKS} else [f"{HISTORY} {said!r} is not known; use {TRANSACTIONS} or {LOOKS}"]
+    return [] if said in (TRANSACTIONS, LOOKS) else [f"{HISTORY} {said!r} is not known; use {TRANSACTIONS} or {LOOKS}"]
 
 
 def wants_transactions(options: Mapping[str, Any]) -> bool:

@@ -124,7 +124,8 @@ def _deployment(program: bytes, before: Mapping[str, Any], accounts: Mapping[byt
     own, code = accounts.get(program), accounts.get(_data_address(program))
     now = {name: before[name] for name in ("loader", "deployed", "authority", "first", "problem") if name in before}
     if own is not None:
-        now = {name: text for name, text in now.items() if name not in {"loader", "problem"}}
+        solved = {"loader"} if "loader" in now else {"loader", "problem"}
+        now = {name: text for name, text in now.items() if name not in solved}
         now |= _of_program(program, own)
     if code is not None and now.get("loader") == "upgradeable":
         now = {name: text for name, text in now.items() if name != "problem"}

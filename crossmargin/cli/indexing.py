@@ -59,7 +59,7 @@ def index(context: Context, *, until: str, chains: tuple[str, ...]) -> None:
 def _warn(context: Context, settings: Settings, store: Store) -> None:
     """Say what of the store an earlier version made."""
     with store.reading() as reader:
-        for each in outdated(reader, settings.venues):
+        for each in outdated(reader, settings.venues, settings.feeds):
             context.stderr().print(each.sentence, style="bold red", soft_wrap=True)
 
 

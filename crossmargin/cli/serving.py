@@ -41,7 +41,7 @@ def _serve(context: Context, settings: Settings, follow: Connect | None) -> None
     with opened(settings) as store:
         desk = LocalDesk(settings, store, policy, watch=watch)
         with store.reading() as reader:
-            for each in outdated(reader, settings.venues):
+            for each in outdated(reader, settings.venues, settings.feeds):
                 log.critical("store_outdated", chain=each.chain_id, venue=each.venue_id, detail=each.sentence)
         parts = Parts(
             settings=settings,

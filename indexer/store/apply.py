@@ -14,6 +14,7 @@ from indexer.store.controls import TABLES as CONTROLS
 from indexer.store.coverage import add_coverage, raise_coverage
 from indexer.store.errors import StepRefused
 from indexer.store.journals import DERIVED, Derivation
+from indexer.store.makers import note_emptied
 from indexer.store.raw import append_raw, blocks, family, named
 from indexer.store.restate import forget, reread
 from indexer.store.session import Con
@@ -108,6 +109,8 @@ def rewind(con: Con, step: Rewind) -> None:
     delete_above(con, step.chain_id, "coverage", "first", number)
     con.execute(statement("coverage_cut"), {"chain_id": step.chain_id, "number": number})
     set_cursor(con, step.chain_id, Cursor(block=step.to, finalized=held.finalized) if step.to and held else None)
+    if step.to is None:
+        note_emptied(con, step.chain_id)
 
 
 def check_fork(con: Con, step: Rewind, held: Cursor | None) -> None:

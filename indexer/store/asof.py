@@ -62,14 +62,29 @@ def markets(at: AsOf, venue_id: str) -> dict[tuple[bytes, str], str]:
 
 
 def feeds(at: AsOf) -> dict[bytes, str]:
-    """The phase of every feed proxy."""
-    return {proxy: state for (proxy, aspect), state in markets(at, FEEDS).items() if aspect == PHASE}
+    """The phase of every feed proxy; none of a source of which a change could not be read."""
+    changed = {source for (source, is_answer), _ in _odd(at).items() if not is_answer}
+    return {
+        proxy: state
+        for (proxy, aspect), state in markets(at, FEEDS).items()
+        if aspect == PHASE and proxy not in changed
+    }
 
 
 def answers(at: AsOf) -> dict[bytes, PriceAnswer]:
-    """The last answer of every price source."""
+    """The last answer of every price source; none of one that said something since which could not be read or kept."""
     found = at.con.execute(statement("price_asof", source=at.source(PRICES)), at.values()).fetchall()
-    return {source: PriceAnswer(*answer) for source, *answer in found}
+    odd = _odd(at)
+    return {source: PriceAnswer(*answer) for source, *answer, place in found if place >= odd.get((source, True), -1)}
+
+
+def _odd(at: AsOf) -> dict[tuple[bytes, bool], int]:
+    """Sources whose word could not be read or kept, and whether it was an answer, with the last place of one."""
+    values = at.values(venue_id=FEEDS)
+    if not at.con.execute(statement("quarantined_any"), values).fetchall():
+        return {}
+    found = at.con.execute(statement("price_odd"), values).fetchall()
+    return {(source, is_answer): place for source, is_answer, place in found}
 
 
 def feed_answer(at: AsOf, proxy: bytes) -> tuple[str, PriceAnswer | None] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from chains.derivations import UNRECORDED, Change, Remedy, lack_of, version_of
-from chains.identifiers import SOLANA, namespace_of
+from chains.identifiers import EVM, namespace_of
 from chains.model import FEEDS, VenueSpec
 from chains.registry import derivation_changes, feed_changes
 from indexer.steps import Interest
@@ -51,6 +51,13 @@ def note_rebuilt(con: Con, chain_id: str) -> None:
             _note(con, chain_id, interest, version_of(changes))
 
 
+def note_emptied(con: Con, chain_id: str) -> None:
+    """Keep this program's version for all of a chain of which nothing is stored any more."""
+    for chain, interest in makers(con):
+        if chain == chain_id:
+            _note(con, chain_id, interest, version_of(_changes(con, chain_id, interest)))
+
+
 def note_reread(con: Con, chain_id: str, interests: Iterable[Interest]) -> None:
     """Keep this program's version for what was read again from its first block on."""
     starts = dict(
@@ -61,7 +68,7 @@ def note_reread(con: Con, chain_id: str, interests: Iterable[Interest]) -> None:
     firsts = con.execute("SELECT start_block FROM chain WHERE chain_id = $chain_id", {"chain_id": chain_id}).fetchall()
     starts[FEEDS] = firsts[0][0] if firsts else 0
     for interest in interests:
-        if namespace_of(chain_id) != SOLANA and interest.first <= starts.get(interest.venue_id, -1):
+        if namespace_of(chain_id) == EVM and interest.first <= starts.get(interest.venue_id, -1):
             _note(con, chain_id, interest.venue_id, version_of(_changes(con, chain_id, interest.venue_id)))
 
 

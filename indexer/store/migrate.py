@@ -30,14 +30,17 @@ def migrations() -> list[Migration]:
 def migrate(con: duckdb.DuckDBPyConnection, path: Path | str, *, read_only: bool) -> None:
     """Bring the schema up to this program's; raises `StoreNewer`, `StoreOlder`, or `StoreBroken` for somebody else's file."""
     had = applied(con, path)
-    version = max(had, default=0)
     missing = [migration for migration in migrations() if migration.version not in had]
     newest = migrations()[-1].version
-    if version > newest:
-        raise StoreNewer(f"{path}: its schema is {version}, this program knows {newest}; upgrade the program")
+    if unknown := had - {migration.version for migration in migrations()}:
+        lacks = "" if max(unknown) > newest else f" without {max(unknown)}"
+        raise StoreNewer(f"{path}: its schema is {max(had)}, this program knows {newest}{lacks}; upgrade the program")
     if missing and read_only:
+        first = min(migration.version for migration in missing)
+        version = max(had, default=0)
+        lacks = f"{newest}" if first > version else f"{newest} with {first}"
         raise StoreOlder(
-            f"{path}: its schema is {version}, this program needs {newest}; run `crossmargin index` once: it brings it up to date"
+            f"{path}: its schema is {version}, this program needs {lacks}; run `crossmargin index` once: it brings it up to date"
         )
     for migration in missing:
         run(con, migration)

@@ -121,6 +121,12 @@ class Reader:
         found = self._con.execute(statement("quarantined"), {"chain_id": chain_id, "number": number}).fetchall()
         return [Quarantined(*row) for row in found]
 
+    def doubtful(self, chain_id: str, at: Block) -> list[str]:
+        """The venues (or `FEEDS`) of which something in quarantine may have changed any number up to a block, by id."""
+        number = self._as_of(chain_id, at).number
+        found = self._con.execute(statement("quarantine_doubts"), {"chain_id": chain_id, "number": number}).fetchall()
+        return [venue_id for (venue_id,) in found]
+
     def venue_snapshot(self, venue: VenueSpec, at: Block) -> VenueSnapshot:
         """All that decides a venue's numbers at a block, apart from single units; raises `BlockUnknown`."""
         return asof.venue_snapshot(self._as_of(venue.chain_id, at), venue, at)

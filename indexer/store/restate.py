@@ -16,7 +16,7 @@ from indexer.store.controls import TABLES as CONTROLS
 from indexer.store.coverage import LAST_BLOCK, coverage, merged, settle
 from indexer.store.errors import StepRefused
 from indexer.store.journals import DERIVED, PRICES, Journal
-from indexer.store.makers import note_reread
+from indexer.store.makers import note_emptied, note_reread
 from indexer.store.raw import RAW, RawTable, family
 from indexer.store.session import Con, Reading, insert, staged
 from indexer.store.statements import statement
@@ -97,6 +97,8 @@ def forget(con: Con, step: Restate, change: Forget) -> None:
     for table in ("finding", *CONTROLS):
         delete_above(con, step.chain_id, table, "block_number", number)
     set_coverage(con, step.chain_id, before(coverage(con, step.chain_id), number + 1))
+    if change.to is None:
+        note_emptied(con, step.chain_id)
     add_line(con, step, interest, logs=(0, 0), rows=(gone, 0), changed=True)
 
 

@@ -16,7 +16,7 @@ from chains.model import Block
 from chains.ports import RawReader, Start, StateReader
 from indexer.steps import Step, Tables
 from indexer.store import controls, ledger
-from indexer.store.apply import Cursor, apply_step
+from indexer.store.apply import Cursor, apply_step, cursor
 from indexer.store.connection import connect, first_line, is_new, made
 from indexer.store.controls import Findings, Look, ParityRun
 from indexer.store.errors import StoreBroken, StoreError
@@ -24,7 +24,7 @@ from indexer.store.ledger import SnapshotRow
 from indexer.store.liabilities import LiabilityLedger
 from indexer.store.migrate import migrate
 from indexer.store.query import QueryResult, query
-from indexer.store.raw import StoredRaw
+from indexer.store.raw import StoredRaw, blocks
 from indexer.store.reader import Reader
 from indexer.store.rebuild import Rebuild
 from indexer.store.records import StoredRecords
@@ -193,8 +193,12 @@ class Store:
             controls.add_run(con, run, found)
 
     def add_look(self, look: Look, found: Findings, replies: Sequence[Reply]) -> None:
-        """Enter what came of weighing a venue at a block, with what its contracts said, or nothing."""
+        """Enter what came of weighing a venue at a block, with what its contracts said, or nothing, as of one that the chain left."""
         with self._writing() as con:
+            held = cursor(con, look.chain_id)
+            stored = blocks(con, look.chain_id, look.block_number, look.block_number)
+            if held is None or held.block.number < look.block_number or any(b.hash != look.block_hash for b in stored):
+                return
             controls.add_look(con, look, found, replies)
 
     def add_snapshot(self, row: SnapshotRow) -> None:

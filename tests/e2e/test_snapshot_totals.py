@@ -92,6 +92,34 @@ def test_where_no_node_answers_a_residual_is_not_known_and_says_so(folder: Path)
     assert {account["status"] for account in table(made, "accounts")} != {"unknown"}
 
 
+def test_a_residual_beside_other_gaps_gives_the_same_snapshot_before_it_is_stored_and_after(folder: Path) -> None:
+    tamper(folder, 1)
+    sql(folder, "UPDATE derived_by SET version = 0")
+    first = snapshot(folder)
+    kept = first.rename(folder / "kept")
+
+    again = snapshot(folder)
+
+    manifest = (again / "manifest.json").read_bytes()
+    assert manifest == (kept / "manifest.json").read_bytes()
+    assert {gap["code"] for gap in json.loads(manifest)["gaps"]} == {"store_outdated", "total_differs"}
+
+
+def test_a_total_that_is_right_at_the_cut_stands_for_what_was_wrong_of_it_before(folder: Path) -> None:
+    at = sql(folder, "SELECT max(number) FROM evm_block WHERE number < (SELECT max(number) FROM evm_block)")
+    tamper(folder, 1)
+    wrong = snapshot(folder)
+    wrong.rename(folder / "wrong")
+    tamper(folder, -1)
+    sql(folder, f"UPDATE venue_total SET block_number = {at[0][0]} WHERE outcome = 'different'")  # noqa: S608
+
+    made = snapshot(folder)
+
+    assert {total["outcome"] for total in table(made, "totals")} == {"equal"}
+    assert json.loads((made / "manifest.json").read_text())["gaps"] == []
+    assert {account["status"] for account in table(made, "accounts")} != {"unknown"}
+
+
 def snapshot(folder: Path) -> Path:
     done = crossmargin(folder, "--json", "snapshot", "create")
     assert done.returncode == 0, done.stderr
@@ -105,6 +133,11 @@ def table(made: Path, name: str) -> list[dict[str, Any]]:
 
 def codes(account: dict[str, Any]) -> set[str]:
     return {reason["code"] for reason in json.loads(account["reasons"])}
+
+
+def sql(folder: Path, query: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(folder / "data" / "crossmargin.duckdb")) as con:
+        return con.execute(query).fetchall()
 
 
 def tamper(folder: Path, by: int) -> None:

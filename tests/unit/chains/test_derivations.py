@@ -14,6 +14,7 @@ def test_each_change_is_a_version() -> None:
     assert [version_of(CHANGES[:count]) for count in range(3)] == [1, 2, 3]
     assert all(version_of(derivation_changes(protocol)) >= 1 for protocol in PROTOCOLS)
     assert version_of(feed_changes("eip155:1")) >= 1 <= version_of(feed_changes("solana:x"))
+    assert version_of(feed_changes("pyth:mainnet")) >= 0
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_the_example_agrees_with_the_deployments(checkout: Path, known: Deployme
         if (place := (venue.chain_id, format_address(venue.chain_id, venue.address))) in blocks
     }
 
-    on_solana = {"kamino-main", "marginfi-main", "save-main"}
+    on_solana = {"drift-main", "jupiter-lend", "kamino-main", "marginfi-main", "save-main"}
     assert shared.keys() == {"aave-ethereum", "aave-optimism", "morpho-ethereum"} | on_solana
     assert all(start <= deployed for start, deployed in shared.values() if isinstance(deployed, int))
     assert {deployed for name, (_, deployed) in shared.items() if name in on_solana} == {"recent"}
@@ -144,7 +144,10 @@ def test_init_leaves_a_file_alone_that_is_there(tmp_path: Path) -> None:
         (
             "base",
             "aave-v4",
-            'no deployments of protocol "aave-v4" are known; use aave-v3, compound-v3, kamino, marginfi, morpho-blue, save',
+            (
+                'no deployments of protocol "aave-v4" are known; use aave-v3, compound-v3, drift, jupiter-lend, kamino, '
+                "marginfi, morpho-blue, save"
+            ),
         ),
         ("gnosis", "morpho-blue", "none of these protocols is known on gnosis; there use aave-v3"),
     ],

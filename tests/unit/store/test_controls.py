@@ -165,3 +165,15 @@ def test_what_was_said_of_blocks_that_a_chain_left_is_gone(store: Store) -> None
         assert reader.replies(look(20)) is None
         assert reader.replies(look(10)) is not None
         assert reader.control_doubts(TotalRow, CHAIN, 15) == []
+
+
+def test_what_was_said_of_blocks_that_a_chain_left_meanwhile_is_not_kept(store: Store) -> None:
+    append(store, batch(1, 30))
+    rewind(store, 15)
+    weigh(store, 20, 6)
+    append(store, batch(16, 30, fork="b", forked_at=16))
+    weigh(store, 25, 6)
+
+    with store.reading() as reader:
+        assert (reader.replies(look(20)), reader.replies(look(25))) == (None, None)
+        assert reader.control_doubts(TotalRow, CHAIN, 30) == []

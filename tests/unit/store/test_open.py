@@ -80,16 +80,29 @@ def test_migrations_are_numbered_and_no_number_is_given_twice() -> None:
 def test_a_migration_that_was_merged_later_is_not_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "store.duckdb"
     Store.open(path).close()
-    *_, last_but_one, last = migrations()
     with duckdb.connect(path) as con:
         con.execute("DROP TABLE found_start")
-        con.execute("DELETE FROM schema_version WHERE version = ?", [last_but_one.version])
+        con.execute("DELETE FROM schema_version WHERE version = 9")
 
+    with pytest.raises(StoreOlder, match=f"its schema is {migrations()[-1].version}, this program needs [0-9]+ with 9"):
+        Store.open(path, read_only=True)
     Store.open(path).close()
 
     with duckdb.connect(path) as con:
         recorded = {version for (version,) in con.execute("SELECT version FROM schema_version").fetchall()}
-    assert recorded >= {last_but_one.version, last.version}
+        assert con.execute("SELECT count(*) FROM found_start").fetchall() == [(0,)]
+    assert recorded == {migration.version for migration in migrations()}
+
+
+def test_a_store_with_a_migration_in_between_that_this_program_does_not_know_is_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "store.duckdb"
+    Store.open(path).close()
+    with duckdb.connect(path) as con:
+        con.execute("INSERT INTO schema_version VALUES (0)")
+
+    for read_only in (False, True):
+        with pytest.raises(StoreNewer, match=r"this program knows \d+ without 0; upgrade the program"):
+            Store.open(path, read_only=read_only)
 
 
 def test_a_migration_that_fails_leaves_the_schema_before_it(tmp_path: Path) -> None:

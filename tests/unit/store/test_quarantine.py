@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from chains.columns import joined
-from chains.model import FEEDS, Quarantined, Rows, Side
+from chains.model import FEEDS, AccountChange, Basis, MarketChange, Quarantined, Rows, Side
 from indexer.store import Store
 from indexer.store.journals import word
 from tests.unit.store.builders import (
@@ -78,6 +78,68 @@ def test_a_confidence_that_is_too_wide_takes_its_answer_along(store: Store) -> N
 
     assert quarantined(store) == [Quarantined(3, 0, 0, FEEDS, "exceeds_decimal38:price_observation", word(10**38))]
     assert [(row[1], row[-1]) for row in content(store)["price_observation"]] == [(2, Decimal(WIDEST)), (4, None)]
+
+
+def test_whoever_has_an_amount_that_his_unit_remembers_makes_nobody_else_doubtful(store: Store) -> None:
+    wide = position(2, 10**38, ordinal=4)
+    remembered = AccountChange(2, 0, 4, VENUE, OWNER, OWNER, MARKET, "wide_amount:supply", '"1"', "1", Basis.EXACT)
+    append(store, batch(1, 9, Rows(positions=[wide], accounts=[remembered], events=[event(2, 10**38)])))
+
+    assert len(quarantined(store)) == 2
+    assert doubtful(store, 9) == []
+
+
+@pytest.mark.parametrize(
+    "rows, venues",
+    [
+        (Rows(events=[event(2, 10**38)], quarantined=[Quarantined(2, 1, 3, VENUE, "event_too_wide:supply", b"1")]), []),
+        (Rows(positions=[position(2, 10**38)]), [VENUE]),
+        (Rows(prices=[price(2, 10**40)]), [FEEDS]),
+        (Rows(quarantined=[Quarantined(2, 1, 3, VENUE, "malformed_event:Supply", b"")]), [VENUE]),
+    ],
+    ids=["history decides no number", "an amount that nobody remembers", "a price", "what was not understood"],
+)
+def test_what_may_have_changed_a_number_makes_its_venue_doubtful(store: Store, rows: Rows, venues: list[str]) -> None:
+    append(store, batch(1, 5, rows))
+
+    assert (doubtful(store, 1), doubtful(store, 5)) == ([], venues)
+    assert (store.records(CHAIN).sums(VENUE, 5) is None) == (VENUE in venues)
+
+
+def test_a_source_that_says_what_cannot_be_kept_has_no_answer_until_its_next_and_makes_nobody_else_doubtful(
+    store: Store,
+) -> None:
+    strange, calm = VENUE.encode(), b"\x0f" * 20
+    prices = [price(2, 5, source=strange), price(2, 6, source=calm), price(4, 10**40, ordinal=1, source=strange)]
+    later = [price(7, 8, ordinal=2, source=strange)]
+    odd = Quarantined(8, 0, 3, FEEDS, "malformed_event:AnswerUpdated", b"\x01")
+    append(store, batch(1, 9, Rows(prices=[*prices, *later], quarantined=[odd]), logs=[(2, 0), (4, 1), (7, 2), (8, 3)]))
+
+    def answers(number: int) -> dict[bytes, int]:
+        with store.reading() as reader:
+            return {name: said.answer_raw for name, said in reader.answers(CHAIN, block(number)).items()}
+
+    assert [answers(number).get(strange) for number in (3, 4, 6, 7, 8, 9)] == [5, None, None, 8, None, None]
+    assert {answers(number)[calm] for number in range(2, 10)} == {6}
+    assert doubtful(store, 9) == []
+
+
+def test_a_source_of_which_a_change_could_not_be_read_is_not_followed_any_more(store: Store) -> None:
+    phases = [
+        MarketChange(2, -1, 0, FEEDS, proxy, "phase", '{"aggregator":null}', "1", Basis.SETTLED)
+        for proxy in (VENUE.encode(), b"\x0f" * 20)
+    ]
+    odd = Quarantined(5, 0, 1, FEEDS, "malformed_event:CapParametersUpdated", b"\x01")
+    append(store, batch(1, 9, Rows(markets=phases, quarantined=[odd]), logs=[(5, 1)]))
+
+    with store.reading() as reader:
+        assert [len(reader.feeds(CHAIN, block(number))) for number in (4, 5, 9)] == [2, 1, 1]
+    assert doubtful(store, 9) == []
+
+
+def doubtful(store: Store, number: int) -> list[str]:
+    with store.reading() as reader:
+        return reader.doubtful(CHAIN, block(number))
 
 
 def test_later_values_that_fit_are_stored(store: Store) -> None:

@@ -22,7 +22,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from chains.evm.abi import Decoded, address_of, decode_all
+from chains.bounds import beyond
+from chains.evm.abi import Decoded, LoggedEvent, address_of, decode_all
 from chains.evm.logs import unhex
 from chains.evm.oracles import rates
 from chains.evm.oracles.chainlink.checks import Doubt, History, Seen, speaks, verdict
@@ -274,7 +275,8 @@ class _Pass:
             answer = int.from_bytes(unhex(log["topics"][1]), signed=True)
             round_id, updated_at = int(log["topics"][2], 16), int(log["data"], 16)
             place = block, -1, START_OF_BLOCK
-            self.rows.prices.append(PriceObservation(*place, aggregator, answer, round_id, updated_at, Basis.EXACT))
+            if beyond(answer, None, updated_at) is None:  # else the source has said nothing that could be kept yet
+                self.rows.prices.append(PriceObservation(*place, aggregator, answer, round_id, updated_at, Basis.EXACT))
         elif last is not PENDING and seen.proxy in self.asked.seldom:
             self._read_round(seen, aggregator)
 
@@ -285,7 +287,8 @@ class _Pass:
         if values:
             round_id, answer, since, *_ = values
             place, number = (seen.block, -1, START_OF_BLOCK), round_id % 2**64
-            self.rows.prices.append(PriceObservation(*place, aggregator, answer, number, since, Basis.SETTLED))
+            if beyond(answer, None, since) is None:
+                self.rows.prices.append(PriceObservation(*place, aggregator, answer, number, since, Basis.SETTLED))
 
     def _note(
         self,
@@ -348,13 +351,18 @@ class _Pass:
         """Take every answer that a followed aggregator emitted."""
         for row in decoded.events:
             if row.event is ANSWER_UPDATED and row.block >= since.get(row.address, NEVER):
-                answer, round_id, updated_at = row.args
-                self.rows.prices.append(
-                    PriceObservation(
-                        row.block, row.tx_index, row.ordinal, row.address, answer, round_id, updated_at, Basis.EXACT
-                    )
-                )
+                self._take(row)
         for odd in decoded.misfits:
             if odd.address in since:
                 reason = f"malformed_event:{odd.event.name}"
                 self.rows.quarantined.append(Quarantined(odd.block, odd.tx_index, odd.ordinal, FEEDS, reason, odd.data))
+
+    def _take(self, row: LoggedEvent) -> None:
+        """Take an answer; one of a time that no calendar has is kept as it was said, and is none."""
+        place, (answer, round_id, updated_at) = (row.block, row.tx_index, row.ordinal), row.args
+        if beyond(0, None, updated_at) is None:
+            said = PriceObservation(*place, row.address, answer, round_id, updated_at, Basis.EXACT)
+            self.rows.prices.append(said)
+        else:
+            reason, word = f"malformed_event:{row.event.name}", updated_at.to_bytes(32, "big")
+            self.rows.quarantined.append(Quarantined(*place, FEEDS, reason, word))

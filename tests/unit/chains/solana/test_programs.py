@@ -178,3 +178,14 @@ def test_slots_that_are_none_are_refused(wrong: object) -> None:
     (problem,) = programs.check_program_slots({"program_slots": wrong})
     assert "no list of slots" in problem
     assert programs.check_program_slots({}) == programs.check_program_slots({"program_slots": [5]}) == []
+
+
+def test_a_closed_program_stays_closed_when_somebody_sends_lamports_to_its_own_account() -> None:
+    program = b"p" * 32
+    code_at = watched_of([program])[1]
+    own = AccountBytes(10, programs.UPGRADEABLE, 1, (2).to_bytes(4, "little") + code_at, closed=False)
+    code = AccountBytes(10, programs.UPGRADEABLE, 1, (3).to_bytes(4, "little") + bytes(41), closed=False)
+    closed = AccountBytes(12, b"", 0, b"", closed=True)
+    seen = [(program, own), (code_at, code), (code_at, closed), (program, own._replace(slot=20, lamports=2))]
+    (said,) = json.loads(enter("v", [program], None, seen)[-1].state).values()
+    assert said["problem"] == "the program was closed"

@@ -6,17 +6,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pyarrow as pa
 import pytest
 from eth_abi.abi import encode
 
-from chains.evm.logs import empty_logs
+from chains.evm.logs import LOG_SCHEMA, empty_logs
 from chains.evm.oracles.answer import current_answer
 from chains.evm.oracles.chainlink import Chainlink
-from chains.evm.oracles.chainlink.events import AGGREGATOR, ROUND
+from chains.evm.oracles.chainlink.events import AGGREGATOR, ANSWER_UPDATED, ROUND
 from chains.evm.oracles.computed import events as ev
 from chains.evm.oracles.rates import LATEST_ANSWER, LATEST_ROUND_DATA, MOST_CHANGES, begun, key_of, later
 from chains.evm.ports import Answer, Folded, Look, Read, Reads, Sight, Sighted
-from chains.model import Basis, Block, PriceAnswer, Reason, Rows
+from chains.model import FEEDS, Basis, Block, PriceAnswer, Quarantined, Reason, Rows
 from tests.support.state import Tips
 
 SOURCE, OTHER, AGG = (bytes([n]) * 20 for n in (0x51, 0x52, 0x53))
@@ -27,13 +28,13 @@ Words = Mapping[tuple[bytes, bytes], bytes]
 """(contract, calldata) → answer; all others revert, and no log is found."""
 
 
-def folded(chainlink: Chainlink, words: Words) -> Rows:
+def folded(chainlink: Chainlink, words: Words, logs: pa.Table | None = None) -> Rows:
     """Fold one span in which one source begins, and at whose end nothing was looked at."""
     known: dict[Read, Answer] = {}
     sights: dict[Sight, Sighted] = {}
     while True:
         reads = Reads(known, {}, sights, first=0, last=10)
-        decoded, sources = chainlink.decode(empty_logs()), {SOURCE: BEGIN}
+        decoded, sources = chainlink.decode(empty_logs() if logs is None else logs), {SOURCE: BEGIN}
         outcome = chainlink.fold(Tips(), decoded, sources, [], times={BEGIN: TIME}, reads=reads)
         if isinstance(outcome, Folded):
             return outcome.rows
@@ -59,6 +60,36 @@ def number(value: int) -> bytes:
 def round_of(answer: int, *, since: int = 0, updated_at: int = TIME) -> bytes:
     types = ["uint80", "int256", "uint256", "uint256", "uint80"]
     return encode(types, [2**64 + 7, answer, since, updated_at, 1])
+
+
+def test_an_answer_of_a_time_that_no_calendar_has_is_kept_beside_and_is_none() -> None:
+    words = {(SOURCE, AGGREGATOR.calldata()): encode(["address"], [AGG])}
+    times = [TIME, 2**255, TIME + 5]
+    logs = pa.Table.from_pylist(
+        [
+            {
+                "block_number": BEGIN + index, "tx_index": 0, "log_index": index, "block_hash": b"", "tx_hash": b"",
+                "address": AGG, "topic0": ANSWER_UPDATED.topic0, "topic1": number(7 + index), "topic2": number(index),
+                "data": encode(["uint256"], [time]),
+            }
+            for index, time in enumerate(times)
+        ],
+        schema=LOG_SCHEMA,
+    )  # fmt: skip
+
+    rows = folded(Chainlink([]), words, logs)
+
+    assert [(price.answer_raw, price.updated_at) for price in rows.prices] == [(7, TIME), (9, TIME + 5)]
+    assert rows.quarantined == [
+        Quarantined(BEGIN + 1, 0, 1, FEEDS, "malformed_event:AnswerUpdated", (2**255).to_bytes(32, "big"))
+    ]
+
+
+def test_nothing_that_was_emitted_before_and_cannot_be_kept_is_an_answer() -> None:
+    words = {(SOURCE, AGGREGATOR.calldata()): encode(["address"], [AGG])}
+    for answer, since in ((10**38, TIME), (1, 2**200)):
+        said = words | {(SOURCE, ROUND.calldata()): round_of(answer, since=since)}
+        assert folded(Chainlink([], seldom=[SOURCE]), said).prices == []
 
 
 def test_a_feed_that_is_seldom_heard_is_read_where_it_begins() -> None:

@@ -357,16 +357,18 @@ class Liquidation:
 
 
 class Allowance(NamedTuple):
-    """The most that an owner may borrow or withdraw of a market, raw token units: by his own account and the market's switches.
+    """The most that an owner may borrow or withdraw of a market, raw token units: by his account and all that is known of the market.
 
-    `blocked`: why it is nothing. `cap`: what all accounts together may borrow of the market, `None` without one: whether anything
-    of it is left, and whether the venue has the tokens, is not looked at.
+    `blocked`: why it is nothing. `cap`: what all accounts together may borrow of the market, `None` without one; `cap_left`: what is left
+    of it, `None` without one and where that is not known. `unknown`: what might still refuse the most, and was not looked at.
     """
 
     market: bytes
     most: int
     blocked: tuple[Reason, ...]
     cap: int | None = None
+    cap_left: int | None = None
+    unknown: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -208,16 +208,17 @@ class LiquidationView(Model):
 
 
 class AllowanceView(Model):
-    """The most that the owner may borrow or withdraw of a market, by his own account and the market's switches."""
+    """The most that the owner may borrow or withdraw of a market, by his own account and all that is known of the market."""
 
     market: str
     most_raw: str
     cap_raw: str | None
-    """What all accounts together may borrow of the market.
-
-    How much of it is left, and whether the venue has the tokens, is not looked at.
-    """
+    """What all accounts together may borrow of the market."""
+    cap_left_raw: str | None
+    """What is left of the cap; `null` without one, and where it is not known."""
     blocked: tuple[ReasonView, ...]
+    unknown: tuple[ReasonView, ...]
+    """What might still refuse the most, and was not looked at, such as whether the venue has the tokens."""
 
 
 class PermitsView(Model):

@@ -124,7 +124,9 @@ def _allowance(allowance: Allowance, chain_id: str) -> AllowanceView:
         market=format_address(chain_id, allowance.market),
         most_raw=str(allowance.most),
         cap_raw=None if allowance.cap is None else str(allowance.cap),
+        cap_left_raw=None if allowance.cap_left is None else str(allowance.cap_left),
         blocked=reasons(allowance.blocked),
+        unknown=reasons(allowance.unknown),
     )
 
 

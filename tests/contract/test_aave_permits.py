@@ -12,9 +12,10 @@ from typing import NamedTuple
 import pytest
 
 from chains.evm.aave_v3 import open_book
-from chains.model import Block, Permits, UnitSnapshot, VenueUnit
+from chains.model import Permits, UnitSnapshot, VenueUnit
 from indexer.loop import rebuild
 from indexer.store import Store
+from tests.contract.test_aave_parity import block_of
 from tests.devnet.evm import aave
 from tests.devnet.evm.abi import topic
 from tests.devnet.evm.artifacts import aave_bytecode
@@ -123,6 +124,11 @@ def test_what_keeps_reserves_apart_is_said_and_is_so(tmp_path: Path) -> None:
         assert why(net, units, siloed) == dict.fromkeys(("wstETH", "WETH", "USDC"), "siloed_borrowing")
         assert why(net, units, usual) == {"WBTC": "siloed_borrowing"}
         assert why(net, units, emode) == dict.fromkeys(("wstETH", "USDC"), "not_in_category")
+
+        net.ledger.do(aave.configure(market, "setDebtCeiling(address,uint256)", staked.asset, 10_00))
+        units = known(net, tmp_path / "store.duckdb")
+        assert tried(net, list(loans_and_withdrawals(net, isolated, units)))["borrow refused"] == len(market.reserves)
+        assert why(net, units, isolated)["USDC"] == "debt_ceiling"
 
         net.ledger.do(
             aave.switch(market, "setReserveFreeze", usdc.asset, on=True),
@@ -242,9 +248,7 @@ def test_a_sentinel_keeps_people_from_borrowing_and_from_being_liquidated(tmp_pa
 def known(net: Devnet, path: Path) -> dict[bytes, VenueUnit]:
     """Every account after the newest block, and the users who have none."""
     indexed(net, path)
-    header = net.node.header()
-    number, time = (int(header[name], 16) for name in ("number", "timestamp"))
-    at = Block(number=number, hash=raw(header["hash"]), parent_hash=raw(header["parentHash"]), time=time)
+    at = block_of(net, net.node.height())
     with Store.open(path) as store, store.reading() as reader:
         value = open_book(reader.venue_snapshot(venue_of(net), at))
         units = {unit.unit_id: value(unit) for unit in reader.unit_snapshots(venue_of(net), at)}

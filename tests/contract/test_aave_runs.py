@@ -121,6 +121,8 @@ def test_every_index_rate_and_threshold_is_the_contracts_own(run: AaveRun, store
         markets = stored.venue_snapshot(run.venue(), run.block(sample["block"])).markets
         for asset, reserve in sample["reserves"].items():
             rates, terms = (json.loads(markets[raw(asset), aspect]) for aspect in ("rates", "terms"))
+            owed = int(json.loads(markets[raw(asset), "variable_debt"])["scaled"])
+            assert owed == int(reserve["variableDebtToken"]["scaledTotalSupply"]), f"block {sample['block']}: {asset}"
             said = {name: int(reserve["getReserveData"][name]) for name in names}
             assert {name: int(rates[ours]) for name, ours in names.items()} == said, f"block {sample['block']}: {asset}"
             word = int(reserve["configurationData"])  # ltv, threshold and bonus take 16 bits each

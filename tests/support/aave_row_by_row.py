@@ -18,7 +18,7 @@ from chains.evm.aave_v3.sentinel import watch
 from chains.evm.aave_v3.tips import quarantined
 from chains.evm.abi import Decoded, LoggedEvent, Misfit, decode_all
 from chains.evm.ports import Folded, NeedReads, Reads
-from chains.model import WHOLE_VENUE, Basis, LendingEvent, PositionChange, Side
+from chains.model import WHOLE_VENUE, Basis, LendingEvent, MarketChange, PositionChange, Side
 from chains.ports import StateReader
 
 RATES = ("liquidity_rate", None, "variable_borrow_rate", "liquidity_index", "variable_borrow_index")
@@ -47,6 +47,7 @@ class AaveRowByRow(AaveV3):
                 rows.accrue()
             else:
                 rows.take(event)
+        rows.tell_debts()
         if not reads.missing:
             watch(work)
         if reads.is_open():
@@ -66,6 +67,8 @@ class _Rows:
         self.times = times
         self.venue = work.venue
         self.balances: dict[tuple[bytes, bytes, Side], int] = {}
+        self.owed: dict[bytes, int] = {}
+        self.debts: dict[tuple[bytes, int], MarketChange] = {}
 
     def take(self, row: LoggedEvent) -> None:
         if row.event in ev.TOKEN_EVENTS:
@@ -116,7 +119,10 @@ class _Rows:
         if key not in self.balances:
             self.balances[key] = self.state.positions(self.venue.id, [key]).get(key, 0)
         settle = moved if row.event is ev.BALANCE_TRANSFER else RULES[rounding, side]
-        self.balances[key] = amount = settle(self.balances[key], change, index)
+        before = self.balances[key]
+        self.balances[key] = amount = settle(before, change, index)
+        if side is Side.BORROW and (asset, "variable_debt") in self.work.tips.markets:
+            self.owe(row, asset, amount - before)
         if amount < 0:
             raise NodeWrong(
                 f"venue {self.venue.id}: the scaled balance of 0x{holder.hex()} falls below zero at block {row.block};"
@@ -128,6 +134,18 @@ class _Rows:
                 self.work.tips.engine, Basis.EXACT,
             )
         )  # fmt: skip
+
+    def owe(self, row: LoggedEvent, asset: bytes, change: int) -> None:
+        """Note what all together owe by now; the last of a block stays."""
+        known = json.loads(self.state.markets(self.venue.id).get((asset, "variable_debt"), '{"scaled": "0"}'))
+        self.owed[asset] = total = self.owed.get(asset, int(known["scaled"])) + change
+        self.debts[asset, row.block] = MarketChange(
+            row.block, row.tx_index, row.ordinal, self.venue.id, asset, "variable_debt", f'{{"scaled":"{total}"}}',
+            self.work.tips.engine, Basis.EXACT,
+        )  # fmt: skip
+
+    def tell_debts(self) -> None:
+        self.work.tips.rows.markets += self.debts.values()
 
     def pool(self, row: LoggedEvent) -> None:
         asset, *rest = row.args

@@ -39,12 +39,13 @@ class Moves:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balances:
-    """Scaled balances after each line, in chain order."""
+    """Scaled balances after each line, in chain order, and by how much each line changed one."""
 
     logs: pa.Table
     holders: pa.Array
     tokens: Numbers
     amounts: list[int]
+    changes: list[int]
 
 
 def minted(events: EventColumns, tokens: Numbers) -> Moves:
@@ -88,7 +89,7 @@ def settled(moves: Sequence[Moves], tokens: Sequence[Token], prior: Prior) -> Ba
     holders = pa.concat_arrays([part.holders for part in moves]).take(lines)
     numbers = np.concatenate([part.tokens for part in moves])[order]
     holdings, ids = _interned(holders, numbers, tokens)
-    amounts = _run(
+    amounts, changes = _run(
         integers(prior(holdings).fill_null(0)),
         ids,
         _sorted([_rules(part, tokens) for part in moves], order),
@@ -96,7 +97,7 @@ def settled(moves: Sequence[Moves], tokens: Sequence[Token], prior: Prior) -> Ba
         _sorted([part.indexes for part in moves], order),
     )
     logs = pa.concat_tables([part.logs for part in moves]).take(lines)
-    return Balances(logs=logs, holders=holders, tokens=numbers, amounts=amounts)
+    return Balances(logs=logs, holders=holders, tokens=numbers, amounts=amounts, changes=changes)
 
 
 def _interned(holders: pa.Array, numbers: Numbers, tokens: Sequence[Token]) -> tuple[pa.Table, list[int]]:
@@ -124,10 +125,14 @@ def _sorted(parts: Sequence[Sequence[T]], order: Numbers) -> list[T]:
     return [values[i] for i in order.tolist()]
 
 
-def _run(balances: list[int], ids: list[int], rules: list[Settle], changes: list[int], indexes: list[int]) -> list[int]:
-    """Return the balance after each line: the only loop over values, and exact."""
-    amounts = []
+def _run(
+    balances: list[int], ids: list[int], rules: list[Settle], changes: list[int], indexes: list[int]
+) -> tuple[list[int], list[int]]:
+    """Return the balance after each line, and what the line made of it: the only loop over values, and exact."""
+    amounts, moves = [], []
     for i, settle, change, index in zip(ids, rules, changes, indexes, strict=True):
-        balances[i] = after = settle(balances[i], change, index)
+        before = balances[i]
+        balances[i] = after = settle(before, change, index)
         amounts.append(after)
-    return amounts
+        moves.append(after - before)
+    return amounts, moves

@@ -11,6 +11,7 @@ from typing import Any
 from chains.evm.aave_v3.accruals import rates_of
 from chains.evm.aave_v3.engines import UNKNOWN_ENGINE, Engine, engine_of
 from chains.evm.aave_v3.sentinel import VIEWS, allows
+from chains.evm.aave_v3.stable import debt_of
 from chains.evm.oracles.chainlink import current_answer
 from chains.model import WHOLE_VENUE, Reason, VenuePrice, VenueSnapshot
 
@@ -55,7 +56,9 @@ class Limits:
 class Reserve:
     """A reserve at the block: terms in basis points, normalised income and debt as rays, price or why there is none.
 
-    `limits`: `None` where they were not followed from its listing on; `isolated_debt`: what counts towards its ceiling.
+    `limits`: `None` where they were not followed from its listing on; `isolated_debt`: what counts towards its ceiling. `scaled_debt`,
+    `stable_debt`: what all accounts together owe, as stored at variable rates and in token units at stable ones, `None` where it is not
+    known; `loan_index`: the index of new debt, which does not grow while nobody owes any.
     """
 
     asset: bytes
@@ -71,6 +74,9 @@ class Reserve:
     price: VenuePrice | Reason
     limits: Limits | None
     isolated_debt: int
+    scaled_debt: int | None
+    stable_debt: int | None
+    loan_index: int
 
 
 class Book:
@@ -157,6 +163,7 @@ class Book:
         rates = rates_of(self.snapshot.markets[asset, "rates"])
         limits = self._state(asset, "limits")
         time = self.snapshot.at.time
+        debt, scaled_debt = rates.debt(self.engine, time), self._scaled_debt(asset)
         return Reserve(
             asset=asset,
             id=reserve["id"],
@@ -167,11 +174,26 @@ class Book:
             liquidation_bonus=terms.get("liquidation_bonus", 0),
             emode=terms["emode"],
             income=rates.income(time),
-            debt=rates.debt(self.engine, time),
+            debt=debt,
             price=self.price(asset),
             limits=None if limits is None else Limits(**limits),
             isolated_debt=int((self._state(asset, "isolation") or {"total_debt": "0"})["total_debt"]),
+            scaled_debt=scaled_debt,
+            stable_debt=self._stable_debt(asset),
+            loan_index=rates.variable_borrow_index if scaled_debt == 0 else debt,
         )
+
+    def _scaled_debt(self, asset: bytes) -> int | None:
+        """Return what all accounts owe as stored; with a discount, events do not tell what is taken off."""
+        state = self._state(asset, "variable_debt")
+        return None if state is None or (asset, "discount") in self.snapshot.markets else int(state["scaled"])
+
+    def _stable_debt(self, asset: bytes) -> int | None:
+        if not self.engine.stable:
+            return 0
+        text = self.snapshot.markets.get((asset, "stable_total"))
+        total = None if text is None else debt_of(text)
+        return None if total is None else total.balance(self.engine.compounded, self.snapshot.at.time)
 
     def _state(self, market: bytes, aspect: str) -> dict[str, Any] | None:
         text = self.snapshot.markets.get((market, aspect))

@@ -14,7 +14,7 @@ from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.balances import Balances
 from chains.evm.aave_v3.epochs import Epochs, Mask, Token, places_of
 from chains.evm.abi import Event, EventColumns, Words
-from chains.model import WHOLE_VENUE, Basis, LendingEvent, PositionChange, Rows, VenueSpec
+from chains.model import WHOLE_VENUE, Basis, LendingEvent, PositionChange, Rows, Side, VenueSpec
 
 Row = TypeVar("Row")
 
@@ -50,11 +50,15 @@ FLAGS: Mapping[Event, str] = {ev.COLLATERAL_ENABLED: "true", ev.COLLATERAL_DISAB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entries:
-    """The rows of one venue, entered by column; `epochs` tells the engine that stamps each."""
+    """The rows of one venue, entered by column; `epochs` tells the engine that stamps each.
+
+    `owed`: the scaled variable debt of all accounts together before the span, of the assets where it is followed.
+    """
 
     venue: VenueSpec
     epochs: Epochs
     rows: Rows
+    owed: Mapping[bytes, int]
 
     def balances(self, balances: Balances, tokens: Sequence[Token]) -> None:
         """Enter scaled balances."""
@@ -70,6 +74,27 @@ class Entries:
             "asset": assets,
         }
         self._enter("positions", balances.logs, values, amounts_of(balances.amounts))
+
+    def debts(self, balances: Balances, tokens: Sequence[Token]) -> None:
+        """Enter what all accounts together owe, scaled, after each block that changed it."""
+        debtors = {
+            number: token.asset
+            for number, token in enumerate(tokens)
+            if token.side is Side.BORROW and token.asset in self.owed
+        }
+        owed, last = dict(self.owed), dict[tuple[bytes, int], tuple[int, int]]()
+        blocks = balances.logs["block_number"].to_pylist()
+        for line, (number, change) in enumerate(zip(balances.tokens.tolist(), balances.changes, strict=True)):
+            if (asset := debtors.get(number)) is not None:
+                owed[asset] += change
+                last[asset, blocks[line]] = line, owed[asset]
+        texts = [f'{{"scaled":"{total}"}}' for _, total in last.values()]
+        values = {
+            "market": pa.array([asset for asset, _ in last], pa.binary()),
+            "aspect": "variable_debt",
+            "state": pa.array(texts, pa.string()),
+        }
+        self._enter("markets", balances.logs.take(pa.array([line for line, _ in last.values()], pa.int64())), values)
 
     def history(self, events: EventColumns) -> None:
         """Enter what the pool told of supplies, withdrawals, loans and repayments."""

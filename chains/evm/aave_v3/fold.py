@@ -14,6 +14,8 @@ Of an asset:
     `limits` {active, frozen, paused, borrowing, borrow_cap, debt_ceiling, borrowable_in_isolation, siloed, protocol_fee, grace_until}:
     the cap in whole tokens, the ceiling in base currency with two decimals, the fee in basis points of the bonus, Unix seconds,
     `isolation` {total_debt}: what counts towards the ceiling; `deficit` {amount}: bad debt in token units; `treasury` {address};
+    `variable_debt` {scaled}: of all accounts together, as stored; `stable_total` {principal, rate, updated_at}: of all stable debt, as its
+    token counts it; both are followed from the reserve's listing on, or absent;
     `discount` {since}: somebody's debt grows by less than the index.
 Settings of `account_change`: `collateral`, `stable_debt` {principal, rate, updated_at} and `discount` (the debt is not known exactly)
 per asset, `emode` of the account; units are owners.
@@ -99,7 +101,8 @@ class AaveV3:
         contracts = self._contracts(work.tips.markets)
         mine = [misfit for misfit in decoded.misfits if misfit.address in contracts]
         work.tips.rows.quarantined += [quarantined(self.venue.id, misfit) for misfit in mine]
-        enter(decoded, Entries(venue=self.venue, epochs=work.epochs, rows=work.tips.rows), state, times)
+        entries = Entries(venue=self.venue, epochs=work.epochs, rows=work.tips.rows, owed=work.owed())
+        enter(decoded, entries, state, times)
         if work.accruals:
             work.accrue(Updates(emitted_by(self.venue.address, decoded.of(ev.RESERVE_DATA_UPDATED)), times), times)
         if reads.missing:

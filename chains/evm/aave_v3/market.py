@@ -16,7 +16,7 @@ from chains.evm.aave_v3.limits import UNLIMITED
 from chains.evm.aave_v3.maths import RAY
 from chains.evm.aave_v3.options import terms_of
 from chains.evm.aave_v3.rounding import Rounding
-from chains.evm.aave_v3.stable import StableDebt, note_debt
+from chains.evm.aave_v3.stable import NOTHING, StableDebt, note_debt, state_of
 from chains.evm.aave_v3.tips import State, Tips, hexed
 from chains.evm.aave_v3.versions import Versions
 from chains.evm.abi import Event, Function, LoggedEvent
@@ -117,9 +117,13 @@ class Pass:
             "stable_debt_token": hexed(stable),
             "since": row.block,
         }
+        if (asset, "reserve") not in self.tips.markets:
+            self.tips.market(row, asset, "variable_debt", scaled="0")
         self.tips.market(row, asset, "reserve", **reserve)
         self.tips.market(row, asset, "terms", ltv=0, liquidation_threshold=0, liquidation_bonus=0, emode=0)
         self.tips.market(row, asset, "limits", **UNLIMITED)
+        if stable != NOWHERE:
+            self.tips.market(row, asset, "stable_total", **state_of(NOTHING))
         self.tips.market(
             row, asset, "rates", liquidity_index=str(RAY), liquidity_rate="0", variable_borrow_index=str(RAY),
             variable_borrow_rate="0", updated_at=0,
@@ -321,6 +325,12 @@ class Pass:
         self.tips.amend(row, asset, "rounding", **found)
 
     # Looking up
+
+    def owed(self) -> dict[bytes, int]:
+        """Return the scaled variable debt of all accounts before the span, of the assets where it is followed by now."""
+        before = Tips(self.venue.id, self.state.markets(self.venue.id))
+        followed = (asset for asset, _ in self.tips.each("variable_debt"))
+        return {asset: int((before.state(asset, "variable_debt") or {"scaled": "0"})["scaled"]) for asset in followed}
 
     def is_from(self, row: LoggedEvent, role: str) -> bool:
         """Tell whether a log is of the contract that has a role in the market now."""

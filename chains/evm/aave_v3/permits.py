@@ -1,7 +1,7 @@
 """What a pool's rules let anybody do to an account and its owner with it: `ValidationLogic` and `LiquidationLogic`, by revision.
 
-Looked at are the account, its category, and the reserves' switches. Not looked at is what all accounts share: how much of a cap is used,
-how many tokens the reserve holds; and not whether a token itself refuses a transfer of dust.
+Looked at are the account, its category, the reserves' switches, and what is left of borrow caps and debt ceilings. How many tokens a
+reserve has is told by no event and said to be unknown; and not looked at is whether a token itself refuses a transfer of dust.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from chains.evm.aave_v3.liquidation import (
     Stake,
     largest,
 )
-from chains.evm.aave_v3.maths import PERCENT, WAD, percent_div, percent_div_up, ray_div, ray_div_up
+from chains.evm.aave_v3.maths import PERCENT, RAY, WAD, percent_div, percent_div_up, ray_div, ray_div_up
 from chains.model import Allowance, CollateralTerms, Liquidation, Permits, Reason, VenuePrice
 
 if TYPE_CHECKING:
@@ -144,11 +144,37 @@ class Rights:
     def _borrowable(self, reserve: Reserve) -> Allowance:
         limits = limits_of(reserve)
         cap = limits.borrow_cap * 10 ** (reserve.decimals or 0) if limits.borrow_cap else None
+        left = None if cap is None else self._left_of(cap, reserve)
         blocked = tuple(self._refused(reserve))
+        if left == 0:
+            blocked += (Reason("borrow_cap", hexed(reserve), "all accounts together have borrowed what they may"),)
         most = 0 if blocked else self._most_borrowable(reserve)
+        if left is not None:
+            most = min(most, left)
         if not blocked and not most:
-            blocked = (Reason("nothing_left", hexed(reserve), "the account has borrowed what it may"),)
-        return Allowance(reserve.asset, most, blocked, cap)
+            blocked = (self._nothing_left(reserve),)
+        unknown = [] if blocked else [untold_liquidity(reserve)]
+        if cap is not None and left is None and not blocked:
+            detail = "how much of the borrow cap is used was not followed from the reserve's listing on"
+            unknown.append(Reason("cap_use_unknown", hexed(reserve), detail))
+        return Allowance(reserve.asset, most, blocked, cap, left, tuple(unknown))
+
+    def _nothing_left(self, reserve: Reserve) -> Reason:
+        isolated = self._isolated
+        if isolated and isolated.isolated_debt > limits_of(isolated).debt_ceiling:
+            return Reason(
+                "debt_ceiling", hexed(isolated), "more is lent against the isolated collateral than its ceiling"
+            )
+        return Reason("nothing_left", hexed(reserve), "the account has borrowed what it may")
+
+    def _left_of(self, cap: int, reserve: Reserve) -> int | None:
+        """Return the most that the borrow cap lets anybody borrow: until 3.4 beside the debt, since then as the debt it becomes."""
+        if reserve.scaled_debt is None or reserve.stable_debt is None:
+            return None
+        index = reserve.loan_index
+        if self.revision < FIRST_CHECKED_AFTER:
+            return max(cap - reserve.stable_debt - self.account.engine.owed(reserve.scaled_debt, index), 0)
+        return max((cap * RAY // index - reserve.scaled_debt) * index // RAY, 0)
 
     def _refused(self, reserve: Reserve) -> Iterator[Reason]:
         """Say why nothing of a reserve would be lent (`validateBorrow`)."""
@@ -221,8 +247,8 @@ class Rights:
         price, unit = price_of(leg.price), 10 ** (leg.reserve.decimals or 0)
         if self.revision < FIRST_CHECKED_AFTER:
             return percent_div(self.sums.debt + price * amount // unit, self.sums.ltv) <= self.sums.collateral
-        scaled = leg.scaled_debt + ray_div_up(amount, leg.reserve.debt)
-        owed = self.account.engine.owed(scaled, leg.reserve.debt)
+        scaled = leg.scaled_debt + ray_div_up(amount, leg.reserve.loan_index)
+        owed = self.account.engine.owed(scaled, leg.reserve.loan_index)
         base = self.account.engine.debt_base
         sums = self.sums._replace(debt=self.sums.debt - base(leg.owed * price, unit) + base(owed * price, unit))
         covered = percent_div_up(sums.debt, sums.ltv) <= sums.collateral
@@ -232,10 +258,15 @@ class Rights:
 
     def _withdrawable(self, leg: Leg) -> Allowance:
         blocked = tuple(switched_off(leg.reserve, limits_of(leg.reserve)))
-        if blocked or not leg.collateral or not self.debts:
-            return Allowance(leg.reserve.asset, 0 if blocked else leg.supplied, blocked)
+        if blocked:
+            return Allowance(leg.reserve.asset, 0, blocked)
+        unknown = (untold_liquidity(leg.reserve),)
+        if not leg.collateral or not self.debts:
+            return Allowance(leg.reserve.asset, leg.supplied, (), unknown=unknown)
         most = largest(lambda amount: self._stays_sound(leg, amount), leg.supplied, self._spare(leg))
-        return Allowance(leg.reserve.asset, most, () if most else (self._held_back(leg),))
+        if not most:
+            return Allowance(leg.reserve.asset, 0, (self._held_back(leg),))
+        return Allowance(leg.reserve.asset, most, (), unknown=unknown)
 
     def _spare(self, leg: Leg) -> int:
         """Return about how much of a collateral is not needed."""
@@ -279,6 +310,13 @@ def limits_of(reserve: Reserve) -> Limits:
     """Return the limits of a reserve that has them."""
     assert reserve.limits is not None  # noqa: S101 - `permits_of` saw to it
     return reserve.limits
+
+
+def untold_liquidity(reserve: Reserve) -> Reason:
+    """Say that a reserve may have fewer tokens than may be taken: no event tells how many it has."""
+    return Reason(
+        "liquidity_unknown", hexed(reserve), "how many tokens the reserve has left is not known; it may have less"
+    )
 
 
 def switched_off(reserve: Reserve, limits: Limits) -> Iterator[Reason]:

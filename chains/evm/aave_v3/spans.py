@@ -111,6 +111,7 @@ def _enter_balances(tokens: Mapping[Event, TokenLogs], entries: Entries, state: 
     balances = settled(moves, known, partial(state.amounts, entries.venue.id))
     _check(balances, entries.venue)
     entries.balances(balances, known)
+    entries.debts(balances, known)
 
 
 def _moves(logs: TokenLogs, entries: Entries) -> Sequence[Moves]:

@@ -37,8 +37,12 @@ NOTHING = StableDebt(principal=0, rate=0, updated_at=0)
 
 def text_of(debt: StableDebt) -> str:
     """Write the setting `stable_debt` of an account."""
-    said = {"principal": str(debt.principal), "rate": str(debt.rate), "updated_at": debt.updated_at}
-    return json.dumps(said, separators=(",", ":"))
+    return json.dumps(state_of(debt), separators=(",", ":"))
+
+
+def state_of(debt: StableDebt) -> dict[str, str | int]:
+    """Return a debt as its fields are stored."""
+    return {"principal": str(debt.principal), "rate": str(debt.rate), "updated_at": debt.updated_at}
 
 
 def debt_of(text: str | None) -> StableDebt | None:
@@ -79,11 +83,26 @@ def told(row: LoggedEvent) -> Told:
     return Told(holder=holder, before=balance - increase, after=balance - increase - amount, rate=None)
 
 
+def total_of(row: LoggedEvent, time: int) -> StableDebt:
+    """Return what all accounts together owe by a `Mint` or `Burn`: a principal that grows at the average rate.
+
+    A repayment that would make the average negative clears the token's total, which the event does not tell.
+    """
+    if row.event is ev.STABLE_MINT:
+        _, _, amount, _, increase, _, rate, total = row.args
+        lent = amount >= increase
+    else:
+        (_, _, _, _, rate, total), lent = row.args, False
+    return StableDebt(principal=total if lent or rate else 0, rate=rate, updated_at=time)
+
+
 def note_debt(work: Pass, row: LoggedEvent) -> None:
     """Note what an account owes at a stable rate; raises `NodeWrong` where it owed something else before than was taken in."""
     asset = work.stable_tokens.get(row.address)
     if asset is None:
         return
+    if (asset, "stable_total") in work.tips.markets:
+        work.tips.market(row, asset, "stable_total", **state_of(total_of(row, work.times[row.block])))
     said = told(row)
     key = (said.holder, asset, "stable_debt")
     known = work.stable.get(key) or debt_of(work.state.accounts(work.venue.id, [key]).get(key))

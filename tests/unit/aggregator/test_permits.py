@@ -8,6 +8,7 @@ from chains.model import Allowance, CollateralTerms, Liquidation, Permits, Reaso
 from tests.unit.aggregator.builders import CHAIN, USDC, WETH
 
 PAUSED = Reason("reserve_paused", "0x01", "the reserve is paused")
+UNKNOWN = Reason("liquidity_unknown", "0x02", "how many tokens the market has left is not known")
 
 
 def test_shares_are_fractions_and_amounts_are_raw() -> None:
@@ -16,7 +17,10 @@ def test_shares_are_fractions_and_amounts_are_raw() -> None:
         liquidations=(
             Liquidation(collateral=WETH, debt=USDC, close_factor=5_000, covered=7, seized=8, fee=1, blocked=(PAUSED,)),
         ),
-        borrowable=(Allowance(USDC, 10**30, (), cap=10**31), Allowance(WETH, 0, (PAUSED,))),
+        borrowable=(
+            Allowance(USDC, 10**30, (), cap=10**31, cap_left=10**30, unknown=(UNKNOWN,)),
+            Allowance(WETH, 0, (PAUSED,)),
+        ),
         withdrawable=(Allowance(WETH, 5, ()),),
     )
 
@@ -38,9 +42,25 @@ def test_shares_are_fractions_and_amounts_are_raw() -> None:
             }
         ],
         "borrowable": [
-            {"market": usdc, "most_raw": str(10**30), "cap_raw": str(10**31), "blocked": []},
-            {"market": weth, "most_raw": "0", "cap_raw": None, "blocked": [paused]},
+            {
+                "market": usdc,
+                "most_raw": str(10**30),
+                "cap_raw": str(10**31),
+                "cap_left_raw": str(10**30),
+                "blocked": [],
+                "unknown": [UNKNOWN._asdict()],
+            },
+            {
+                "market": weth,
+                "most_raw": "0",
+                "cap_raw": None,
+                "cap_left_raw": None,
+                "blocked": [paused],
+                "unknown": [],
+            },
         ],
-        "withdrawable": [{"market": weth, "most_raw": "5", "cap_raw": None, "blocked": []}],
+        "withdrawable": [
+            {"market": weth, "most_raw": "5", "cap_raw": None, "cap_left_raw": None, "blocked": [], "unknown": []}
+        ],
         "reasons": [],
     }

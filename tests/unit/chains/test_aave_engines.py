@@ -8,13 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as run_with
+from hypothesis import strategies as st
 
 from chains.evm.aave_v3 import open_book
 from chains.evm.aave_v3.engines import ENGINES
 from chains.evm.aave_v3.limits import UNLIMITED
-from chains.evm.aave_v3.maths import RAY, SECONDS_PER_YEAR
+from chains.evm.aave_v3.maths import RAY, SECONDS_PER_YEAR, ray_div_up, ray_mul, ray_mul_up
 from chains.model import (
     WHOLE_VENUE,
+    Allowance,
     Block,
     PriceAnswer,
     Side,
@@ -244,6 +248,50 @@ def test_nothing_is_lent_where_nobody_asked_whether_there_is_a_sentinel(told: di
     assert len(borrowable) == len(IDS)
     assert all({reason.code for reason in each.blocked} == codes for each in borrowable)
     assert all((each.most == 0) is bool(codes) for each in borrowable)
+
+
+def loan_of(
+    revision: int, index: int, cap: int, owed: Mapping[str, Mapping[str, object]], supplied: int = 10**30
+) -> Allowance:
+    """What an account with much collateral may borrow of `ONE` under a cap of whole tokens."""
+    snapshot = market(revision, {}, {}, index)
+    told = {(WHOLE_VENUE, "wiring"): {"base_unit": "100000000", "sentinel": None}}
+    limits = {(asset, "limits"): {**UNLIMITED, "borrowing": True, "borrow_cap": cap} for asset in IDS}
+    more = {key: json.dumps(each) for key, each in (told | limits).items()}
+    aspects = {(ONE, aspect): json.dumps(each) for aspect, each in owed.items()}
+    unit = account(replace(snapshot, markets={**snapshot.markets, **more, **aspects}), {OTHER: supplied}, 0, 0)
+    assert unit.permits is not None
+    return next(each for each in unit.permits().borrowable if each.market == ONE)
+
+
+@run_with(max_examples=60)
+@given(index=st.integers(RAY, 3 * RAY), below=st.integers(0, 50), lacking=st.integers(-5, 10**8))
+def test_a_loan_goes_up_to_what_the_cap_leaves_by_the_pools_own_rounding(index: int, below: int, lacking: int) -> None:
+    cap = (below + 1) * 10**8
+    scaled = max((cap - lacking) * RAY // index, 1)
+
+    before = loan_of(V3_3, index, below + 1, {"variable_debt": {"scaled": str(scaled)}}).cap_left
+    since = loan_of(V3_5, index, below + 1, {"variable_debt": {"scaled": str(scaled)}}).cap_left
+
+    assert before is not None
+    assert since is not None
+    assert before == max(cap - ray_mul(scaled, index), 0)
+    assert since == 0 or ray_mul_up(scaled + ray_div_up(since, index), index) <= cap
+    assert ray_mul_up(scaled + ray_div_up(since + 1, index), index) > cap
+
+
+def test_how_much_of_a_cap_is_used_is_unknown_where_debt_was_not_followed() -> None:
+    variable, stable = {"scaled": "100000000"}, {"principal": "100000000", "rate": "0", "updated_at": 1_000}
+    discounted: Mapping[str, Mapping[str, object]] = {"variable_debt": variable, "discount": {"since": 1}}
+    unknown = ["liquidity_unknown", "cap_use_unknown"]
+
+    def said(revision: int, owed: Mapping[str, Mapping[str, object]]) -> tuple[int | None, list[str]]:
+        loan = loan_of(revision, RAY, 5, owed)
+        return loan.cap_left, [reason.code for reason in loan.unknown]
+
+    assert said(V3_5, {}) == said(V3_1, {"variable_debt": variable}) == said(V3_1, discounted) == (None, unknown)
+    assert said(V3_5, {"variable_debt": variable}) == (4 * 10**8, unknown[:1])
+    assert said(V3_1, {"variable_debt": variable, "stable_total": stable}) == (3 * 10**8, unknown[:1])
 
 
 def test_debt_that_was_discounted_is_unknown_while_there_is_any() -> None:

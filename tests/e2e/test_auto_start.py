@@ -7,11 +7,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from tests.devnet.evm import escrows
 from tests.devnet.evm.chain import build
 from tests.devnet.evm.escrows import MARGIN, MARGIN_OPTIONS, Escrows
+from tests.support.older import set_back
 from tests.support.product import COMMAND, chain_tables, crossmargin, get
 
 USAGE = 2
@@ -122,7 +121,7 @@ def test_a_store_of_an_older_schema_is_brought_up_to_date_by_what_writes_and_els
         (tmp_path / "crossmargin.toml").write_text(configuration(net))
         assert crossmargin(tmp_path, "index").returncode == 0
         whole = crossmargin(tmp_path, "--json", "status")
-        set_back(tmp_path)
+        set_back(tmp_path / "data" / "crossmargin.duckdb")
         asked = crossmargin(tmp_path, "status")
         made = crossmargin(tmp_path, "--json", "snapshot", "create")
         after = crossmargin(tmp_path, "--json", "status")
@@ -136,11 +135,3 @@ def test_a_store_of_an_older_schema_is_brought_up_to_date_by_what_writes_and_els
     assert [chain["venues"] for chain in json.loads(after.stdout)["chains"]] == [
         chain["venues"] for chain in json.loads(whole.stdout)["chains"]
     ]
-
-
-def set_back(folder: Path) -> None:
-    """Let the store be as a program of schema 9 left it."""
-    with duckdb.connect(str(folder / "data" / "crossmargin.duckdb")) as con:
-        for name in ("control_reply", "control_look", "derived_by"):
-            con.execute(f"DROP TABLE {name}")
-        con.execute("DELETE FROM schema_version WHERE version > 9")

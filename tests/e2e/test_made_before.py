@@ -10,29 +10,14 @@ import duckdb
 import pytest
 
 from tests.e2e.conftest import Indexed
+from tests.support.older import set_back
 from tests.support.recorded import crossmargin
-
-LATER = ("pyth_block", "observation", "control_reply", "control_look", "derived_by")
-"""Tables that came after schema 9."""
-
-BLOCKS = """
-CREATE OR REPLACE VIEW block AS
-SELECT chain_id, number, hash, parent_hash, time FROM main.evm_block
-UNION ALL
-SELECT chain_id, slot AS number, hash, parent_hash, time FROM main.solana_block
-"""
-"""The view of schema 9."""
 
 
 @pytest.fixture
 def before(indexed: Indexed) -> Indexed:
     """A store as a program of schema 9 left it."""
-    with duckdb.connect(str(store_of(indexed))) as con:
-        con.execute(BLOCKS)
-        for name in LATER:
-            con.execute(f"DROP TABLE {name}")
-        con.execute("ALTER TABLE lending_event DROP COLUMN basis")
-        con.execute("DELETE FROM schema_version WHERE version > 9")
+    set_back(store_of(indexed))
     return indexed
 
 

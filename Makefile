@@ -9,7 +9,7 @@ DEVNET := tests/devnet/evm
 CHAINS := $(DEVNET)/node_modules/.ready
 SDKS := tests/devnet/sdk/.build/.ready
 
-.PHONY: help demo test coverage check fix storm bench bench-sync lock clean
+.PHONY: help demo test coverage check fix storm bench bench-sync audit sbom lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -43,11 +43,17 @@ bench: $(VENV) ## Measure, beside the peers
 bench-sync: $(VENV) $(CHAINS) ## Index generated chains, beside other indexers (ARGS=--quick takes a minute; --help)
 	@.venv/bin/python -m bench.sync $(ARGS)
 
+audit: $(VENV) ## Look for known vulnerabilities in every pinned dependency
+	@scripts/audit
+
+sbom: $(VENV) ## Write the bill of materials of what runs (ARGS=FILE; default dist/crossmargin.cdx.json)
+	@scripts/audit sbom $(ARGS)
+
 lock: $(VENV) ## Pin the dependencies of pyproject.toml anew (ARGS=--upgrade moves every pin)
 	@scripts/lock $(ARGS)
 
 clean: ## Remove everything that the targets made
-	@rm -rf .venv .bench $(DEVNET)/node_modules $(DEVNET)/.build tests/devnet/sdk/.build tests/devnet/sdk/node/node_modules dist htmlcov .coverage .coverage.* \
+	@rm -rf .venv .audit .bench $(DEVNET)/node_modules $(DEVNET)/.build tests/devnet/sdk/.build tests/devnet/sdk/node/node_modules dist htmlcov .coverage .coverage.* \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from aggregator.audit.members import Signed
+from aggregator.audit.prices import Proven
 from aggregator.gather import (
     SOUND,
     Catalogue,
     Condition,
     Journals,
+    UnitKey,
     gaps_of,
-    observe,
     said_units,
     sorted_feeds,
     sorted_venues,
@@ -20,22 +22,45 @@ from aggregator.gather import (
     with_bases,
     with_sequencers,
 )
+from aggregator.issuers import with_issuers
 from aggregator.margin import numbers
 from aggregator.margin.account import Assessment, assess
 from aggregator.margin.health import HouseNumbers, house_numbers, open_units
-from aggregator.margin.inputs import Cut, MarginAccount
+from aggregator.margin.inputs import Cut, MarginAccount, VenueInputs
+from aggregator.margin.lookthrough import looked_through, shares_of
+from aggregator.margin.risk import NO_RISK, RiskInputs
 from aggregator.margin.status import Status
 from aggregator.margin.valuation import Context, OpenUnit, identity_of, make_context
+from aggregator.observations import observe
+from aggregator.oracle.mark import Observation
 from chains.auditing import Controlled
 from chains.identifiers import Account, parse_account, token
+from chains.model import AccountBytes, Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookInputs:
+    """All that decides the numbers of a book: equal inputs give equal books.
+
+    `venues`: those where anybody has a unit, with all of their units, and those that know what shares are a claim on; by id.
+    """
+
+    cuts: Mapping[str, Cut]
+    catalogue: Catalogue
+    condition: Condition
+    venues: tuple[VenueInputs, ...]
+    observations: tuple[Observation, ...]
+    risk: RiskInputs = NO_RISK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessedAccount:
-    """One account of the book."""
+    """One account of the book; `units`, `gaps`: what it was assessed with."""
 
     account: MarginAccount
     assessment: Assessment
+    units: tuple[OpenUnit, ...]
+    gaps: tuple[Reason, ...]
 
     @property
     def house(self) -> HouseNumbers:
@@ -46,16 +71,32 @@ class AssessedAccount:
 class Book:
     """All accounts at one cut, by id: registered ones, and every other owner of a unit on its own.
 
-    `controls`: venue → what came of weighing it at the cut, where that was done.
+    `controls`: venue → what came of weighing it at the cut, where that was done; `levels`: venue → the weakest evidence up to the cut
+    that nothing of it is missing; `account_bytes`: of some units that are accounts of a chain, what these last held;
+    `prices`: of some answers of price sources, what proves them; `messages`: by which wallets are members of accounts.
     """
 
-    cuts: Mapping[str, Cut]
-    catalogue: Catalogue
-    condition: Condition
+    inputs: BookInputs
     context: Context
     units: tuple[OpenUnit, ...]
     accounts: tuple[AssessedAccount, ...]
     controls: Mapping[str, Controlled] = field(default_factory=dict)
+    levels: Mapping[str, str | None] = field(default_factory=dict)
+    account_bytes: Mapping[UnitKey, AccountBytes] = field(default_factory=dict)
+    prices: tuple[Proven, ...] = ()
+    messages: tuple[Signed, ...] = ()
+
+    @property
+    def cuts(self) -> Mapping[str, Cut]:
+        return self.inputs.cuts
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.inputs.catalogue
+
+    @property
+    def condition(self) -> Condition:
+        return self.inputs.condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +113,15 @@ class BookRow:
 
 
 def evaluate_book(
-    journals: Journals, cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition = SOUND
+    journals: Journals,
+    cuts: Mapping[str, Cut],
+    catalogue: Catalogue,
+    condition: Condition = SOUND,
+    *,
+    risk: RiskInputs = NO_RISK,
 ) -> tuple[BookRow, ...]:
     """Value every account at the cuts, by id; raises `StoreError`."""
-    return tuple(map(row, assess_book(journals, cuts, catalogue, condition).accounts))
+    return tuple(map(row, assess_book(journals, cuts, catalogue, condition, risk=risk).accounts))
 
 
 def row(entry: AssessedAccount) -> BookRow:
@@ -92,40 +138,134 @@ def row(entry: AssessedAccount) -> BookRow:
 
 
 def assess_book(
-    journals: Journals, cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition = SOUND
+    journals: Journals,
+    cuts: Mapping[str, Cut],
+    catalogue: Catalogue,
+    condition: Condition = SOUND,
+    *,
+    risk: RiskInputs = NO_RISK,
 ) -> Book:
-    """Open every venue once and judge every account; raises `StoreError`."""
-    condition = with_sequencers(journals, cuts, catalogue, condition)
-    units = tuple(_units(journals, cuts, catalogue))
+    """Open every venue once and judge every account by `risk`, what is estimated at the cuts; raises `StoreError`."""
+    return judged(book_inputs(journals, cuts, catalogue, condition, risk=risk))
+
+
+def book_inputs(
+    journals: Journals, cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition, *, risk: RiskInputs
+) -> BookInputs:
+    """Collect what decides the numbers of everybody; raises `StoreError`."""
+    consulted = sorted_venues(catalogue, cuts, cuts)
+    busy = tuple(_venues(journals, cuts, catalogue))
+    return BookInputs(
+        cuts=cuts,
+        catalogue=catalogue,
+        condition=with_sequencers(journals, cuts, catalogue, condition),
+        venues=tuple(with_issuers(journals, consulted, cuts, busy)),
+        observations=observe(journals, sorted_feeds(catalogue), cuts, catalogue.assets),
+        risk=risk,
+    )
+
+
+def judged(inputs: BookInputs, before: Book | None = None) -> Book:
+    """Open every venue once and judge every account: a pure function of the inputs.
+
+    `before`: any book; of it is kept what all that decides it leaves as it was, which changes no number.
+    """
+    catalogue, condition = inputs.catalogue, inputs.condition
+    units = _opened(inputs, before)
     context = make_context(
-        as_of=cuts,
+        as_of=inputs.cuts,
         assets=catalogue.assets,
         policy=catalogue.policy,
         feeds=catalogue.feeds,
-        observations=observe(journals, sorted_feeds(catalogue), cuts, catalogue.assets),
+        observations=inputs.observations,
         stale_chains=condition.stale_chains,
         shortfalls=condition.shortfalls,
+        risk=inputs.risk,
     )
+    kept = NOTHING_KEPT if before is None else _kept(before, context)
     by_owner: dict[Account, list[OpenUnit]] = {}
     for held_in in units:
         by_owner.setdefault(Account(held_in.venue.chain_id, held_in.unit.owner), []).append(held_in)
     accounts = sorted(_accounts(catalogue, by_owner), key=lambda account: account.id)
     return Book(
-        cuts=cuts,
-        catalogue=catalogue,
-        condition=condition,
+        inputs=inputs,
         context=context,
         units=units,
-        accounts=tuple(_assessed(account, by_owner, context, catalogue, condition) for account in accounts),
+        accounts=tuple(_assessed(account, by_owner, context, inputs, kept) for account in accounts),
     )
 
 
-def _units(journals: Journals, cuts: Mapping[str, Cut], catalogue: Catalogue) -> Iterator[OpenUnit]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """Accounts of another book that may stand as they are, unless they have something of an identity that has another mark now."""
+
+    accounts: Mapping[str, AssessedAccount] = field(default_factory=dict)
+    moved: frozenset[str] = frozenset()
+
+    def of(
+        self, account: MarginAccount, units: tuple[OpenUnit, ...], gaps: tuple[Reason, ...]
+    ) -> AssessedAccount | None:
+        old = self.accounts.get(account.id)
+        if old is None or (old.account, old.gaps, old.units) != (account, gaps, units):
+            return None
+        return old if self.moved.isdisjoint(item.identity for item in old.assessment.positions) else None
+
+
+NOTHING_KEPT = _Kept()
+
+
+def _kept(before: Book, context: Context) -> _Kept:
+    """Nothing may be kept where anything but marks and units is another; while a chain is stale its lag moves every mark."""
+    old = before.context
+    if _decisive(old) != _decisive(context) or (context.stale_chains and old.as_of != context.as_of):
+        return NOTHING_KEPT
+    names = old.feed_marks.keys() | context.feed_marks.keys()
+    moved = frozenset(name for name in names if old.feed_marks.get(name) != context.feed_marks.get(name))
+    return _Kept(accounts={each.account.id: each for each in before.accounts}, moved=moved)
+
+
+def _decisive(context: Context) -> tuple[object, ...]:
+    return (
+        context.policy,
+        context.assets,
+        context.heartbeats,
+        context.stale_chains,
+        context.shortfalls,
+        context.risk,
+    )
+
+
+def _opened(inputs: BookInputs, before: Book | None) -> tuple[OpenUnit, ...]:
+    """Run the venues' arithmetic over all units; those of a venue of which nothing changed are the ones of before."""
+    shares = shares_of(venue.snapshot for venue in inputs.venues)
+    known: dict[str, list[OpenUnit]] = {}
+    same: set[str] = set()
+    if before is not None and (before.inputs.venues == inputs.venues or not (shares or _knows_shares(before))):
+        old = {venue.snapshot.venue.id: venue for venue in before.inputs.venues}
+        same = {name for venue in inputs.venues if old.get(name := venue.snapshot.venue.id) == venue}
+        for held_in in before.units:
+            known.setdefault(held_in.venue.id, []).append(held_in)
+    return tuple(
+        held_in
+        for venue in inputs.venues
+        for held_in in (
+            known.get(venue.snapshot.venue.id, [])
+            if venue.snapshot.venue.id in same
+            else looked_through(open_units(venue, inputs.cuts), shares)
+        )
+    )
+
+
+def _knows_shares(book: Book) -> bool:
+    return bool(shares_of(venue.snapshot for venue in book.inputs.venues))
+
+
+def _venues(journals: Journals, cuts: Mapping[str, Cut], catalogue: Catalogue) -> Iterator[VenueInputs]:
     for spec in sorted_venues(catalogue, cuts, cuts):
         at = cuts[spec.chain_id].block
         units = said_units(journals, spec, at)
         if units:
-            yield from open_units(venue_inputs(journals.venue_snapshot(spec, at), units))
+            yield venue_inputs(journals.venue_snapshot(spec, at), units)
 
 
 def _accounts(catalogue: Catalogue, by_owner: Mapping[Account, list[OpenUnit]]) -> Iterator[MarginAccount]:
@@ -141,8 +281,8 @@ def _assessed(
     account: MarginAccount,
     by_owner: Mapping[Account, list[OpenUnit]],
     context: Context,
-    catalogue: Catalogue,
-    condition: Condition,
+    inputs: BookInputs,
+    kept: _Kept,
 ) -> AssessedAccount:
     members = [parse_account(member) for member in account.members]
     chains = {member.chain_id for member in members}
@@ -151,12 +291,18 @@ def _assessed(
     gaps = gaps_of(
         chains,
         context.as_of,
-        catalogue,
-        condition,
-        feed_chains=_feed_chains(units, context, catalogue),
+        inputs.catalogue,
+        inputs.condition,
+        feed_chains=_feed_chains(units, context, inputs.catalogue),
         units=[(held_in.venue.id, held_in.unit.unit_id) for held_in in units],
     )
-    return AssessedAccount(account=account, assessment=assess(context, units, chains=chains, gaps=gaps))
+    gaps += account.gaps
+    return kept.of(account, tuple(units), gaps) or AssessedAccount(
+        account=account,
+        assessment=assess(context, units, chains=chains, gaps=gaps),
+        units=tuple(units),
+        gaps=gaps,
+    )
 
 
 def _feed_chains(units: Iterable[OpenUnit], context: Context, catalogue: Catalogue) -> set[str]:

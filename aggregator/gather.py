@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol
 
+from aggregator.in_flight import in_flight
 from aggregator.issuers import with_issuers
 from aggregator.margin.health import open_units
 from aggregator.margin.inputs import (
@@ -21,32 +21,34 @@ from aggregator.margin.inputs import (
 from aggregator.margin.liabilities import Liabilities, keys_of
 from aggregator.margin.numbers import rfc3339
 from aggregator.margin.policy import Policy
+from aggregator.margin.risk import NO_RISK, RiskInputs
+from aggregator.margin.stamp import UNNAMED, PolicyStamp
 from aggregator.margin.valuation import identity_of
-from aggregator.oracle.mark import Observation, Reading
+from aggregator.observations import Answers, FeedsAt, observe
+from aggregator.risk.estimates import sliced
 from chains.escrow import imports_liabilities
 from chains.identifiers import Account, parse_account, token
-from chains.model import Block, FeedSpec, PriceAnswer, Reason, UnitSnapshot, VenueSnapshot, VenueSpec
-from chains.registry import REDEMPTION_RATE, SEQUENCER_UPTIME, current_answer, owner_is_unit
+from chains.model import Block, FeedSpec, Reason, UnitSnapshot, VenueSnapshot, VenueSpec
+from chains.registry import SEQUENCER_UPTIME, current_answer, owner_is_unit
 from indexer.store.liabilities import LiabilityRow
+from indexer.store.transfers import TransferRow
 
 SaidUnits = Mapping[bytes, tuple[UnitSnapshot, Liabilities | None]]
 """Unit → what the journals say of it, and the newest that another system said of its liabilities."""
 
 
-class Journals(Protocol):
+class Journals(Answers, Protocol):
     """What is asked of the store; `indexer.store.reader.Reader` answers all of it from one state."""
 
     def venue_snapshot(self, venue: VenueSpec, at: Block) -> VenueSnapshot: ...
 
     def unit_snapshots(self, venue: VenueSpec, at: Block, *, owner: bytes | None = None) -> list[UnitSnapshot]: ...
 
-    def feeds(self, chain_id: str, at: Block) -> Mapping[bytes, str]: ...
-
-    def answers(self, chain_id: str, at: Block) -> Mapping[bytes, PriceAnswer]: ...
-
     def liabilities(
         self, venue: VenueSpec, keys: Sequence[bytes], *, until: int, owner: bytes | None = None
     ) -> Sequence[LiabilityRow]: ...
+
+    def transfers(self, recipients: Collection[str]) -> Sequence[TransferRow]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,11 @@ class Catalogue:
     assets: tuple[Asset, ...]
     policy: Policy
     accounts: tuple[MarginAccount, ...] = ()
+    policy_stamp: PolicyStamp = UNNAMED
 
+
+TOTAL_DIFFERS, PROOF_DIFFERS = "total_differs", "proof_differs"
+"""Reasons why a venue is not believed: a total, or a proof of storage, says something else than the journals."""
 
 UnitKey = tuple[str, bytes]
 """(venue, unit)"""
@@ -89,8 +95,13 @@ def gather(
     cuts: Mapping[str, Cut],
     catalogue: Catalogue,
     condition: Condition = SOUND,
+    *,
+    risk: RiskInputs = NO_RISK,
 ) -> HealthInputs:
-    """Collect what decides the health of an account, and nothing that does not; raises `StoreError`."""
+    """Collect what decides the health of an account, and nothing that does not; raises `StoreError`.
+
+    `risk`: what is estimated at the cuts of all identities.
+    """
     condition = with_sequencers(journals, cuts, catalogue, condition)
     members = [parse_account(member) for member in account.members]
     consulted = sorted_venues(catalogue, {member.chain_id for member in members}, cuts)
@@ -100,11 +111,13 @@ def gather(
         feed for feed in sorted_feeds(catalogue) if (feed.chain_id, feed.address) in sources or feed.asset in named
     )
     chains = {member.chain_id for member in members} | {feed.chain_id for feed in feeds}
+    stale = tuple(reason for reason in condition.stale_chains if reason.subject in chains)
+    by_id = {asset.id: asset for asset in catalogue.assets}
     return HealthInputs(
         methodology_version=METHODOLOGY_VERSION,
         account=account,
-        as_of={chain: cut for chain, cut in sorted(cuts.items()) if chain in chains},
-        stale_chains=tuple(reason for reason in condition.stale_chains if reason.subject in chains),
+        as_of={chain: cut for chain, cut in sorted(cuts.items()) if chain in chains | _clocks(stale, cuts)},
+        stale_chains=stale,
         gaps=gaps_of(
             {member.chain_id for member in members},
             cuts,
@@ -112,15 +125,26 @@ def gather(
             condition,
             feed_chains={feed.chain_id for feed in feeds if feed.asset in named},
             units=[(venue.snapshot.venue.id, unit.unit_id) for venue in venues for unit in venue.units],
-        ),
+        )
+        + account.gaps,
         consulted=tuple(spec.id for spec in consulted),
         venues=venues,
         assets=tuple(sorted((asset for asset in catalogue.assets if asset.id in named), key=lambda asset: asset.id)),
         feeds=feeds,
         observations=observe(journals, [feed for feed in feeds if feed.asset in named], cuts, catalogue.assets),
         policy=catalogue.policy,
+        policy_stamp=catalogue.policy_stamp,
         shortfalls=_shortfalls(venues, condition),
+        risk=sliced(risk, {identity_of(asset_id, by_id) for asset_id in named}),
+        in_flight=in_flight(journals.transfers(account.members), cuts),
     )
+
+
+def _clocks(stale: Collection[Reason], cuts: Mapping[str, Cut]) -> set[str]:
+    """Return the chain whose newest block tells how far those that stand still are behind; none where none does."""
+    if not stale or not cuts:
+        return set()
+    return {max(sorted(cuts), key=lambda chain: cuts[chain].block.time)}
 
 
 def with_sequencers(
@@ -190,80 +214,6 @@ def gaps_of(
     ]
     doubted = [condition.units[unit] for unit in units if unit in condition.units]
     return (*unseen, *(reason for reason in condition.gaps if reason.subject in subjects), *doubted)
-
-
-def observe(
-    journals: Journals, feeds: Sequence[FeedSpec], cuts: Mapping[str, Cut], assets: Sequence[Asset]
-) -> tuple[Observation, ...]:
-    """Ask every feed for its last answer at the cut of its own chain."""
-    feeds = [feed for feed in feeds if feed.kind != SEQUENCER_UPTIME]
-    chains = sorted({feed.chain_id for feed in feeds} & cuts.keys())
-    phases = {chain: journals.feeds(chain, cuts[chain].block) for chain in chains}
-    answers = {chain: journals.answers(chain, cuts[chain].block) for chain in chains}
-    said = {chain: FeedsAt(at=cuts[chain].block, feeds=phases[chain], answers=answers[chain]) for chain in chains}
-    return tuple(observation_of(feed, said.get(feed.chain_id), assets) for feed in feeds)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedsAt:
-    """What the journals say of a chain's price sources at a block; see `VenueSnapshot`."""
-
-    at: Block
-    feeds: Mapping[bytes, str]
-    answers: Mapping[bytes, PriceAnswer]
-
-
-def observation_of(feed: FeedSpec, said: FeedsAt | None, assets: Sequence[Asset] = ()) -> Observation:
-    """Return what a feed says: the last answer of the source that its phase points to, at the scale that it declares."""
-    if feed.kind == REDEMPTION_RATE:
-        return _rate_of(feed, said, {asset.id: asset for asset in assets})
-    phase = said.feeds.get(feed.address) if said else None
-    state = json.loads(phase) if phase is not None else {}
-    return Observation(
-        asset=feed.asset,
-        kind=feed.kind,
-        chain_id=feed.chain_id,
-        feed=feed.address,
-        heartbeat_s=feed.heartbeat_s,
-        deviation=feed.deviation,
-        reading=_reading(feed, state, said) if said else None,
-        fault=state.get("fault") or state.get("problem"),
-        max_confidence=feed.max_confidence,
-        caveat=state.get("caveat"),
-    )
-
-
-def _rate_of(feed: FeedSpec, said: FeedsAt | None, assets: Mapping[str, Asset]) -> Observation:
-    """Return what a contract says that one of an asset is worth; read at the block, a rate does not age."""
-    told = current_answer(said, feed.address + (feed.feed_id or b"")) if said else None
-    unit = feed.unit_raw or 1
-    return Observation(
-        asset=feed.asset,
-        kind=feed.kind,
-        chain_id=feed.chain_id,
-        feed=feed.address,
-        heartbeat_s=None,
-        deviation=feed.deviation,
-        reading=_rate(told, unit, said.at) if said and isinstance(told, PriceAnswer) else None,
-        fault=told.detail if isinstance(told, Reason) else None,
-        of=identity_of(feed.of, assets) if feed.of is not None else None,
-    )
-
-
-def _rate(told: PriceAnswer, unit: int, at: Block) -> Reading:
-    """Return a rate as of the block; one that tells no time of its own is as it was when it was looked at."""
-    return Reading(told.answer_raw, unit, told.updated_at or at.time, told.block)
-
-
-def _reading(feed: FeedSpec, state: Mapping[str, Any], said: FeedsAt) -> Reading | None:
-    source, decimals = state.get("aggregator"), state.get("decimals")
-    answer = said.answers.get(bytes.fromhex(source.removeprefix("0x"))) if source else None
-    if state.get("rule") and not state["fault"]:
-        computed = current_answer(said, feed.address)
-        answer = None if isinstance(computed, Reason) else computed
-    if answer is None or decimals is None:
-        return None
-    return Reading(answer.answer_raw, 10**decimals, answer.updated_at, answer.block, answer.confidence_raw)
 
 
 def _venues(

@@ -3,7 +3,19 @@
 import sys
 from importlib import import_module
 
-BENCHMARKS = ("accounts", "decode", "fold", "journal", "store")
+BENCHMARKS = (
+    "accounts",
+    "api",
+    "decode",
+    "fold",
+    "journal",
+    "margin",
+    "publish",
+    "snapshot",
+    "store",
+    "streams",
+    "stress",
+)
 
 
 def main(names: list[str]) -> int:

@@ -23,6 +23,7 @@ from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.balances import burnt, minted, settled, transferred
 from chains.evm.aave_v3.epochs import Epochs, Token
 from chains.evm.aave_v3.fold import AaveV3
+from chains.evm.aave_v3.liquidity import ASPECT
 from chains.evm.aave_v3.market import SIDES
 from chains.evm.aave_v3.rounding import Rounding
 from chains.evm.logs import log_table
@@ -30,7 +31,7 @@ from chains.evm.ports import Answer, Folded, Reads
 from chains.evm.records import RpcLog
 from chains.model import WHOLE_VENUE, AccountBytes, Rows, Side, VenueSpec
 from chains.ports import AccountKey, MarketKey, PositionKey
-from indexer.store.journals import POSITIONS, arranged
+from indexer.store.journals import MARKETS, POSITIONS, arranged
 from indexer.unstored import KnownAmounts
 from tests.support.aave_row_by_row import AaveRowByRow
 
@@ -39,6 +40,7 @@ BATCH = 20_000
 LOGS_A_BLOCK = 150
 RUNS = 5
 SEED = 1
+PLENTY = 10**30
 PROVIDER = b"\1" * 20
 
 
@@ -74,7 +76,7 @@ def main() -> None:
 class State:
     """The tips that a store would keep: what the market is, and the balances so far, by key and as columns."""
 
-    aspects: Mapping[MarketKey, str]
+    aspects: dict[MarketKey, str]
     balances: dict[PositionKey, int] = field(default_factory=dict)
     known: KnownAmounts = field(default_factory=KnownAmounts)
 
@@ -106,7 +108,11 @@ class State:
     def account_bytes(self, addresses: Collection[bytes]) -> dict[bytes, AccountBytes]:
         raise NotImplementedError
 
-    def take(self, positions: pa.Table) -> None:
+    def take(self, rows: Mapping[str, pa.Table]) -> None:
+        changed = arranged(MARKETS, rows["markets"])
+        markets = (changed.rows.take(changed.last)[name].to_pylist() for name in ("market", "aspect", "state"))
+        self.aspects |= {(market, aspect): state for market, aspect, state in zip(*markets, strict=True)}
+        positions = rows["positions"]
         tips = arranged(POSITIONS, positions)
         last = tips.rows.take(tips.last)
         self.known.put(last, last["amount_raw"].combine_chunks())
@@ -172,6 +178,8 @@ def aspects_of(market: Market) -> dict[MarketKey, str]:
         tokens = {"a_token": reserve.a.address, "variable_debt_token": reserve.v.address}
         aspects[raw(reserve.asset), "reserve"] = {**tokens, "stable_debt_token": "0x" + "00" * 20}
         aspects[raw(reserve.asset), "rounding"] = dict.fromkeys(SIDES, Rounding.DIRECTED)
+        aspects[raw(reserve.asset), "variable_debt"] = {"scaled": "0"}
+        aspects[raw(reserve.asset), ASPECT] = {"virtual": str(PLENTY), "supplied": "0"}
     return {key: json.dumps(aspect) for key, aspect in aspects.items()}
 
 
@@ -179,7 +187,7 @@ def work_through(fold: AaveV3, logs: pa.Table, market: Market) -> State:
     """Fold all batches, one upon the other, and return the state at the end."""
     state = State(aspects_of(market))
     for batch in batches(logs):
-        state.take(columns_of(folded(fold, batch, state))["positions"])
+        state.take(columns_of(folded(fold, batch, state)))
     return state
 
 
@@ -190,7 +198,7 @@ def seconds(fold: AaveV3, logs: pa.Table, market: Market) -> float:
         began = process_time()
         columns = columns_of(folded(fold, batch, state))
         spent += process_time() - began
-        state.take(columns["positions"])
+        state.take(columns)
     return spent
 
 

@@ -6,8 +6,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from chains.model import Side, UnitSnapshot, VenueSnapshot
-from chains.ports import Checked, Held, Records, Summed
+from chains.model import AccountBytes, Block, FeedSpec, PriceAnswer, Side, UnitSnapshot, VenueSnapshot
+from chains.ports import Checked, Held, Outcome, Records, Summed
+from chains.proving import StateProof
+
+
+class Sizes(NamedTuple):
+    """What an aspect of a market was: its first state, and the highest that each of some of its numbers ever was."""
+
+    first: str
+    most: dict[str, int]
 
 
 class WholeRecords(Records, Protocol):
@@ -27,6 +35,10 @@ class WholeRecords(Records, Protocol):
 
     def logs_of(self, contracts: Collection[bytes], block: int) -> int:
         """Return how many logs of some contracts are stored up to a block."""
+        ...
+
+    def sizes_at(self, venue_id: str, block: int, aspect: str, fields: Collection[str]) -> dict[bytes, Sizes]:
+        """Return by market what an aspect was in all rows up to a block; `fields`: numbers of it, written as text."""
         ...
 
     def changed_at(self, venue_id: str, block: int) -> dict[bytes, tuple[int, int]]:
@@ -55,6 +67,10 @@ class Whole(Protocol):
     @property
     def changed(self) -> Mapping[bytes, tuple[int, int]]:
         """By market, the blocks in which its own state, and anybody's amount in it, changed last (-1: never)."""
+        ...
+
+    def sizes(self, aspect: str, fields: Collection[str]) -> Mapping[bytes, Sizes]:
+        """Return by market what an aspect was in all that is stored; `fields`: numbers of it, written as text."""
         ...
 
     def settings(self, aspect: str) -> Mapping[bytes, list[str]]:
@@ -106,13 +122,15 @@ class Reply(NamedTuple):
 class Controlled:
     """What came of weighing a whole venue.
 
-    `told`: totals that the chain told by itself; `totals` and `holdings`: those that its contracts were asked for, by `replies`.
+    `told`: totals that the chain told by itself; `totals` and `holdings`: those that its contracts were asked for, by `replies`;
+    `proofs`: what some units have in storage, where that was asked for.
     """
 
     told: tuple[Summed, ...] = ()
     totals: tuple[Summed, ...] = ()
     holdings: tuple[Held, ...] = ()
     replies: tuple[Reply, ...] = ()
+    proofs: tuple[StateProof, ...] = ()
 
     @property
     def sums(self) -> tuple[Summed, ...]:
@@ -139,4 +157,89 @@ class Auditable(Protocol):
         `known`: what was answered before; nothing is asked then, and what is not among it is unanswered. Nothing comes of a venue whose
         protocol names no total. Raises `ChainError`.
         """
+        ...
+
+
+@runtime_checkable
+class Provable(Protocol):
+    """A chain whose nodes can prove what contracts store."""
+
+    async def prove(
+        self, snapshot: VenueSnapshot, units: Sequence[UnitSnapshot], known: Sequence[Reply] | None = None
+    ) -> tuple[tuple[StateProof, ...], tuple[Reply, ...]]:
+        """Prove what the venue's contracts store of units at the snapshot's block, by unit and contract; and what nodes said.
+
+        `known`: what was said before; nobody is asked then, and what is not among it is unanswered. What no node proves is unanswered
+        too, whatever the reason: nothing is raised for it.
+        """
+        ...
+
+
+@runtime_checkable
+class Askable(Protocol):
+    """A chain whose contracts can be asked a question of one's own."""
+
+    async def ask(self, at: Block, contract: bytes, calldata: bytes) -> Reply:
+        """Return what a contract answers to some calldata after a block, pinned to its hash: `returned`, or `reverted`.
+
+        `unavailable`: no node has the state of that block any more. Raises `ChainError`.
+        """
+        ...
+
+
+class Quoted(NamedTuple):
+    """What a feed answers: in its own units, and when that was (Unix seconds), `None` where it does not say."""
+
+    answer_raw: int
+    updated_at: int | None
+
+
+@runtime_checkable
+class Quoting(Protocol):
+    """A chain whose feeds can be asked for their word."""
+
+    async def quoted(self, at: Block, feeds: Sequence[FeedSpec]) -> Sequence[Quoted | None]:
+        """Return what each feed itself answers after a block, pinned to its hash; `None` where it does not, or cannot be asked.
+
+        Raises `ChainError`.
+        """
+        ...
+
+
+class Later(NamedTuple):
+    """The account of a unit as it is at some slot after another, and the raw amounts in it that are not zero, by (market, side).
+
+    `touched`: whether a transaction between both names it, so that it may have been otherwise; `None` where nobody knows.
+    """
+
+    account: AccountBytes
+    amounts: Mapping[tuple[bytes, Side], int]
+    touched: bool | None
+
+
+@runtime_checkable
+class Revisiting(Protocol):
+    """A chain whose nodes know accounts only as they are now."""
+
+    async def later(self, venue_id: str, slot: int, units: Sequence[bytes]) -> Sequence[Later] | None:
+        """Return what the accounts of a venue's units are at `slot` or later; `None` where its units are no accounts of their own.
+
+        Raises `ChainError`.
+        """
+        ...
+
+
+class Carried(NamedTuple):
+    """What came of looking for a source's answer in the receipts of its block; `detail`: what is there instead, or why nobody knows."""
+
+    outcome: Outcome
+    detail: str
+
+
+@runtime_checkable
+class Carrying(Protocol):
+    """A chain whose blocks commit to what they carry, so that answers of price sources can be proven."""
+
+    async def carried(self, answers: Sequence[tuple[bytes, PriceAnswer]]) -> Sequence[Carried]:
+        """Return, for each source and its answer, whether the block of the answer carries it. Raises `ChainError`."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import compress
 from typing import TypeVar
 
@@ -137,9 +138,18 @@ def binaries(joined: bytes, size: int) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(), len(joined) // size, [None, pa.py_buffer(offsets), pa.py_buffer(joined)])
 
 
-def repeated(value: str | bytes, count: int, kind: pa.DataType | None = None) -> pa.Array:
+_CACHED = 1 << 14
+"""Columns of one value up to this length are parts of one that is made once: chunk after chunk asks for the same."""
+
+
+def repeated(value: str | bytes | int, count: int, kind: pa.DataType | None = None) -> pa.Array:
     """Make a column that holds one value everywhere."""
-    return pa.repeat(pa.scalar(value, kind), count)
+    return _repeated(value, kind).slice(0, count) if count <= _CACHED else pa.repeat(pa.scalar(value, kind), count)
+
+
+@lru_cache(maxsize=64)
+def _repeated(value: str | bytes | int, kind: pa.DataType | None) -> pa.Array:
+    return pa.repeat(pa.scalar(value, kind), _CACHED)
 
 
 def joined(field: str, rows: Sequence[Sequence[object]], tables: Sequence[pa.Table]) -> pa.Table:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
 
-from chains.auditing import TellTotals, Told, WholeRecords
+from chains.auditing import Sizes, TellTotals, Told, WholeRecords
 from chains.model import Side, UnitSnapshot, VenueSnapshot
 from chains.ports import Outcome, Summed
 from chains.registry import controls
@@ -47,6 +47,9 @@ class StoredWhole:
     @cached_property
     def changed(self) -> Mapping[bytes, tuple[int, int]]:
         return self.records.changed_at(*self._place)
+
+    def sizes(self, aspect: str, fields: Collection[str]) -> Mapping[bytes, Sizes]:
+        return self.records.sizes_at(*self._place, aspect, fields)
 
     def settings(self, aspect: str) -> Mapping[bytes, list[str]]:
         return self.records.settings_at(*self._place, aspect)

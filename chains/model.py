@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from chains.completeness import DEFAULT as DEFAULT_COMPLETENESS
+from chains.liquidating import Exposed
 
 START_OF_BLOCK = -1
 """Ordinal of a change that holds from the first instant of its block (a value found by looking back)."""
@@ -272,6 +273,8 @@ class VenuePrice(NamedTuple):
 class Component(NamedTuple):
     """A claim that is a part of what some shares are: on a market of a venue, or with an empty `venue_id` on the asset itself.
 
+    A protocol on Solana that need be no venue here is named with its market's address, as "kamino:7u3H…".
+
     `amount_raw`: raw units of the asset, rounded down; `payable_raw`: what of it the market could pay out at the block, `None` where
     that is not known.
     """
@@ -293,6 +296,9 @@ class Claim:
     `assets_raw`: what their contract converts them to, rounded down as it does; `lost_raw`: what of it nothing stands behind any more;
     `redeemable_raw`: what could be taken out at the block. All `None`, and no components, where `reasons` says why nothing is known.
     Components and what is lost add up to `assets_raw`, but for what was rounded off each and a unit that is the contract's own.
+    Of a contract that is only asked, `assets_raw` is at most one raw unit less than what it says, as of the block `told_at`, and the
+    other two are not known. `asset` is empty where the contract names none. `within`: where the asset is itself such shares, what those
+    that stand behind the claim are a claim on.
     """
 
     asset: bytes
@@ -303,6 +309,8 @@ class Claim:
     redeemable_raw: int | None
     components: tuple[Component, ...] = ()
     reasons: tuple[Reason, ...] = ()
+    told_at: int | None = None
+    within: Claim | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -394,7 +402,8 @@ class VenueUnit:
     the venue's health factor normalised to 1e18 = liquidation boundary, `None` without debt or when unknown; `base_unit` is one unit
     of the currency of the `*_base` amounts. `roles`: what the owner is to the venue, where it is no customer: "treasury",
     "contract" (one of its own), "wrapper" (holds for others, as configured), "vault" (holds for those who have its shares). `permits`
-    computes what may be done, `None` for a protocol that cannot say.
+    computes what may be done, `None` for a protocol that cannot say; `liquidating` likewise the unit as it would be liquidated, or why
+    that is not known.
     """
 
     venue_id: str
@@ -412,6 +421,7 @@ class VenueUnit:
     engine_version: str
     roles: tuple[str, ...] = ()
     permits: Callable[[], Permits] | None = field(default=None, compare=False, repr=False)
+    liquidating: Callable[[], Exposed | tuple[Reason, ...]] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -434,7 +444,8 @@ class FeedSpec:
     """A price feed as configured, for one asset on one chain; `heartbeat_s` seconds, `deviation` a fraction (0.005 = 0.5 %).
 
     `feed_id`: what the account at `address` must be a price of; `max_confidence`: the widest interval that is believed, as a
-    fraction of the price. Both are for feeds that say them (Pyth), `None` for others. Of a redemption rate `feed_id` is the calldata
+    fraction of the price. Both are for feeds that say them (Pyth), `None` for others. `operator`: who answers for the feed, `None`: whoever
+    does for its kind (`chains.registry.operator_of`). Of a redemption rate `feed_id` is the calldata
     of the question to the contract, `of` the asset (CAIP-19) that is redeemed, and its answer / `unit_raw` how many of these one is worth.
     """
 
@@ -448,6 +459,7 @@ class FeedSpec:
     max_confidence: float | None = None
     of: str | None = None
     unit_raw: int | None = None
+    operator: str | None = None
 
 
 class GuardianSet(NamedTuple):

@@ -13,11 +13,12 @@ from chains.escrow import VALUED
 from chains.identifiers import PYTH
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from chains.derivations import Change
     from chains.model import Block, ChainSpec, Claim, FeedSpec, PriceAnswer, Reason, VenueSnapshot, VenueSpec
     from chains.ports import Chain, Moment, Observer, OpenBook, RawReader, Start
+    from chains.price_proofs import PriceProof
     from chains.survey.facts import NodeSurvey
 
 NAMESPACES = {"eip155": "chains.evm.chain", "solana": "chains.solana.chain", "pyth": "chains.pyth.chain"}
@@ -53,6 +54,19 @@ FEED_KINDS: Mapping[str, tuple[str, ...]] = {
 }
 """Kind of feed → the namespaces of the chains that have it."""
 
+FEED_OPERATORS: Mapping[str, str] = {"pyth-solana": "pyth", "pyth-hermes": "pyth"}
+"""Who answers for the prices of a kind of feed, where that is not the kind's own name."""
+
+WHOLE_INTERVALS = frozenset({"switchboard"})
+"""Kinds of feed whose interval is meant to cover the price already (1.96 standard deviations), and not one scale of its error."""
+
+
+def operator_of(feed: FeedSpec) -> str | None:
+    """Return who answers for a feed: several feeds of one operator are one opinion. `None`: nobody of its own, as with a rate."""
+    if feed.kind in {REDEMPTION_RATE, SEQUENCER_UPTIME}:
+        return None
+    return feed.operator or FEED_OPERATORS.get(feed.kind, feed.kind)
+
 
 def open_book(protocol: str) -> OpenBook:
     """Return a protocol's own arithmetic; raises `Unsupported` for a name that is not in `PROTOCOLS`."""
@@ -87,6 +101,11 @@ def current_answer(moment: Moment, source: bytes) -> PriceAnswer | Reason:
     return cast("PriceAnswer | Reason", answer)
 
 
+def signed_price(feed_id: bytes, answer: PriceAnswer, bodies: Iterable[bytes]) -> PriceProof:
+    """Return the update, among those that were kept of a second, that carries a signed price."""
+    return cast("PriceProof", import_module("chains.pyth.carrying").proof_of(feed_id, answer, bodies))
+
+
 def owner_is_unit(protocol: str) -> bool:
     """Tell whether a protocol keeps one account per owner, so that it has an answer for everybody: its folder says so."""
     return bool(getattr(import_module(PROTOCOLS[protocol]), "OWNER_IS_UNIT", False))
@@ -109,6 +128,18 @@ def open_views(protocol: str) -> Any | None:  # noqa: ANN401 - each family has i
     if not _has(protocol, "views"):
         return None
     return import_module(f"{PROTOCOLS[protocol]}.views").open_views
+
+
+def open_slots(protocol: str) -> Any | None:  # noqa: ANN401 - each family has its own kind of storage
+    """Return where a protocol's contracts keep what is theirs of a unit (`chains.evm.proofs.layout.OpenSlots`), `None` if nobody knows."""
+    return import_module(f"{PROTOCOLS[protocol]}.slots").open_slots if _has(protocol, "slots") else None
+
+
+def layouts(protocol: str) -> Mapping[str, Mapping[str, Any]]:
+    """Return the fields of a protocol's contracts by layout and name (`chains.evm.proofs.layout.Layouts`)."""
+    if protocol not in PROTOCOLS or not _has(protocol, "slots"):
+        return {}
+    return cast("Mapping[str, Mapping[str, Any]]", import_module(f"{PROTOCOLS[protocol]}.slots").LAYOUTS)
 
 
 def controls(protocol: str) -> Any | None:  # noqa: ANN401 - ditto

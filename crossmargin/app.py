@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import Protocol
 
-from aggregator.margin.floor import ShortfallFloor, parse_floor
-from aggregator.margin.policy import Policy, PolicyError, parse_policy
+from aggregator.margin.policy import Policy
 from chains import registry
 from chains.model import ChainSpec, FeedSpec, VenueSpec
 from chains.ports import Chain, Observer
-from crossmargin.packaged import config
+from crossmargin.policies import policy_path, terms_of
+from crossmargin.policy_names import unknown_in_pools
 from crossmargin.settings import Settings, SettingsError
 from indexer.lacking import Configured
 from indexer.loop import Listener
 from indexer.remote import RemoteChain
 from indexer.restating import Restater, Told
-from indexer.store import Store, StoreLocked, StoreMissing
+from indexer.store import Store, StoreLocked, StoreMissing, Telling
 from indexer.store.register import AssetRow, MemberRow, Registry
 
 
@@ -47,6 +47,7 @@ def opened(
     """Open the store, waiting a moment for another command to finish with it; raises `StoreError`."""
     with unlocked(settings, read_only=read_only, wait_s=wait_s, memory=memory) as store:
         if not read_only:
+            store.telling = Telling(settings.events.keep_s, time)
             store.register(registry_of(settings))
         yield store
 
@@ -55,10 +56,11 @@ def unlocked(
     settings: Settings, *, read_only: bool = False, wait_s: float = LOCK_WAIT_S, memory: str | None = None
 ) -> Store:
     """Open the store as it is, whatever the configuration says; raises `StoreError`."""
+    allowed = [settings.snapshot.folder, settings.backups, settings.publish.folder]
     deadline = monotonic() + wait_s
     while True:
         try:
-            return Store.open(settings.store, read_only=read_only, allowed=[settings.snapshot.folder], memory=memory)
+            return Store.open(settings.store, read_only=read_only, allowed=allowed, memory=memory)
         except StoreLocked:
             if monotonic() >= deadline:
                 raise
@@ -119,29 +121,9 @@ def restater(
     return Restater(here=configured(settings, chain_id), store=store, connect=some, listener=listener, told=told)
 
 
-def floor_of(settings: Settings) -> ShortfallFloor:
-    """Read below what a venue's shortage wakes nobody, from a policy that `policy_of` has read; raises `SettingsError`."""
-    path = settings.policy or config("policy.toml")
-    try:
-        return parse_floor(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, PolicyError) as error:
-        raise SettingsError(path, (str(error),)) from error
-
-
 def policy_of(settings: Settings) -> Policy:
-    """Read the policy, and check that it has every class that an asset names; raises `SettingsError`."""
-    path = settings.policy or config("policy.toml")
-    try:
-        text = path.read_text(encoding="utf-8")
-        policy = parse_policy(text)
-        parse_floor(text)
-    except (OSError, UnicodeDecodeError, PolicyError) as error:
-        raise SettingsError(path, (str(error),)) from error
-    missing = tuple(
-        f'[[asset]] "{asset.id}": class "{asset.asset_class}" is not in the policy; use one of {", ".join(policy.classes)}'
-        for asset in settings.assets
-        if asset.asset_class not in policy.classes
-    )
-    if missing:
-        raise SettingsError(settings.path, missing)
+    """Read the policy, and check that it has every class that an asset names, and names what there is; raises `SettingsError`."""
+    policy = terms_of(settings).policy
+    if unknown := tuple(unknown_in_pools(settings, policy)):
+        raise SettingsError(policy_path(settings), unknown)
     return policy

@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from aggregator.gather import Condition
+from aggregator.gather import TOTAL_DIFFERS, Condition
 from aggregator.margin.inputs import Cut
-from chains.auditing import Auditable, Controlled, Reply, WholeRecords
+from chains.auditing import Auditable, Controlled, Provable, Reply, WholeRecords
 from chains.errors import ChainError
-from chains.model import Block, VenueSnapshot, VenueSpec
+from chains.model import Block, UnitSnapshot, VenueSnapshot, VenueSpec
 from chains.ports import Chain, Cover, Outcome
+from chains.proving import Proved, StateProof, sampled
 from chains.registry import controls
-from crossmargin.doubts import TOTAL_DIFFERS, of_venues, shortfall_of, wrong_totals
+from crossmargin.doubts import of_proof, of_venues, shortfall_of, wrong_totals
 from crossmargin.watch import Clock
 from indexer.store import Reader, Store
 from indexer.store.controls import Findings, HoldingRow, Look, TotalRow, holding_row, total_row
@@ -43,15 +44,21 @@ class Weighed:
         """Return its totals as they are kept."""
         return [total_row(self.look, total) for total in self.found.sums]
 
+    @property
+    def disproven(self) -> StateProof | None:
+        """A proof that the journals are wrong, `None` where there is none."""
+        return next((proof for proof in self.found.proofs if proof.outcome is Proved.DIFFERENT), None)
+
     def holdings(self) -> list[HoldingRow]:
         """Return what its contracts hold, as it is kept."""
         return [holding_row(self.look, held) for held in self.found.holdings]
 
 
 class Controls:
-    """Weighs the venues of a cut."""
+    """Weighs the venues of a cut, and has some of their units proven: `proofs` of each venue, `None` for all."""
 
-    def __init__(self, store: Store, connect: Connect, clock: Clock) -> None:
+    def __init__(self, store: Store, connect: Connect, clock: Clock, *, proofs: int | None = 0) -> None:
+        self._proofs = proofs
         self._store = store
         self._connect = connect
         self._clock = clock
@@ -91,24 +98,52 @@ class Controls:
         return Weighed(venue=venue, look=look, found=found)
 
     def _controlled(self, snapshot: VenueSnapshot, records: WholeRecords, known: Sequence[Reply] | None) -> Controlled:
-        return asyncio.run(_found(self._connect(snapshot.venue.chain_id), snapshot, records, known))
+        chain = self._connect(snapshot.venue.chain_id)
+        return asyncio.run(_found(chain, snapshot, records, known, proofs=self._proofs))
 
 
 async def _found(
-    chain: Chain, snapshot: VenueSnapshot, records: WholeRecords, known: Sequence[Reply] | None
+    chain: Chain, snapshot: VenueSnapshot, records: WholeRecords, known: Sequence[Reply] | None, *, proofs: int | None
 ) -> Controlled:
     async with aclosing(chain):
         if not isinstance(chain, Auditable) or not snapshot.markets:
             return Controlled()
-        if known is not None:
-            return await chain.control(snapshot, records, known)
-        try:
-            return await asyncio.wait_for(chain.control(snapshot, records), PATIENCE_S)
-        except TimeoutError as error:
-            message = (
-                f"chain {snapshot.venue.chain_id}: no node answered about {snapshot.venue.id} within {PATIENCE_S:.0f} s"
-            )
-            raise ChainError(message) from error
+        found = await _weighed(chain, snapshot, records, known)
+        if proofs == 0 or not isinstance(chain, Provable):
+            return found
+        units = await asyncio.to_thread(_sample, snapshot, records, proofs)
+        proven, said = await _proven(chain, snapshot, units, known)
+        return replace(found, proofs=proven, replies=(*found.replies, *said))
+
+
+def _sample(snapshot: VenueSnapshot, records: WholeRecords, count: int | None) -> list[UnitSnapshot]:
+    return sampled(snapshot.venue, snapshot.at, records.units_at(snapshot.venue.id, snapshot.at.number), count)
+
+
+async def _proven(
+    chain: Provable, snapshot: VenueSnapshot, units: Sequence[UnitSnapshot], known: Sequence[Reply] | None
+) -> tuple[tuple[StateProof, ...], tuple[Reply, ...]]:
+    """Have units proven; what takes too long is unanswered."""
+    if known is not None:
+        return await chain.prove(snapshot, units, known)
+    try:
+        return await asyncio.wait_for(chain.prove(snapshot, units), PATIENCE_S)
+    except TimeoutError:
+        return await chain.prove(snapshot, units, [])
+
+
+async def _weighed(
+    chain: Auditable, snapshot: VenueSnapshot, records: WholeRecords, known: Sequence[Reply] | None
+) -> Controlled:
+    if known is not None:
+        return await chain.control(snapshot, records, known)
+    try:
+        return await asyncio.wait_for(chain.control(snapshot, records), PATIENCE_S)
+    except TimeoutError as error:
+        message = (
+            f"chain {snapshot.venue.chain_id}: no node answered about {snapshot.venue.id} within {PATIENCE_S:.0f} s"
+        )
+        raise ChainError(message) from error
 
 
 def doubting(condition: Condition, weighed: Sequence[Weighed], reader: Reader, cuts: Mapping[str, Cut]) -> Condition:
@@ -121,7 +156,8 @@ def doubting(condition: Condition, weighed: Sequence[Weighed], reader: Reader, c
     judged = {_total(row) for row in totals if row.outcome in JUDGED}
     others = [row for row in wrong_totals(reader, numbers) if _total(row) not in judged]
     doubts = of_venues([*others, *(row for row in totals if row.outcome == Outcome.DIFFERENT)])
-    gaps = (*(reason for reason in condition.gaps if reason.code != TOTAL_DIFFERS), *doubts)
+    disproven = [of_proof(each.venue, proof) for each in weighed if (proof := each.disproven) is not None]
+    gaps = (*(reason for reason in condition.gaps if reason.code != TOTAL_DIFFERS), *doubts, *disproven)
 
     rows = [row for each in weighed for row in each.holdings()]
     settled = {(row.venue_id, row.asset, row.market) for row in rows if row.outcome in {Cover.SHORT, Cover.COVERED}}

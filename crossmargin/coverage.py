@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from aggregator.margin.inputs import Cut
 from chains.completeness import COMPLETENESS, SECOND_NODE, rank, weakest
 from chains.identifiers import EVM, format_address, format_hash, namespace_of
-from chains.model import ChainSpec
+from chains.model import ChainSpec, VenueSpec
 from chains.ports import Covered, Finding
+from indexer.store import Reader
 
 OBSERVED = "observed"
 """What was read with the head from one node, on chains whose accounts are read."""
@@ -48,6 +50,14 @@ def _interest(spec: ChainSpec, name: str, spans: Sequence[Covered], findings: Se
         "unproven": [span_document(span) for span in short[-MOST_SPANS:]],
         "findings": [finding_document(spec.id, finding) for finding in findings],
     }
+
+
+def level_of(reader: Reader, venue: VenueSpec, cuts: Mapping[str, Cut]) -> str | None:
+    """Return the weakest evidence that nothing of a venue is missing up to the cut, `None` where there is none at all."""
+    cut = cuts.get(venue.chain_id)
+    covered = [] if cut is None else reader.coverage(venue.chain_id)
+    levels = [span.level for span in covered if span.interest == venue.id and cut and span.first <= cut.block.number]
+    return weakest(levels) if levels else None
 
 
 def is_short(spec: ChainSpec, span: Covered) -> bool:

@@ -60,6 +60,16 @@ def parse_at(text: str) -> At:
     return AtTime(_moment(word))
 
 
+def time_of(text: str) -> int:
+    """Read what `--at` says where only a time makes sense; raises `UsageError`."""
+    at = parse_at(text)
+    if not isinstance(at, AtTime):
+        raise UsageError(
+            f'"{text}" names a block; here only a time counts: 2026-01-31T00:00:00Z or Unix seconds (@1769817600)'
+        )
+    return at.time
+
+
 def blocks_of(at: AtBlock | AtBlocks, chains: Collection[str]) -> dict[str, int]:
     """Name a block for each of `chains`, and for no other; raises `UsageError`."""
     if isinstance(at, AtBlock):

@@ -7,8 +7,10 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from aggregator.gather import Condition
+from aggregator.gather import Catalogue, Condition
+from aggregator.margin.floor import ShortfallFloor
 from aggregator.margin.inputs import Cut
+from aggregator.margin.risk import NO_RISK, RiskInputs
 from chains.errors import ChainError
 from chains.identifiers import SOLANA, namespace_of
 from chains.model import Block, Finality, Skipped
@@ -23,7 +25,7 @@ Connect = Callable[[str], Chain]
 
 NEAREST = """
 SELECT max(number) FILTER (number < {number}), min(number) FILTER (number > {number})
-FROM block WHERE chain_id = '{chain_id}'
+FROM main.block WHERE chain_id = '{chain_id}'
 """
 """Both are checked before they come here: a CAIP-2 chain holds no quote."""
 
@@ -39,11 +41,14 @@ RULES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """One state of the store at one cut, with what is known to be wrong with it."""
+    """One state of the store at one cut, with what is wrong with it, what is estimated there, and what the house had decided by then."""
 
     reader: Reader
     cuts: Mapping[str, Cut]
     condition: Condition
+    catalogue: Catalogue
+    floor: ShortfallFloor
+    risk: RiskInputs = NO_RISK
 
 
 class Cuts:
@@ -65,10 +70,11 @@ class Cuts:
             return self._made({chain_id: held.block for chain_id, held in self._cursors().items()})
         at = parse_at(text)
         if isinstance(at, AtTime):
-            return self._made(self._at_time(at.time))
+            return self._made(self._at_time(at.time), at.time)
         named = {chain_id: self._block(chain_id, number) for chain_id, number in blocks_of(at, chains).items()}
-        others = self._at_time(max(block.time for block in named.values()))
-        return self._made(others | named)
+        time = max(block.time for block in named.values())
+        others = {chain_id: block for chain_id, block in self._at_time(time).items() if chain_id not in named}
+        return self._made(named) | self._made(others, time)
 
     def _cursors(self) -> dict[str, Cursor]:
         held = {chain_id: self._reader.cursor(chain_id) for chain_id in self._rules}
@@ -116,10 +122,15 @@ class Cuts:
         names = [str(near) for near in found[0] if near is not None]
         return f"the nearest stored blocks are {' and '.join(names)}"
 
-    def _made(self, blocks: Mapping[str, Block]) -> dict[str, Cut]:
+    def _made(self, blocks: Mapping[str, Block], time: int | None = None) -> dict[str, Cut]:
+        """Make cuts of blocks, those that were found by a `time` known up to it where the chain went on beyond."""
         cursors = self._cursors()
         return {
-            chain_id: Cut(block=block, finality=self._finality(chain_id, block, cursors[chain_id]))
+            chain_id: Cut(
+                block=block,
+                finality=self._finality(chain_id, block, cursors[chain_id]),
+                until=time if time is not None and block.time < time <= cursors[chain_id].block.time else None,
+            )
             for chain_id, block in sorted(blocks.items())
         }
 

@@ -18,14 +18,14 @@ AAVE = "aave-v3"
 HEAD = """\
 # A configuration for crossmargin, written by `crossmargin init`. Set {variables}: the addresses of your nodes
 # (archive nodes: contracts are asked at past blocks). `crossmargin check` reads this file, `crossmargin doctor` measures the nodes.
-# Each address is from the package that stands beside it.
+# Each address is from the package, or the public repository of its maker at a commit, that stands beside it.
 
 [store]
 path = "data/crossmargin.duckdb"
 """
 AUTO, RECENT = "auto", "recent"
 OBSERVED = "a recent final slot: of accounts nothing is known before they were first looked at"
-UNDATED = "no package says when it was deployed: nodes are asked, once"
+UNDATED = "no source says when it was deployed: nodes are asked, once"
 DATED = "the block in which it was deployed"
 WHY = {AUTO: UNDATED, RECENT: OBSERVED}
 VENUE_KEYS = ("id", "protocol", "chain", "address", "start_block", "source")
@@ -176,11 +176,13 @@ def _venue_table(venue: Mapping[str, Any], chain: Mapping[str, Any]) -> str:
     start = venue["start_block"]
     first = _recent(chain) if start == RECENT else json.dumps(start)
     options = {key: value for key, value in venue.items() if key not in VENUE_KEYS}
+    source, *others = venue["source"].split("; ")
     return (
         f"[[venue]]\nid = {_text(venue['id'])}\nprotocol = {_text(venue['protocol'])}\nchain = {_text(venue['chain'])}\n"
-        f"address = {_text(venue['address'])}  # {venue['source']}\n"
-        f"start_block = {first}  # {WHY.get(start, DATED)}\n"
-        + "".join(f"{key} = {json.dumps(value)}\n" for key, value in options.items())
+        f"address = {_text(venue['address'])}  # {source}\n"
+        + "".join(f"# also {other}\n" for other in others)
+        + f"start_block = {first}  # {WHY.get(start, DATED)}\n"
+        + "".join(f"{key} = {_value(value)}\n" for key, value in options.items())
     )
 
 
@@ -197,6 +199,13 @@ def _feed_tables(deployments: Deployments) -> Iterator[str]:
             + "".join(f"# {key} = {_text(feed[key])}\n" for key in ("kind", "address", "feed_id") if key in feed)
             + '# heartbeat = ""\n'
         )
+
+
+def _value(value: object) -> str:
+    """Return an option as TOML."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_text(key)} = {_value(each)}" for key, each in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _text(value: str) -> str:

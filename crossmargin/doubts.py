@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import groupby
 
-from aggregator.gather import DoubtedUnits
+from aggregator.gather import PROOF_DIFFERS, TOTAL_DIFFERS, DoubtedUnits
 from aggregator.margin.inputs import Shortfall
 from chains.identifiers import format_address
-from chains.model import Reason
+from chains.model import Reason, VenueSpec
+from chains.proving import StateProof
 from indexer.store import Reader
 from indexer.store.controls import HoldingRow, ParityRow, TotalRow
 
 UNIT_DIFFERS = "parity_differs"
-TOTAL_DIFFERS = "total_differs"
 
 
 def doubted_units(reader: Reader, numbers: Mapping[str, int]) -> DoubtedUnits:
@@ -31,6 +31,14 @@ def doubted_venues(reader: Reader, numbers: Mapping[str, int]) -> Iterator[Reaso
 def wrong_totals(reader: Reader, numbers: Mapping[str, int]) -> list[TotalRow]:
     """Return the totals that are known to be wrong at these blocks."""
     return [row for chain_id, number in numbers.items() for row in reader.control_doubts(TotalRow, chain_id, number)]
+
+
+def of_proof(venue: VenueSpec, proof: StateProof) -> Reason:
+    """Say by a proof that the journals are wrong why a venue is not believed."""
+    unit = format_address(venue.chain_id, proof.unit_id)
+    contract = format_address(venue.chain_id, proof.contract)
+    detail = f"storage of {contract} proves other numbers of {unit} than are stored: {proof.detail}"
+    return Reason(PROOF_DIFFERS, venue.id, f"{detail}; `crossmargin restate` mends what is stored")
 
 
 def of_venues(wrong: Iterable[TotalRow]) -> Iterator[Reason]:

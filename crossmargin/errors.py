@@ -3,9 +3,16 @@
 DeskError
 ├── UsageError        the question cannot be asked like that
 ├── NoSuchThing       nothing is known by that name
+├── Unauthorized      nobody knows who asks
 ├── Forbidden         the asker may not ask this
+├── TooMany           the asker asks more than its quota allows
+├── Busy              all of them together ask more than can be answered
+├── TooSlow           the answer takes longer than it may
+├── Repeated          the key of a question that is sent again names another question
+├── Forgotten         what was asked for is not kept any more
 ├── NotStored         the store does not reach there, or no node can say
 ├── Unverified        what was checked does not hold
+├── NotComparable     there is nothing here to compare it with
 └── ServiceError      the running service did not answer
 """
 
@@ -52,6 +59,69 @@ class Forbidden(DeskError):
     exit_code = ExitCode.USAGE
 
 
+class Unauthorized(DeskError):
+    """Nobody knows who asks."""
+
+    code = "unauthorized"
+    title = "This is for those who say who they are"
+    http_status = 401
+    exit_code = ExitCode.USAGE
+
+
+class TooMany(DeskError):
+    """The asker asks more than its quota allows."""
+
+    code = "too-many-requests"
+    title = "More is asked than may be"
+    http_status = 429
+    exit_code = ExitCode.FAILED
+
+
+class Busy(DeskError):
+    """All of them together ask more than can be answered."""
+
+    code = "busy"
+    title = "More is asked than can be answered"
+    http_status = 503
+    exit_code = ExitCode.FAILED
+
+
+class TooSlow(DeskError):
+    """The answer takes longer than it may."""
+
+    code = "too-slow"
+    title = "The answer takes too long"
+    http_status = 503
+    exit_code = ExitCode.FAILED
+
+
+class Repeated(DeskError):
+    """The key of a question that is sent again names another question, or one that is still being worked on."""
+
+    code = "idempotency-key"
+    title = "This key names another question"
+    http_status = 409
+    exit_code = ExitCode.USAGE
+
+
+class Forgotten(DeskError):
+    """What was asked for is not kept any more."""
+
+    code = "forgotten"
+    title = "This is not kept any more"
+    http_status = 410
+    exit_code = ExitCode.FAILED
+
+
+class BadPolicy(DeskError):
+    """A policy file that was sent cannot be used."""
+
+    code = "configuration"
+    title = "The configuration cannot be used"
+    http_status = 400
+    exit_code = ExitCode.USAGE
+
+
 class NotStored(DeskError):
     """The store does not reach there, or no node can say."""
 
@@ -68,6 +138,15 @@ class Unverified(DeskError):
     title = "The check failed"
     http_status = 409
     exit_code = ExitCode.UNVERIFIED
+
+
+class NotComparable(DeskError):
+    """There is nothing here to compare it with: neither right nor wrong."""
+
+    code = "not-comparable"
+    title = "Nothing could be compared"
+    http_status = 409
+    exit_code = ExitCode.UNKNOWN
 
 
 class ServiceError(DeskError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aggregator.audit.snapshot import SnapshotExists
-from aggregator.margin.policy import PolicyError
+from aggregator.margin.policy_text import PolicyError
 from chains.errors import ChainError, NoContract, Unsupported, WrongChain
 from crossmargin.errors import DeskError, NotStored
 from crossmargin.exits import ExitCode

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from aggregator.gather import Catalogue, Condition, observe, sorted_venues, with_sequencers
+from aggregator.gather import Catalogue, sorted_feeds, sorted_venues, with_sequencers
 from aggregator.margin import views
 from aggregator.margin.health import open_units
 from aggregator.margin.inputs import Cut, VenueInputs
 from aggregator.margin.numbers import rfc3339
 from aggregator.margin.valuation import Context, OpenUnit, ValuedPosition, make_context, value_positions
+from aggregator.observations import observe
 from aggregator.oracle.mark import Mark, Unpriced
 from chains.identifiers import format_hash
 from chains.model import Side, UnitSnapshot
 from chains.registry import ESCROWS
+from crossmargin.cuts import Scene
 from crossmargin.documents import Document
 from indexer.store import Reader
 
@@ -21,10 +23,10 @@ NOBODY = bytes(20)
 ANY_AMOUNT = 10**18
 
 
-def quotes(reader: Reader, cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition) -> Document:
-    """Return the prices document."""
-    context = _context(reader, cuts, catalogue, condition)
-    units = list(_holding_everything(reader, cuts, catalogue))
+def quotes(scene: Scene) -> Document:
+    """Return the prices document: the marks of health documents at the same cut."""
+    context, cuts, catalogue = _context(scene), scene.cuts, scene.catalogue
+    units = list(_holding_everything(scene.reader, cuts, catalogue))
     priceless = [held_in for held_in in units if held_in.venue.protocol in ESCROWS]
     pricing = [held_in for held_in in units if held_in.venue.protocol not in ESCROWS]
     marks = {**_listed(context, priceless), **_listed(context, pricing), **context.feed_marks}
@@ -46,22 +48,22 @@ def quotes(reader: Reader, cuts: Mapping[str, Cut], catalogue: Catalogue, condit
     }
 
 
-def listed_positions(
-    reader: Reader, cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition
-) -> tuple[ValuedPosition, ...]:
+def listed_positions(scene: Scene) -> tuple[ValuedPosition, ...]:
     """Return a position in each market of every venue, with its mark."""
-    context = _context(reader, cuts, catalogue, condition)
-    return value_positions(context, list(_holding_everything(reader, cuts, catalogue)))
+    units = list(_holding_everything(scene.reader, scene.cuts, scene.catalogue))
+    return value_positions(_context(scene), units)
 
 
-def _context(reader: Reader, cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition) -> Context:
+def _context(scene: Scene) -> Context:
+    catalogue = scene.catalogue
     return make_context(
-        as_of=cuts,
+        as_of=scene.cuts,
         assets=catalogue.assets,
         policy=catalogue.policy,
         feeds=catalogue.feeds,
-        observations=observe(reader, catalogue.feeds, cuts, catalogue.assets),
-        stale_chains=with_sequencers(reader, cuts, catalogue, condition).stale_chains,
+        observations=observe(scene.reader, sorted_feeds(catalogue), scene.cuts, catalogue.assets),
+        stale_chains=with_sequencers(scene.reader, scene.cuts, catalogue, scene.condition).stale_chains,
+        risk=scene.risk,
     )
 
 

@@ -5,31 +5,45 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from time import time
 
 from aggregator.margin.floor import Gravity
 from chains.errors import ChainError
 from chains.ports import Observer, Outcome
+from crossmargin.alerts import Alerts
 from crossmargin.app import Connect, connect, restater
+from crossmargin.archive import Archive
+from crossmargin.book_keeper import BookKeeper
 from crossmargin.documents import Document
 from crossmargin.failures import CONFIGURATION
+from crossmargin.lists import Lists
 from crossmargin.local_desk import LocalDesk
 from crossmargin.logs import Logger
+from crossmargin.pauses import short_pauses
 from crossmargin.redaction import Redactor
 from crossmargin.restating import LogRestating
 from crossmargin.schedule import AlarmClock
 from crossmargin.server.metrics import Metrics
-from crossmargin.server.site import serving
+from crossmargin.server.site import Kit, check_keys, serving
 from crossmargin.service_file import Service, announced
 from crossmargin.settings import ChainSettings, Settings
+from crossmargin.sql import Guard, Limits
+from crossmargin.supervisor import Supervisor
+from crossmargin.telling import Teller
 from crossmargin.watch import Listeners, LogListener, Watch
+from crossmargin.webhooks.courier import Courier
 from indexer.loop import Listener
 from indexer.store import Store, StoreError
 
 TICK_S = 30
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1, 300
+"""How long a chain waits after a fault that nobody foresaw; each time twice as long."""
+
 TOKEN_BYTES = 32
 
 
@@ -54,28 +68,69 @@ async def running_service(parts: Parts, *listeners: Listener) -> AsyncIterator[s
     """Run the service within the context; gives its address.
 
     Raises what no retry mends and the configuration must: `WrongChain`, `NoContract`, `Unsupported`. A follower that ends
-    for any other reason leaves the others running; its chain is not believed any more.
+    for any other reason leaves the others running; its chain is not believed any more, or until it went on where nobody foresaw the reason.
     """
     metrics = Metrics(chain.spec.id for chain in parts.settings.chains)
     async with AsyncExitStack() as stack:
+        check_keys(parts.settings.server, has_keys=parts.desk.keys.any_active())
         token = secrets.token_urlsafe(TOKEN_BYTES)
         settings = parts.settings
+        guard = stack.enter_context(_guarding(parts))
         url = await stack.enter_async_context(
-            serving(parts.desk, settings.server, metrics=metrics, token=token, redactor=parts.redactor, log=parts.log)
+            serving(
+                parts.desk,
+                settings.server,
+                _kit(parts, metrics, token, guard),
+            )
         )
         stack.enter_context(announced(settings.store, Service(pid=os.getpid(), url=url, token=token)))
+        teller = Teller(parts.store, parts.desk.take_book, settings.events, time)
+        keeper = BookKeeper(teller.take, metrics.book.observe, parts.log)
+        await stack.enter_async_context(keeper.keeping())
+        await stack.enter_async_context(_courier(parts, metrics).at_work())
         if parts.watch is not None:
-            told = Listeners(parts.watch, metrics, LogListener(parts.log), *listeners)
+            told = Listeners(parts.watch, metrics, LogListener(parts.log), keeper, *listeners)
             await stack.enter_async_context(_followers(parts, parts.watch, told, metrics))
             await stack.enter_async_context(_ticking(parts))
             await stack.enter_async_context(_auditing(parts))
+            stack.enter_context(_checking(parts))
+            stack.enter_context(_publishing(parts))
+            stack.enter_context(_risking(parts))
         parts.log.info("serving", url=url, following=parts.watch is not None)
         yield url
 
 
+def _courier(parts: Parts, metrics: Metrics) -> Courier:
+    keep_s = parts.settings.events.keep_s
+    return Courier(parts.store, parts.desk.webhook_register, metrics.webhooks, parts.log, clock=time, keep_s=keep_s)
+
+
+def _kit(parts: Parts, metrics: Metrics, token: str, guard: Guard) -> Kit:
+    return Kit(
+        metrics=metrics,
+        token=token,
+        lookup=parts.desk.keys.lookup,
+        redactor=parts.redactor,
+        log=parts.log,
+        lists=Lists(parts.settings, parts.store, parts.desk),
+        store=parts.store,
+        watch=parts.watch,
+        guard=guard,
+        archive=Archive(parts.settings.snapshot.folder, parts.desk.sql),
+        anonymous_sql=parts.settings.sql.anonymous,
+        alerts=Alerts(parts.settings, parts.store, parts.desk, parts.watch),
+        events=parts.settings.events,
+    )
+
+
 async def serve_until(parts: Parts, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
     """Run the service until `stop` is set."""
-    async with running_service(parts) as url:
+    with short_pauses():
+        await _serve(parts, stop, ready)
+
+
+async def _serve(parts: Parts, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+    async with running_service(parts) as url, Supervisor().watching(f"serving on {url}"):
         ready(url)
         await stop.wait()
         parts.log.info("stopping")
@@ -87,8 +142,8 @@ async def _followers(parts: Parts, watch: Watch, listener: Listener, metrics: Me
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for chain in parts.settings.chains:
-            observer = metrics.nodes.of(chain.spec.id)
-            group.create_task(_follow(parts, chain, watch=watch, listener=listener, stop=stop, observer=observer))
+            take = partial(_take, parts, chain, listener=listener, stop=stop, observer=metrics.nodes.of(chain.spec.id))
+            group.create_task(_follow(parts, chain.spec.id, take, watch=watch, metrics=metrics, stop=stop))
         try:
             yield
         finally:
@@ -96,20 +151,50 @@ async def _followers(parts: Parts, watch: Watch, listener: Listener, metrics: Me
 
 
 async def _follow(
-    parts: Parts, settings: ChainSettings, *, watch: Watch, listener: Listener, stop: asyncio.Event, observer: Observer
+    parts: Parts,
+    chain_id: str,
+    take: Callable[[], Awaitable[None]],
+    *,
+    watch: Watch,
+    metrics: Metrics,
+    stop: asyncio.Event,
 ) -> None:
+    """Follow one chain, and begin again after a fault that nobody foresaw: it is this chain's, and the others go on."""
+    breaks = 0
+    while not stop.is_set():
+        try:
+            await take()
+        except CONFIGURATION:
+            raise
+        except (ChainError, StoreError) as error:
+            watch.stopped(chain_id, error)
+            parts.log.critical("following_ended", chain=chain_id, kind=type(error).__name__, error=str(error))
+            return
+        except Exception as error:  # noqa: BLE001 - a fault of this program; whatever it is, only this chain has it
+            breaks = breaks + 1 if watch.sight(chain_id).broken else 1
+            pause = min(FIRST_PAUSE_S * 2 ** (breaks - 1), LONGEST_PAUSE_S)
+            watch.broke(chain_id, error)
+            metrics.broke(chain_id)
+            where = traceback.format_exc()
+            parts.log.critical(
+                "following_broke", chain=chain_id, kind=type(error).__name__, error=str(error), retry_in=pause
+            )
+            parts.log.debug("following_broke_at", chain=chain_id, where=where)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause)
+        else:
+            return
+
+
+async def _take(
+    parts: Parts, settings: ChainSettings, *, listener: Listener, stop: asyncio.Event, observer: Observer
+) -> None:
+    told = LogRestating(parts.log)
     chain_id = settings.spec.id
-    try:
-        told = LogRestating(parts.log)
-        chain = restater(
-            parts.settings, chain_id, parts.store, listener=listener, told=told, observer=observer, make=parts.connect
-        )
-        await chain.follow(stop, poll_s=settings.poll_s)
-    except CONFIGURATION:
-        raise
-    except (ChainError, StoreError) as error:
-        watch.stopped(chain_id, error)
-        parts.log.critical("following_ended", chain=chain_id, kind=type(error).__name__, error=str(error))
+    chain = restater(
+        parts.settings, chain_id, parts.store, listener=listener, told=told, observer=observer, make=parts.connect
+    )
+    await chain.follow(stop, poll_s=settings.poll_s)
 
 
 @asynccontextmanager
@@ -136,6 +221,45 @@ async def _auditing(parts: Parts) -> AsyncIterator[None]:
 
     with _ringing(audit, "audit_failed", parts.log):
         yield
+
+
+def _risking(parts: Parts) -> AbstractContextManager[None]:
+    """Take the book through scenarios, prices and paths, where that is due."""
+
+    async def run() -> None:
+        done = await asyncio.to_thread(parts.desk.run_due_risk)
+        if done is not None:
+            parts.log.info("risk_run", **{name: done[name] for name in ("run", "scenarios", "accounts", "units")})
+
+    return _ringing(run, "risk_run_failed", parts.log)
+
+
+def _checking(parts: Parts) -> AbstractContextManager[None]:
+    """Ask contract wallets again whether their signatures hold, where it is due to."""
+    return _ringing(partial(asyncio.to_thread, parts.desk.check_due_memberships), "membership_unchecked", parts.log)
+
+
+@contextmanager
+def _guarding(parts: Parts) -> Iterator[Guard]:
+    """Answer SQL of strangers over what is published, until the service ends."""
+    said = parts.settings.sql
+    limits = Limits(timeout_s=said.timeout_s, rows=said.rows, bytes=said.bytes, workers=said.workers)
+    guard = Guard(parts.settings.publish.folder, limits, parts.log)
+    try:
+        yield guard
+    finally:
+        guard.close()
+
+
+def _publishing(parts: Parts) -> AbstractContextManager[None]:
+    """Publish what is final, where that is due."""
+
+    async def publish() -> None:
+        done = await asyncio.to_thread(parts.desk.publish_due)
+        if done is not None:
+            parts.log.info("published", **done)
+
+    return _ringing(publish, "publish_failed", parts.log)
 
 
 def _tell(audited: Document, log: Logger) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from aggregator.gather import Catalogue
 from aggregator.margin.floor import ShortfallFloor
 from aggregator.oracle.mark import Mark
 from chains.identifiers import format_address
@@ -15,21 +14,21 @@ from crossmargin.quotes import listed_positions
 Shortage = dict[str, Any]
 
 
-def weighed(shortages: Sequence[Shortage], scene: Scene, catalogue: Catalogue, floor: ShortfallFloor) -> list[Shortage]:
+def weighed(shortages: Sequence[Shortage], scene: Scene) -> list[Shortage]:
     """Return the documents of shortages with `missing_usd` (at the high of the mark, `None` without a price) and `gravity`."""
     if not shortages:
         return []
-    prices = _prices(scene, catalogue)
-    return [_weighed(each, prices.get((each["venue"], each["asset"])), floor) for each in shortages]
+    prices = _prices(scene)
+    return [_weighed(each, prices.get((each["venue"], each["asset"])), scene.floor) for each in shortages]
 
 
-def _prices(scene: Scene, catalogue: Catalogue) -> dict[tuple[str, str], float]:
+def _prices(scene: Scene) -> dict[tuple[str, str], float]:
     """Return the USD that one raw unit of a token is worth, by venue and token."""
     return {
         (item.held_in.venue.id, format_address(item.held_in.venue.chain_id, item.position.asset)): (
             item.mark.high / 10**item.position.decimals
         )
-        for item in listed_positions(scene.reader, scene.cuts, catalogue, scene.condition)
+        for item in listed_positions(scene)
         if isinstance(item.mark, Mark)
     }
 

@@ -1,37 +1,50 @@
 """Snapshots and their ledger: one for every slot of the schedule, none forgotten, each as of its slot.
 
-A slot is entered before it comes (`waiting`), so that a service that was off when it came still finds it. Its snapshot is
-made when every chain has gone past it, and is `done`, perhaps late; `failed` is tried again; `missed` is a slot before
-anything was stored. For nodes that do not answer a slot waits a while; then the totals that they were asked for stay unanswered in it.
+A slot is entered before it comes (`waiting`), so that a service that was off when it came still finds it. Its snapshot is made when
+every chain has gone past it and what it is of is final, and is `done`, perhaps late; `failed` is tried again; `missed` is a slot
+before anything was stored. For nodes that do not answer a slot waits a while; then the totals that they were asked for stay unanswered.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from aggregator.arrayed import tables_of
+from aggregator.audit.manifest import Link
+from aggregator.audit.members import Signed
 from aggregator.audit.snapshot import SnapshotExists, snapshot_id, write_snapshot
-from aggregator.book import assess_book
-from aggregator.gather import Catalogue, Condition
+from aggregator.book import Book, book_inputs, judged
+from aggregator.gather import Catalogue, UnitKey
 from aggregator.margin.inputs import Cut
+from aggregator.membership.proof import Scheme
 from chains.errors import ChainError
-from chains.identifiers import format_hash
+from chains.identifiers import SOLANA, Account, format_hash, namespace_of
+from chains.model import AccountBytes
+from chains.proving import sampled
 from crossmargin.controls import Controls, doubting
+from crossmargin.coverage import level_of
 from crossmargin.cuts import Scene
 from crossmargin.documents import Document, moment
-from crossmargin.schedule import Schedule, parse
+from crossmargin.errors import UsageError
+from crossmargin.keys import Keyring
+from crossmargin.price_proofs import PriceProofs, doubts
+from crossmargin.schedule import parse
 from crossmargin.settings import SnapshotSettings
+from crossmargin.slots import MANUAL, OPEN_STATES, enter_slots, new_entry, open_slots
 from crossmargin.watch import Clock, Watch
 from indexer.store import Reader, Store, StoreError
 from indexer.store.ledger import SnapshotRow
 
-MANUAL = "manual"
-LATE_S = 300
-MOST_PER_TICK = 20
-OPEN_STATES = ("waiting", "failed")
+LATE_S = 1800
+"""How long after its slot a snapshot may be made: chains take a quarter of an hour until their blocks are final."""
+
+FAILURES = (ChainError, OSError, SnapshotExists, StoreError, UsageError)
+"""What is written down and tried again with the next tick."""
 
 
 SceneAt = Callable[[int], AbstractContextManager[Scene]]
@@ -41,11 +54,15 @@ SceneAt = Callable[[int], AbstractContextManager[Scene]]
 class Snapshots:
     """Makes snapshots and keeps the ledger."""
 
-    def __init__(self, settings: SnapshotSettings, store: Store, clock: Clock, controls: Controls) -> None:
+    def __init__(
+        self, settings: SnapshotSettings, store: Store, clock: Clock, controls: Controls, prices: PriceProofs
+    ) -> None:
         self._settings = settings
         self._store = store
         self._clock = clock
         self._controls = controls
+        self._prices = prices
+        self._keyring = Keyring(settings.keys)
 
     def listing(self) -> Document:
         """Return the ledger, newest slot first."""
@@ -54,40 +71,46 @@ class Snapshots:
             lines = [self._line(row) for row in reversed(reader.snapshots())]
         return {"snapshots": [{**line, "restated": line["snapshot"] in restated} for line in lines]}
 
-    def create(self, reader: Reader, cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition) -> Document:
+    def create(self, scene: Scene) -> Document:
         """Make a snapshot on request, as of the newest block of the cut; made again, it is the same one."""
-        slot_time = max(cut.block.time for cut in cuts.values())
-        row = self._entry(MANUAL, slot_time, f"{snapshot_id(slot_time)}-{MANUAL}")
-        done = self._written(row, reader, cuts, catalogue, condition)
+        slot_time = max(cut.block.time for cut in scene.cuts.values())
+        row = new_entry(MANUAL, slot_time, f"{snapshot_id(slot_time)}-{MANUAL}")
+        done = self._written(row, scene)
         held = {held.snapshot_id: held for held in self._store.snapshots()}
         if row.snapshot_id not in held:
-            self._store.add_snapshot(done)
+            with self._store.snapshot_ledger() as ledger:
+                ledger.add(done)
+                ledger.keep(done.snapshot_id, Path(done.path))
         return self._line(held.get(row.snapshot_id, done))
 
-    def make_due(self, scene_at: SceneAt, catalogue: Catalogue, watch: Watch | None) -> None:
-        """Make what is due, oldest first, and enter the slots that come; raises the last failure."""
+    def make_due(self, scene_at: SceneAt, watch: Watch | None) -> None:
+        """Make what is due, oldest first, and enter the slots that come; one that fails holds up no other. Raises the last failure."""
         if self._settings.schedule is None:
             return
-        schedule = parse(self._settings.schedule)
-        self._enter_slots(schedule)
-        due = [row for row in self._store.snapshots(schedule.text) if row.state in OPEN_STATES]
-        now = self._clock()
-        for row in [row for row in due if row.slot_time <= now][:MOST_PER_TICK]:
-            self._make(row, scene_at, catalogue, watch)
+        now = int(self._clock())
+        with self._store.snapshot_ledger() as ledger:
+            enter_slots(ledger, parse(self._settings.schedule), now)
+        failure: Exception | None = None
+        for row in open_slots(self._store.snapshots(), now):
+            try:
+                self._make(row, scene_at, watch)
+            except FAILURES as error:
+                self._store.update_snapshot(replace(row, state="failed", detail=str(error)))
+                failure = error
+        if failure is not None:
+            raise failure
 
-    def _make(self, row: SnapshotRow, scene_at: SceneAt, catalogue: Catalogue, watch: Watch | None) -> None:
-        try:
-            with scene_at(row.slot_time) as scene:
-                if not self._reached(scene.reader, row.slot_time, catalogue, watch):
-                    return
-                if not scene.cuts:
-                    self._store.update_snapshot(replace(row, state="missed", detail="nothing was stored at that time"))
-                    return
-                done = self._written(row, scene.reader, scene.cuts, catalogue, scene.condition)
-        except (ChainError, OSError, SnapshotExists, StoreError) as error:
-            self._store.update_snapshot(replace(row, state="failed", detail=str(error)))
-            raise
-        self._store.update_snapshot(done)
+    def _make(self, row: SnapshotRow, scene_at: SceneAt, watch: Watch | None) -> None:
+        with scene_at(row.slot_time) as scene:
+            if not self._reached(scene.reader, row.slot_time, scene.catalogue, watch) or not _settled(scene):
+                return
+            if not scene.cuts:
+                self._store.update_snapshot(replace(row, state="missed", detail="nothing was stored at that time"))
+                return
+            done = self._written(row, scene)
+        with self._store.snapshot_ledger() as ledger:
+            ledger.update(done)
+            ledger.keep(done.snapshot_id, Path(done.path))
 
     def _reached(self, reader: Reader, slot_time: int, catalogue: Catalogue, watch: Watch | None) -> bool:
         """Whether no block at or before a time can still come: every chain is past it, or at a head seen after it."""
@@ -99,32 +122,35 @@ class Snapshots:
             for chain_id, cursor in cursors.items()
         )
 
-    def _enter_slots(self, schedule: Schedule) -> None:
-        """Enter every slot up to now and the next one; a schedule begins with the first slot after it was set."""
-        for row in self._store.snapshots():
-            if row.schedule not in {MANUAL, schedule.text} and row.state in OPEN_STATES:
-                self._store.update_snapshot(replace(row, state="cancelled", detail="the schedule was changed"))
-        rows = self._store.snapshots(schedule.text)
-        now = int(self._clock())
-        last = max((row.slot_time for row in rows), default=None)
-        for slot_time in _slots(schedule, last, now):
-            self._store.add_snapshot(self._entry(schedule.text, slot_time, snapshot_id(slot_time)))
-
-    def _written(
-        self,
-        row: SnapshotRow,
-        reader: Reader,
-        cuts: Mapping[str, Cut],
-        catalogue: Catalogue,
-        condition: Condition,
-    ) -> SnapshotRow:
+    def _written(self, row: SnapshotRow, scene: Scene) -> SnapshotRow:
+        reader, cuts, catalogue = scene.reader, scene.cuts, scene.catalogue
         insist = row.schedule != MANUAL and self._clock() < row.slot_time + LATE_S
         weighed = self._controls.weigh(reader, cuts, catalogue.venues, insist=insist)
-        condition = doubting(condition, weighed, reader, cuts)
-        book = assess_book(reader, cuts, catalogue, condition)
-        book = replace(book, controls={each.venue.id: each.found for each in weighed})
-        previous = _previous(reader.snapshots(), row.slot_time)
-        folder, manifest = write_snapshot(self._settings.folder, book, slot_time=row.slot_time, previous=previous)
+        condition = doubting(scene.condition, weighed, reader, cuts)
+        inputs = book_inputs(reader, cuts, catalogue, condition, risk=scene.risk)
+        prices = self._prices.prove(reader, inputs)
+        condition = replace(inputs.condition, gaps=(*inputs.condition.gaps, *doubts(prices)))
+        book = judged(replace(inputs, condition=condition))
+        book = replace(
+            book,
+            controls={each.venue.id: each.found for each in weighed},
+            levels={venue.id: level_of(reader, venue, cuts) for venue in catalogue.venues},
+            prices=prices,
+            messages=tuple(_messages(reader, catalogue)),
+            account_bytes=dict(_bytes(reader, book, self._settings.proofs)),
+        )
+        ledger = self._store.snapshots()
+        link = _link(ledger, row)
+        folder, manifest = write_snapshot(
+            self._settings.folder,
+            book,
+            name=row.snapshot_id,
+            slot_time=row.slot_time,
+            link=link,
+            signer=self._keyring.signer(row.slot_time),
+            recorded={held.manifest_hash for held in ledger},
+        )
+        self._store.replace_margin(row.slot_time, tables_of(book, snapshot_id=row.snapshot_id, slot_time=row.slot_time))
         return replace(
             row,
             state="done",
@@ -133,19 +159,7 @@ class Snapshots:
             manifest_hash=manifest.hash,
             created_at=int(self._clock()),
             detail="",
-        )
-
-    def _entry(self, schedule: str, slot_time: int, name: str) -> SnapshotRow:
-        return SnapshotRow(
-            snapshot_id=name,
-            schedule=schedule,
-            slot_time=slot_time,
-            state="waiting",
-            cut="{}",
-            path="",
-            manifest_hash="",
-            created_at=0,
-            detail="",
+            sequence=link.sequence,
         )
 
     def _line(self, row: SnapshotRow) -> dict[str, Any]:
@@ -159,6 +173,7 @@ class Snapshots:
             "cut": json.loads(row.cut),
             "path": row.path or None,
             "manifest_hash": row.manifest_hash or None,
+            "sequence": row.sequence or None,
             "detail": row.detail or None,
         }
 
@@ -176,23 +191,41 @@ class Snapshots:
         return late if late > LATE_S else 0
 
 
-def _slots(schedule: Schedule, last: int | None, now: int) -> Iterator[int]:
-    """The slots to enter: those after the last one up to now, some at a time, and then the next one."""
-    if last is None:
-        yield schedule.after(now)
-        return
-    slot = last
-    for _ in range(MOST_PER_TICK):
-        if slot > now:
-            return
-        slot = schedule.after(slot)
-        yield slot
+def _settled(scene: Scene) -> bool:
+    """Whether no block of the cut can be another one later; one that a standing chain ends in is taken as it is, and says so."""
+    cursors = {chain_id: scene.reader.cursor(chain_id) for chain_id in scene.cuts}
+    return all(
+        cursor is not None and (cut.block.number <= cursor.finalized or cut.block == cursor.block)
+        for (chain_id, cut), cursor in zip(scene.cuts.items(), cursors.values(), strict=True)
+    )
 
 
-def _previous(rows: Sequence[SnapshotRow], slot_time: int) -> str | None:
-    """The hash of the last snapshot before a slot."""
-    before = [row for row in rows if row.manifest_hash and row.slot_time < slot_time]
-    return max(before, key=lambda row: row.slot_time).manifest_hash if before else None
+def _link(ledger: Sequence[SnapshotRow], row: SnapshotRow) -> Link:
+    """Return the place of a snapshot in the chain: after the last that was made, or where it is already."""
+    made = {held.sequence: held.manifest_hash for held in ledger if held.sequence}
+    own = [held.sequence for held in ledger if held.snapshot_id == row.snapshot_id and held.sequence]
+    sequence = own[0] if own else max(made, default=0) + 1
+    return Link(sequence=sequence, previous=made.get(sequence - 1))
+
+
+def _bytes(reader: Reader, book: Book, count: int | None) -> Iterator[tuple[UnitKey, AccountBytes]]:
+    """Yield what the accounts of some units last held: of those that state proofs would be asked for, where there are none."""
+    for venue in book.inputs.venues:
+        spec, at = venue.snapshot.venue, venue.snapshot.at
+        if namespace_of(spec.chain_id) == SOLANA:
+            units = [unit.unit_id for unit in sampled(spec, at, venue.units, count)]
+            for unit_id, account in reader.account_bytes(spec.chain_id, at.number, units).items():
+                yield (spec.id, unit_id), account
+
+
+def _messages(reader: Reader, catalogue: Catalogue) -> Iterator[Signed]:
+    """Yield the messages by which wallets are members, or not any more; what the operator says himself without his words."""
+    wanted = {(account.id, each.evidence) for account in catalogue.accounts for each in account.membership}
+    for row in reader.membership_evidence():
+        if (row.account_id, row.digest) in wanted:
+            wallet = str(Account(row.chain_id, row.wallet))
+            envelope = None if row.scheme == Scheme.OPERATOR else row.envelope
+            yield Signed(row.account_id, row.digest, wallet, row.action, row.scheme, row.received_at, envelope)
 
 
 def _place(chain_id: str, cut: Cut) -> dict[str, Any]:

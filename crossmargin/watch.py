@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -14,6 +15,9 @@ from crossmargin.logs import Logger
 from crossmargin.settings import ChainSettings
 from indexer.loop import Listener, Progress
 
+MOST_REORGS = 200
+"""How many are remembered, the newest."""
+
 SETTLING_S = 60
 """How long after a moment a block of that moment may still arrive."""
 
@@ -23,13 +27,28 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """The last that was seen of a chain: `polled_at`, when a node last answered; `since`, when it began."""
+    """The last that was seen of a chain: `polled_at`, when a node last answered; `since`, when it began.
+
+    `broken`: its follower broke off and has not gone on since; `polls`: how often a node has answered it since then.
+    """
 
     since: float
     head: Head | None = None
     polled_at: float | None = None
     fault: str | None = None
     stopped: bool = False
+    broken: bool = False
+    polls: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reorg:
+    """A chain left `depth` blocks above block `to`, as was seen at `seen_at` (Unix seconds)."""
+
+    chain_id: str
+    depth: int
+    to: int
+    seen_at: float
 
 
 class Watch:
@@ -39,21 +58,41 @@ class Watch:
         self._clock = clock
         self._limits = {chain.spec.id: chain.stale_after_s for chain in chains}
         self._sights = {chain_id: Sight(since=clock()) for chain_id in self._limits}
+        self._reorgs: deque[Reorg] = deque(maxlen=MOST_REORGS)
         self._lock = Lock()
 
     def appended(self, progress: Progress) -> None:
         """A batch came in, so that a node has answered."""
         self._see(progress.chain_id, polled_at=self._clock())
+        self._go_on(progress.chain_id)
 
     def rewound(self, chain_id: str, depth: int, to: int) -> None:
-        """Nothing to remember: the store knows."""
+        """Remember it; what is stored now the store knows."""
+        with self._lock:
+            self._reorgs.append(Reorg(chain_id=chain_id, depth=depth, to=to, seen_at=self._clock()))
+
+    @property
+    def reorgs(self) -> tuple[Reorg, ...]:
+        """Those that were seen since the service began, the newest first."""
+        with self._lock:
+            return tuple(reversed(self._reorgs))
 
     def polled(self, chain_id: str, head: Head) -> None:
-        self._see(chain_id, head=head, polled_at=self._clock(), fault=None)
+        sight = self.sight(chain_id)
+        if sight.polls:
+            self._go_on(chain_id)
+        fault = sight.fault if sight.broken and not sight.polls else None
+        self._see(chain_id, head=head, polled_at=self._clock(), fault=fault, polls=sight.polls + 1)
 
     def failed(self, chain_id: str, error: ChainError, retry_in: float) -> None:
         del retry_in
-        self._see(chain_id, fault=str(error))
+        sight = self.sight(chain_id)
+        self._see(chain_id, fault=sight.fault if sight.broken else str(error), polls=0)
+
+    def broke(self, chain_id: str, error: Exception) -> None:
+        """Note that a follower broke off and will begin again; it has gone on once a batch came in, or a second poll after a whole step."""
+        fault = f"unexpected {type(error).__name__}: {error}"
+        self._see(chain_id, fault=fault, broken=True, polls=0)
 
     def stopped(self, chain_id: str, error: Exception) -> None:
         """Note that a follower ended for good."""
@@ -73,8 +112,8 @@ class Watch:
         """Say why a chain may not be believed, in words that stay the same while nothing changes."""
         sight, limit = self.sight(chain_id), self._limits[chain_id]
         seen = sight.polled_at if sight.polled_at is not None else sight.since
-        if sight.stopped:
-            return Reason("chain_stopped", chain_id, f"following has ended: {sight.fault}")
+        if sight.stopped or sight.broken:
+            return _ended(chain_id, sight)
         if self._clock() - seen > limit:
             return Reason("chain_stale", chain_id, f"no node has answered since {moment(int(seen))}")
         if sight.head is None:
@@ -91,9 +130,19 @@ class Watch:
         asked = sight.polled_at is not None and sight.polled_at > moment + SETTLING_S
         return asked and sight.head is not None and sight.head.latest == indexed
 
+    def _go_on(self, chain_id: str) -> None:
+        if self.sight(chain_id).broken:
+            self._see(chain_id, broken=False, fault=None)
+
     def _see(self, chain_id: str, **seen: object) -> None:
         with self._lock:
             self._sights[chain_id] = replace(self._sights[chain_id], **seen)  # type: ignore[arg-type]
+
+
+def _ended(chain_id: str, sight: Sight) -> Reason:
+    if sight.stopped:
+        return Reason("chain_stopped", chain_id, f"following has ended: {sight.fault}")
+    return Reason("chain_broken", chain_id, f"following broke off and is tried again: {sight.fault}")
 
 
 class LogListener:

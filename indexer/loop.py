@@ -245,13 +245,15 @@ async def _rewind(chain: Chain, store: Store, height: int, listener: Listener) -
     """Forget what the chain left: the stored block at `height`, all above it, and those below it that the nodes do not share."""
     chain_id = chain.spec.id
     cursor = await asyncio.to_thread(store.cursor, chain_id)
-    window = [block for block in await asyncio.to_thread(store.window, chain_id) if block.number < height]
+    held = await asyncio.to_thread(store.window, chain_id)
+    window = [block for block in held if block.number < height]
     theirs: dict[int, Known] = {}
     while (number := probe(window, theirs)) is not None:
         theirs[number] = await _known(chain, number)
     to = shared(window, theirs)
     assert cursor is not None  # noqa: S101 - a fork is a fork of something stored
     if (to.number if to else -1) < cursor.finalized:
+        await _confirm(chain, held, cursor.finalized)
         message = (
             f"chain {chain_id}: the node's block {cursor.finalized} is not the one that was final here. Either the node"
             " serves another history (a devnet that was started again?) and a new store is needed, or it is wrong"
@@ -260,6 +262,16 @@ async def _rewind(chain: Chain, store: Store, height: int, listener: Listener) -
     await asyncio.to_thread(store.apply, Rewind(chain_id=chain_id, to=to))
     depth = cursor.block.number - (to.number if to else chain.spec.start_block - 1)
     listener.rewound(chain_id, depth, to.number if to else -1)
+
+
+async def _confirm(chain: Chain, held: Sequence[Block], finalized: int) -> None:
+    """Ask again for the last final block: one answer that names another is no reason to stop for good, if the next one does not."""
+    ours = next((block for block in held if block.number == finalized), None)
+    theirs = await _known(chain, finalized)
+    if ours is not None and isinstance(theirs, Block) and theirs.hash == ours.hash:
+        raise NodeWrong(
+            f"chain {chain.spec.id}: a node named another block {finalized} than the one that is final, and takes it back"
+        )
 
 
 async def _known(chain: Chain, number: int) -> Known:

@@ -6,17 +6,45 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.kept import Kept
+from tests.support.new_stores import Made, migrated
+
 # On a person's machine each run explores new examples and remembers what failed. In CI the same commit gives
 # the same answer: examples are derived from the test itself, so that a red run means a change and never luck.
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", settings.get_profile("explore"), derandomize=True, database=None, print_blob=True)
+# Of these few examples a run at night (`HYPOTHESIS_PROFILE=nightly`) tries ten times as many, and others each time.
+CI = {"max_examples": 40, "derandomize": True, "database": None, "print_blob": True}
+settings.register_profile("ci", settings.get_profile("explore"), **CI)
+settings.register_profile("nightly", settings.get_profile("explore"), max_examples=400, print_blob=True)
 settings.register_profile("deep", settings.get_profile("explore"), max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "explore"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stores_of_one_make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Stores that a test opens have their schema from one that was migrated once; `by_migrations` asks for the migrations."""
+    with pytest.MonkeyPatch.context() as patch:
+        Made(tmp_path_factory.mktemp("made")).stands_in(patch)
+        yield
+
+
+@pytest.fixture
+def by_migrations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let stores be made by the migrations."""
+    migrated(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """Stores that are made once and copied, also between the processes of one run."""
+    base = tmp_path_factory.getbasetemp()
+    return Kept((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "kept")
 
 
 @pytest.fixture(scope="session")

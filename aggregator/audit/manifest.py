@@ -1,9 +1,8 @@
-"""The manifest of a snapshot: what it is of, and the hash of every file in it. Its own hash names the snapshot."""
+"""The manifest of a snapshot: what it is of, the hash of every file in it, and the tree over its units. Its own hash names the snapshot."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,32 +10,49 @@ from typing import Any
 
 import rfc8785
 
-from aggregator.gather import Catalogue, Condition
-from aggregator.margin.inputs import METHODOLOGY_VERSION, Cut
+from aggregator.audit.verifier import FORMAT, Node, described
+from aggregator.book import Book
+from aggregator.gather import Catalogue
+from aggregator.margin.health import membership_view, policy_view
+from aggregator.margin.inputs import METHODOLOGY_VERSION, Cut, MarginAccount
 from aggregator.margin.numbers import rfc3339
+from aggregator.margin.risk import RiskInputs
 from chains.identifiers import format_hash
 from chains.model import FeedSpec
 
-FORMAT = "crossmargin-snapshot-1"
-MANIFEST = "manifest.json"
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
-    """A file of a snapshot by its hash (`sha256:…`), size and number of rows."""
+    """A file of a snapshot by its hash (`sha256:…`) and size."""
 
     sha256: str
     bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableEntry:
+    """A table: its rows and columns, and the columns that it is ordered by."""
+
     rows: int
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """The place of a snapshot in the chain of all that were made: its number from 1 on, and the hash of the manifest before it."""
+
+    sequence: int = 1
+    previous: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """`text` is the canonical JSON that was written, `hash` its hash, `files` what it names."""
+    """`text` is the canonical JSON that was written, `hash` its hash."""
 
     text: str
-    files: Mapping[str, FileEntry]
 
     @property
     def hash(self) -> str:
@@ -46,33 +62,65 @@ class Manifest:
 def manifest(
     *,
     slot_time: int,
-    cuts: Mapping[str, Cut],
-    catalogue: Catalogue,
-    condition: Condition,
+    book: Book,
     files: Mapping[str, FileEntry],
-    previous: str | None,
+    tables: Mapping[str, TableEntry],
+    root: Node,
+    link: Link,
 ) -> Manifest:
-    """Describe a snapshot; nothing in it depends on when or where it was made but `slot_time`, when it was due."""
+    """Describe a snapshot; nothing in it depends on where it was made, or when, but `slot_time`, when it was due, and its `link`."""
     content = {
         "format": FORMAT,
-        "methodology_version": METHODOLOGY_VERSION,
         "slot_time": rfc3339(slot_time),
-        "cut": {
-            chain: {
-                "block": cut.block.number,
-                "hash": format_hash(chain, cut.block.hash),
-                "time": rfc3339(cut.block.time),
-                "finality": cut.finality.value,
-            }
-            for chain, cut in cuts.items()
-        },
+        **decided(book),
+        "skew_s": skews(slot_time, book),
+        "files": {name: asdict(entry) for name, entry in files.items()},
+        "tables": {name: asdict(entry) for name, entry in tables.items()},
+        "tree": described(root),
+        **asdict(link),
+    }
+    return Manifest(text=_canonical(content))
+
+
+def decided(book: Book) -> dict[str, Any]:
+    """Return what a manifest says that follows from the inputs of the book alone."""
+    catalogue, condition = book.catalogue, book.condition
+    return {
+        "methodology_version": METHODOLOGY_VERSION,
+        "cut": {chain: _place(chain, cut) for chain, cut in book.cuts.items()},
         "config_digest": catalogue_digest(catalogue),
+        "membership": {account.id: signed for account in catalogue.accounts if (signed := _signed(account))},
+        "policy": policy_view(catalogue.policy, catalogue.policy_stamp).model_dump(mode="json"),
+        "risk": _risk(book.context.risk),
         "stale_chains": [reason._asdict() for reason in condition.stale_chains],
         "gaps": [reason._asdict() for reason in condition.gaps],
-        "files": {name: asdict(entry) for name, entry in files.items()},
-        "previous": previous,
     }
-    return Manifest(text=_canonical(content), files=files)
+
+
+def skews(slot_time: int, book: Book) -> dict[str, int]:
+    """Return how many seconds the block of each chain was before the moment of the snapshot."""
+    return {chain: slot_time - cut.block.time for chain, cut in book.cuts.items()}
+
+
+def _risk(risk: RiskInputs) -> dict[str, Any]:
+    """Name the histories behind the estimates, `None` where nothing was estimated, and the regime that they made."""
+    return {"digest": risk.digest or None, "regime": risk.regime, "regime_reasons": list(risk.regime_reasons)}
+
+
+def _place(chain: str, cut: Cut) -> dict[str, Any]:
+    return {
+        "block": cut.block.number,
+        "hash": format_hash(chain, cut.block.hash),
+        "parent": format_hash(chain, cut.block.parent_hash),
+        "time": rfc3339(cut.block.time),
+        "finality": cut.finality.value,
+    }
+
+
+def _signed(account: MarginAccount) -> dict[str, Any]:
+    """Return what wallets signed about an account, by member; nothing of one that the configuration alone declares."""
+    told = [each for each in account.membership if each.evidence is not None]
+    return {each.member: membership_view(each).model_dump(mode="json") for each in told}
 
 
 def catalogue_digest(catalogue: Catalogue) -> str:
@@ -88,7 +136,15 @@ def catalogue_digest(catalogue: Catalogue) -> str:
         "feeds": sorted((_feed(feed) for feed in catalogue.feeds), key=_canonical),
         "assets": sorted((asdict(asset) for asset in catalogue.assets), key=_canonical),
         "accounts": sorted(
-            ({"id": account.id, "members": list(account.members)} for account in catalogue.accounts), key=_canonical
+            (
+                {
+                    "id": account.id,
+                    "members": list(account.members),
+                    "membership": [asdict(m) for m in account.membership],
+                }
+                for account in catalogue.accounts
+            ),
+            key=_canonical,
         ),
         "policy": asdict(catalogue.policy),
     }
@@ -98,20 +154,6 @@ def catalogue_digest(catalogue: Catalogue) -> str:
 def _feed(feed: FeedSpec) -> dict[str, Any]:
     feed_id = None if feed.feed_id is None else feed.feed_id.hex()
     return asdict(feed) | {"address": feed.address.hex(), "feed_id": feed_id}
-
-
-def read_files(text: str) -> dict[str, FileEntry]:
-    """Return the files that a manifest names; raises `ValueError` for a text that is none."""
-    content = json.loads(text)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"it is not of the format {FORMAT}")
-    try:
-        files = {name: FileEntry(**entry) for name, entry in content["files"].items()}
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"it does not name its files: {error}") from error
-    if any(Path(name).name != name for name in files):
-        raise ValueError("it names files outside its folder")
-    return files
 
 
 def sha256(raw: bytes) -> str:

@@ -5,20 +5,51 @@ The same store, configuration and cut give the same bytes in every file, wheneve
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aggregator.audit.manifest import MANIFEST, FileEntry, Manifest, manifest, read_files, sha256, sha256_of
-from aggregator.audit.tables import tables
+from aggregator.audit import member_verifier, price_verifier, recomputed, state_verifier, states, verifier
+from aggregator.audit.columns import write_columns
+from aggregator.audit.inputs import NoInputs
+from aggregator.audit.lines import KEYS as ORDER
+from aggregator.audit.lines import rows_hash
+from aggregator.audit.manifest import FileEntry, Link, Manifest, TableEntry, decided, manifest, sha256_of, skews
+from aggregator.audit.price_verifier import Guardians
+from aggregator.audit.report.content import report
+from aggregator.audit.report.cover import Cover
+from aggregator.audit.signing import Signer
+from aggregator.audit.tables import SCHEMAS, schema, tables
+from aggregator.audit.unfinished import unfinished
+from aggregator.audit.verifier import KEYS, MANIFEST, POSITIONS, SIGNATURE, UNITS, Found, Json, Node, described, sha256
 from aggregator.book import Book
+from aggregator.margin.canonical import MalformedInputs
+from aggregator.margin.inputs import METHODOLOGY_VERSION, OtherMethodology
+from aggregator.margin.numbers import rfc3339
+from chains.errors import Unsupported
+
+SCRIPTS = {
+    "verify.py": verifier.__file__,
+    "verify_state.py": state_verifier.__file__,
+    "verify_prices.py": price_verifier.__file__,
+    "verify_members.py": member_verifier.__file__,
+}
+"""The stand-alone verifiers, as they were when the snapshot was made; who trusts nobody takes them from elsewhere."""
+
+REPORT = "report.html"
+"""The snapshot for people."""
 
 ROWS_PER_GROUP = 65_536
+
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What comes of inputs that say something which cannot be: a forger may write anything."""
 
 
 class SnapshotExists(Exception):
@@ -30,43 +61,112 @@ def snapshot_id(slot_time: int) -> str:
     return datetime.fromtimestamp(slot_time, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
-def write_snapshot(root: Path, book: Book, *, slot_time: int, previous: str | None) -> tuple[Path, Manifest]:
-    """Write a snapshot below `root` and return its folder and its manifest.
+def write_snapshot(
+    root: Path,
+    book: Book,
+    *,
+    slot_time: int,
+    link: Link,
+    signer: Signer,
+    name: str | None = None,
+    recorded: Collection[str] = (),
+) -> tuple[Path, Manifest]:
+    """Write a snapshot below `root`, signed, and return its folder and its manifest; its `name` is `snapshot_id` where none is given.
 
-    `previous`: the hash of the manifest before this one. Written anew, the same snapshot stays as it is; another one in
-    its place raises `SnapshotExists`.
+    Written anew, the same snapshot stays as it is. Another one in its place raises `SnapshotExists` where its manifest's hash is
+    `recorded`, and is what an interruption left where it is not: it then makes room.
     """
     root.mkdir(parents=True, exist_ok=True)
-    target = root / snapshot_id(slot_time)
-    partial = Path(tempfile.mkdtemp(dir=root, prefix=f".{target.name}-"))
-    try:
-        written = _write_files(partial, book, slot_time=slot_time, previous=previous)
-        _settle(partial, target, written)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    target = root / (name or snapshot_id(slot_time))
+    with unfinished(root, target.name) as partial:
+        written = _write_files(partial, book, slot_time=slot_time, link=link, signer=signer)
+        _settle(partial, target, written, recorded)
     return target, written
 
 
-def verify(folder: Path, *, expected: str | None = None) -> list[str]:
-    """Compare a snapshot with its manifest and return what differs, one sentence each; nothing: it is intact.
+def verify(
+    folder: Path,
+    *,
+    expected: str | None = None,
+    key: str | None = None,
+    witnesses: Sequence[str] = (),
+    recompute: bool = False,
+    guardians: Guardians | None = None,
+) -> Found:
+    """Check a snapshot as its stand-alone verifiers do, its Parquet copies, and that its state proofs read what protocols keep where.
 
-    `expected`: the hash that the manifest itself must have, as a ledger or another snapshot names it.
+    `expected`: the hash that the manifest itself must have, as a ledger or another snapshot names it. `recompute`: compute everything
+    again from its inputs; raises `OtherMethodology` for one that another version made. `guardians`: whose signatures of prices count.
     """
-    path = folder / MANIFEST
+    found = verifier.verify(folder, key=key, witnesses=witnesses)
+    if expected not in {None, found.hash}:
+        found.faults.append(f"{MANIFEST} has the hash {found.hash}, expected was {expected}")
+    return _closely(folder, found, guardians, recompute=recompute)
+
+
+def verify_chain(
+    folders: Iterable[Path],
+    *,
+    key: str | None = None,
+    witnesses: Sequence[str] = (),
+    recompute: bool = False,
+    guardians: Guardians | None = None,
+) -> dict[str, Found]:
+    """Check snapshots likewise, and that each names the one that was made before it; by the names of their folders."""
+    places = {folder.name: folder for folder in folders}
+    found = verifier.verify_chain(places.values(), key=key, witnesses=witnesses)
+    return {name: _closely(places[name], each, guardians, recompute=recompute) for name, each in found.items()}
+
+
+def _closely(folder: Path, found: Found, guardians: Guardians | None, *, recompute: bool) -> Found:
+    """Look at what the stand-alone verifier does not: Parquet copies, state proofs and their layouts."""
+    if not found.faults:
+        found.faults += [
+            f"{name}.parquet has other rows than {name}.ndjson"
+            for name in found.manifest["tables"]
+            if not _same_rows(folder, name, found.manifest)
+        ]
+    if not found.faults:
+        found.faults += states.faults(folder)
+        rest = [note for note in found.notes if not note.endswith(verifier.NOT_FOLLOWED)]
+        found.notes = [*states.notes(folder), *_followed(folder, found, guardians), *rest]
+    if recompute and not found.faults:
+        found.faults += _recomputed(folder)
+        accounts = found.manifest["tables"]["accounts"]["rows"]
+        found.notes.append(
+            f"computed again from its inputs: {accounts} accounts; whether these are true, nodes can tell"
+        )
+    return found
+
+
+def _followed(folder: Path, found: Found, guardians: Guardians | None) -> list[str]:
+    """Follow what was signed of prices and memberships, and return what has to be known of it."""
     try:
-        raw = path.read_bytes()
-        files = read_files(raw.decode("utf-8"))
-    except (OSError, ValueError) as error:
-        return [f"{MANIFEST} cannot be read: {error}"]
-    found = sha256(raw)
-    forged = [] if expected in {None, found} else [f"{MANIFEST} has the hash {found}, expected was {expected}"]
-    present = {item.name for item in folder.iterdir()} - {MANIFEST}
-    strange = [f"{name} is not in the manifest" for name in sorted(present - files.keys())]
-    return [
-        *forged,
-        *(fault for name, entry in sorted(files.items()) for fault in _check(folder / name, entry)),
-        *strange,
-    ]
+        prices, members = price_verifier.checked(folder, guardians), member_verifier.checked(folder)
+    except UNREADABLE as error:
+        found.faults.append(f"evidence of prices and members cannot be followed: {type(error).__name__} {error}")
+        return []
+    found.faults += [*prices.faults, *members.faults]
+    return [*prices.notes, *members.notes]
+
+
+def _recomputed(folder: Path) -> Iterator[str]:
+    try:
+        yield from recomputed.faults(folder)
+    except OtherMethodology as error:
+        said = json.loads((folder / MANIFEST).read_bytes())["methodology_version"]
+        if said != METHODOLOGY_VERSION:
+            raise
+        yield f"inputs: {error}, and {MANIFEST} says {said}"
+    except (*UNREADABLE, MalformedInputs, NoInputs, Unsupported, verifier.Fault) as error:
+        yield f"it cannot be computed again: {type(error).__name__} {error}"
+
+
+def _same_rows(folder: Path, name: str, manifest: Json) -> bool:
+    try:
+        return rows_hash(folder / f"{name}.parquet") == str(manifest["files"][f"{name}.ndjson"]["sha256"])
+    except (KeyError, OSError, pa.ArrowException):
+        return False
 
 
 def manifest_hash(folder: Path) -> str:
@@ -74,22 +174,72 @@ def manifest_hash(folder: Path) -> str:
     return sha256((folder / MANIFEST).read_bytes())
 
 
-def _write_files(folder: Path, book: Book, *, slot_time: int, previous: str | None) -> Manifest:
-    files: dict[str, FileEntry] = {}
-    for name, table in tables(book).items():
-        path = folder / f"{name}.parquet"
-        _write_parquet(table, path)
-        files[path.name] = FileEntry(sha256=sha256_of(path), bytes=path.stat().st_size, rows=table.num_rows)
+def _write_files(folder: Path, book: Book, *, slot_time: int, link: Link, signer: Signer) -> Manifest:
+    rows = tables(book)
+    root = write_tables(
+        folder, {name: pa.Table.from_pylist(table, schema=schema(name)) for name, table in rows.items()}
+    )
+    (folder / KEYS).write_bytes(signer.keys_text())
+    for name, source in SCRIPTS.items():
+        shutil.copyfile(source, folder / name)
+    cover = cover_of(book, snapshot_id(slot_time), slot_time=slot_time, root=root, link=link, signer=signer)
+    (folder / REPORT).write_text(report(cover, rows), encoding="utf-8")
     written = manifest(
         slot_time=slot_time,
-        cuts=book.cuts,
-        catalogue=book.catalogue,
-        condition=book.condition,
-        files=files,
-        previous=previous,
+        book=book,
+        files={path.name: FileEntry(sha256=sha256_of(path), bytes=path.stat().st_size) for path in folder.iterdir()},
+        tables={
+            name: TableEntry(rows=len(table), columns=tuple(SCHEMAS[name]), key=ORDER[name])
+            for name, table in rows.items()
+        },
+        root=root,
+        link=link,
     )
     (folder / MANIFEST).write_text(written.text, encoding="utf-8")
+    (folder / SIGNATURE).write_bytes(signer.signature_text(written.text.encode("utf-8")))
     return written
+
+
+def write_tables(folder: Path, written: Mapping[str, pa.Table]) -> Node:
+    """Write tables as lines and as Parquet, and return the root of the tree over units and positions; raises `OSError`.
+
+    The tree is built from the lines, by other processes where there are many.
+    """
+    with ThreadPoolExecutor(2) as beside:
+        copies = beside.submit(_write_copies, folder, written)
+        for name in (UNITS, POSITIONS):
+            write_columns(written[name], folder / f"{name}.ndjson")
+        root = beside.submit(_root, folder)
+        for name in written.keys() - {UNITS, POSITIONS}:
+            write_columns(written[name], folder / f"{name}.ndjson")
+        copies.result()
+        return root.result()
+
+
+def _write_copies(folder: Path, written: Mapping[str, pa.Table]) -> None:
+    for name, table in written.items():
+        _write_parquet(table, folder / f"{name}.parquet")
+
+
+def _root(folder: Path) -> Node:
+    terms = {name: (tuple(SCHEMAS[name]), ORDER[name]) for name in (UNITS, POSITIONS)}
+    with verifier.hands_for(folder) as run:
+        return verifier.root_of(folder, terms, run)
+
+
+def cover_of(book: Book, name: str, *, slot_time: int, root: Node, link: Link, signer: Signer) -> Cover:
+    """Return what the report of a snapshot says beside its tables."""
+    return Cover(
+        name=name,
+        slot_time=str(rfc3339(slot_time)),
+        decided=decided(book),
+        levels=book.levels,
+        skews=skews(slot_time, book),
+        tree=described(root),
+        sequence=link.sequence,
+        previous=link.previous,
+        signer=next(entry for entry in signer.history if entry["key"] == signer.key),
+    )
 
 
 def _write_parquet(table: pa.Table, path: Path) -> None:
@@ -108,18 +258,25 @@ def _write_parquet(table: pa.Table, path: Path) -> None:
     )
 
 
-def _settle(partial: Path, target: Path, written: Manifest) -> None:
+def _settle(partial: Path, target: Path, written: Manifest, recorded: Collection[str]) -> None:
     """Give a complete folder its name in one step, and let it outlive a power cut."""
     if target.exists():
         held = manifest_hash(target) if (target / MANIFEST).exists() else "no manifest"
-        if held != written.hash:
+        if held == written.hash:
+            return
+        if held in recorded or not (target / MANIFEST).exists():
             raise SnapshotExists(f"{target} holds another snapshot ({held}, not {written.hash}); move it away first")
-        return
+        target.rename(_aside(target, held))
     for path in (*partial.iterdir(), partial):
         _sync(path)
     partial.chmod(0o755)
     partial.rename(target)
     _sync(target.parent)
+
+
+def _aside(target: Path, held: str) -> Path:
+    """Where a snapshot that nobody has in his ledger is put aside: nothing that was signed is deleted."""
+    return target.with_name(f".aside-{target.name}-{held[-16:]}")
 
 
 def _sync(path: Path) -> None:
@@ -128,10 +285,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _check(path: Path, entry: FileEntry) -> list[str]:
-    if not path.is_file():
-        return [f"{path.name} is missing"]
-    found = sha256_of(path)
-    return [] if found == entry.sha256 else [f"{path.name} has the hash {found}, the manifest says {entry.sha256}"]

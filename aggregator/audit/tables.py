@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 import pyarrow as pa
 import rfc8785
 
+from aggregator.audit import inputs, members, prices, states
+from aggregator.audit.lines import Row, ordered
 from aggregator.book import AssessedAccount, Book
 from aggregator.margin import numbers, views
-from aggregator.margin.document import Model
 from aggregator.margin.inputs import Cut
 from aggregator.margin.liabilities import Standing, max_age_s
+from aggregator.margin.margin_document import Model
 from aggregator.margin.status import unit_status
 from aggregator.margin.valuation import OpenUnit, ValuedPosition, value_positions
 from aggregator.oracle.mark import Mark, Unpriced
@@ -37,6 +40,7 @@ SCHEMAS: Mapping[str, Mapping[str, pa.DataType]] = {
         "collateral_usd": TEXT,
         "debt_usd": TEXT,
         "headroom_usd": TEXT,
+        "evidence": TEXT,
         "reasons": TEXT,
     },
     "units": {
@@ -51,6 +55,7 @@ SCHEMAS: Mapping[str, Mapping[str, pa.DataType]] = {
         "liquidatable": TRUTH,
         "native": TEXT,
         "engine": TEXT,
+        "evidence": TEXT,
         "roles": TEXT,
         "reasons": TEXT,
     },
@@ -83,6 +88,7 @@ SCHEMAS: Mapping[str, Mapping[str, pa.DataType]] = {
         "venue_answer_raw": TEXT,
         "venue_unit_raw": TEXT,
         "asset_class": TEXT,
+        "evidence": TEXT,
     },
     "totals": {
         "venue_id": TEXT,
@@ -113,29 +119,71 @@ SCHEMAS: Mapping[str, Mapping[str, pa.DataType]] = {
         "reason": TEXT,
         "outcome": TEXT,
     },
-    "marks": {"identity": TEXT, "low_usd": TEXT, "mid_usd": TEXT, "high_usd": TEXT, "feeds": TEXT},
+    "proofs": states.SCHEMA,
+    "account_bytes": {
+        "venue_id": TEXT,
+        "chain_id": TEXT,
+        "unit_id": TEXT,
+        "slot": INTEGER,
+        "owner": TEXT,
+        "bytes": INTEGER,
+        "sha256": TEXT,
+        "closed": TRUTH,
+    },
+    prices.PRICES: prices.SCHEMA,
+    members.MEMBERS: members.SCHEMA,
+    "marks": {"identity": TEXT, "low_usd": TEXT, "mid_usd": TEXT, "high_usd": TEXT, "state": TEXT, "feeds": TEXT},
+    "inputs": {"part": TEXT, "key": TEXT, "document": TEXT},
 }
 """The tables of a snapshot and their columns, in order."""
+
+RECOMPUTED = ("as_of", "accounts", "units", "liabilities", "positions", "marks")
+"""Those that follow from `inputs`, and from how sure `proofs` are."""
 
 TOLD, ASKED = "journals", "contract"
 NOT_ANSWERED = "no node answered for the state of this block"
 
-Row = dict[str, Any]
 
-
-def tables(book: Book) -> dict[str, pa.Table]:
+def tables(book: Book) -> dict[str, list[Row]]:
     """Turn a book into the tables of a snapshot; rows are ordered by what they are about."""
+    grades = Grades(book)
     rows: dict[str, list[Row]] = {
         "as_of": [_as_of(chain, cut) for chain, cut in sorted(book.cuts.items())],
-        "accounts": [_account(entry) for entry in book.accounts],
-        "units": [_unit(held_in, book) for held_in in _units(book)],
+        "accounts": [_account(entry, grades) for entry in book.accounts],
+        "units": [_unit(held_in, book, grades.of_unit(held_in)) for held_in in _units(book)],
         "liabilities": [_liabilities(held_in) for held_in in book.units if held_in.standing is not Standing.NONE],
-        "positions": [_position(item) for item in value_positions(book.context, book.units)],
+        "positions": [_position(item, grades) for item in value_positions(book.context, book.units)],
         "totals": [row for venue in _weighed(book) for row in _totals(venue, book.controls[venue.id])],
         "holdings": [row for venue in _weighed(book) for row in _holdings(venue, book.controls[venue.id])],
+        "proofs": [row for venue in _weighed(book) for row in states.rows(venue, book.controls[venue.id].proofs)],
+        "account_bytes": list(_bytes(book)),
+        prices.PRICES: list(prices.rows(book.prices)),
+        members.MEMBERS: list(members.rows(book.messages)),
         "marks": _marks(book.accounts),
+        "inputs": list(inputs.rows(book)),
     }
-    return {name: pa.Table.from_pylist(rows[name], schema=schema(name)) for name in SCHEMAS}
+    return {name: ordered(name, rows[name]) for name in SCHEMAS}
+
+
+class Grades:
+    """How sure the amounts of a book are, A to D."""
+
+    def __init__(self, book: Book) -> None:
+        self._levels = book.levels
+        self._units = {name: states.proven(found.proofs) for name, found in book.controls.items()}
+        self._places = {name: states.proven_places(found.proofs) for name, found in book.controls.items()}
+
+    def of_unit(self, held_in: OpenUnit) -> str:
+        """Return how sure all of a unit is."""
+        is_proven = held_in.unit.unit_id in self._units.get(held_in.venue.id, ())
+        return states.grade(self._levels.get(held_in.venue.id), is_proven=is_proven)
+
+    def of_position(self, item: ValuedPosition) -> str:
+        """Return how sure one position is: its own number may be proven where others of its unit are not."""
+        held_in, position = item.held_in, item.position
+        place = held_in.unit.unit_id, position.market, position.side
+        is_proven = place in self._places.get(held_in.venue.id, ())
+        return states.grade(None, is_proven=True) if is_proven else self.of_unit(held_in)
 
 
 def schema(name: str) -> pa.Schema:
@@ -152,7 +200,7 @@ def _as_of(chain: str, cut: Cut) -> Row:
     }
 
 
-def _account(entry: AssessedAccount) -> Row:
+def _account(entry: AssessedAccount, grades: Grades) -> Row:
     assessment, house = entry.assessment, entry.house
     return {
         "account": entry.account.id,
@@ -166,6 +214,7 @@ def _account(entry: AssessedAccount) -> Row:
         "collateral_usd": numbers.text(house.collateral),
         "debt_usd": views.text(house.debt),
         "headroom_usd": views.text(house.headroom),
+        "evidence": max(map(grades.of_unit, assessment.units), default=None),
         "reasons": _models(views.reasons(assessment.reasons)),
     }
 
@@ -180,7 +229,7 @@ def _place(held_in: OpenUnit) -> tuple[str, bytes]:
     return held_in.venue.id, held_in.unit.unit_id
 
 
-def _unit(held_in: OpenUnit, book: Book) -> Row:
+def _unit(held_in: OpenUnit, book: Book, evidence: str) -> Row:
     unit, chain_id = held_in.unit, held_in.venue.chain_id
     native = None if unit.native is None else {name: str(number) for name, number in unit.native.items()}
     return {
@@ -195,6 +244,7 @@ def _unit(held_in: OpenUnit, book: Book) -> Row:
         "liquidatable": unit.liquidatable,
         "native": None if native is None else _json(native),
         "engine": unit.engine_version,
+        "evidence": evidence,
         "roles": _json(list(unit.roles)),
         "reasons": _models(views.reasons(unit.reasons)),
     }
@@ -218,7 +268,7 @@ def _liabilities(held_in: OpenUnit) -> Row:
     }
 
 
-def _position(item: ValuedPosition) -> Row:
+def _position(item: ValuedPosition, grades: Grades) -> Row:
     position, chain_id = item.position, item.held_in.venue.chain_id
     return {
         "venue_id": item.held_in.venue.id,
@@ -236,7 +286,25 @@ def _position(item: ValuedPosition) -> Row:
         "venue_answer_raw": None if position.price is None else str(position.price.answer_raw),
         "venue_unit_raw": None if position.price is None else str(position.price.unit_raw),
         "asset_class": item.asset_class,
+        "evidence": grades.of_position(item),
     }
+
+
+def _bytes(book: Book) -> Iterator[Row]:
+    """Write what the accounts of some units were, by their hashes; `slot`: since when they are known to be so."""
+    chains = {venue.id: venue.chain_id for venue in book.catalogue.venues}
+    for (venue_id, unit_id), account in book.account_bytes.items():
+        chain_id = chains[venue_id]
+        yield {
+            "venue_id": venue_id,
+            "chain_id": chain_id,
+            "unit_id": format_address(chain_id, unit_id),
+            "slot": account.slot,
+            "owner": None if account.closed else format_address(chain_id, account.owner),
+            "bytes": len(account.data),
+            "sha256": sha256(account.data).hexdigest(),
+            "closed": account.closed,
+        }
 
 
 def _weighed(book: Book) -> list[VenueSpec]:
@@ -306,6 +374,7 @@ def _mark(mark: Mark | Unpriced) -> Row:
         "low_usd": view.low,
         "mid_usd": view.mid,
         "high_usd": view.high,
+        "state": view.state,
         "feeds": _models(view.feeds),
     }
 

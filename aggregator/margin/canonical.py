@@ -8,25 +8,35 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
 import rfc8785
 
+from aggregator.margin.estimate_policy import read_estimates
 from aggregator.margin.inputs import (
     METHODOLOGY_VERSION,
     Asset,
     Cut,
     HealthInputs,
+    InFlight,
     MarginAccount,
     OtherMethodology,
     Shortfall,
     VenueInputs,
 )
+from aggregator.margin.layer_policy import read_layers
 from aggregator.margin.liabilities import USD, Liabilities
+from aggregator.margin.marks_policy import read_marks, read_validity
+from aggregator.margin.member import MemberKind, Membership
+from aggregator.margin.model_policy import read_model
+from aggregator.margin.once import Once
 from aggregator.margin.policy import ClassPolicy, LiabilityPolicy, Policy, StatusPolicy
+from aggregator.margin.pool_policy import read_pool
+from aggregator.margin.risk import RiskInputs, read_risk
+from aggregator.margin.stamp import PolicyStamp
 from aggregator.oracle.mark import Observation, Reading
 from chains.model import (
     Block,
@@ -51,7 +61,7 @@ class MalformedInputs(ValueError):
 
 def to_json(inputs: HealthInputs) -> str:
     """Write health inputs in their one canonical form."""
-    return rfc8785.dumps(_inputs(inputs)).decode("utf-8")
+    return _object(_inputs(inputs)).decode("utf-8")
 
 
 def digest(inputs: HealthInputs) -> str:
@@ -74,20 +84,54 @@ def from_json(text: str) -> HealthInputs:
         raise MalformedInputs(f"not a document of health inputs: {type(error).__name__} {error}") from error
 
 
-def _inputs(inputs: HealthInputs) -> Json:
+def _inputs(inputs: HealthInputs) -> dict[str, bytes]:
+    """Write every part; those that many accounts have in common are written once."""
     return {
-        "methodology_version": inputs.methodology_version,
-        "account": {"id": inputs.account.id, "members": list(inputs.account.members)},
-        "as_of": {chain: _block(cut.block) | {"finality": cut.finality} for chain, cut in inputs.as_of.items()},
-        "stale_chains": [reason._asdict() for reason in inputs.stale_chains],
-        "gaps": [reason._asdict() for reason in inputs.gaps],
-        "consulted": list(inputs.consulted),
-        "venues": [_venue(venue) for venue in inputs.venues],
-        "assets": [asdict(asset) for asset in inputs.assets],
-        "feeds": [_feed(feed) for feed in inputs.feeds],
-        "observations": [_observation(observation) for observation in inputs.observations],
-        "policy": asdict(inputs.policy),
-    } | ({"shortfalls": [_shortfall(missing) for missing in inputs.shortfalls]} if inputs.shortfalls else {})
+        "methodology_version": _text(inputs.methodology_version),
+        "account": _text(_account(inputs.account)),
+        "as_of": _text({chain: _cut(cut) for chain, cut in inputs.as_of.items()}),
+        "stale_chains": _text([reason._asdict() for reason in inputs.stale_chains]),
+        "gaps": _text([reason._asdict() for reason in inputs.gaps]),
+        "consulted": _text(list(inputs.consulted)),
+        "venues": _list(_object(_venue(venue)) for venue in inputs.venues),
+        "assets": _list(map(_ASSET, inputs.assets)),
+        "feeds": _list(map(_FEED, inputs.feeds)),
+        "observations": _list(map(_OBSERVATION, inputs.observations)),
+        "policy": _POLICY(inputs.policy),
+        "policy_stamp": _text(asdict(inputs.policy_stamp)),
+        "risk": _RISK(inputs.risk),
+    } | _where_any(
+        shortfalls=[_shortfall(missing) for missing in inputs.shortfalls],
+        in_flight=[asdict(sent) | {"amount_raw": str(sent.amount_raw)} for sent in inputs.in_flight],
+    )
+
+
+def _text(json: Any) -> bytes:  # noqa: ANN401 - any JSON
+    return rfc8785.dumps(json)
+
+
+def _object(parts: Mapping[str, bytes]) -> bytes:
+    """Write an object of parts that are written: its keys are words in ASCII, which need no other order than Python's."""
+    return b"{" + b",".join(b'"%b":%b' % (name.encode("ascii"), parts[name]) for name in sorted(parts)) + b"}"
+
+
+def _list(parts: Iterable[bytes]) -> bytes:
+    return b"[" + b",".join(parts) + b"]"
+
+
+def _where_any(**lists: list[Json]) -> dict[str, bytes]:
+    """Leave out what most accounts have none of."""
+    return {name: _text(items) for name, items in lists.items() if items}
+
+
+def _account(account: MarginAccount) -> Json:
+    written: Json = {"id": account.id, "members": list(account.members)}
+    return written | ({"membership": [asdict(each) for each in account.membership]} if account.membership else {})
+
+
+def _read_account(json: Json) -> MarginAccount:
+    known = tuple(Membership(**each | {"kind": MemberKind(each["kind"])}) for each in json.get("membership", ()))
+    return MarginAccount(id=json["id"], members=tuple(json["members"]), membership=known)
 
 
 def _shortfall(missing: Shortfall) -> Json:
@@ -106,16 +150,17 @@ def _read_shortfall(json: Json) -> Shortfall:
     return Shortfall(venue_id=json["venue_id"], market=_bytes(json["market"]), asset=_bytes(json["asset"]), **numbers)
 
 
+def _read_in_flight(json: Json) -> InFlight:
+    return InFlight(**json | {"amount_raw": int(json["amount_raw"]), "proven": bool(json["proven"])})
+
+
 def _read_inputs(json: Json) -> HealthInputs:
     if json["methodology_version"] != METHODOLOGY_VERSION:
         raise OtherMethodology(json["methodology_version"])
     return HealthInputs(
         methodology_version=json["methodology_version"],
-        account=MarginAccount(id=json["account"]["id"], members=tuple(json["account"]["members"])),
-        as_of={
-            chain: Cut(block=_read_block(cut), finality=Finality(cut["finality"]))
-            for chain, cut in json["as_of"].items()
-        },
+        account=_read_account(json["account"]),
+        as_of={chain: _read_cut(cut) for chain, cut in json["as_of"].items()},
         stale_chains=tuple(Reason(**reason) for reason in json["stale_chains"]),
         gaps=tuple(Reason(**reason) for reason in json["gaps"]),
         consulted=tuple(json["consulted"]),
@@ -124,8 +169,21 @@ def _read_inputs(json: Json) -> HealthInputs:
         feeds=tuple(_read_feed(feed) for feed in json["feeds"]),
         observations=tuple(_read_observation(observation) for observation in json["observations"]),
         policy=_read_policy(json["policy"]),
+        policy_stamp=PolicyStamp(**json.get("policy_stamp", {})),
         shortfalls=tuple(_read_shortfall(missing) for missing in json.get("shortfalls", ())),
+        risk=read_risk(json["risk"]),
+        in_flight=tuple(_read_in_flight(sent) for sent in json.get("in_flight", ())),
     )
+
+
+def _cut(cut: Cut) -> Json:
+    until = {} if cut.until is None else {"until": _number(cut.until)}
+    return _block(cut.block) | {"finality": cut.finality} | until
+
+
+def _read_cut(json: Json) -> Cut:
+    until = None if "until" not in json else int(json["until"])
+    return Cut(block=_read_block(json), finality=Finality(json["finality"]), until=until)
 
 
 def _block(block: Block) -> Json:
@@ -146,9 +204,17 @@ def _read_block(json: Json) -> Block:
     )
 
 
-def _venue(venue: VenueInputs) -> Json:
-    snapshot = venue.snapshot
+def _venue(venue: VenueInputs) -> dict[str, bytes]:
+    said = {_hex(unit): None if said is None else _liabilities(said) for unit, said in venue.liabilities.items()}
     return {
+        **_SNAPSHOT(venue.snapshot),
+        "units": _text([_unit(unit) for unit in venue.units]),
+        "liabilities": _text(said),
+    }
+
+
+def _snapshot(snapshot: VenueSnapshot) -> dict[str, bytes]:
+    written: Json = {
         "venue": asdict(snapshot.venue)
         | {"address": _hex(snapshot.venue.address), "options": dict(snapshot.venue.options)},
         "at": _block(snapshot.at),
@@ -158,11 +224,8 @@ def _venue(venue: VenueInputs) -> Json:
         ],
         "feeds": {_hex(proxy): phase for proxy, phase in snapshot.feeds.items()},
         "answers": {_hex(source): _answer(answer) for source, answer in snapshot.answers.items()},
-        "units": [_unit(unit) for unit in venue.units],
-        "liabilities": {
-            _hex(unit): None if said is None else _liabilities(said) for unit, said in venue.liabilities.items()
-        },
     }
+    return {name: _text(part) for name, part in written.items()}
 
 
 def _read_options(json: Json) -> Json:
@@ -253,7 +316,7 @@ def _feed(feed: FeedSpec) -> Json:
         "feed_id": None if feed.feed_id is None else _hex(feed.feed_id),
         "unit_raw": _raw(feed.unit_raw),
     }
-    return _without_nothing(written, "of", "unit_raw")
+    return _without_nothing(written, "of", "unit_raw", "operator")
 
 
 def _read_feed(json: Json) -> FeedSpec:
@@ -286,8 +349,22 @@ def _observation(observation: Observation) -> Json:
         "max_confidence": observation.max_confidence,
         "of": observation.of,
         "caveat": observation.caveat,
+        "operator": observation.operator,
+        "past": list(map(_past, observation.past)) or None,
+        "whole_interval": observation.whole_interval or None,
     }
-    return _without_nothing(written, "of", "caveat")
+    return _without_nothing(written, "of", "caveat", "operator", "past", "whole_interval")
+
+
+def _past(reading: Reading) -> list[Any]:
+    """Write an answer of the past in short: there are many, and their unit is that of the present one."""
+    written = [_number(reading.updated_at), _number(reading.block), str(reading.answer_raw)]
+    return written if reading.confidence_raw is None else [*written, str(reading.confidence_raw)]
+
+
+def _read_past(json: list[Any], unit_raw: int) -> Reading:
+    updated_at, block, answer_raw, *confidence = map(int, json)
+    return Reading(answer_raw, unit_raw, updated_at, block, *confidence)
 
 
 def _reading(reading: Reading) -> Json:
@@ -314,6 +391,7 @@ def _read_observation(json: Json) -> Observation:
             "deviation": float(json["deviation"]),
             "reading": None if reading is None else _read_reading(reading),
             "max_confidence": _fraction(json["max_confidence"]),
+            "past": tuple(_read_past(each, int(reading["unit_raw"])) for each in json.get("past", ())),
         }
     )
 
@@ -323,6 +401,12 @@ def _read_policy(json: Json) -> Policy:
         status=StatusPolicy(**{key: float(value) for key, value in json["status"].items()}),
         classes={name: _read_class(values) for name, values in json["classes"].items()},
         liabilities=LiabilityPolicy(**{key: float(value) for key, value in json["liabilities"].items()}),
+        layers=read_layers(json["layers"]),
+        estimates=read_estimates(json["estimates"]),
+        model=read_model(json["model"]),
+        pools=tuple(map(read_pool, json["pools"])),
+        marks=read_marks(json["marks"]),
+        validity=read_validity(json["validity"]),
     )
 
 
@@ -356,3 +440,11 @@ def _bytes(text: str) -> bytes:
     if not text.startswith("0x"):
         raise ValueError(f"{text!r} is not 0x hex")
     return bytes.fromhex(text[2:])
+
+
+_SNAPSHOT = Once(_snapshot, most=16)
+_POLICY: Once[Policy, bytes] = Once(lambda policy: _text(asdict(policy)), most=16)
+_RISK: Once[RiskInputs, bytes] = Once(lambda risk: _text(asdict(risk)), most=256)
+_ASSET: Once[Asset, bytes] = Once(lambda asset: _text(asdict(asset)), most=4096)
+_FEED: Once[FeedSpec, bytes] = Once(lambda feed: _text(_feed(feed)), most=4096)
+_OBSERVATION: Once[Observation, bytes] = Once(lambda observation: _text(_observation(observation)), most=4096)

@@ -6,15 +6,19 @@ apply", never zero.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from aggregator.margin.margin_document import (
+    DistanceView,
+    FreeCollateralView,
+    InFlightView,
+    MarginSums,
+    Model,
+    PoolView,
+    WeightView,
+)
+from aggregator.margin.permits_document import PermitsView, ReasonView
 from aggregator.margin.status import Status
-
-
-class Model(BaseModel):
-    """Frozen, strict, and closed to keys that it does not know."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class AsOf(Model):
@@ -61,14 +65,6 @@ class Debt(Model):
     """At the middle of the marks, times the maintenance factor; and what other systems require for maintenance."""
 
 
-class MarginSums(Model):
-    """One margin: collateral and debt as it counts them, and what is left."""
-
-    collateral: str
-    debt: str | None
-    excess: str | None
-
-
 class VenuePriceView(Model):
     """The price that a venue itself uses, in its base currency.
 
@@ -84,14 +80,6 @@ class VenuePriceView(Model):
     age_s: int | None
     block: int
     basis: str
-
-
-class ReasonView(Model):
-    """Why a number is missing or doubtful."""
-
-    code: str
-    subject: str
-    detail: str
 
 
 class ComponentView(Model):
@@ -113,16 +101,20 @@ class ComponentView(Model):
 class LookThroughView(Model):
     """What a position in shares of a vault is a claim on; it is valued as shares, and not once more as this."""
 
-    asset: str
-    """CAIP-19."""
+    asset: str | None
+    """CAIP-19; `null` where the vault names none."""
     assets_raw: str | None
     """What the vault converts the shares to; `null` where it is not known."""
     lost_raw: str | None
-    """What of it nothing stands behind any more."""
+    """What of it nothing stands behind any more; `null` where that is not known."""
     redeemable_raw: str | None
-    """What could be taken out at the block."""
+    """What could be taken out at the block; `null` too where the vault is only asked what shares are worth."""
     components: tuple[ComponentView, ...]
     reasons: tuple[ReasonView, ...]
+    told_at: int | None
+    """The block up to which the vault was asked what shares are worth; `null` where that is computed to the block."""
+    within: LookThroughView | None
+    """Where the asset is itself shares of such a vault: what those that stand behind these are a claim on."""
 
 
 class PositionView(Model):
@@ -147,7 +139,13 @@ class PositionView(Model):
     mark_usd: str | None
     value_usd: str | None
     asset_class: str
+    bridge: str | None
+    """By which way the asset came to its chain, as configured."""
+    issuer: str | None
+    """Who owes what it stands for, as configured."""
     haircut: str
+    """The class's own, for the initial margin."""
+    weight: WeightView
     liquidation_threshold: str | None
     """The venue's, as a fraction; `null` for debt."""
     look_through: LookThroughView | None
@@ -178,59 +176,6 @@ class LiabilitiesView(Model):
     """The Ed25519 public key that signed it."""
     document: str | None
     """The digest of the document that says it."""
-
-
-class CollateralTermsView(Model):
-    """On what terms a collateral is taken from a unit that is liquidated, as fractions."""
-
-    market: str
-    bonus: str
-    """What is taken more than is paid for: 0.05 is 5 %."""
-    protocol_fee: str
-    """The venue's share of the bonus."""
-
-
-class LiquidationView(Model):
-    """The most that one liquidation may take now, in raw token units."""
-
-    collateral: str
-    debt: str
-    close_factor: str
-    """The share of the debt that may be covered at once; a venue may mean a share of all debt."""
-    covered_raw: str
-    """What is paid of the debt."""
-    seized_raw: str
-    """What the liquidator gets of the collateral."""
-    fee_raw: str
-    """What the venue takes of it besides."""
-    blocked: tuple[ReasonView, ...]
-    """Why it would be refused, or may be; empty where it would not."""
-
-
-class AllowanceView(Model):
-    """The most that the owner may borrow or withdraw of a market, by his own account and all that is known of the market."""
-
-    market: str
-    most_raw: str
-    cap_raw: str | None
-    """What all accounts together may borrow of the market."""
-    cap_left_raw: str | None
-    """What is left of the cap; `null` without one, and where it is not known."""
-    blocked: tuple[ReasonView, ...]
-    unknown: tuple[ReasonView, ...]
-    """What might still refuse the most, and was not looked at, such as whether the venue has the tokens."""
-
-
-class PermitsView(Model):
-    """What a venue's own rules let anybody do to a unit, and its owner with it."""
-
-    collaterals: tuple[CollateralTermsView, ...]
-    liquidations: tuple[LiquidationView, ...]
-    """Each collateral for each debt, where the health factor lets anybody liquidate; else none."""
-    borrowable: tuple[AllowanceView, ...]
-    withdrawable: tuple[AllowanceView, ...]
-    reasons: tuple[ReasonView, ...]
-    """Why nothing is known of it."""
 
 
 class UnitView(Model):
@@ -273,7 +218,7 @@ class VenueView(Model):
 
 
 class LiquidationPriceView(Model):
-    """The price of one identity, all others unchanged, at which the house health factor is 1."""
+    """The nearest price of one identity, all others unchanged, at which the house health factor is 1."""
 
     identity: str
     price_usd: str
@@ -306,6 +251,10 @@ class FeedView(Model):
     """Why it was left out."""
     fault: str | None
     """What is wrong with the feed itself, in words."""
+    operator: str | None
+    """Who answers for it: feeds of one operator are one opinion; `null` for a rate."""
+    past: int
+    """How many answers of the window before it the mark was made of."""
     caveat: str | None
     """What is to be known of an answer that is used all the same, such as that nobody checked its signatures."""
     of: PriceView | None
@@ -319,6 +268,24 @@ class PriceView(Model):
     low: str | None
     mid: str | None
     high: str | None
+    state: str
+    """From best to worst: ok, degraded, held, stale, uncertain, volatile, no_quorum, non_positive."""
+    reasons: tuple[str, ...]
+    """What made it that state, worst first; or why there is no price."""
+    operators: tuple[str, ...]
+    """Who answers for what was used."""
+    confidence: str | None
+    """Half-width of what parts the operators, or of the feeds' own intervals, in USD."""
+    age_s: int | None
+    """Of the oldest answer that it rests on."""
+    twap_5m: str | None
+    """Mean of the middle over five minutes; `null` where the past is not known that far."""
+    twap_1h: str | None
+    lowest: str | None
+    """Lowest middle of the last hour, as far as it is known."""
+    highest: str | None
+    basis: str | None
+    """By what an older answer widens it: `estimated` deviations of the price, or the feeds' own `rule`."""
     feeds: tuple[FeedView, ...]
 
 
@@ -341,19 +308,54 @@ class Completeness(Model):
     """Assets that count and have no house price."""
 
 
+class MembershipView(Model):
+    """By what a wallet belongs to the account, or why it does not any more."""
+
+    kind: str
+    """declared (the configuration says so), attested (it signed), expired, unchecked, ended, revoked, contested"""
+    declared: bool
+    since: str | None
+    """When its last signature came in; RFC 3339, UTC."""
+    expires: str | None
+    evidence: str | None
+    """The digest of what was signed."""
+    scheme: str | None
+    """How it was signed: eip191, eip712, eip1271, eip1271-typed, ed25519, solana-offchain; or operator, not at all."""
+
+
+class PolicyView(Model):
+    """The house's policy that an answer rests on."""
+
+    version: str | None
+    """As its file calls it."""
+    digest: str
+    """Of all in it that decides numbers."""
+    effective_from: str | None
+    """RFC 3339, UTC; `null`: from the beginning."""
+
+
 class HealthDocument(Model):
     """The whole answer about one margin account."""
 
     account: str
     members: tuple[str, ...]
+    membership: dict[str, MembershipView]
+    """Of a margin account, every wallet that was ever declared or linked; of an address, none."""
     as_of: dict[str, AsOf]
     status: Status
     health_factor: str | None
-    """The house's, over all members; `null` without debt, or while debt is unknown or unpriced."""
+    """The house's, over the cross pools of all members: the multiple of all debt that is still covered.
+
+    `null` without debt, or while debt is unknown or unpriced.
+    """
     health_factor_interval: Interval | None
     min_unit_health_factor: str | None
     """The lowest of the venues'; `null` without debt, or when one is unknown."""
     score: int | None = Field(ge=0, le=100)
+    score_basis: str | None
+    """What the score says: `breach_probability_24h`, or `bands` of the health factor where that is not known."""
+    breach_probability_24h: str | None
+    """The chance of being liquidatable at some moment of the next day, by the house's or a venue's own numbers; never below 0.0001."""
     collateral: Collateral
     debt: Debt
     initial_margin: MarginSums
@@ -361,11 +363,22 @@ class HealthDocument(Model):
     headroom: str | None
     """The excess of the initial margin."""
     ltv: str | None
+    max_ltv: str | None
+    """Initial collateral over what it is worth at the middle of the marks."""
     risk_adjusted_ltv: str | None
+    """One over the health factor."""
+    free_collateral: tuple[FreeCollateralView, ...]
+    distance: DistanceView
+    regime: str
+    """calm or stress, as estimates see the market."""
+    regime_reasons: tuple[str, ...]
+    pools: tuple[PoolView, ...]
+    in_flight: tuple[InFlightView, ...]
     venues: tuple[VenueView, ...]
     liquidation_prices: tuple[LiquidationPriceView, ...]
     prices: tuple[PriceView, ...]
     completeness: Completeness
     reasons: tuple[ReasonView, ...]
+    policy: PolicyView
     methodology_version: str
     input_digest: str

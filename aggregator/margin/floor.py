@@ -6,7 +6,8 @@ import tomllib
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from aggregator.margin.policy import SHORTFALL, PolicyError, number
+from aggregator.margin.policy import SHORTFALL
+from aggregator.margin.policy_text import PolicyError, number
 
 MOST_USD = 1e15
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from aggregator.margin import numbers, views
-from aggregator.margin.account import Assessment, Margins, assess
+from aggregator.margin import margin_views, numbers, views
+from aggregator.margin.account import Assessment, assess
 from aggregator.margin.canonical import digest
 from aggregator.margin.document import (
     AsOf,
@@ -17,16 +17,26 @@ from aggregator.margin.document import (
     Debt,
     HealthDocument,
     Interval,
-    MarginSums,
+    MembershipView,
+    PolicyView,
 )
-from aggregator.margin.house import LARGEST_RATIO, Bound, value
-from aggregator.margin.inputs import METHODOLOGY_VERSION, HealthInputs, OtherMethodology, VenueInputs
+from aggregator.margin.equity import LARGEST_RATIO
+from aggregator.margin.house import Bound, Margins, value
+from aggregator.margin.inputs import METHODOLOGY_VERSION, Cut, HealthInputs, OtherMethodology, VenueInputs
 from aggregator.margin.lookthrough import looked_through, shares_of
+from aggregator.margin.member import Membership
+from aggregator.margin.once import Once
+from aggregator.margin.policy import Policy
 from aggregator.margin.requirements import LIABILITIES_UNKNOWN
+from aggregator.margin.stamp import PolicyStamp, policy_digest
 from aggregator.margin.valuation import Context, OpenUnit, make_context
 from aggregator.oracle.mark import Unpriced
 from chains.identifiers import format_hash, parse_account
+from chains.model import UnitSnapshot, VenueSnapshot, VenueUnit
 from chains.registry import open_book
+
+BREACH, BANDS = "breach_probability_24h", "bands"
+"""What a score may say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +59,7 @@ def evaluate(inputs: HealthInputs) -> HealthDocument:
         raise OtherMethodology(inputs.methodology_version)
     context = context_of(inputs)
     units = looked_through(
-        (unit for venue in inputs.venues for unit in open_units(venue)),
+        (unit for venue in inputs.venues for unit in open_units(venue, inputs.as_of)),
         shares_of(venue.snapshot for venue in inputs.venues),
     )
     chains = {parse_account(member).chain_id for member in inputs.account.members}
@@ -67,16 +77,26 @@ def context_of(inputs: HealthInputs) -> Context:
         observations=inputs.observations,
         stale_chains=inputs.stale_chains,
         shortfalls=inputs.shortfalls,
+        risk=inputs.risk,
     )
 
 
-def open_units(venue: VenueInputs) -> Iterator[OpenUnit]:
-    """Run a protocol's own arithmetic over the units of a venue."""
+def open_units(venue: VenueInputs, cuts: Mapping[str, Cut] | None = None) -> Iterator[OpenUnit]:
+    """Run a protocol's own arithmetic over the units of a venue; ages count up to what `cuts` say, else to its block."""
     snapshot = venue.snapshot
-    book = open_book(snapshot.venue.protocol)(snapshot)
+    cut = (cuts or {}).get(snapshot.venue.chain_id)
+    until = None if cut is None else cut.until
+    book = _BOOK(snapshot)
     for unit in venue.units:
         said = venue.liabilities.get(unit.unit_id)
-        yield OpenUnit(venue=snapshot.venue, at=snapshot.at, unit=book(unit), liabilities=said)
+        yield OpenUnit(venue=snapshot.venue, at=snapshot.at, unit=book(unit), liabilities=said, until=until)
+
+
+def _book(snapshot: VenueSnapshot) -> Callable[[UnitSnapshot], VenueUnit]:
+    return open_book(snapshot.venue.protocol)(snapshot)
+
+
+_BOOK = Once(_book, most=16)
 
 
 def house_numbers(assessment: Assessment) -> HouseNumbers:
@@ -92,8 +112,12 @@ def house_numbers(assessment: Assessment) -> HouseNumbers:
         debt=numbers.usd_up(mid.debt) if debt_known else None,
         headroom=numbers.usd_down(low.headroom) if debt_known else None,
         ltv=_loan_to_value(mid.debt, mid.collateral) if debt_known else None,
-        risk_adjusted_ltv=_loan_to_value(mid.maintenance_debt, mid.maintenance_collateral) if debt_known else None,
+        risk_adjusted_ltv=_up(mid.maintenance.loan_to_value) if debt_known else None,
     )
+
+
+def _up(ratio: float | None) -> Decimal | None:
+    return None if ratio is None else numbers.ratio_up(ratio)
 
 
 def _loan_to_value(debt: float, collateral: float) -> Decimal | None:
@@ -108,27 +132,64 @@ def _document(inputs: HealthInputs, context: Context, assessment: Assessment) ->
     return HealthDocument(
         account=inputs.account.id,
         members=inputs.account.members,
+        membership={each.member: membership_view(each) for each in inputs.account.membership},
         as_of=_as_of(inputs),
         status=assessment.status,
         health_factor=views.text(house.health_factor),
         health_factor_interval=_interval(house),
         min_unit_health_factor=views.wad(assessment.min_unit_wad),
         score=assessment.score,
+        score_basis=_score_basis(assessment),
+        breach_probability_24h=views.text(_up(assessment.breach_probability)),
         collateral=_collateral(assessment, house),
         debt=_debt(assessment.margins, house),
-        initial_margin=_initial_margin(assessment.margins, house),
-        maintenance_margin=_maintenance_margin(assessment.margins, house),
+        initial_margin=margin_views.margin_sums(assessment.margins.low.initial, debt_known=assessment.debt_known),
+        maintenance_margin=margin_views.margin_sums(
+            assessment.margins.mid.maintenance, debt_known=assessment.debt_known
+        ),
         headroom=views.text(house.headroom),
         ltv=views.text(house.ltv),
+        max_ltv=views.text(margin_views.max_loan_to_value(assessment)),
         risk_adjusted_ltv=views.text(house.risk_adjusted_ltv),
+        free_collateral=margin_views.free_collateral(assessment, context),
+        distance=margin_views.distances(assessment, context),
+        regime=inputs.risk.regime,
+        regime_reasons=inputs.risk.regime_reasons,
+        pools=margin_views.pools(assessment, context.policy.status),
+        in_flight=margin_views.in_flight(inputs, context, assessment),
         venues=views.venues(assessment, context.policy.status),
-        liquidation_prices=views.liquidation(assessment),
+        liquidation_prices=views.liquidation(assessment, context),
         prices=views.prices(assessment),
         completeness=_completeness(inputs, assessment),
         reasons=views.reasons(assessment.reasons),
+        policy=policy_view(inputs.policy, inputs.policy_stamp),
         methodology_version=inputs.methodology_version,
         input_digest=digest(inputs),
     )
+
+
+def _score_basis(assessment: Assessment) -> str | None:
+    if assessment.score is None or not assessment.has_debt:
+        return None
+    return BANDS if assessment.breach_probability is None else BREACH
+
+
+def membership_view(known: Membership) -> MembershipView:
+    """Say by what a wallet is a member."""
+    return MembershipView(
+        kind=known.kind.value,
+        declared=known.declared,
+        since=None if known.since is None else numbers.rfc3339(known.since),
+        expires=None if known.expires is None else numbers.rfc3339(known.expires),
+        evidence=known.evidence,
+        scheme=known.scheme,
+    )
+
+
+def policy_view(policy: Policy, stamp: PolicyStamp) -> PolicyView:
+    """Name a policy; the digest is of the very numbers that were used."""
+    since = None if stamp.effective_from is None else numbers.rfc3339(stamp.effective_from)
+    return PolicyView(version=stamp.version, digest=policy_digest(policy), effective_from=since)
 
 
 def _as_of(inputs: HealthInputs) -> dict[str, AsOf]:
@@ -167,25 +228,6 @@ def _debt(margins: Margins, house: HouseNumbers) -> Debt:
         raw=numbers.text(house.debt),
         initial=numbers.text(numbers.usd_up(margins.low.initial_debt)),
         maintenance=numbers.text(numbers.usd_up(margins.mid.maintenance_debt)),
-    )
-
-
-def _initial_margin(margins: Margins, house: HouseNumbers) -> MarginSums:
-    low = margins.low
-    return MarginSums(
-        collateral=numbers.text(numbers.usd_down(low.initial_collateral)),
-        debt=None if house.debt is None else numbers.text(numbers.usd_up(low.initial_debt)),
-        excess=views.text(house.headroom),
-    )
-
-
-def _maintenance_margin(margins: Margins, house: HouseNumbers) -> MarginSums:
-    mid = margins.mid
-    excess = mid.maintenance_collateral - mid.maintenance_debt
-    return MarginSums(
-        collateral=numbers.text(numbers.usd_down(mid.maintenance_collateral)),
-        debt=None if house.debt is None else numbers.text(numbers.usd_up(mid.maintenance_debt)),
-        excess=None if house.debt is None else numbers.text(numbers.usd_down(excess)),
     )
 
 

@@ -1,4 +1,4 @@
-"""The house's own numbers over all positions of an account: margins, health factor, liquidation prices (float64).
+"""The house's own numbers over some positions of an account: margins and health factor, from three sides (float64).
 
 Sums are `math.fsum`, exact before one rounding, so that they depend on no order and never fall when a part rises.
 """
@@ -6,15 +6,15 @@ Sums are `math.fsum`, exact before one rounding, so that they depend on no order
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from aggregator.margin.equity import LARGEST_RATIO, Model, Sums, debt_lines, equity, largest_multiple
 from aggregator.margin.valuation import ValuedPosition
 from aggregator.oracle.mark import Mark
 
-LARGEST_RATIO = 1e12
-"""A health factor beyond this is shown as this: debt that is nothing beside its collateral."""
+JUST_BELOW_ONE = math.nextafter(1.0, 0.0)
+LEAST_LOSS = -math.ulp(0.0)
 
 
 class Bound(StrEnum):
@@ -26,69 +26,120 @@ class Bound(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Margin:
-    """The sums of one bound in USD: `value` as it is, `initial` and `maintenance` as it counts."""
+class Required:
+    """What other systems say of deposits in USD: profits count with the collateral, losses and requirements with the debt."""
+
+    collateral: float = 0.0
+    initial_collateral: float = 0.0
+    maintenance_collateral: float = 0.0
+    debt: float = 0.0
+    initial_debt: float = 0.0
+    maintenance_debt: float = 0.0
+
+
+NOTHING = Required()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One margin from one side, in USD: what covers, what must be covered, and what is left.
+
+    `health_factor`: the multiple of the debt that is still covered, at most `LARGEST_RATIO`; below 1 just where `excess` is negative.
+    `loan_to_value`: its inverse, `None` where nothing covers a debt.
+    """
 
     collateral: float
-    initial_collateral: float
-    maintenance_collateral: float
     debt: float
-    initial_debt: float
-    maintenance_debt: float
+    excess: float
+    health_factor: float
+    loan_to_value: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Margin:
+    """Both margins from one side; `collateral`, `debt`: as they are, in USD."""
+
+    collateral: float
+    debt: float
+    initial: Measure
+    maintenance: Measure
 
     @property
     def health_factor(self) -> float:
-        """Maintenance collateral over maintenance debt, at most `LARGEST_RATIO`; of an account with debt."""
-        return ratio(self.maintenance_collateral, self.maintenance_debt)
+        """The maintenance margin's."""
+        return self.maintenance.health_factor
 
     @property
     def headroom(self) -> float:
         """What could still be borrowed at a factor of 1; negative when nothing could."""
-        return self.initial_collateral - self.initial_debt
+        return self.initial.excess
+
+    @property
+    def initial_collateral(self) -> float:
+        return self.initial.collateral
+
+    @property
+    def maintenance_collateral(self) -> float:
+        return self.maintenance.collateral
+
+    @property
+    def initial_debt(self) -> float:
+        return self.initial.debt
+
+    @property
+    def maintenance_debt(self) -> float:
+        return self.maintenance.debt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LiquidationPrice:
-    """The price of one identity, all others unchanged, at which the house health factor is 1."""
+class Margins:
+    """The margins of some positions, seen from below, from the middle and from above."""
 
-    identity: str
-    mid: float
-    price: float
-
-    @property
-    def distance(self) -> float:
-        """How far that is, as a fraction of today's price; negative where the price must fall."""
-        return (self.price - self.mid) / self.mid
+    low: Margin
+    mid: Margin
+    high: Margin
 
 
-NOTHING = Margin(
-    collateral=0.0,
-    initial_collateral=0.0,
-    maintenance_collateral=0.0,
-    debt=0.0,
-    initial_debt=0.0,
-    maintenance_debt=0.0,
-)
-
-
-def margin(positions: Iterable[ValuedPosition], bound: Bound, required: Margin = NOTHING) -> Margin:
-    """Sum what is counted and priced; what has no price adds nothing, on either side.
-
-    `required`: what other systems say in USD, the same from every side.
-    """
-    held = [item for item in positions if item.matters and isinstance(item.mark, Mark)]
-    supplies = [item for item in held if not item.is_debt]
-    debts = [item for item in held if item.is_debt]
-    return Margin(
-        collateral=_sum(required.collateral, supplies, bound, lambda _: 1.0),
-        initial_collateral=_sum(required.initial_collateral, supplies, bound, lambda item: 1 - item.factors.haircut),
-        maintenance_collateral=_sum(
-            required.maintenance_collateral, supplies, bound, lambda item: item.factors.liquidation_threshold
-        ),
-        debt=_sum(required.debt, debts, bound, lambda _: 1.0),
-        initial_debt=_sum(required.initial_debt, debts, bound, lambda item: item.factors.initial_factor),
-        maintenance_debt=_sum(required.maintenance_debt, debts, bound, lambda item: item.factors.maintenance_factor),
+def in_order(low: Margin, mid: Margin, high: Margin) -> Margins:
+    """Put three sides together; where rounding alone turned their health factors round, the middle's stands for both."""
+    return Margins(
+        low=_at(low, min(low.health_factor, mid.health_factor)),
+        mid=mid,
+        high=_at(high, max(high.health_factor, mid.health_factor)),
     )
+
+
+def _at(margin: Margin, health_factor: float) -> Margin:
+    if margin.health_factor == health_factor:
+        return margin
+    return replace(margin, maintenance=replace(margin.maintenance, health_factor=health_factor))
+
+
+def measure(sums: Sums, model: Model) -> Measure:
+    """Return what some exposures come to; where rounding would have factor and excess disagree, the worse of them stands."""
+    along = debt_lines(sums, model)
+    excess, factor = equity(along), largest_multiple(along)
+    if excess < 0:
+        factor = min(factor, JUST_BELOW_ONE)
+    elif factor < 1:
+        excess = LEAST_LOSS
+    plain = sums.risks.nothing
+    collateral = sums.collateral if plain else max(excess + sums.debt, 0.0)
+    return Measure(
+        collateral=collateral,
+        debt=sums.debt if plain or collateral > 0 else -excess,
+        excess=excess,
+        health_factor=factor,
+        loan_to_value=_loan_to_value(sums, factor),
+    )
+
+
+def _loan_to_value(sums: Sums, factor: float) -> float | None:
+    if sums.debt == 0:
+        return 0.0
+    if sums.risks.nothing:
+        return min(sums.debt / sums.collateral, LARGEST_RATIO) if sums.collateral > 0 else None
+    return min(1 / factor, LARGEST_RATIO) if factor > 0 else None
 
 
 def value(item: ValuedPosition, bound: Bound) -> float:
@@ -107,45 +158,3 @@ def unit_price(item: ValuedPosition, bound: Bound) -> float:
             return item.mark.high if item.is_debt else item.mark.low
         case Bound.HIGH:
             return item.mark.low if item.is_debt else item.mark.high
-
-
-def ratio(part: float, whole: float) -> float:
-    """Divide, at most `LARGEST_RATIO`; nothing over nothing is as good as it gets."""
-    return min(part / whole, LARGEST_RATIO) if whole > 0 else LARGEST_RATIO
-
-
-def liquidation_prices(positions: Sequence[ValuedPosition], required: Margin = NOTHING) -> tuple[LiquidationPrice, ...]:
-    """Find each identity's price at which the account would be liquidated; none for an account that is below 1."""
-    held = [item for item in positions if item.matters and isinstance(item.mark, Mark)]
-    if not any(item.is_debt for item in held) and required.maintenance_debt == 0:
-        return ()
-    identities = sorted({item.identity for item in held})
-    fixed = required.maintenance_collateral - required.maintenance_debt
-    found = (_liquidation_price(identity, held, fixed) for identity in identities)
-    return tuple(price for price in found if price is not None)
-
-
-def _liquidation_price(identity: str, held: Sequence[ValuedPosition], fixed: float) -> LiquidationPrice | None:
-    """Solve `rest + slope · price = 0`: `rest` is what the others and `fixed` leave, `slope` the tokens that count."""
-    own = [item for item in held if item.identity == identity]
-    others = [item for item in held if item.identity != identity]
-    rest = math.fsum((fixed, *(_weight(item) * value(item, Bound.MID) for item in others)))
-    slope = math.fsum(_weight(item) * item.amount for item in own)
-    mid = unit_price(own[0], Bound.MID)
-    if slope == 0 or rest + slope * mid < 0:
-        return None
-    price = -rest / slope
-    falls = slope > 0
-    reachable = 0 < price <= mid if falls else mid <= price < math.inf
-    return LiquidationPrice(identity=identity, mid=mid, price=price) if reachable else None
-
-
-def _weight(item: ValuedPosition) -> float:
-    """How much of its value a position adds to the maintenance margin; negative for debt."""
-    return -item.factors.maintenance_factor if item.is_debt else item.factors.liquidation_threshold
-
-
-def _sum(
-    first: float, positions: Iterable[ValuedPosition], bound: Bound, factor: Callable[[ValuedPosition], float]
-) -> float:
-    return math.fsum((first, *(value(item, bound) * factor(item) for item in positions)))

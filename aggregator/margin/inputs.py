@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aggregator.margin.liabilities import Liabilities
+from aggregator.margin.member import Membership, open_questions
 from aggregator.margin.policy import Policy
+from aggregator.margin.risk import NO_RISK, RiskInputs
+from aggregator.margin.stamp import UNNAMED, PolicyStamp
 from aggregator.oracle.mark import Observation
 from chains.model import Block, FeedSpec, Finality, Reason, Side, UnitPosition, UnitSnapshot, VenueSnapshot
 
-METHODOLOGY_VERSION = "4"
+METHODOLOGY_VERSION = "5"
 """Changes whenever the same inputs give another answer; `docs/methodology.md` describes this one."""
 
 
@@ -23,31 +26,53 @@ class OtherMethodology(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """The block of a chain that an answer is as of, and how settled it was."""
+    """The block of a chain that an answer is as of, and how settled it was.
+
+    `until`: of the past, the Unix time up to which the chain is known to hold nothing else that matters: final blocks in which nothing
+    happened are not stored, so that the block can be long before. Ages count up to it.
+    """
 
     block: Block
     finality: Finality
+    until: int | None = None
+
+    @property
+    def now(self) -> int:
+        """The Unix time up to which the chain is known."""
+        return self.block.time if self.until is None else max(self.until, self.block.time)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
     """An asset as configured: CAIP-19 `id`, policy class, and `same_as`, its price identity across chains.
 
-    Without a `symbol` the token's own is shown; without `same_as` the asset is only itself.
+    Without a `symbol` the token's own is shown; without `same_as` the asset is only itself. `bridge`: by which way it came to its
+    chain, `issuer`: who owes what it stands for, both in the operator's own words; `None`: nobody said.
     """
 
     id: str
     symbol: str | None
     asset_class: str
     same_as: str | None
+    bridge: str | None = None
+    issuer: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarginAccount:
-    """A margin account: its own id and its CAIP-10 members."""
+    """A margin account: its own id and its CAIP-10 members.
+
+    `membership`: of a configured account, by what each wallet is a member, or not any more; those that are not are no `members`.
+    """
 
     id: str
     members: tuple[str, ...]
+    membership: tuple[Membership, ...] = ()
+
+    @property
+    def gaps(self) -> tuple[Reason, ...]:
+        """What is not known of whose account it is."""
+        return tuple(open_questions(self.id, self.membership))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +96,26 @@ class Shortfall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InFlight:
+    """What left one chain and was not seen to arrive: `asset` (CAIP-19) as it will arrive, `sender` and `recipient` CAIP-10.
+
+    `message`: the bridge and its id of it; `proven`: whether its sending was proven to where it goes. `sent_at` (RFC 3339), `source_tx`:
+    when and by which transaction it left; `source`: who said so.
+    """
+
+    message: str
+    asset: str
+    amount_raw: int
+    decimals: int
+    sender: str
+    recipient: str
+    proven: bool
+    sent_at: str | None = None
+    source_tx: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VenueInputs:
     """A venue at its block, with those of its units that belong to the account; none where it just knows what shares are.
 
@@ -91,7 +136,8 @@ class HealthInputs:
     `stale_chains`: chains (the `subject`) whose newest block is too old, as the follower saw it.
     `gaps`: what is known to be missing from the account's data (a chain not indexed, a venue with holes).
     `feeds`: the configured feeds; `observations`: what the USD feeds of the account's assets say.
-    `shortfalls`: what its venues lack of the tokens that it has there.
+    `shortfalls`: what its venues lack of the tokens that it has there. `policy_stamp`: what the policy is called.
+    `risk`: estimates of how its assets move, and what was said of them. `in_flight`: what is on its way to its members.
     """
 
     methodology_version: str
@@ -106,3 +152,6 @@ class HealthInputs:
     observations: tuple[Observation, ...]
     policy: Policy
     shortfalls: tuple[Shortfall, ...] = ()
+    risk: RiskInputs = NO_RISK
+    in_flight: tuple[InFlight, ...] = ()
+    policy_stamp: PolicyStamp = UNNAMED

@@ -12,6 +12,7 @@ WAD = 10**18
 USD_PLACES = 8
 RATIO_PLACES = 6
 PRICE_PLACES = 12
+AMOUNT_PLACES = 12
 
 _EXACT = Context(prec=700)
 _LATEST_TIME = 253_402_300_799
@@ -23,6 +24,11 @@ def usd_down(value: float) -> Decimal:
 
 def usd_up(value: float) -> Decimal:
     return _rounded(value, USD_PLACES, ROUND_CEILING)
+
+
+def amount_down(value: float) -> Decimal:
+    """Return an amount of whole tokens, which may be in parts."""
+    return _rounded(value, AMOUNT_PLACES, ROUND_FLOOR)
 
 
 def ratio_down(value: float) -> Decimal:

@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from aggregator.margin.house import Bound, Margin, value
+from aggregator.margin.house import Bound, Margin, Required, value
 from aggregator.margin.liabilities import Liabilities, Standing, max_age_s
 from aggregator.margin.numbers import WAD, rfc3339
-from aggregator.margin.policy import LiabilityPolicy
+from aggregator.margin.policy import LiabilityPolicy, Policy
+from aggregator.margin.validity import doubted, unconfirmed
 from aggregator.margin.valuation import USD_BASE_UNIT, OpenUnit, ValuedPosition, last_value
 from aggregator.margin.venue import Doubts, unit_name
 from aggregator.oracle.mark import Mark
@@ -32,12 +33,12 @@ class OwnNumbers:
         return self.covering * WAD // self.required
 
 
-def requirements(units: Iterable[OpenUnit], policy: LiabilityPolicy) -> Margin:
+def requirements(units: Iterable[OpenUnit], policy: LiabilityPolicy) -> Required:
     """Sum the liabilities that are known: losses are debt, requirements weigh like debt, profits cover as far as they may."""
     known = [said for held_in in units if (said := _known(held_in)) is not None]
     gain = math.fsum(float(said.gain_usd) for said in known)
     loss = math.fsum(float(said.loss_usd) for said in known)
-    return Margin(
+    return Required(
         collateral=gain,
         initial_collateral=gain * policy.positive_pnl_initial,
         maintenance_collateral=gain * policy.positive_pnl_maintenance,
@@ -77,13 +78,12 @@ def judged(
     units: Sequence[OpenUnit],
     positions: Sequence[ValuedPosition],
     doubtful: Collection[OpenUnit],
-    *,
-    dust_share: float,
+    policy: Policy,
 ) -> tuple[tuple[OpenUnit, ...], tuple[ValuedPosition, ...]]:
     """Give each unit that others have a claim on its own number, or let it be unknown; all else stays as it is."""
     claimed = [held_in for held_in in units if held_in.standing is not Standing.NONE]
     after = {
-        id(held_in): _judged(held_in, _held(held_in, positions), doubtful=held_in in doubtful, dust_share=dust_share)
+        id(held_in): _judged(held_in, _held(held_in, positions), policy, doubtful=held_in in doubtful)
         for held_in in claimed
     }
     return (
@@ -94,26 +94,36 @@ def judged(
     )
 
 
-def _judged(held_in: OpenUnit, deposits: Sequence[ValuedPosition], *, doubtful: bool, dust_share: float) -> OpenUnit:
+def _judged(held_in: OpenUnit, deposits: Sequence[ValuedPosition], policy: Policy, *, doubtful: bool) -> OpenUnit:
     unit, said = held_in.unit, _known(held_in)
     if said is None:
         unknown = replace(unit, has_debt=True, health_factor_wad=None, liquidatable=None)
         return replace(held_in, unit=unknown) if doubtful else held_in
     if said.debt_usd == 0:
         return held_in
-    own = own_numbers(said, deposits, dust_share=dust_share)
+    own = own_numbers(said, deposits, dust_share=policy.status.dust_share)
     if own is None:
         return replace(held_in, unit=replace(unit, has_debt=True, health_factor_wad=None, liquidatable=None))
+    unsure = _unsure(said, deposits, policy) if own.covering < own.required else ()
     number = replace(
         unit,
         has_debt=True,
         health_factor_wad=own.health_factor_wad,
-        liquidatable=own.covering < own.required,
+        liquidatable=own.covering < own.required and not unsure,
+        reasons=(*unit.reasons, *unsure),
         collateral_base=math.floor(own.covering * USD_BASE_UNIT),
         debt_base=math.ceil(own.required * USD_BASE_UNIT),
         base_unit=USD_BASE_UNIT,
     )
     return replace(held_in, unit=number)
+
+
+def _unsure(said: Liabilities, deposits: Sequence[ValuedPosition], policy: Policy) -> tuple[Reason, ...]:
+    """Say by which prices a breach is not confirmed: those at whose favourable side there would be none."""
+    well = doubted(deposits, policy.validity, Bound.HIGH)
+    own = own_numbers(said, well, dust_share=policy.status.dust_share)
+    mended = own is not None and own.covering >= own.required
+    return unconfirmed(deposits, policy.validity) if mended else ()
 
 
 def own_numbers(said: Liabilities, deposits: Sequence[ValuedPosition], *, dust_share: float) -> OwnNumbers | None:
@@ -154,6 +164,6 @@ def _unknown(held_in: OpenUnit) -> Reason:
     if said is None:
         detail = f"none have been imported up to its block, the limit of age is {limit_s} s; {WHAT_TO_DO}"
     else:
-        age_s = held_in.at.time - said.as_of
+        age_s = held_in.now - said.as_of
         detail = f"the last are as of {rfc3339(said.as_of)}, {age_s} s before the block, the limit is {limit_s} s; {WHAT_TO_DO}"
     return Reason(LIABILITIES_UNKNOWN, unit_name(held_in), detail)

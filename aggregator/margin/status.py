@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
 from aggregator.margin.numbers import WAD
 from aggregator.margin.policy import StatusPolicy
 from aggregator.margin.venue import answers
+from aggregator.risk.breach import breach_score
 from chains.model import VenueUnit
+
+BREACH_UNCONFIRMED = "breach_unconfirmed"
+"""Reason why what is judged by house marks is not called liquidatable by them."""
 
 WATCH_SCORE = 66
 DANGER_SCORE = 33
@@ -50,12 +55,50 @@ def unit_status(unit: VenueUnit, policy: StatusPolicy) -> Status:
         return Status.UNKNOWN
     if unit.liquidatable:
         return Status.LIQUIDATABLE
-    return band(unit.health_factor_wad / WAD, policy)
+    found = band(unit.health_factor_wad / WAD, policy)
+    unconfirmed = any(reason.code == BREACH_UNCONFIRMED for reason in unit.reasons)
+    return Status.DANGER if unconfirmed and found is Status.LIQUIDATABLE else found
 
 
-def house_status(low: float, mid: float, policy: StatusPolicy) -> Status:
-    """Return the state by the house health factor: its middle decides, and a low end below 1 is danger at best."""
-    return worst([band(mid, policy), Status.DANGER if low < 1 else Status.NO_DEBT])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthFactors:
+    """The house health factor of an account as prices may be: all at their outer side (`low`), and all at their middle (`mid`).
+
+    `worst`: at the worst middles of the window; `adverse`, `favourable`: with the prices that confirm no breach at either outer side,
+    and all others at their middle.
+    """
+
+    low: float
+    mid: float
+    worst: float
+    adverse: float
+    favourable: float
+
+
+def house_status(factors: HealthFactors, policy: StatusPolicy) -> Status:
+    """Return the state by the house health factor: its middle decides, and a low end below 1 is danger at best.
+
+    A price that confirms no breach counts at its adverse side; by it alone nobody is called liquidatable.
+    """
+    low_end = Status.DANGER if factors.low < 1 else Status.NO_DEBT
+    found = worst([held_band(factors.adverse, min(factors.worst, factors.adverse), policy), low_end])
+    unconfirmed = found is Status.LIQUIDATABLE and factors.favourable >= 1
+    return Status.DANGER if unconfirmed else found
+
+
+def may_be_held(health_factor: float, policy: StatusPolicy) -> bool:
+    """Whether the worst of the window may decide about the band of a health factor; beyond, nobody needs to know it."""
+    return 1 <= health_factor < policy.watch_below * (1 + policy.leave_margin)
+
+
+def held_band(mid: float, window_worst: float, policy: StatusPolicy) -> Status:
+    """Return the band of a health factor; a worse one is left only when the window's worst is out of it too, or by a margin."""
+    if mid < 1:
+        return Status.LIQUIDATABLE
+    for bound, inside in ((policy.danger_below, Status.DANGER), (policy.watch_below, Status.WATCH)):
+        if mid < bound or (window_worst < bound and mid < bound * (1 + policy.leave_margin)):
+            return inside
+    return Status.HEALTHY
 
 
 def band(health_factor: float, policy: StatusPolicy) -> Status:
@@ -68,10 +111,17 @@ def band(health_factor: float, policy: StatusPolicy) -> Status:
     return Status.HEALTHY
 
 
-def score(status: Status, health_factor: float | None, policy: StatusPolicy) -> int | None:
-    """Return 0 to 100 for the lowest health factor of house and units, capped by the status; `None` when unknown."""
+def score(status: Status, health_factor: float | None, probability: float | None, policy: StatusPolicy) -> int | None:
+    """Return 0 to 100 for the chance of being liquidatable within a day; `None` when the status is unknown.
+
+    Where the chance is not known, it goes by bands: by the lowest health factor of house and units, capped by the status.
+    """
     if status is Status.UNKNOWN:
         return None
+    if status is Status.LIQUIDATABLE:
+        return 0
+    if probability is not None:
+        return breach_score(probability)
     if health_factor is None:
         return BEST_SCORE[status]
     return min(int(_scale(health_factor, policy)), BEST_SCORE[status])

@@ -6,10 +6,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from aggregator.margin.correlation import correlations_of
+from aggregator.margin.equity import Model
 from aggregator.margin.inputs import Asset, Cut, Shortfall
+from aggregator.margin.layers import RiskIndex, index_of
 from aggregator.margin.liabilities import Liabilities, Standing, standing
 from aggregator.margin.policy import DEFAULT_CLASS, ClassPolicy, Policy
-from aggregator.oracle.mark import Mark, Observation, Reading, Refusal, Unpriced, mark, marks_of
+from aggregator.margin.risk import NO_RISK, RiskInputs
+from aggregator.oracle.mark import (
+    About,
+    Discarded,
+    Mark,
+    Observation,
+    Reading,
+    Refusal,
+    Unpriced,
+    mark,
+    marks_of,
+)
+from aggregator.oracle.rules import State
 from chains.identifiers import token
 from chains.model import Block, FeedSpec, Reason, Side, UnitPosition, VenuePrice, VenueSpec, VenueUnit
 
@@ -47,7 +62,10 @@ ABOUT_PRICES = frozenset(
 ABOUT_TOKENS = frozenset({"token_unknown", "vault_short"})
 """Reasons of escrows that concern one token, whose position then does not count: those of other tokens stand."""
 
-LAST_KNOWN = frozenset({Refusal.STALE, Refusal.TOO_WIDE})
+VENUES = "venue"
+"""Who answers for what venues themselves take for a price: all together, for they may ask the same source."""
+
+LAST_KNOWN = frozenset({Refusal.STALE, Refusal.TOO_WIDE, Refusal.NOT_VALID})
 """Why an answer that once was good is not used any more."""
 
 
@@ -59,11 +77,18 @@ class OpenUnit:
     at: Block
     unit: VenueUnit
     liabilities: Liabilities | None = None
+    until: int | None = None
+    """See `Cut`."""
+
+    @property
+    def now(self) -> int:
+        """The Unix time that ages count up to."""
+        return self.at.time if self.until is None else max(self.until, self.at.time)
 
     @property
     def standing(self) -> Standing:
-        """Whether the liabilities against the unit are known at its block."""
-        return standing(self.venue, self.liabilities, self.at.time)
+        """Whether the liabilities against the unit are known up to then."""
+        return standing(self.venue, self.liabilities, self.now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +96,8 @@ class Context:
     """What values the positions of any account: cuts, assets, policy, and what the configured feeds say.
 
     `heartbeats`: (chain, feed) → its heartbeat; `feed_marks`: identity → mark, for each identity with a feed;
-    `stale_chains`: why a chain (the `subject`) is not to be relied on; `shortfalls`: what venues lack of their tokens.
+    `stale_chains`: why a chain (the `subject`) is not to be relied on; `shortfalls`: what venues lack of their tokens. `risk`: what is
+    estimated of all identities, `risk_index` the same by identity; `model`: how their risks add up.
     """
 
     as_of: Mapping[str, Cut]
@@ -80,31 +106,36 @@ class Context:
     heartbeats: Mapping[tuple[str, bytes], int]
     feed_marks: Mapping[str, Mark | Unpriced]
     stale_chains: tuple[Reason, ...]
+    risk: RiskInputs
+    risk_index: RiskIndex
+    model: Model
     shortfalls: tuple[Shortfall, ...] = ()
 
     @property
     def times(self) -> dict[str, int]:
-        """The time of each chain's block."""
-        return {chain: cut.block.time for chain, cut in self.as_of.items()}
+        """The time up to which each chain is known."""
+        return {chain: cut.now for chain, cut in self.as_of.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValuedPosition:
     """A position in house terms; `counted`: a debt, or a supply that the house accepts as collateral.
 
-    `accepted`: counted, or so as soon as the liabilities against its unit are known.
+    `accepted`: counted, or so as soon as the liabilities against its unit are known. `authorising`: the states of a mark that new
+    debt may rest on.
     """
 
     held_in: OpenUnit
     position: UnitPosition
     asset_id: str
     identity: str
-    configured_symbol: str | None
+    configured: Asset | None
     asset_class: str
     factors: ClassPolicy
     mark: Mark | Unpriced
     amount: float
     accepted: bool
+    authorising: tuple[State, ...] = tuple(State)
 
     @property
     def counted(self) -> bool:
@@ -118,7 +149,7 @@ class ValuedPosition:
 
     @property
     def symbol(self) -> str:
-        return self.configured_symbol or self.position.symbol
+        return (self.configured.symbol if self.configured else None) or self.position.symbol
 
     @property
     def is_debt(self) -> bool:
@@ -128,6 +159,11 @@ class ValuedPosition:
     def lacks_threshold(self) -> bool:
         """Whether a supply takes the liquidation threshold of a venue that has none: it then counts for nothing."""
         return not self.is_debt and self.factors.venue_threshold and self.position.liquidation_threshold is None
+
+    @property
+    def authorises(self) -> bool:
+        """Whether its mark is in a state that new debt may rest on; else a supply counts zero there, and a debt at its high."""
+        return isinstance(self.mark, Mark) and self.mark.state in self.authorising
 
     @property
     def matters(self) -> bool:
@@ -144,12 +180,13 @@ def make_context(
     observations: Iterable[Observation],
     stale_chains: Iterable[Reason],
     shortfalls: Iterable[Shortfall] = (),
+    risk: RiskInputs = NO_RISK,
 ) -> Context:
     """Combine the configured feeds into marks, once for any number of accounts."""
     by_id = {asset.id: asset for asset in assets}
     stale = tuple(stale_chains)
     subjects = {reason.subject for reason in stale}
-    times = {chain: cut.block.time for chain, cut in as_of.items()}
+    times = {chain: cut.now for chain, cut in as_of.items()}
     seen: dict[str, list[Observation]] = {}
     for observation in observations:
         seen.setdefault(identity_of(observation.asset, by_id), []).append(observation)
@@ -158,10 +195,28 @@ def make_context(
         assets=by_id,
         policy=policy,
         heartbeats={(feed.chain_id, feed.address): feed.heartbeat_s for feed in feeds},
-        feed_marks=marks_of(seen, times, subjects),
+        feed_marks=marks_of(seen, times, subjects, rules=policy.marks, about=_about(by_id, policy, risk)),
         stale_chains=stale,
+        risk=risk,
+        risk_index=index_of(risk),
+        model=Model(kappa=policy.model.kappa, correlations=correlations_of(risk, policy.model)),
         shortfalls=tuple(shortfalls),
     )
+
+
+def _about(assets: Mapping[str, Asset], policy: Policy, risk: RiskInputs) -> dict[str, About]:
+    """Say of each identity how it moves, where that was estimated, and whether all of its assets are of a class redeemed at par."""
+    deviations = {item.identity: item.deviation for item in risk.assets}
+    classes: dict[str, set[str]] = {}
+    for asset in assets.values():
+        classes.setdefault(identity_of(asset.id, assets), set()).add(asset.asset_class)
+    return {
+        identity: About(
+            daily_deviation=deviations.get(identity),
+            at_par=identity in classes and classes[identity] <= set(policy.marks.par_classes),
+        )
+        for identity in {*deviations, *classes}
+    }
 
 
 def identity_of(asset_id: str, assets: Mapping[str, Asset]) -> str:
@@ -187,10 +242,15 @@ def value_positions(context: Context, units: Sequence[OpenUnit]) -> tuple[Valued
         for position in held_in.unit.positions
     ]
     marks = dict(context.feed_marks)
-    stale = {reason.subject for reason in context.stale_chains}
     for identity, observations in _venue_observations(context, held).items():
-        marks.setdefault(identity, mark(identity, observations, context.times, stale))
+        marks.setdefault(identity, _venue_mark(context, identity, observations))
     return tuple(_valued(context, marks, *item) for item in held)
+
+
+def _venue_mark(context: Context, identity: str, observations: Sequence[Observation]) -> Mark | Unpriced:
+    about = _about(context.assets, context.policy, context.risk).get(identity, About())
+    stale = {reason.subject for reason in context.stale_chains}
+    return mark(identity, observations, context.times, stale, rules=context.policy.marks, about=about)
 
 
 def _valued(
@@ -208,14 +268,25 @@ def _valued(
         position=position,
         asset_id=asset_id,
         identity=identity,
-        configured_symbol=context.assets[asset_id].symbol if asset_id in context.assets else None,
+        configured=context.assets.get(asset_id),
         asset_class=asset_class,
         factors=of_class.at((position.liquidation_threshold or 0) / BASIS_POINTS),
-        mark=marks.get(identity) or Unpriced(identity=identity, discarded=()),
+        mark=valid(marks.get(identity) or Unpriced(identity=identity, discarded=()), context.policy),
         amount=_there(context, held_in.venue, position) / 10**position.decimals,
         accepted=position.side is Side.BORROW or _accepted(held_in.unit, position),
+        authorising=context.policy.validity.initial,
     )
     return replace(item, accepted=False) if item.lacks_threshold else item
+
+
+def valid(found: Mark | Unpriced, policy: Policy) -> Mark | Unpriced:
+    """Take a mark for none where the policy lets no health factor rest on its state."""
+    if isinstance(found, Unpriced) or found.state in policy.validity.maintenance:
+        return found
+    left_out = (
+        Discarded(observation=item.observation, age_s=item.age_s, refusal=Refusal.NOT_VALID) for item in found.used
+    )
+    return Unpriced(identity=found.identity, discarded=(*found.discarded, *left_out))
 
 
 def _there(context: Context, venue: VenueSpec, position: UnitPosition) -> int:
@@ -272,6 +343,7 @@ def _venue_observation(context: Context, venue: VenueSpec, asset_id: str, price:
         heartbeat_s=heartbeat_s(context, venue, asset_id, price),
         deviation=context.policy.of_class(asset_class_of(asset_id, context)).deviation,
         reading=Reading(price.answer_raw, price.unit_raw, price.updated_at, price.block),
+        operator=VENUES,
     )
 
 

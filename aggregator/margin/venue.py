@@ -87,7 +87,7 @@ def _fault(context: Context, item: ValuedPosition) -> str | None:
         return "missing"
     reading = Reading(price.answer_raw, price.unit_raw, price.updated_at, price.block)
     limit = heartbeat_s(context, item.held_in.venue, item.asset_id, price)
-    return refusal(reading, now=item.held_in.at.time, heartbeat_s=limit)
+    return refusal(reading, now=item.held_in.now, heartbeat_s=limit)
 
 
 def _is_dust(context: Context, unit: VenueUnit, stale: Sequence[UnitPosition]) -> bool:
@@ -126,7 +126,7 @@ def _reason(context: Context, item: ValuedPosition, fault: str, *, dust: bool) -
     if price is None:
         return Reason(code, item.asset_id, f"{what} and has none")
     source = format_address(item.held_in.venue.chain_id, price.source)
-    age_s = item.held_in.at.time - price.updated_at
+    age_s = item.held_in.now - price.updated_at
     limit_s = age_limit_s(heartbeat_s(context, item.held_in.venue, item.asset_id, price))
     consequence = "; without this supply the verdict would be the same" if dust else ""
     detail = f"{what}; source {source} answered {age_s} s before the block, the limit is {limit_s} s{consequence}"

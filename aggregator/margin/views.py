@@ -8,29 +8,33 @@ from decimal import Decimal
 from aggregator.margin import numbers
 from aggregator.margin.account import Assessment, priced_value
 from aggregator.margin.canonical import SAFE_INTEGER
+from aggregator.margin.distances import LiquidationPrice, identities, liquidation_prices
 from aggregator.margin.document import (
-    AllowanceView,
-    CollateralTermsView,
     ComponentView,
     FeedView,
     LiabilitiesView,
     LiquidationPriceView,
-    LiquidationView,
     LookThroughView,
     NativeAsOf,
-    PermitsView,
     PositionView,
     PriceView,
-    ReasonView,
     UnitView,
     VenuePriceView,
     VenueView,
 )
-from aggregator.margin.house import LiquidationPrice, liquidation_prices
 from aggregator.margin.liabilities import Standing, max_age_s
+from aggregator.margin.margin_views import weight
+from aggregator.margin.permits_document import (
+    AllowanceView,
+    CollateralTermsView,
+    LiquidationView,
+    PermitsView,
+    ReasonView,
+)
 from aggregator.margin.policy import StatusPolicy
 from aggregator.margin.status import unit_status
-from aggregator.margin.valuation import OpenUnit, ValuedPosition
+from aggregator.margin.valuation import Context, OpenUnit, ValuedPosition
+from aggregator.margin.weights import Weighed
 from aggregator.oracle.mark import MAX_CONFIDENCE, Discarded, Mark, Unpriced, Used
 from chains.identifiers import format_address, format_hash, token
 from chains.model import Allowance, Claim, Liquidation, Permits, Reason, VenuePrice
@@ -48,23 +52,32 @@ def venues(assessment: Assessment, policy: StatusPolicy) -> tuple[VenueView, ...
     by_venue: dict[str, list[OpenUnit]] = {}
     for held_in in assessment.units:
         by_venue.setdefault(held_in.venue.id, []).append(held_in)
-    return tuple(_venue(units, assessment.positions, policy) for units in by_venue.values())
+    return tuple(_venue(units, assessment, policy) for units in by_venue.values())
 
 
-def _venue(units: Sequence[OpenUnit], positions: Sequence[ValuedPosition], policy: StatusPolicy) -> VenueView:
-    venue = units[0].venue
+def _venue(units: Sequence[OpenUnit], assessment: Assessment, policy: StatusPolicy) -> VenueView:
+    venue, weights = units[0].venue, assessment.weights
     return VenueView(
         venue=venue.id,
         protocol=venue.protocol,
         chain=venue.chain_id,
         address=format_address(venue.chain_id, venue.address),
         units=tuple(
-            _unit(held_in, [item for item in positions if item.held_in is held_in], policy) for held_in in units
+            _unit(
+                held_in,
+                [
+                    _position(item, weights[id(item.position)])
+                    for item in assessment.positions
+                    if item.held_in is held_in
+                ],
+                policy,
+            )
+            for held_in in units
         ),
     )
 
 
-def _unit(held_in: OpenUnit, positions: Sequence[ValuedPosition], policy: StatusPolicy) -> UnitView:
+def _unit(held_in: OpenUnit, positions: Sequence[PositionView], policy: StatusPolicy) -> UnitView:
     unit, chain_id = held_in.unit, held_in.venue.chain_id
     return UnitView(
         unit_id=format_address(chain_id, unit.unit_id),
@@ -79,7 +92,7 @@ def _unit(held_in: OpenUnit, positions: Sequence[ValuedPosition], policy: Status
         liquidatable=unit.liquidatable,
         collateral=_base(unit.collateral_base, unit.base_unit),
         debt=_base(unit.debt_base, unit.base_unit),
-        positions=tuple(map(_position, positions)),
+        positions=tuple(positions),
         native=None if unit.native is None else {name: str(number) for name, number in unit.native.items()},
         engine=unit.engine_version,
         roles=unit.roles,
@@ -138,7 +151,7 @@ def liabilities(held_in: OpenUnit) -> LiabilitiesView | None:
     return LiabilitiesView(
         state=state.value,
         as_of=None if said is None else numbers.rfc3339(said.as_of),
-        age_s=None if said is None else _age(held_in.at.time - said.as_of),
+        age_s=None if said is None else _age(held_in.now - said.as_of),
         max_age_s=None if state is Standing.NONE else max_age_s(held_in.venue),
         initial_requirement_usd=None if said is None else numbers.text(said.initial_requirement_usd),
         maintenance_requirement_usd=None if said is None else numbers.text(said.maintenance_requirement_usd),
@@ -148,7 +161,7 @@ def liabilities(held_in: OpenUnit) -> LiabilitiesView | None:
     )
 
 
-def _position(item: ValuedPosition) -> PositionView:
+def _position(item: ValuedPosition, weighed: Weighed) -> PositionView:
     position, chain_id = item.position, item.held_in.venue.chain_id
     worth = priced_value(item)
     threshold = position.liquidation_threshold
@@ -166,7 +179,10 @@ def _position(item: ValuedPosition) -> PositionView:
         mark_usd=numbers.text(numbers.price(item.mark.mid)) if isinstance(item.mark, Mark) else None,
         value_usd=None if worth is None else text(numbers.usd_up(worth) if item.is_debt else numbers.usd_down(worth)),
         asset_class=item.asset_class,
+        bridge=item.configured.bridge if item.configured else None,
+        issuer=item.configured.issuer if item.configured else None,
         haircut=numbers.text(numbers.ratio_up(item.factors.haircut)),
+        weight=weight(weighed),
         liquidation_threshold=None if threshold is None else numbers.scaled(threshold, BASIS_POINT_PLACES),
         look_through=None if position.claim is None else look_through_view(position.claim, chain_id),
     )
@@ -174,9 +190,8 @@ def _position(item: ValuedPosition) -> PositionView:
 
 def look_through_view(claim: Claim, chain_id: str) -> LookThroughView:
     """Write what shares are a claim on."""
-    asset = str(token(chain_id, claim.asset))
     return LookThroughView(
-        asset=asset,
+        asset=str(token(chain_id, claim.asset)) if claim.asset else None,
         assets_raw=_raw(claim.assets_raw),
         lost_raw=_raw(claim.lost_raw),
         redeemable_raw=_raw(claim.redeemable_raw),
@@ -194,6 +209,8 @@ def look_through_view(claim: Claim, chain_id: str) -> LookThroughView:
             for part in claim.components
         ),
         reasons=reasons(claim.reasons),
+        told_at=claim.told_at,
+        within=None if claim.within is None else look_through_view(claim.within, chain_id),
     )
 
 
@@ -208,7 +225,7 @@ def _venue_price(held_in: OpenUnit, price: VenuePrice) -> VenuePriceView:
         unit_raw=str(price.unit_raw),
         source=format_address(held_in.venue.chain_id, price.source),
         updated_at=numbers.rfc3339(price.updated_at),
-        age_s=_age(held_in.at.time - price.updated_at),
+        age_s=_age(held_in.now - price.updated_at),
         block=price.block,
         basis=price.basis.value,
     )
@@ -226,14 +243,41 @@ def price_view(mark: Mark | Unpriced) -> PriceView:
         case Mark():
             return PriceView(
                 identity=mark.identity,
-                low=numbers.text(numbers.price(mark.low)),
-                mid=numbers.text(numbers.price(mark.mid)),
-                high=numbers.text(numbers.price(mark.high)),
+                low=_price(mark.low),
+                mid=_price(mark.mid),
+                high=_price(mark.high),
+                state=mark.state.value,
+                reasons=mark.reasons,
+                operators=mark.operators,
+                confidence=_price(mark.confidence),
+                age_s=_age(mark.age_s),
+                twap_5m=_price(mark.twap_5m),
+                twap_1h=_price(mark.twap_1h),
+                lowest=_price(mark.lowest),
+                highest=_price(mark.highest),
+                basis=mark.basis,
                 feeds=(*map(_feed, mark.used), *map(_feed, mark.discarded)),
             )
         case Unpriced():
-            feeds = tuple(map(_feed, mark.discarded))
-            return PriceView(identity=mark.identity, low=None, mid=None, high=None, feeds=feeds)
+            return _unpriced(mark)
+
+
+def _unpriced(mark: Unpriced) -> PriceView:
+    nothing: dict[str, None] = dict.fromkeys(
+        ("low", "mid", "high", "confidence", "age_s", "twap_5m", "twap_1h", "lowest", "highest", "basis")
+    )
+    return PriceView(
+        identity=mark.identity,
+        state=mark.state.value,
+        reasons=mark.reasons,
+        operators=(),
+        feeds=tuple(map(_feed, mark.discarded)),
+        **nothing,
+    )
+
+
+def _price(value: float | None) -> str | None:
+    return None if value is None else numbers.text(numbers.price(value))
 
 
 def _feed(judged: Used | Discarded) -> FeedView:
@@ -259,20 +303,18 @@ def _feed(judged: Used | Discarded) -> FeedView:
         used=isinstance(judged, Used),
         reason=judged.refusal.value if isinstance(judged, Discarded) else None,
         fault=observation.fault,
+        operator=observation.operator,
+        past=len(observation.past),
         caveat=observation.caveat,
         of=price_view(judged.base) if isinstance(judged, Used) and judged.base else None,
     )
 
 
-def liquidation(assessment: Assessment) -> tuple[LiquidationPriceView, ...]:
+def liquidation(assessment: Assessment, context: Context) -> tuple[LiquidationPriceView, ...]:
     """Write, for every identity that counts, the price that would liquidate the account, or that none does."""
-    prices = liquidation_prices(assessment.positions, assessment.required) if assessment.measurable else ()
+    prices = liquidation_prices(assessment.house, context) if assessment.measurable else ()
     found = {item.identity: item for item in prices}
-    mids = {
-        item.identity: item.mark.mid
-        for item in assessment.positions
-        if item.matters and isinstance(item.mark, Mark) and assessment.has_debt
-    }
+    mids = identities(assessment.house) if assessment.cross_debt else {}
     return tuple(_liquidation(identity, mids[identity], found.get(identity)) for identity in sorted(mids))
 
 

@@ -1,131 +1,49 @@
-"""Observations become a mark: a price of one identity, with bounds, and every observation that was left out.
+"""Observations become a mark: a price of one identity, with bounds, a state, and every observation that was left out.
 
-Doubt falls on the outer side: `low` is the lower and `high` the upper of what the middle observations allow.
+Doubt falls on the outer side: `low` is the lower and `high` the upper of what the middle observations allow. All of it follows from
+what was said within a window before the cut; nothing is remembered from one answer to the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from fractions import Fraction
-from itertools import accumulate
-from typing import NamedTuple, assert_never
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import assert_never
 
-MAX_CONFIDENCE = 0.02
-"""The widest interval that is believed, as a fraction of the price, of a feed that gives one and has no limit of its own."""
+from aggregator.oracle.combined import About, View, combined
+from aggregator.oracle.observation import (
+    MAX_CONFIDENCE,
+    WINDOW_S,
+    Discarded,
+    Mark,
+    Observation,
+    Reading,
+    Refusal,
+    Unpriced,
+    Used,
+)
+from aggregator.oracle.rules import DEFAULT, MarkRules
+from aggregator.oracle.window import accepted, sound
 
+__all__ = [
+    "MAX_CONFIDENCE",
+    "About",
+    "Discarded",
+    "Mark",
+    "Observation",
+    "Reading",
+    "Refusal",
+    "Unpriced",
+    "Used",
+    "age_limit_s",
+    "mark",
+    "marks_of",
+    "refusal",
+]
 
-class Reading(NamedTuple):
-    """The last answer of a feed, `answer_raw` / `unit_raw` USD, at `updated_at` (Unix seconds) in `block`.
-
-    `confidence_raw`: the half-width of the feed's own interval at the same scale, `None` for a feed that gives none.
-    """
-
-    answer_raw: int
-    unit_raw: int
-    updated_at: int
-    block: int
-    confidence_raw: int | None = None
-
-    @property
-    def confidence(self) -> float | None:
-        """The half-width of the interval in USD."""
-        return None if self.confidence_raw is None else self.confidence_raw / self.unit_raw
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """What one feed says of one asset, or `None` where it has said nothing (yet).
-
-    `heartbeat_s`: the longest silence that the feed promises; `None`: its answer does not age (`fixed`).
-    `deviation`: the move, as a fraction of the price, below which the feed may stay silent.
-    `fault`: why the feed is not to be believed, whatever it says.
-    `max_confidence`: the widest interval that is believed, as a fraction of the price; `None`: `MAX_CONFIDENCE`.
-    `of`: the identity whose mark is multiplied by the answer, which then is a rate and no price.
-    `caveat`: what is to be said with an answer that is used all the same.
-    """
-
-    asset: str
-    kind: str
-    chain_id: str
-    feed: bytes
-    heartbeat_s: int | None
-    deviation: float
-    reading: Reading | None
-    fault: str | None = None
-    max_confidence: float | None = None
-    of: str | None = None
-    caveat: str | None = None
-
-
-class Refusal(StrEnum):
-    """Why an observation is not used."""
-
-    NO_ANSWER = "no_answer"
-    IN_DOUBT = "in_doubt"
-    NON_POSITIVE = "non_positive"
-    FROM_THE_FUTURE = "from_the_future"
-    STALE = "stale"
-    TOO_WIDE = "confidence_too_wide"
-    STALE_CHAIN = "stale_chain"
-    BASE_UNPRICED = "base_unpriced"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Used:
-    """An observation that the mark rests on, as a price with the bounds that its deviation and its confidence allow.
-
-    `base`: the mark that a rate was multiplied with; `age_s` is then that of the oldest answer of both.
-    """
-
-    observation: Observation
-    age_s: int
-    low: float
-    price: float
-    high: float
-    base: Mark | None = None
-
-    @property
-    def chains(self) -> set[str]:
-        """The chains whose word this rests on."""
-        below = self.base.used if self.base else ()
-        return {self.observation.chain_id}.union(*(item.chains for item in below))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Discarded:
-    """An observation that was left out; `age_s` is `None` where there was no answer."""
-
-    observation: Observation
-    age_s: int | None
-    refusal: Refusal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """The price of one identity in USD: `low` ≤ `mid` ≤ `high`."""
-
-    identity: str
-    low: float
-    mid: float
-    high: float
-    used: tuple[Used, ...]
-    discarded: tuple[Discarded, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unpriced:
-    """No observation of this identity can be used; with none at all, `discarded` is empty."""
-
-    identity: str
-    discarded: tuple[Discarded, ...]
-
-    @property
-    def cause(self) -> str:
-        """One word: `no_feed`, or why the observations were left out."""
-        causes = sorted({item.refusal.value for item in self.discarded})
-        return "+".join(causes) or "no_feed"
+DAY_S = 86_400
+NOTHING_KNOWN = About()
 
 
 def age_limit_s(heartbeat_s: int) -> int:
@@ -146,43 +64,86 @@ def refusal(reading: Reading | None, *, now: int, heartbeat_s: int | None) -> Re
     return None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What all marks of one answer share: the time of each chain's block, chains without a recent one, and the rules."""
+
+    times: Mapping[str, int]
+    stale_chains: Collection[str]
+    rules: MarkRules
+    newest: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "newest", max(self.times.values(), default=0))
+
+    def lag_s(self, chain_id: str) -> int:
+        """How far a chain that stands still is behind the others, in seconds."""
+        return self.newest - self.times[chain_id] if chain_id in self.stale_chains and chain_id in self.times else 0
+
+
 def mark(
     identity: str,
     observations: Sequence[Observation],
     times: Mapping[str, int],
     stale_chains: Collection[str] = (),
     bases: Mapping[str, Mark | Unpriced] | None = None,
+    *,
+    rules: MarkRules = DEFAULT,
+    about: About = NOTHING_KNOWN,
 ) -> Mark | Unpriced:
-    """Combine what feeds say of one identity; `bases`: the marks that rates are multiplied with.
+    """Combine what feeds say of one identity; `bases`: the marks that rates are multiplied with, `about`: what is known of it.
 
     `times`: chain → time of the block from which its feeds are seen; any other chain's answers are refused. What a stale
     chain says is used only where no other chain says anything.
     """
+    scene = Scene(times=times, stale_chains=stale_chains, rules=rules)
     used: list[Used] = []
     discarded: list[Discarded] = []
     for observation in observations:
-        match judge(observation, times.get(observation.chain_id, 0), bases or {}):
+        match _judged(observation, scene, bases or {}, about.daily_deviation):
             case Used() as item:
                 used.append(item)
             case Discarded() as item:
                 discarded.append(item)
             case other:
                 assert_never(other)
-    live = [item for item in used if item.chains.isdisjoint(stale_chains)]
+    once, again = _once(used)
+    discarded += [_without(item, Refusal.SAID_TWICE) for item in again]
+    live = [item for item in once if item.chains.isdisjoint(stale_chains)]
     if live:
-        discarded += [outdated(item) for item in used if item not in live]
-    if not used:
+        discarded += [_without(item, Refusal.STALE_CHAIN) for item in once if item not in live]
+    if not once:
         return Unpriced(identity=identity, discarded=tuple(discarded))
-    return combine(identity, tuple(live or used), tuple(discarded))
+    view = View(times=times, stale_chains=frozenset(stale_chains), rules=rules, about=about)
+    return combined(identity, live or once, discarded, view)
 
 
-def outdated(item: Used) -> Discarded:
-    """Leave out what a stale chain says."""
-    return Discarded(observation=item.observation, age_s=item.age_s, refusal=Refusal.STALE_CHAIN)
+def _once(used: Sequence[Used]) -> tuple[list[Used], list[Used]]:
+    """Part what is said from what is said again: of one feed the word with the widest bounds is kept."""
+    places: dict[tuple[str, bytes, str | None], int] = {}
+    for place, item in enumerate(used):
+        key = (item.observation.chain_id, item.observation.feed, item.observation.of)
+        if key not in places or _preferred(item) < _preferred(used[places[key]]):
+            places[key] = place
+    first = set(places.values())
+    return [used[place] for place in sorted(first)], [item for place, item in enumerate(used) if place not in first]
+
+
+def _preferred(item: Used) -> tuple[float, float, str]:
+    return (item.low, -item.high, item.observation.asset)
+
+
+def _without(item: Used, why: Refusal) -> Discarded:
+    return Discarded(observation=item.observation, age_s=item.age_s, refusal=why)
 
 
 def marks_of(
-    observed: Mapping[str, Sequence[Observation]], times: Mapping[str, int], stale_chains: Collection[str] = ()
+    observed: Mapping[str, Sequence[Observation]],
+    times: Mapping[str, int],
+    stale_chains: Collection[str] = (),
+    *,
+    rules: MarkRules = DEFAULT,
+    about: Mapping[str, About] | None = None,
 ) -> dict[str, Mark | Unpriced]:
     """Return the mark of every identity that feeds speak of, those that rest on others after them; a circle prices nothing."""
     done: dict[str, Mark | Unpriced] = {}
@@ -192,37 +153,59 @@ def marks_of(
             return
         for base in sorted({item.of for item in observed[identity] if item.of is not None}):
             settle(base, (*above, identity))
-        known = {base: mark for base, mark in done.items() if base not in above}
-        done[identity] = mark(identity, observed[identity], times, stale_chains, known)
+        bases = {base: found for base, found in done.items() if base not in above}
+        known = (about or {}).get(identity, NOTHING_KNOWN)
+        done[identity] = mark(identity, observed[identity], times, stale_chains, bases, rules=rules, about=known)
 
     for identity in observed:
         settle(identity, ())
     return done
 
 
-def judge(observation: Observation, now: int, bases: Mapping[str, Mark | Unpriced]) -> Used | Discarded:
+def _judged(
+    observation: Observation, scene: Scene, bases: Mapping[str, Mark | Unpriced], daily_deviation: float | None
+) -> Used | Discarded:
     """Turn one observation into a price, or into the reason that it is none."""
-    reading = observation.reading
+    reading, now = observation.reading, scene.times.get(observation.chain_id, 0)
     doubted = Refusal.IN_DOUBT if observation.fault and reading is not None else None
     reason = doubted or refusal(reading, now=now, heartbeat_s=observation.heartbeat_s)
     age_s = None if reading is None else now - reading.updated_at
     if reading is None or age_s is None or reason is not None:
         return Discarded(observation=observation, age_s=age_s, refusal=reason or Refusal.NO_ANSWER)
-    if too_wide(reading, observation.max_confidence):
+    if not sound(reading, observation.max_confidence):
         return Discarded(observation=observation, age_s=age_s, refusal=Refusal.TOO_WIDE)
-    price, confidence = reading.answer_raw / reading.unit_raw, reading.confidence or 0.0
     if observation.of is not None:
-        return redeemed(observation, age_s, price, bases.get(observation.of))
+        return _redeemed(observation, age_s, reading.price, bases.get(observation.of))
+    move = moved(observation, age_s + scene.lag_s(observation.chain_id), scene.rules, daily_deviation)
+    multiple = 1.0 if observation.whole_interval else scene.rules.interval_multiple
+    interval = multiple * (reading.confidence or 0.0)
     return Used(
         observation=observation,
         age_s=age_s,
-        low=max(0.0, price * (1 - observation.deviation) - confidence),
-        price=price,
-        high=price * (1 + observation.deviation) + confidence,
+        low=max(0.0, reading.price * (1 - move) - interval),
+        price=reading.price,
+        high=reading.price * (1 + move) + interval,
+        steps=accepted(observation, now) if observation.heartbeat_s is not None else ((now - WINDOW_S, reading.price),),
     )
 
 
-def redeemed(observation: Observation, age_s: int, rate: float, base: Mark | Unpriced | None) -> Used | Discarded:
+def moved(observation: Observation, age_s: int, rules: MarkRules, daily_deviation: float | None) -> float:
+    """Return how far a price may have gone since its answer, as a fraction of it.
+
+    While a feed keeps its promise that is its deviation; whether it does is the less sure the older the answer. Without an estimate
+    of the daily deviation its own stands for what a price does within a heartbeat.
+    """
+    heartbeat_s = observation.heartbeat_s
+    if heartbeat_s is None:
+        return observation.deviation
+    if daily_deviation is None:
+        since = observation.deviation * math.sqrt(age_s / heartbeat_s) if heartbeat_s else 0.0
+    else:
+        since = rules.age_deviations * daily_deviation * math.sqrt(age_s / DAY_S)
+    return max(observation.deviation, min(since, rules.most_widening))
+
+
+def _redeemed(observation: Observation, age_s: int, rate: float, base: Mark | Unpriced | None) -> Used | Discarded:
     """Multiply a rate with the mark of what is redeemed."""
     if not isinstance(base, Mark):
         return Discarded(observation=observation, age_s=age_s, refusal=Refusal.BASE_UNPRICED)
@@ -233,42 +216,5 @@ def redeemed(observation: Observation, age_s: int, rate: float, base: Mark | Unp
         price=rate * base.mid,
         high=rate * base.high * (1 + observation.deviation),
         base=base,
+        steps=tuple((time, rate * price) for time, price in base.path),
     )
-
-
-def too_wide(reading: Reading, max_confidence: float | None) -> bool:
-    """Whether a positive answer comes with an interval that is no interval, or wider than is believed."""
-    if reading.confidence_raw is None:
-        return False
-    limit = MAX_CONFIDENCE if max_confidence is None else max_confidence
-    return not 0 <= reading.confidence_raw / reading.answer_raw <= limit
-
-
-def combine(identity: str, used: tuple[Used, ...], discarded: tuple[Discarded, ...]) -> Mark:
-    """Take weighted medians: the lower of the lows, the upper of the highs, the middle of the prices."""
-    return Mark(
-        identity=identity,
-        low=lower_median(used, lambda item: item.low),
-        mid=(lower_median(used, lambda item: item.price) + upper_median(used, lambda item: item.price)) / 2,
-        high=upper_median(used, lambda item: item.high),
-        used=used,
-        discarded=discarded,
-    )
-
-
-def weight(_: Used) -> int:
-    """How much an observation says: all the same in this version."""
-    return 1
-
-
-def lower_median(used: Sequence[Used], value: Callable[[Used], float]) -> float:
-    """Return the smallest value at or below which lies at least half of the weight."""
-    ordered = sorted(used, key=value)
-    below = accumulate(weight(item) for item in ordered)
-    half = Fraction(sum(map(weight, used)), 2)
-    return next(value(item) for item, weight_below in zip(ordered, below, strict=True) if weight_below >= half)
-
-
-def upper_median(used: Sequence[Used], value: Callable[[Used], float]) -> float:
-    """Return the largest value at or above which lies at least half of the weight."""
-    return -lower_median(used, lambda item: -value(item))

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from aggregator.risk.coverage import Coverage, coverage
-from aggregator.risk.history import BadHistory, History
+from aggregator.risk.history import BadHistory, Floats, History
 from aggregator.risk.models import MODELS, TAIL, WINDOW, fall
 
 
@@ -30,8 +30,10 @@ class Backtest:
     largest_rise: float
 
 
-def backtest(history: History, model: str, *, since: date | None = None) -> Backtest:
+def backtest(history: History, model: str, *, since: date | None = None, haircuts: Floats | None = None) -> Backtest:
     """Walk a model forward and judge the days from `since` on, all that it estimates by default.
+
+    `haircuts`: what the model gives, where that is known already.
 
     Raises `BadHistory` where it has not enough days, and `KeyError` for a model that is none of `MODELS`.
     """
@@ -44,7 +46,7 @@ def backtest(history: History, model: str, *, since: date | None = None) -> Back
             f"{history.asset}: the prices end on {history.last}; with {WINDOW} days to learn from, the first that can be judged is {needed}"
         )
     skipped = first - WINDOW - 1
-    haircuts = MODELS[model](history.returns)[skipped:]
+    haircuts = (MODELS[model](history.returns) if haircuts is None else haircuts)[skipped:]
     falls = fall(history.returns[WINDOW + skipped :])
     beyond = falls - haircuts
     return Backtest(

@@ -87,13 +87,17 @@ def market_layer(history: History, *, horizon_s: int, tail: float) -> MarketLaye
     Up to a day the deviation grows with the root of time. Beyond, whole days are drawn from the residuals, each moving the deviation
     of the next; a part of a day counts as a day. Raises `ValueError` beyond `LONGEST_DAYS`.
     """
+    return layer_of(history.returns, horizon_s=horizon_s, tail=tail)
+
+
+def layer_of(returns: Floats, *, horizon_s: int, tail: float, rising: bool = False) -> MarketLayer | None:
+    """Estimate as `market_layer` does from daily log returns; `rising`: the rise instead, as a fraction that may be above 1."""
     if horizon_s > LONGEST_DAYS * DAY_S:
         raise ValueError(f"a horizon of {horizon_s} s is longer than {LONGEST_DAYS} days")
-    returns = history.returns
     deviation = float(deviations(returns, SLOW)[-1]) if len(returns) >= FEWEST_DAYS else 0.0
     if not deviation:
         return None
-    pool = _pool(history)
+    pool = _pool(-returns if rising else returns)
     quantile = float(np.quantile(pool, tail)) if len(pool) >= WINDOW else 0.0
     basis = Basis.FILTERED if quantile < 0 else Basis.STUDENT
     if basis is Basis.STUDENT:
@@ -104,7 +108,7 @@ def market_layer(history: History, *, horizon_s: int, tail: float) -> MarketLaye
     else:
         fallen = float(np.quantile(_paths(pool, basis, deviation, -(-horizon_s // DAY_S)), tail))
     return MarketLayer(
-        haircut=max(0.0, -math.expm1(fallen)),
+        haircut=max(0.0, math.expm1(-fallen) if rising else -math.expm1(fallen)),
         horizon_s=horizon_s,
         tail=tail,
         deviation=deviation,
@@ -121,9 +125,8 @@ def student_quantile(tail: float) -> float:
     return math.copysign(2 * math.sqrt(max(root - 1, 0.0)), tail - 0.5) / math.sqrt(_FREEDOM / (_FREEDOM - 2))
 
 
-def _pool(history: History) -> Floats:
+def _pool(returns: Floats) -> Floats:
     """Return the residuals in their order by size; a day on which no deviation was expected has none, however far the price moved."""
-    returns = history.returns
     return np.sort(residuals(returns)[deviations(returns, SLOW)[:-1] > 0])
 
 

@@ -30,6 +30,10 @@ STRESS_SHARE = 0.25
 WORST_DAYS = 3
 """So much weight has the mean of so many worst days."""
 
+BUFFER, RELEASED_AT = 0.25, 1.5
+RISE_DAYS, RELEASED_DAYS, REFILLED_DAYS = 5, 20, 60
+"""The buffer is so much of a haircut; it is gone for so many days once the filtered one is so many times that of the week before."""
+
 _NORMAL_99 = 2.3263478740408408
 _STUDENT_4_99 = 3.7469473879792 / math.sqrt(2)
 """Of a variable with variance 1, as the weighted variance is scaled."""
@@ -89,12 +93,12 @@ def student(returns: Floats) -> Floats:
 
 def historical(returns: Floats) -> Floats:
     """The quantile of the last `WINDOW` days."""
-    return fall(_moving_quantile(returns))
+    return fall(moving_quantile(returns))
 
 
 def filtered(returns: Floats) -> Floats:
     """Filtered historical simulation: the quantile of the last `WINDOW` residuals, at today's deviation."""
-    return fall(_moving_quantile(residuals(returns)) * deviations(returns, SLOW)[WINDOW:-1])
+    return fall(moving_quantile(residuals(returns)) * deviations(returns, SLOW)[WINDOW:-1])
 
 
 def filtered_expanding(returns: Floats) -> Floats:
@@ -114,6 +118,18 @@ def recommended(returns: Floats) -> Floats:
     """Three quarters of filtered historical simulation and one of stress, at least what plain history says."""
     mixed = (1 - STRESS_SHARE) * filtered(returns) + STRESS_SHARE * stressed(returns)
     return np.maximum(mixed, historical(returns))
+
+
+def buffered(returns: Floats) -> Floats:
+    """The published haircut and a quarter more, a buffer that is there to be used: it goes when the filtered one rises by half."""
+    announced = filtered(returns)
+    before = np.concatenate([np.full(min(RISE_DAYS, len(announced)), np.inf), announced[:-RISE_DAYS]])[: len(announced)]
+    rose = announced > RELEASED_AT * before
+    days = np.arange(len(announced))
+    since = days - np.maximum.accumulate(np.where(rose, days, -RELEASED_DAYS - REFILLED_DAYS))
+    there = np.clip((since - RELEASED_DAYS) / REFILLED_DAYS, 0.0, 1.0)
+    own = publish(recommended(returns), Publishing())
+    return np.minimum((1 + BUFFER * there) * own, 1.0)
 
 
 def published(returns: Floats, rules: Publishing | None = None) -> Floats:
@@ -146,13 +162,14 @@ MODELS: Mapping[str, Model] = {
     "fhs-expanding": filtered_expanding,
     "recommended": recommended,
     "published": published,
+    "buffered": buffered,
 }
 """Each by its name on the command line."""
 
 
-def _moving_quantile(values: Floats) -> Floats:
+def moving_quantile(values: Floats, tail: float = TAIL) -> Floats:
     """Return the quantile of the `WINDOW` values before each day from `WINDOW` on."""
     if len(values) <= WINDOW:
         return np.empty(0)
     windows = np.lib.stride_tricks.sliding_window_view(values[:-1], WINDOW)
-    return np.asarray(np.quantile(windows, TAIL, axis=1), np.float64)
+    return np.asarray(np.quantile(windows, tail, axis=1), np.float64)

@@ -10,13 +10,13 @@ from typing import cast
 
 import pyarrow as pa
 
-from chains.auditing import Controlled, Reply, WholeRecords
+from chains.auditing import Carried, Controlled, Quoted, Reply, WholeRecords
 from chains.completeness import Level
 from chains.errors import NoContract, NodeWrong, Unsupported
 from chains.evm.ahead import Ahead, Contracts, Piece, Reader
 from chains.evm.controls import control
 from chains.evm.dialect import EvmDialect
-from chains.evm.evidence.asking import PooledNodes
+from chains.evm.evidence.asking import Nodes, PooledNodes
 from chains.evm.evidence.attest import Interest
 from chains.evm.evidence.compare import Followed
 from chains.evm.evidence.corrections import Corrections
@@ -25,12 +25,18 @@ from chains.evm.evidence.witness import Witness
 from chains.evm.logs import empty_logs
 from chains.evm.news import Heads
 from chains.evm.oracles.chainlink.fold import Chainlink
+from chains.evm.oracles.quoting import quoted
 from chains.evm.parity import audit
-from chains.evm.ports import Adapter, Answer, EvmProtocol, Read
+from chains.evm.ports import STATE, Adapter, Answer, EvmProtocol, Read
+from chains.evm.price_logs import carried
+from chains.evm.price_proofs import PriceProver
+from chains.evm.price_proofs import judged as price_proofs
+from chains.evm.proofs.judging import judged
+from chains.evm.proving import Prover, plan_for
 from chains.evm.source import EvmSource, NodeSource
 from chains.evm.span import Impossible, Span, TooMuch, contracts_of, interests_of
 from chains.evm.stored import StoredSource
-from chains.model import Block, ChainSpec, FeedSpec, UnitSnapshot, VenueSnapshot, VenueSpec
+from chains.model import Block, ChainSpec, FeedSpec, PriceAnswer, UnitSnapshot, VenueSnapshot, VenueSpec
 from chains.ports import (
     Batch,
     Checked,
@@ -41,6 +47,8 @@ from chains.ports import (
     Records,
     StateReader,
 )
+from chains.price_proofs import PriceProof
+from chains.proving import StateProof
 from chains.registry import PROTOCOLS, REDEMPTION_RATE, SEQUENCER_UPTIME
 from chains.rpc import EXPLORE, NodePool
 
@@ -65,8 +73,12 @@ def connect(
     number, filters = int(spec.id.partition(":")[2]), Filters()
     pool = NodePool(spec.id, EvmDialect(number), spec.rpc, explore=EXPLORE, observer=observer)
     source = NodeSource(spec, pool, filters)
-    witness = Witness(spec, source, PooledNodes(spec.id, pool), filters)
-    return EvmChain(spec, source, venues, feeds, witness, heads=Heads(spec.ws, observer=observer))
+    nodes = PooledNodes(spec.id, pool)
+    witness = Witness(spec, source, nodes, filters)
+    provers = Prover(spec.id, pool, source), PriceProver(spec.id, pool)
+    return EvmChain(
+        spec, source, venues, feeds, witness, heads=Heads(spec.ws, observer=observer), provers=provers, nodes=nodes
+    )
 
 
 class EvmChain:
@@ -81,6 +93,8 @@ class EvmChain:
         witness: Witness | None = None,
         *,
         heads: Heads | None = None,
+        provers: tuple[Prover, PriceProver] | None = None,
+        nodes: Nodes | None = None,
     ) -> None:
         self._spec = spec
         self._source = source
@@ -97,6 +111,8 @@ class EvmChain:
         self._taken_in: set[str] = set()
         self._origins: dict[str, tuple[Read, Answer]] = {}
         self._witness = witness
+        self._provers = provers
+        self._nodes = nodes
         self._heads = heads or Heads(())
         self._widths = source.ranges
         self._ahead = self.reading()
@@ -228,6 +244,39 @@ class EvmChain:
     ) -> Controlled:
         """Compare a whole venue at the snapshot's block with what its contracts count and hold after that block."""
         return await control(self._source, snapshot, records, known)
+
+    async def prove(
+        self, snapshot: VenueSnapshot, units: Sequence[UnitSnapshot], known: Sequence[Reply] | None = None
+    ) -> tuple[tuple[StateProof, ...], tuple[Reply, ...]]:
+        """Prove what a venue's contracts store of units at the snapshot's block; see `chains.auditing.Provable`."""
+        if known is None and self._provers is not None:
+            return await self._provers[0].prove(snapshot, units)
+        return tuple(judged(plan_for(snapshot, units), known or ())), ()
+
+    async def prove_prices(
+        self, at: Block, answers: Sequence[tuple[bytes, PriceAnswer]], known: Sequence[Reply] | None = None
+    ) -> tuple[tuple[PriceProof, ...], tuple[Reply, ...]]:
+        """Prove answers of price sources by receipts; see `chains.price_proofs.PriceProving`."""
+        if known is None and self._provers is not None:
+            replies = tuple(await self._provers[1].prove(at, answers))
+            return price_proofs(answers, replies), replies
+        return price_proofs(answers, known or ()), ()
+
+    async def ask(self, at: Block, contract: bytes, calldata: bytes) -> Reply:
+        """Return what a contract answers to some calldata after a block."""
+        read = Read(at.number, STATE, contract, calldata)
+        answer = (await self._source.read({read}, {at.number: at}))[read]
+        return Reply(contract, STATE, calldata, *answer)
+
+    async def quoted(self, at: Block, feeds: Sequence[FeedSpec]) -> Sequence[Quoted | None]:
+        """Return what each feed itself answers after a block."""
+        return await quoted(self._source, at, feeds)
+
+    async def carried(self, answers: Sequence[tuple[bytes, PriceAnswer]]) -> Sequence[Carried]:
+        """Look for answers of price sources in the receipts of their blocks."""
+        if self._nodes is None:
+            raise Unsupported(f"chain {self._spec.id}: what is stored alone proves no receipt; ask nodes")
+        return await carried(self._nodes, answers)
 
     def _interests(self, state: StateReader, last: int) -> list[Interest]:
         taken = {venue.id: frozenset(self._adapters[venue.id].topics(venue)) for venue in self._specs}

@@ -9,6 +9,8 @@ DECIMALS = Function("decimals()", "uint8")
 SYMBOL = Function("symbol()", "bytes")
 """A `string` on the wire is the same as `bytes`, and need not be UTF-8."""
 
+BALANCE_OF = Function("balanceOf(address)", "uint256")
+
 LONGEST_SYMBOL = 64
 """Characters; a longer text is no symbol."""
 

@@ -64,7 +64,7 @@ async def survey(spec: ChainSpec, venues: Sequence[VenueSpec], feeds: Sequence[F
     """Measure every address of a chain, side by side; the heads are asked for at one moment."""
     async with opened() as session:
         nodes = [Wire(url, label(number, url), session) for number, url in enumerate(spec.rpc, start=1)]
-        greetings = await asyncio.gather(*map(_greet, nodes))
+        greetings = await asyncio.gather(*map(greet, nodes))
         heads = await asyncio.gather(*map(_look, nodes))
         return await asyncio.gather(
             *(
@@ -78,7 +78,7 @@ def _start(spec: ChainSpec, venues: Sequence[VenueSpec]) -> int:
     return max(spec.start_block, min((venue.start_block for venue in venues), default=0))
 
 
-async def _greet(node: Wire) -> str | Silent:
+async def greet(node: Wire) -> str | Silent:
     """Return the chain that a node serves, or what keeps it from telling."""
     try:
         return f"eip155:{_number(result(await node.ask('eth_chainId'), str))}"

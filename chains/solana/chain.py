@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequen
 from contextlib import contextmanager
 from importlib import import_module
 
-from chains.auditing import Controlled, Reply, WholeRecords
+from chains.auditing import Controlled, Later, Reply, WholeRecords
 from chains.completeness import SECOND_NODE
 from chains.controls import StoredWhole, told
 from chains.errors import HistoryGone, NodeBusy, NodeWrong, Unsupported
@@ -19,6 +19,7 @@ from chains.solana.after import After, Nothing
 from chains.solana.asking import gathered
 from chains.solana.dialect import SolanaDialect
 from chains.solana.history import History
+from chains.solana.later import later
 from chains.solana.news import News
 from chains.solana.nodes import NodeSource
 from chains.solana.options import wants_transactions
@@ -146,6 +147,11 @@ class SolanaChain:
         """Ask nothing: no program has a view of a unit."""
         del snapshot, units
         return ()
+
+    async def later(self, venue_id: str, slot: int, units: Sequence[bytes]) -> Sequence[Later] | None:
+        """Return what the accounts of a venue's units are at a slot or later, as nodes say now."""
+        venue = next((each for each in self.read if each.venue.id == venue_id), None)
+        return None if venue is None else await later(self.source, venue, slot, units)
 
     async def control(
         self, snapshot: VenueSnapshot, records: WholeRecords, known: Sequence[Reply] | None = None

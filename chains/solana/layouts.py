@@ -54,6 +54,28 @@ class Layout:
         return _structure(self.fields, self.size)
 
 
+def picked(structures: Records, wanted: npt.NDArray[np.bool_]) -> Records:
+    """Return some structures, copied as bytes: numpy alone copies them field by field."""
+    found: Records = structures.view(f"V{structures.dtype.itemsize}")[wanted].view(structures.dtype)
+    return found
+
+
+def packed(records: Records, names: Sequence[str]) -> Records:
+    """Return some fields alone, copied one behind the other."""
+    found: Records = np.empty(len(records), [(name, records.dtype[name]) for name in names])
+    for name in names:
+        found[name] = records[name]
+    return found
+
+
+def stacked(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Lay arrays of one kind one below the other, structures as bytes."""
+    kind = parts[0].dtype
+    if kind.names is None:
+        return np.concatenate(parts)
+    return np.concatenate([part.view(f"V{kind.itemsize}") for part in parts]).view(kind)
+
+
 def integers(column: npt.NDArray[Any], kind: str) -> list[int]:
     """Return a column of a wide kind (`u128`, `i128`, `u256`) as integers, flattened in order."""
     size, signed = _WIDE[kind]

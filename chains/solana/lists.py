@@ -22,7 +22,7 @@ WHOLE_EVERY = 150
 """Slots after which a set is listed whole again: about a minute."""
 
 SETTLE = 8
-"""Slots for which an account that was read is read again: a few bytes may count seconds, in which it may change twice."""
+"""Slots for which an account that was seen to change is read again: a few bytes may count seconds, in which it may change twice."""
 
 MOST_READ = 2_000
 """Accounts that are read one by one; of more, the set is listed whole."""
@@ -152,7 +152,7 @@ class Lists:
         marks = {address: _mark(wanted, account) for address, account in said.accounts.items()}
         listed = Listed(said.slot, said.oldest, frozenset(said.accounts), said.accounts, whole=True)
         told = {name: slot for name, slot in self._teller.told(wanted).items() if slot <= _slot_of(said, name)}
-        return listed, _Known(marks, {}, said.slot, said.oldest, session, told)
+        return listed, _Known(marks, _lately(wanted, known, said, marks), said.slot, said.oldest, session, told)
 
     def _may_slice(self, wanted: AccountSet, known: _Known, least: int, session: int | None) -> bool:
         """Tell whether few bytes are enough: the last whole list is not long ago, and no notification may be lost since."""
@@ -200,6 +200,20 @@ class Lists:
         read_at = {address: slot for address, slot in known.read_at.items() if slot + SETTLE > listed.slot}
         read_at |= {address: listed.accounts[address].slot for address in news}
         return _Known(marks, read_at, known.whole_at, known.whole_from, known.session, told, whole=False)
+
+
+def _lately(wanted: AccountSet, known: _Known | None, said: Said, marks: Mapping[bytes, Mark]) -> dict[bytes, int]:
+    """Return which accounts of a whole list may change once more without a sign, with the slots of what is known.
+
+    By a first list all may, but of very many none is read again: it would be the list once more, and the next whole one tells.
+    """
+    if wanted.pulse is None or (known is None and len(marks) > MOST_READ):
+        return {}
+    before = known or _Known()
+    since = {address: slot for address, slot in before.read_at.items() if address in marks}
+    changed = {address for address, mark in marks.items() if mark != before.marks.get(address)}
+    since |= {address: said.accounts[address].slot for address in changed}
+    return {address: slot for address, slot in since.items() if slot + SETTLE > said.slot}
 
 
 def _mark(wanted: AccountSet, account: AccountBytes) -> Mark:

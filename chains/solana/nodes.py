@@ -90,6 +90,10 @@ class NodeSource:
         self._look = look
         return Head(latest=block, settled=min(final, slot), finality=Finality.FINALIZED)
 
+    async def accounts(self, addresses: Sequence[bytes], least: int) -> dict[bytes, AccountBytes]:
+        """Return what accounts hold now."""
+        return await self._looks.accounts(addresses, least)
+
     @property
     def lists(self) -> Lists:
         """How sets are listed."""

@@ -180,6 +180,16 @@ class Seeking(Protocol):
         ...
 
 
+@runtime_checkable
+class Leaning(Protocol):
+    """What the fold of a venue adds of which some is valued by accounts of other programs: it matters to it too how these are deployed."""
+
+    @property
+    def beside(self) -> Sequence[bytes]:
+        """Return these programs."""
+        ...
+
+
 class SolanaProtocol(Protocol):
     """One protocol folder's fold for one venue."""
 

@@ -30,7 +30,7 @@ from chains.model import (
     VenueUnit,
 )
 from chains.solana.derived import program_address
-from chains.solana.ports import AccountProtocol
+from chains.solana.ports import AccountProtocol, Leaning
 
 DEPLOYMENT = "code"
 ENGINE = "solana-loaders-1"
@@ -52,8 +52,9 @@ Deployments = Mapping[str, Mapping[str, Any]]
 
 
 def programs_of(venue: AccountProtocol) -> list[bytes]:
-    """Return the programs whose accounts make up a venue."""
-    return sorted({wanted.program for wanted in venue.sets})
+    """Return the programs whose accounts make up a venue, and those by whose accounts some of it is valued."""
+    beside = venue.beside if isinstance(venue, Leaning) else ()
+    return sorted({*(wanted.program for wanted in venue.sets), *beside})
 
 
 def watched_of(programs: Collection[bytes]) -> list[bytes]:
@@ -68,7 +69,9 @@ def enter(venue_id: str, programs: Sequence[bytes], before: str | None, seen: Se
         now = dict(json.loads(text or "{}"))
         accounts = {address: account for address, account in seen if account.slot == slot}
         for program in programs:
-            now[base58(program)] = _deployment(program, now.get(base58(program), {}), accounts)
+            deployed = _deployment(program, now.get(base58(program), {}), accounts)
+            if deployed or not accounts.keys().isdisjoint(watched_of([program])):
+                now[base58(program)] = deployed
         said = json.dumps(now, sort_keys=True, separators=(",", ":"))
         if said != text:
             text = said
@@ -78,41 +81,72 @@ def enter(venue_id: str, programs: Sequence[bytes], before: str | None, seen: Se
 
 
 def known(
-    snapshot: VenueSnapshot, value: Callable[[UnitSnapshot], VenueUnit], stated: Collection[int] = ()
+    snapshot: VenueSnapshot,
+    value: Callable[[UnitSnapshot], VenueUnit],
+    stated: Collection[int] = (),
+    beside: Collection[bytes] = (),
 ) -> Callable[[UnitSnapshot], VenueUnit]:
     """Return `value`, or where another program runs than is configured, what leaves all of a unit unknown and says so.
 
-    `stated`: slots of deployments that the venue's options speak of, beside its `program_slots`.
+    `stated`: slots of deployments that the venue's options speak of, beside its `program_slots`; `beside`: see `doubts`.
     """
-    reasons = tuple(doubts(snapshot, stated))
+    reasons = tuple(doubts(snapshot, stated, beside))
     return (lambda unit: _unknown(value(unit), reasons)) if reasons else value
 
 
-def doubts(snapshot: VenueSnapshot, stated: Collection[int] = ()) -> Iterator[Reason]:
-    """Yield why nothing is valued by a program that runs: the configuration does not speak of it, or it is not known."""
+def doubts(snapshot: VenueSnapshot, stated: Collection[int] = (), beside: Collection[bytes] = ()) -> Iterator[Reason]:
+    """Yield why nothing is valued by a program that runs: the configuration does not speak of it, or it is not known.
+
+    `beside`: programs that only some of the venue is valued by; they are looked at one by one (`doubt_beside`).
+    """
     slots = {*stated, *snapshot.venue.options.get(PROGRAM_SLOTS, ())}
-    deployments: Deployments = json.loads(snapshot.markets.get((WHOLE_VENUE, DEPLOYMENT), "{}"))
-    for program, said in deployments.items():
-        if "problem" in said or "deployed" not in said:
-            yield Reason(
-                UNKNOWN, program, said.get("problem", "the account that holds the program's code was not read yet")
-            )
-        elif not _is_stated(int(said["deployed"]), slots, first=said["first"]):
-            detail = (
-                f"the program was deployed in slot {said['deployed']}, which the configuration of venue"
-                f" {snapshot.venue.id} does not speak of: see what changed, and add the slot to its `{PROGRAM_SLOTS}`"
-            )
-            yield Reason(UPGRADED, program, detail)
+    for program, said in _deployments(snapshot).items():
+        if from_base58(program) not in beside:
+            yield from _doubt(snapshot, program, said, slots, PROGRAM_SLOTS)
 
 
-def check_program_slots(options: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with the option `program_slots`."""
-    said = options.get(PROGRAM_SLOTS, [])
-    if isinstance(said, list | tuple) and all(isinstance(each, int) and each >= 0 for each in said):
+def doubt_beside(snapshot: VenueSnapshot, program: bytes, stated: Collection[int], option: str) -> Reason | None:
+    """Say why nothing is valued by a program that only some of a venue is valued by, `None` where that is right.
+
+    The deployment of the first look counts as stated, whatever the slots that the configuration names as `option` are.
+    """
+    name = base58(program)
+    said = _deployments(snapshot).get(name, {})
+    slots = {*stated, int(said["deployed"])} if said.get("first") else stated
+    return next(_doubt(snapshot, name, said, slots, option), None)
+
+
+def _deployments(snapshot: VenueSnapshot) -> Deployments:
+    found: Deployments = json.loads(snapshot.markets.get((WHOLE_VENUE, DEPLOYMENT), "{}"))
+    return found
+
+
+def _doubt(
+    snapshot: VenueSnapshot, program: str, said: Mapping[str, Any], slots: Collection[int], option: str
+) -> Iterator[Reason]:
+    if "problem" in said or "deployed" not in said:
+        yield Reason(
+            UNKNOWN, program, said.get("problem", "the account that holds the program's code was not read yet")
+        )
+    elif not _is_stated(int(said["deployed"]), slots, first=said["first"]):
+        detail = (
+            f"the program was deployed in slot {said['deployed']}, which the configuration of venue"
+            f" {snapshot.venue.id} does not speak of: see what changed, and add the slot to its `{option}`"
+        )
+        yield Reason(UPGRADED, program, detail)
+
+
+def check_program_slots(options: Mapping[str, Any], option: str = PROGRAM_SLOTS) -> list[str]:
+    """Return what is wrong with the option `program_slots`, or another one like it."""
+    said = options.get(option, [])
+    if isinstance(said, list | tuple) and all(is_slot(each) for each in said):
         return []
-    return [
-        f"{PROGRAM_SLOTS} {said!r} is no list of slots; write those in which the program was deployed, as [350614570]"
-    ]
+    return [f"{option} {said!r} is no list of slots; write those in which the program was deployed, as [350614570]"]
+
+
+def is_slot(said: object) -> bool:
+    """Tell a slot from anything else; `true` is none, though Python takes it for 1."""
+    return isinstance(said, int) and not isinstance(said, bool) and said >= 0
 
 
 def _data_address(program: bytes) -> bytes:

@@ -45,6 +45,10 @@ class SolanaSource(Protocol):
         """
         ...
 
+    async def accounts(self, addresses: Sequence[bytes], least: int) -> dict[bytes, AccountBytes]:
+        """Return what accounts hold now, at slot `least` or later."""
+        ...
+
     async def blocks(self, slots: Collection[int], *, place: Collection[str] = ()) -> dict[int, SlotBlock]:
         """Return the blocks of slots that hold one, with the places of some transactions; raises `NodeWrong` for a slot that does not."""
         ...

@@ -15,6 +15,7 @@ from chains.model import FEEDS, AccountBytes, ChainSpec, Rows
 from chains.ports import Batch, Covered, StateReader
 from chains.solana.answers import signature_bytes
 from chains.solana.history import EVIDENCE, History
+from chains.solana.lists import WHOLE_EVERY
 from chains.solana.oracles.feeds import Feeds
 from chains.solana.ports import (
     AccountProtocol,
@@ -38,7 +39,10 @@ LINKED = 256
 """Slots in a span whose every block is fetched and checked to follow the one before."""
 
 TRANSACTIONS = "every signature that names a vault account, found in its block; balances chain from one to the next"
-ACCOUNTS = "every account of the program that a node lists, as it was whenever the head was read; what is not listed was asked for by name"
+ACCOUNTS = (
+    "every account of the program that a node lists, as it was whenever the head was read, or where no byte and no notification showed a"
+    f" change as it was up to {WHOLE_EVERY} slots before; what is not listed was asked for by name"
+)
 PRICES = "account bytes as they were whenever the head was read; what they were in between is not known"
 
 SECOND = "a second node said the same, of what differed between the answers at one later slot"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from chains.errors import HistoryGone
+from chains.errors import HistoryGone, Unsupported
 from chains.identifiers import base58
 from chains.model import AccountBytes, Block, Finality, Skipped
 from chains.ports import Head, RawReader
@@ -80,6 +80,11 @@ class StoredSource:
         return None
 
     looked_from = looked_to = 0
+
+    async def accounts(self, addresses: Sequence[bytes], least: int) -> dict[bytes, AccountBytes]:
+        """Refuse: what is stored is of the past."""
+        del addresses, least
+        raise Unsupported("what accounts hold now is not stored; ask nodes")
 
     async def gone(self, wanted: AccountSet, addresses: Collection[bytes], slot: int) -> dict[bytes, AccountBytes]:
         """Return nothing: what was closed is stored as such."""

@@ -49,7 +49,7 @@ async def survey(spec: ChainSpec, venues: Sequence[VenueSpec], feeds: Sequence[F
     """Measure every address of a cluster, side by side; the heads are asked for at one moment."""
     async with opened() as session:
         nodes = [Wire(url, label(number, url), session) for number, url in enumerate(spec.rpc, start=1)]
-        greetings = await asyncio.gather(*map(_greet, nodes))
+        greetings = await asyncio.gather(*map(greet, nodes))
         heads = await asyncio.gather(*(_look(node, spec.finality) for node in nodes))
         contracts: list[VenueSpec | FeedSpec] = [*venues, *feeds]
         address = text_of(contracts[0].address if contracts else bytes(32))
@@ -61,7 +61,7 @@ async def survey(spec: ChainSpec, venues: Sequence[VenueSpec], feeds: Sequence[F
         )
 
 
-async def _greet(node: Wire) -> str | Silent:
+async def greet(node: Wire) -> str | Silent:
     """Return the cluster that a node serves, or what keeps it from telling."""
     try:
         return f"solana:{result(await node.ask('getGenesisHash'), str)[:CAIP_REFERENCE]}"

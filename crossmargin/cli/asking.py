@@ -1,10 +1,10 @@
-"""Commands that ask: `status`, `health`, `positions`, `account`, `prices`, `sql`, `inputs`."""
+"""Commands that ask: `status`, `health`, `positions`, `account`, `prices`, `inputs`."""
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
+from collections import Counter
 from decimal import Decimal
 
 import typer
@@ -20,9 +20,9 @@ from crossmargin.cli.health_view import positions as show_positions
 from crossmargin.cli.health_view import price_rows, reasons, show_health
 from crossmargin.cli.output import add_rows, emit, facts, table, words, write_json
 from crossmargin.coverage import said
-from crossmargin.documents import Document, cell, harmless, symbol
-from crossmargin.errors import UsageError
+from crossmargin.documents import Document
 from crossmargin.exits import ExitCode
+from crossmargin.recalled import recalled, recalled_positions
 
 UNKNOWN = "unknown"
 
@@ -37,6 +37,46 @@ def health(context: Context, account: str, *, at: str | None, fail_below: float 
     lowest = lowest_factor(document)
     if fail_below is not None and lowest is not None and lowest < Decimal(str(fail_below)):
         raise typer.Exit(ExitCode.BELOW)
+
+
+def known(context: Context, account: str, *, at: str) -> None:
+    """Print what was answered about an account at a moment, and what is otherwise now; exit 3 where it was unknown."""
+    with desk_of(context, writes=True) as desk:
+        document = recalled(desk, account, at)
+    emit(context, document, lambda console: _show_recalled(console, document))
+    if document["document"]["status"] == UNKNOWN:
+        raise typer.Exit(ExitCode.UNKNOWN)
+
+
+def known_positions(context: Context, account: str, *, at: str) -> None:
+    """Print what was answered of an account's positions at a moment, and what is otherwise now."""
+    with desk_of(context, writes=True) as desk:
+        document = recalled_positions(desk, account, at)
+
+    def show(console: Console) -> None:
+        show_positions(console, document["document"])
+        _show_difference(console, document)
+
+    emit(context, document, show)
+
+
+def _show_recalled(console: Console, document: Document) -> None:
+    show_health(console, document["document"])
+    _show_difference(console, document)
+
+
+def _show_difference(console: Console, document: Document) -> None:
+    """Say when it was answered, and what is otherwise of the same blocks now, and why."""
+    console.print(words(f"answered at {document['served_at']}; known at {document['known_at']}"), soft_wrap=True)
+    for field in document["differing"]:
+        was, now = (json.dumps(document[each].get(field)) for each in ("then", "now"))
+        said = f"{field} was {was}, and is {now} of the same blocks"
+        console.print(words(said, "yellow"), soft_wrap=True)
+    for each in document["causes"]:
+        about = f" {each['subject']}" if each["subject"] else ""
+        console.print(words(f"cause: {each['code']}{about}: {each['detail']}", "yellow"), soft_wrap=True)
+    if document["now"] is not None and not document["differing"]:
+        console.print(words("the same is known of these blocks now", "green"))
 
 
 def lowest_factor(document: Document) -> Decimal | None:
@@ -64,10 +104,11 @@ def accounts(context: Context) -> None:
 
 def accounts_table(document: Document) -> Table:
     """Accounts in short, one a row."""
-    columns = ("account", "status", "health factor", "weakest unit", "score", "collateral USD", "debt USD")
+    columns = ("account", "members", "status", "health factor", "weakest unit", "score", "collateral USD", "debt USD")
     rows = [
         (
             account["account"],
+            _members(account),
             figures.status(account["status"]),
             figures.factor(account["health_factor"]),
             figures.factor(account["min_unit_health_factor"]),
@@ -77,7 +118,13 @@ def accounts_table(document: Document) -> Table:
         )
         for account in document["accounts"]
     ]
-    return add_rows(table(*columns, right=columns[2:]), rows)
+    return add_rows(table(*columns, right=columns[3:]), rows)
+
+
+def _members(account: Document) -> str:
+    """Count members by what makes them so: 2 declared, 1 attested."""
+    kinds = Counter(each["kind"] for each in account["membership"].values())
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.items())
 
 
 def account(context: Context, name: str) -> None:
@@ -199,48 +246,6 @@ def _show_audited(console: Console, document: Document) -> None:
         for holding in venue["shortfalls"]:
             grave = holding["gravity"] == Gravity.GRAVE
             console.print(words(said_of_holding(holding), "bold red" if grave else "yellow"), soft_wrap=True)
-
-
-def sql(context: Context, query: str | None, *, form: str) -> None:
-    """Print the rows of one SELECT, from the argument or stdin."""
-    text = query if query is not None else _from_stdin()
-    with desk_of(context) as desk:
-        document = desk.sql(text)
-    match form:
-        case "json":
-            write_json(document)
-        case "csv":
-            _write_csv(document)
-        case _:
-            _show_rows(context.stdout(), document)
-    if document["truncated"] and form != "json":
-        count = len(document["rows"])
-        context.stderr().print(f"there are more rows; the first {count:,} are shown", soft_wrap=True)
-
-
-def _from_stdin() -> str:
-    if sys.stdin.isatty():
-        raise UsageError('give the query as an argument or on stdin: crossmargin sql "SELECT …"')
-    return sys.stdin.read()
-
-
-def _write_csv(document: Document) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow([cell(column["name"]) for column in document["columns"]])
-    writer.writerows([[cell(value) for value in row] for row in document["rows"]])
-
-
-def _show_rows(console: Console, document: Document) -> None:
-    """Rows are as wide as they are: a pager or a narrower query helps, cut values do not."""
-    names = [symbol(column["name"]) for column in document["columns"]]
-    made = table(*names)
-    for column in made.columns:
-        column.no_wrap = True
-        column.overflow = "ignore"
-    shown = [[harmless(str(value)) if value is not None else "" for value in row] for row in document["rows"]]
-    widths = [max([len(name), *(len(row[i]) for row in shown)]) for i, name in enumerate(names)]
-    console.width = max(console.width, sum(widths) + 2 * len(widths))
-    console.print(add_rows(made, shown), soft_wrap=True)
 
 
 def inputs(context: Context, digest: str) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from crossmargin.settings import Settings
 
 PIPE_WIDTH = 240
-GLOBAL_FLAGS = ("--json", "--quiet", "-q", "--verbose", "-v", "-vv", "--log-json")
+GLOBAL_FLAGS = ("--json", "--quiet", "-q", "--verbose", "-v", "-vv", "--log-json", "--accept-policy")
 GLOBAL_VALUES = ("--config",)
 
 
@@ -29,6 +29,7 @@ class Context:
     quiet: bool = False
     verbosity: int = 0
     log_json: bool = False
+    accept_policy: bool = False
     redactor: Redactor = field(default_factory=Redactor)
 
     def settings(self) -> Settings:

@@ -47,6 +47,11 @@ def percent(value: str | None) -> str:
     return NONE if value is None else f"{(Decimal(value) * 100).quantize(Decimal('0.01'), ROUND_CEILING):,}%"
 
 
+def percent_down(value: str | None) -> str:
+    """A ratio that is good news as a percentage."""
+    return NONE if value is None else f"{(Decimal(value) * 100).quantize(Decimal('0.01'), ROUND_FLOOR):,}%"
+
+
 def amount(value: str, *, up: bool) -> str:
     """A number of tokens in at least six significant digits."""
     number = Decimal(value)

@@ -1,10 +1,11 @@
-"""`haircuts estimate|backtest`: market haircuts from price histories in files, and whether they would have held."""
+"""`haircuts estimate|backtest`: market haircuts from price histories in files or the store, and whether they would have held."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 
@@ -13,11 +14,12 @@ from rich.console import Console
 
 from aggregator.margin import numbers
 from aggregator.risk.backtest import Backtest, backtest
-from aggregator.risk.history import BadHistory, History
+from aggregator.risk.history import BadHistory, History, history_of
 from aggregator.risk.market import DAY_S, LONGEST_DAYS, MarketLayer, market_layer
 from aggregator.risk.models import MODELS
 from crossmargin.cli import figures
 from crossmargin.cli.context import Context
+from crossmargin.cli.desks import desk_of
 from crossmargin.cli.output import add_rows, emit, table, words
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
@@ -31,24 +33,35 @@ SHORTEST_MAINTENANCE_S, SHORTEST_INITIAL_S = 4 * 3600, 86_400
 LIGHT_STYLES = {"green": "green", "yellow": "yellow", "red": "bold red", "none": ""}
 
 
-def estimate(context: Context, files: Sequence[Path], *, horizon: str, price: str) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which histories: files with a column of prices (`price`), and identities of the store."""
+
+    files: Sequence[Path]
+    stored: Sequence[str]
+    price: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A history, and how many days of the store's lie before its last gap and are left out."""
+
+    history: History
+    left_out: int = 0
+
+
+def estimate(context: Context, wanted: Wanted, *, horizon: str) -> None:
     """Print the market layers of maintenance and initial haircuts at the end of each history."""
     horizon_s = _seconds(horizon)
     document: Document = {
         "horizon_s": horizon_s,
-        "haircuts": [_estimated(read_history(path, price=price), horizon_s) for path in files],
+        "haircuts": [_estimated(found, horizon_s) for found in _histories(context, wanted)],
     }
     emit(context, document, lambda console: _show_estimates(console, document))
 
 
 def walk_forward(
-    context: Context,
-    files: Sequence[Path],
-    *,
-    models: Sequence[str],
-    since: str | None,
-    require: str | None,
-    price: str,
+    context: Context, histories: Wanted, *, models: Sequence[str], since: str | None, require: str | None
 ) -> None:
     """Print how each model did on each history; exits 4 where breaches of the required one are too many."""
     wanted = [*(models or MODELS)]
@@ -58,11 +71,36 @@ def walk_forward(
     if require is not None and require not in wanted:
         wanted.append(require)
     day = _day(since)
-    results = [_tested(read_history(path, price=price), name, day) for path in files for name in wanted]
-    document: Document = {"results": [_result(found) for found in results]}
+    results = [
+        (found, _tested(found.history, name, day)) for found in _histories(context, histories) for name in wanted
+    ]
+    document: Document = {"results": [_result(found, test) for found, test in results]}
     emit(context, document, lambda console: _show_results(console, document))
-    if any(found.model == require and not found.coverage.holds() for found in results):
+    if any(test.model == require and not test.coverage.holds() for _, test in results):
         raise typer.Exit(ExitCode.UNVERIFIED)
+
+
+def _histories(context: Context, wanted: Wanted) -> list[Found]:
+    """Read files, and what feeds and imports told the store; raises `UsageError` and `NoSuchThing`."""
+    if not wanted.files and not wanted.stored:
+        raise UsageError("name files with price histories, or --stored IDENTITY for what the store has of one")
+    found = [Found(history=read_history(path, price=wanted.price)) for path in wanted.files]
+    if wanted.stored:
+        with desk_of(context) as desk:
+            found += [_stored(desk.price_histories(identity)) for identity in wanted.stored]
+    return found
+
+
+def _stored(told: Document) -> Found:
+    """Take the days since the last gap of a stored history: none is filled, and none is passed over."""
+    days = [date.fromisoformat(day["day"]) for day in told["days"]]
+    gaps = [place for place in range(1, len(days)) if days[place] - days[place - 1] > timedelta(days=1)]
+    first = gaps[-1] if gaps else 0
+    try:
+        closes = [float(day["close"]) for day in told["days"][first:]]
+        return Found(history=history_of(told["identity"], days[first:], closes), left_out=first)
+    except BadHistory as error:
+        raise UsageError(f"what is stored is no price history: {error}") from error
 
 
 def _seconds(text: str) -> int:
@@ -91,13 +129,15 @@ def _tested(history: History, model: str, since: date | None) -> Backtest:
         raise UsageError(str(error)) from error
 
 
-def _estimated(history: History, horizon_s: int) -> Document:
+def _estimated(found: Found, horizon_s: int) -> Document:
+    history = found.history
     maintenance = market_layer(history, horizon_s=max(horizon_s, SHORTEST_MAINTENANCE_S), tail=MAINTENANCE_TAIL)
     initial = market_layer(history, horizon_s=max(2 * horizon_s, SHORTEST_INITIAL_S), tail=INITIAL_TAIL)
     return {
         "asset": history.asset,
         "as_of": history.last.isoformat(),
         "days": len(history.closes),
+        "left_out": found.left_out,
         "maintenance": _layer(maintenance),
         "initial": _layer(initial),
     }
@@ -115,7 +155,7 @@ def _layer(layer: MarketLayer | None) -> Document | None:
     }
 
 
-def _result(found: Backtest) -> Document:
+def _result(whole: Found, found: Backtest) -> Document:
     judged = found.coverage
     return {
         "asset": found.asset,
@@ -123,6 +163,7 @@ def _result(found: Backtest) -> Document:
         "first": found.first.isoformat(),
         "last": found.last.isoformat(),
         "days": judged.days,
+        "left_out": whole.left_out,
         "breaches": judged.breaches,
         "announced": _digits(judged.tail),
         "rate": _digits(judged.rate),

@@ -16,12 +16,15 @@ from crossmargin.cli.output import add_rows, table, words
 from crossmargin.documents import Document, symbol
 
 BORROW = "borrow"
+CALM = frozenset({"ok", "degraded"})
+"""States of a mark that need no word."""
 
 
 def show_health(console: Console, document: Document) -> None:
     """Print everything about an account's health."""
     console.print(_summary(document))
-    for part in (units, liabilities, positions, prices, liquidation_prices):
+    parts = (units, pools, liabilities, positions, haircuts, prices, liquidation_prices, free_collateral, in_flight)
+    for part in parts:
         part(console, document)
     reasons(console, document)
 
@@ -41,7 +44,12 @@ def _summary(document: Document) -> Panel:
         f"collateral {figures.usd_down(collateral['raw'])} USD   debt {figures.usd_up(debt['raw'])} USD   "
         f"headroom {figures.usd_down(document['headroom'])} USD   LTV {figures.percent(document['ltv'])}"
     )
-    lines = [first, words(second), *(words(line, "dim") for line in _as_of(document))]
+    distance = document["distance"]
+    third = (
+        f"max LTV {figures.percent_down(document['max_ltv'])}   common fall {_points(distance['common_fall_pct'])}   "
+        f"deviations of a day {figures.factor(distance['deviations'])}   market {document['regime']}"
+    )
+    lines = [first, words(second), words(third), *(words(line, "dim") for line in _as_of(document))]
     return Panel(Group(*lines), title=words(document["account"]), title_align="left", expand=False)
 
 
@@ -76,6 +84,70 @@ def units(console: Console, document: Document) -> None:
         right=("health factor", "collateral", "debt"),
     )
     _section(console, "The venues' own numbers", made, rows)
+
+
+def pools(console: Console, document: Document) -> None:
+    """Each pool by itself, where there is more than one."""
+    rows = [
+        (
+            pool["pool"],
+            pool["kind"],
+            "" if pool["unit_id"] is None else f"{pool['venue']} {figures.short(pool['unit_id'])}",
+            figures.factor(pool["health_factor"]),
+            figures.status(pool["status"]),
+            figures.usd_down(pool["collateral"]),
+            figures.usd_up(pool["debt"]),
+            figures.usd_up(pool["bad_debt_usd"]),
+        )
+        for pool in document["pools"]
+    ]
+    columns = ("pool", "kind", "unit", "health factor", "status", "collateral", "debt", "bad debt")
+    made = table(*columns, right=("health factor", "collateral", "debt", "bad debt"))
+    _section(console, "Pools", made, rows if len(rows) > 1 else [])
+
+
+def in_flight(console: Console, document: Document) -> None:
+    """What is on its way between chains, where an import said so."""
+    rows = [
+        (
+            sent["message"],
+            "proven" if sent["proven"] else "sent",
+            sent["identity"],
+            sent["amount"],
+            figures.usd_down(sent["value_usd"]),
+            sent["recipient"],
+            sent["sent_at"],
+            sent["source"],
+        )
+        for sent in document["in_flight"]
+    ]
+    columns = ("message", "state", "asset", "amount", "USD", "to", "sent at", "told by")
+    _section(console, "On its way; counts nothing until it is there", table(*columns, right=columns[3:5]), rows)
+
+
+def haircuts(console: Console, document: Document) -> None:
+    """What comes off every position that counts, layer by layer, for the maintenance margin."""
+    names = ("market", "liquidity", "peg", "bridge", "chain", "floor", "total")
+    rows = [
+        (
+            venue["venue"],
+            position["side"],
+            symbol(position["symbol"]),
+            *(figures.percent(position["weight"]["maintenance"][name]) for name in names),
+            figures.percent(position["weight"]["initial"]["total"]),
+        )
+        for venue in document["venues"]
+        for unit in venue["units"]
+        for position in unit["positions"]
+        if position["counted"] and _is_estimated(position)
+    ]
+    made = table("venue", "side", "asset", *names, "initial", right=(*names, "initial"))
+    _section(console, "What comes off, or is added to a debt, for the maintenance margin", made, rows)
+
+
+def _is_estimated(position: Document) -> bool:
+    """Whether more is known than the class's own number."""
+    return any(float(position["weight"]["maintenance"][name]) > 0 for name in ("market", "liquidity"))
 
 
 def liabilities(console: Console, document: Document) -> None:
@@ -145,7 +217,7 @@ def price_rows(price: Document, names: Mapping[str, str] = MappingProxyType({}))
             f"{feed['kind']} {figures.short(feed['feed'])}",
             figures.chain(feed["chain"]),
             figures.age(feed["age_s"]),
-            Text(_remark(feed), style="yellow"),
+            Text(_remark(feed, price["state"]), style="yellow"),
         )
         for feed in price["feeds"]
     ]
@@ -153,11 +225,12 @@ def price_rows(price: Document, names: Mapping[str, str] = MappingProxyType({}))
         yield (*(mark if number == 0 else ("", "", "", "")), *feed)
 
 
-def _remark(feed: Document) -> str:
-    """Why a feed is left out, or the word for what is to be known of one that is used; nothing for most."""
+def _remark(feed: Document, state: str) -> str:
+    """Why a feed is left out; of one that is used what is to be known of it, and the state of its mark where that is a warning."""
     if not feed["used"]:
         return str(feed["reason"])
-    return str(feed.get("caveat") or "").partition(":")[0]
+    caveat = str(feed.get("caveat") or "").partition(":")[0]
+    return " ".join(word for word in (caveat, "" if state in CALM else state) if word)
 
 
 def liquidation_prices(console: Console, document: Document) -> None:
@@ -174,6 +247,25 @@ def liquidation_prices(console: Console, document: Document) -> None:
     ]
     made = table("price of", "now", "liquidation at", "distance", right=("now", "liquidation at", "distance"))
     _section(console, "Liquidation prices of the whole account", made, rows)
+
+
+def free_collateral(console: Console, document: Document) -> None:
+    """What could be taken out, one thing at a time."""
+    names = names_of(document)
+    rows = [
+        (
+            symbol(names.get(item["identity"], item["identity"])),
+            figures.usd_down(item["usd"]),
+            figures.amount(item["amount"], up=False),
+        )
+        for item in document["free_collateral"]
+    ]
+    made = table("of", "USD", "amount", right=("USD", "amount"))
+    _section(console, "Free collateral by the initial margin, one at a time", made, rows)
+
+
+def _points(percent: str | None) -> str:
+    return figures.NONE if percent is None else f"{float(percent):.2f}%"
 
 
 def reasons(console: Console, document: Document) -> None:

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from crossmargin.cli.completing import Shell
 from crossmargin.cli.context import Context, hoisted
 from crossmargin.cli.failures import guarded
+from crossmargin.cli.liquidation_commands import liquidations_app
 
 CODES = (
     "Exit codes: 0 ok · 1 could not be done (node, store) · 2 usage or configuration · 3 stale or unknown · "
@@ -27,14 +29,35 @@ app = typer.Typer(
 )
 account_app = typer.Typer(no_args_is_help=True, help="The configured margin accounts.")
 snapshot_app = typer.Typer(no_args_is_help=True, help="Snapshots of every account at one cut-off.")
+keys_app = typer.Typer(no_args_is_help=True, help="The keys that sign snapshots, and those by which others ask.")
+webhooks_app = typer.Typer(no_args_is_help=True, help="Events that are sent to subscribers.")
+api_keys_app = typer.Typer(no_args_is_help=True, help="The keys by which others ask over HTTP.")
 liabilities_app = typer.Typer(
     no_args_is_help=True, help="What other systems require of the collateral that escrows hold for them."
 )
+policy_app = typer.Typer(
+    no_args_is_help=True, help="The house's policy: which one is in force, and what another would do."
+)
 haircuts_app = typer.Typer(no_args_is_help=True, help="Market haircuts from price histories, and whether they hold.")
+score_app = typer.Typer(no_args_is_help=True, help="The score, and whether its chances come true.")
 app.add_typer(account_app, name="account")
 app.add_typer(snapshot_app, name="snapshot")
+app.add_typer(keys_app, name="keys")
+keys_app.add_typer(api_keys_app, name="api")
+app.add_typer(webhooks_app, name="webhooks")
 app.add_typer(liabilities_app, name="liabilities")
 app.add_typer(haircuts_app, name="haircuts")
+prices_app = typer.Typer(
+    invoke_without_command=True, help="What every asset is worth now, and histories of prices by days."
+)
+liquidity_app = typer.Typer(no_args_is_help=True, help="What assets can be sold for, as somebody says.")
+app.add_typer(prices_app, name="prices")
+app.add_typer(liquidity_app, name="liquidity")
+transfers_app = typer.Typer(no_args_is_help=True, help="What is on its way between chains, as somebody says.")
+app.add_typer(transfers_app, name="transfers")
+app.add_typer(score_app, name="score")
+app.add_typer(liquidations_app, name="liquidations")
+app.add_typer(policy_app, name="policy")
 
 
 class SqlFormat(StrEnum):
@@ -43,6 +66,8 @@ class SqlFormat(StrEnum):
     TABLE = "table"
     CSV = "csv"
     JSON = "json"
+    PARQUET = "parquet"
+    ARROW = "arrow"
 
 
 class ProofLevel(StrEnum):
@@ -62,6 +87,10 @@ AccountId = Annotated[
         help="A margin account, a CAIP-10 account (eip155:1:0x…), or a bare address (0x…, base58): that key on every chain.",
     ),
 ]
+KnownAt = Annotated[
+    str | None,
+    typer.Option("--known-at", metavar="TIME", help="What was answered then, and why it is otherwise now."),
+]
 At = Annotated[
     str | None,
     typer.Option(
@@ -71,18 +100,46 @@ At = Annotated[
         "or a time (2026-01-31T00:00:00Z or Unix seconds).",
     ),
 ]
+Account = Annotated[str, typer.Argument(metavar="ID", help="A margin account of the configuration.")]
+Wallet = Annotated[
+    str, typer.Option("--wallet", metavar="WALLET", help="A CAIP-10 account (eip155:1:0x…), or a bare address.")
+]
+MessageOnly = Annotated[bool, typer.Option("--message-only", help="Print what the wallet is to sign, and end.")]
+SignatureFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--signature", metavar="FILE", help='JSON: {"message": the text, "scheme": "eip191", "signature": "0x…"}.'
+    ),
+]
 Histories = Annotated[
     list[Path],
     typer.Argument(
         metavar="FILE…", help="CSV or Parquet with the columns date and close, one asset each, every day once."
     ),
 ]
+AnyHistories = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[FILE…]", help="CSV or Parquet with the columns date and close, one asset each, every day once."
+    ),
+]
+Stored = Annotated[
+    list[str] | None,
+    typer.Option("--stored", metavar="IDENTITY", help="What the store has of one; may be given again."),
+]
+Days = Annotated[
+    list[Path],
+    typer.Argument(metavar="FILE…", help="CSV or Parquet with the columns date, low, high and close, one asset each."),
+]
 PriceColumn = Annotated[str, typer.Option("--price", metavar="COLUMN", help="The column of prices in USD.")]
 Source = Annotated[str, typer.Argument(metavar="FILE", help="A file, or - for stdin.")]
 Host = Annotated[str | None, typer.Option("--host", help="Address to serve on; loopback unless --public.")]
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="Port to serve on; 0 takes any free one.")]
 Public = Annotated[
-    bool, typer.Option("--public", help="Allow a host that other machines reach; there are no API keys yet.")
+    bool, typer.Option("--public", help="Allow a host that other machines reach; who asks there needs a key.")
+]
+Anonymous = Annotated[
+    bool, typer.Option("--anonymous", help="With --public: let anybody read who reaches it, without a key.")
 ]
 
 
@@ -110,6 +167,9 @@ def options(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
     verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="More on stderr; twice for all.")] = 0,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log as JSON lines, also on a terminal.")] = False,
+    accept_policy: Annotated[
+        bool, typer.Option("--accept-policy", help="Let the configured policy count from now on, without notice.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and end.")
     ] = False,
@@ -117,6 +177,7 @@ def options(
     del version
     given: Context = context.obj
     given.config, given.json, given.quiet, given.verbosity, given.log_json = config, as_json, quiet, verbose, log_json
+    given.accept_policy = accept_policy
 
 
 @app.command()
@@ -157,6 +218,14 @@ def init(
     from crossmargin.cli import starting
 
     starting.init(context.obj, chains=tuple(chain), protocols=tuple(protocol or ()), output=output)
+
+
+@app.command()
+def completion(shell: Annotated[Shell, typer.Argument(help="Whose script.", metavar="bash|zsh|fish")]) -> None:
+    """Print a script by which a shell completes commands and options."""
+    from crossmargin.cli.completing import script
+
+    typer.echo(script(shell, app), nl=False)
 
 
 @app.command()
@@ -205,6 +274,7 @@ def run(
     host: Host = None,
     port: Port = None,
     public: Public = False,
+    anonymous: Anonymous = False,
     one_process: Annotated[
         bool,
         typer.Option("--one-process", help="Read chains in this process too: less memory, slow answers meanwhile."),
@@ -213,15 +283,17 @@ def run(
     """Follow every chain, make the scheduled snapshots and serve HTTP, until interrupted."""
     from crossmargin.cli import serving
 
-    serving.run(context.obj, host=host, port=port, public=public, one_process=one_process)
+    serving.run(context.obj, host=host, port=port, public=public, anonymous=anonymous, one_process=one_process)
 
 
 @app.command()
-def serve(context: Ctx, *, host: Host = None, port: Port = None, public: Public = False) -> None:
+def serve(
+    context: Ctx, *, host: Host = None, port: Port = None, public: Public = False, anonymous: Anonymous = False
+) -> None:
     """Serve what the store holds over HTTP, without indexing, until interrupted."""
     from crossmargin.cli import serving
 
-    serving.serve(context.obj, host=host, port=port, public=public)
+    serving.serve(context.obj, host=host, port=port, public=public, anonymous=anonymous)
 
 
 @app.command()
@@ -247,18 +319,130 @@ def health(
             help="Exit 5 when the lowest of the account's and its units' health factors is below X.",
         ),
     ] = None,
+    known_at: KnownAt = None,
 ) -> None:
     """Show an account's health, the venues' own numbers and the prices behind them. Exits 3 when unknown."""
     from crossmargin.cli import asking
 
+    if known_at is not None:
+        if at is not None or fail_below is not None:
+            raise typer.BadParameter("--known-at says by itself which blocks it is of", param_hint="--known-at")
+        asking.known(context.obj, account, at=known_at)
+        return
     asking.health(context.obj, account, at=at, fail_below=fail_below)
 
 
 @app.command()
-def positions(context: Ctx, account: AccountId, *, at: At = None) -> None:
+def stress(
+    context: Ctx,
+    *,
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option("--scenario", metavar="NAME", help="Only this one (covid-2020); may be given again."),
+    ] = None,
+    severity: Annotated[
+        str, typer.Option("--severity", metavar="day|close|low", help="Which of a window's moves counts.")
+    ] = "low",
+    shock: Annotated[
+        list[str] | None,
+        typer.Option("--shock", metavar="NAME=MOVE", help="A scenario of your own: ETH=-0.3; may be given again."),
+    ] = None,
+    fund: Annotated[
+        float | None,
+        typer.Option(
+            "--fund", metavar="USD", min=0, help="Also how many times each is too much for a fund of so much."
+        ),
+    ] = None,
+    at: At = None,
+) -> None:
+    """Show what scenarios do to everybody: who falls below 1, what venues may liquidate, what is lacking."""
+    from crossmargin.cli import stressing
+
+    stressing.stress(context.obj, severity=severity, scenarios=scenario or (), shocks=shock or (), at=at, fund=fund)
+
+
+@app.command()
+def what_if(
+    context: Ctx,
+    account: AccountId,
+    *,
+    do: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--do",
+            metavar="KIND:VENUE:ASSET=TOKENS",
+            help="supply, withdraw, borrow or repay: repay:aave-v3-base:USDC=250; swap:VENUE:FROM>TO=TOKENS; "
+            "move:VENUE>VENUE:ASSET=TOKENS; may be given again, in order.",
+        ),
+    ] = None,
+    shock: Annotated[
+        list[str] | None,
+        typer.Option("--shock", metavar="NAME=MOVE", help="A relative move of a price: ETH=-0.3; may be given again."),
+    ] = None,
+    at: At = None,
+) -> None:
+    """Show an account's health before and after actions and moves of prices. Does nothing. Exits 3 when unknown after."""
+    from crossmargin.cli import stressing
+
+    stressing.what_if(context.obj, account, actions=do or (), shocks=shock or (), at=at)
+
+
+@app.command()
+def advise(
+    context: Ctx,
+    account: AccountId,
+    *,
+    usd: Annotated[
+        float | None, typer.Option("--usd", metavar="USD", help="How much may be moved (else as configured).")
+    ] = None,
+    at: At = None,
+) -> None:
+    """Rank what an account may do to be further from a liquidation. Does nothing. Exits 3 when its health is unknown."""
+    from crossmargin.cli import advising
+
+    advising.advise(context.obj, account, usd=usd, at=at)
+
+
+@app.command()
+def at_risk(context: Ctx, *, at: At = None) -> None:
+    """Show what may be liquidated at which price, and whose it is."""
+    from crossmargin.cli import stressing
+
+    stressing.at_risk(context.obj, at=at)
+
+
+@app.command("risk-run")
+def risk_run(context: Ctx) -> None:
+    """Take the book through scenarios, prices and paths, and keep what it comes to for SQL (public.fct_risk_run)."""
+    from crossmargin.cli import forecasting
+
+    forecasting.risk_run(context.obj)
+
+
+@app.command("watch-list")
+def watch_list(
+    context: Ctx,
+    *,
+    top: Annotated[int, typer.Option("--top", metavar="N", min=1, max=10_000, help="So many accounts.")] = 20,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The same seed draws the same paths.")] = 0,
+    at: At = None,
+) -> None:
+    """List who is likely to be liquidatable within an hour, a day and a week, the likeliest first."""
+    from crossmargin.cli import forecasting
+
+    forecasting.watch_list(context.obj, top=top, seed=seed, at=at)
+
+
+@app.command()
+def positions(context: Ctx, account: AccountId, *, at: At = None, known_at: KnownAt = None) -> None:
     """List an account's supplies and debts, venue by venue."""
     from crossmargin.cli import asking
 
+    if known_at is not None:
+        if at is not None:
+            raise typer.BadParameter("--known-at says by itself which blocks it is of", param_hint="--known-at")
+        asking.known_positions(context.obj, account, at=known_at)
+        return
     asking.positions(context.obj, account, at=at)
 
 
@@ -278,27 +462,187 @@ def account_show(context: Ctx, account: AccountId) -> None:
     asking.account(context.obj, account)
 
 
-@app.command()
+@account_app.command("link")
+def account_link(
+    context: Ctx,
+    account: Account,
+    *,
+    wallet: Wallet,
+    message_only: MessageOnly = False,
+    signature: SignatureFile = None,
+    expires: Annotated[
+        str, typer.Option("--expires", metavar="TIME", help="For how long the signature is to count: 90d.")
+    ] = "365d",
+) -> None:
+    """Print what a wallet must sign to belong to a margin account, or take in what it signed. Exits 4 when it did not."""
+    from crossmargin.cli import memberships
+
+    asked = memberships.Asked(account=account, wallet=wallet, message_only=message_only, signature=signature)
+    memberships.link(context.obj, asked, expires=expires)
+
+
+@account_app.command("revoke")
+def account_revoke(
+    context: Ctx,
+    account: Account,
+    *,
+    wallet: Wallet,
+    message_only: MessageOnly = False,
+    signature: SignatureFile = None,
+    by_operator: Annotated[
+        bool, typer.Option("--by-operator", help="Take the wallet away without its signature; it is kept so.")
+    ] = False,
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Why the operator does, for the ledger.")] = "",
+) -> None:
+    """Take a wallet from a margin account: by a message that it signed, or by the operator."""
+    from crossmargin.cli import memberships
+
+    asked = memberships.Asked(account=account, wallet=wallet, message_only=message_only, signature=signature)
+    memberships.revoke(context.obj, asked, by_operator=by_operator, note=note)
+
+
+@prices_app.callback()
 def prices(context: Ctx, *, at: At = None) -> None:
     """List every asset's price, its age and where it comes from."""
+    if context.invoked_subcommand is not None:
+        if at is not None:
+            raise typer.BadParameter("goes with `prices` alone", param_hint="--at")
+        return
     from crossmargin.cli import asking
 
     asking.prices(context.obj, at=at)
+
+
+SourceName = Annotated[
+    str | None,
+    typer.Option("--source", metavar="TEXT", help="Whose numbers these are; the file's name where nobody says."),
+]
+
+
+@prices_app.command("import")
+def prices_import(
+    context: Ctx,
+    files: Histories,
+    *,
+    asset: Annotated[
+        str | None,
+        typer.Option(
+            "--asset",
+            metavar="IDENTITY",
+            help="Whose history it is: same_as, or an asset's id. Else its column `asset`, else its name.",
+        ),
+    ] = None,
+    source: SourceName = None,
+    gaps: Annotated[bool, typer.Option("--gaps", help="Take in a history in which days are missing.")] = False,
+    price: PriceColumn = "close",
+) -> None:
+    """Take in price histories by days: a column `date`, one of closes, and `low` and `high` where they are known."""
+    from crossmargin.cli import histories
+
+    histories.take_prices(context.obj, files, asset=asset, price=price, source=source, gaps=gaps)
+
+
+@prices_app.command("list")
+def prices_list(context: Ctx) -> None:
+    """List the histories that are known, from feeds and from imports."""
+    from crossmargin.cli import histories
+
+    histories.list_prices(context.obj)
+
+
+@prices_app.command("show")
+def prices_show(context: Ctx, identity: Annotated[str, typer.Argument(metavar="IDENTITY")]) -> None:
+    """Print every known day of one history, and who told it."""
+    from crossmargin.cli import histories
+
+    histories.show_prices(context.obj, identity)
+
+
+@liquidity_app.command("import")
+def liquidity_import(
+    context: Ctx,
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV or Parquet: asset, as_of, daily_volume_usd, spread, fee.")
+    ],
+    *,
+    source: SourceName = None,
+) -> None:
+    """Take in what assets can be sold for: USD a day, the spread and the fee as fractions."""
+    from crossmargin.cli import histories
+
+    histories.take_liquidity(context.obj, path, source=source)
+
+
+@liquidity_app.command("list")
+def liquidity_list(context: Ctx) -> None:
+    """List the newest that is known of each asset's liquidity."""
+    from crossmargin.cli import histories
+
+    histories.list_liquidity(context.obj)
+
+
+@transfers_app.command("import")
+def transfers_import(
+    context: Ctx,
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or Parquet: a row for each message of a bridge.")],
+    *,
+    source: SourceName = None,
+) -> None:
+    """Take in messages of bridges that are sent, proven or delivered; they count nothing before they are there."""
+    from crossmargin.cli import transfers
+
+    transfers.take_in(context.obj, path, source=source)
+
+
+@transfers_app.command("list")
+def transfers_list(context: Ctx) -> None:
+    """List the last that is known of every message."""
+    from crossmargin.cli import transfers
+
+    transfers.listing(context.obj)
 
 
 @app.command()
 def sql(
     context: Ctx,
     query: Annotated[
-        str | None, typer.Argument(metavar="[QUERY]", help="One SELECT; read from stdin when absent.")
+        str | None,
+        typer.Argument(metavar="[QUERY]", help="One SELECT; read from stdin when absent, line by line on a terminal."),
     ] = None,
     *,
     form: Annotated[SqlFormat, typer.Option("--format", help="How to print the rows.")] = SqlFormat.TABLE,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the rows to a file.")
+    ] = None,
+    formulas: Annotated[
+        bool, typer.Option("--formulas", help="Leave text in CSV as it is, even if a spreadsheet would compute it.")
+    ] = False,
+    snapshot: Annotated[
+        Path | None,
+        typer.Option(
+            "--snapshot", metavar="SNAPSHOT", help="Ask the tables of this snapshot; its hash is in the answer."
+        ),
+    ] = None,
 ) -> None:
-    """Ask the store's public views one SELECT."""
-    from crossmargin.cli import asking
+    """Ask the store's public views, or the tables of a snapshot, one SELECT; or several on a terminal."""
+    from crossmargin.cli import sql as asked
 
-    asking.sql(context.obj, query, form="json" if context.obj.json else form.value)
+    asked.sql(
+        context.obj,
+        query,
+        form="json" if context.obj.json else form.value,
+        output=output,
+        formulas=formulas,
+        snapshot=snapshot,
+    )
+
+
+@app.command()
+def publish(context: Ctx) -> None:
+    """Publish what is final as Parquet files and a small database of views, for analysts."""
+    from crossmargin.cli import sql as asked
+
+    asked.publish(context.obj)
 
 
 @app.command()
@@ -325,14 +669,217 @@ def snapshot_list(context: Ctx) -> None:
     snapshots.listing(context.obj)
 
 
+SnapshotFolder = Annotated[Path, typer.Argument(metavar="SNAPSHOT", help="Its folder or its name.")]
+
+
 @snapshot_app.command("verify")
 def snapshot_verify(
-    context: Ctx, folder: Annotated[Path, typer.Argument(metavar="SNAPSHOT", help="Its folder or its name.")]
+    context: Ctx,
+    folder: SnapshotFolder,
+    *,
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="HEX", help="A public key that is known to be the operator's.")
+    ] = None,
+    witness: Annotated[
+        list[str] | None, typer.Option("--witness", metavar="HEX", help="A public key that must have signed too.")
+    ] = None,
+    chain: Annotated[
+        bool, typer.Option("--chain", help="Check every snapshot in the folder, and how they follow each other.")
+    ] = False,
+    recompute: Annotated[
+        bool, typer.Option("--recompute", help="Compute every number again from the inputs in the snapshot.")
+    ] = False,
+    against_node: Annotated[
+        list[str] | None,
+        typer.Option("--against-node", metavar="URL", help="A node of one's own to compare a sample with; repeatable."),
+    ] = None,
+    sample: Annotated[int | None, typer.Option("--sample", min=1, help="How many units of each venue (25).")] = None,
+    seed: Annotated[str | None, typer.Option("--seed", help="What chooses them; by chance without it.")] = None,
+    guardians: Annotated[
+        Path | None,
+        typer.Option("--guardians", metavar="FILE", help="Guardian sets (JSON) that must have signed prices of Pyth."),
+    ] = None,
+    tsa_cert: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--tsa-cert", metavar="FILE", help="An authority (PEM) that must have stamped its time; repeatable."
+        ),
+    ] = None,
 ) -> None:
-    """Check a snapshot's files against its manifest. Exits 4 when they differ."""
+    """Check a snapshot's files, tree, signature and chain, as its stand-alone verify.py does. Exits 4 when anything is wrong."""
+    from crossmargin.cli.verifying import Checks, verify
+
+    checks = Checks(
+        key=key,
+        witnesses=witness or (),
+        chain=chain,
+        recompute=recompute,
+        nodes=against_node or (),
+        sample=sample,
+        seed=seed,
+        guardians=guardians,
+        tsa_certificates=tsa_cert or (),
+    )
+    verify(context.obj, folder, checks)
+
+
+@snapshot_app.command("prove")
+def snapshot_prove(
+    context: Ctx, folder: SnapshotFolder, account: Annotated[str, typer.Argument(help="A margin account, or CAIP-10.")]
+) -> None:
+    """Print the proof that an account is in a snapshot, as JSON."""
     from crossmargin.cli import snapshots
 
-    snapshots.verify(context.obj, folder)
+    snapshots.prove(context.obj, folder, account)
+
+
+@snapshot_app.command("diff")
+def snapshot_diff(
+    context: Ctx,
+    first: Annotated[Path, typer.Argument(metavar="FROM", help="The folder or the name of a snapshot.")],
+    second: Annotated[Path, typer.Argument(metavar="TO", help="The one that it is compared with.")],
+    *,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=0, help="How many rows of each table.")] = 20,
+) -> None:
+    """Show what became otherwise between two snapshots, and why."""
+    from crossmargin.cli import snapshots
+
+    snapshots.difference(context.obj, first, second, most=limit)
+
+
+@snapshot_app.command("witness")
+def snapshot_witness(
+    context: Ctx,
+    folder: SnapshotFolder,
+    *,
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="FILE", help="The private key of the witness, in PEM.")
+    ] = None,
+    tsa: Annotated[
+        str | None, typer.Option("--tsa", metavar="URL", help="An authority that stamps the time (RFC 3161).")
+    ] = None,
+) -> None:
+    """Sign the hash of an intact snapshot as somebody else than its operator, or have its time stamped."""
+    from crossmargin.cli import witnessing
+
+    witnessing.witness(context.obj, folder, key=key, tsa=tsa)
+
+
+@keys_app.command("create")
+def keys_create(context: Ctx) -> None:
+    """Make the first key that signs snapshots; the first snapshot does so by itself."""
+    from crossmargin.cli import keys
+
+    keys.create(context.obj)
+
+
+@keys_app.command("rotate")
+def keys_rotate(context: Ctx) -> None:
+    """Let a new key sign from now on, named by the one before it."""
+    from crossmargin.cli import keys
+
+    keys.rotate(context.obj)
+
+
+@keys_app.command("list")
+def keys_list(context: Ctx) -> None:
+    """List the public keys, and from when on each signs."""
+    from crossmargin.cli import keys
+
+    keys.listing(context.obj)
+
+
+@api_keys_app.command("create")
+def keys_api_create(
+    context: Ctx,
+    name: Annotated[str, typer.Argument(help="Whose key it is, in your own words.")],
+    *,
+    scope: Annotated[
+        list[str], typer.Option("--scope", help="What it allows: read, sql, import or admin; may be given again.")
+    ] = ["read"],  # noqa: B006 - typer copies it
+    quota: Annotated[int | None, typer.Option("--quota", help="Requests a minute; without it any number.")] = None,
+    expires: Annotated[str | None, typer.Option("--expires", help="After how long, such as 90d; never.")] = None,
+) -> None:
+    """Make a key by which others ask over HTTP. It is printed once."""
+    from crossmargin.cli import api_keys
+
+    api_keys.create(context.obj, name, scopes=tuple(scope), quota=quota, expires=expires)
+
+
+@api_keys_app.command("list")
+def keys_api_list(context: Ctx) -> None:
+    """List the API keys, without their secrets."""
+    from crossmargin.cli import api_keys
+
+    api_keys.listing(context.obj)
+
+
+@api_keys_app.command("revoke")
+def keys_api_revoke(context: Ctx, key_id: Annotated[str, typer.Argument(metavar="ID", help="As listed.")]) -> None:
+    """Let a key hold no more, from the next request on."""
+    from crossmargin.cli import api_keys
+
+    api_keys.revoke(context.obj, key_id)
+
+
+@webhooks_app.command("add")
+def webhooks_add(
+    context: Ctx,
+    url: Annotated[str, typer.Argument(help="Where events go: https://….")],
+    *,
+    kind: Annotated[list[str] | None, typer.Option("--kind", help="Only this kind; may be given again.")] = None,
+    owner: Annotated[list[str] | None, typer.Option("--owner", help="Only of this owner; may be given again.")] = None,
+    venue: Annotated[list[str] | None, typer.Option("--venue", help="Only at this venue; may be given again.")] = None,
+    asset: Annotated[list[str] | None, typer.Option("--asset", help="Only of this asset; may be given again.")] = None,
+    min_band: Annotated[str | None, typer.Option("--min-band", help="Only bands at least as bad on one side.")] = None,
+) -> None:
+    """Send events to an address from now on. The secret that signs them is printed once."""
+    from crossmargin.cli import webhooks
+
+    webhooks.add(
+        context.obj,
+        url,
+        kinds=kind or (),
+        owners=owner or (),
+        venues=venue or (),
+        assets=asset or (),
+        min_band=min_band,
+    )
+
+
+@webhooks_app.command("list")
+def webhooks_list(context: Ctx) -> None:
+    """List the webhooks, without their secrets."""
+    from crossmargin.cli import webhooks
+
+    webhooks.listing(context.obj)
+
+
+Webhook = Annotated[str, typer.Argument(metavar="ID", help="As listed.")]
+
+
+@webhooks_app.command("remove")
+def webhooks_remove(context: Ctx, webhook_id: Webhook) -> None:
+    """Send nothing there any more, and forget its secret."""
+    from crossmargin.cli import webhooks
+
+    webhooks.remove(context.obj, webhook_id)
+
+
+@webhooks_app.command("test")
+def webhooks_test(context: Ctx, webhook_id: Webhook) -> None:
+    """Send a test once; a disabled webhook that takes it is active again. Exits 1 when it is not taken."""
+    from crossmargin.cli import webhooks
+
+    webhooks.test(context.obj, webhook_id)
+
+
+@webhooks_app.command("log")
+def webhooks_log(context: Ctx, webhook_id: Webhook) -> None:
+    """List what became of its newest events."""
+    from crossmargin.cli import webhooks
+
+    webhooks.log(context.obj, webhook_id)
 
 
 @liabilities_app.command("import")
@@ -378,11 +925,103 @@ def liabilities_key(
     liabilities.make_key(context.obj, path)
 
 
+@haircuts_app.command("show")
+def haircuts_show(
+    context: Ctx,
+    *,
+    value: Annotated[
+        str | None, typer.Option("--value", metavar="USD", help="How much is sold at once: 1000000.")
+    ] = None,
+    at: At = None,
+) -> None:
+    """Show the layers of every asset's haircut, and what they rest on."""
+    from crossmargin.cli import histories
+
+    histories.show_haircuts(context.obj, value=value, at=at)
+
+
+@policy_app.command("show")
+def policy_show(
+    context: Ctx,
+    *,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help="A time (2026-01-31T00:00:00Z or Unix seconds); else now."),
+    ] = None,
+) -> None:
+    """Show the policy in force, its rules and what follows it."""
+    from crossmargin.cli import policies
+
+    policies.show(context.obj, at=at)
+
+
+@policy_app.command("list")
+def policy_list(context: Ctx) -> None:
+    """List every policy that was ever in force or scheduled."""
+    from crossmargin.cli import policies
+
+    policies.listing(context.obj)
+
+
+@policy_app.command("check")
+def policy_check(context: Ctx, source: Source) -> None:
+    """Read a policy file and say what it is, without entering it."""
+    from crossmargin.cli import policies
+
+    policies.check(context.obj, source)
+
+
+@policy_app.command("preview")
+def policy_preview(
+    context: Ctx,
+    source: Source,
+    *,
+    fail: Annotated[bool, typer.Option("--fail", help="Exit 5 when anybody would newly fall below 1.")] = False,
+) -> None:
+    """Value every account under a policy file and under the one that it would replace, at the tip."""
+    from crossmargin.cli import policies
+
+    policies.preview(context.obj, source, fail=fail)
+
+
+@policy_app.command("schedule")
+def policy_schedule(
+    context: Ctx,
+    source: Source,
+    *,
+    emergency: Annotated[
+        bool, typer.Option("--emergency", help="Pass over the notice of a tightening; it is kept with the policy.")
+    ] = False,
+) -> None:
+    """Enter a policy file: it counts from its effective_from on."""
+    from crossmargin.cli import policies
+
+    policies.schedule(context.obj, source, emergency=emergency)
+
+
+@policy_app.command("withdraw")
+def policy_withdraw(
+    context: Ctx,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="Of a policy that does not count yet.")],
+    *,
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for the ledger.")] = "",
+    emergency: Annotated[
+        bool,
+        typer.Option("--emergency", help="Pass over the notice of what follows it; it is kept with the withdrawal."),
+    ] = False,
+) -> None:
+    """Take a scheduled policy back before it counts."""
+    from crossmargin.cli import policies
+
+    policies.withdraw(context.obj, version, note=note, emergency=emergency)
+
+
 @haircuts_app.command("estimate")
 def haircuts_estimate(
     context: Ctx,
-    files: Histories,
+    files: AnyHistories = None,
     *,
+    stored: Stored = None,
     horizon: Annotated[
         str,
         typer.Option("--horizon", metavar="TIME", help="How long a liquidation takes, with the time to notice: 4h."),
@@ -392,14 +1031,16 @@ def haircuts_estimate(
     """Estimate how far each price may fall before a liquidation is done: maintenance at 99 %, initial at 99.7 %."""
     from crossmargin.cli import haircuts
 
-    haircuts.estimate(context.obj, files, horizon=horizon, price=price)
+    wanted = haircuts.Wanted(files=files or (), stored=stored or (), price=price)
+    haircuts.estimate(context.obj, wanted, horizon=horizon)
 
 
 @haircuts_app.command("backtest")
 def haircuts_backtest(
     context: Ctx,
-    files: Histories,
+    files: AnyHistories = None,
     *,
+    stored: Stored = None,
     model: Annotated[
         list[str] | None, typer.Option("--model", metavar="NAME", help="Only this model; may be given again.")
     ] = None,
@@ -415,7 +1056,71 @@ def haircuts_backtest(
     """Walk haircut models forward over price histories and count the days that went beyond them."""
     from crossmargin.cli import haircuts
 
-    haircuts.walk_forward(context.obj, files, models=tuple(model or ()), since=since, require=require, price=price)
+    wanted = haircuts.Wanted(files=files or (), stored=stored or (), price=price)
+    haircuts.walk_forward(context.obj, wanted, models=tuple(model or ()), since=since, require=require)
+
+
+@haircuts_app.command("recommend")
+def haircuts_recommend(
+    context: Ctx,
+    *,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the draft of a policy to this new file.")
+    ] = None,
+) -> None:
+    """Advise which haircuts the policy in force would have by the prices that were, and what that does to the book. Enters nothing."""
+    from crossmargin.cli import learning
+
+    learning.recommend(context.obj, out=out)
+
+
+@haircuts_app.command("challenge")
+def haircuts_challenge(context: Ctx, files: Days) -> None:
+    """Let a learnt haircut stand beside filtered simulation over price histories; exits 4 where it is not promoted."""
+    from crossmargin.cli import learning
+
+    learning.challenge(context.obj, files)
+
+
+@app.command()
+def validate(
+    context: Ctx,
+    files: Days,
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder for the tables and plots.")],
+) -> None:
+    """Judge all haircut models and chances on price histories, and write the pack; exits 4 where it does not hold."""
+    from crossmargin.cli import learning
+
+    learning.validate(context.obj, files, out=out)
+
+
+@score_app.command("calibrate")
+def score_calibrate(
+    context: Ctx,
+    files: Days,
+    *,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="DAY", help="Judge only the days from here on: 2024-01-01.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="DAY", help="Judge only the days up to here: 2023-12-31.")
+    ] = None,
+    days: Annotated[
+        int | None,
+        typer.Option("--days", metavar="N", min=1, max=7, help="Judge the watch list's chances within so many days."),
+    ] = None,
+    pool: Annotated[
+        int | None,
+        typer.Option("--pool", metavar="N", min=500, help="With --days: draw from so many days before; all."),
+    ] = None,
+) -> None:
+    """Announce each day's chance of a fall from the days before, and count how often it came; exits 4 where that is wrong."""
+    from crossmargin.cli import score
+
+    if days is None and pool is not None:
+        raise typer.BadParameter("a pool is drawn from with --days alone", param_hint="--pool")
+    score.calibrate(context.obj, files, since=since, until=until, days=days, pool=pool)
 
 
 @app.command("prove-coverage")
@@ -484,6 +1189,36 @@ def restate(
     from crossmargin.cli import restating
 
     restating.restate(context.obj, chain=chain, venue=venue, first=first, cause=cause, accept_removal=accept_removal)
+
+
+@app.command()
+def backup(
+    context: Ctx,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The folder to make in [store] backups; else the time.")
+    ] = None,
+    *,
+    keep: Annotated[
+        int | None, typer.Option("--keep", metavar="N", min=1, help="Then remove all backups but the newest N.")
+    ] = None,
+) -> None:
+    """Copy the whole store into a folder, also while a service runs."""
+    from crossmargin.cli import backups
+
+    backups.backup(context.obj, name=name, keep=keep)
+
+
+@app.command()
+def restore(
+    context: Ctx,
+    folder: Annotated[Path, typer.Argument(metavar="BACKUP", help="A backup, or the name of one in [store] backups.")],
+    *,
+    verify: Annotated[bool, typer.Option("--verify", help="Only check that it is whole.")] = False,
+) -> None:
+    """Check a backup and put it in the place of a store that is gone. Exits 4 when it is not whole."""
+    from crossmargin.cli import backups
+
+    backups.restore(context.obj, folder, verify_only=verify)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from time import time
 
 from crossmargin.app import Connect, connect, connect_apart, must_exist, opened, policy_of
 from crossmargin.cli.context import Context
+from crossmargin.cli.desks import SUPERSEDED, SUPERSEDED_TOLD
 from crossmargin.cli.output import write_json
 from crossmargin.cli.tasks import run as started
 from crossmargin.cli.tasks import until_interrupted
@@ -21,14 +22,17 @@ from crossmargin.starts import found, stored
 from crossmargin.watch import Watch
 
 
-def run(context: Context, *, host: str | None, port: int | None, public: bool, one_process: bool) -> None:
+def run(
+    context: Context, *, host: str | None, port: int | None, public: bool, anonymous: bool, one_process: bool
+) -> None:
     """Follow, make snapshots and serve until interrupted."""
-    _serve(context, _settings(context, host, port, public=public), connect if one_process else connect_apart)
+    settings = _settings(context, host, port, public=public, anonymous=anonymous)
+    _serve(context, settings, connect if one_process else connect_apart)
 
 
-def serve(context: Context, *, host: str | None, port: int | None, public: bool) -> None:
+def serve(context: Context, *, host: str | None, port: int | None, public: bool, anonymous: bool) -> None:
     """Serve what is stored until interrupted."""
-    _serve(context, _settings(context, host, port, public=public), None)
+    _serve(context, _settings(context, host, port, public=public, anonymous=anonymous), None)
 
 
 def _serve(context: Context, settings: Settings, follow: Connect | None) -> None:
@@ -40,6 +44,8 @@ def _serve(context: Context, settings: Settings, follow: Connect | None) -> None
     log = logger(context.redactor, as_json=context.log_json, quiet=context.quiet, verbosity=context.verbosity)
     with opened(settings) as store:
         desk = LocalDesk(settings, store, policy, watch=watch)
+        if desk.begin_policy(accept=context.accept_policy) == SUPERSEDED:
+            log.warning("policy_superseded", detail=SUPERSEDED_TOLD)
         with store.reading() as reader:
             for each in outdated(reader, settings.venues, settings.feeds):
                 log.critical("store_outdated", chain=each.chain_id, venue=each.venue_id, detail=each.sentence)
@@ -69,7 +75,7 @@ def announce(context: Context, url: str) -> None:
         context.stdout().print(f"serving on {url}", soft_wrap=True)
 
 
-def _settings(context: Context, host: str | None, port: int | None, *, public: bool) -> Settings:
+def _settings(context: Context, host: str | None, port: int | None, *, public: bool, anonymous: bool) -> Settings:
     """The configuration with the command's own host and port; refuses a host that strangers reach before anything starts."""
     settings = context.settings()
     given = settings.server
@@ -77,6 +83,8 @@ def _settings(context: Context, host: str | None, port: int | None, *, public: b
         host=host if host is not None else given.host,
         port=port if port is not None else given.port,
         public=public or given.public,
+        anonymous=anonymous or given.anonymous,
+        origins=given.origins,
     )
     check_host(server)
     return replace(settings, server=server)

@@ -1,4 +1,4 @@
-"""`snapshot create|list|verify`."""
+"""`snapshot create|list|prove|diff`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from pathlib import Path
 
 from rich.console import Console
 
+from crossmargin.archive import Archive
 from crossmargin.cli import figures
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import desk_of
-from crossmargin.cli.output import add_rows, emit, facts, table, words
+from crossmargin.cli.output import add_rows, emit, facts, table, words, write_json
+from crossmargin.cli.snapshot_diff import show_difference
 from crossmargin.documents import Document
-from crossmargin.errors import NoSuchThing, Unverified
+from crossmargin.errors import UsageError
+from indexer.store import StoreError
 
 STYLES = {
     "done": "green",
@@ -59,25 +62,28 @@ def _state(row: Document) -> tuple[str, str]:
     return row["state"], STYLES.get(row["state"], "")
 
 
-def verify(context: Context, folder: Path) -> None:
-    """Compare a snapshot with its manifest; raises `Unverified` with every difference."""
-    from aggregator.audit import snapshot
-
-    path = _found(context, folder)
-    faults = snapshot.verify(path)
-    if faults:
-        raise Unverified(f"{path} is not what its manifest says: {'; '.join(faults)}")
-    document = {"snapshot": path.name, "path": str(path), "manifest_hash": snapshot.manifest_hash(path), "faults": []}
-    emit(context, document, lambda console: console.print(words(f"{path} is intact: {document['manifest_hash']}")))
+def prove(context: Context, folder: Path, account: str) -> None:
+    """Print the proof that an account is in a snapshot, for `verify.py --proof`."""
+    write_json(archive_of(context, folder).proof(folder, account))
 
 
-def _found(context: Context, folder: Path) -> Path:
+def difference(context: Context, first: Path, second: Path, *, most: int) -> None:
+    """Print what became otherwise between two snapshots, and why; the store, where it can be asked, knows what was restated."""
+    archive = archive_of(context, first, second)
+    try:
+        with desk_of(context) as desk:
+            document = Archive(archive.folder, desk.sql).difference(first, second, most=most)
+    except (StoreError, UsageError):
+        document = archive.difference(first, second, most=most)
+    emit(context, document, lambda console: show_difference(console, document))
+
+
+def archive_of(context: Context, *named: Path) -> Archive:
+    """Open the configured folder of snapshots; folders that are named themselves need no configuration."""
+    alone = all(path.is_dir() for path in named)
+    return Archive(Path() if alone else context.settings().snapshot.folder)
+
+
+def found_folder(context: Context, folder: Path) -> Path:
     """The folder itself, so that no configuration is needed, or the snapshot of that name in the configured folder."""
-    if folder.is_dir():
-        return folder
-    if len(folder.parts) == 1:
-        named = context.settings().snapshot.folder / folder
-        if named.is_dir():
-            return named
-        raise NoSuchThing(f"there is no snapshot {folder} here or in {named.parent}; see `crossmargin snapshot list`")
-    raise NoSuchThing(f"there is no folder {folder}")
+    return archive_of(context, folder).folder_of(folder)

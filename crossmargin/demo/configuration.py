@@ -32,7 +32,7 @@ def configuration(nodes: Sequence[tuple[Recorded, str]], *, host: str, port: int
     """Write the TOML: `nodes` are the recorded chains with the addresses that serve them."""
     tables: list[tuple[str, Mapping[str, object]]] = [
         ("[store]", {"path": "crossmargin.duckdb"}),
-        ("[server]", {"host": host, "port": port, "public": public}),
+        ("[server]", {"host": host, "port": port, "public": public, "anonymous": public}),
         ("[snapshot]", {"folder": "snapshots"}),
         ("[audit]", {"schedule": "never"}),
         *(table for recorded, url in nodes for table in _chain(recorded, url)),

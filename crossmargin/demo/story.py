@@ -118,7 +118,7 @@ def _book(stage: Stage) -> list[BookRow]:
 
 
 def _liquidations(stage: Stage) -> int:
-    found = stage.desk.sql("SELECT count(*) FROM lending_event WHERE kind = 'liquidation'")
+    found = stage.desk.sql("SELECT count(*) FROM main.lending_event WHERE kind = 'liquidation'")
     return int(found["rows"][0][0])
 
 
@@ -194,6 +194,6 @@ def _parity(stage: Stage) -> dict[str, Any]:
 
 def _snapshot(stage: Stage) -> dict[str, Any]:
     line = stage.desk.create_snapshot(None)
-    faults = verify(Path(line["path"]))
+    faults = verify(Path(line["path"])).faults
     kept = ("snapshot", "slot_time", "cut", "manifest_hash")
     return {key: line[key] for key in kept} | {"verified": not faults, "faults": faults}

@@ -10,8 +10,11 @@ from chains.completeness import rank
 from chains.errors import ChainError
 from chains.ports import Head
 from crossmargin.documents import Document
+from crossmargin.server.book_metrics import BookMetrics
 from crossmargin.server.node_metrics import NodeMetrics
 from crossmargin.server.parity_metrics import ParityMetrics
+from crossmargin.server.stream_metrics import StreamMetrics
+from crossmargin.server.webhook_metrics import WebhookMetrics
 from indexer.loop import Progress
 
 CHAIN = ("chain",)
@@ -49,6 +52,9 @@ class Metrics:
             "crossmargin_findings", "Places where stored final blocks and the chain differ.", INTEREST
         )
         self.parity = ParityMetrics(self.registry)
+        self.book = BookMetrics(self.registry)
+        self.streams = StreamMetrics(self.registry)
+        self.webhooks = WebhookMetrics(self.registry)
         self.feed_age = self._gauge(
             "crossmargin_feed_age_seconds",
             "Age of a feed's answer at its chain's last stored block.",
@@ -58,6 +64,9 @@ class Metrics:
         self.reorgs = self._counter("crossmargin_reorgs_total", "Rewinds of a chain.", CHAIN)
         self.errors = self._counter(
             "crossmargin_node_errors_total", "Failed attempts to ask a chain's nodes.", ("chain", "kind")
+        )
+        self.breaks = self._counter(
+            "crossmargin_follower_breaks_total", "Faults of this program after which a chain was taken up again.", CHAIN
         )
         self.nodes = NodeMetrics(self.registry, self.errors)
         self.blocks = self._counter("crossmargin_blocks_total", "Blocks taken in.", CHAIN)
@@ -74,8 +83,12 @@ class Metrics:
             "crossmargin_http_request_seconds", "Duration of requests.", ("route", "method", "status"), REQUEST_SECONDS
         )
         for chain_id in chains:
-            for counted in (self.reorgs, self.blocks, self.records, self.rows, self.depth, self.commits):
+            for counted in (self.reorgs, self.breaks, self.blocks, self.records, self.rows, self.depth, self.commits):
                 counted.labels(chain_id)
+
+    def broke(self, chain_id: str) -> None:
+        """Count a fault that nobody foresaw."""
+        self.breaks.labels(chain_id).inc()
 
     def appended(self, progress: Progress) -> None:
         chain_id = progress.chain_id

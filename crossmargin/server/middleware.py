@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from time import perf_counter
 from uuid import uuid4
 
 from aiohttp import web
 
+from crossmargin.errors import TooMany, Unauthorized
 from crossmargin.failures import failure_of
 from crossmargin.logs import Logger
 from crossmargin.redaction import Redactor
+from crossmargin.server import cross_origin
+from crossmargin.server.access import Access
+from crossmargin.server.answering import ASKER
 from crossmargin.server.metrics import Metrics
 from crossmargin.server.problems import http_problem, problem
+from crossmargin.server.quota import Left, Quotas
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -26,43 +32,97 @@ SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+LEFT: web.RequestKey[Left] = web.RequestKey("left", Left)
 TRACE_HEADER = "X-Trace-Id"
 SERVER_FAULTS = 500
 METHODS = {"GET", "HEAD", "POST", "OPTIONS"}
 UNTOLD = "the service's log tells more under this trace_id"
 
 
-def surroundings(
-    metrics: Metrics, redactor: Redactor, log: Logger, *, public: bool
-) -> Callable[..., Awaitable[web.StreamResponse]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What is needed around every request; `public`: other names than loopback ones are answered to."""
+
+    metrics: Metrics
+    redactor: Redactor
+    log: Logger
+    access: Access
+    quotas: Quotas
+    origins: frozenset[str]
+    public: bool
+
+
+AROUND: web.RequestKey[Surroundings] = web.RequestKey("around", Surroundings)
+
+
+def surrounded(by: Surroundings) -> Callable[..., Awaitable[web.StreamResponse]]:
     """Make the one middleware."""
 
     @web.middleware
     async def surround(request: web.Request, handler: Handler) -> web.StreamResponse:
         began, trace_id = perf_counter(), uuid4().hex
-        answer = await _answered(request, handler, trace_id)
-        answer.headers.update(SAFE_HEADERS)
-        answer.headers[TRACE_HEADER] = trace_id
+        request[AROUND] = by
+        answer = await _answered(by, request, handler, trace_id)
+        if answer.prepared:
+            return answer  # a stream: how long it was open says nothing
+        _finish(by, request, answer, trace_id)
         method = request.method if request.method in METHODS else "other"
-        metrics.requests.labels(_route(request), method, answer.status).observe(perf_counter() - began)
+        by.metrics.requests.labels(_route(request), method, answer.status).observe(perf_counter() - began)
         return answer
 
-    async def _answered(request: web.Request, handler: Handler, trace_id: str) -> web.StreamResponse:
-        try:
-            if not public:
-                _check_local(request.host)
-            return await handler(request)
-        except web.HTTPException as error:
-            return http_problem(request, error, trace_id)
-        except Exception as error:
-            failure = failure_of(error)
-            if failure.http_status >= SERVER_FAULTS:
-                said = {"route": _route(request), "code": failure.code, "trace_id": trace_id}
-                log.warning("request_failed", **said, exc_info=error)
-            detail = UNTOLD if failure.code in {"fault", "system"} else redactor.scrub(failure.message)
-            return problem(failure, detail, trace_id)
-
     return surround
+
+
+async def prepare(request: web.Request, answer: web.StreamResponse) -> None:
+    """Begin an answer that goes on while it is made."""
+    _finish(request[AROUND], request, answer, uuid4().hex)
+    await answer.prepare(request)
+
+
+def _finish(by: Surroundings, request: web.Request, answer: web.StreamResponse, trace_id: str) -> None:
+    for name, value in SAFE_HEADERS.items():
+        answer.headers.setdefault(name, value)
+    answer.headers[TRACE_HEADER] = trace_id
+    if by.origins:
+        answer.headers.update(cross_origin.headers(request, by.origins))
+        answer.headers["Vary"] = "Accept-Encoding, Origin"
+    if LEFT in request:
+        answer.headers.update(request[LEFT].headers())
+
+
+async def _answered(by: Surroundings, request: web.Request, handler: Handler, trace_id: str) -> web.StreamResponse:
+    try:
+        if not by.public:
+            check_local(request.host)
+        if cross_origin.is_preflight(request):
+            return cross_origin.preflight(request, by.origins)
+        _admit(by, request)
+        return await handler(request)
+    except web.HTTPException as error:
+        return http_problem(request, error, trace_id)
+    except Exception as error:
+        if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+            raise  # who asked is gone: there is nobody to answer, and nothing went wrong here
+        failure = failure_of(error)
+        if failure.http_status >= SERVER_FAULTS:
+            said = {"route": _route(request), "code": failure.code, "trace_id": trace_id}
+            by.log.warning("request_failed", **said, exc_info=error)
+        detail = UNTOLD if failure.code in {"fault", "system"} else by.redactor.scrub(failure.message)
+        answer = problem(failure, detail, trace_id)
+        if isinstance(error, Unauthorized):
+            answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
+
+
+def _admit(by: Surroundings, request: web.Request) -> None:
+    """Find out who asks, and count it; raises `Unauthorized` and `TooMany`."""
+    asker = request[ASKER] = by.access.asker(request.headers.get("Authorization"))
+    if asker.quota is None:
+        return
+    left = request[LEFT] = by.quotas.take(asker.id, asker.quota)
+    if left.exceeded:
+        quota = asker.quota
+        raise TooMany(f"this key may ask {quota.requests} times in {quota.seconds} s; ask again in {left.seconds} s")
 
 
 def _route(request: web.Request) -> str:
@@ -71,7 +131,7 @@ def _route(request: web.Request) -> str:
     return resource.canonical if resource is not None else "unknown"
 
 
-def _check_local(host: str) -> None:
+def check_local(host: str) -> None:
     """Refuse a Host header that names another machine: a page from elsewhere may have been led here."""
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
     if not is_loopback(name.strip("[]")):

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from crossmargin.documents import encode, harmless
+from crossmargin.exits import ExitCode
 from crossmargin.failures import Failure
 
 CONTENT_TYPE = "application/problem+json"
@@ -45,6 +46,22 @@ def http_problem(request: web.Request, error: web.HTTPException, trace_id: str) 
     if "Allow" in error.headers:
         answer.headers["Allow"] = error.headers["Allow"]
     return answer
+
+
+def unreadable(status: int, trace_id: str) -> web.Response:
+    """Answer what aiohttp cannot read; nothing of it is said again."""
+    phrase = HTTPStatus(status).phrase
+    code = phrase.lower().replace(" ", "-")
+    body = {
+        "type": f"{TYPE}{code}",
+        "title": phrase,
+        "status": status,
+        "detail": "this is no request in HTTP/1.1, or one of its lines is longer than 8190 bytes",
+        "code": code,
+        "exit_code": int(ExitCode.USAGE),
+        "trace_id": trace_id,
+    }
+    return web.Response(status=status, body=encode(body), content_type=CONTENT_TYPE)
 
 
 def _told(error: web.HTTPException) -> str:

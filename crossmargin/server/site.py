@@ -2,53 +2,186 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
 
 from aiohttp import web
 
+from crossmargin.alerts import Alerts
+from crossmargin.archive import Archive
 from crossmargin.desk import Desk
 from crossmargin.errors import UsageError
+from crossmargin.haircut_history import HaircutHistory
+from crossmargin.lists import Lists
 from crossmargin.logs import Logger
 from crossmargin.redaction import Redactor
+from crossmargin.server.access import Access, Lookup
+from crossmargin.server.answering import handler_of
+from crossmargin.server.books import Books
+from crossmargin.server.current import Current
+from crossmargin.server.cursors import Cursors
+from crossmargin.server.house import House
+from crossmargin.server.idempotency import Replies
 from crossmargin.server.metrics import Metrics
-from crossmargin.server.middleware import is_loopback, surroundings
-from crossmargin.server.routes import LONGEST_QUERY, Routes
-from crossmargin.settings import ServerSettings
+from crossmargin.server.middleware import Surroundings, is_loopback, surrounded
+from crossmargin.server.openapi import document_of
+from crossmargin.server.parser_log import logger
+from crossmargin.server.quick import Quick, Shortcut
+from crossmargin.server.quota import Quotas
+from crossmargin.server.rooms import routes
+from crossmargin.server.route import SMALL_BODY
+from crossmargin.server.stream.hub import Hub, Streams
+from crossmargin.server.workers import Workers
+from crossmargin.settings import EventSettings, ServerSettings
+from crossmargin.sql import Guard
+from crossmargin.verification import Verification
+from crossmargin.verified_apart import VerifiedApart
+from crossmargin.watch import Watch
+from indexer.store import Store
 
 GRACE_S = 5.0
+CURSOR_SECRET_BYTES = 32
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - these are recognised, not bound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """What a server is made of besides its desk; `token` is the owner's, `lookup` knows the keys of others."""
+
+    metrics: Metrics
+    token: str
+    lookup: Lookup
+    redactor: Redactor
+    log: Logger
+    lists: Lists
+    store: Store
+    watch: Watch | None
+    guard: Guard
+    archive: Archive
+    anonymous_sql: bool
+    alerts: Alerts
+    events: EventSettings
 
 
 def check_host(server: ServerSettings) -> None:
     """Refuse a host that other machines reach, unless that is meant; raises `UsageError`."""
     if not server.public and not is_loopback(server.host):
         raise UsageError(
-            f"other machines can reach {server.host}, and there are no API keys yet: anybody there could read "
-            "every account. Serve on 127.0.0.1 behind a proxy that checks who asks, or allow it with "
-            "--public (public = true in [server])"
+            f"other machines can reach {server.host}; serve on 127.0.0.1 behind a proxy, or say that it is meant with "
+            "--public (public = true in [server]): then whoever asks needs a key (`crossmargin keys api create`)"
+        )
+
+
+def check_keys(server: ServerSettings, *, has_keys: bool) -> None:
+    """Refuse to be public where nobody could ask, or everybody; raises `UsageError`."""
+    if server.public and not server.anonymous and not has_keys:
+        raise UsageError(
+            "there is no API key yet, and a public service answers to keys only: make one with `crossmargin keys api create`, "
+            "or let anybody read who reaches it with anonymous = true in [server]"
         )
 
 
 @asynccontextmanager
-async def serving(
-    desk: Desk, server: ServerSettings, *, metrics: Metrics, token: str, redactor: Redactor, log: Logger
-) -> AsyncIterator[str]:
+async def serving(desk: Desk, server: ServerSettings, kit: Kit) -> AsyncIterator[str]:
     """Serve while the context is open; gives the address by which this machine reaches it.
 
     Raises `UsageError` and `OSError`.
     """
     check_host(server)
-    surround = surroundings(metrics, redactor, log, public=server.public)
-    app = web.Application(middlewares=[surround], client_max_size=LONGEST_QUERY)
-    app.add_routes(Routes(desk, metrics, token).table())
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_S)
-    await runner.setup()
+    with _workers() as workers:
+        anonymous = server.anonymous or not server.public
+        around, house = _around(server, kit, anonymous=anonymous), _house(kit, workers, anonymous=anonymous)
+        app = _application(desk, around, house)
+        app.on_shutdown.append(house.streams.drain)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_S)
+        await runner.setup()
+        await house.streams.begin()
+        shortcut = Shortcut(house.current, around)
+        try:
+            protocol = partial(_protocol, shortcut, logger(kit.metrics, kit.log))
+            async with _listening(partial(protocol, _manager(runner)), server) as port:
+                yield _address(server.host, port)
+        finally:
+            await runner.cleanup()
+
+
+def _manager(runner: web.AppRunner) -> web.Server:
+    manager = runner.server
+    if manager is None:
+        raise RuntimeError("the runner is not set up")
+    return manager
+
+
+@asynccontextmanager
+async def _listening(protocol: Callable[[], Quick], server: ServerSettings) -> AsyncIterator[int]:
+    """Accept connections while the context is open; gives the port. Those that are open at its end are the runner's to close."""
+    listener = await asyncio.get_running_loop().create_server(protocol, server.host, server.port)
     try:
-        await web.TCPSite(runner, server.host, server.port).start()
-        yield _address(server.host, runner.addresses[0][1])
+        yield int(listener.sockets[0].getsockname()[1])
     finally:
-        await runner.cleanup()
+        listener.close()
+
+
+def _protocol(shortcut: Shortcut, log: logging.Logger, manager: web.Server) -> Quick:
+    return Quick(manager, shortcut, loop=asyncio.get_running_loop(), access_log=None, logger=log)
+
+
+def _house(kit: Kit, workers: Workers, *, anonymous: bool) -> House:
+    found = routes()
+    return House(
+        metrics=kit.metrics,
+        cursors=Cursors(secrets.token_bytes(CURSOR_SECRET_BYTES)),
+        routes=found,
+        openapi=document_of(found, anonymous=anonymous),
+        lists=kit.lists,
+        current=Current(kit.lists.desk, kit.store, kit.watch, workers, monotonic),
+        workers=workers,
+        guard=kit.guard,
+        archive=kit.archive,
+        verifier=VerifiedApart(),
+        streams=Streams(Hub(kit.store, workers, kit.metrics.streams), kit.events),
+        anonymous_sql=kit.anonymous_sql,
+        books=Books(kit.lists.desk),
+        alerts=kit.alerts,
+        haircuts=HaircutHistory(kit.lists.desk),
+        verification=Verification(),
+    )
+
+
+def _around(server: ServerSettings, kit: Kit, *, anonymous: bool) -> Surroundings:
+    return Surroundings(
+        metrics=kit.metrics,
+        redactor=kit.redactor,
+        log=kit.log,
+        access=Access(kit.token, kit.lookup, anonymous=anonymous),
+        quotas=Quotas(monotonic),
+        origins=frozenset(server.origins),
+        public=server.public,
+    )
+
+
+def _application(desk: Desk, around: Surroundings, house: House) -> web.Application:
+    app, replies = web.Application(middlewares=[surrounded(around)], client_max_size=SMALL_BODY), Replies(monotonic)
+    for route in house.routes:
+        answer = handler_of(route, desk, house, replies)
+        for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
+            app.router.add_route(method, route.path, answer)
+    return app
+
+
+@contextmanager
+def _workers() -> Iterator[Workers]:
+    workers = Workers()
+    try:
+        yield workers
+    finally:
+        workers.close()
 
 
 def _address(host: str, port: int) -> str:

@@ -10,9 +10,13 @@ from crossmargin.settings.model import (
     AssetSettings,
     AuditSettings,
     ChainSettings,
+    EventSettings,
+    PublishSettings,
+    RiskSettings,
     ServerSettings,
     Settings,
     SnapshotSettings,
+    SqlSettings,
 )
 
 __all__ = [
@@ -20,10 +24,14 @@ __all__ = [
     "AssetSettings",
     "AuditSettings",
     "ChainSettings",
+    "EventSettings",
+    "PublishSettings",
+    "RiskSettings",
     "ServerSettings",
     "Settings",
     "SettingsError",
     "SnapshotSettings",
+    "SqlSettings",
     "load",
     "locate",
 ]

@@ -12,7 +12,7 @@ from typing import TypeVar
 from chains.model import ChainSpec, VenueSpec
 from crossmargin.settings import sections
 from crossmargin.settings.errors import SettingsError
-from crossmargin.settings.model import Settings, SnapshotSettings
+from crossmargin.settings.model import PublishSettings, RebalancingSettings, Settings, SnapshotSettings
 from crossmargin.settings.references import unresolved
 from crossmargin.settings.section import Section, unknown
 
@@ -22,7 +22,20 @@ S = TypeVar("S", ChainSpec, VenueSpec)
 FILE_NAME = "crossmargin.toml"
 VARIABLE = "CROSSMARGIN_CONFIG"
 LISTS = ("chain", "venue", "feed", "asset", "account")
-TABLES = ("store", "server", "snapshot", "audit", "policy")
+TABLES = (
+    "store",
+    "server",
+    "snapshot",
+    "audit",
+    "risk",
+    "membership",
+    "rebalancing",
+    "publish",
+    "sql",
+    "events",
+    "webhooks",
+    "policy",
+)
 
 
 def locate(option: Path | None, environment: Mapping[str, str] = os.environ) -> Path:
@@ -78,8 +91,10 @@ class _Reader:
 
     def settings(self, path: Path) -> Settings:
         places = sections.Places(path.parent)
-        store = self._table("store", lambda section: sections.store(section, places)) or places.store
-        folder = store.parent / "snapshots"
+        kept = self._table("store", lambda section: sections.store(section, places)) or places.kept
+        store = kept.path
+        beside = SnapshotSettings(folder=store.parent / "snapshots", schedule=None, keys=store.parent / "keys")
+        published = PublishSettings(folder=store.parent / "published", schedule=None)
         chains, venues = self._list("chain", sections.chain), self._list("venue", sections.venue)
         starts = {venue.id: venue.start_block for venue in venues} | {
             chain.spec.id: chain.spec.start_block for chain in chains
@@ -87,6 +102,7 @@ class _Reader:
         return Settings(
             path=path,
             store=store,
+            backups=kept.backups,
             chains=tuple(replace(chain, spec=_from_zero(chain.spec)) for chain in chains),
             venues=tuple(map(_from_zero, venues)),
             auto=frozenset(name for name, start in starts.items() if start == sections.AUTO),
@@ -94,9 +110,15 @@ class _Reader:
             assets=self._list("asset", sections.asset),
             accounts=self._list("account", sections.account),
             server=self._table("server", sections.server) or sections.SERVER,
-            snapshot=self._table("snapshot", lambda section: sections.snapshot(section, places, folder))
-            or SnapshotSettings(folder=folder, schedule=None),
+            snapshot=self._table("snapshot", lambda section: sections.snapshot(section, places, beside)) or beside,
             audit=self._table("audit", sections.audit) or sections.AUDIT,
+            risk=self._table("risk", sections.risk) or sections.RISK,
+            rebalancing=self._table("rebalancing", sections.rebalancing) or RebalancingSettings(),
+            membership=self._table("membership", sections.membership) or sections.MEMBERSHIP,
+            publish=self._table("publish", lambda section: sections.publish(section, places, published)) or published,
+            events=self._table("events", sections.events) or sections.EVENTS,
+            webhooks=self._table("webhooks", lambda section: sections.webhooks(section, places)) or sections.WEBHOOKS,
+            sql=self._table("sql", sections.sql) or sections.SQL,
             policy=self._table("policy", lambda section: sections.policy(section, places)),
         )
 

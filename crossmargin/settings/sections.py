@@ -21,12 +21,21 @@ from chains.registry import (
 )
 from crossmargin.settings import escrows, names, rates, signed, values
 from crossmargin.settings.model import (
+    PROOFS,
     AccountSettings,
     AssetSettings,
     AuditSettings,
     ChainSettings,
+    EventSettings,
+    MembershipSettings,
+    PublishSettings,
+    RebalancingSettings,
+    RiskSettings,
     ServerSettings,
     SnapshotSettings,
+    SqlSettings,
+    StoreSettings,
+    WebhookSettings,
 )
 from crossmargin.settings.section import Parse, Section, nearest
 
@@ -43,7 +52,15 @@ WRITTEN_AUTO, AUTO = "auto", -1
 """The first block is to be found."""
 
 AUDIT = AuditSettings(schedule="every 1h", sample=25)
+RISK = RiskSettings(schedule="every 6h", keep=120)
+MEMBERSHIP = MembershipSettings(check_every_s=6 * 3600)
+BACKUPS = "backups"
 NEVER = "never"
+ALL = "all"
+SQL = SqlSettings(anonymous=False, timeout_s=10, rows=10_000, bytes=16_000_000, workers=2)
+DAY_S = 86_400
+EVENTS = EventSettings(keep_s=7 * DAY_S, mark_move=0.05, streams=2000, streams_per_key=20)
+WEBHOOKS = WebhookSettings(secrets=None, loopback=False)
 SERVER = ServerSettings(host="127.0.0.1", port=8080, public=False)
 
 
@@ -60,10 +77,15 @@ class Places:
     def store(self) -> Path:
         return self.folder / "data" / "crossmargin.duckdb"
 
+    @property
+    def kept(self) -> StoreSettings:
+        return StoreSettings(path=self.store, backups=self.store.parent / BACKUPS)
 
-def store(section: Section, places: Places) -> Path | None:
+
+def store(section: Section, places: Places) -> StoreSettings | None:
     path = section.get("path", places.path, places.store)
-    return section.build(lambda: path)
+    backups = section.get("backups", places.path, path.parent / BACKUPS)
+    return section.build(lambda: StoreSettings(path=path, backups=backups))
 
 
 def chain(section: Section) -> ChainSettings | None:
@@ -77,6 +99,7 @@ def chain(section: Section) -> ChainSettings | None:
     guardian_sets = signed.guardian_sets(section, chain_id)
     poll_s = section.get("poll", values.duration, POLL_S)
     stale_after_s = section.get("stale_after", values.duration, STALE_AFTER_S)
+    halted_after_s = section.get("halted_after", values.duration, None)
     if completeness == SECOND_NODE and rpc and len(rpc) == 1:
         section.wrong(f'completeness "{SECOND_NODE}" asks a second node, and rpc names one; name another in rpc')
     if poll_s and stale_after_s and stale_after_s <= poll_s:
@@ -95,6 +118,7 @@ def chain(section: Section) -> ChainSettings | None:
             ),
             poll_s=poll_s,
             stale_after_s=stale_after_s,
+            halted_after_s=halted_after_s,
         )
     )
 
@@ -165,6 +189,7 @@ def price_feed(section: Section) -> FeedSpec | None:
     deviation = section.get("deviation", values.percent, 0.0 if kind == REDEMPTION_RATE else DEVIATION)
     feed_id, max_confidence = _pyth(section, kind, address)
     rate = rates.rate(section, kind, chain_id)
+    operator = _operator(section, kind)
     return section.build(
         lambda: FeedSpec(
             asset=asset_id,
@@ -177,8 +202,17 @@ def price_feed(section: Section) -> FeedSpec | None:
             max_confidence=max_confidence,
             of=rate.of,
             unit_raw=rate.unit_raw,
+            operator=operator,
         )
     )
+
+
+def _operator(section: Section, kind: str) -> str | None:
+    """Who answers for a price; a rate is what a contract says of itself."""
+    if kind == REDEMPTION_RATE:
+        section.refuse("operator", "is for feeds of prices; a rate has none of its own, leave it out")
+        return None
+    return section.get("operator", values.slug, None)
 
 
 def _source(section: Section, kind: str, chain_id: str) -> bytes:
@@ -192,12 +226,18 @@ def asset(section: Section) -> AssetSettings | None:
     symbol = section.get("symbol", values.text, None)
     asset_class = section.need("class", values.slug)
     same_as = section.get("same_as", values.text, None)
-    return section.build(lambda: AssetSettings(id=asset_id, symbol=symbol, asset_class=asset_class, same_as=same_as))
+    bridge = section.get("bridge", values.slug, None)
+    issuer = section.get("issuer", values.slug, None)
+    return section.build(
+        lambda: AssetSettings(
+            id=asset_id, symbol=symbol, asset_class=asset_class, same_as=same_as, bridge=bridge, issuer=issuer
+        )
+    )
 
 
 def account(section: Section) -> AccountSettings | None:
     account_id = section.need("id", values.slug)
-    members = section.need("members", values.several(names.account_id))
+    members: tuple[str, ...] = section.get("members", values.several(names.account_id), ())
     return section.build(lambda: AccountSettings(id=account_id, members=members))
 
 
@@ -205,13 +245,20 @@ def server(section: Section) -> ServerSettings | None:
     host = section.get("host", values.text, SERVER.host)
     port = section.get("port", values.port, SERVER.port)
     public = section.get("public", values.boolean, SERVER.public)
-    return section.build(lambda: ServerSettings(host=host, port=port, public=public))
+    anonymous = section.get("anonymous", values.boolean, SERVER.anonymous)
+    origins: tuple[str, ...] = section.get("origins", values.several(values.origin), ())
+    return section.build(
+        lambda: ServerSettings(host=host, port=port, public=public, anonymous=anonymous, origins=origins)
+    )
 
 
-def snapshot(section: Section, places: Places, beside_store: Path) -> SnapshotSettings | None:
-    folder = section.get("folder", places.path, beside_store)
+def snapshot(section: Section, places: Places, beside_store: SnapshotSettings) -> SnapshotSettings | None:
+    folder = section.get("folder", places.path, beside_store.folder)
     schedule = section.get("schedule", _schedule, None)
-    return section.build(lambda: SnapshotSettings(folder=folder, schedule=schedule))
+    keys = section.get("keys", places.path, beside_store.keys)
+    default: int | None = PROOFS
+    proofs = section.get("proofs", _count_or_all, default)
+    return section.build(lambda: SnapshotSettings(folder=folder, schedule=schedule, keys=keys, proofs=proofs))
 
 
 def audit(section: Section) -> AuditSettings | None:
@@ -220,6 +267,92 @@ def audit(section: Section) -> AuditSettings | None:
     if sample == 0:
         section.wrong(f'sample must be 1 or more; to compare only on request write schedule = "{NEVER}"')
     return section.build(lambda: AuditSettings(schedule=schedule, sample=sample))
+
+
+def risk(section: Section) -> RiskSettings | None:
+    schedule = section.get("schedule", _schedule_or_never, RISK.schedule)
+    keep = section.get("keep", values.whole, RISK.keep)
+    if keep == 0:
+        section.wrong(f'keep must be 1 or more; to run only on request write schedule = "{NEVER}"')
+    return section.build(lambda: RiskSettings(schedule=schedule, keep=keep))
+
+
+def publish(section: Section, places: Places, beside_store: PublishSettings) -> PublishSettings | None:
+    folder = section.get("folder", places.path, beside_store.folder)
+    schedule = section.get("schedule", _schedule, None)
+    return section.build(lambda: PublishSettings(folder=folder, schedule=schedule))
+
+
+def sql(section: Section) -> SqlSettings | None:
+    anonymous = section.get("anonymous", values.boolean, SQL.anonymous)
+    timeout_s = section.get("timeout", values.whole_seconds, SQL.timeout_s)
+    rows, size = section.get("rows", values.whole, SQL.rows), section.get("bytes", values.whole, SQL.bytes)
+    workers = section.get("workers", values.whole, SQL.workers)
+    for name, value in (("timeout", timeout_s), ("rows", rows), ("bytes", size), ("workers", workers)):
+        if value == 0:
+            section.wrong(f"{name} must be more than nothing")
+    return section.build(
+        lambda: SqlSettings(anonymous=anonymous, timeout_s=timeout_s, rows=rows, bytes=size, workers=workers)
+    )
+
+
+def events(section: Section) -> EventSettings | None:
+    keep_s = section.get("keep", values.whole_seconds, EVENTS.keep_s)
+    mark_move = section.get("mark_move", values.percent, EVENTS.mark_move)
+    streams = section.get("streams", values.whole, EVENTS.streams)
+    each = section.get("streams_per_key", values.whole, EVENTS.streams_per_key)
+    if keep_s < 2 * DAY_S:
+        section.wrong("keep must be two days or more: webhooks are tried again for a day")
+    if mark_move == 0:
+        section.wrong("mark_move must be more than 0%")
+    return section.build(
+        lambda: EventSettings(keep_s=keep_s, mark_move=mark_move, streams=streams, streams_per_key=each)
+    )
+
+
+def webhooks(section: Section, places: Places) -> WebhookSettings | None:
+    secrets = section.get("secrets", places.path, None)
+    loopback = section.get("loopback", values.boolean, WEBHOOKS.loopback)
+    return section.build(lambda: WebhookSettings(secrets=secrets, loopback=loopback))
+
+
+def membership(section: Section) -> MembershipSettings | None:
+    check_every_s = section.get("check_every", values.whole_seconds, MEMBERSHIP.check_every_s)
+    operator = section.get("operator", _operator_name, MEMBERSHIP.operator)
+    return section.build(lambda: MembershipSettings(check_every_s=check_every_s, operator=operator))
+
+
+def rebalancing(section: Section) -> RebalancingSettings | None:
+    usual = RebalancingSettings()
+    reachable = section.get("reachable", values.several(_way), usual.reachable)
+    bridge_cost = section.get("bridge_cost", values.percent, usual.bridge_cost)
+    action_usd = section.get("action_usd", values.whole, int(usual.action_usd))
+    most_usd = section.get("most_usd", values.whole, int(usual.most_usd))
+    if bridge_cost >= 1:
+        section.wrong("bridge_cost must be below 100%")
+    if most_usd == 0:
+        section.wrong("most_usd must be 1 or more")
+    return section.build(
+        lambda: RebalancingSettings(
+            reachable=reachable, bridge_cost=bridge_cost, action_usd=float(action_usd), most_usd=float(most_usd)
+        )
+    )
+
+
+def _way(value: object) -> tuple[str, str]:
+    first, between, second = values.text(value).partition(">")
+    if not between or ":" not in first or ":" not in second:
+        raise values.Unfit('must be a way from one chain to another: "eip155:1>eip155:8453"')
+    return first.strip(), second.strip()
+
+
+def _operator_name(value: object) -> str:
+    from aggregator.membership.message import MalformedMessage, check_operator  # noqa: PLC0415 - loads cryptography
+
+    try:
+        return check_operator(values.text(value))
+    except MalformedMessage as error:
+        raise values.Unfit(f"must be a name: {error}") from error
 
 
 def policy(section: Section, places: Places) -> Path | None:
@@ -354,6 +487,14 @@ def _first_block(value: object) -> int:
 
 def _schedule_or_never(value: object) -> str | None:
     return None if value == NEVER else _schedule(value)
+
+
+def _count_or_all(value: object) -> int | None:
+    if isinstance(value, str) and value != ALL:
+        raise values.Unfit(
+            f'must be a number of units of each venue, 0 for none, or "{ALL}", not {values.shown(value)}'
+        )
+    return None if value == ALL else values.whole(value)
 
 
 def _schedule(value: object) -> str:

@@ -12,15 +12,22 @@ from chains.model import ChainSpec, FeedSpec, GuardianSet, VenueSpec
 from chains.registry import REDEMPTION_RATE, SEQUENCER_UPTIME
 from crossmargin.redaction import label
 from crossmargin.settings.escrows import LIABILITY_MAX_AGE
-from crossmargin.settings.model import Settings
-from crossmargin.settings.sections import NEVER
+from crossmargin.settings.model import (
+    EventSettings,
+    RebalancingSettings,
+    ServerSettings,
+    Settings,
+    SnapshotSettings,
+    SqlSettings,
+)
+from crossmargin.settings.sections import ALL, NEVER
 
 
 def effective(settings: Settings) -> dict[str, Any]:
     """Return the configuration with every default filled in and no secret."""
     return {
         "path": str(settings.path),
-        "store": {"path": str(settings.store)},
+        "store": {"path": str(settings.store), "backups": str(settings.backups)},
         "chain": [
             {
                 "id": chain.spec.id,
@@ -33,6 +40,7 @@ def effective(settings: Settings) -> dict[str, Any]:
                 **_guardians(chain.spec),
                 "poll": seconds(chain.poll_s),
                 "stale_after": seconds(chain.stale_after_s),
+                **({} if chain.halted_after_s is None else {"halted_after": seconds(chain.halted_after_s)}),
             }
             for chain in settings.chains
         ],
@@ -47,32 +55,86 @@ def effective(settings: Settings) -> dict[str, Any]:
             | _options(venue.options)
             for venue in settings.venues
         ],
-        "feed": [
-            {
-                "asset": feed.asset,
-                "kind": feed.kind,
-                "chain": feed.chain_id,
-                "address": format_address(feed.chain_id, feed.address),
-                **_speaks(feed),
-                "deviation": percent(feed.deviation),
-            }
-            | _confidence(feed)
-            | _rate(feed)
-            for feed in settings.feeds
-        ],
+        "feed": [_feed(feed) for feed in settings.feeds],
         "asset": [
             {"id": asset.id, "symbol": asset.symbol, "class": asset.asset_class, "same_as": asset.same_as}
+            | {key: word for key, word in (("bridge", asset.bridge), ("issuer", asset.issuer)) if word is not None}
             for asset in settings.assets
         ],
         "account": [{"id": account.id, "members": list(account.members)} for account in settings.accounts],
-        "server": {
-            "host": settings.server.host,
-            "port": settings.server.port,
-            "public": settings.server.public,
-        },
-        "snapshot": {"folder": str(settings.snapshot.folder), "schedule": settings.snapshot.schedule},
+        "server": _server(settings.server),
+        "snapshot": _snapshot(settings.snapshot),
         "audit": {"schedule": settings.audit.schedule or NEVER, "sample": settings.audit.sample},
+        "membership": {
+            "check_every": f"{settings.membership.check_every_s}s",
+            "operator": settings.membership.operator,
+        },
+        "risk": {"schedule": settings.risk.schedule, "keep": settings.risk.keep},
+        "rebalancing": _rebalancing(settings.rebalancing),
+        "publish": {"folder": str(settings.publish.folder), "schedule": settings.publish.schedule},
+        "sql": _sql(settings.sql),
+        "events": _events(settings.events),
+        "webhooks": {"secrets": str(settings.webhook_secrets), "loopback": settings.webhooks.loopback},
         "policy": {"path": str(settings.policy) if settings.policy else None},
+    }
+
+
+def _rebalancing(rebalancing: RebalancingSettings) -> dict[str, Any]:
+    return {
+        "reachable": [">".join(way) for way in rebalancing.reachable],
+        "bridge_cost": percent(rebalancing.bridge_cost),
+        "action_usd": int(rebalancing.action_usd),
+        "most_usd": int(rebalancing.most_usd),
+    }
+
+
+def _feed(feed: FeedSpec) -> dict[str, Any]:
+    return (
+        {
+            "asset": feed.asset,
+            "kind": feed.kind,
+            "chain": feed.chain_id,
+            "address": format_address(feed.chain_id, feed.address),
+            **_speaks(feed),
+            "deviation": percent(feed.deviation),
+        }
+        | _confidence(feed)
+        | ({} if feed.operator is None else {"operator": feed.operator})
+        | _rate(feed)
+    )
+
+
+def _snapshot(said: SnapshotSettings) -> dict[str, Any]:
+    proofs = ALL if said.proofs is None else said.proofs
+    return {"folder": str(said.folder), "schedule": said.schedule, "proofs": proofs}
+
+
+def _sql(said: SqlSettings) -> dict[str, Any]:
+    return {
+        "anonymous": said.anonymous,
+        "timeout": f"{said.timeout_s}s",
+        "rows": said.rows,
+        "bytes": said.bytes,
+        "workers": said.workers,
+    }
+
+
+def _server(said: ServerSettings) -> dict[str, Any]:
+    return {
+        "host": said.host,
+        "port": said.port,
+        "public": said.public,
+        "anonymous": said.anonymous,
+        "origins": list(said.origins),
+    }
+
+
+def _events(said: EventSettings) -> dict[str, Any]:
+    return {
+        "keep": f"{said.keep_s}s",
+        "mark_move": percent(said.mark_move),
+        "streams": said.streams,
+        "streams_per_key": said.streams_per_key,
     }
 
 

@@ -24,6 +24,7 @@ PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?%")
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 ADDRESS_LIKE = re.compile(r"0[xX][0-9a-fA-F]{40}")
 HEX_32 = re.compile(r"[0-9a-fA-F]{64}")
+ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::\d{1,5})?")
 PORTS = range(65_536)
 LONGEST_SHOWN = 80
 
@@ -120,6 +121,15 @@ def node(value: object) -> str:
 def websocket(value: object) -> str:
     """The address of a node, for news."""
     return _reachable(value, ("ws", "wss"), "wss://node.example:8900/…")
+
+
+def origin(value: object) -> str:
+    """Where pages come from, as browsers write it."""
+    if not isinstance(value, str) or not ORIGIN.fullmatch(value):
+        raise Unfit(
+            f'must be an origin such as "https://desk.example" (no path, no slash at the end), not {shown(value)}'
+        )
+    return value
 
 
 def _reachable(value: object, schemes: tuple[str, ...], example: str) -> str:

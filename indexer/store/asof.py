@@ -18,15 +18,25 @@ from indexer.store.statements import statement
 PHASE = "phase"
 """The aspect under which a feed's journal says which price source it points to."""
 
+FEW = 16
+"""From so many units on, rows are looked for by a join."""
+
+LOOK_BACK_S = 3 * 86_400
+"""How far before a window the last answer before it is looked for; feeds speak once a day at least."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsOf:
-    """A stored block of a chain; `tips`: it is the cursor's, so that the tips are its state."""
+    """A stored block of a chain; `tips`: it is the cursor's, so that the tips are its state.
+
+    `since`: tips may be asked which keys have not changed since it.
+    """
 
     con: Con
     chain_id: str
     number: int
     tips: bool
+    since: bool = False
 
     def source(self, journal: Journal) -> str:
         """The table that holds the last rows at the block, among others or alone."""
@@ -47,7 +57,7 @@ def as_of(con: Con, chain_id: str, at: Block, *, tips: bool = True) -> AsOf:
         raise BlockUnknown(
             f"{chain_id}: {named(chain_id, at)} is not of this chain any more; it has {named(chain_id, stored[0])}"
         )
-    return AsOf(con=con, chain_id=chain_id, number=at.number, tips=tips and held.block == at)
+    return AsOf(con=con, chain_id=chain_id, number=at.number, tips=tips and held.block == at, since=tips)
 
 
 def venue_snapshot(at: AsOf, venue: VenueSpec, block: Block) -> VenueSnapshot:
@@ -78,6 +88,19 @@ def answers(at: AsOf) -> dict[bytes, PriceAnswer]:
     return {source: PriceAnswer(*answer) for source, *answer, place in found if place >= odd.get((source, True), -1)}
 
 
+def recent_answers(
+    at: AsOf, block: Block, sources: Sequence[bytes], window_s: int
+) -> dict[bytes, tuple[PriceAnswer, ...]]:
+    """What sources said within so many seconds before the block, oldest first: the last of each minute, after the last one before."""
+    since = block.time - window_s
+    times: dict[str, Any] = {"since": since, "earliest": since - LOOK_BACK_S, "until": block.time}
+    found: dict[bytes, list[PriceAnswer]] = {}
+    values: dict[str, Any] = at.values(sources=list(sources)) | times
+    for source, *answer in at.con.execute(statement("price_window"), values).fetchall():
+        found.setdefault(source, []).append(PriceAnswer(*answer))
+    return {source: tuple(answers) for source, answers in found.items()}
+
+
 def _odd(at: AsOf) -> dict[tuple[bytes, bool], int]:
     """Sources whose word could not be read or kept, and whether it was an answer, with the last place of one."""
     values = at.values(venue_id=FEEDS)
@@ -85,6 +108,11 @@ def _odd(at: AsOf) -> dict[tuple[bytes, bool], int]:
         return {}
     found = at.con.execute(statement("price_odd"), values).fetchall()
     return {(source, is_answer): place for source, is_answer, place in found}
+
+
+def odd_sources(at: AsOf) -> frozenset[bytes]:
+    """Sources of which anything could not be read or kept."""
+    return frozenset(source for source, _ in _odd(at))
 
 
 def feed_answer(at: AsOf, proxy: bytes) -> tuple[str, PriceAnswer | None] | None:
@@ -103,22 +131,31 @@ def owners(at: AsOf, venue_id: str) -> list[bytes]:
 
 
 def unit_snapshots(
-    at: AsOf, venue_id: str, *, owner: bytes | None = None, units: Sequence[bytes] | None = None
+    at: AsOf,
+    venue_id: str,
+    *,
+    owner: bytes | None = None,
+    owners: Sequence[bytes] | None = None,
+    units: Sequence[bytes] | None = None,
 ) -> list[UnitSnapshot]:
-    """Every unit that ever changed, by id: all of them, one owner's, or some; positions of nothing are left out."""
-    wanted = list(units) if units is not None else None if owner is None else units_of(at, venue_id, owner)
+    """Every unit that ever changed, by id: all of them, one or some owners', or some; positions of nothing are left out."""
+    owners = [owner] if owner is not None else owners
+    wanted = list(units) if units is not None else None if owners is None else units_of(at, venue_id, owners)
     found: dict[bytes, Unit] = {}
     for unit, market, side, holder, amount_raw, place in last_rows(at, POSITIONS, venue_id, wanted):
         found.setdefault(unit, Unit()).hold(market, Side(side), amount_raw).owned(holder, place)
     for unit, market, aspect, holder, state, place in last_rows(at, ACCOUNTS, venue_id, wanted):
         found.setdefault(unit, Unit()).put(market, aspect, state).owned(holder, place)
-    return [found[key].snapshot(key) for key in sorted(found) if owner in (None, found[key].owner)]
+    theirs = None if owners is None else frozenset(owners)
+    return [found[key].snapshot(key) for key in sorted(found) if theirs is None or found[key].owner in theirs]
 
 
-def units_of(at: AsOf, venue_id: str, owner: bytes) -> list[bytes]:
-    """Units that this owner had at some time until the block."""
-    text = statement("units_of_owner", positions=at.source(POSITIONS), accounts=at.source(ACCOUNTS))
-    return [unit for (unit,) in at.con.execute(text, at.values(venue_id=venue_id, owner=owner)).fetchall()]
+def units_of(at: AsOf, venue_id: str, owners: Sequence[bytes]) -> list[bytes]:
+    """Units that these owners had at some time until the block."""
+    which = "owner = $owners[1]" if len(owners) == 1 else "owner IN (SELECT unnest($owners))"
+    text = statement("units_of_owners", positions=at.source(POSITIONS), accounts=at.source(ACCOUNTS), whose=which)
+    values = at.values(venue_id=venue_id, owners=list(owners))
+    return [unit for (unit,) in at.con.execute(text, values).fetchall()]
 
 
 def units_behind(at: AsOf, venue_id: str, after: bytes | None, count: int) -> list[bytes]:
@@ -132,11 +169,21 @@ def last_rows(at: AsOf, journal: Journal, venue_id: str, wanted: list[bytes] | N
     """The last row of every key of these units, or of all: unit, market, side or aspect, owner, value, place."""
     name = "position_asof" if journal is POSITIONS else "account_asof"
     if wanted is None:
-        text, values = statement(name, source=at.source(journal), which="TRUE"), at.values(venue_id=venue_id)
+        values = at.values(venue_id=venue_id)
+        if journal is POSITIONS and at.since and not at.tips and _few_since(at, venue_id):
+            name = "position_asof_tips"
+        text = statement(name, source=at.source(journal), which="TRUE")
     else:
-        text = statement(name, source=at.source(journal), which="list_contains($units, unit_id)")
+        which = "list_contains($units, unit_id)" if len(wanted) < FEW else "unit_id IN (SELECT unnest($units))"
+        text = statement(name, source=at.source(journal), which=which)
         values = at.values(venue_id=venue_id, units=wanted)
     return at.con.execute(text, values).fetchall()
+
+
+def _few_since(at: AsOf, venue_id: str) -> bool:
+    """Whether so few positions of a venue changed since that reading tips costs less than reading the journal for all."""
+    later, count = at.con.execute(statement("tips_since"), at.values(venue_id=venue_id)).fetchall()[0]
+    return bool(later * 3 < count)
 
 
 @dataclass(slots=True)
@@ -162,4 +209,10 @@ class Unit:
             self.owner, self.place = owner, place
 
     def snapshot(self, unit_id: bytes) -> UnitSnapshot:
-        return UnitSnapshot(unit_id=unit_id, owner=self.owner, positions=self.positions, settings=self.settings)
+        positions = dict(sorted(self.positions.items(), key=_market_and_side))
+        return UnitSnapshot(unit_id=unit_id, owner=self.owner, positions=positions, settings=self.settings)
+
+
+def _market_and_side(held: tuple[tuple[bytes, Side], int]) -> tuple[bytes, str]:
+    (market, side), _ = held
+    return market, side.value

@@ -109,6 +109,9 @@ KINDS: dict[type[Any], Kind] = {kind.row: kind for kind in (PARITY, TOTALS, HOLD
 WEIGHED = (TOTALS, HOLDINGS)
 """What is weighed with each snapshot too."""
 
+PRICES = "(prices)"
+"""Under which name, that no venue has, it is kept what nodes said to prove prices."""
+
 TABLES = (*(kind.table for kind in KINDS.values()), "parity_run", "control_reply", "control_look")
 
 BYTES = frozenset({"block_hash", "unit_id", "contract", "market", "asset", "input", "output"})

@@ -66,6 +66,8 @@ QUARANTINE = Journal(name="quarantine", field="quarantined")
 JOURNALS = (POSITIONS, MARKETS, ACCOUNTS, PRICES, EVENTS)
 DERIVED = (*JOURNALS, QUARANTINE)
 
+_MOST_CODES = 2**62
+
 
 class Derivation:
     """The tables of folded rows, made when they are first asked for, by whichever thread that is, and once."""
@@ -161,14 +163,24 @@ def place(table: pa.Table) -> npt.NDArray[np.int64]:
 
 def codes(table: pa.Table, key: Sequence[str]) -> npt.NDArray[np.int64]:
     """One number for each key that occurs, the same for rows of one key."""
-    number = np.zeros(table.num_rows, np.int64)
+    number, most = np.zeros(table.num_rows, np.int64), 1
     for name in key:
         column = table[name].combine_chunks().dictionary_encode()
-        number = number * len(column.dictionary) + column.indices.to_numpy()
-        number = np.unique(number, return_inverse=True)[1].astype(np.int64)
-    return number
+        count = max(len(column.dictionary), 1)
+        if most * count > _MOST_CODES:
+            number, most = dense(number)
+        number, most = number * count + column.indices.to_numpy(), most * count
+    return dense(number)[0]
+
+
+def dense(numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:
+    """Number the values that occur from 0 on, and say how many there are."""
+    coded = pa.array(numbers).dictionary_encode()
+    return coded.indices.to_numpy().astype(np.int64), len(coded.dictionary)
 
 
 def lasts(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Where each key occurs for the last time, ascending."""
-    return np.sort(len(keys) - 1 - np.unique(keys[::-1], return_index=True)[1])
+    """Where each key (numbered from 0 on) occurs for the last time, ascending."""
+    found = np.zeros(int(keys.max(initial=-1)) + 1, np.int64)
+    found[keys] = np.arange(len(keys))
+    return np.sort(found)

@@ -82,14 +82,20 @@ KINDS = (pa.string(), pa.binary(), pa.int64(), USD, USD, USD, pa.binary(), pa.st
 
 
 def newest(
-    con: Con, venue: VenueSpec, keys: Sequence[bytes], *, until: int = END_OF_TIME, owner: bytes | None = None
+    con: Con,
+    venue: VenueSpec,
+    keys: Sequence[bytes],
+    *,
+    until: int = END_OF_TIME,
+    owners: Sequence[bytes] | None = None,
 ) -> list[LiabilityRow]:
-    """Return the newest row of each account of a venue, or of one, up to a moment, of those that one of `keys` signed."""
+    """Return the newest row of each account of a venue, or of some, up to a moment, of those that one of `keys` signed."""
     values = _values(venue, keys, until)
-    if owner is None:
+    if owners is None:
         found = con.execute(statement("liability_asof", which="TRUE"), values)
     else:
-        found = con.execute(statement("liability_asof", which="owner = $owner"), values | {"owner": owner})
+        which = "owner IN (SELECT unnest($owners))"
+        found = con.execute(statement("liability_asof", which=which), values | {"owners": list(owners)})
     return [LiabilityRow(*row) for row in found.fetchall()]
 
 

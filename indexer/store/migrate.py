@@ -29,10 +29,10 @@ def migrations() -> list[Migration]:
 
 def migrate(con: duckdb.DuckDBPyConnection, path: Path | str, *, read_only: bool) -> None:
     """Bring the schema up to this program's; raises `StoreNewer`, `StoreOlder`, or `StoreBroken` for somebody else's file."""
-    had = applied(con, path)
-    missing = [migration for migration in migrations() if migration.version not in had]
-    newest = migrations()[-1].version
-    if unknown := had - {migration.version for migration in migrations()}:
+    known, had = migrations(), applied(con, path)
+    missing = [migration for migration in known if migration.version not in had]
+    newest = known[-1].version
+    if unknown := had - {migration.version for migration in known}:
         lacks = "" if max(unknown) > newest else f" without {max(unknown)}"
         raise StoreNewer(f"{path}: its schema is {max(had)}, this program knows {newest}{lacks}; upgrade the program")
     if missing and read_only:

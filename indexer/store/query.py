@@ -9,16 +9,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Timer
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from indexer.store.connection import first_line
 from indexer.store.errors import QueryRefused, QueryTimeout
 from indexer.store.session import Con
 
+BATCH_ROWS = 2048
+ROWS_AT_ONCE = 256
 EXPLAIN = re.compile(r"\s*EXPLAIN\b\s*(ANALYZE\b|\(\s*(ANALYZE|FORMAT)\b[\w\s,]*\))?\s*", re.IGNORECASE)
 
 # Sources of rows that can be named in FROM: values, the schema with its comments, exported Parquet, and our own macros.
@@ -32,6 +36,7 @@ TABLE_FUNCTIONS = frozenset(
         "duckdb_types",
         "duckdb_views",
         "fct_position_at",
+        "fct_position_at_time",
         "generate_series",
         "json_each",
         "json_tree",
@@ -63,23 +68,25 @@ class QueryResult:
     truncated: bool
 
 
-def query(con: Con, sql: str, *, timeout_s: float, max_rows: int) -> QueryResult:
-    """Run one SELECT (or EXPLAIN of one) in the read transaction of `con`; raises `QueryRefused` or `QueryTimeout`."""
-    check(con, sql)
-    timer = Timer(timeout_s, con.interrupt)
-    timer.start()
-    try:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryTable:
+    """The same as Arrow: `types` are DuckDB's names."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    table: pa.Table
+    truncated: bool
+
+
+def query(con: Con, sql: str, *, timeout_s: float, max_rows: int, public: bool = False) -> QueryResult:
+    """Run one SELECT (or EXPLAIN of one) in the read transaction of `con`; raises `QueryRefused` or `QueryTimeout`.
+
+    `public`: names without a schema are those of public views only.
+    """
+    with _timed(con, sql, timeout_s, public=public):
         found = con.execute(sql)
         rows = found.fetchmany(max_rows + 1)
         described = found.description or []
-    except duckdb.InterruptException as error:
-        raise QueryTimeout(
-            f"the query took longer than {timeout_s:g} s and was stopped; ask for less at once"
-        ) from error
-    except (duckdb.Error, MemoryError) as error:
-        raise QueryRefused(f"DuckDB cannot run this query: {first_line(error)}") from error
-    finally:
-        timer.cancel()
     return QueryResult(
         columns=tuple(str(column[0]) for column in described),
         types=tuple(str(column[1]) for column in described),
@@ -88,8 +95,73 @@ def query(con: Con, sql: str, *, timeout_s: float, max_rows: int) -> QueryResult
     )
 
 
-def check(con: Con, sql: str) -> None:
-    """Refuse what is not one SELECT, or names a function that leads out of the database."""
+def query_table(con: Con, sql: str, *, timeout_s: float, max_rows: int, public: bool = False) -> QueryTable:
+    """Run one likewise, for rows as Arrow; raises `QueryRefused` or `QueryTimeout`."""
+    with _timed(con, sql, timeout_s, public=public):
+        return table_of(con, sql, most_rows=max_rows)
+
+
+def rows_of(con: Con, sql: str, *, most_rows: int, most_bytes: int) -> QueryResult:
+    """Take the rows of a query that was checked likewise, as values; bytes are those of their text."""
+    found = con.execute(sql)
+    described = found.description or []
+    rows: list[tuple[Any, ...]] = []
+    size = 0
+    while size <= most_bytes and len(rows) <= most_rows and (some := found.fetchmany(ROWS_AT_ONCE)):
+        rows += some
+        size += sum(len(str(value)) for row in some for value in row)
+    return QueryResult(
+        columns=tuple(str(column[0]) for column in described),
+        types=tuple(str(column[1]) for column in described),
+        rows=rows[:most_rows],
+        truncated=len(rows) > most_rows or size > most_bytes,
+    )
+
+
+def table_of(con: Con, sql: str, *, most_rows: int, most_bytes: int | None = None) -> QueryTable:
+    """Take the rows of a query that was checked as they come, until there are enough of them, or of their bytes in memory."""
+    found = con.sql(sql)
+    table, more = first_rows(found.to_arrow_reader(BATCH_ROWS), most_rows, most_bytes)
+    return QueryTable(
+        columns=tuple(map(str, found.columns)), types=tuple(map(str, found.types)), table=table, truncated=more
+    )
+
+
+def first_rows(reader: pa.RecordBatchReader, most: int, most_bytes: int | None = None) -> tuple[pa.Table, bool]:
+    """Take rows as they come until there are enough of them, or of their bytes in memory; and whether there may be more."""
+    batches, rows, size = [], 0, 0
+    for batch in reader:
+        batches.append(batch)
+        rows += batch.num_rows
+        size += batch.nbytes
+        if rows > most or (most_bytes is not None and size > most_bytes):
+            return pa.Table.from_batches(batches, schema=reader.schema).slice(0, most), True
+    return pa.Table.from_batches(batches, schema=reader.schema), False
+
+
+@contextmanager
+def _timed(con: Con, sql: str, timeout_s: float, *, public: bool) -> Iterator[None]:
+    """Check a query, and stop it after a time; what DuckDB says of it is said in our words."""
+    check(con, sql, public=public)
+    timer = Timer(timeout_s, con.interrupt)
+    timer.start()
+    try:
+        yield
+    except duckdb.InterruptException as error:
+        raise QueryTimeout(
+            f"the query took longer than {timeout_s:g} s and was stopped; ask for less at once"
+        ) from error
+    except (duckdb.Error, MemoryError) as error:
+        raise QueryRefused(f"DuckDB cannot run this query: {said(error)}") from error
+    finally:
+        timer.cancel()
+
+
+def check(con: Con, sql: str, *, public: bool = False) -> None:
+    """Refuse what is not one SELECT, or names a function that leads out of the database.
+
+    `public`: also what names a table that is no public view without its schema.
+    """
     statement = only_statement(con, sql)
     if statement.type == duckdb.StatementType.EXPLAIN:
         inner, found = EXPLAIN.subn("", sql, count=1)
@@ -99,8 +171,47 @@ def check(con: Con, sql: str) -> None:
         sql = inner
     if statement.type != duckdb.StatementType.SELECT:
         raise QueryRefused(f"only SELECT and EXPLAIN are answered, not {statement.type.name}")
-    for name in sorted(refused_functions(parsed(con, sql))):
+    tree = parsed(con, sql)
+    for name in sorted(refused_functions(tree)):
         raise QueryRefused(f"the function {name} is not available here")
+    for name in sorted(without_schema(tree)) if public else ():
+        if not _is_view(con, name):
+            raise QueryRefused(
+                f'there is no public view "{name}"; a table of the store is called by its schema: main.{name}'
+            )
+
+
+def _is_view(con: Con, name: str) -> bool:
+    ask = "SELECT 1 FROM duckdb_views() WHERE schema_name = 'public' AND lower(view_name) = $name AND NOT internal"
+    return bool(con.execute(ask, {"name": name}).fetchall())
+
+
+def without_schema(tree: object) -> set[str]:
+    """The tables of a syntax tree that are named without a schema, in lower case, apart from those that a WITH names."""
+    found = list(nodes(tree))
+    ctes = {name for node in found for name in cte_names(node)}
+    tables = {
+        str(node["table_name"]).lower()
+        for node in found
+        if node.get("type") == "BASE_TABLE" and not node.get("schema_name") and not node.get("catalog_name")
+    }
+    return tables - ctes
+
+
+def cte_names(node: dict[str, Any]) -> Iterator[str]:
+    """The names that a node of a syntax tree gives to queries, in lower case."""
+    mapped = node.get("cte_map")
+    for entry in mapped.get("map", ()) if isinstance(mapped, dict) else ():
+        yield str(entry["key"]).lower()
+    if node.get("type") == "RECURSIVE_CTE_NODE":
+        yield str(node.get("cte_name", "")).lower()
+
+
+def said(error: Exception) -> str:
+    """What DuckDB says of a query, with the name that may have been meant, without its drawing of the query."""
+    lines = str(error).splitlines()
+    hints = [line for line in lines[1:3] if line.startswith(("Did you mean", "Candidate bindings"))]
+    return " ".join([first_line(error), *hints])
 
 
 def only_statement(con: Con, sql: str) -> duckdb.Statement:

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from chains.auditing import Reply, WholeRecords
-from chains.model import Block, PriceAnswer, Quarantined, UnitSnapshot, VenueSnapshot, VenueSpec
+from chains.model import AccountBytes, Block, PriceAnswer, Quarantined, UnitSnapshot, VenueSnapshot, VenueSpec
 from chains.ports import Covered, Finding, Start
 from indexer.steps import Interest, Place, Tables
-from indexer.store import asof, controls, ledger
+from indexer.store import asof, controls, histories, ledger, risk_runs
+from indexer.store.api_keys import ApiKeyRow, api_keys
 from indexer.store.apply import Cursor, cursor
 from indexer.store.connection import first_line
 from indexer.store.controls import Look, ParityRun, Row
 from indexer.store.coverage import coverage, findings
 from indexer.store.errors import StoreError
+from indexer.store.events import AccountEvent, EventPlace, account_events
+from indexer.store.histories import FeedDay, ImportedDay, ImportedLiquidity
 from indexer.store.journals import DERIVED
-from indexer.store.ledger import SnapshotRow
+from indexer.store.ledger import Answer, SnapshotRow
 from indexer.store.liabilities import END_OF_TIME, LiabilityRow, newest
 from indexer.store.makers import makers
+from indexer.store.memberships import CheckRow, EvidenceRow, checks, evidence
+from indexer.store.policies import PolicyRow, policies
 from indexer.store.raw import block_of, blocks, family
 from indexer.store.records import StoredRecords
 from indexer.store.register import complete_feeds
 from indexer.store.restate import Restatement, logs_gone, restated_snapshots, restatements
-from indexer.store.session import Con
+from indexer.store.session import Con, staged
 from indexer.store.statements import statement
+from indexer.store.told import EventEnds, EventRow, event_ends, event_of, events_after, subjects
+from indexer.store.transfers import TransferRow, transfers
+from indexer.store.webhooks import DeliveryRow, WebhookRow, deliveries, due, webhooks
 
 Value = str | int | bytes
 
@@ -132,14 +141,72 @@ class Reader:
         return asof.venue_snapshot(self._as_of(venue.chain_id, at), venue, at)
 
     def unit_snapshots(
-        self, venue: VenueSpec, at: Block, *, owner: bytes | None = None, units: Sequence[bytes] | None = None
+        self,
+        venue: VenueSpec,
+        at: Block,
+        *,
+        owner: bytes | None = None,
+        owners: Sequence[bytes] | None = None,
+        units: Sequence[bytes] | None = None,
     ) -> list[UnitSnapshot]:
-        """Every unit of a venue at a block, by id; all, one owner's, or some; raises `BlockUnknown`."""
-        return asof.unit_snapshots(self._as_of(venue.chain_id, at), venue.id, owner=owner, units=units)
+        """Every unit of a venue at a block, by id; all, one or some owners', or some; raises `BlockUnknown`."""
+        held = self._as_of(venue.chain_id, at)
+        return asof.unit_snapshots(held, venue.id, owner=owner, owners=owners, units=units)
+
+    def account_bytes(self, chain_id: str, slot: int, addresses: Sequence[bytes]) -> dict[bytes, AccountBytes]:
+        """The last bytes of accounts up to a slot, of those that were ever seen."""
+        if not addresses:
+            return {}
+        values = {"chain_id": chain_id, "number": slot}
+        with staged(self._con, pa.table({"address": pa.array(addresses, pa.binary())})):
+            found = self._con.execute(statement("tip_bytes"), values).fetchall()
+        return {address: AccountBytes(*account) for address, *account in found}
 
     def units_behind(self, venue: VenueSpec, at: Block, after: bytes | None, count: int) -> list[bytes]:
         """The next so many units of a venue behind one, by id (`None`: from the first on); raises `BlockUnknown`."""
         return asof.units_behind(self._as_of(venue.chain_id, at), venue.id, after, count)
+
+    def account_events(
+        self, owners: Sequence[tuple[str, bytes]], kinds: Sequence[str], before: EventPlace | None, count: int
+    ) -> list[AccountEvent]:
+        """What owners (chain and address) did, newest first, from a place on."""
+        return account_events(self._con, owners, kinds, before, count)
+
+    def api_keys(self) -> list[ApiKeyRow]:
+        """Every API key, in the order in which they were made."""
+        return api_keys(self._con)
+
+    def events_after(self, after: int, count: int) -> list[EventRow]:
+        """At most so many of the events that subscribers are told, behind an id, in order."""
+        return events_after(self._con, after, count)
+
+    def event(self, event_id: int) -> EventRow | None:
+        """One of them, `None` where it is not kept."""
+        return event_of(self._con, event_id)
+
+    def webhooks(self) -> list[WebhookRow]:
+        """Every webhook that is not removed, in the order in which they were made."""
+        return webhooks(self._con)
+
+    def webhook_due(self, now: int, count: int) -> list[DeliveryRow]:
+        """Deliveries whose turn it is at a Unix second, oldest first."""
+        return due(self._con, now, count)
+
+    def webhook_deliveries(self, webhook_id: str, count: int) -> list[DeliveryRow]:
+        """The newest deliveries of a webhook."""
+        return deliveries(self._con, webhook_id, count)
+
+    def event_ends(self) -> EventEnds:
+        """Between which ids such events are kept."""
+        return event_ends(self._con)
+
+    def event_subjects(self) -> dict[str, str]:
+        """What was told last of each subject that is not as usual."""
+        return subjects(self._con)
+
+    def last_risk_run(self) -> int | None:
+        """When the newest run over the whole book was made, in Unix seconds."""
+        return risk_runs.last_run(self._con)
 
     def parity_runs(self) -> list[ParityRun]:
         """The last run of the self-audit over each venue."""
@@ -149,10 +216,15 @@ class Reader:
         """What the contracts of a venue said when it was weighed at a block, `None` where it was not."""
         return controls.replies_of(self._con, look)
 
+    def updates(self, chain_id: str, second: int) -> list[bytes]:
+        """The signed updates that were kept of a second, as said."""
+        found = self._con.execute(statement("updates_of"), {"chain_id": chain_id, "second": second}).fetchall()
+        return [bytes(body) for (body,) in found]
+
     def weighed_venues(self) -> list[tuple[str, str]]:
         """The venues that were weighed with a snapshot, by chain and id."""
         found = self._con.execute("SELECT DISTINCT chain_id, venue_id FROM control_look ORDER BY ALL").fetchall()
-        return [(chain_id, venue_id) for chain_id, venue_id in found]
+        return [(chain_id, venue_id) for chain_id, venue_id in found if venue_id != controls.PRICES]
 
     def control_standing(self, chain_id: str, venue_id: str) -> dict[str, dict[str, int]]:
         """How many totals and holdings of a venue stand at each outcome, by table."""
@@ -178,19 +250,71 @@ class Reader:
         """The last answer of every price source at a block; raises `BlockUnknown`."""
         return asof.answers(self._as_of(chain_id, at))
 
+    def recent_answers(
+        self, chain_id: str, at: Block, sources: Sequence[bytes], window_s: int
+    ) -> Mapping[bytes, tuple[PriceAnswer, ...]]:
+        """What price sources said in the seconds before a block, see `indexer.store.asof`; raises `BlockUnknown`."""
+        return asof.recent_answers(self._as_of(chain_id, at), at, sources, window_s)
+
     def feed_answer(self, chain_id: str, proxy: bytes, at: Block) -> tuple[str, PriceAnswer | None] | None:
         """The phase of a feed at a block and its source's last answer; `None` if it is not followed; raises `BlockUnknown`."""
         return asof.feed_answer(self._as_of(chain_id, at), proxy)
 
     def liabilities(
-        self, venue: VenueSpec, keys: Sequence[bytes], *, until: int = END_OF_TIME, owner: bytes | None = None
+        self,
+        venue: VenueSpec,
+        keys: Sequence[bytes],
+        *,
+        until: int = END_OF_TIME,
+        owner: bytes | None = None,
+        owners: Sequence[bytes] | None = None,
     ) -> list[LiabilityRow]:
-        """The newest that was said up to a moment of each account of a venue, or of one, and signed by one of `keys`."""
-        return newest(self._con, venue, keys, until=until, owner=owner)
+        """The newest that was said up to a moment of each account of a venue, of one or of some, and signed by one of `keys`."""
+        return newest(self._con, venue, keys, until=until, owners=owners if owner is None else [owner])
+
+    def imported_days(self, identity: str | None = None) -> list[ImportedDay]:
+        """What counts of imported price histories, of one identity or of all."""
+        return histories.imported_days(self._con, identity)
+
+    def imported_liquidity(self) -> list[ImportedLiquidity]:
+        """What counts of what was said of liquidity, by identity and day."""
+        return histories.imported_liquidity(self._con)
+
+    def transfers(self, recipients: Collection[str] | None = None) -> list[TransferRow]:
+        """What counts of what is or was on its way between chains, to some accounts (CAIP-10) or to all."""
+        return transfers(self._con, recipients)
+
+    def newest_import(self) -> int:
+        """The number of the last import of prices or liquidity, 0 before the first."""
+        return histories.newest_import(self._con)
+
+    def feed_days(self, chain_id: str, at: Block, feeds: Sequence[bytes]) -> list[FeedDay]:
+        """What feeds said by UTC days up to a block; raises `BlockUnknown`."""
+        return histories.feed_days(self._as_of(chain_id, at), feeds)
+
+    def rate_days(self, chain_id: str, at: Block, sources: Sequence[bytes]) -> list[tuple[bytes, int, float]]:
+        """The last rate of each source on each day (days since 1970) up to a block; raises `BlockUnknown`."""
+        return histories.rate_days(self._as_of(chain_id, at), sources)
+
+    def policies(self) -> list[PolicyRow]:
+        """Every policy of the ledger, in the order in which they were entered."""
+        return policies(self._con)
+
+    def membership_evidence(self) -> list[EvidenceRow]:
+        """Every message of a membership, in the order in which they were taken in."""
+        return evidence(self._con)
+
+    def membership_checks(self) -> list[CheckRow]:
+        """Every answer of a contract wallet about its message, by block."""
+        return checks(self._con)
 
     def load_input(self, digest: str) -> str | None:
         """The document of a digest, if it was kept."""
         return ledger.load_input(self._con, digest)
+
+    def answer_known(self, account_id: str, until: int) -> Answer | None:
+        """The last answer about an account up to a moment, `None` where none is kept."""
+        return ledger.answer_known(self._con, account_id, until)
 
     def snapshots(self, schedule: str | None = None) -> list[SnapshotRow]:
         """The ledger in slot order, of one schedule or of all."""

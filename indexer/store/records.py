@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from chains.auditing import Sizes
 from chains.model import Side, UnitSnapshot
 from chains.ports import MarketKey
 from indexer.store import asof
@@ -53,6 +54,15 @@ class StoredRecords(StoredRaw):
             rows = con.execute(statement("settings_at"), {**self._of(venue_id, block), "aspect": aspect}).fetchall()
         for market, state in rows:
             found.setdefault(market, []).append(state)
+        return found
+
+    def sizes_at(self, venue_id: str, block: int, aspect: str, fields: Collection[str]) -> dict[bytes, Sizes]:
+        values = {**self._of(venue_id, block), "aspect": aspect, "fields": list(fields)}
+        with self._reading() as con:
+            rows = con.execute(statement("sizes_at"), values).fetchall()
+        found: dict[bytes, Sizes] = {}
+        for market, first, name, most in rows:
+            found.setdefault(market, Sizes(first, {})).most[name] = int(most)
         return found
 
     def logs_of(self, contracts: Collection[bytes], block: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
@@ -10,28 +10,41 @@ from types import TracebackType
 from typing import Self
 
 import duckdb
+import pyarrow as pa
 
 from chains.auditing import Reply, WholeRecords
 from chains.model import Block
 from chains.ports import RawReader, Start, StateReader
 from indexer.steps import Step, Tables
-from indexer.store import controls, ledger
+from indexer.store import controls, ledger, margin, risk_runs
+from indexer.store.api_keys import ApiKeyLedger
 from indexer.store.apply import Cursor, apply_step, cursor
+from indexer.store.backup import Backup, back_up
 from indexer.store.connection import connect, first_line, is_new, made
 from indexer.store.controls import Findings, Look, ParityRun
 from indexer.store.errors import StoreBroken, StoreError
-from indexer.store.ledger import SnapshotRow
+from indexer.store.histories import HistoryLedger
+from indexer.store.ledger import Answer, SnapshotLedger, SnapshotRow
 from indexer.store.liabilities import LiabilityLedger
+from indexer.store.memberships import MembershipLedger
 from indexer.store.migrate import migrate
-from indexer.store.query import QueryResult, query
+from indexer.store.policies import PolicyLedger
+from indexer.store.query import QueryResult, QueryTable, query, query_table
 from indexer.store.raw import StoredRaw, blocks
 from indexer.store.reader import Reader
 from indexer.store.rebuild import Rebuild
 from indexer.store.records import StoredRecords
 from indexer.store.register import Registry, register
 from indexer.store.restate import StoredTables, uncover
+from indexer.store.risk_runs import RiskRun
 from indexer.store.session import Con, insert, transaction
 from indexer.store.tips import StoredState
+from indexer.store.told import EventLedger, Telling, tell_liquidations, tell_step
+from indexer.store.transfers import TransferLedger
+from indexer.store.webhooks import WebhookLedger
+
+PUBLIC = "public"
+"""The schema of the views that people ask."""
 
 
 class Store:
@@ -45,6 +58,10 @@ class Store:
         self._clerk = root.cursor()
         self._clerks_lock = RLock()
         self._rebuilding = False
+        self.telling: Telling | None = None
+        """How subscribers are told of what is stored; `None`: not at all."""
+        self.edition = 0
+        """How often something was written since it was opened: as long as it is the same, so are all answers."""
 
     @classmethod
     def open(
@@ -87,6 +104,8 @@ class Store:
         """Fold one step into the store, all of it or nothing; raises `StepRefused` or another `StoreError`."""
         with self._writing() as con:
             apply_step(con, step)
+            if self.telling is not None:
+                tell_step(con, step, self.telling)
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -152,6 +171,8 @@ class Store:
                 rebuild = Rebuild(con, chain_id)
                 yield rebuild
                 rebuild.finish()
+                if self.telling is not None:
+                    tell_liquidations(con, chain_id, 0, self.telling)
             finally:
                 self._rebuilding = False
 
@@ -171,10 +192,23 @@ class Store:
         with self._writing() as con:
             register(con, registry)
 
-    def save_input(self, digest: str, account_id: str, document: str) -> None:
-        """Keep a document under its digest, once; waits for no step that is being applied."""
+    def save_inputs(self, inputs: Mapping[str, tuple[str, str]]) -> None:
+        """Keep documents under their digests (digest → account and text), once; waits for no step that is being applied."""
         with self._clerks_lock, transaction(self._clerk, what=f"{self.path}: cannot be written") as con:
-            ledger.save_input(con, digest, account_id, document)
+            ledger.save_inputs(con, inputs)
+
+    def save_input(self, digest: str, account_id: str, document: str) -> None:
+        """Keep one likewise."""
+        self.save_inputs({digest: (account_id, document)})
+
+    def save_answers(self, answers: Sequence[Answer]) -> None:
+        """Keep what was answered about accounts, one answer of each; waits for no step that is being applied."""
+        with self._clerks_lock, transaction(self._clerk, what=f"{self.path}: cannot be written") as con:
+            ledger.save_answers(con, answers)
+
+    def save_answer(self, answer: Answer) -> None:
+        """Keep one likewise."""
+        self.save_answers([answer])
 
     def load_input(self, digest: str) -> str | None:
         """The document of a digest, if it was kept."""
@@ -186,6 +220,48 @@ class Store:
         """Open the ledger of what other systems say: what is added within is entered together, or nothing is."""
         with self._writing() as con:
             yield LiabilityLedger(con)
+
+    @contextmanager
+    def histories(self) -> Iterator[HistoryLedger]:
+        """Open the ledger of imported histories: what is added within is entered together, or nothing is."""
+        with self._writing() as con:
+            yield HistoryLedger(con)
+
+    @contextmanager
+    def transfers(self) -> Iterator[TransferLedger]:
+        """Open the ledger of what is on its way: what is added within is entered together, or nothing is."""
+        with self._writing() as con:
+            yield TransferLedger(con)
+
+    @contextmanager
+    def policies(self) -> Iterator[PolicyLedger]:
+        """Open the ledger of policies: what is asked and added within is of one state."""
+        with self._writing() as con:
+            yield PolicyLedger(con)
+
+    @contextmanager
+    def memberships(self) -> Iterator[MembershipLedger]:
+        """Open the ledger of memberships: what is asked and added within is of one state."""
+        with self._writing() as con:
+            yield MembershipLedger(con)
+
+    @contextmanager
+    def api_keys(self) -> Iterator[ApiKeyLedger]:
+        """Open the list of API keys."""
+        with self._writing() as con:
+            yield ApiKeyLedger(con)
+
+    @contextmanager
+    def events(self, now: float) -> Iterator[EventLedger]:
+        """Open the ledger of what subscribers are told at a Unix second: what is told within is told together, or nothing is."""
+        with self._writing() as con:
+            yield EventLedger(con, now)
+
+    @contextmanager
+    def webhooks(self) -> Iterator[WebhookLedger]:
+        """Open the ledger of webhooks, on which no answer rests; waits for no step that is being applied."""
+        with self._clerks_lock, transaction(self._clerk, what=f"{self.path}: cannot be written") as con:
+            yield WebhookLedger(con)
 
     def add_parity(self, run: ParityRun, found: Findings) -> None:
         """Enter a run of the self-audit over one venue, with all that it compared, or nothing."""
@@ -201,6 +277,12 @@ class Store:
                 return
             controls.add_look(con, look, found, replies)
 
+    @contextmanager
+    def snapshot_ledger(self) -> Iterator[SnapshotLedger]:
+        """Open the ledger of snapshots: what is asked and entered within is of one state, all of it or nothing."""
+        with self._writing() as con:
+            yield SnapshotLedger(con)
+
     def add_snapshot(self, row: SnapshotRow) -> None:
         """Enter a snapshot in the ledger; raises `StoreError` for an id, or a slot of a schedule, that is there already."""
         with self._writing() as con:
@@ -211,15 +293,50 @@ class Store:
         with self._writing() as con:
             ledger.update_snapshot(con, row)
 
+    def replace_margin(self, slot_time: int, tables: Mapping[str, pa.Table]) -> None:
+        """Let SQL see the book of a snapshot (`public.fct_margin_account`), unless it sees a newer one."""
+        with self._writing() as con:
+            margin.replace_margin(con, slot_time, tables)
+
+    def add_risk_run(self, run: RiskRun, parts: Mapping[str, pa.Table], keep: int) -> int:
+        """Enter a run over the whole book, let go of all but the newest `keep`, and return its number."""
+        with self._writing() as con:
+            return risk_runs.add_run(con, run, parts, keep)
+
     def snapshots(self, schedule: str | None = None) -> list[SnapshotRow]:
         """The ledger in slot order, of one schedule or of all."""
         with self.reading() as reader:
             return reader.snapshots(schedule)
 
-    def query(self, sql: str, *, timeout_s: float, max_rows: int) -> QueryResult:
-        """Answer one SELECT that somebody else wrote; raises `QueryRefused` or `QueryTimeout`."""
+    def back_up(self, folder: Path, made_at: int) -> Backup:
+        """Copy the whole store as it is now into a new folder, one of the `allowed`; waits for no writer. Raises `StoreError`."""
+        try:
+            con = self._root.cursor()
+        except duckdb.Error as error:
+            raise StoreError(f"{self.path}: is closed") from error
+        try:
+            return back_up(con, str(self.path), folder, made_at)
+        finally:
+            con.close()
+
+    @contextmanager
+    def exporting(self) -> Iterator[Con]:
+        """Open one consistent state for somebody who writes files of it, below the folders that are allowed."""
         with self._session() as con:
-            return query(con, sql, timeout_s=timeout_s, max_rows=max_rows)
+            yield con
+
+    def query(self, sql: str, *, timeout_s: float, max_rows: int, public: bool = False) -> QueryResult:
+        """Answer one SELECT that somebody else wrote; raises `QueryRefused` or `QueryTimeout`.
+
+        `public`: a name without a schema is that of a public view; every other table has to be called by its schema.
+        """
+        with self._session(PUBLIC if public else None) as con:
+            return query(con, sql, timeout_s=timeout_s, max_rows=max_rows, public=public)
+
+    def query_table(self, sql: str, *, timeout_s: float, max_rows: int, public: bool = False) -> QueryTable:
+        """Answer one likewise, as Arrow."""
+        with self._session(PUBLIC if public else None) as con:
+            return query_table(con, sql, timeout_s=timeout_s, max_rows=max_rows, public=public)
 
     @contextmanager
     def _writing(self) -> Iterator[Con]:
@@ -228,14 +345,17 @@ class Store:
                 raise StoreError(f"{self.path}: is being rebuilt; write to it when that is done")
             with transaction(self._writer, what=f"{self.path}: cannot be written") as con:
                 yield con
+            self.edition += 1
 
     @contextmanager
-    def _session(self) -> Iterator[Con]:
+    def _session(self, schema: str | None = None) -> Iterator[Con]:
         try:
             con = self._root.cursor()
         except duckdb.Error as error:
             raise StoreError(f"{self.path}: is closed") from error
         try:
+            if schema is not None:
+                con.execute(f"USE {schema}")
             with transaction(con, what=f"{self.path}: cannot be read", read_only=True):
                 yield con
         finally:

@@ -16,11 +16,11 @@ LONGEST = 60
 # A function that is longer has its reason here: "path:name": "why it reads better whole".
 LONG_FOR_A_REASON: dict[str, str] = {}
 
-# Every protocol reads like its neighbour; price sources and evidence are no protocol.
+# Every protocol reads like its neighbour; price sources, evidence and proofs are no protocol.
 PROTOCOL_FILES = {"__init__.py", "fold.py", "unit.py"}
 SAID = {"events.py", "layout.py"}
 """What a protocol's contracts emit, or what its accounts hold: one of both says what there is to read."""
-NOT_PROTOCOLS = {"oracles", "evidence"}
+NOT_PROTOCOLS = {"oracles", "evidence", "proofs"}
 
 
 def test_no_function_is_longer_than_a_screen_without_a_reason(checkout: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,23 @@ import pytest
 
 from chains.evm.aave_v3 import AaveV3, open_book
 from chains.evm.aave_v3.book import Book
-from chains.evm.aave_v3.events import LIQUIDATION_CALL, NORMALIZED_DEBT, NORMALIZED_INCOME, RESERVE_DEFICIT
+from chains.evm.aave_v3.events import (
+    BORROW,
+    LIQUIDATION_CALL,
+    NORMALIZED_DEBT,
+    NORMALIZED_INCOME,
+    RESERVE_DEFICIT,
+    VIRTUAL_BALANCE,
+    WITHDRAW,
+)
+from chains.evm.aave_v3.liquidity import ASPECT, Left, left_of
 from chains.evm.aave_v3.permits import Rights
 from chains.evm.aave_v3.unit import Account
-from chains.evm.ports import Folded, NeedReads
-from chains.model import WHOLE_VENUE, Side, UnitSnapshot
+from chains.evm.abi import Event
+from chains.evm.controls import control
+from chains.evm.ports import UNAVAILABLE, Answer, Folded, NeedReads, Read
+from chains.model import WHOLE_VENUE, Block, Side, UnitSnapshot
+from chains.ports import Outcome
 from chains.registry import connect
 from crossmargin.demo.replay import ReplayNode
 from indexer.loop import Until, rebuild
@@ -26,6 +39,7 @@ from tests.support.aave_row_by_row import AaveRowByRow
 from tests.support.aave_runs import AaveRun
 from tests.support.evm_runs import VARIABLE, folders
 from tests.support.indexing import Heard, Narrow, take_in
+from tests.support.kept import Kept
 from tests.support.tables import assert_same_tables
 
 CONFIGURED: Mapping[str, Callable[[int], int | bool]] = {
@@ -45,6 +59,7 @@ POOL_VIEWS = {
     NORMALIZED_INCOME: "normalizedIncome",
     NORMALIZED_DEBT: "normalizedVariableDebt",
     RESERVE_DEFICIT: "deficit",
+    VIRTUAL_BALANCE: "virtualUnderlyingBalance",
 }
 
 TOKENS = {"aToken": Side.SUPPLY, "variableDebtToken": Side.BORROW}
@@ -56,9 +71,14 @@ def run(request: pytest.FixtureRequest) -> AaveRun:
 
 
 @pytest.fixture(scope="module")
-def store(run: AaveRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with Store.open(tmp_path_factory.mktemp(run.name) / "store.duckdb") as store:
-        asyncio.run(index(run, store))
+def whole(run: AaveRun, kept: Kept, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run as it is stored when it was taken in by one span."""
+    return kept.taken_in(run, tmp_path_factory.mktemp(run.name) / "whole.duckdb")
+
+
+@pytest.fixture(scope="module")
+def store(whole: Path) -> Iterator[Store]:
+    with Store.open(shutil.copy(whole, whole.with_name("store.duckdb"))) as store:
         yield store
 
 
@@ -195,14 +215,93 @@ def test_every_liquidation_took_what_the_rules_of_its_version_give(run: AaveRun,
     assert whole > 2
 
 
+@pytest.mark.parametrize("event, who", [(BORROW, 2), (WITHDRAW, 2)])
+def test_no_loan_or_withdrawal_took_more_than_what_was_said(
+    run: AaveRun, stored: Reader, event: Event, who: int
+) -> None:
+    """Of each that came first in its block: by the state before it, at its block's time."""
+    most = 0
+    found = list(first_of(run, event))
+    for log in found:
+        number, owner, asset = int(log["blockNumber"], 16), raw("0x" + log["topics"][who][26:]), log["topics"][1]
+        words = log["data"][2:]
+        amount = int(words[64:128] if event is BORROW else words[:64], 16)
+        at, later = run.block(number - 1), run.block(number).time
+        market = stored.venue_snapshot(run.venue(), at)
+        market = replace(market, at=replace(at, time=later))
+        units = list(stored.unit_snapshots(run.venue(), at, owner=owner))
+        unit = open_book(market)(units[0] if units else nobody(owner))
+        assert unit.permits is not None
+        permits = unit.permits()
+        said = permits.borrowable if event is BORROW else permits.withdrawable
+        (allowed,) = [each for each in said if each.market == raw("0x" + asset[26:])]
+        assert not allowed.blocked
+        assert not allowed.unknown
+        assert amount <= allowed.most, f"block {number}: {allowed}"
+        most += amount == allowed.most
+
+    assert len(found) > 5
+    assert most > 0 or event is BORROW
+
+
 def first_liquidations(run: AaveRun) -> Iterator[dict[str, Any]]:
     """The logs of liquidations before which nothing happened in their blocks."""
-    topic = "0x" + LIQUIDATION_CALL.topic0.hex()
+    return first_of(run, LIQUIDATION_CALL)
+
+
+def first_of(run: AaveRun, event: Event) -> Iterator[dict[str, Any]]:
+    """The logs of an event before which nothing happened in their blocks."""
+    topic = "0x" + event.topic0.hex()
     for log in run.logs:
         if log["topics"][0] == topic:
             here = [each for each in run.logs if each["blockNumber"] == log["blockNumber"]]
             if here[0]["transactionHash"] == log["transactionHash"]:
                 yield log
+
+
+def test_what_each_reserve_has_left_is_what_the_pool_counts(run: AaveRun, stored: Reader) -> None:
+    compared = 0
+    for sample in run.samples:
+        markets = stored.venue_snapshot(run.venue(), run.block(sample["block"])).markets
+        for asset, reserve in sample["reserves"].items():
+            left = left_of(markets[raw(asset), ASPECT])
+            assert left == Left(
+                int(reserve["virtualUnderlyingBalance"]), int(reserve["aToken"]["scaledTotalSupply"])
+            ), f"block {sample['block']}: {asset}"
+            compared += 1
+
+    assert compared > 60
+
+
+def test_what_reserves_have_left_is_weighed_with_the_venue(run: AaveRun, store: Store) -> None:
+    sample = run.samples[-1]
+    with store.reading() as reader:
+        snapshot = reader.venue_snapshot(run.venue(), run.block(sample["block"]))
+    said = {
+        VIRTUAL_BALANCE.calldata(raw(asset)): int(reserve["virtualUnderlyingBalance"])
+        for asset, reserve in sample["reserves"].items()
+    }
+
+    weighed = asyncio.run(control(_Pool(said), snapshot, store.records(run.venue().chain_id)))
+
+    found = [total for total in weighed.totals if total.name == "getVirtualUnderlyingBalance"]
+    assert {total.market: total.ours for total in found if total.theirs is not None} == {
+        raw(asset): int(reserve["virtualUnderlyingBalance"]) for asset, reserve in sample["reserves"].items()
+    }
+    assert {total.outcome for total in found} <= {Outcome.EQUAL, Outcome.UNANSWERED}
+
+
+class _Pool:
+    """A pool that says what reserves have left, and nothing else."""
+
+    def __init__(self, said: Mapping[bytes, int]) -> None:
+        self._said = said
+
+    async def read(self, reads: Collection[Read], blocks: Mapping[int, Block]) -> dict[Read, Answer]:
+        return {
+            read: Answer("returned", self._said[read.input].to_bytes(32)) if read.input in self._said else UNAVAILABLE
+            for read in reads
+        }
 
 
 def test_the_totals_that_are_asked_for_are_those_that_the_tokens_count(run: AaveRun, store: Store) -> None:
@@ -231,24 +330,21 @@ def test_the_totals_that_are_asked_for_are_those_that_the_tokens_count(run: Aave
 
 
 def test_columns_give_the_tables_of_one_event_after_the_other(
-    run: AaveRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: AaveRun, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    by_column, by_row = tmp_path / "by-column.duckdb", tmp_path / "by-row.duckdb"
-    with Store.open(by_column) as columns:
-        asyncio.run(index(run, columns, span=200))
+    by_row = tmp_path / "by-row.duckdb"
     monkeypatch.setattr("chains.evm.aave_v3.adapter", AaveRowByRow)
     with Store.open(by_row) as rows:
         asyncio.run(index(run, rows, span=200))
 
-    assert assert_same_tables(by_column, by_row) > 1_000
+    assert assert_same_tables(whole, by_row) > 1_000
 
 
-def test_tables_depend_neither_on_cuts_nor_on_the_network(run: AaveRun, tmp_path: Path) -> None:
-    whole, cut, again = (tmp_path / f"{name}.duckdb" for name in ("whole", "cut", "again"))
-    for path, span in ((whole, 10_000), (cut, 29), (again, 10_000)):
-        with Store.open(path) as taken:
-            asyncio.run(index(run, taken, span=span))
-    with Store.open(again) as rebuilt:
+def test_tables_depend_neither_on_cuts_nor_on_the_network(run: AaveRun, whole: Path, tmp_path: Path) -> None:
+    cut, again = tmp_path / "cut.duckdb", tmp_path / "again.duckdb"
+    with Store.open(cut) as taken:
+        asyncio.run(index(run, taken, span=29))
+    with Store.open(shutil.copy(whole, again)) as rebuilt:
         asyncio.run(rebuild(run.spec("http://127.0.0.1:9"), [run.venue()], [], rebuilt, listener=Heard()))
 
     assert assert_same_tables(whole, cut) > 1_000

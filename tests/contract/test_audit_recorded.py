@@ -14,17 +14,15 @@ from chains.auditing import Controlled
 from chains.evm.controls import control
 from chains.evm.parity import audit
 from chains.evm.ports import UNAVAILABLE, Answer, Read
-from chains.model import Block, VenueSpec
+from chains.model import Block
 from chains.ports import Checked, Cover, Outcome
-from chains.registry import connect
-from crossmargin.demo.recording import Recording
-from crossmargin.demo.replay import ReplayNode
 from indexer.store import Store
 from tests.devnet.evm.abi import calldata
 from tests.support.comet_runs import CometRun
 from tests.support.euler_runs import EulerRun
-from tests.support.evm_runs import EvmRun, folders
-from tests.support.indexing import raw, take_in
+from tests.support.evm_runs import folders
+from tests.support.indexing import raw
+from tests.support.kept import Kept
 
 Said = Mapping[tuple[str, str], int | tuple[int, ...]]
 Answered = tuple[tuple[str, str], int | tuple[int, ...]]
@@ -57,10 +55,11 @@ class Recorded:
 
 
 @pytest.mark.parametrize("folder", comets().values(), ids=comets())
-def test_every_view_of_every_account_of_a_comet_answers_what_is_stored(folder: Path, tmp_path: Path) -> None:
+def test_every_view_of_every_account_of_a_comet_answers_what_is_stored(
+    folder: Path, kept: Kept, tmp_path: Path
+) -> None:
     run = CometRun.load(folder)
-    blocks = sorted({*(sample["block"] for sample in run.samples), run.last})
-    found = audited(run, run.venue(), run.recording(), path=tmp_path / "store.duckdb", blocks=blocks, said=comet_said)
+    found = audited(run, kept.taken_in(run, tmp_path / "store.duckdb", run.looks), comet_said)
 
     assert {outcome for _, outcome in found} == {Outcome.EQUAL}, found
     views = ("userBasic", "balanceOf", "borrowBalanceOf", "isLiquidatable", "isBorrowCollateralized", "userCollateral")
@@ -68,11 +67,9 @@ def test_every_view_of_every_account_of_a_comet_answers_what_is_stored(folder: P
 
 
 @pytest.mark.parametrize("folder", folders("euler").values(), ids=folders("euler"))
-def test_every_view_of_every_account_of_euler_answers_what_is_stored(folder: Path, tmp_path: Path) -> None:
+def test_every_view_of_every_account_of_euler_answers_what_is_stored(folder: Path, kept: Kept, tmp_path: Path) -> None:
     run = EulerRun.load(folder)
-    found = audited(
-        run, run.venue(), run.recording(), path=tmp_path / "store.duckdb", blocks=[run.last], said=euler_said
-    )
+    found = audited(run, kept.taken_in(run, tmp_path / "store.duckdb"), euler_said)
 
     assert {outcome for _, outcome in found} <= {Outcome.EQUAL, Outcome.UNKNOWN}, found
     assert {view for view, outcome in found if outcome is Outcome.UNKNOWN} <= {
@@ -85,10 +82,11 @@ def test_every_view_of_every_account_of_euler_answers_what_is_stored(folder: Pat
 
 
 @pytest.mark.parametrize("folder", comets().values(), ids=comets())
-def test_a_comet_counts_what_is_stored_but_for_dust_and_holds_what_is_claimed(folder: Path, tmp_path: Path) -> None:
+def test_a_comet_counts_what_is_stored_but_for_dust_and_holds_what_is_claimed(
+    folder: Path, kept: Kept, tmp_path: Path
+) -> None:
     run = CometRun.load(folder)
-    blocks = sorted({*(sample["block"] for sample in run.samples), run.last})
-    found = controlled(run, run.venue(), run.recording(), path=tmp_path / "s.duckdb", blocks=blocks, said=comet_counts)
+    found = controlled(run, kept.taken_in(run, tmp_path / "store.duckdb", run.looks), comet_counts)
 
     for sample, whole in found:
         sums = {total.name: total for total in whole.totals if total.name != "totalsCollateral"}
@@ -113,10 +111,11 @@ def test_a_comet_counts_what_is_stored_but_for_dust_and_holds_what_is_claimed(fo
 
 
 @pytest.mark.parametrize("folder", folders("euler").values(), ids=folders("euler"))
-def test_vaults_count_what_is_stored_but_for_dust_and_hold_what_is_claimed(folder: Path, tmp_path: Path) -> None:
+def test_vaults_count_what_is_stored_but_for_dust_and_hold_what_is_claimed(
+    folder: Path, kept: Kept, tmp_path: Path
+) -> None:
     run = EulerRun.load(folder)
-    path = tmp_path / "store.duckdb"
-    found = controlled(run, run.venue(), run.recording(), path=path, blocks=[run.last], said=euler_counts)
+    found = controlled(run, kept.taken_in(run, tmp_path / "store.duckdb"), euler_counts)
 
     compared = Counter((total.name, total.outcome) for _, whole in found for total in whole.totals)
     assert {outcome for _, outcome in compared} == {Outcome.EQUAL, Outcome.WITHIN}, compared
@@ -130,7 +129,7 @@ def test_vaults_count_what_is_stored_but_for_dust_and_hold_what_is_claimed(folde
 
 
 @pytest.mark.parametrize("folder", comets().values(), ids=comets())
-def test_a_comet_that_lost_a_tenth_of_its_collateral_is_short_of_it(folder: Path, tmp_path: Path) -> None:
+def test_a_comet_that_lost_a_tenth_of_its_collateral_is_short_of_it(folder: Path, kept: Kept, tmp_path: Path) -> None:
     run = CometRun.load(folder)
 
     def robbed(run: CometRun, sample: dict[str, Any]) -> Iterator[Answered]:
@@ -138,9 +137,7 @@ def test_a_comet_that_lost_a_tenth_of_its_collateral_is_short_of_it(folder: Path
             balance = asked[1].startswith(calldata("balanceOf(address)", run.comet))
             yield asked, words * 9 // 10 if balance and isinstance(words, int) else words
 
-    path = tmp_path / "store.duckdb"
-    blocks = sorted({*(sample["block"] for sample in run.samples), run.last})
-    found = controlled(run, run.venue(), run.recording(), path=path, blocks=blocks, said=robbed)
+    found = controlled(run, kept.taken_in(run, tmp_path / "store.duckdb", run.looks), robbed)
 
     _, whole = found[-1]
     short = {held.asset: held for held in whole.holdings if held.outcome is Cover.SHORT}
@@ -151,13 +148,10 @@ def test_a_comet_that_lost_a_tenth_of_its_collateral_is_short_of_it(folder: Path
         assert held.shortfall == held.claims - held.held - (held.owed or 0) > 0
 
 
-def controlled(
-    run: EvmRun, venue: VenueSpec, recording: Recording, *, path: Path, blocks: list[int], said: Any
-) -> list[tuple[dict[str, Any], Controlled]]:
-    """Take in a run, stopping at some blocks, and compare the venue with each sample."""
-    found = []
+def controlled(run: CometRun | EulerRun, path: Path, said: Any) -> list[tuple[dict[str, Any], Controlled]]:
+    """Compare the venue of a run that was taken in with each sample."""
+    found, venue = [], run.venue()
     with Store.open(path) as store:
-        asyncio.run(followed(run, venue, recording, store, blocks))
         for sample in run.samples:
             with store.reading() as reader:
                 snapshot = reader.venue_snapshot(venue, run.block(sample["block"]))
@@ -188,20 +182,16 @@ def euler_counts(run: EulerRun, sample: dict[str, Any]) -> Iterator[Answered]:
         yield (assets[vault.lower()], calldata("balanceOf(address)", vault)), int(said["cash"])
 
 
-def audited(
-    run: EvmRun, venue: VenueSpec, recording: Recording, *, path: Path, blocks: list[int], said: Any
-) -> Counter[tuple[str, Outcome]]:
-    """Take in a run, stopping at some blocks, and compare everybody who was sampled with each sample."""
-    found = Counter[tuple[str, Outcome]]()
-    with Store.open(path) as store:
-        asyncio.run(followed(run, venue, recording, store, blocks))
-        with store.reading() as reader:
-            for sample in run.samples:
-                at, sampled = run.block(sample["block"]), {raw(account) for account in sample["accounts"]}
-                units = [unit for unit in reader.unit_snapshots(venue, at) if unit.unit_id in sampled]
-                contracts = Recorded(dict(said(run, sample)))
-                checks = asyncio.run(audit(contracts, reader.venue_snapshot(venue, at), units))
-                found += Counter((check.view, check.outcome) for check in told(checks))
+def audited(run: CometRun | EulerRun, path: Path, said: Any) -> Counter[tuple[str, Outcome]]:
+    """Compare everybody who was sampled in a run that was taken in with each sample."""
+    found, venue = Counter[tuple[str, Outcome]](), run.venue()
+    with Store.open(path) as store, store.reading() as reader:
+        for sample in run.samples:
+            at, sampled = run.block(sample["block"]), {raw(account) for account in sample["accounts"]}
+            units = [unit for unit in reader.unit_snapshots(venue, at) if unit.unit_id in sampled]
+            contracts = Recorded(dict(said(run, sample)))
+            checks = asyncio.run(audit(contracts, reader.venue_snapshot(venue, at), units))
+            found += Counter((check.view, check.outcome) for check in told(checks))
     return found
 
 
@@ -209,12 +199,6 @@ def told(checks: Collection[Checked]) -> list[Checked]:
     """Name what differs where it does."""
     assert [check for check in checks if check.outcome is Outcome.DIFFERENT] == []
     return list(checks)
-
-
-async def followed(run: EvmRun, venue: VenueSpec, recording: Recording, store: Store, blocks: list[int]) -> None:
-    async with ReplayNode(recording) as node:
-        for until in blocks:
-            await take_in(connect(run.spec(node.url), [venue], []), store, until=until)
 
 
 def comet_said(run: CometRun, sample: dict[str, Any]) -> Iterator[Answered]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,13 +13,12 @@ import pytest
 from chains.evm.compound_v3 import CompoundV3, open_book
 from chains.evm.compound_v3 import events as ev
 from chains.model import WHOLE_VENUE, Side, UnitSnapshot, VenueUnit
-from chains.registry import connect
-from crossmargin.demo.replay import ReplayNode
-from indexer.loop import Until, rebuild
+from indexer.loop import rebuild
 from indexer.store import Reader, Store
 from tests.support.comet_runs import CometRun
 from tests.support.evm_runs import VARIABLE, folders
-from tests.support.indexing import Heard, Narrow, take_in
+from tests.support.indexing import Heard
+from tests.support.kept import Kept, replayed
 from tests.support.tables import assert_same_tables
 from tests.support.views import assert_views_name_every_token
 
@@ -39,16 +39,14 @@ def run(request: pytest.FixtureRequest) -> CometRun:
 
 
 @pytest.fixture(scope="module")
-def path(run: CometRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp(run.name) / "store.duckdb"
-    with Store.open(path) as store:
-        asyncio.run(follow(run, store))
-    return path
+def followed(run: CometRun, kept: Kept, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run as it is stored when one looks at the chain at each sampled block: then the node has the state."""
+    return kept.taken_in(run, tmp_path_factory.mktemp(run.name) / "followed.duckdb", run.looks)
 
 
 @pytest.fixture(scope="module")
-def store(path: Path) -> Iterator[Store]:
-    with Store.open(path) as store:
+def store(followed: Path) -> Iterator[Store]:
+    with Store.open(shutil.copy(followed, followed.with_name("store.duckdb"))) as store:
         yield store
 
 
@@ -56,17 +54,6 @@ def store(path: Path) -> Iterator[Store]:
 def stored(store: Store) -> Iterator[Reader]:
     with store.reading() as reader:
         yield reader
-
-
-async def follow(run: CometRun, store: Store) -> None:
-    """Look at the chain when it has reached each sampled block: then the node has the state."""
-    async with ReplayNode(run.recording()) as node:
-        for until in sorted({*(sample["block"] for sample in run.samples), run.last}):
-            await index(run, store, node, until=until)
-
-
-async def index(run: CometRun, store: Store, node: ReplayNode, *, until: Until) -> Heard:
-    return await take_in(connect(run.spec(node.url), [run.venue()], []), store, until=until)
 
 
 def test_there_are_runs() -> None:
@@ -190,31 +177,24 @@ def test_between_the_samples_accounts_are_unknown_with_a_reason(run: CometRun, s
     assert {reason.code for unit in units for reason in unit.reasons} >= {"state_unavailable"}
 
 
-def test_the_tables_are_derived_again_without_the_network(run: CometRun, tmp_path: Path) -> None:
-    followed, again = tmp_path / "followed.duckdb", tmp_path / "again.duckdb"
-    for each in (followed, again):
-        with Store.open(each) as taken:
-            asyncio.run(follow(run, taken))
-    with Store.open(again) as rebuilt:
+def test_the_tables_are_derived_again_without_the_network(run: CometRun, followed: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.duckdb"
+    with Store.open(shutil.copy(followed, again)) as rebuilt:
         asyncio.run(rebuild(run.spec("http://127.0.0.1:9"), [run.venue()], [], rebuilt, listener=Heard()))
 
     assert assert_same_tables(followed, again) > 1_000
 
 
-def test_the_tables_depend_on_no_cuts_where_a_node_has_every_state(run: CometRun, tmp_path: Path) -> None:
+def test_the_tables_depend_on_no_cuts_where_a_node_has_every_state(
+    run: CometRun, followed: Path, tmp_path: Path
+) -> None:
     if run.views is None:
         pytest.skip("the node of this run has the state of the sampled blocks alone")
-    whole, cut = tmp_path / "whole.duckdb", tmp_path / "cut.duckdb"
-    for path, span in ((whole, 10_000), (cut, 29)):
-        with Store.open(path) as taken:
-            asyncio.run(cut_to(run, taken, span))
+    cut = tmp_path / "cut.duckdb"
+    with Store.open(cut) as taken:
+        asyncio.run(replayed(run, taken, span=29))
 
-    assert assert_same_tables(whole, cut) > 1_000
-
-
-async def cut_to(run: CometRun, store: Store, span: int) -> None:
-    async with ReplayNode(run.recording()) as node:
-        await take_in(Narrow(connect(run.spec(node.url), [run.venue()], []), span), store)
+    assert assert_same_tables(followed, cut) > 1_000
 
 
 def expected_of(run: CometRun, sample: dict[str, object]) -> Iterator[tuple[tuple[bytes, bytes, Side], int]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.gather import FeedsAt, observation_of
+from aggregator.observations import FeedsAt, observation_of
 from chains.evm.oracles.chainlink import current_answer
 from chains.model import Block, ChainSpec, FeedSpec, PriceAnswer, Reason
 from chains.registry import connect, redemption_question

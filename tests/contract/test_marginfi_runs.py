@@ -11,10 +11,11 @@ import pytest
 from chains.identifiers import from_base58
 from chains.model import Reason
 from chains.solana.layouts import read
+from chains.solana.marginfi.book import Book
 from chains.solana.marginfi.fixed import ONE, div_down, mul_down, whole
 from chains.solana.marginfi.health import Balance, Leg, Requirement, Values, check
 from chains.solana.marginfi.layout import BANK
-from chains.solana.marginfi.unit import Account, Book
+from chains.solana.marginfi.unit import Account
 from tests.support.marginfi_runs import FIXTURES, GOLDEN, Journals, MarginfiRun, account_bytes, runs
 
 ISOLATED = 1

@@ -81,7 +81,8 @@ def compare(reader: Reader, pools: Pools, number: int, counted: Counter[str]) ->
             assert claim.assets_raw == pools.asked(pool, "previewRedeem(uint256)", held, block=number)
             assert claim.redeemable_raw == pools.asked(pool, "maxWithdraw(address)", owner, block=number)
             parts = sum(part.amount_raw for part in claim.components)
-            assert 0 <= claim.assets_raw - parts <= len(claim.components) + 1
+            assert claim.lost_raw is not None
+            assert 0 <= claim.assets_raw - claim.lost_raw - parts <= len(claim.components) + 1
             counted["claim"] += held > 0
             counted["redeemable less"] += claim.redeemable_raw < claim.assets_raw
         for place in ours.places:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from crossmargin.demo.replay import ReplayNode
+from tests.support.paged import Served, served_pages
 from tests.support.recorded import Nodes, configure, crossmargin, nodes_running, recorded
 
 
@@ -43,3 +44,10 @@ def indexed(indexed_once: Indexed, tmp_path: Path) -> Indexed:
     folder = tmp_path / "indexed"
     shutil.copytree(indexed_once.folder, folder)
     return Indexed(folder, indexed_once.nodes)
+
+
+@pytest.fixture(scope="session")
+def pages(indexed_once: Indexed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One service for everything that looks at pages."""
+    with served_pages(indexed_once.folder, tmp_path_factory.mktemp("pages") / "indexed") as served:
+        yield served

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ from tests.devnet.evm import escrows
 from tests.devnet.evm.chain import build
 from tests.devnet.evm.escrows import MARGIN, MARGIN_OPTIONS, Escrows
 from tests.support.older import set_back
-from tests.support.product import COMMAND, chain_tables, crossmargin, get
+from tests.support.product import chain_tables, crossmargin, get
+from tests.support.recorded import service
 
 USAGE = 2
 
@@ -71,14 +71,8 @@ def test_a_service_finds_it_too(tmp_path: Path) -> None:
     with escrows.build(seed=1) as net:
         net.run(5, MARGIN)
         (tmp_path / "crossmargin.toml").write_text(configuration(net))
-        command = [COMMAND, "run", "--port", "0"]
-        with subprocess.Popen(
-            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        ) as service:
-            assert service.stdout is not None
-            url = service.stdout.readline().removeprefix("serving on ").strip()
+        with service(tmp_path, "run") as (url, _):
             (venue,) = get(f"{url}/v1/status")["chains"][0]["venues"]
-            service.terminate()
 
     assert venue["start_block"] == net.margin.start_block
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
+import re
+import resource
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -18,7 +20,8 @@ from crossmargin.demo.recorded import Recorded, shipped
 from crossmargin.demo.story import STATIONS, strides, way
 from crossmargin.settings import load
 from indexer.store import Store
-from tests.support.recorded import crossmargin, recorded, recorded_solana
+from tests.support.forked import COMMAND
+from tests.support.recorded import crossmargin, environment, recorded, recorded_solana
 
 Result: TypeAlias = tuple[dict[str, Any], str, float]
 Expected: TypeAlias = list[dict[str, Any]]
@@ -26,10 +29,12 @@ Expected: TypeAlias = list[dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
-    began = time.monotonic()
-    done = crossmargin(tmp_path_factory.mktemp("demo"), "demo", "--no-serve", "--json")
+    """What the demonstration says, as a document and as text, and how many seconds of a processor it took with all its processes."""
+    folder, before = tmp_path_factory.mktemp("demo"), processor_s()
+    command = [COMMAND, "demo", "--no-serve", "--json"]
+    done = subprocess.run(command, cwd=folder, env=environment(None), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout), done.stdout, time.monotonic() - began
+    return json.loads(done.stdout), done.stdout, processor_s() - before
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +46,14 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, Path]:
     return done.stdout, done.stderr, folder / "kept"
 
 
+def processor_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_it_takes_less_than_a_minute(result: Result) -> None:
-    assert result[2] < 60
+    """Of one processor, however many others share it."""
+    assert 1 < result[2] < 60
 
 
 def test_everything_that_the_chains_said_is_ours_too(result: Result) -> None:
@@ -161,20 +172,25 @@ def test_its_snapshot_is_verified_and_cuts_every_chain(result: Result) -> None:
 def test_the_result_is_the_same_on_every_run(result: Result, tmp_path: Path) -> None:
     again = crossmargin(tmp_path, "demo", "--no-serve", "--json", "--quiet")
 
-    assert again.stdout == result[1]
+    assert unsigned(again.stdout) == unsigned(result[1])
     assert again.stderr == ""
+
+
+def unsigned(text: str) -> str:
+    """Each demo makes a key of its own, which its snapshot names."""
+    return re.sub('"manifest_hash": ?"sha256:[0-9a-f]{64}"', "", text)
 
 
 def test_people_are_shown_the_same(result: Result, shown: tuple[str, str, Path]) -> None:
     out, err, kept = shown
 
     assert "The ten weakest accounts" in out
-    assert result[0]["snapshot"]["manifest_hash"] in out
+    assert re.search("sha256:[0-9a-f]{64}", out)  # another one than `result`'s: each demo signs with a key of its own
     assert "stretched brings 90,000 USDC to vault-east" in out
     assert f"{result[0]['parity']['kinds']['spl_net_deposit']['equal']} of " in out
     assert all(len(line) <= 80 for line in out.partition("╭")[0].splitlines())
     assert "block 141 of 141" in err
-    assert {path.name for path in kept.iterdir()} == {"crossmargin.duckdb", "crossmargin.toml", "snapshots"}
+    assert {path.name for path in kept.iterdir()} == {"crossmargin.duckdb", "crossmargin.toml", "keys", "snapshots"}
 
 
 def test_it_keeps_nothing_of_anybodys_folder(tmp_path: Path) -> None:

@@ -95,6 +95,7 @@ def test_a_file_that_is_none_is_refused_by_name(tmp_path: Path, text: str, said:
         (("estimate", "calm.csv", "--horizon", "4"), "must be a duration"),
         (("estimate", "calm.csv", "--horizon", "16d"), "must be at most 15d"),
         (("estimate", "absent.csv"), "absent.csv"),
+        (("estimate",), "or --stored IDENTITY"),
     ],
 )
 def test_a_question_that_cannot_be_asked_ends_with_2(folder: Path, arguments: tuple[str, ...], said: str) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from aggregator.margin.status import Status
 from crossmargin.service_file import path_of
 from tests.e2e.conftest import Indexed
 from tests.support.recorded import Nodes, configure, crossmargin, owner_of, recorded, service
@@ -52,7 +53,7 @@ def test_every_route_answers_with_safe_headers(served: tuple[str, Path], route: 
 
     assert answer.status == 200
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Cache-Control"] == ("private, no-cache" if route.startswith("/v1") else "no-store")
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Trace-Id"])
     assert answer.headers["Server"] == "crossmargin"
@@ -141,7 +142,7 @@ def test_sql_is_for_who_can_read_the_services_own_file(served: tuple[str, Path])
     right = get(url + "/v1/sql", body=body, headers={"Authorization": f"Bearer {token}"})
     malformed = get(url + "/v1/sql", body=b"{}", headers={"Authorization": f"Bearer {token}"})
 
-    assert (without.status, wrong.status, right.status, malformed.status) == (403, 403, 200, 400)
+    assert (without.status, wrong.status, right.status, malformed.status) == (401, 401, 200, 400)
     assert json.loads(right.body)["rows"] == [[1]]
     assert crossmargin(folder, "sql", "SELECT 1 AS one", "--format", "csv").stdout == "one\n1\n"
 
@@ -167,8 +168,13 @@ def test_metrics_name_chains_and_feeds_and_no_account(served: tuple[str, Path]) 
     url, _ = served
     get(f"{url}/v1/accounts/{owner_of('stretched')}/health")
 
+    until(lambda: "crossmargin_accounts{" in get(url + "/metrics").body)
     text = get(url + "/metrics").body
 
+    accounts = re.findall(r'crossmargin_accounts\{status="(\w+)"\} (\d+)', text)
+    assert {status for status, _ in accounts} == set(Status)
+    assert sum(int(count) for _, count in accounts) > 10
+    assert 'crossmargin_book_block{chain="eip155:31337"} 199.0' in text
     assert 'crossmargin_indexed_block{chain="eip155:31337"} 199.0' in text
     assert 'crossmargin_finalized_block{chain="eip155:31338"} 138.0' in text
     assert re.search(r'crossmargin_lag_seconds\{chain="eip155:31337"\} \d', text)
@@ -220,6 +226,7 @@ def test_run_follows_serves_and_ends_cleanly(nodes: Nodes, tmp_path: Path) -> No
 
         until(lambda: block(url) == 199)
         status = crossmargin(tmp_path, "status", "--json")
+        until(lambda: 'crossmargin_book_block{chain="eip155:31337"} 199.0' in get(url + "/metrics").body)
         metrics = get(url + "/metrics").body
     assert json.loads(status.stdout)["chains"][0]["state"] == "following"
     assert 'crossmargin_head_block{chain="eip155:31337"} 199.0' in metrics

@@ -63,7 +63,7 @@ def test_a_row_that_was_tampered_with_is_a_residual_and_makes_everybody_unknown(
     assert {account["status"] for account in accounts} == {"unknown"}
     assert all("total_differs" in codes(account) for account in accounts)
     manifest = json.loads((made / "manifest.json").read_text())
-    assert [gap["code"] for gap in manifest["gaps"]] == ["total_differs"]
+    assert {gap["code"] for gap in manifest["gaps"]} == {"total_differs", "proof_differs"}, "state proofs tell it too"
     health = json.loads(crossmargin(folder, "--json", "health", accounts[0]["account"]).stdout)
     assert "total_differs" in {reason["code"] for reason in health["reasons"]}, "the store believes it no more either"
     (status,) = json.loads(crossmargin(folder, "--json", "status").stdout)["chains"]
@@ -102,7 +102,7 @@ def test_a_residual_beside_other_gaps_gives_the_same_snapshot_before_it_is_store
 
     manifest = (again / "manifest.json").read_bytes()
     assert manifest == (kept / "manifest.json").read_bytes()
-    assert {gap["code"] for gap in json.loads(manifest)["gaps"]} == {"store_outdated", "total_differs"}
+    assert {gap["code"] for gap in json.loads(manifest)["gaps"]} == {"store_outdated", "total_differs", "proof_differs"}
 
 
 def test_a_total_that_is_right_at_the_cut_stands_for_what_was_wrong_of_it_before(folder: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +13,14 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from aggregator.audit.snapshot import SnapshotExists, snapshot_id
 from chains.errors import ChainError
 from crossmargin.app import opened, policy_of
 from crossmargin.documents import moment
+from crossmargin.errors import UsageError
+from crossmargin.keys import Keyring
 from crossmargin.local_desk import LocalDesk
-from crossmargin.settings import SnapshotSettings, load
+from crossmargin.settings import load
 from crossmargin.snapshots import LATE_S
 from indexer.store import Store
 from tests.e2e.conftest import Indexed
@@ -39,10 +44,18 @@ class Office:
     """A desk with a schedule and a clock; it can close and open again."""
 
     def __init__(
-        self, folder: Path, store: Store, clock: Clock, schedule: str, *, rpc: tuple[str, ...] | None = None
+        self,
+        folder: Path,
+        store: Store,
+        clock: Clock,
+        schedule: str,
+        *,
+        rpc: tuple[str, ...] | None = None,
+        room: Path | None = None,
     ) -> None:
         settings = load(folder / CONFIGURATION, {})
-        snapshot = SnapshotSettings(folder=settings.snapshot.folder, schedule=schedule)
+        places: dict[str, Any] = {"folder": room / "snapshots", "keys": room / "keys"} if room else {}
+        snapshot = replace(settings.snapshot, schedule=schedule, **places)
         chains = [replace(chain, spec=replace(chain.spec, rpc=rpc or chain.spec.rpc)) for chain in settings.chains]
         self.settings = replace(settings, snapshot=snapshot, chains=tuple(chains))
         self.desk = LocalDesk(self.settings, store, policy_of(settings), clock=clock)
@@ -66,52 +79,58 @@ def crash() -> int:
     return int(north.blocks[north.story["crash_block"]]["timestamp"], 16) // HOUR * HOUR
 
 
-def test_a_schedule_begins_with_its_next_slot(indexed: Indexed, store: Store, crash: int) -> None:
-    office = Office(indexed.folder, store, Clock(crash - 10), "every 1h")
+@pytest.fixture
+def midnight() -> int:
+    """A moment long before the last final blocks of the recorded chains."""
+    return 1_736_640_000  # 2025-01-12T00:00:00Z
+
+
+def test_a_schedule_begins_with_its_next_slot(indexed: Indexed, store: Store, midnight: int) -> None:
+    office = Office(indexed.folder, store, Clock(midnight - 10), "every 1h")
 
     office.desk.make_due_snapshots()
 
-    assert office.ledger() == [(moment(crash), "waiting")]
+    assert office.ledger() == [(moment(midnight), "waiting")]
 
 
-def test_a_slot_is_made_once_as_of_its_own_time(indexed: Indexed, store: Store, crash: int) -> None:
-    clock = Clock(crash - 10)
+def test_a_slot_is_made_once_as_of_its_own_time(indexed: Indexed, store: Store, midnight: int) -> None:
+    clock = Clock(midnight - 10)
     office = Office(indexed.folder, store, clock, "every 1h")
     office.desk.make_due_snapshots()
 
-    clock.now = crash + 30
+    clock.now = midnight + 30
     for _ in range(3):
         office.desk.make_due_snapshots()
 
-    assert office.ledger() == [(moment(crash), "done"), (moment(crash + HOUR), "waiting")]
+    assert office.ledger() == [(moment(midnight), "done"), (moment(midnight + HOUR), "waiting")]
     (made,) = (row for row in office.desk.snapshots()["snapshots"] if row["state"] == "done")
     for recording in recorded():
         at = made["cut"][recording.chain_id]["block"]
-        assert int(recording.blocks[at]["timestamp"], 16) <= crash < int(recording.blocks[at + 1]["timestamp"], 16)
+        assert int(recording.blocks[at]["timestamp"], 16) <= midnight < int(recording.blocks[at + 1]["timestamp"], 16)
 
 
-def test_slots_that_came_while_the_service_was_off_are_made_late(indexed: Indexed, store: Store, crash: int) -> None:
-    clock = Clock(crash - 10)
+def test_slots_that_came_while_the_service_was_off_are_made_late(indexed: Indexed, store: Store, midnight: int) -> None:
+    clock = Clock(midnight - 10)
     Office(indexed.folder, store, clock, "every 1h").desk.make_due_snapshots()
 
-    clock.now = crash + 3 * HOUR + 30
+    clock.now = midnight + 3 * HOUR + 30
     office = Office(indexed.folder, store, clock, "every 1h")
     office.desk.make_due_snapshots()
 
     assert office.ledger() == [
-        (moment(crash), "late"),
-        (moment(crash + HOUR), "late"),
-        (moment(crash + 2 * HOUR), "late"),
-        (moment(crash + 3 * HOUR), "done"),
-        (moment(crash + 4 * HOUR), "waiting"),
+        (moment(midnight), "late"),
+        (moment(midnight + HOUR), "late"),
+        (moment(midnight + 2 * HOUR), "late"),
+        (moment(midnight + 3 * HOUR), "done"),
+        (moment(midnight + 4 * HOUR), "waiting"),
     ]
 
 
-def test_each_snapshot_names_the_one_before(indexed: Indexed, store: Store, crash: int) -> None:
-    clock = Clock(crash - 10)
+def test_each_snapshot_names_the_one_before(indexed: Indexed, store: Store, midnight: int) -> None:
+    clock = Clock(midnight - 10)
     office = Office(indexed.folder, store, clock, "every 1h")
     office.desk.make_due_snapshots()
-    clock.now = crash + 2 * HOUR
+    clock.now = midnight + 2 * HOUR
     office.desk.make_due_snapshots()
 
     newest_first = [row for row in office.desk.snapshots()["snapshots"] if row["manifest_hash"]]
@@ -135,23 +154,48 @@ def test_a_slot_waits_until_the_chains_have_passed_it(indexed: Indexed, store: S
 
 
 def test_a_slot_waits_a_while_for_nodes_and_then_says_what_they_did_not(
-    indexed: Indexed, store: Store, crash: int
+    indexed: Indexed, store: Store, midnight: int
 ) -> None:
-    clock = Clock(crash - 10)
+    clock = Clock(midnight - 10)
     office = Office(indexed.folder, store, clock, "every 1h", rpc=("http://127.0.0.1:9/",))
     office.desk.make_due_snapshots()
 
-    clock.now = crash + 30
+    clock.now = midnight + 30
     with pytest.raises(ChainError):
         office.desk.make_due_snapshots()
     waiting = office.ledger()[0]
-    clock.now = crash + LATE_S + 1
+    clock.now = midnight + LATE_S + 1
     office.desk.make_due_snapshots()
 
-    assert (waiting, office.ledger()[0]) == ((moment(crash), "failed"), (moment(crash), "late"))
+    assert (waiting, office.ledger()[0]) == ((moment(midnight), "failed"), (moment(midnight), "late"))
     (made,) = (row for row in office.desk.snapshots()["snapshots"] if row["path"])
     outcomes = pq.read_table(Path(made["path"]) / "totals.parquet")["outcome"].to_pylist()
     assert set(outcomes) == {"unanswered"}
+
+
+def test_a_slot_waits_until_its_blocks_are_final(indexed: Indexed, store: Store, crash: int) -> None:
+    """A snapshot of a block that the chain may still leave would be of nothing."""
+    clock = Clock(crash - 10)
+    office = Office(indexed.folder, store, clock, "every 1h")
+    office.desk.make_due_snapshots()
+
+    clock.now = crash + 30
+    office.desk.make_due_snapshots()
+
+    assert office.ledger()[0] == (moment(crash), "waiting")
+
+
+def test_a_slot_that_fails_holds_up_no_other(indexed: Indexed, store: Store, midnight: int) -> None:
+    clock = Clock(midnight - 10)
+    office = Office(indexed.folder, store, clock, "every 1h")
+    office.desk.make_due_snapshots()
+    (office.settings.snapshot.folder / snapshot_id(midnight)).mkdir(parents=True)
+
+    clock.now = midnight + HOUR
+    with pytest.raises(SnapshotExists):
+        office.desk.make_due_snapshots()
+
+    assert [state for _, state in office.ledger()] == ["failed", "done", "waiting"]
 
 
 def test_a_slot_before_anything_was_stored_is_missed(indexed: Indexed, store: Store) -> None:
@@ -165,15 +209,16 @@ def test_a_slot_before_anything_was_stored_is_missed(indexed: Indexed, store: St
     assert office.ledger()[0] == (moment(HOUR), "missed")
 
 
-def test_a_changed_schedule_leaves_no_slot_open(indexed: Indexed, store: Store, crash: int) -> None:
-    clock = Clock(crash - 10)
+def test_a_changed_schedule_leaves_no_slot_open(indexed: Indexed, store: Store, midnight: int) -> None:
+    clock = Clock(midnight - 10)
     Office(indexed.folder, store, clock, "every 1h").desk.make_due_snapshots()
 
     office = Office(indexed.folder, store, clock, "every 2h")
     office.desk.make_due_snapshots()
 
-    assert [state for _, state in office.ledger()].count("cancelled") == 1
-    assert [state for _, state in office.ledger()].count("waiting") == 1
+    assert [(row["schedule"], row["state"]) for row in office.desk.snapshots()["snapshots"]] == [
+        ("every 2h", "waiting")
+    ]
 
 
 def test_a_snapshot_on_request_can_be_verified_anywhere_and_tells_a_changed_byte(
@@ -183,7 +228,7 @@ def test_a_snapshot_on_request_can_be_verified_anywhere_and_tells_a_changed_byte
     again = json.loads(crossmargin(indexed.folder, "snapshot", "create", "--json").stdout)
     folder = Path(made["path"])
 
-    intact = crossmargin(tmp_path, "snapshot", "verify", str(folder))
+    intact = crossmargin(tmp_path, "snapshot", "verify", str(folder), "--recompute")
     by_name = crossmargin(indexed.folder, "snapshot", "verify", folder.name, "--json")
     parquet = next(folder.glob("*.parquet"))
     body = bytearray(parquet.read_bytes())
@@ -196,6 +241,67 @@ def test_a_snapshot_on_request_can_be_verified_anywhere_and_tells_a_changed_byte
     assert json.loads(by_name.stdout)["manifest_hash"] == made["manifest_hash"]
     assert changed.returncode == 4
     assert parquet.name in json.loads(changed.stderr)["error"]["message"]
+
+
+def test_snapshots_are_signed_chained_witnessed_and_proven(
+    indexed: Indexed, store: Store, midnight: int, tmp_path: Path
+) -> None:
+    clock = Clock(midnight - 10)
+    office = Office(indexed.folder, store, clock, "every 1h", room=indexed.folder / "snapshots")
+    office.desk.make_due_snapshots()
+    clock.now = midnight + HOUR
+    office.desk.make_due_snapshots()
+    folder = office.settings.snapshot.folder
+    (first, last) = sorted(each for each in folder.iterdir() if each.is_dir())[-2:]
+    keyring = Keyring(office.settings.snapshot.keys)
+    key = keyring.history()[0]["key"]
+
+    chained = crossmargin(tmp_path, "snapshot", "verify", str(folder), "--chain", "--key", key, "--json")
+    witness = json.loads(crossmargin(tmp_path, "liabilities", "key", "witness.pem", "--json").stdout)["key"]
+    signed = crossmargin(tmp_path, "snapshot", "witness", str(first), "--key", "witness.pem", "--json")
+    seen = [
+        crossmargin(tmp_path, "snapshot", "verify", str(each), "--witness", witness).returncode
+        for each in (first, last)
+    ]
+    proof = crossmargin(tmp_path, "snapshot", "prove", str(first), "stretched")
+    (tmp_path / "proof.json").write_text(proof.stdout)
+    script = [
+        sys.executable,
+        str(first / "verify.py"),
+        str(first),
+        "--key",
+        key,
+        "--proof",
+        str(tmp_path / "proof.json"),
+    ]
+
+    assert chained.returncode == 0, chained.stderr
+    assert [item["notes"][-1][:11] for item in json.loads(chained.stdout)["snapshots"]][-1] == "nobody else"
+    assert (signed.returncode, seen) == (0, [0, 4])
+    assert [json.loads(unit["unit"])["venue_id"] for unit in json.loads(proof.stdout)["units"]]
+    assert subprocess.run(script, capture_output=True, check=False).returncode == 0
+    assert crossmargin(tmp_path, "snapshot", "prove", str(first), "nobody").returncode == 2
+
+
+def test_keys_are_for_their_owner_alone_and_follow_each_other(tmp_path: Path) -> None:
+    keyring = Keyring(tmp_path / "keys")
+    first = keyring.signer(1_700_000_000)
+    rotated = keyring.rotate(1_700_000_100)
+
+    assert keyring.signer(1_700_000_099).key == first.key
+    assert keyring.signer(1_700_000_100).key == rotated[1]["key"] != first.key
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "keys").glob("*.pem")} == {0o600}
+    with pytest.raises(UsageError, match="must begin later"):
+        keyring.rotate(1_700_000_100)
+    (tmp_path / "keys" / f"{first.key[:16]}.pem").chmod(0o640)
+    with pytest.raises(UsageError, match="can be read by others"):
+        keyring.signer(1_700_000_000)
+    (tmp_path / "keys" / f"{first.key[:16]}.pem").unlink()
+    with pytest.raises(UsageError, match="is not there"):
+        keyring.signer(1_700_000_000)
+    (tmp_path / "keys" / "history.json").write_text("{}")
+    with pytest.raises(UsageError, match="cannot be relied on"):
+        keyring.history()
 
 
 def test_the_service_makes_scheduled_snapshots_and_shows_them(indexed: Indexed) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import re
 import subprocess
@@ -139,6 +140,26 @@ def test_every_alert_says_what_to_do(checkout: Path) -> None:
     for rule in rules["groups"][0]["rules"]:
         assert rule["labels"]["severity"] in {"page", "ticket"}
         assert rule["annotations"].keys() == {"summary", "action"}
+
+
+def test_every_alert_has_a_runbook_and_none_is_left_over(checkout: Path) -> None:
+    rules = yaml.safe_load((checkout / "ops/prometheus/alerts.yml").read_text(encoding="utf-8"))
+    runbooks = (checkout / "docs/operations.md").read_text(encoding="utf-8").partition("\n## Runbooks\n")[2]
+
+    alerts = [rule["alert"] for rule in rules["groups"][0]["rules"]]
+    assert re.findall(r"^### (\w+)$", runbooks, flags=re.MULTILINE) == alerts
+
+
+@pytest.mark.parametrize("unit", ["crossmargin.service", "crossmargin-backup.service"])
+def test_units_start_commands_that_exist(checkout: Path, unit: str, commands: frozenset[str]) -> None:
+    read = configparser.RawConfigParser(strict=False)
+    read.optionxform = str  # type: ignore[assignment, method-assign]
+    read.read(checkout / "ops/systemd" / unit)
+    program, *words = read["Service"]["ExecStart"].split()
+    command = next(word for word in words if word in commands)
+
+    assert program.endswith("/bin/crossmargin")
+    assert {w for w in words if w.startswith("--")} <= set(re.findall(r"--[a-z-]+", help_of() + help_of(command)))
 
 
 def help_of(*command: str) -> str:

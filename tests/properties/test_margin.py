@@ -15,6 +15,7 @@ M12 a larger requirement or a smaller profit never raises health or headroom
 M13 older liabilities never make anything better
 M14 whoever owed something when last heard of is unknown as soon as that is too old
 M15 a wider interval of a feed never narrows a mark
+M28 nor does it ever raise the low health factor or the headroom of an account
 """
 
 from __future__ import annotations
@@ -384,6 +385,10 @@ def test_m14_whoever_owed_something_is_unknown_as_soon_as_that_is_too_old(
     assert not any(position.counted for unit in document.venues[-1].units for position in unit.positions)
 
 
+def used_by(found: Mark) -> list[bytes]:
+    return [item.observation.feed for item in found.used]
+
+
 @given(
     st.lists(st.tuples(usd, st.floats(0, 0.02)), min_size=1, max_size=5),
     st.integers(min_value=0, max_value=4),
@@ -402,6 +407,30 @@ def test_m15_a_wider_interval_never_narrows_a_mark(said: list[tuple[float, float
 
     before, after = mark("ETH", feeds(1), {CHAIN: NOW}), mark("ETH", feeds(wider), {CHAIN: NOW})
 
-    if isinstance(before, Mark) and isinstance(after, Mark) and len(before.used) == len(after.used):
+    if isinstance(before, Mark) and isinstance(after, Mark) and used_by(before) == used_by(after):
         assert after.low <= before.low <= before.mid <= before.high <= after.high
         assert after.low >= 0
+
+
+def with_interval(account: HealthInputs, place: int, share: float) -> HealthInputs:
+    """Let a feed give an interval, as a share of its price."""
+    feeds = list(account.observations)
+    feed = feeds[place % len(feeds)]
+    assert feed.reading is not None
+    reading = feed.reading._replace(confidence_raw=int(feed.reading.answer_raw * share))
+    feeds[place % len(feeds)] = replace(feed, reading=reading)
+    return replace(account, observations=tuple(feeds))
+
+
+@given(accounts(sound=True), st.integers(0, 1), st.floats(0, 0.019), st.floats(0, 1))
+def test_m28_a_wider_interval_never_raises_low_health_or_headroom(
+    account: HealthInputs, place: int, share: float, part: float
+) -> None:
+    wide, narrow = (evaluate(with_interval(account, place, each)) for each in (share, share * part))
+
+    assert SEVERITY[wide.status] >= SEVERITY[narrow.status]
+    assert Fraction(wide.headroom or 0) <= Fraction(narrow.headroom or 0)
+    low, mid, high = zip(health_factors(wide), health_factors(narrow), strict=True)
+    assert low[0] <= low[1]
+    assert mid[0] == mid[1]
+    assert high[0] >= high[1]

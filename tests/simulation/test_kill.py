@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import time
 from pathlib import Path
 from random import Random
@@ -15,13 +15,13 @@ from indexer.store import Store
 from tests.devnet.evm.chain import build as build_evm
 from tests.devnet.solana.chain import build as build_solana
 from tests.support import indexing, solana_indexing
-from tests.support.indexer_process import arguments
+from tests.support.forked import started
+from tests.support.indexer_process import PROGRAM, argument
 from tests.support.tables import assert_same_tables
 
 EVM_KILLS, SOLANA_KILLS = 22, 12
-LONGEST_LIFE_S = 0.6
-MOMENTS, MOST_LIVES = 5, 5
-"""On a busy machine an indexer does less in its life: then there are more lives, until enough of them went on where another ended."""
+MOST_STEPS, LONGEST_S = 16, 0.02
+"""An indexer is killed so many steps after it began, at most, and so long after the last of them: within the next, or between two."""
 SPAN = 1
 LAST_SPAN = 40
 ACTIONS = 600
@@ -71,22 +71,27 @@ class Killed(NamedTuple):
 def survive(killed: Killed, chain: ChainSpec, venue: VenueSpec, height: int) -> None:
     """Index in processes that are killed, then in one that may finish."""
     heights: list[int] = []
-    while len(heights) < killed.kills or (len(set(heights)) <= MOMENTS and len(heights) < MOST_LIVES * killed.kills):
-        command = arguments(chain, venue, killed.store, SPAN)
-        kill_after(killed.rng.uniform(0, LONGEST_LIFE_S), command, killed.checkout)
+    for _ in range(killed.kills):
+        work = argument(chain, venue, killed.store, SPAN)
+        steps, seconds = killed.rng.randint(0, MOST_STEPS), killed.rng.uniform(0, LONGEST_S)
+        kill_after(steps, seconds, work, killed.checkout)
         heights.append(height_of(killed.store, chain.id))
-    with subprocess.Popen(arguments(chain, venue, killed.store, LAST_SPAN), cwd=killed.checkout) as last:
+    work = argument(chain, venue, killed.store, LAST_SPAN)
+    with started([work], folder=killed.checkout, environment=os.environ, program=PROGRAM) as last:
+        assert last.stdout is not None
+        last.stdout.read()
         assert last.wait(timeout=120) == 0
 
     assert heights == sorted(heights)
-    assert len(set(heights)) > MOMENTS, "some must have met work that others had begun"
+    assert len(set(heights)) > killed.kills // 2, "most must have met work that others had begun"
     assert heights[killed.kills // 2] < height, "and work that was not finished"
 
 
-def kill_after(seconds: float, command: list[str], checkout: Path) -> None:
-    with subprocess.Popen(command, cwd=checkout, stdout=subprocess.PIPE) as running:
+def kill_after(steps: int, seconds: float, work: str, checkout: Path) -> None:
+    with started([work], folder=checkout, environment=os.environ, program=PROGRAM) as running:
         assert running.stdout is not None
-        assert running.stdout.readline() == b"started\n"
+        assert running.stdout.readline() == "started\n"
+        assert all(running.stdout.readline() for _ in range(steps))
         time.sleep(seconds)
         running.kill()
         assert running.wait(timeout=30) == -9

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,9 +22,10 @@ from indexer.loop import Progress, rebuild
 from indexer.store import Restatement, StepRefused, Store
 from tests.devnet.evm.chain import Devnet, build
 from tests.devnet.evm.vault import Custody, open_custody
+from tests.support.forked import started
 from tests.support.indexing import Heard, feeds_of, venue_of
 from tests.support.restating import AT, HeardBeside, indexed, restater, spec_of, vault_of
-from tests.support.restating_process import Work, arguments
+from tests.support.restating_process import PROGRAM, Work, argument
 from tests.support.tables import assert_same_tables, tables_of
 
 LEDGER = frozenset({"restatement"})
@@ -232,12 +233,14 @@ def test_kills_while_what_is_lacking_is_filled_in_change_no_row(scene: Scene, la
 
     reached = []
     for _ in range(KILLS):
-        assert killed_after(rng.randint(0, 9), rng.uniform(0, 0.02), arguments(work), checkout) == -9
+        assert killed_after(rng.randint(0, 9), rng.uniform(0, 0.02), argument(work), checkout) == -9
         reached.append(read_so_far(later.parent, scene.spec.id))
     work.span = 400
     for _ in range(LATE_KILLS):  # while it derives, or takes over, or when it is done
-        killed_after(1, rng.uniform(0, LONGEST_S), arguments(work), checkout)
-    with subprocess.Popen(arguments(work), cwd=checkout) as last:
+        killed_after(1, rng.uniform(0, LONGEST_S), argument(work), checkout)
+    with started([argument(work)], folder=checkout, environment=os.environ, program=PROGRAM) as last:
+        assert last.stdout is not None
+        last.stdout.read()
         assert last.wait(timeout=120) == 0
 
     assert reached == sorted(reached)
@@ -329,9 +332,9 @@ def stored_before(path: Path, chain_id: str, block: int) -> int:
     return found.number
 
 
-def killed_after(batches: int, seconds: float, command: list[str], checkout: Path) -> int:
+def killed_after(batches: int, seconds: float, work: str, checkout: Path) -> int:
     """How a process ended that is killed so many seconds after it read so many batches, if it did not end before."""
-    with subprocess.Popen(command, cwd=checkout, stdout=subprocess.PIPE) as running:
+    with started([work], folder=checkout, environment=os.environ, program=PROGRAM) as running:
         assert running.stdout is not None
         for _ in range(batches):
             running.stdout.readline()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from eth_abi.abi import encode
 
 from chains.evm.aave_v3 import events as ev
+from chains.evm.aave_v3.liquidity import COUNTED_BIT
 from chains.evm.abi import Event, Function
 from chains.evm.erc20 import DECIMALS, SYMBOL
 from chains.evm.oracles.chainlink.events import AGGREGATOR, ANSWER_UPDATED, LATEST_ANSWER
@@ -105,7 +106,7 @@ class _Views:
         for asset, reserve in names.items():
             self._say(asset, DECIMALS, reserve["decimals"])
             self._say(asset, SYMBOL, reserve["symbol"].encode())
-            words = [0] * 7 + [ids[asset]] + ["0x" + "00" * 20] * 4 + [0] * 3
+            words = [1 << COUNTED_BIT, *[0] * 6, ids[asset]] + ["0x" + "00" * 20] * 4 + [0] * 3
             self._say(self.run.pool, ev.RESERVE_DATA, *words, of=(asset,))
             for view, key in zip(ev.TOKEN_REVISIONS.values(), ("aToken", "variableDebtToken"), strict=True):
                 self._revisions(reserve[key], view, self._sampled(asset, key))

@@ -83,6 +83,11 @@ class CometRun(EvmRun):
         """The address of the base token."""
         return bytes.fromhex(self.about["base"]["token"][2:])
 
+    @property
+    def looks(self) -> list[int]:
+        """The blocks at which a node that forgets is looked at: the samples, of which it has the state, and the last."""
+        return sorted({*(sample["block"] for sample in self.samples), self.last})
+
     def venue(self) -> VenueSpec:
         """The Comet as a configured venue."""
         return VenueSpec(

@@ -1,4 +1,4 @@
-"""An indexer in a process of its own, to be killed: `python -m tests.support.indexer_process JSON`, see `Work`."""
+"""An indexer in a process of its own, to be killed: `started([JSON], program=PROGRAM, …)`, see `Work`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ import msgspec
 
 from chains.model import ChainSpec, VenueSpec
 from chains.registry import connect
+from indexer.loop import Progress
 from indexer.store import Store
-from tests.support.indexing import Narrow, take_in
+from tests.support.indexing import Heard, Narrow, take_in
+
+PROGRAM = "tests.support.indexer_process"
 
 
 class Work(msgspec.Struct, kw_only=True):
@@ -31,8 +34,20 @@ class Work(msgspec.Struct, kw_only=True):
     span: int
 
 
-def arguments(chain: ChainSpec, venue: VenueSpec, store: Path, span: int) -> list[str]:
-    """The command that does some work."""
+class Telling(Heard):
+    """Writes a line for each step that was stored."""
+
+    def appended(self, progress: Progress) -> None:
+        tell(f"{progress.indexed}")
+
+
+def tell(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def argument(chain: ChainSpec, venue: VenueSpec, store: Path, span: int) -> str:
+    """What the process is given to do some work."""
     work = Work(
         chain_id=chain.id,
         url=chain.rpc[0],
@@ -45,11 +60,11 @@ def arguments(chain: ChainSpec, venue: VenueSpec, store: Path, span: int) -> lis
         store=str(store),
         span=span,
     )
-    return [sys.executable, "-m", "tests.support.indexer_process", msgspec.json.encode(work).decode()]
+    return msgspec.json.encode(work).decode()
 
 
-def main(text: str) -> None:
-    work = msgspec.json.decode(text, type=Work)
+def main() -> None:
+    work = msgspec.json.decode(sys.argv[1], type=Work)
     spec = ChainSpec(
         id=work.chain_id, name="devnet", rpc=(work.url,), finality="finalized", start_block=work.start_block
     )
@@ -67,10 +82,9 @@ def main(text: str) -> None:
             "chains.evm.provider"
         )  # loaded on first use otherwise, which takes longer than this process may live
     with Store.open(Path(work.store)) as store:
-        sys.stdout.write("started\n")
-        sys.stdout.flush()
-        asyncio.run(take_in(chain, store))
+        tell("started")
+        asyncio.run(take_in(chain, store, heard=Telling()))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -77,9 +77,9 @@ def feeds_of(net: Devnet) -> list[FeedSpec]:
     ]
 
 
-async def take_in(chain: Chain, store: Store, *, until: Until = "latest") -> Heard:
+async def take_in(chain: Chain, store: Store, *, until: Until = "latest", heard: Heard | None = None) -> Heard:
     """Index one chain and close its connections."""
-    heard = Heard()
+    heard = heard or Heard()
     async with aclosing(chain):
         await index(chain, store, until=until, listener=heard)
     return heard

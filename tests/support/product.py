@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.devnet.evm.chain import Devnet
-
-COMMAND = str(Path(sys.executable).with_name("crossmargin"))
+from tests.support.forked import completed, started
 
 
 def chain_tables(net: Devnet) -> str:
@@ -36,7 +34,7 @@ start_block = {net.market.start_block}
 
 
 def crossmargin(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    return completed(arguments, folder=folder, environment=os.environ)
 
 
 def get(url: str) -> dict[str, Any]:
@@ -47,12 +45,7 @@ def get(url: str) -> dict[str, Any]:
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """`crossmargin serve` on a free port, until the block ends."""
-    command = [COMMAND, "serve", "--port", "0"]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=quiet, text=True
-    ) as server:
+    with started(["serve", "--port", "0"], folder=folder, environment=os.environ) as server:
         assert server.stdout is not None
         try:
             yield server.stdout.readline().removeprefix("serving on ").strip()

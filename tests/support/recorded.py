@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -21,10 +20,10 @@ from crossmargin.demo.replay import ReplayNode
 from crossmargin.demo.solana_recording import SolanaRecording
 from crossmargin.demo.solana_replay import SolanaReplayNode
 from crossmargin.packaged import recordings, solana_recordings
+from tests.support.forked import Running, completed, started
 
 T = TypeVar("T")
 
-COMMAND = str(Path(sys.executable).with_name("crossmargin"))
 CONFIGURATION = "crossmargin.toml"
 
 
@@ -105,28 +104,15 @@ def crossmargin(
     folder: Path, *arguments: str, stdin: str = "", variables: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the installed command in a folder."""
-    return subprocess.run(
-        [COMMAND, *arguments],
-        cwd=folder,
-        env=environment(variables),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return completed(arguments, folder=folder, environment=environment(variables), stdin=stdin)
 
 
 @contextmanager
-def service(folder: Path, *arguments: str, ends_with: int = 0) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def service(folder: Path, *arguments: str, ends_with: int = 0) -> Iterator[tuple[str, Running]]:
     """Run `crossmargin run` or `serve` until the block ends; gives its address. It must then end as it should."""
-    errors = (folder / "service.log").open("w")
-    command = [COMMAND, *arguments, "--port", "0"]
     with (
-        errors,
-        subprocess.Popen(
-            command, cwd=folder, env=environment(None), stdout=subprocess.PIPE, stderr=errors, text=True
-        ) as process,
+        (folder / "service.log").open("w") as errors,
+        started([*arguments, "--port", "0"], folder=folder, environment=environment(None), errors=errors) as process,
     ):
         assert process.stdout is not None
         try:

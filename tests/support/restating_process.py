@@ -13,6 +13,8 @@ from indexer.loop import Progress
 from indexer.store import Store
 from tests.support.restating import HeardBeside, restater
 
+PROGRAM = "tests.support.restating_process"
+
 
 class Work(msgspec.Struct, kw_only=True):
     """One chain with venues and feeds, taken into a store in batches of at most so many blocks."""
@@ -32,17 +34,17 @@ class Telling(HeardBeside):
         sys.stdout.flush()
 
 
-def arguments(work: Work) -> list[str]:
-    """The command that does some work."""
-    return [sys.executable, "-m", "tests.support.restating_process", msgspec.json.encode(work).decode()]
+def argument(work: Work) -> str:
+    """What the process is given to do some work."""
+    return msgspec.json.encode(work).decode()
 
 
-def main(text: str) -> None:
-    work = msgspec.json.decode(text, type=Work)
+def main() -> None:
+    work = msgspec.json.decode(sys.argv[1], type=Work)
     with Store.open(Path(work.store)) as store:
         taking = restater(store, work.spec, work.venues, work.feeds, span=work.span, heard=Telling())
         asyncio.run(taking.index("latest"))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -80,11 +80,15 @@ Owed = Callable[[Accrual, Rates], bool]
 """Tells whether anybody owes an asset whose rates were these until then."""
 
 
+_RATES = (4, 1, 5, 3)
+"""Which arguments of `ReserveDataUpdated` are the first fields of `Rates`."""
+
+
 class Updates:
     """The `ReserveDataUpdated` of a span, to be found by asset and place; `times` are those of blocks."""
 
     def __init__(self, events: EventColumns, times: Mapping[int, int]) -> None:
-        self._events = events
+        self._words = [events.words(argument) for argument in _RATES]
         self._times = times
         self._places = places_of(events.table)
         self._assets = events.addresses(0)
@@ -100,12 +104,9 @@ class Updates:
         return self._told(int(lines[earlier - 1])) if earlier else None
 
     def _told(self, line: int) -> tuple[int, Rates]:
-        log = self._events.table.slice(line, 1)
-        income_rate, debt_rate, income, debt = (
-            int.from_bytes(self._events.event.words(log, argument)[0].tobytes()) for argument in (1, 3, 4, 5)
-        )
-        time = self._times[log["block_number"][0].as_py()]
-        return int(self._places[line]), Rates(income, income_rate, debt, debt_rate, time)
+        place = int(self._places[line])
+        income, income_rate, debt, debt_rate = (int.from_bytes(words[line].tobytes()) for words in self._words)
+        return place, Rates(income, income_rate, debt, debt_rate, self._times[place >> 32])
 
 
 def grown(

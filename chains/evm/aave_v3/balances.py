@@ -18,6 +18,9 @@ from chains.evm.abi import EventColumns
 
 T = TypeVar("T")
 
+PLACED = ("block_number", "tx_index", "log_index", "address")
+"""What is kept of a log: where it stands, and who told it."""
+
 Prior = Callable[[pa.Table], pa.Array]
 """Holdings (`POSITION_KEYS`) → their scaled balances before the span, null for those that never changed."""
 
@@ -96,7 +99,7 @@ def settled(moves: Sequence[Moves], tokens: Sequence[Token], prior: Prior) -> Ba
         _sorted([part.changes for part in moves], order),
         _sorted([part.indexes for part in moves], order),
     )
-    logs = pa.concat_tables([part.logs for part in moves]).take(lines)
+    logs = pa.concat_tables([part.logs.select(PLACED) for part in moves]).take(lines)
     return Balances(logs=logs, holders=holders, tokens=numbers, amounts=amounts, changes=changes)
 
 

@@ -9,11 +9,15 @@ from functools import cached_property
 from typing import Any
 
 from chains.evm.aave_v3.accruals import rates_of
-from chains.evm.aave_v3.engines import UNKNOWN_ENGINE, Engine, engine_of
+from chains.evm.aave_v3.engines import UNKNOWN_ENGINE, Engine, Multiply, engine_of
+from chains.evm.aave_v3.held import ASPECT as HELD
+from chains.evm.aave_v3.held import held_of
+from chains.evm.aave_v3.liquidity import ASPECT, FIRST_COUNTED, Left, left_of
+from chains.evm.aave_v3.rounding import BALANCES, Rounding
 from chains.evm.aave_v3.sentinel import VIEWS, allows
 from chains.evm.aave_v3.stable import debt_of
 from chains.evm.oracles.chainlink import current_answer
-from chains.model import WHOLE_VENUE, Reason, VenuePrice, VenueSnapshot
+from chains.model import WHOLE_VENUE, Reason, Side, VenuePrice, VenueSnapshot
 
 NOWHERE = "0x" + "00" * 20
 
@@ -58,7 +62,9 @@ class Reserve:
 
     `limits`: `None` where they were not followed from its listing on; `isolated_debt`: what counts towards its ceiling. `scaled_debt`,
     `stable_debt`: what all accounts together owe, as stored at variable rates and in token units at stable ones, `None` where it is not
-    known; `loan_index`: the index of new debt, which does not grow while nobody owes any.
+    known; `loan_index`: the index of new debt, which does not grow while nobody owes any. `left`: how many tokens it has to lend and to
+    give back, or why that is not known; `lent_from`: no loan is larger than this, what all accounts together supplied (3.1 on).
+    `shown_supply`, `shown_debt`: how its tokens show scaled amounts; the pool may reckon otherwise while an upgrade is under way.
     """
 
     asset: bytes
@@ -77,6 +83,10 @@ class Reserve:
     scaled_debt: int | None
     stable_debt: int | None
     loan_index: int
+    left: int | Reason
+    lent_from: int | None
+    shown_supply: Multiply
+    shown_debt: Multiply
 
 
 class Book:
@@ -163,7 +173,8 @@ class Book:
         rates = rates_of(self.snapshot.markets[asset, "rates"])
         limits = self._state(asset, "limits")
         time = self.snapshot.at.time
-        debt, scaled_debt = rates.debt(self.engine, time), self._scaled_debt(asset)
+        debt, scaled_debt, income = rates.debt(self.engine, time), self._scaled_debt(asset), rates.income(time)
+        counted = left_of(self.snapshot.markets.get((asset, ASPECT)))
         return Reserve(
             asset=asset,
             id=reserve["id"],
@@ -173,7 +184,7 @@ class Book:
             liquidation_threshold=terms["liquidation_threshold"],
             liquidation_bonus=terms.get("liquidation_bonus", 0),
             emode=terms["emode"],
-            income=rates.income(time),
+            income=income,
             debt=debt,
             price=self.price(asset),
             limits=None if limits is None else Limits(**limits),
@@ -181,7 +192,28 @@ class Book:
             scaled_debt=scaled_debt,
             stable_debt=self._stable_debt(asset),
             loan_index=rates.variable_borrow_index if scaled_debt == 0 else debt,
+            left=self._left(asset, counted),
+            lent_from=self.engine.supplied(counted.supplied, income) if counted else None,
+            shown_supply=self._shown(asset, "a_token", Side.SUPPLY) or self.engine.supplied,
+            shown_debt=self._shown(asset, "variable_debt_token", Side.BORROW) or self.engine.owed,
         )
+
+    def _shown(self, asset: bytes, token: str, side: Side) -> Multiply | None:
+        """Return how a token of a reserve shows scaled amounts, `None` for one that is not known."""
+        said = (self._state(asset, "rounding") or {}).get(token, Rounding.HALF_UP)
+        return None if said is None else BALANCES[Rounding(said), side]
+
+    def _left(self, asset: bytes, counted: Left | None) -> int | Reason:
+        """Return how many tokens a reserve has left, or why that is not known."""
+        counts = self.revision is not None and self.revision >= FIRST_COUNTED
+        left = counted.virtual if counted else None
+        detail = "the pool does not count the reserve's tokens, or they were not followed from its listing on"
+        if not counts:
+            left = held_of(self.snapshot.markets.get((asset, HELD)))
+            detail = (
+                "no event tells how many tokens the reserve has, and they are not read, or were not from its listing on"
+            )
+        return Reason("liquidity_unknown", "0x" + asset.hex(), f"{detail}; it may have less") if left is None else left
 
     def _scaled_debt(self, asset: bytes) -> int | None:
         """Return what all accounts owe as stored; with a discount, events do not tell what is taken off."""

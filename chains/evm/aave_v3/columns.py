@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, repeat
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from chains.columns import AMOUNT, SCHEMAS, TOO_WIDE, amounts, repeated
 from chains.evm.aave_v3 import events as ev
+from chains.evm.aave_v3.accruals import BEFORE
 from chains.evm.aave_v3.balances import Balances
 from chains.evm.aave_v3.epochs import Epochs, Mask, Token, places_of
+from chains.evm.aave_v3.flows import TOLD, Counted, lefts_of
+from chains.evm.aave_v3.liquidity import ASPECT
 from chains.evm.abi import Event, EventColumns, Words
 from chains.model import WHOLE_VENUE, Basis, LendingEvent, PositionChange, Rows, Side, VenueSpec
 
@@ -52,13 +57,15 @@ FLAGS: Mapping[Event, str] = {ev.COLLATERAL_ENABLED: "true", ev.COLLATERAL_DISAB
 class Entries:
     """The rows of one venue, entered by column; `epochs` tells the engine that stamps each.
 
-    `owed`: the scaled variable debt of all accounts together before the span, of the assets where it is followed.
+    `owed`: the scaled variable debt of all accounts together before the span, of the assets where it is followed; `counted`: what
+    reserves have left, likewise.
     """
 
     venue: VenueSpec
     epochs: Epochs
     rows: Rows
     owed: Mapping[bytes, int]
+    counted: Counted
 
     def balances(self, balances: Balances, tokens: Sequence[Token]) -> None:
         """Enter scaled balances."""
@@ -77,24 +84,28 @@ class Entries:
 
     def debts(self, balances: Balances, tokens: Sequence[Token]) -> None:
         """Enter what all accounts together owe, scaled, after each block that changed it."""
-        debtors = {
-            number: token.asset
-            for number, token in enumerate(tokens)
-            if token.side is Side.BORROW and token.asset in self.owed
-        }
-        owed, last = dict(self.owed), dict[tuple[bytes, int], tuple[int, int]]()
-        blocks = balances.logs["block_number"].to_pylist()
-        for line, (number, change) in enumerate(zip(balances.tokens.tolist(), balances.changes, strict=True)):
-            if (asset := debtors.get(number)) is not None:
-                owed[asset] += change
-                last[asset, blocks[line]] = line, owed[asset]
-        texts = [f'{{"scaled":"{total}"}}' for _, total in last.values()]
+        blocks = balances.logs["block_number"].to_numpy().astype(np.int64)
+        told: list[tuple[int, bytes, int]] = []
+        for asset, owed in self.owed.items():
+            numbers = [number for number, token in enumerate(tokens) if token[:2] == (asset, Side.BORROW)]
+            lines = np.flatnonzero(np.isin(balances.tokens, numbers))
+            totals = list(accumulate([balances.changes[line] for line in lines.tolist()], initial=owed))
+            ends = np.flatnonzero(np.diff(blocks[lines], append=BEFORE))
+            told += zip(lines[ends].tolist(), repeat(asset), [totals[end + 1] for end in ends.tolist()])
         values = {
-            "market": pa.array([asset for asset, _ in last], pa.binary()),
+            "market": pa.array([asset for _, asset, _ in told], pa.binary()),
             "aspect": "variable_debt",
-            "state": pa.array(texts, pa.string()),
+            "state": pa.array([f'{{"scaled":"{total}"}}' for _, _, total in told], pa.string()),
         }
-        self._enter("markets", balances.logs.take(pa.array([line for line, _ in last.values()], pa.int64())), values)
+        self._enter("markets", balances.logs.take(pa.array([line for line, _, _ in told], pa.int64())), values)
+
+    def liquidity(self, many: Mapping[Event, EventColumns], balances: Balances | None, tokens: Sequence[Token]) -> None:
+        """Enter what reserves have left, after each block that changed it; `many`: the pool's own logs."""
+        if not self.counted.before:
+            return
+        told = [many[event] for event in TOLD if event in many]
+        logs, assets, states = lefts_of(self.counted, told, balances, tokens)
+        self._enter("markets", logs, {"market": assets, "aspect": ASPECT, "state": states})
 
     def history(self, events: EventColumns) -> None:
         """Enter what the pool told of supplies, withdrawals, loans and repayments."""
@@ -114,15 +125,24 @@ class Entries:
 
     def rates(self, events: EventColumns, times: Mapping[int, int]) -> None:
         """Enter what the pool told of rates and indexes."""
-        updated = [times[block] for block in events.table["block_number"].to_pylist()]
-        texts = [
-            f'{{"liquidity_index":"{income}","liquidity_rate":"{income_rate}","variable_borrow_index":"{debt}",'
-            f'"variable_borrow_rate":"{debt_rate}","updated_at":{time}}}'
-            for income_rate, debt_rate, income, debt, time in zip(
-                *(events.integers(argument) for argument in (1, 3, 4, 5)), updated, strict=True
-            )
-        ]
-        values = {"market": events.addresses(0), "aspect": "rates", "state": pa.array(texts, pa.string())}
+        if not events.table.num_rows:
+            return
+        income_rate, debt_rate, income, debt = (digits_of(events.words(argument)) for argument in (1, 3, 4, 5))
+        blocks = events.table["block_number"].combine_chunks().dictionary_encode()
+        updated = pa.array([f'","updated_at":{times[block]}}}' for block in blocks.dictionary.to_pylist()], pa.string())
+        states = pc.binary_join_element_wise(
+            '{"liquidity_index":"',
+            income,
+            '","liquidity_rate":"',
+            income_rate,
+            '","variable_borrow_index":"',
+            debt,
+            '","variable_borrow_rate":"',
+            debt_rate,
+            updated.take(blocks.indices),
+            "",
+        )
+        values = {"market": events.addresses(0), "aspect": "rates", "state": states}
         self._enter("markets", events.table, values)
 
     def flags(self, events: EventColumns) -> None:
@@ -182,6 +202,14 @@ def amounts_of(values: Sequence[int]) -> Amounts:
     except OverflowError:
         wide = {i: value for i, value in enumerate(values) if not -TOO_WIDE < value < TOO_WIDE}
         return Amounts(amounts([0 if i in wide else value for i, value in enumerate(values)]), wide)
+
+
+def digits_of(words: Words) -> pa.Array:
+    """Return unsigned words as decimal digits."""
+    column, wide = amounts_of_words(words)
+    if wide:
+        return pa.array([str(int.from_bytes(word.tobytes())) for word in words], pa.string())
+    return column.cast(pa.string())
 
 
 def amounts_of_words(words: Words) -> Amounts:

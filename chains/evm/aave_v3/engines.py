@@ -1,7 +1,7 @@
 """How pools value accounts, by revision: what differs from one to the next (sources: aave-v3-core 1.19, aave-v3-origin 3.1 to 3.7).
 
-Revisions 1, 7, 9, 10 and 11 were compared with the contracts' own answers. Those between are made of the same parts: 2 to 4 (3.0.2, its
-patch, 3.1) have the `GenericLogic` and `MathUtils` of 3.0, 5 (3.2) differs from 3.3 in no number of an account, and 8 (3.4) from 3.3 in
+Revisions 1, 2, 7, 9, 10 and 11 were compared with the contracts' own answers. Those between are made of the same parts: 3 and 4 (the patch
+of 3.0.2, 3.1) have the `GenericLogic` and `MathUtils` of 3.0, 5 (3.2) differs from 3.3 in no number of an account, and 8 (3.4) from 3.3 in
 `calculateCompoundedInterest` alone, which is that of 3.5. A revision that is not here is named and its accounts are not valued.
 """
 

@@ -50,6 +50,12 @@ LIQUIDATION_CALL = Event(
     "LiquidationCall(address indexed collateralAsset, address indexed debtAsset, address indexed user,"
     " uint256 debtToCover, uint256 liquidatedCollateralAmount, address liquidator, bool receiveAToken)"
 )
+# Pool, what moves a reserve's tokens besides
+FLASH_LOAN = Event(
+    "FlashLoan(address indexed target, address initiator, address indexed asset, uint256 amount, uint8 interestRateMode,"
+    " uint256 premium, uint16 indexed referralCode)"
+)
+BACK_UNBACKED = Event("BackUnbacked(address indexed reserve, address indexed backer, uint256 amount, uint256 fee)")
 
 # The configurator lists reserves and sets their terms
 RESERVE_INITIALIZED = Event(
@@ -128,6 +134,8 @@ POOL_EVENTS = (
     WITHDRAW,
     BORROW,
     REPAY,
+    FLASH_LOAN,
+    BACK_UNBACKED,
 )
 MANY = (*TOKEN_EVENTS, *POOL_EVENTS)
 
@@ -196,6 +204,8 @@ RESERVE_DATA = Function(
 NORMALIZED_INCOME = Function("getReserveNormalizedIncome(address)", "uint256")
 NORMALIZED_DEBT = Function("getReserveNormalizedVariableDebt(address)", "uint256")
 RESERVE_DEFICIT = Function("getReserveDeficit(address)", "uint256")
+VIRTUAL_BALANCE = Function("getVirtualUnderlyingBalance(address)", "uint128")
+FACILITATOR_BUCKET = Function("getFacilitatorBucket(address)", "uint256", "uint256")
 RESERVES_LIST = Function("getReservesList()", "address[]")
 PRICE_ORACLE = Function("getPriceOracle()", "address")
 IS_BORROW_ALLOWED = Function("isBorrowAllowed()", "bool")

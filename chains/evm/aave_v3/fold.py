@@ -16,6 +16,9 @@ Of an asset:
     `isolation` {total_debt}: what counts towards the ceiling; `deficit` {amount}: bad debt in token units; `treasury` {address};
     `variable_debt` {scaled}: of all accounts together, as stored; `stable_total` {principal, rate, updated_at}: of all stable debt, as its
     token counts it; both are followed from the reserve's listing on, or absent;
+    `liquidity` {virtual, supplied}: since 3.1, the tokens that the pool counts as left, and what all accounts together supplied, as stored;
+    `held` {outcome, output, silent}: before 3.1, what its token answered of what the aToken holds, and how often that changed without an
+    event since the last one; absent where it is not read;
     `discount` {since}: somebody's debt grows by less than the index.
 Settings of `account_change`: `collateral`, `stable_debt` {principal, rate, updated_at} and `discount` (the debt is not known exactly)
 per asset, `emode` of the account; units are owners.
@@ -30,9 +33,12 @@ import pyarrow as pa
 
 from chains.errors import NoContract
 from chains.evm.aave_v3 import events as ev
+from chains.evm.aave_v3 import held
 from chains.evm.aave_v3.accruals import Updates, rates_of
 from chains.evm.aave_v3.columns import Entries
 from chains.evm.aave_v3.engines import ENGINES
+from chains.evm.aave_v3.flows import Counted
+from chains.evm.aave_v3.liquidity import ASPECT, before, left_of, settle
 from chains.evm.aave_v3.market import HANDLERS, SIDES, Pass
 from chains.evm.aave_v3.sentinel import watch
 from chains.evm.aave_v3.spans import Logged, emitted_by, enter, logged
@@ -96,12 +102,17 @@ class AaveV3:
             HANDLERS[event.event](work, event)
         if not reads.missing:
             watch(work)
+            settle(work)
+            if work.versions.terms.reads_liquidity:
+                held.watch(work, held.moved_by(decoded, work.liquidations, self.venue.address))
         if reads.is_open():
             return NeedReads(reads=frozenset(reads.missing), looks=frozenset(reads.unlooked))
         contracts = self._contracts(work.tips.markets)
         mine = [misfit for misfit in decoded.misfits if misfit.address in contracts]
         work.tips.rows.quarantined += [quarantined(self.venue.id, misfit) for misfit in mine]
-        entries = Entries(venue=self.venue, epochs=work.epochs, rows=work.tips.rows, owed=work.owed())
+        entries = Entries(
+            venue=self.venue, epochs=work.epochs, rows=work.tips.rows, owed=work.owed(), counted=counted_by(work)
+        )
         enter(decoded, entries, state, times)
         if work.accruals:
             work.accrue(Updates(emitted_by(self.venue.address, decoded.of(ev.RESERVE_DATA_UPDATED)), times), times)
@@ -114,7 +125,8 @@ class AaveV3:
     ) -> Mapping[Read, int]:
         """Ask each token whose balances are exact for its scaled total supply, and the pool for what no sum tells.
 
-        The supply is the sum of the holders' scaled balances; of the pool: both indexes of each reserve by now, and its bad debt.
+        The supply is the sum of the holders' scaled balances; of the pool: both indexes of each reserve by now, what it has left, and
+        its bad debt.
         """
         known = Tips(self.venue.id, markets)
         engine = known.state(WHOLE_VENUE, "engine")
@@ -141,6 +153,8 @@ class AaveV3:
                 ev.NORMALIZED_INCOME: rates.income(at.time),
                 ev.NORMALIZED_DEBT: rates.debt(ENGINES[revision], at.time),
             }
+            if (left := left_of(known.markets.get((asset, ASPECT)))) is not None:
+                told[ev.VIRTUAL_BALANCE] = left.virtual
             if revision >= FIRST_WITH_DEFICIT:
                 told[ev.RESERVE_DEFICIT] = int((known.state(asset, "deficit") or {"amount": "0"})["amount"])
             found |= {
@@ -152,3 +166,9 @@ class AaveV3:
         found = {self.venue.address: self.venue.start_block, self.provider: self.venue.start_block}
         followed = json.loads(markets.get((WHOLE_VENUE, "followed"), "{}"))
         return found | {unhex(address): since for address, since in followed.items()}
+
+
+def counted_by(work: Pass) -> Counted:
+    """Return what is known of the tokens of reserves before a span, and by its few events."""
+    known = before(work.state.markets(work.venue.id), work.anchors)
+    return Counted(before=known, anchors=work.anchors, liquidations=work.liquidations)

@@ -130,9 +130,9 @@ class Pair:
         """Tell whether so much may be covered: something, within the close factor, and without leaving dust."""
         return 0 < cover <= self.coverable and not self._leaves_dust(self.settled(cover))
 
-    def most(self) -> int:
+    def most(self, cap: int | None = None) -> int:
         """Return the most that may be covered at once, 0 for nothing: less leaves more, so that the answer is found by halving."""
-        return largest(self.allowed, self.coverable)
+        return largest(self.allowed, self.coverable if cap is None else min(self.coverable, cap))
 
     def _leaves_dust(self, settled: Settlement) -> bool:
         left = self.debt.balance - settled.covered

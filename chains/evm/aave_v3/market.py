@@ -7,6 +7,7 @@ from typing import Any
 
 from chains.errors import Unsupported
 from chains.evm.aave_v3 import events as ev
+from chains.evm.aave_v3 import liquidity
 from chains.evm.aave_v3.accruals import BEFORE, Accrual, Rates, Updates, grown
 from chains.evm.aave_v3.accruals import text_of as text_of_rates
 from chains.evm.aave_v3.engines import ENGINES, FOLLOWED, name_of
@@ -51,6 +52,9 @@ class Pass:
         self.stable: dict[AccountKey, StableDebt] = {}
         self.sources: dict[bytes, int] = {}
         self.accruals: list[Accrual] = []
+        self.liquidations: list[liquidity.Flow] = []
+        self.anchors: list[liquidity.Anchor] = []
+        self.counted_at: dict[tuple[int, bytes], liquidity.Left | None] = {}
         self.listed: dict[bytes, int] = {}
         self.sentinels: dict[int, str | None] = {}
         self._treasuries: dict[bytes, bytes] = {}
@@ -82,6 +86,7 @@ class Pass:
         }
         if row.address == self.venue.address:
             self.tips.history(row, "liquidation", debt, owner=user, other=liquidator, amount=covered, extra=extra)
+            self.liquidations += liquidity.liquidated(row)
             engine = ENGINES.get(self.revision or 0)
             if receive and engine and engine.silent:
                 known, known_at = self.tips.markets.get((collateral, "rates")), self.listed.get(collateral, BEFORE)
@@ -122,6 +127,7 @@ class Pass:
         self.tips.market(row, asset, "reserve", **reserve)
         self.tips.market(row, asset, "terms", ltv=0, liquidation_threshold=0, liquidation_bonus=0, emode=0)
         self.tips.market(row, asset, "limits", **UNLIMITED)
+        liquidity.listed(self, row, asset, data[0] if data else None)
         if stable != NOWHERE:
             self.tips.market(row, asset, "stable_total", **state_of(NOTHING))
         self.tips.market(
@@ -145,6 +151,7 @@ class Pass:
             (asset,) = row.args
             self.tips.amend(row, asset, "terms", ltv=0, liquidation_threshold=0, liquidation_bonus=0, emode=0)
             self.tips.market(row, asset, "limits", **{**UNLIMITED, "active": False})
+            liquidity.dropped(self, row, asset)
 
     def collateral_configuration_changed(self, row: LoggedEvent) -> None:
         if self.is_from(row, "configurator"):
@@ -307,6 +314,7 @@ class Pass:
             self.tips.market(row, WHOLE_VENUE, "followed", **self.followed)
 
     def _read_engine(self, row: LoggedEvent) -> None:
+        earlier = self.revision
         said, self.revision = self.versions.pool(row.block)
         before = self.tips.state(WHOLE_VENUE, "engine")
         self.exact = self.revision in FOLLOWED and (before is None or before["exact"])
@@ -316,6 +324,7 @@ class Pass:
             supported=self.exact and self.revision in ENGINES, exact=self.exact, since=row.block,
             **({} if said == self.revision else {"said": said}),
         )  # fmt: skip
+        liquidity.upgraded(self, row, earlier)
         self.epochs.begin(row, self.tokens, self.tips.engine)
 
     def _read_rounding(self, row: LoggedEvent, asset: bytes, *names: str) -> None:

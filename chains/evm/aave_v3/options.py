@@ -3,7 +3,7 @@
 Forks number their code themselves. `revisions`: which version of the protocol's own each `POOL_REVISION` of the pool computes as;
 then one that is not named is not valued. `token_revisions`: likewise how tokens of each revision round, "half-up" (to 3.4) or
 "directed"; without it, tokens of a pool with `revisions` are known by revision 1 alone, which rounds half up. `wrappers`: owners that
-hold for others (ERC-4626 wrappers, gateways), which are marked.
+hold for others (ERC-4626 wrappers, gateways), which are marked. `liquidity = "read"`: what aTokens hold is asked before 3.1.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ T = TypeVar("T")
 REVISIONS = "revisions"
 TOKEN_REVISIONS = "token_revisions"  # noqa: S105 - the name of an option
 WRAPPERS = "wrappers"
-KEYS = (REVISIONS, TOKEN_REVISIONS, WRAPPERS)
+LIQUIDITY = "liquidity"
+READ = "read"
+KEYS = (REVISIONS, TOKEN_REVISIONS, WRAPPERS, LIQUIDITY)
 
 VALUED = (WRAPPERS,)
 """What changes no row."""
@@ -38,6 +40,7 @@ class Terms:
 
     revisions: Mapping[int, int] | None
     token_revisions: Mapping[int, Rounding] | None
+    reads_liquidity: bool = False
 
     def pool(self, revision: int | None) -> int | None:
         """Return the revision of the protocol's own code that a pool of this revision computes as; `None` for none that is known."""
@@ -54,10 +57,14 @@ def terms_of(options: Mapping[str, Any]) -> Terms:
     """Read the options; raises `ValueError` that says what is wrong."""
     for each in _several(options.get(WRAPPERS, ())):
         _check_address(each)
+    if (liquidity := options.get(LIQUIDITY, READ)) != READ:
+        raise ValueError(f'{LIQUIDITY}: {liquidity!r} is not known; write "{READ}", or leave it out')
     revisions = _numbered(REVISIONS, options, VERSIONS)
     tokens = _numbered(TOKEN_REVISIONS, options, ROUNDINGS)
     return Terms(
-        revisions=revisions, token_revisions=_FIRST_TOKENS if tokens is None and revisions is not None else tokens
+        revisions=revisions,
+        token_revisions=_FIRST_TOKENS if tokens is None and revisions is not None else tokens,
+        reads_liquidity=LIQUIDITY in options,
     )
 
 

@@ -1,12 +1,12 @@
 """What a pool's rules let anybody do to an account and its owner with it: `ValidationLogic` and `LiquidationLogic`, by revision.
 
-Looked at are the account, its category, the reserves' switches, and what is left of borrow caps and debt ceilings. How many tokens a
-reserve has is told by no event and said to be unknown; and not looked at is whether a token itself refuses a transfer of dust.
+Looked at are the account, its category, the reserves' switches, what is left of borrow caps and debt ceilings, and how many tokens a
+reserve has left. Not looked at is whether a token itself refuses a transfer of dust.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -34,10 +34,13 @@ CEILING_DECIMALS = 2
 def permits_of(account: Account) -> Permits:
     """Return what may be done to an account that is valued, and with it."""
     unfollowed = [reserve for reserve in account.book.reserves.values() if reserve.limits is None]
-    if unfollowed:
-        detail = "what may be done with a reserve was not followed from its listing on; read the venue again"
-        return Permits(reasons=tuple(Reason("limits_unknown", hexed(reserve), detail) for reserve in unfollowed))
-    return Rights(account).permits()
+    return Permits(reasons=limits_unknown(unfollowed)) if unfollowed else Rights(account).permits()
+
+
+def limits_unknown(unfollowed: Iterable[Reserve]) -> tuple[Reason, ...]:
+    """Say of reserves that nobody followed their limits."""
+    detail = "what may be done with a reserve was not followed from its listing on; read the venue again"
+    return tuple(Reason("limits_unknown", hexed(reserve), detail) for reserve in unfollowed)
 
 
 class Rights:
@@ -58,7 +61,7 @@ class Rights:
         account = self.account
         return Permits(
             collaterals=tuple(
-                CollateralTerms(leg.reserve.asset, self._bonus(leg), limits_of(leg.reserve).protocol_fee)
+                CollateralTerms(leg.reserve.asset, self.bonus(leg), limits_of(leg.reserve).protocol_fee)
                 for leg in self.flagged
                 if account.backs(leg)
             ),
@@ -81,7 +84,7 @@ class Rights:
         pair = self.pair(collateral, debt)
         most = pair.most()
         settled = pair.settled(most)
-        blocked = list(self._shielded(collateral.reserve, debt.reserve))
+        blocked = list(self.shielded(collateral.reserve, debt.reserve))
         if not most:
             detail = "every liquidation would leave dust of the debt or of the collateral"
             blocked.append(Reason("must_not_leave_dust", hexed(debt.reserve), detail))
@@ -103,17 +106,18 @@ class Rights:
             rules=LIQUIDATING[self.revision],
             collateral=stake(collateral.reserve, collateral.supplied, collateral.price),
             debt=stake(debt.reserve, debt.owed, account.emode_price if priced else debt.price),
-            bonus=self._bonus(collateral),
+            bonus=self.bonus(collateral),
             protocol_fee=limits_of(collateral.reserve).protocol_fee,
             owed=self.sums.debt,
             health_factor=self.health_factor,
         )
 
-    def _bonus(self, leg: Leg) -> int:
+    def bonus(self, leg: Leg) -> int:
+        """Return what a collateral is taken at, in basis points of what is paid."""
         emode = self.account.emode
         return emode.liquidation_bonus if leg.in_emode and emode else leg.reserve.liquidation_bonus
 
-    def _shielded(self, *reserves: Reserve) -> Iterator[Reason]:
+    def shielded(self, *reserves: Reserve) -> Iterator[Reason]:
         """Say what keeps liquidators off, though the health factor would let them."""
         for reserve in dict.fromkeys(reserves):
             limits = limits_of(reserve)
@@ -153,7 +157,10 @@ class Rights:
             most = min(most, left)
         if not blocked and not most:
             blocked = (self._nothing_left(reserve),)
-        unknown = [] if blocked else [untold_liquidity(reserve)]
+        most = min(most, self._lendable(reserve, most))
+        if not blocked and not most:
+            blocked = (no_liquidity(reserve),)
+        unknown = [reserve.left] if isinstance(reserve.left, Reason) and not blocked else []
         if cap is not None and left is None and not blocked:
             detail = "how much of the borrow cap is used was not followed from the reserve's listing on"
             unknown.append(Reason("cap_use_unknown", hexed(reserve), detail))
@@ -166,6 +173,17 @@ class Rights:
                 "debt_ceiling", hexed(isolated), "more is lent against the isolated collateral than its ceiling"
             )
         return Reason("nothing_left", hexed(reserve), "the account has borrowed what it may")
+
+    def _lendable(self, reserve: Reserve, most: int) -> int:
+        """Return how much of a loan of `most` the reserve has tokens for; since 3.1 no loan is larger than all supplies."""
+        if isinstance(reserve.left, Reason):
+            return most
+        if reserve.lent_from is None:
+            return min(most, reserve.left)
+        if self.revision < FIRST_CHECKED_AFTER:
+            return min(most, reserve.left, reserve.lent_from)
+        index = reserve.loan_index
+        return min(most, reserve.left, reserve.lent_from * RAY // index * index // RAY)
 
     def _left_of(self, cap: int, reserve: Reserve) -> int | None:
         """Return the most that the borrow cap lets anybody borrow: until 3.4 beside the debt, since then as the debt it becomes."""
@@ -260,13 +278,17 @@ class Rights:
         blocked = tuple(switched_off(leg.reserve, limits_of(leg.reserve)))
         if blocked:
             return Allowance(leg.reserve.asset, 0, blocked)
-        unknown = (untold_liquidity(leg.reserve),)
-        if not leg.collateral or not self.debts:
-            return Allowance(leg.reserve.asset, leg.supplied, (), unknown=unknown)
-        most = largest(lambda amount: self._stays_sound(leg, amount), leg.supplied, self._spare(leg))
-        if not most:
-            return Allowance(leg.reserve.asset, 0, (self._held_back(leg),))
-        return Allowance(leg.reserve.asset, most, (), unknown=unknown)
+        most = leg.supplied
+        if leg.collateral and self.debts:
+            most = largest(lambda amount: self._stays_sound(leg, amount), leg.supplied, self._spare(leg))
+            if not most:
+                return Allowance(leg.reserve.asset, 0, (self._held_back(leg),))
+        left = leg.reserve.left
+        if isinstance(left, Reason):
+            return Allowance(leg.reserve.asset, most, (), unknown=(left,))
+        if not left:
+            return Allowance(leg.reserve.asset, 0, (no_liquidity(leg.reserve),))
+        return Allowance(leg.reserve.asset, min(most, left), ())
 
     def _spare(self, leg: Leg) -> int:
         """Return about how much of a collateral is not needed."""
@@ -312,11 +334,9 @@ def limits_of(reserve: Reserve) -> Limits:
     return reserve.limits
 
 
-def untold_liquidity(reserve: Reserve) -> Reason:
-    """Say that a reserve may have fewer tokens than may be taken: no event tells how many it has."""
-    return Reason(
-        "liquidity_unknown", hexed(reserve), "how many tokens the reserve has left is not known; it may have less"
-    )
+def no_liquidity(reserve: Reserve) -> Reason:
+    """Say that a reserve has nothing to lend or to give back."""
+    return Reason("no_liquidity", hexed(reserve), "the reserve has no tokens left")
 
 
 def switched_off(reserve: Reserve, limits: Limits) -> Iterator[Reason]:

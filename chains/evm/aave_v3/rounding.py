@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
-from chains.evm.aave_v3.maths import RAY, ray_div, ray_div_down, ray_div_up, ray_mul, ray_mul_down, ray_mul_up
+from chains.evm.aave_v3.maths import RAY, ray_div, ray_mul, ray_mul_down, ray_mul_up
 from chains.model import Side
+
+Multiply = Callable[[int, int], int]
 
 Settle = Callable[[int, int, int], int]
 """(scaled balance before, change, index) → scaled balance after."""
@@ -40,12 +42,12 @@ def half_up(before: int, change: int, index: int) -> int:
 
 def directed_supply(before: int, change: int, index: int) -> int:
     """Return the one scaled balance that is shown, rounded down, as the event says."""
-    return ray_div_up(ray_mul_down(before, index) + change, index)
+    return -(-(before * index // RAY + change) * RAY // index)  # ray_div_up(ray_mul_down(…) + …), without their calls
 
 
 def directed_debt(before: int, change: int, index: int) -> int:
     """Return the one scaled debt that is shown, rounded up, as the event says."""
-    return ray_div_down(ray_mul_up(before, index) + change, index)
+    return (change - -before * index // RAY) * RAY // index  # ray_div_down(ray_mul_up(…) + …), likewise
 
 
 RULES: Mapping[tuple[Rounding, Side], Settle] = {
@@ -66,14 +68,24 @@ def _as_said(value: int, index: int) -> int:
     return value
 
 
-SHOWN: Mapping[Rounding, Callable[[int, int], int]] = {
+SHOWN: Mapping[Rounding, Multiply] = {
     Rounding.UNSCALED: _as_said,
     Rounding.HALF_UP: ray_mul,
     Rounding.DIRECTED: ray_mul_down,
 }
 """What a transfer tells, in token units."""
 
-SCALED: Mapping[Rounding, Callable[[int, int], int]] = {
+BALANCES: Mapping[tuple[Rounding, Side], Multiply] = {
+    (Rounding.UNSCALED, Side.SUPPLY): ray_mul,
+    (Rounding.UNSCALED, Side.BORROW): ray_mul,
+    (Rounding.HALF_UP, Side.SUPPLY): ray_mul,
+    (Rounding.HALF_UP, Side.BORROW): ray_mul,
+    (Rounding.DIRECTED, Side.SUPPLY): ray_mul_down,
+    (Rounding.DIRECTED, Side.BORROW): ray_mul_up,
+}
+"""What a token answers to `balanceOf`: scaled amount and index → token units."""
+
+SCALED: Mapping[Rounding, Multiply] = {
     Rounding.UNSCALED: ray_div,
     Rounding.HALF_UP: _as_said,
     Rounding.DIRECTED: _as_said,

@@ -15,17 +15,17 @@ from chains.errors import NodeWrong
 from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.balances import Balances, Moves, burnt, minted, settled, transferred
 from chains.evm.aave_v3.columns import Entries, only
-from chains.evm.aave_v3.epochs import NO_TOKEN, Epochs, Numbers, Token
+from chains.evm.aave_v3.epochs import NO_TOKEN, Epochs, Mask, Numbers, Token
 from chains.evm.aave_v3.maths import RAY
 from chains.evm.aave_v3.rounding import LEAST_INDEX, SHOWN, Rounding
 from chains.evm.aave_v3.tips import quarantined
-from chains.evm.abi import Event, EventColumns, LoggedEvent, Misfit, decode_all
+from chains.evm.abi import Event, EventColumns, LoggedEvent, Misfit, by_topic, decode_each
 from chains.evm.logs import empty_logs
 from chains.model import VenueSpec
 from chains.ports import StateReader
 
-INDEX = 4
-"""Which argument of `Mint` and `Burn` is the index."""
+INDEX, INDEX_OF_TRANSFER = 4, 3
+"""Which argument of `Mint` and `Burn`, and of `BalanceTransfer`, is the index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +43,9 @@ class Logged:
 
 def logged(logs: pa.Table) -> Logged:
     """Decode every known event of a log table."""
-    found = set(pc.unique(logs["topic0"]).to_pylist())
-    many = {event: event.columns(logs) for event in ev.MANY if event.topic0 in found}
-    few = decode_all([event for event in ev.FEW if event.topic0 in found], logs)
+    apart = by_topic(logs)
+    many = {event: event.columns(apart[event.topic0]) for event in ev.MANY if event.topic0 in apart}
+    few = decode_each(ev.FEW, apart)
     misfits = [*few.misfits, *(misfit for columns in many.values() for misfit in columns.misfits)]
     return Logged(few=few.events, many=many, misfits=sorted(misfits, key=lambda misfit: misfit[:2]))
 
@@ -60,14 +60,15 @@ class TokenLogs(NamedTuple):
 def enter(span: Logged, entries: Entries, state: StateReader, times: Mapping[int, int]) -> None:
     """Enter what the many say; raises `NodeWrong` when balances show that earlier logs are missing."""
     pool = entries.venue.address
-    for event in ev.POOL_EVENTS:
-        if event in span.many:
-            _enter_pool(emitted_by(pool, span.many[event]), entries, times)
+    told = {event: emitted_by(pool, span.many[event]) for event in ev.POOL_EVENTS if event in span.many}
+    for events in told.values():
+        _enter_pool(events, entries, times)
     tokens = {event: _of_tokens(span.many[event], entries.epochs) for event in ev.TOKEN_EVENTS if event in span.many}
     if ev.BALANCE_TRANSFER in tokens:
+        tokens[ev.BALANCE_TRANSFER] = _divisible(tokens[ev.BALANCE_TRANSFER], entries)
         _enter_transfers(tokens[ev.BALANCE_TRANSFER], entries)
-    if tokens:
-        _enter_balances(tokens, entries, state)
+    balances = _enter_balances(tokens, entries, state) if tokens else None
+    entries.liquidity(told, balances, entries.epochs.tokens)
 
 
 def _enter_pool(events: EventColumns, entries: Entries, times: Mapping[int, int]) -> None:
@@ -78,6 +79,8 @@ def _enter_pool(events: EventColumns, entries: Entries, times: Mapping[int, int]
             entries.categories(events)
         case ev.COLLATERAL_ENABLED | ev.COLLATERAL_DISABLED:
             entries.flags(events)
+        case ev.FLASH_LOAN | ev.BACK_UNBACKED:
+            return
         case _:
             entries.history(events)
 
@@ -105,13 +108,14 @@ def _enter_transfers(logs: TokenLogs, entries: Entries) -> None:
     entries.transfers(events, assets, moved)
 
 
-def _enter_balances(tokens: Mapping[Event, TokenLogs], entries: Entries, state: StateReader) -> None:
+def _enter_balances(tokens: Mapping[Event, TokenLogs], entries: Entries, state: StateReader) -> Balances:
     known = entries.epochs.tokens
     moves = [part for logs in tokens.values() for part in _moves(_exact(logs, known), entries)]
     balances = settled(moves, known, partial(state.amounts, entries.venue.id))
     _check(balances, entries.venue)
     entries.balances(balances, known)
     entries.debts(balances, known)
+    return balances
 
 
 def _moves(logs: TokenLogs, entries: Entries) -> Sequence[Moves]:
@@ -138,6 +142,22 @@ def _sound(logs: TokenLogs, entries: Entries) -> TokenLogs:
         return logs
     least = [LEAST_INDEX[token.rounding] if token.rounding else 0 for token in entries.epochs.tokens]
     sound = np.array([index >= least[number] for index, number in zip(indexes, logs.numbers.tolist(), strict=True)])
+    return _set_aside(logs, sound, entries)
+
+
+def _divisible(logs: TokenLogs, entries: Entries) -> TokenLogs:
+    """Return the transfers but those in token units whose index is none; these go into quarantine."""
+    unscaled = [token.rounding is Rounding.UNSCALED for token in entries.epochs.tokens]
+    indexes = logs.events.integers(INDEX_OF_TRANSFER)
+    sound = np.array(
+        [index > 0 or not unscaled[number] for index, number in zip(indexes, logs.numbers.tolist(), strict=True)],
+        np.bool_,
+    )
+    return logs if sound.all() else _set_aside(logs, sound, entries)
+
+
+def _set_aside(logs: TokenLogs, sound: Mask, entries: Entries) -> TokenLogs:
+    events = logs.events
     odd = only(events, ~sound).table.select(["block_number", "log_index", "tx_index", "address", "data"])
     entries.rows.quarantined += [
         quarantined(entries.venue.id, Misfit(block, ordinal, tx_index, address, events.event, data))

@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 from chains.evm.aave_v3.book import Book, Reserve
+from chains.evm.aave_v3.liquidating import Liquidable
 from chains.evm.aave_v3.maths import WAD
-from chains.evm.aave_v3.permits import permits_of
+from chains.evm.aave_v3.permits import limits_unknown, permits_of
 from chains.evm.aave_v3.stable import debt_of
 from chains.model import (
     WHOLE_VENUE,
@@ -24,6 +25,8 @@ from chains.model import (
 )
 
 MAX_UINT256 = 2**256 - 1
+USD = 10**8
+"""One dollar in the base currency of an oracle that counts in dollars."""
 
 
 def open_book(snapshot: VenueSnapshot) -> Callable[[UnitSnapshot], VenueUnit]:
@@ -34,7 +37,10 @@ def open_book(snapshot: VenueSnapshot) -> Callable[[UnitSnapshot], VenueUnit]:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """What one reserve contributes to one account, in token units; `scaled`, `scaled_debt`: supply and variable debt as stored."""
+    """What one reserve contributes to one account, in token units as the pool reckons.
+
+    `scaled`, `scaled_debt`: supply and variable debt as stored.
+    """
 
     reserve: Reserve
     scaled: int
@@ -63,9 +69,18 @@ class Sums(NamedTuple):
 class Account:
     """One account of a market at a block."""
 
-    def __init__(self, book: Book, unit: UnitSnapshot) -> None:
+    def __init__(
+        self,
+        book: Book,
+        unit: UnitSnapshot,
+        legs: Sequence[Leg] | None = None,
+        category_price: VenuePrice | None = None,
+    ) -> None:
+        """`legs`, `category_price`: instead of what is stored, for an account that something happened to."""
         self.book = book
         self.unit = unit
+        self._legs = legs
+        self.category_price = category_price
         self.category = int(unit.settings.get((WHOLE_VENUE, "emode"), "0"))
         self.emode = book.emodes.get(self.category)
         self.engine = book.engine
@@ -91,11 +106,14 @@ class Account:
             engine_version=self.book.engine_version,
             roles=self.book.roles(self.unit.owner),
             permits=self.permits,
+            liquidating=self.liquidating,
         )
 
     @cached_property
     def legs(self) -> list[Leg]:
         """The reserves that this account holds, owes, or has flagged as collateral."""
+        if self._legs is not None:
+            return list(self._legs)
         held = {market for market, _ in self.unit.positions} | self._stable.keys()
         flagged = {
             market for (market, aspect), on in self.unit.settings.items() if aspect == "collateral" and on == "true"
@@ -129,6 +147,8 @@ class Account:
     @cached_property
     def emode_price(self) -> VenuePrice | Reason:
         """The price that a category gives its assets (3.0 and 3.1), or why there is none."""
+        if self.category_price is not None:
+            return self.category_price
         source = self.emode.price_source if self.emode else None
         return (
             self.book.price(source) if source else Reason("no_price_source", "", "the category has no price of its own")
@@ -217,6 +237,14 @@ class Account:
         reasons = self.reasons
         return Permits(reasons=reasons) if reasons else permits_of(self)
 
+    def liquidating(self) -> Liquidable | tuple[Reason, ...]:
+        """Return the account as it would be liquidated."""
+        unfollowed = [leg.reserve for leg in self.legs if leg.reserve.limits is None]
+        if self.book.base_unit != USD:
+            detail = "its prices are not in USD"
+            return (*self.reasons, Reason("venue_not_in_usd", self.book.snapshot.venue.id, detail))
+        return self.reasons or limits_unknown(unfollowed) or Liquidable.of(self)
+
     def ltv_of(self, leg: Leg) -> int:
         """Return what is lent against a supply, in basis points."""
         if not self.engine.decoupled and leg.reserve.ltv == 0:
@@ -238,9 +266,11 @@ class Account:
         reserve = leg.reserve
         if reserve.decimals is None:
             return []
+        supplied = reserve.shown_supply(leg.scaled, reserve.income)
+        owed = reserve.shown_debt(leg.scaled_debt, reserve.debt) + self._stable.get(reserve.asset, 0)
         sides = (
-            (Side.SUPPLY, leg.supplied, self.backs(leg), self.threshold_of(leg)),
-            (Side.BORROW, leg.owed, True, None),
+            (Side.SUPPLY, supplied, self.backs(leg), self.threshold_of(leg)),
+            (Side.BORROW, owed, True, None),
         )
         return [
             UnitPosition(

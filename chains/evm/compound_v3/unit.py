@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from chains.evm.compound_v3.absorbing import Absorbable, Factors
 from chains.evm.compound_v3.maths import FACTOR, Curve, Indices, Totals, accrued, mul_factor, present, value
 from chains.evm.compound_v3.tips import ENGINE, PRINCIPAL, TERMS, TOTALS, UNREAD, WIDE
 from chains.evm.oracles.chainlink import current_answer
+from chains.liquidating import Lot
 from chains.model import (
     WHOLE_VENUE,
     Reason,
@@ -54,6 +56,7 @@ class Asset:
     liquidate_factor: int
     deactivated: bool
     price: VenuePrice | Reason
+    liquidation_factor: int = 0
 
     @property
     def decimals(self) -> int:
@@ -122,6 +125,7 @@ class _Book:
             liquidate_factor=int(terms["liquidate_factor"]),
             deactivated=terms["offset"] in self.terms.get("deactivated", ()),
             price=self._price(terms["feed"]),
+            liquidation_factor=int(terms["liquidation_factor"]),
         )
 
     def _price(self, feed: str) -> VenuePrice | Reason:
@@ -179,6 +183,25 @@ class _Account:
             positions=() if self.book.problems else tuple(self._positions()),
             reasons=reasons,
             engine_version=ENGINE,
+            liquidating=self.liquidating,
+        )
+
+    def liquidating(self) -> Absorbable | tuple[Reason, ...]:
+        """Return the account as it would be absorbed."""
+        reasons, base = self._reasons(), self.book.base
+        if reasons or base is None:
+            return reasons
+        if self.book.base_unit is None:
+            return (Reason("venue_not_in_usd", self.book.snapshot.venue.id, "in what its prices are is not known"),)
+        lots = [lot for asset, amount in self.held if (lot := _lot(asset, amount))]
+        loan = _lot(base, present(self.owed, self.book.now.borrow))
+        if loan is None or len(lots) < len(self.held):
+            return (Reason("venue_price_missing", self.book.snapshot.venue.id, "a price is not known"),)
+        return Absorbable(
+            lots=tuple(lots),
+            loan=loan,
+            factors={asset.token: Factors(asset.liquidate_factor, asset.liquidation_factor) for asset, _ in self.held},
+            store_front=int(self.book.terms["store_front_price_factor"]),
         )
 
     @property
@@ -278,6 +301,13 @@ class _Account:
             price=asset.price if isinstance(asset.price, VenuePrice) else None,
             liquidation_threshold=threshold,
         )
+
+
+def _lot(asset: Asset, amount: int) -> Lot | None:
+    if isinstance(asset.price, Reason):
+        return None
+    threshold = asset.liquidate_factor // _BASIS_POINT
+    return Lot(asset.token, asset.token, asset.decimals, amount, *asset.price[:2], threshold)
 
 
 def _health(native: Mapping[str, int]) -> int:

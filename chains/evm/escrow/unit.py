@@ -9,10 +9,11 @@ from typing import Any
 
 from chains import escrow
 from chains.escrow import VAULT
+from chains.evm.escrow.claims import Rated, rated
 from chains.evm.escrow.custody import UNREAD
 from chains.evm.escrow.holdings import WIDE
-from chains.evm.escrow.shares import RATE, UNDERLYING, underlying_of, worth
-from chains.evm.escrow.terms import SHARES, holdings_of, rate_every
+from chains.evm.escrow.shares import worth
+from chains.evm.escrow.terms import SHARES, holdings_of
 from chains.evm.escrow.upgrades import upgraded
 from chains.identifiers import format_address
 from chains.model import Reason, UnitPosition, UnitSnapshot, VenueSnapshot, VenueUnit
@@ -79,47 +80,27 @@ def _after_upgrade(unit: VenueUnit, reason: Reason, counts: bool) -> VenueUnit: 
 
 def _of_underlying(snapshot: VenueSnapshot) -> Callable[[VenueUnit], VenueUnit]:
     """Return the function that turns shares into what they are shares of, at the rate that the vault gave last."""
-    vault, chain_id = snapshot.venue.address, snapshot.venue.chain_id
-    rate, text = json.loads(snapshot.markets.get((vault, RATE), "{}")), snapshot.markets.get((vault, UNDERLYING))
-    underlying = json.loads(text) if text else {}
-    asset, asked = underlying_of(text) if text else None, _asked(snapshot)
+    known = rated(snapshot)
 
     def priced(unit: VenueUnit) -> VenueUnit:
         if not unit.native:
             return unit
-        if asset is None or underlying["asset_decimals"] is None:
-            return _unvalued(
-                unit, "token_unknown", "the vault, or its asset, does not say what its shares are shares of"
-            )
-        if rate.get("assets") is None:
-            outcome = rate.get("outcome", "not asked")
-            return _unvalued(
-                unit, "rate_unknown", f"convertToAssets gave no answer ({outcome}), so the shares have no known worth"
-            )
-        assets = int(rate["assets"])
-        positions = tuple(_valued(each, asset, underlying, assets) for each in unit.positions)
+        if isinstance(known, Reason):
+            others = tuple(each for each in unit.reasons if each.code != "token_unknown")
+            return replace(unit, positions=(), reasons=(*others, known))
+        positions = tuple(_valued(each, known) for each in unit.positions)
         return replace(
-            unit, positions=positions, native={**unit.native, "rate": assets, "rate_block": max(asked, rate["block"])}
+            unit, positions=positions, native={**unit.native, "rate": known.assets, "rate_block": known.block}
         )
-
-    def _unvalued(unit: VenueUnit, code: str, detail: str) -> VenueUnit:
-        reason = Reason(code, format_address(chain_id, vault), detail)
-        others = tuple(each for each in unit.reasons if each.code != "token_unknown")
-        return replace(unit, positions=(), reasons=(*others, reason))
 
     return priced
 
 
-def _asked(snapshot: VenueSnapshot) -> int:
-    """Return the last block up to which the vault was asked what its shares are worth."""
-    return snapshot.at.number - snapshot.at.number % rate_every(snapshot.venue.options)
-
-
-def _valued(shares: UnitPosition, asset: bytes, underlying: Any, assets: int) -> UnitPosition:  # noqa: ANN401 - an aspect
+def _valued(shares: UnitPosition, known: Rated) -> UnitPosition:
     return replace(
         shares,
-        asset=asset,
-        symbol=underlying["asset_symbol"] or "",
-        decimals=underlying["asset_decimals"],
-        amount_raw=worth(shares.amount_raw, assets),
+        asset=known.asset,
+        symbol=known.symbol,
+        decimals=known.decimals,
+        amount_raw=worth(shares.amount_raw, known.assets),
     )

@@ -21,7 +21,14 @@ from chains.evm.euler_v2.maths import (
 from chains.evm.euler_v2.quotes import Quote, quoted
 from chains.evm.euler_v2.tips import ENGINE, NOBODY, hexed
 from chains.evm.euler_v2.vaults import LTV, ROUTE
+from chains.liquidating import WAD, Discount, Lot, Weighted
 from chains.model import WHOLE_VENUE, Reason, Side, UnitPosition, UnitSnapshot, VenuePrice, VenueSnapshot, VenueUnit
+
+US_DOLLAR = (840).to_bytes(20, "big")
+"""The unit of account that is no token: ISO 4217's number of the dollar."""
+
+DO_NOT_SOCIALIZE = 1
+"""The flag of a vault that keeps what is owed by who has nothing left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +48,8 @@ class Vault:
     ltvs: dict[bytes, Ltv]
     routes: dict[bytes, dict[str, Any]]
     doubt: Reason | None
+    max_discount: int
+    flags: int
 
 
 class Values(NamedTuple):
@@ -85,6 +94,8 @@ class Book:
             ltvs={_raw(aspect.removeprefix(LTV)): Ltv(**said) for aspect, said in of.items() if aspect.startswith(LTV)},
             routes={_raw(aspect.removeprefix(ROUTE)): r["way"] for aspect, r in of.items() if aspect.startswith(ROUTE)},
             doubt=None if doubt is None else Reason(doubt["code"], hexed(address), doubt["detail"]),
+            max_discount=of["terms"].get("max_discount") or 0,
+            flags=of["terms"].get("flags") or 0,
         )
 
     def quote(self, controller: Vault, token: bytes, amount: int) -> Quote | Reason:
@@ -163,6 +174,43 @@ class _Account:
             positions=tuple(self._positions()),
             reasons=reasons,
             engine_version=ENGINE,
+            liquidating=self.liquidating,
+        )
+
+    def liquidating(self) -> Weighted | tuple[Reason, ...]:
+        """Return the account as its controller lets anybody take it over (`Liquidation.calculateLiquidation`), by mid prices."""
+        values, controller = self._values(), self.controller
+        if controller is None or not isinstance(values, Values):
+            subject = hexed(self.unit.unit_id)
+            none = Reason("no_controller", subject, "the account has no vault that lent to it")
+            return (none,) if values is None or isinstance(values, Values) else values
+        positions = [each for each in self._positions() if each.counts and each.amount_raw]
+        missing = [each for each in positions if each.price is None]
+        if missing:
+            return tuple(Reason("price_unknown", hexed(each.asset), "its price is not known") for each in missing)
+        lots = {
+            side: tuple(
+                Lot(
+                    each.market,
+                    each.asset,
+                    each.decimals,
+                    each.amount_raw,
+                    *(each.price or (0, 1))[:2],
+                    each.liquidation_threshold or BASIS_POINTS,
+                )
+                for each in positions
+                if each.side is side
+            )
+            for side in Side
+        }
+        least = BASIS_POINTS - controller.max_discount
+        return Weighted(
+            rule="euler-v2",
+            lots=lots[Side.SUPPLY],
+            owed=lots[Side.BORROW],
+            discount=Discount(WAD, WAD * BASIS_POINTS // max(least, 1)),
+            forgives=not controller.flags & DO_NOT_SOCIALIZE,
+            base_asset=None if controller.unit == US_DOLLAR else controller.unit,
         )
 
     def _native(self, known: Values | None) -> dict[str, int]:

@@ -76,6 +76,15 @@ def unproven(receipts: Sequence[Receipt], root: bytes) -> str | None:
     return "the receipts given do not add up to the header's receiptsRoot"
 
 
+def values_of(receipts: Sequence[Receipt], root: bytes) -> list[bytes] | None:
+    """Return what the trie with this root holds of receipts, `None` where they do not add up to it."""
+    try:
+        forms = ([encoded(receipt, form) for receipt in receipts] for form in _forms(receipts))
+        return next((values for values in forms if list_root(values) == root), None)
+    except ValueError:
+        return None
+
+
 def logs_in(receipts: Sequence[Receipt]) -> list[BlockLog]:
     """Return the logs of a block's receipts in order; raises `NodeWrong` for malformed ones."""
     try:

@@ -34,6 +34,24 @@ def list_root(values: Sequence[bytes]) -> bytes:
     return keccak(_node(entries, 0))
 
 
+def list_proof(values: Sequence[bytes], place: int) -> list[bytes]:
+    """Return the nodes from the root of the same trie to the value at a place, each that its parent names by its hash."""
+    entries = sorted(_Entry(_nibbles(encode(whole(number))), value) for number, value in enumerate(values))
+    path, depth, nodes = _nibbles(encode(whole(place))), 0, list[bytes]()
+    while True:
+        raw = _node(entries, depth)
+        if not nodes or len(raw) >= _HASHED:
+            nodes.append(raw)
+        if len(entries) == 1:
+            return nodes
+        shared = _shared(entries[0].path, entries[-1].path, depth)
+        if shared > depth:
+            depth = shared
+        else:
+            entries = [entry for entry in entries if entry.path[depth] == path[depth]]
+            depth += 1
+
+
 def _node(entries: Sequence[_Entry], depth: int) -> bytes:
     """Return the encoding of the node that holds entries, sorted and alike up to `depth`."""
     first, last = entries[0].path, entries[-1].path

@@ -56,6 +56,11 @@ def to_shares_down(assets: int, total_assets: int, total_shares: int) -> int:
     return mul_div_down(assets, total_shares + _VIRTUAL_SHARES, total_assets + _VIRTUAL_ASSETS)
 
 
+def to_shares_up(assets: int, total_assets: int, total_shares: int) -> int:
+    """Return how many shares assets are, rounded up."""
+    return mul_div_up(assets, total_shares + _VIRTUAL_SHARES, total_assets + _VIRTUAL_ASSETS)
+
+
 def to_assets_down(shares: int, total_assets: int, total_shares: int) -> int:
     """Return what shares are worth in assets, rounded down: what a supplier has."""
     return mul_div_down(shares, total_assets + _VIRTUAL_ASSETS, total_shares + _VIRTUAL_SHARES)

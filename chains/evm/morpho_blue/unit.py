@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from chains.evm.logs import unhex
 from chains.evm.morpho_blue.accruals import accrued_at
+from chains.evm.morpho_blue.liquidating import Liquidable
 from chains.evm.morpho_blue.maths import PRICE_SCALE as SCALE
 from chains.evm.morpho_blue.maths import (
     WAD,
@@ -30,6 +31,7 @@ from chains.evm.morpho_blue.maths import (
 from chains.evm.morpho_blue.oracle import CollateralPrice, price_at
 from chains.evm.morpho_blue.shares import open_shares, owners_at
 from chains.evm.morpho_blue.tips import ENGINE, WIDE, totals_of
+from chains.liquidating import Lot
 from chains.model import (
     WHOLE_VENUE,
     Claim,
@@ -173,6 +175,26 @@ class _Position:
             positions=tuple(self._positions()),
             reasons=(*unknown, *noted),
             engine_version=ENGINE,
+            liquidating=self.liquidating,
+        )
+
+    def liquidating(self) -> Liquidable | tuple[Reason, ...]:
+        """Return the position as it would be liquidated."""
+        market, totals, price = self.market, self._totals, self.market.price
+        unknown = tuple(self._unknown())
+        quoted = market.collateral_price
+        if unknown or totals is None or isinstance(price, Reason) or quoted is None or market.loan.decimals is None:
+            return unknown or (Reason("venue_unknown", market.subject, "nothing is known of the market's price"),)
+        pledged, loan = market.collateral, market.loan
+        terms = mul_div_down(market.lltv, _BASIS_POINTS, WAD)
+        owed = self._owed() or 0
+        return Liquidable(
+            pledged=Lot(self.pledged_in, pledged.address, pledged.decimals or 0, self.collateral, *quoted[:2], terms),
+            loan=Lot(market.id, loan.address, market.loan.decimals, owed, 1, 1),
+            shares=self.borrow_shares,
+            totals=totals,
+            lltv=market.lltv,
+            price=price.value,
         )
 
     @property

@@ -88,7 +88,7 @@ class Drift:
     def _fold_slot(self, tips: Tips, group: Sequence[Seen], again: AbstractSet[bytes]) -> None:
         """Read markets before units, so that what a unit holds has its token's name whatever the order of the answers."""
         program, kind = self._program, USER.discriminator
-        is_user = [owner == program and data[:_DISCRIMINATOR] == kind for _, (_, owner, _, data, _) in group]
+        is_user = [owner == program and data.startswith(kind) for _, (_, owner, _, data, _) in group]
         count = sum(is_user)
         if count < len(group):
             rest = {name: seen for (name, seen), skip in zip(group, is_user, strict=True) if not skip}
@@ -109,11 +109,12 @@ class Drift:
 
     def _enter_many(self, tips: Tips, group: Sequence[Seen], again: AbstractSet[bytes]) -> Sequence[Seen]:
         """Enter units that nothing is known of and that come only once together; returns the rest."""
-        size, names = USER.size, {name for name, _ in group}
-        later = again | tips.known_of(names)
-        later |= {name for name, seen in group if len(seen.data) != size}
+        later = again | tips.known_of(name for name, _ in group)
+        sizes = [len(data) for _, (_, _, _, data, _) in group]
+        if sizes.count(USER.size) < len(group):
+            later |= {name for (name, _), size in zip(group, sizes, strict=True) if size != USER.size}
         fresh = group if not later else [each for each in group if each[0] not in later]
-        left = later | enter_many(tips, [name for name, _ in fresh], [seen.data for _, seen in fresh])
+        left = later | enter_many(tips, [name for name, _ in fresh], [data for _, (_, _, _, data, _) in fresh])
         return [each for each in group if each[0] in left] if left else ()
 
     def _other(self, tips: Tips, address: bytes, account: AccountBytes) -> None:

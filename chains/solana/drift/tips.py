@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
@@ -90,9 +90,9 @@ class Tips:
         """Whether anything was noted of a unit that was learnt."""
         return unit in self._states
 
-    def known_of(self, units: AbstractSet[bytes]) -> AbstractSet[bytes]:
+    def known_of(self, units: Iterable[bytes]) -> AbstractSet[bytes]:
         """Return those of these units that anything was noted of."""
-        return units & self._states.keys() if self._states else frozenset()
+        return self._states.keys() & units if self._states else frozenset()
 
     def market(self, market: bytes, aspect: str, state: str) -> None:
         """Let an aspect of a market be `state` from this slot on."""

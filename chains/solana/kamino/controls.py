@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from chains.auditing import Told, Whole
+from chains.auditing import Sizes, Told, Whole
 from chains.model import WHOLE_VENUE, Side, UnitSnapshot
 from chains.solana.apart import excuse_of
+from chains.solana.dust import Dust, dust_of
 from chains.solana.kamino.journal import LIQUIDITY, OBLIGATION, Liquidity, liquidity_of, obligation_of
 
 ONE = 1 << 60
-ROUNDINGS = 3
-"""Of a debt in one slot: the reserve's cumulative rate, the obligation's product with it, and its quotient by the rate before."""
+_SIZE = ("total_available_amount", "borrowed_amount_sf")
 
 OUTSIDE = "collateral tokens that lie outside obligations are nobody's here"
 DUST = (
@@ -43,21 +43,23 @@ def told(whole: Whole) -> Iterator[Told]:
             else:
                 amount = _amount(unit, reserve, debt.wide)
                 owed[reserve] += amount * found[reserve].cumulative_borrow_rate_bsf // debt.cumulative_borrow_rate_bsf
+    sizes = whole.sizes(LIQUIDITY, _SIZE)
     for market, liquidity in sorted(found.items()):
         excuse, total = excuse_of(whole, market), liquidity.mint_total_supply
         tokens, owing = (None, None) if market in unknown else (supplied[market], owed[market])
         yield Told("collateral.mint_total_supply", market, market, tokens, total, 0, total, OUTSIDE, excuse)
-        least, most = _bounds(liquidity)
-        yield Told(
-            "liquidity.borrowed_amount_sf", market, market, owing, liquidity.borrowed_amount_sf, least, most, DUST, excuse
-        )  # fmt: skip
+        lent = liquidity.borrowed_amount_sf
+        dust = _dust(liquidity, sizes[market], None if owing is None else lent - owing)
+        excuse = excuse or dust.excuse
+        yield Told("liquidity.borrowed_amount_sf", market, market, owing, lent, dust.least, dust.most, DUST, excuse)
 
 
 def _amount(unit: UnitSnapshot, reserve: bytes, wide: int | None) -> int:
     return unit.positions.get((reserve, Side.BORROW), 0) if wide is None else wide
 
 
-def _bounds(liquidity: Liquidity) -> tuple[int, int]:
-    """Return by how much the debts may be more and less than the reserve's, if it was brought up to date in every slot there was."""
-    size = liquidity.total_available_amount * ONE + liquidity.borrowed_amount_sf
-    return -2 * liquidity.slot, ROUNDINGS * liquidity.slot * (1 + size // ONE)
+def _dust(liquidity: Liquidity, sizes: Sizes, residual: int | None) -> Dust:
+    first, most = liquidity_of(sizes.first), sizes.most
+    size = most["total_available_amount"] + -(-most["borrowed_amount_sf"] // ONE)
+    new = first.borrowed_amount_sf == 0 and first.cumulative_borrow_rate_bsf == ONE
+    return dust_of(liquidity.slot, size, residual, from_beginning=new)

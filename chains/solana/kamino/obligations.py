@@ -100,12 +100,12 @@ class Obligations:
         for at in range(0, len(seen), _TOGETHER):
             some = seen[at : at + _TOGETHER]
             units = [unit for unit, _ in some]
-            found = columns.Obligations(OBLIGATION.records([account.data for _, account in some]))
+            found = columns.read([account.data for _, account in some])
             plain = found.ordinary()
             if not plain.all():
                 left.update(compress(units, (~plain).tolist()))
                 units = list(compress(units, plain.tolist()))
-                found = columns.Obligations(found.records[plain])
+                found = found.of(plain)
             self._tips.crowd(units, found, self._mint)
         return left
 
@@ -211,32 +211,29 @@ def _wide(then: Obligation | None, reserve: bytes, now: int, *, known: bool) -> 
 
 def _read(units: Sequence[bytes], accounts: Sequence[bytes]) -> Iterator[Read]:
     """Read obligations: the slots that name a reserve."""
-    found = columns.Obligations(OBLIGATION.records(accounts))
-    records, held, owed = found.records, found.deposits.taken, found.borrows.taken
-    deposits, borrows = records["deposits"], records["borrows"]
-    supplies = list(
-        zip(keys(deposits["deposit_reserve"][held]), deposits["deposited_amount"][held].tolist(), strict=True)
-    )
+    found = columns.read(accounts)
+    heads, deposits, borrows = found.heads, found.deposits.records, found.borrows.records
+    supplies = list(zip(keys(deposits["deposit_reserve"]), deposits["deposited_amount"].tolist(), strict=True))
     debts: list[Borrowed] = list(
         zip(
-            keys(borrows["borrow_reserve"][owed]),
-            integers(borrows["borrowed_amount_sf"][owed], "u128"),
-            integers(borrows["cumulative_borrow_rate_bsf"][owed], "u256"),
-            borrows["last_borrowed_at_timestamp"][owed].tolist(),
+            keys(borrows["borrow_reserve"]),
+            integers(borrows["borrowed_amount_sf"], "u128"),
+            integers(borrows["cumulative_borrow_rate_bsf"], "u256"),
+            borrows["last_borrowed_at_timestamp"].tolist(),
             strict=True,
         )
     )
     numbers = zip(
-        records["elevation_group"].tolist(),
-        records["has_debt"].tolist(),
-        records["lowest_reserve_deposit_max_ltv_pct"].tolist(),
-        records["autodeleverage_margin_call_started_timestamp"].tolist(),
-        columns.any_byte(records["obligation_orders"]).astype(np.uint8).tolist(),
+        heads["elevation_group"].tolist(),
+        heads["has_debt"].tolist(),
+        heads["lowest_reserve_deposit_max_ltv_pct"].tolist(),
+        heads["autodeleverage_margin_call_started_timestamp"].tolist(),
+        found.orders.astype(np.uint8).tolist(),
         strict=True,
     )
     first_held = first_owed = 0
-    ends = zip(np.cumsum(held.sum(axis=1)).tolist(), np.cumsum(owed.sum(axis=1)).tolist(), strict=True)
-    for unit, owner, five, (end_held, end_owed) in zip(units, keys(records["owner"]), numbers, ends, strict=True):
+    ends = zip(np.cumsum(found.deposits.counts).tolist(), np.cumsum(found.borrows.counts).tolist(), strict=True)
+    for unit, owner, five, (end_held, end_owed) in zip(units, keys(heads["owner"]), numbers, ends, strict=True):
         mine, theirs = supplies[first_held:end_held], debts[first_owed:end_owed]
         first_held, first_owed = end_held, end_owed
         text = obligation_text(owner, five, [reserve for reserve, _ in mine], theirs)

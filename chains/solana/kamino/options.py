@@ -15,7 +15,7 @@ from chains.identifiers import IdentifierError, from_base58
 from chains.solana.kamino.engines import KNOWN, engine_of
 from chains.solana.kamino.layout import PROGRAM
 from chains.solana.options import HISTORY, check_history
-from chains.solana.programs import PROGRAM_SLOTS, check_program_slots
+from chains.solana.programs import PROGRAM_SLOTS, check_program_slots, is_slot
 
 PROGRAM_VERSION = "program_version"
 PROGRAM_ADDRESS = "program"
@@ -89,7 +89,7 @@ def _versions(options: Mapping[str, Any]) -> list[tuple[int, Version]]:
 
 
 def _pair(pair: object) -> tuple[int, Version]:
-    if not isinstance(pair, list | tuple) or len(pair) != _PAIR or not isinstance(pair[0], int):
+    if not isinstance(pair, list | tuple) or len(pair) != _PAIR or not is_slot(pair[0]):
         raise ValueError(f'{PROGRAM_VERSION} has {pair!r}; write each as [slot, "1.22"]')
     found = _VERSION.fullmatch(pair[1]) if isinstance(pair[1], str) else None
     if found is None:

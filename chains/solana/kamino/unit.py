@@ -138,9 +138,9 @@ class Book:
         return self._priced(self.market, self.engine, reserve, liquidity_of(text))
 
     def _priced(self, market: Market, engine: Engine, reserve: Reserve, liquidity: Liquidity) -> Refreshed | Reason:
-        unsupported = _unsupported(market, engine, reserve, liquidity)
-        if unsupported is not None:
-            return unsupported
+        unknown = unsupported(market, engine, reserve, liquidity)
+        if unknown is not None:
+            return unknown
         if price_is_kept(market, reserve, liquidity, self.clock):
             return refresh_reserve(market, reserve, liquidity, None, self.clock)
         priced = price_of(reserve, self._prices, engine, self.clock.time)
@@ -149,7 +149,7 @@ class Book:
         return refresh_reserve(market, reserve, liquidity, priced, self.clock)
 
 
-def _unsupported(market: Market, engine: Engine, reserve: Reserve, liquidity: Liquidity) -> Reason | None:
+def unsupported(market: Market, engine: Engine, reserve: Reserve, liquidity: Liquidity) -> Reason | None:
     """Name what later versions compute and this folder does not."""
     if not engine.settings:
         return None

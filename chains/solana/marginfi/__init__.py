@@ -1,5 +1,6 @@
 """marginfi v2: groups of banks with cross-margin accounts; a unit is one account of a member."""
 
+from chains.derivations import Change, Remedy
 from chains.solana.marginfi.fold import Marginfi
 from chains.solana.marginfi.unit import doubts, open_book
 
@@ -7,4 +8,8 @@ adapter = Marginfi
 
 OBSERVED = True
 
-__all__ = ["OBSERVED", "Marginfi", "adapter", "doubts", "open_book"]
+CHANGES = (
+    Change("movements of transactions whose log was cut off, and authorities that were handed over", Remedy.REBUILD),
+)
+
+__all__ = ["CHANGES", "OBSERVED", "Marginfi", "adapter", "doubts", "open_book"]

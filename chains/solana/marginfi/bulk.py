@@ -6,47 +6,66 @@ have more digits than a column.
 
 from __future__ import annotations
 
-from binascii import hexlify
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from chains.columns import ACCOUNTS, AMOUNT, POSITIONS, TOO_WIDE
+from chains.columns import ACCOUNTS, AMOUNT, POSITIONS, TOO_WIDE, repeated
 from chains.model import END_OF_BLOCK, WHOLE_VENUE, Basis, Side
-from chains.solana.layouts import KEY
+from chains.solana.layouts import KEY, Records, packed, picked, stacked
 from chains.solana.marginfi.layout import ACCOUNT
 from chains.solana.marginfi.tips import ACCOUNT_STATE, Tips, account_text
+from chains.solana.texts import binary, distinct, hexed, listed, side_by_side
 
 WORTH_COLUMNS = 64
 """So many accounts are read sooner together than one by one."""
 
-_CHUNK = 4096
+_CHUNK, _NEAR = 4096, 512
 _WIDE = 16
 _HIGHEST = TOO_WIDE >> 64
 _SHARES = {Side.SUPPLY: "asset_shares", Side.BORROW: "liability_shares"}
 
-_AUTHORITY_AT = account_text(b"", (), 0, 0).index('0x"') + 2
-_BANKS_AT = account_text(bytes(KEY), (bytes(KEY),), 0, 0).index('"0x', _AUTHORITY_AT + 2 * KEY + 2) + 3
-_BANK_STRIDE = 2 * KEY + len('"0x",')
-_VERSION_FROM_END, _FLAGS_FROM_END = 4, 35
+_MARKS = ("account_flags", "program_version")
+_HEAD = ("authority", *_MARKS)
+_BEHIND_BANKS = account_text(b"", (), 0, 0).index("]")
 
 Bytes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64]
 
 
+class _Read(NamedTuple):
+    """What is read of accounts: whether each is one of the group, its terms, how many balances are active, and these below each other."""
+
+    ours: Mask
+    heads: Records
+    counts: Numbers
+    balances: Records
+
+    @property
+    def holders(self) -> Numbers:
+        """Return of each balance the number of its account."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
+    def of(self, chosen: Mask) -> _Read:
+        """Return some accounts."""
+        balances = picked(self.balances, chosen[self.holders])
+        return _Read(self.ours[chosen], picked(self.heads, chosen), self.counts[chosen], balances)
+
+
 class _Accounts(NamedTuple):
     """Accounts laid one below the other, and their active balances likewise, each with the number of its account."""
 
     addresses: pa.Array
-    records: npt.NDArray[np.void]
+    read: _Read
     authorities: Bytes
-    balances: npt.NDArray[np.void]
     holders: Numbers
     banks: pa.Array
+    shares: Mapping[Side, Bytes]
 
 
 def enter_many(tips: Tips, group: bytes, addresses: Sequence[bytes], accounts: Sequence[bytes]) -> set[bytes]:
@@ -57,23 +76,35 @@ def enter_many(tips: Tips, group: bytes, addresses: Sequence[bytes], accounts: S
     left: set[bytes] = set()
     for at in range(0, len(addresses), _CHUNK):
         names = addresses[at : at + _CHUNK]
-        found = _laid_out(names, ACCOUNT.records(accounts[at : at + _CHUNK]))
-        odd = _odd(found, group)
+        found = _laid_out(names, _read(accounts[at : at + _CHUNK], group))
+        odd = _odd(found)
         if odd.any():
             left.update(name for name, is_odd in zip(names, odd.tolist(), strict=True) if is_odd)
-            found = _laid_out([name for name in names if name not in left], found.records[~odd])
-        if len(found.records):
+            found = _laid_out([name for name in names if name not in left], found.read.of(~odd))
+        if len(found.addresses):
             _enter(tips, found)
     return left
 
 
-def _odd(found: _Accounts, group: bytes) -> Mask:
+def _read(accounts: Sequence[bytes], group: bytes) -> _Read:
+    """Read accounts, so many at once as every look but the first finds near the processor."""
+    near = (ACCOUNT.records(accounts[at : at + _NEAR]) for at in range(0, len(accounts), _NEAR))
+    return _Read(*map(stacked, zip(*(_part(records, group) for records in near), strict=True)))
+
+
+def _part(records: Records, group: bytes) -> _Read:
+    whole = records.view(np.uint8).reshape(len(records), ACCOUNT.size)
+    kind = np.frombuffer(ACCOUNT.discriminator + group, np.uint64)
+    ours = reduce(np.bitwise_or, (whole[:, : kind.nbytes].view(np.uint64) ^ kind).T) == 0
+    active = records["balances"]["active"] != 0
+    return _Read(ours, packed(records, _HEAD), active.sum(axis=1), picked(records["balances"], active))
+
+
+def _odd(found: _Accounts) -> Mask:
     """Tell which accounts are to be read one by one."""
-    whole = found.records.view(np.uint8).reshape(len(found.records), ACCOUNT.size)
-    kind = np.frombuffer(ACCOUNT.discriminator + group, np.uint8)
-    odd: Mask = (whole[:, : len(kind)] != kind).any(axis=1)
-    for name in _SHARES.values():
-        high = _bytes_of(found.balances[name], _WIDE).view("<i8")[:, 1]
+    odd = ~found.read.ours
+    for words in found.shares.values():
+        high = words.view("<i8")[:, 1]
         odd[found.holders[(high < 0) | (high >= _HIGHEST)]] = True
     odd[_holders_of_two_alike(found)] = True
     return odd
@@ -87,21 +118,19 @@ def _holders_of_two_alike(found: _Accounts) -> Numbers:
     return again // max(len(found.banks.dictionary), 1)
 
 
-def _laid_out(addresses: Sequence[bytes], records: npt.NDArray[np.void]) -> _Accounts:
-    active = records["balances"]["active"] != 0
-    balances = records["balances"][active]
+def _laid_out(addresses: Sequence[bytes], read: _Read) -> _Accounts:
     return _Accounts(
         addresses=pa.array(addresses, pa.binary()),
-        records=records,
-        authorities=_bytes_of(records["authority"], KEY),
-        balances=balances,
-        holders=np.nonzero(active)[0],
-        banks=_binary(_bytes_of(balances["bank_pk"], KEY)).dictionary_encode(),
+        read=read,
+        authorities=_bytes_of(read.heads["authority"], KEY),
+        holders=read.holders,
+        banks=binary(_bytes_of(read.balances["bank_pk"], KEY)).dictionary_encode(),
+        shares={side: _bytes_of(read.balances[name], _WIDE) for side, name in _SHARES.items()},
     )
 
 
 def _enter(tips: Tips, found: _Accounts) -> None:
-    tips.marked(int(found.records["program_version"].max()))
+    tips.marked(int(found.read.heads["program_version"].max()))
     columns = tips.rows.columns
     columns.setdefault("positions", []).extend(_positions(tips, found, side) for side in _SHARES)
     columns.setdefault("accounts", []).append(_settings(tips, found))
@@ -111,15 +140,8 @@ def _bytes_of(column: npt.NDArray[Any], size: int) -> Bytes:
     return np.ascontiguousarray(column).view(np.uint8).reshape(*column.shape, size)
 
 
-def _binary(rows: Bytes) -> pa.Array:
-    """Return rows of bytes as an array of binaries, without looking at them."""
-    count, size = rows.shape
-    offsets = np.arange(0, (count + 1) * size, size, dtype=np.int32) if size else np.zeros(count + 1, np.int32)
-    return pa.Array.from_buffers(pa.binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(rows)])
-
-
 def _positions(tips: Tips, found: _Accounts, side: Side) -> pa.Table:
-    words = _bytes_of(found.balances[_SHARES[side]], _WIDE)
+    words = found.shares[side]
     limbs = words.view("<i8")
     held = np.nonzero(limbs[:, 0] | limbs[:, 1])[0]
     holders = found.holders[held]
@@ -129,9 +151,9 @@ def _positions(tips: Tips, found: _Accounts, side: Side) -> pa.Table:
     columns = {
         **_place(tips, len(held)),
         "unit_id": found.addresses.take(pa.array(holders)),
-        "owner": _binary(found.authorities[holders]),
+        "owner": binary(found.authorities.take(holders, axis=0)),
         "market": banks.dictionary.take(banks.indices),
-        "side": pa.repeat(side.value, len(held)),
+        "side": repeated(side.value, len(held)),
         "asset": mints.take(banks.indices),
         "amount_raw": pa.Array.from_buffers(AMOUNT, len(held), [None, pa.py_buffer(amounts)]),
     }
@@ -139,13 +161,13 @@ def _positions(tips: Tips, found: _Accounts, side: Side) -> pa.Table:
 
 
 def _settings(tips: Tips, found: _Accounts) -> pa.Table:
-    count = len(found.records)
+    count = len(found.addresses)
     columns = {
         **_place(tips, count),
         "unit_id": found.addresses,
-        "owner": _binary(found.authorities),
-        "market": pa.repeat(pa.scalar(WHOLE_VENUE, pa.binary()), count),
-        "aspect": pa.repeat(ACCOUNT_STATE, count),
+        "owner": binary(found.authorities),
+        "market": repeated(WHOLE_VENUE, count, pa.binary()),
+        "aspect": repeated(ACCOUNT_STATE, count),
         "state": _texts(found),
     }
     return pa.table([columns[name] for name in ACCOUNTS.names], schema=ACCOUNTS)
@@ -153,41 +175,30 @@ def _settings(tips: Tips, found: _Accounts) -> pa.Table:
 
 def _place(tips: Tips, count: int) -> dict[str, pa.Array]:
     return {
-        "block": pa.repeat(pa.scalar(tips.slot, pa.int64()), count),
-        "tx_index": pa.repeat(pa.scalar(-1, pa.int32()), count),
-        "ordinal": pa.repeat(pa.scalar(END_OF_BLOCK, pa.int32()), count),
-        "venue_id": pa.repeat(tips.venue_id, count),
-        "engine_version": pa.repeat(tips.engine, count),
-        "basis": pa.repeat(Basis.OBSERVED.value, count),
+        "block": repeated(tips.slot, count, pa.int64()),
+        "tx_index": repeated(-1, count, pa.int32()),
+        "ordinal": repeated(END_OF_BLOCK, count, pa.int32()),
+        "venue_id": repeated(tips.venue_id, count),
+        "engine_version": repeated(tips.engine, count),
+        "basis": repeated(Basis.OBSERVED.value, count),
     }
 
 
 def _texts(found: _Accounts) -> pa.Array:
-    """Return the aspect `account` of each account, written side by side for all with as many banks."""
-    counts = np.bincount(found.holders, minlength=len(found.records))
-    per_balance = counts[found.holders]
-    banks = _bytes_of(found.balances["bank_pk"], KEY)
-    order, parts = [], []
-    for count in np.unique(counts).tolist():
-        chosen = np.nonzero(counts == count)[0]
-        order.append(chosen)
-        parts.append(_texts_with(found, chosen, banks[per_balance == count].reshape(len(chosen), count, KEY)))
-    return pa.concat_arrays(parts).take(pa.array(np.argsort(np.concatenate(order))))
+    """Return the aspect `account` of each account, as `account_text` writes it."""
+    return side_by_side(
+        hexed(found.authorities, b'{"authority":"0x', b'","banks":['),
+        listed(hexed(_rows_of(found.banks.dictionary), b'"0x', b'"').take(found.banks.indices), found.read.counts),
+        _marks(found.read.heads),
+    )
 
 
-def _texts_with(found: _Accounts, chosen: Numbers, banks: Bytes) -> pa.Array:
-    form = account_text(bytes(KEY), [bytes(KEY)] * banks.shape[1], 0, 0).encode()
-    rows = np.empty((len(chosen), len(form)), np.uint8)
-    rows[:] = np.frombuffer(form, np.uint8)
-    rows[:, _AUTHORITY_AT : _AUTHORITY_AT + 2 * KEY] = _hexed(found.authorities[chosen])
-    for number in range(banks.shape[1]):
-        at = _BANKS_AT + number * _BANK_STRIDE
-        rows[:, at : at + 2 * KEY] = _hexed(banks[:, number])
-    flags = found.records["account_flags"][chosen].astype(">u8").view(np.uint8).reshape(-1, 8)
-    rows[:, -_FLAGS_FROM_END : -_FLAGS_FROM_END + 16] = _hexed(flags)
-    rows[:, -_VERSION_FROM_END : -_VERSION_FROM_END + 2] = _hexed(found.records["program_version"][chosen][:, None])
-    return _binary(rows).cast(pa.string())
+def _marks(records: Records) -> pa.Array:
+    """Return the end of the aspect, which many accounts have in common: flags and the program's mark."""
+    each, which = distinct(records, _MARKS)
+    texts = [account_text(b"", (), flags, version)[_BEHIND_BANKS:] for flags, version in each.tolist()]
+    return pa.array(texts, pa.string()).take(which)
 
 
-def _hexed(rows: Bytes) -> Bytes:
-    return np.frombuffer(hexlify(np.ascontiguousarray(rows).data), np.uint8).reshape(len(rows), 2 * rows.shape[1])
+def _rows_of(keys: pa.Array) -> Bytes:
+    return np.frombuffer(b"".join(keys.to_pylist()), np.uint8).reshape(len(keys), KEY)

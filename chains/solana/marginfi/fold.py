@@ -1,4 +1,4 @@
-"""Accounts of a group into journals: the group, its banks, the price accounts they name, and what everybody holds and owes.
+"""Accounts of a group into journals: the group, its banks, the accounts they name, and what everybody holds and owes.
 
 All rows are observed, and stand at the end of the slot in which an account was seen; only what changed is written. A position is one side
 of a balance: shares as I80F48 bits, in the market of its bank. What a unit holds when it is first seen is no event; what changes between
@@ -20,14 +20,16 @@ from chains.model import WHOLE_VENUE, AccountBytes, Rows, Side, VenueSpec
 from chains.ports import StateReader
 from chains.solana.layouts import KEY, Layout, read
 from chains.solana.marginfi.bulk import WORTH_COLUMNS, enter_many
+from chains.solana.marginfi.held import Named, beside_texts, is_pool, named_by, pool_texts
+from chains.solana.marginfi.integrations import HELD, HELD_BESIDE, PROGRAMS
 from chains.solana.marginfi.layout import ACCOUNT, BANK, GROUP
 from chains.solana.marginfi.options import engine_of, price_accounts_of, program_of
 from chains.solana.marginfi.states import (
     GROUP_STATE,
     MIGRATED,
     PRICE,
+    PRICED_BY_ACCOUNT,
     PYTH_PUSH_ORACLE,
-    SWITCHBOARD_PULL_ORACLE,
     TERMS,
     TOTALS,
     bank_texts,
@@ -76,9 +78,16 @@ class Marginfi:
             ),
         )
 
+    @property
+    def beside(self) -> Sequence[bytes]:
+        """The programs by whose accounts banks are valued that hold positions in other protocols."""
+        return PROGRAMS if self._engine.integrations else ()
+
     def others(self, state: StateReader) -> Collection[bytes]:
-        """Return the group, and the price accounts that its banks name."""
-        return {self._venue.address, *self._price_accounts, *_named(state.markets(self._venue.id))}
+        """Return the group, the price accounts that its banks name, and what says what positions in other protocols are worth."""
+        markets = state.markets(self._venue.id)
+        held = self._held_by(markets)
+        return {self._venue.address, *self._price_accounts, *_named(markets), *held.pools, *held.beside}
 
     def fold(self, state: StateReader, seen: Sequence[Seen]) -> Rows:
         """Derive rows from accounts whose bytes changed, in the order of their slots."""
@@ -111,17 +120,18 @@ class Marginfi:
             self._account(tips, address, account)
 
     def _order(self, account: AccountBytes) -> int:
-        """Banks name the price accounts and the tokens of all others; units come last."""
+        """Banks name price accounts, pools and the tokens of all others, pools name some accounts more; units come last."""
         if account.owner != self._program:
-            return 1
-        return 2 if account.data.startswith(ACCOUNT.discriminator) else 0
+            return 1 if is_pool(account) else 2
+        return 3 if account.data.startswith(ACCOUNT.discriminator) else 0
 
     def _enter_many(self, tips: Tips, group: Sequence[Seen], again: AbstractSet[bytes]) -> Sequence[Seen]:
         """Enter units that nothing is known of and that come only once together; returns the rest."""
-        names = [name for name, _ in group]
-        later = again | tips.known_of(names)
+        later = again | tips.known_of(name for name, _ in group)
         fresh = group if not later else [each for each in group if each[0] not in later]
-        odd = enter_many(tips, self._venue.address, [name for name, _ in fresh], [seen.data for _, seen in fresh])
+        odd = enter_many(
+            tips, self._venue.address, [name for name, _ in fresh], [data for _, (_, _, _, data, _) in fresh]
+        )
         left = later | odd
         return [each for each in group if each[0] in left] if left else ()
 
@@ -134,7 +144,11 @@ class Marginfi:
             self._market(tips, address, account)
 
     def _is_market(self, tips: Tips, address: bytes) -> bool:
-        return address == self._venue.address or (address, TERMS) in tips.markets or self._is_price(tips, address)
+        if any((address, aspect) in tips.markets for aspect in (TERMS, PRICE, HELD, HELD_BESIDE)):
+            return True
+        held = self._held(tips)
+        named = address in held.pools or address in held.beside or address in self._priced_by(tips)
+        return named or address == self._venue.address
 
     # Markets
 
@@ -144,15 +158,38 @@ class Marginfi:
             self._group(tips, account)
         elif (address, TERMS) in tips.markets or kind == BANK.discriminator:
             self._bank(tips, address, account)
-        elif account.owner in {RECEIVER, SWITCHBOARD} or self._is_price(tips, address):
-            tips.market(address, PRICE, price_text(account))
+        elif self._other(tips, address, account):
+            pass
         elif tips.known(address):
             tips.spoil(address, f"the account begins with {account.data[:_DISCRIMINATOR].hex()}", account.data)
         else:
             tips.quarantine(f"unknown_account:{base58(address)}", account.data)
 
-    def _is_price(self, tips: Tips, address: bytes) -> bool:
-        return (address, PRICE) in tips.markets or address in self._priced_by(tips)
+    def _other(self, tips: Tips, address: bytes, account: AccountBytes) -> bool:
+        """Enter an account that is none of the program's, for all that it is to the group; says whether it is anything."""
+        texts: dict[str, str] = {}
+        if address in self._held(tips).pools or (address, HELD) in tips.markets:
+            integration = self._held(tips).pools.get(address)
+            texts |= {} if integration is None else pool_texts(integration, account)
+        if (integration := self._held(tips).beside.get(address)) is not None:
+            texts |= beside_texts(integration, account)
+        if (
+            (address, PRICE) in tips.markets
+            or address in self._priced_by(tips)
+            or (not texts and account.owner in {RECEIVER, SWITCHBOARD})
+        ):
+            texts[PRICE] = price_text(account)
+        for aspect, text in texts.items():
+            tips.market(address, aspect, text)
+        return bool(texts) or any((address, aspect) in tips.markets for aspect in (HELD, HELD_BESIDE))
+
+    def _held(self, tips: Tips) -> Named:
+        if tips.held is None:
+            tips.held = self._held_by(tips.markets)
+        return tips.held
+
+    def _held_by(self, markets: Mapping[tuple[bytes, str], str]) -> Named:
+        return named_by(markets) if self._engine.integrations else Named({}, {})
 
     def _group(self, tips: Tips, account: AccountBytes) -> None:
         problem = self._problem(GROUP, account, None)
@@ -225,7 +262,7 @@ def _price_accounts(config: Mapping[str, Any]) -> Iterable[bytes]:
     setup, key = config["oracle_setup"], from_base58(config["oracle_keys"][0])
     if setup == PYTH_PUSH_ORACLE and not config["config_flags"] & MIGRATED:
         return [push_address(shard, key) for shard in SHARDS]
-    return [key] if setup in {PYTH_PUSH_ORACLE, SWITCHBOARD_PULL_ORACLE} else ()
+    return [key] if setup in PRICED_BY_ACCOUNT else ()
 
 
 def _named_again(addresses: Sequence[bytes]) -> set[bytes]:

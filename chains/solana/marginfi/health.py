@@ -22,7 +22,7 @@ EMPTY_BELOW = ONE
 
 REDUCE_ONLY = 2
 
-WORTH_NOTHING = frozenset({"price_stale", "price_not_verified", "price_unreadable"})
+WORTH_NOTHING = frozenset({"price_stale", "price_not_verified", "price_unreadable", "reserve_stale"})
 """Where the program cannot read a price for these reasons, collateral is worth nothing to the initial check, and the others fail."""
 
 
@@ -133,7 +133,7 @@ def _debt(leg: Leg, requirement: Requirement) -> int | Reason:
         Requirement.EQUITY: ONE,
     }[requirement]
     amount = mul_down(leg.balance.liability_shares, leg.totals.liability_share_value)
-    return worth(amount, price, leg.bank.decimals, weight)
+    return worth(amount, price, leg.bank.balance_decimals, weight)
 
 
 def _deposit(leg: Leg, emode: Emode, requirement: Requirement) -> int | Reason:
@@ -148,7 +148,7 @@ def _deposit(leg: Leg, emode: Emode, requirement: Requirement) -> int | Reason:
     weight = asset_weight(bank, emode, requirement)
     if initial:
         weight = _discounted(weight, bank, leg.totals, price)
-    return worth(mul_down(leg.balance.asset_shares, leg.totals.asset_share_value), price, bank.decimals, weight)
+    return worth(mul_down(leg.balance.asset_shares, leg.totals.asset_share_value), price, bank.balance_decimals, weight)
 
 
 def _price(quote: Quote | Reason, requirement: Requirement, bias: Bias) -> int | Reason:
@@ -162,7 +162,7 @@ def _discounted(weight: int, bank: Bank, totals: Totals, price: int) -> int:
     """Return the weight of a bank's deposits so that all of them together back no more than its limit."""
     if not bank.init_limit_usd:
         return weight
-    everything = worth(totals.assets, price, bank.decimals, None)
+    everything = worth(totals.assets, price, bank.balance_decimals, None)
     limit = whole(bank.init_limit_usd)
     return weight if everything <= limit else mul_down(weight, div_down(limit, everything))
 

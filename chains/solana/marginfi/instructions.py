@@ -104,6 +104,7 @@ _MOVED_OVER = tuple(
     parties(name, "group unit new authority - new_authority")
     for name in ("transfer_to_new_account", "transfer_to_new_account_pda")
 )
+_HANDED_OVER = parties("set_new_account_authority", "unit group authority new_authority")
 _BEGIN = {
     instruction_tag("lending_account_start_flashloan"): "flashloan",
     instruction_tag("start_liquidation"): "receivership",
@@ -136,7 +137,7 @@ _SILENT = tags(
         "marginfi_account_start_execute_order", "marginfi_account_update_emissions_destination_account", "marginfi_group_configure",
         "marginfi_group_initialize", "migrate_curve", "migrate_pyth_push_oracle", "panic_pause", "panic_unpause",
         "panic_unpause_permissionless", "propagate_fee_state", "propagate_staked_settings", "set_account_flag",
-        "set_new_account_authority", "solend_init_obligation", "unset_account_flag", "update_deleverage_withdrawals",
+        "solend_init_obligation", "unset_account_flag", "update_deleverage_withdrawals",
         "update_group_rate_limiter", "write_bank_metadata",
     )
 )  # fmt: skip
@@ -316,7 +317,7 @@ def _bankruptcy(call: Call, at: Named, read: Transaction, during: str | None) ->
         market=at["bank"],
         asset=event.mint if event else b"",
         amount=round(event.bad_debt) if event else 0,
-        extra={"rounded": True},
+        extra={"rounded": True} if event else {"amount_unknown": True},
         deltas=(Delta(at["unit"], at["bank"], Side.BORROW, None),),
     )
     return Told(name=_BANKRUPTCY.name, deeds=(deed,))
@@ -345,6 +346,12 @@ def _form_of_movement(movement: _Movement) -> Tell:
     return lambda call, at, read, during: _moved(call, movement, at, read, during)
 
 
+def _handed_over(call: Call, at: Named, read: Transaction, during: str | None) -> Told:
+    """The account stays, and all in it; only its authority is another (0.1.0 to 0.1.2)."""
+    del call, read, during
+    return Told(name=_HANDED_OVER.name, owners={at["unit"]: at["new_authority"]})
+
+
 def _form_of_birth(name: str) -> Tell:
     return lambda _, at, __, ___: Told(name=name, owners={at["unit"]: at["authority"]}, born=(at["unit"],))
 
@@ -360,6 +367,7 @@ def _forms() -> Iterator[tuple[Parties, Tell]]:
         yield accounts, _form_of_birth(accounts.name)
     for accounts in _MOVED_OVER:
         yield accounts, _form_of_handing_over(accounts.name)
+    yield _HANDED_OVER, _handed_over
     yield _LIQUIDATE, _liquidation
     yield _BANKRUPTCY, _bankruptcy
     yield _PURGE, _purge

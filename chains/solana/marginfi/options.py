@@ -4,6 +4,9 @@
 a program that marks accounts with a newer one is not valued). `price_accounts`: price accounts, beside those of the push program, that
 may serve banks whose configuration still names a feed's id and not an account. `program_slots`: slots of deployments of the program that
 the version stands for. `history`: see `chains/solana/options.py`.
+
+Banks may hold positions in other protocols. `kamino_version`: which version of klend runs, as the option `program_version` of a venue of
+Kamino; without it positions there are not valued. `integration_slots`: slots of deployments of klend, Drift and Save that change nothing.
 """
 
 from __future__ import annotations
@@ -12,14 +15,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chains.identifiers import from_base58
+from chains.solana.marginfi.engines import ENGINES, NEWEST, Engine
+from chains.solana.marginfi.integrations.kamino import VERSION as KAMINO_VERSION
+from chains.solana.marginfi.integrations.kamino import check_version
 from chains.solana.marginfi.layout import PROGRAM
-from chains.solana.marginfi.prices import ENGINES, NEWEST, Engine
+from chains.solana.marginfi.standings import INTEGRATION_SLOTS, check_integration_slots
 from chains.solana.options import HISTORY, check_history
 from chains.solana.programs import PROGRAM_SLOTS, check_program_slots
 
 PROGRAM_ID, VERSION, PRICE_ACCOUNTS = "program", "version", "price_accounts"
-KEYS = (PROGRAM_ID, VERSION, PRICE_ACCOUNTS, PROGRAM_SLOTS, HISTORY)
-VALUED = (PROGRAM_SLOTS,)
+KEYS = (PROGRAM_ID, VERSION, PRICE_ACCOUNTS, PROGRAM_SLOTS, HISTORY, KAMINO_VERSION, INTEGRATION_SLOTS)
+VALUED = (PROGRAM_SLOTS, KAMINO_VERSION, INTEGRATION_SLOTS)
 """Options that decide what is valued, not what is taken in."""
 _KEY = 32
 
@@ -40,7 +46,7 @@ def program_of(options: Mapping[str, Any]) -> bytes:
 def price_accounts_of(options: Mapping[str, Any]) -> Sequence[bytes]:
     """Return the price accounts that the configuration adds; raises `ValueError`."""
     named = options.get(PRICE_ACCOUNTS, [])
-    if not isinstance(named, list):
+    if not isinstance(named, list | tuple):
         raise ValueError(f"{PRICE_ACCOUNTS} is a list of addresses in base58")  # noqa: TRY004 - what the configuration reports
     return [_address(PRICE_ACCOUNTS, text) for text in named]
 
@@ -53,7 +59,7 @@ def check_options(options: Mapping[str, Any]) -> list[str]:
             read(options)
         except ValueError as error:
             problems.append(str(error))
-    return problems + check_history(options)
+    return problems + check_history(options) + check_version(options) + check_integration_slots(options)
 
 
 def _address(key: str, text: object) -> bytes:

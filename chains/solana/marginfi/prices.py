@@ -6,14 +6,16 @@ Source: marginfi-v2 `programs/marginfi/src/state/price.rs`. Prices are I80F48 bi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
 from chains.identifiers import base58
 from chains.model import Reason, VenueSnapshot
+from chains.solana.marginfi.engines import Engine
 from chains.solana.marginfi.fixed import Overflowed, constant, div_down, fits, mul_down, power_of_ten, whole
+from chains.solana.marginfi.integrations import BY_TAG, Standing
 from chains.solana.marginfi.states import (
     FIXED,
     NO_ORACLE,
@@ -36,35 +38,19 @@ _FULL_U32 = 2**32 - 1
 _TENTH_OF_U32 = 429_496_730
 
 
+Scaled = Callable[[int, int], int]
+_NUMBERS: Mapping[str, Mapping[str, int]] = {
+    PYTH: {"price": -64, "confidence": 64, "ema_price": -64, "ema_confidence": 64},
+    SWITCHBOARD_PULL: {"value": -128, "std_dev": -128},
+}
+"""The integers of a price account that are multiplied, with the bits that they must fit, negative for signed ones."""
+
+
 class Bias(Enum):
     """On which side of a price its confidence interval is taken."""
 
     LOW = -1
     HIGH = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """What versions of the program do differently.
-
-    `confidence_limit`: a price whose interval is wider than the bank's limit (10 % without one) is refused; before, it is only capped.
-    `switchboard`: Switchboard's intervals are the ones described here. `marks`: the number with which the newest of these versions marks
-    the accounts whose health it computes.
-    """
-
-    name: str
-    confidence_limit: bool
-    switchboard: bool
-    marks: int
-
-
-ENGINES: Mapping[str, Engine] = {
-    "0.1.0": Engine(name="marginfi-0.1.0", confidence_limit=False, switchboard=False, marks=0),
-    "0.1.7": Engine(name="marginfi-0.1.7", confidence_limit=True, switchboard=True, marks=5),
-}
-"""By the version that the venue's configuration names: 0.1.0 to 0.1.2, and 0.1.4 to 0.1.7."""
-
-NEWEST = "0.1.7"
 
 
 class Sides(NamedTuple):
@@ -80,10 +66,14 @@ class Sides(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """What a bank's price account says, where the program accepts it: spot and moving average; where, when and in which slot."""
+    """What a bank's price account says, where the program accepts it: spot and moving average; where, when and in which slot.
+
+    They are of one unit of what deposits are in; `token`: the spot price of the bank's token itself, `None` where it is the same.
+    """
 
     spot: Sides | Reason
     average: Sides | Reason
+    token: Sides | Reason | None = None
     source: bytes
     updated_at: int
     slot: int
@@ -92,9 +82,10 @@ class Quote:
 class Prices:
     """The prices of a group's banks at a block."""
 
-    def __init__(self, snapshot: VenueSnapshot, engine: Engine) -> None:
+    def __init__(self, snapshot: VenueSnapshot, engine: Engine, standing: Callable[[Bank], Standing | Reason]) -> None:
         self._now, self._slot = snapshot.at.time, snapshot.at.number
         self._engine = engine
+        self._standing = standing
         self._accounts = {
             address: json.loads(text) for (address, aspect), text in snapshot.markets.items() if aspect == PRICE
         }
@@ -104,7 +95,9 @@ class Prices:
         """Return what the program reads for a bank, or why it refuses or this program does not know."""
         setup = bank.oracle_setup
         if setup in {PYTH_PUSH_ORACLE, SWITCHBOARD_PULL_ORACLE}:
-            return self._read(bank)
+            return self._read(bank, PYTH if setup == PYTH_PUSH_ORACLE else SWITCHBOARD_PULL)
+        if bank.asset_tag in BY_TAG and setup in BY_TAG[bank.asset_tag].setups:
+            return self._of_position(bank, BY_TAG[bank.asset_tag].setups[setup])
         if setup == FIXED:
             fixed = Sides(bank.fixed_price, 0)
             return Quote(spot=fixed, average=fixed, source=bank.address, updated_at=self._now, slot=self._slot)
@@ -113,7 +106,24 @@ class Prices:
         kind = SETUPS[setup] if setup < len(SETUPS) else f"of number {setup}"
         return self._refusal("unsupported_oracle", bank, f"the oracle setup {kind} is not valued here")
 
-    def _read(self, bank: Bank) -> Quote | Reason:
+    def _of_position(self, bank: Bank, kind: str) -> Quote | Reason:
+        """Return the price of one unit of a position in another protocol: the token's, times what one unit is in tokens."""
+        standing = self._standing(bank)
+        if isinstance(standing, Reason):
+            return standing
+        token = self._read(bank, kind)
+        try:
+            scaled = self._read(bank, kind, standing.scaled)
+        except Overflowed as error:
+            return self._refusal(
+                "price_unreadable", bank, f"the price cannot be multiplied by the exchange rate: {error}"
+            )
+        if isinstance(token, Reason) or isinstance(scaled, Reason):
+            return scaled
+        return replace(scaled, token=token.spot)
+
+    def _read(self, bank: Bank, wanted: str, scaled: Scaled | None = None) -> Quote | Reason:
+        """Return what a bank's price account of a kind says; `scaled`: what its integers are multiplied with first; raises `Overflowed`."""
         if not bank.oracle_keys:
             return self._refusal("no_price_source", bank, "the bank names no price account")
         address = self._address(bank)
@@ -122,14 +132,15 @@ class Prices:
             return self._refusal("price_unknown", bank, "its price account has not been read")
         if PROBLEM in said:
             return self._refusal("price_unreadable", bank, f"price account {base58(address)}: {said[PROBLEM]}")
-        wanted = PYTH if bank.oracle_setup == PYTH_PUSH_ORACLE else SWITCHBOARD_PULL
         if said["kind"] != wanted:
             return self._refusal("price_unreadable", bank, f"price account {base58(address)} is of {said['kind']}")
+        if scaled is not None:
+            said = _scaled_by(said, scaled)
         return self._pyth(bank, address, said) if wanted == PYTH else self._switchboard(bank, address, said)
 
     def _address(self, bank: Bank) -> bytes | None:
         key = bank.oracle_keys[0]
-        if bank.oracle_setup == SWITCHBOARD_PULL_ORACLE or bank.migrated:
+        if bank.oracle_setup != PYTH_PUSH_ORACLE or bank.migrated:
             return key
         return self._by_feed.get(key.hex())
 
@@ -190,6 +201,11 @@ class Prices:
 
     def _refusal(self, code: str, bank: Bank, detail: str) -> Reason:
         return Reason(code, base58(bank.address), detail)
+
+
+def _scaled_by(said: Mapping[str, Any], scaled: Scaled) -> Mapping[str, Any]:
+    """Return what a price account says of one unit of a position."""
+    return {**said, **{name: str(scaled(int(said[name]), bits)) for name, bits in _NUMBERS[said["kind"]].items()}}
 
 
 def _scaled(number: int, exponent: int) -> int:

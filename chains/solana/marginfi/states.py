@@ -34,13 +34,20 @@ PROGRAM_FEES_ENABLED = 1
 BASIS_POINTS = 10_000
 COLLATERAL_TIER = 0
 NO_ORACLE, PYTH_PUSH_ORACLE, SWITCHBOARD_PULL_ORACLE, FIXED = 0, 3, 4, 8
+PRICED_BY_ACCOUNT = frozenset({3, 4, 6, 7, 9, 10, 11, 12})
+"""Oracle setups whose first key is a price account of Pyth's or Switchboard's (3: of a feed, in banks that are not migrated)."""
+
 SETUPS = (
     "None", "PythLegacy", "SwitchboardV2", "PythPushOracle", "SwitchboardPull", "StakedWithPythPush", "KaminoPythPush",
     "KaminoSwitchboardPull", "Fixed", "DriftPythPull", "DriftSwitchboardPull", "SolendPythPull", "SolendSwitchboardPull",
+    "FixedKamino", "FixedDrift", "JuplendPythPull", "JuplendSwitchboardPull", "FixedJuplend",
 )  # fmt: skip
-"""`OracleSetup` by number, up to version 0.1.7."""
+"""`OracleSetup` by number, up to version 0.1.7; the last five came with 0.1.8."""
 
 ASSET_TAGS = ("default", "SOL", "staked SOL", "Kamino", "Drift", "Solend", "JupLend")
+DRIFT_TAG, SCALED_BALANCE_DECIMALS = 4, 9
+"""Deposits in Drift are scaled balances of so many decimals, whatever the token has."""
+
 FIRST_INTEGRATION = 3
 """From this asset tag on a bank's balances are positions in another protocol."""
 
@@ -186,6 +193,11 @@ class Bank:
     emode_tag: int
     emode: Mapping[int, tuple[int, int]]
     totals: Totals
+
+    @property
+    def balance_decimals(self) -> int:
+        """Decimals of one unit of what deposits are in (`get_balance_decimals`)."""
+        return SCALED_BALANCE_DECIMALS if self.asset_tag == DRIFT_TAG else self.decimals
 
 
 def bank_of(address: bytes, config: str, totals: str) -> Bank | str:

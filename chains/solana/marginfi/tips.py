@@ -8,7 +8,7 @@ have more digits than a column, as text, or null.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
@@ -28,6 +28,8 @@ from chains.model import (
 )
 from chains.ports import StateReader
 from chains.solana.marginfi.fixed import FRACTION_BITS
+from chains.solana.marginfi.held import Named
+from chains.solana.marginfi.integrations import HELD
 from chains.solana.marginfi.states import FIRST_INTEGRATION, PROBLEM, PROGRAM_STATE, TERMS, TOTALS, text_of
 
 ACCOUNT_STATE = "account"
@@ -81,6 +83,7 @@ class Tips:
         self.venue_id, self.engine = venue_id, engine
         self.slot = 0
         self.priced_by: frozenset[bytes] | None = None
+        self.held: Named | None = None
         self._mark = 0
         self._reader = state
         self._states: dict[bytes, str] = {}
@@ -107,7 +110,7 @@ class Tips:
         """Whether anything was noted of a unit that was learnt."""
         return unit in self._states
 
-    def known_of(self, units: Collection[bytes]) -> AbstractSet[bytes]:
+    def known_of(self, units: Iterable[bytes]) -> AbstractSet[bytes]:
         """Return those of these units that anything was noted of."""
         return self._states.keys() & units if self._states else frozenset()
 
@@ -119,6 +122,8 @@ class Tips:
         if aspect == TERMS:
             self._mints.pop(market, None)
             self.priced_by = None
+        if aspect in {TERMS, HELD}:
+            self.held = None
         row = MarketChange(*self._place, self.venue_id, market, aspect, state, self.engine, Basis.OBSERVED)
         self.rows.markets.append(row)
 

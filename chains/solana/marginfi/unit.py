@@ -11,11 +11,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from chains.identifiers import base58
-from chains.model import WHOLE_VENUE, Reason, Side, UnitPosition, UnitSnapshot, VenuePrice, VenueSnapshot, VenueUnit
+from chains.model import (
+    WHOLE_VENUE,
+    Basis,
+    Claim,
+    Component,
+    Reason,
+    Side,
+    UnitPosition,
+    UnitSnapshot,
+    VenuePrice,
+    VenueSnapshot,
+    VenueUnit,
+)
+from chains.solana.marginfi.book import Book
 from chains.solana.marginfi.fixed import FRACTION_BITS, ONE, Overflowed
 from chains.solana.marginfi.health import (
     EMPTY_BELOW,
@@ -27,23 +41,15 @@ from chains.solana.marginfi.health import (
     check,
     emode_of,
 )
-from chains.solana.marginfi.options import engine_of
-from chains.solana.marginfi.prices import Prices, Quote
-from chains.solana.marginfi.rates import FeeTerms, Totals, accrued
+from chains.solana.marginfi.integrations import PROGRAMS, Standing
+from chains.solana.marginfi.prices import Quote
+from chains.solana.marginfi.rates import Totals
 from chains.solana.marginfi.states import (
-    ASSET_TAGS,
     BASIS_POINTS,
     COLLATERAL_TIER,
     FIRST_INTEGRATION,
-    GROUP_STATE,
     PROBLEM,
-    PROGRAM_STATE,
-    TERMS,
-    TOTALS,
     Bank,
-    Group,
-    bank_of,
-    group_of,
 )
 from chains.solana.marginfi.tips import ACCOUNT_STATE, WIDE
 from chains.solana.programs import doubts as unstated
@@ -63,80 +69,12 @@ IN_FLASHLOAN = 2
 def open_book(snapshot: VenueSnapshot) -> Callable[[UnitSnapshot], VenueUnit]:
     """Return the function that turns an account of this group into the program's own numbers and its positions in tokens."""
     book = Book(snapshot)
-    return known(snapshot, lambda unit: Account(book, unit).venue_unit())
+    return known(snapshot, lambda unit: Account(book, unit).venue_unit(), beside=PROGRAMS)
 
 
 def doubts(snapshot: VenueSnapshot) -> tuple[Reason, ...]:
     """Return why nothing of the group can be known, whoever asks."""
-    return (*unstated(snapshot), *Book(snapshot).problems)
-
-
-class Book:
-    """A group at a block: banks as stored and with interest, and their prices."""
-
-    def __init__(self, snapshot: VenueSnapshot) -> None:
-        self.snapshot = snapshot
-        self.engine = engine_of(snapshot.venue.options)
-        self.prices = Prices(snapshot, self.engine)
-        self.group = self._group()
-        self._banks: dict[bytes, Bank | Reason] = {}
-        self._quotes: dict[bytes, Quote | Reason] = {}
-        self._accrued: dict[bytes, Totals | Reason] = {}
-
-    @cached_property
-    def problems(self) -> tuple[Reason, ...]:
-        """Why no account of the group can be valued."""
-        found = [self.group] if isinstance(self.group, Reason) else []
-        mark = int(json.loads(self.snapshot.markets.get((WHOLE_VENUE, PROGRAM_STATE), '"0"')))
-        if mark > self.engine.marks:
-            detail = (
-                f"the program marks accounts with {mark}, and the newest version that {self.engine.name} stands for"
-                f" with {self.engine.marks}; accounts are not valued"
-            )
-            found.append(Reason("unsupported_version", self.snapshot.venue.id, detail))
-        return tuple(found)
-
-    def bank(self, address: bytes) -> Bank | Reason:
-        """Return a bank as stored, or why it is not known."""
-        if address not in self._banks:
-            self._banks[address] = self._bank(address)
-        return self._banks[address]
-
-    def quote(self, bank: Bank) -> Quote | Reason:
-        """Return the price that the program reads for a bank, or why there is none."""
-        if bank.address not in self._quotes:
-            self._quotes[bank.address] = self.prices.quote(bank)
-        return self._quotes[bank.address]
-
-    def with_interest(self, bank: Bank) -> Totals | Reason:
-        """Return a bank's totals as the program would store them at the block's time."""
-        if bank.address not in self._accrued:
-            self._accrued[bank.address] = self._with_interest(bank)
-        return self._accrued[bank.address]
-
-    def _bank(self, address: bytes) -> Bank | Reason:
-        markets = self.snapshot.markets
-        config, totals = markets.get((address, TERMS)), markets.get((address, TOTALS))
-        if config is None:
-            return Reason("bank_unknown", base58(address), "the bank has not been read")
-        found = bank_of(address, config, totals or "{}")
-        return Reason("bank_unreadable", base58(address), found) if isinstance(found, str) else found
-
-    def _with_interest(self, bank: Bank) -> Totals | Reason:
-        if isinstance(self.group, Reason):
-            return self.group
-        try:
-            fees = FeeTerms(bank.insurance, bank.group, self.group.program)
-            return accrued(bank.totals, self.snapshot.at.time, bank.curve, fees)
-        except Overflowed as error:
-            return Reason("interest_unknown", base58(bank.address), str(error))
-
-    def _group(self) -> Group | Reason:
-        text, name = self.snapshot.markets.get((WHOLE_VENUE, GROUP_STATE)), base58(self.snapshot.venue.address)
-        if text is None:
-            return Reason("group_unknown", name, "the group has not been read")
-        found = group_of(text)
-        return Reason("group_unreadable", name, found) if isinstance(found, str) else found
+    return (*unstated(snapshot, beside=PROGRAMS), *Book(snapshot).problems)
 
 
 class Account:
@@ -218,9 +156,20 @@ class Account:
         return [
             position
             for leg in legs
-            if leg.bank.asset_tag < FIRST_INTEGRATION
-            for position in _positions(leg, asset_weight(leg.bank, emode, Requirement.MAINTENANCE))
+            for position in self._positions(leg, asset_weight(leg.bank, emode, Requirement.MAINTENANCE))
         ]
+
+    def _positions(self, leg: Leg, weight: int) -> Iterator[UnitPosition]:
+        if leg.bank.asset_tag < FIRST_INTEGRATION:
+            yield from _positions(leg, weight)
+            return
+        standing = self.book.standing(leg.bank)
+        if isinstance(standing, Reason):
+            return
+        for each in _positions(leg, weight):
+            amount = _redeemed(standing, each.amount_raw)
+            if amount is not None:
+                yield _in_tokens(each, amount, leg.bank, standing)
 
     def _unknown(self) -> Iterator[Reason]:
         """Say why the program's maintenance check fails or is not known here."""
@@ -252,13 +201,12 @@ class Account:
             detail = f"the bank's flags {bank.flags:#x} have bits that came after 0.1.7"
             yield Reason("unsupported_version", base58(balance.bank), detail)
         if bank.asset_tag >= FIRST_INTEGRATION and balance.holds:
-            name = (
-                ASSET_TAGS[bank.asset_tag]
-                if bank.asset_tag < len(ASSET_TAGS)
-                else f"another protocol ({bank.asset_tag})"
-            )
-            detail = f"the bank's deposits are positions in {name}; their amounts are not known here"
-            yield Reason("unsupported_integration", base58(balance.bank), detail)
+            standing = self.book.standing(bank)
+            if isinstance(standing, Reason):
+                yield standing
+            elif _redeemed(standing, _whole_units(balance, bank.totals)) is None:
+                detail = "what the deposit stands for has no room in the other protocol's numbers"
+                yield Reason("program_overflows", base58(balance.bank), detail)
 
     def _one_mint_on_both_sides(self) -> bool:
         group = self.book.group
@@ -329,9 +277,13 @@ def health_factor_wad(assets: int, liabilities: int) -> int:
     return ratio if assets > liabilities else min(ratio, WAD - 1)
 
 
+def _whole_units(balance: Balance, totals: Totals) -> int:
+    return balance.asset_shares * totals.asset_share_value >> 2 * FRACTION_BITS
+
+
 def _positions(leg: Leg, weight: int) -> Iterator[UnitPosition]:
     balance, bank, totals = leg.balance, leg.bank, leg.totals
-    supplied = balance.asset_shares * totals.asset_share_value >> 2 * FRACTION_BITS
+    supplied = _whole_units(balance, totals)
     owed = -(-balance.liability_shares * totals.liability_share_value >> 2 * FRACTION_BITS)
     threshold = weight * BASIS_POINTS >> FRACTION_BITS
     backs = balance.holds and bank.risk_tier == COLLATERAL_TIER and weight > 0
@@ -356,6 +308,41 @@ def _positions(leg: Leg, weight: int) -> Iterator[UnitPosition]:
 
 def _venue_price(quote: Quote | Reason) -> VenuePrice | None:
     """The spot price, without the interval's bias."""
-    if isinstance(quote, Reason) or isinstance(quote.spot, Reason):
+    if isinstance(quote, Reason):
         return None
-    return VenuePrice(quote.spot.price, ONE, quote.source, quote.updated_at, quote.slot)
+    token = quote.token or quote.spot
+    return (
+        None if isinstance(token, Reason) else VenuePrice(token.price, ONE, quote.source, quote.updated_at, quote.slot)
+    )
+
+
+def _redeemed(standing: Standing, units: int) -> int | None:
+    try:
+        return standing.redeemed(units)
+    except Overflowed:
+        return None
+
+
+def _in_tokens(position: UnitPosition, amount: int, bank: Bank, standing: Standing) -> UnitPosition:
+    """Return a position in another protocol as the tokens that it stands for, and what it is a claim on."""
+    payable = standing.payable_raw
+    part = Component(
+        venue_id=standing.venue,
+        market=bank.oracle_keys[1],
+        asset=bank.mint,
+        symbol="",
+        decimals=bank.decimals,
+        amount_raw=amount,
+        payable_raw=payable,
+        basis=Basis.OBSERVED,
+    )
+    claim = Claim(
+        asset=bank.mint,
+        symbol="",
+        decimals=bank.decimals,
+        assets_raw=amount,
+        lost_raw=0,
+        redeemable_raw=None if payable is None else min(amount, payable),
+        components=(part,),
+    )
+    return replace(position, amount_raw=amount, claim=claim)

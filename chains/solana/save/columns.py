@@ -148,9 +148,9 @@ def _positions(tips: Tips, slot: int, names: pa.Array, owners: Bytes, held: tupl
 
 def _place(tips: Tips, slot: int, count: int) -> dict[str, pa.Array]:
     return {
-        "block": pa.repeat(pa.scalar(slot, pa.int64()), count),
-        "tx_index": pa.repeat(pa.scalar(NOT_IN_A_TRANSACTION, pa.int32()), count),
-        "ordinal": pa.repeat(pa.scalar(END_OF_BLOCK, pa.int32()), count),
+        "block": repeated(slot, count, pa.int64()),
+        "tx_index": repeated(NOT_IN_A_TRANSACTION, count, pa.int32()),
+        "ordinal": repeated(END_OF_BLOCK, count, pa.int32()),
         "venue_id": repeated(tips.venue_id, count),
         "engine_version": repeated(ENGINE, count),
         "basis": repeated(Basis.OBSERVED.value, count),

@@ -1,4 +1,4 @@
-"""What a reserve's own account counts, beside the sums over obligations. All accounts of a market are listed in one answer, of one slot."""
+"""What a reserve's own account counts, beside the sums over obligations."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 
-from chains.auditing import Told, Whole
+from chains.auditing import Sizes, Told, Whole
 from chains.model import WHOLE_VENUE
+from chains.solana.apart import excuse_of
+from chains.solana.dust import Dust, dust_of
 from chains.solana.save.maths import WAD, MathOverflow
 from chains.solana.save.reserve import Pool, accrued, pool_of
 from chains.solana.save.tips import OBLIGATION_SETTING, POOL, unit_of
 
-ROUNDINGS = 3
-"""Of a debt in one slot: the reserve's cumulative rate, the obligation's quotient of rates, and its product with the debt."""
-
+_SIZE = ("available", "borrowed")
 OUTSIDE = "collateral tokens that lie outside obligations are nobody's here"
 DUST = (
     "in 1e-18 of a raw unit: each slot in which interest is added rounds the reserve's debt down once, and each of its debts three times, "
@@ -45,14 +45,18 @@ def told(whole: Whole) -> Iterator[Told]:
                 owed[borrow.reserve] += accrued(borrow.amount, borrow.rate, pools[borrow.reserve].rate)
             except (KeyError, MathOverflow):
                 unknown.add(borrow.reserve)
+    sizes = whole.sizes(POOL, _SIZE)
     for market, pool in sorted(pools.items()):
-        known = market not in unknown
+        known, excuse = market not in unknown, excuse_of(whole, market)
         tokens, debt = (supplied[market], owed[market]) if known else (None, None)
-        yield Told("collateral_mint_total_supply", market, market, tokens, pool.supply, 0, pool.supply, OUTSIDE)
-        yield Told("borrowed_amount_wads", market, market, debt, pool.borrowed, *_bounds(pool), DUST)
+        yield Told("collateral_mint_total_supply", market, market, tokens, pool.supply, 0, pool.supply, OUTSIDE, excuse)
+        dust = _dust(pool, sizes[market], None if debt is None else pool.borrowed - debt)
+        excuse = excuse or dust.excuse
+        yield Told("borrowed_amount_wads", market, market, debt, pool.borrowed, dust.least, dust.most, DUST, excuse)
 
 
-def _bounds(pool: Pool) -> tuple[int, int]:
-    """Return by how much the debts may be more and less than the reserve's, if it was brought up to date in every slot there was."""
-    size = pool.available * WAD + pool.borrowed
-    return -2 * pool.slot, ROUNDINGS * pool.slot * (1 + size // WAD)
+def _dust(pool: Pool, sizes: Sizes, residual: int | None) -> Dust:
+    first, most = json.loads(sizes.first), sizes.most
+    size = most["available"] + -(-most["borrowed"] // WAD)
+    new = "problem" not in first and (first["borrowed"], first["rate"]) == ("0", str(WAD))
+    return dust_of(pool.slot, size, residual, from_beginning=new)

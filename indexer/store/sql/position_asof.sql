@@ -1,3 +1,4 @@
+-- The last row of every position at a block, in no order.
 SELECT
     unit_id, market, side,
     arg_max(owner, place) AS owner,
@@ -5,4 +6,4 @@ SELECT
     max(place) AS place
 FROM (SELECT *, block_number * 4294967296 + ordinal + 1 AS place FROM {source})
 WHERE chain_id = $chain_id AND venue_id = $venue_id AND block_number <= $number AND {which}
-GROUP BY unit_id, market, side ORDER BY unit_id, market, side
+GROUP BY unit_id, market, side

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.devnet.evm.abi import calldata, decode
-from tests.devnet.evm.artifacts import aave_bytecode
+from tests.devnet.evm.artifacts import AAVE, aave_bytecode
 from tests.devnet.evm.feeds import UNIT, deploy_feed
 from tests.devnet.evm.ledger import DEPLOY_GAS, Ledger, Tx, invoke
 from tests.devnet.evm.market import (
@@ -50,10 +50,11 @@ def deploy_market(
     treasury: str,
     listings: Sequence[Listing] = FIRST_LISTINGS,
     emodes: Sequence[EMode] = EMODES,
+    package: str = AAVE,
 ) -> Market:
-    """A market with its first reserves and eMode categories, each contract in its own block."""
+    """A market with its first reserves and eMode categories, each contract in its own block; `package`: whose code it runs."""
     start_block = ledger.node.height()
-    core = deploy_core(ledger, admin)
+    core = deploy_core(ledger, admin, package)
     market = Market(
         chain_id=chain_id,
         start_block=start_block,
@@ -64,8 +65,9 @@ def deploy_market(
         configurator=core.configurator,
         acl_manager=core.acl_manager,
         oracle=deploy_oracle(ledger, admin, core.provider, [], []),
-        implementations=deploy_implementations(ledger, admin, core.pool),
+        implementations=deploy_implementations(ledger, admin, core.pool, package),
         reserves=(),
+        flash_loans_switch=package == AAVE,
     )
     ledger.do(invoke(admin, market.provider, "setPriceOracle(address)", market.oracle))
     ledger.do(*(set_emode(market, emode) for emode in emodes))
@@ -74,20 +76,20 @@ def deploy_market(
     return market
 
 
-def deploy_core(ledger: Ledger, admin: str) -> Core:
+def deploy_core(ledger: Ledger, admin: str, package: str = AAVE) -> Core:
     """The registry, the access rules, the pool and its configurator."""
-    code = aave_bytecode("protocol/configuration/PoolAddressesProvider")
+    code = aave_bytecode("protocol/configuration/PoolAddressesProvider", package=package)
     provider = ledger.deploy(admin, code, ["string", "address"], ["devnet", admin])
     ledger.do(invoke(admin, provider, "setACLAdmin(address)", admin))
-    acl_manager = deploy_on(ledger, admin, "protocol/configuration/ACLManager", provider)
+    acl_manager = deploy_on(ledger, admin, "protocol/configuration/ACLManager", provider, package=package)
     ledger.do(
         invoke(admin, provider, "setACLManager(address)", acl_manager),
         invoke(admin, acl_manager, "addPoolAdmin(address)", admin),
         invoke(admin, acl_manager, "addEmergencyAdmin(address)", admin),
     )
-    libraries = deploy_libraries(ledger, admin)
-    pool = deploy_on(ledger, admin, "protocol/pool/Pool", provider, libraries)
-    configurator = ledger.deploy(admin, aave_bytecode("protocol/pool/PoolConfigurator", libraries))
+    libraries = deploy_libraries(ledger, admin, package)
+    pool = deploy_on(ledger, admin, "protocol/pool/Pool", provider, libraries, package=package)
+    configurator = ledger.deploy(admin, aave_bytecode("protocol/pool/PoolConfigurator", libraries, package))
     ledger.do(
         invoke(admin, provider, "setPoolImpl(address)", pool),
         invoke(admin, provider, "setPoolConfiguratorImpl(address)", configurator),
@@ -100,19 +102,20 @@ def deploy_core(ledger: Ledger, admin: str) -> Core:
     )
 
 
-def deploy_libraries(ledger: Ledger, admin: str) -> dict[str, str]:
+def deploy_libraries(ledger: Ledger, admin: str, package: str = AAVE) -> dict[str, str]:
     """The pool's and the configurator's logic by name."""
     libraries = {
-        name: ledger.deploy(admin, aave_bytecode(LOGIC + name)) for name in (*POOL_LIBRARIES, "ConfiguratorLogic")
+        name: ledger.deploy(admin, aave_bytecode(LOGIC + name, package=package))
+        for name in (*POOL_LIBRARIES, "ConfiguratorLogic")
     }
-    flash_loans = ledger.deploy(admin, aave_bytecode(LOGIC + "FlashLoanLogic", libraries))
+    flash_loans = ledger.deploy(admin, aave_bytecode(LOGIC + "FlashLoanLogic", libraries, package))
     return libraries | {"FlashLoanLogic": flash_loans}
 
 
-def deploy_implementations(ledger: Ledger, admin: str, pool: str) -> Implementations:
+def deploy_implementations(ledger: Ledger, admin: str, pool: str, package: str = AAVE) -> Implementations:
     """The code behind the tokens of every reserve."""
     a_token, stable, variable = (
-        deploy_on(ledger, admin, TOKENIZATION + name, pool)
+        deploy_on(ledger, admin, TOKENIZATION + name, pool, package=package)
         for name in ("AToken", "StableDebtToken", "VariableDebtToken")
     )
     return Implementations(a_token=a_token, stable_debt_token=stable, variable_debt_token=variable)
@@ -125,9 +128,17 @@ def deploy_oracle(ledger: Ledger, admin: str, provider: str, assets: Sequence[st
     return ledger.deploy(admin, aave_bytecode("misc/AaveOracle"), types, values)
 
 
-def deploy_on(ledger: Ledger, admin: str, source: str, base: str, libraries: dict[str, str] | None = None) -> str:
+def deploy_on(
+    ledger: Ledger,
+    admin: str,
+    source: str,
+    base: str,
+    libraries: dict[str, str] | None = None,
+    *,
+    package: str = AAVE,
+) -> str:
     """A contract whose constructor takes one address."""
-    return ledger.deploy(admin, aave_bytecode(source, libraries), ["address"], [base])
+    return ledger.deploy(admin, aave_bytecode(source, libraries, package), ["address"], [base])
 
 
 def deploy_rate_strategy(ledger: Ledger, market_provider: str, admin: str, listing: Listing) -> str:
@@ -208,7 +219,6 @@ def opening(market: Market, listing: Listing, asset: str) -> tuple[Tx, ...]:
             liquidation_bonus_bps=listing.liquidation_bonus_bps,
         ),
         switch(market, "setReserveBorrowing", asset, on=True),
-        switch(market, "setReserveFlashLoaning", asset, on=True),
         configure(market, "setReserveFactor(address,uint256)", asset, listing.reserve_factor_bps),
         configure(
             market,
@@ -217,6 +227,8 @@ def opening(market: Market, listing: Listing, asset: str) -> tuple[Tx, ...]:
             listing.liquidation_protocol_fee_bps,
         ),
     ]
+    if market.flash_loans_switch:
+        steps.append(switch(market, "setReserveFlashLoaning", asset, on=True))
     if listing.supply_cap:
         steps.append(configure(market, "setSupplyCap(address,uint256)", asset, listing.supply_cap))
     if listing.borrow_cap:

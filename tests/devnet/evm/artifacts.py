@@ -12,7 +12,9 @@ from typing import Any
 
 HERE = Path(__file__).parent
 MODULES = HERE / "node_modules"
-AAVE = MODULES / "@aave" / "core-v3" / "artifacts" / "contracts"
+AAVE, FIRST_AAVE = "@aave/core-v3", "aave-core-v3-3.0.0"
+COMPILED = (AAVE, "@aave-dao/aave-v3-origin", "openzeppelin-5", "solc-0.8.27")
+"""The packages that `compile-aave.js` reads."""
 BUILD = HERE / ".build"
 INSTALL_HINT = "run `npm ci --ignore-scripts` in tests/devnet/evm"
 
@@ -21,9 +23,13 @@ class MissingPart(Exception):
     """A part of the devnet that has not been installed."""
 
 
-def aave_bytecode(source: str, libraries: Mapping[str, str] | None = None) -> str:
+def aave_bytecode(source: str, libraries: Mapping[str, str] | None = None, package: str = AAVE) -> str:
     """Linked creation code by `folder/File`, or `folder/File:Contract` where the names differ."""
-    artifact = aave_artifact(source)
+    return linked(aave_artifact(source, package), libraries)
+
+
+def linked(artifact: Mapping[str, Any], libraries: Mapping[str, str] | None = None) -> str:
+    """The creation code of an artifact with its libraries' addresses in it."""
     code: str = artifact["bytecode"]
     for links in artifact["linkReferences"].values():
         for library, places in links.items():
@@ -40,13 +46,28 @@ def link(code: str, places: list[dict[str, int]], address: str) -> str:
 
 
 @cache
-def aave_artifact(source: str) -> dict[str, Any]:
-    """A Hardhat artifact of the protocol's package."""
+def aave_artifact(source: str, package: str) -> dict[str, Any]:
+    """A Hardhat artifact of one of the protocol's packages."""
     file, _, contract = source.partition(":")
-    path = AAVE / f"{file}.sol" / f"{contract or Path(file).name}.json"
+    path = MODULES / package / "artifacts" / "contracts" / f"{file}.sol" / f"{contract or Path(file).name}.json"
     if not path.exists():
-        raise MissingPart(f"{path.name} of @aave/core-v3 is not there: {INSTALL_HINT}")
+        raise MissingPart(f"{path.name} of {package} is not there: {INSTALL_HINT}")
     return dict(json.loads(path.read_text()))
+
+
+@cache
+def aave_upgrade(task: str) -> dict[str, Any]:
+    """What `compile-aave.js` makes for a task, by contract; compiled once per state of it and of the packages it reads."""
+    manifests = [MODULES / package / "package.json" for package in COMPILED]
+    if missing := [file.parent.name for file in manifests if not file.exists()]:
+        raise MissingPart(f"{', '.join(missing)} is not there: {INSTALL_HINT}")
+    digest = hashlib.sha256(task.encode())
+    for file in (HERE / "compile-aave.js", *sorted((HERE / "upgrades").glob("*.sol")), *manifests):
+        digest.update(file.name.encode() + file.read_bytes())
+    stored = BUILD / f"{digest.hexdigest()[:16]}.json"
+    if not stored.exists():
+        store(stored, run_compiler("compile-aave.js", task))
+    return dict(json.loads(stored.read_text()))
 
 
 def own_bytecode(contract: str) -> str:

@@ -7,6 +7,7 @@ from random import Random
 
 from tests.devnet.evm import aave, keys
 from tests.devnet.evm.anvil import GENESIS_TIME, anvil
+from tests.devnet.evm.artifacts import AAVE
 from tests.devnet.evm.ledger import Ledger
 from tests.devnet.evm.market import Market
 from tests.devnet.evm.node import Node
@@ -87,13 +88,13 @@ def build(
         )
 
 
-def found(node: Node, *, chain_id: int, seed: int, owners: Sequence[str]) -> Scene:
+def found(node: Node, *, chain_id: int, seed: int, owners: Sequence[str], package: str = AAVE) -> Scene:
     """A fresh market on a fresh chain, and people with nothing but gas."""
     ledger = Ledger(node)
     admin, treasury, liquidator = (keys.address(seed, name) for name in ("admin", "treasury", "liquidator"))
     ledger.enrich((admin, liquidator, *owners))
     ledger.idle(BLOCKS_BEFORE)
-    market = aave.deploy_market(ledger, chain_id=chain_id, admin=admin, treasury=treasury)
+    market = aave.deploy_market(ledger, chain_id=chain_id, admin=admin, treasury=treasury, package=package)
     borrower = aave.deploy_on(ledger, admin, FLASH_BORROWER, market.provider)
     return Scene(
         ledger=ledger,

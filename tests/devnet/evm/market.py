@@ -76,7 +76,7 @@ class Implementations:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """One deployment; `start_block` is the last block before its first transaction."""
+    """One deployment; `start_block` is the last block before its first transaction. `flash_loans_switch`: reserves have one (3.0.1)."""
 
     chain_id: int
     start_block: int
@@ -90,6 +90,7 @@ class Market:
     implementations: Implementations
     reserves: tuple[Reserve, ...]
     dropped: tuple[Reserve, ...] = ()
+    flash_loans_switch: bool = True
 
     def reserve(self, symbol: str) -> Reserve:
         """The listed reserve of a symbol."""

@@ -17,6 +17,7 @@ from aggregator.margin.liabilities import Liabilities
 from aggregator.margin.policy import Policy, parse_policy
 from aggregator.oracle.mark import Observation, Reading
 from chains.identifiers import Account, token
+from chains.liquidating import Discount, Lot, Weighted
 from chains.model import (
     Block,
     FeedSpec,
@@ -236,7 +237,23 @@ def _open(snapshot: VenueSnapshot, unit: UnitSnapshot) -> VenueUnit:
         positions=positions,
         reasons=(*missing, *((Reason(mute, snapshot.venue.id, "the toy is mute"),) if mute else ())),
         engine_version="toy-1",
+        liquidating=None if silent else lambda: _liquidating(positions),
     )
+
+
+def _liquidating(positions: Iterable[UnitPosition]) -> Weighted:
+    """Let half of a debt be paid at once for a tenth more, of which the venue keeps a tenth; who has nothing left owes nothing."""
+    lots = {
+        side: tuple(
+            Lot(each.market, each.asset, each.decimals, each.amount_raw, *(each.price or (1, 1))[:2], threshold)
+            for each in positions
+            if each.side is side and each.counts and each.amount_raw
+            for threshold in (each.liquidation_threshold or 10_000,)
+        )
+        for side in Side
+    }
+    terms = Discount(WAD * 11 // 10, WAD * 11 // 10, fee=1_000, close=5_000)
+    return Weighted(rule="toy", lots=lots[Side.SUPPLY], owed=lots[Side.BORROW], discount=terms, forgives=True)
 
 
 def _position(snapshot: VenueSnapshot, unit: UnitSnapshot, asset: bytes, side: Side, amount_raw: int) -> UnitPosition:
@@ -281,8 +298,10 @@ def observation(
     deviation: float = 0.0,
     answer_raw: int | None = None,
     confidence: float | None = None,
+    operator: str = "chainlink",
+    past: Iterable[tuple[int, float]] = (),
 ) -> Observation:
-    """What a feed of the house says of an asset."""
+    """What a feed of the house says of an asset; `past`: how many seconds ago it said what before, oldest first."""
     answer = answer_raw if answer_raw is not None else None if usd is None else round(usd * USD)
     return Observation(
         asset=str(token(chain, asset)),
@@ -292,6 +311,8 @@ def observation(
         heartbeat_s=heartbeat_s,
         deviation=deviation,
         reading=None if answer is None else Reading(answer, USD, NOW - age_s, 99, _confidence_raw(confidence)),
+        operator=operator,
+        past=tuple(Reading(round(said * USD), USD, NOW - ago, 98) for ago, said in past),
     )
 
 

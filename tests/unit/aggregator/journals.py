@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aggregator.margin.inputs import VenueInputs
 from chains.model import Block, PriceAnswer, UnitSnapshot, VenueSnapshot, VenueSpec
 from indexer.store.liabilities import LiabilityRow
+from indexer.store.transfers import TransferRow
 
 
 @dataclass
@@ -17,7 +18,9 @@ class ToyJournals:
     venues: Sequence[VenueInputs]
     phases: Mapping[str, Mapping[bytes, str]] = field(default_factory=dict)
     said: Mapping[str, Mapping[bytes, PriceAnswer]] = field(default_factory=dict)
+    recent: Mapping[bytes, Sequence[PriceAnswer]] = field(default_factory=dict)
     reported: Sequence[LiabilityRow] = ()
+    sent: Sequence[TransferRow] = ()
     asked: list[str] = field(default_factory=list)
 
     def venue_snapshot(self, venue: VenueSpec, at: Block) -> VenueSnapshot:
@@ -36,6 +39,11 @@ class ToyJournals:
     def answers(self, chain_id: str, at: Block) -> Mapping[bytes, PriceAnswer]:
         return self.said.get(chain_id, {})
 
+    def recent_answers(
+        self, chain_id: str, at: Block, sources: Sequence[bytes], window_s: int
+    ) -> Mapping[bytes, Sequence[PriceAnswer]]:
+        return {source: self.recent[source] for source in sources if source in self.recent}
+
     def liabilities(
         self, venue: VenueSpec, keys: Sequence[bytes], *, until: int, owner: bytes | None = None
     ) -> Sequence[LiabilityRow]:
@@ -46,3 +54,6 @@ class ToyJournals:
             if row.venue_id == venue.id and row.key in keys and row.as_of <= until and owner in {None, row.owner}
         }
         return list(rows.values())
+
+    def transfers(self, recipients: Collection[str]) -> Sequence[TransferRow]:
+        return [row for row in self.sent if row.recipient in recipients]

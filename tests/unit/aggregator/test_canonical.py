@@ -54,7 +54,12 @@ def full() -> HealthInputs:
         feed_id=b"\xf2" * 32,
         max_confidence=0.01,
     )
-    sure = replace(observation(WETH, 2000.0, feed=b"\xf3" * 20, confidence=1.5), max_confidence=0.01)
+    sure = replace(
+        observation(WETH, 2000.0, feed=b"\xf3" * 20, confidence=1.5, past=[(4000, 1999.0), (60, 2001.0)]),
+        max_confidence=0.01,
+        operator="acme",
+        whole_interval=True,
+    )
     vault = escrow({WETH: 1}, said=liabilities("900", "-12.5", initial="1500.00000001", age_s=60))
     silent = escrow({MINT: 5}, name="silent", chain=SOLANA, owner=SOLANA_OWNER)
     return inputs(
@@ -71,6 +76,17 @@ def full() -> HealthInputs:
 def test_what_is_written_is_read_back_equal() -> None:
     assert from_json(to_json(full())) == full()
     assert to_json(from_json(to_json(full()))) == to_json(full())
+
+
+def test_what_is_said_of_an_asset_is_kept_and_shown_with_what_is_held_of_it() -> None:
+    said = replace(full(), assets=(replace(assets()[0], bridge="lock-and-mint", issuer="acme"), *assets()[1:]))
+
+    assert from_json(to_json(said)) == said
+    shown = evaluate(said).venues[0].units[0].positions
+    assert {(item.symbol, item.bridge, item.issuer) for item in shown} == {
+        ("WETH", "lock-and-mint", "acme"),
+        ("USDC", None, None),
+    }
 
 
 def test_what_is_read_back_gives_the_same_document() -> None:
@@ -121,11 +137,11 @@ def test_what_version_1_wrote_is_of_another_methodology_and_not_malformed() -> N
     written = json.loads(to_json(full())) | {"methodology_version": "1"}
     del written["venues"]
 
-    with pytest.raises(OtherMethodology, match="these inputs are of methodology 1, this program has 4"):
+    with pytest.raises(OtherMethodology, match="these inputs are of methodology 1, this program has 5"):
         from_json(json.dumps(written))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"methodology_version": "4"}', "null"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"methodology_version": "5"}', "null"])
 def test_a_text_that_is_no_document_is_refused(text: str) -> None:
     with pytest.raises(MalformedInputs):
         from_json(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aggregator.margin.floor import Gravity, ShortfallFloor, parse_floor
-from aggregator.margin.policy import PolicyError
+from aggregator.margin.policy_text import PolicyError
 from crossmargin.packaged import config
 
 FLOOR = ShortfallFloor(least_share=0.001, least_usd=100.0)

@@ -9,17 +9,19 @@ from decimal import Decimal
 import pytest
 
 from aggregator.book import assess_book, evaluate_book
-from aggregator.gather import Catalogue, Condition, FeedsAt, Journals, gather, observation_of, with_bases
+from aggregator.gather import Catalogue, Condition, Journals, gather, with_bases
 from aggregator.margin import numbers
 from aggregator.margin.canonical import from_json, to_json
 from aggregator.margin.health import evaluate
 from aggregator.margin.inputs import Cut, MarginAccount
 from aggregator.margin.status import Status
+from aggregator.observations import FeedsAt, observation_of, observe
 from aggregator.oracle.mark import Reading
-from chains.identifiers import Account
+from chains.identifiers import Account, token
 from chains.model import FeedSpec, Finality, PriceAnswer, Reason, Side, UnitSnapshot
 from indexer.store.liabilities import LiabilityRow
 from indexer.store.reader import Reader
+from indexer.store.transfers import TransferRow
 from tests.unit.aggregator.builders import (
     CHAIN,
     NOW,
@@ -108,6 +110,42 @@ def test_only_what_decides_the_answer_is_kept() -> None:
     assert list(gather(toy, stranger, CUTS, catalogue(toy, feed(WETH))).as_of) == [CHAIN]
 
 
+def test_what_is_on_its_way_to_a_member_is_shown_and_changes_no_number() -> None:
+    toy = journals()
+    sent = TransferRow(
+        protocol="cctp",
+        message="0:7",
+        source_chain=CHAIN,
+        destination_chain=OTHER_CHAIN,
+        asset=str(token(OTHER_CHAIN, USDC)),
+        amount_raw=5_000_000,
+        decimals=6,
+        sender=str(Account(CHAIN, STRANGER)),
+        recipient=str(Account(OTHER_CHAIN, OWNER)),
+        sent_at=NOW,
+        source_tx="0x01",
+        state="proven",
+        delivered_block=None,
+        source="desk",
+        imported_at=NOW,
+        digest="",
+    )
+    before = evaluate(gather(toy, ACME, CUTS, catalogue(toy, feed(WETH))))
+    toy.sent = [sent, sent._replace(message="0:8", recipient=str(Account(OTHER_CHAIN, STRANGER)))]
+
+    found = gather(toy, ACME, CUTS, catalogue(toy, feed(WETH)))
+
+    after = evaluate(found)
+    (shown,) = after.in_flight
+    assert (shown.message, shown.amount, shown.value_usd) == ("cctp:0:7", "5.000000", "5.00000000")
+    assert (shown.proven, shown.sent_at, shown.source) == (True, numbers.rfc3339(NOW), "desk")
+    same = {"in_flight": (), "input_digest": ""}
+    assert after.model_copy(update=same) == before.model_copy(update=same)
+    assert from_json(to_json(found)) == found
+    toy.sent = [sent._replace(state="delivered", delivered_block=CUTS[OTHER_CHAIN].block.number)]
+    assert gather(toy, ACME, CUTS, catalogue(toy, feed(WETH))).in_flight == ()
+
+
 def test_a_venue_where_the_account_has_nothing_is_consulted_and_not_opened() -> None:
     toy = journals()
     stranger = MarginAccount(id="stranger", members=(str(Account(OTHER_CHAIN, STRANGER)),))
@@ -176,6 +214,33 @@ def test_a_feed_that_is_computed_of_others_says_what_they_make_it() -> None:
     assert reading(103) is None
 
 
+def test_a_feed_comes_with_what_its_source_said_before_at_the_scale_of_today() -> None:
+    recent = {AGGREGATOR: (PriceAnswer(5, 1, 2, 2), PriceAnswer(6, 2, 3, 3, 1), PriceAnswer(7, 3, 5, 4))}
+    said = FeedsAt(
+        at=CUTS[CHAIN].block,
+        feeds={house_feed(WETH): PHASE},
+        answers={AGGREGATOR: PriceAnswer(7, 3, 5, 4)},
+        recent=recent,
+    )
+
+    found = observation_of(feed(WETH), said)
+
+    assert found.past == (Reading(5, 10**8, 2, 2), Reading(6, 10**8, 3, 3, 1))
+    assert found.operator == "chainlink"
+    assert observation_of(replace(feed(WETH), operator="acme"), said).operator == "acme"
+
+
+def test_the_past_is_asked_of_the_sources_that_feeds_point_to() -> None:
+    toy = journals()
+    toy.phases = {CHAIN: {house_feed(WETH): PHASE}}
+    toy.said = {CHAIN: {AGGREGATOR: PriceAnswer(7, 3, NOW - 5, 4)}}
+    toy.recent = {AGGREGATOR: (PriceAnswer(6, 2, NOW - 60, 3),), b"other": (PriceAnswer(1, 1, 1, 1),)}
+
+    (found,) = observe(toy, [feed(WETH)], CUTS, assets())
+
+    assert [reading.answer_raw for reading in found.past] == [6]
+
+
 def test_a_feed_says_how_sure_it_is_and_how_sure_it_must_be() -> None:
     """A Pyth account is its own source, and gives an interval."""
     account = b"\x99" * 32
@@ -228,6 +293,29 @@ def test_the_book_has_every_owner_once_and_says_what_their_documents_say() -> No
             document.collateral.raw,
             document.debt.raw,
         ]
+
+
+def test_while_a_chain_stands_still_its_answers_age_with_a_chain_where_an_account_has_nothing() -> None:
+    """As in the book, which knows the blocks of all chains."""
+    toy = journals()
+    toy.venues = [venue(PRICES, Holding(supplied={WETH: 1}, owed={USDC: 1000}), name="toy-1")]
+    here = MarginAccount(id="here", members=(str(Account(CHAIN, OWNER)),))
+    cuts = CUTS | {OTHER_CHAIN: Cut(block=block(time=NOW + 86_400), finality=Finality.FINALIZED)}
+    known = replace(catalogue(toy, feed(WETH)), accounts=(here,))
+    halted = Condition(stale_chains=(Reason("chain_stale", CHAIN, "silent"),))
+
+    found = gather(toy, here, cuts, known, halted)
+
+    (entry,) = assess_book(toy, cuts, known, halted).accounts
+    document = evaluate(found)
+    low = numbers.text(numbers.ratio_down(entry.assessment.margins.low.health_factor))
+    assert document.health_factor_interval is not None
+    assert document.health_factor_interval.low == low
+    assert list(found.as_of) == [CHAIN, OTHER_CHAIN]
+    assert list(gather(toy, here, cuts, known).as_of) == [CHAIN]
+    fresh = evaluate(gather(toy, here, cuts, known)).health_factor_interval
+    assert fresh is not None
+    assert Decimal(low) < Decimal(fresh.low)
 
 
 def test_the_book_opens_each_venue_once() -> None:

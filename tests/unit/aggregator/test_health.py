@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from aggregator.margin.canonical import from_json, to_json
 from aggregator.margin.document import HealthDocument
 from aggregator.margin.health import evaluate
 from aggregator.margin.inputs import OtherMethodology
@@ -15,6 +16,7 @@ from tests.unit.aggregator.builders import (
     CHAIN,
     JUNK,
     MAX,
+    NOW,
     OTHER_CHAIN,
     USDC,
     WETH,
@@ -217,6 +219,23 @@ def test_a_stale_price_that_the_venue_needs_makes_the_account_unknown(asset: byt
     assert document.status is Status.UNKNOWN
     assert "venue_price_stale" in codes(document)
     assert document.health_factor == "16.000000"  # what is known is still shown
+
+
+def test_ages_count_up_to_what_is_known_of_a_chain_and_not_to_the_last_block_that_is_stored() -> None:
+    """Final blocks in which nothing happened are not stored: a feed that fell silent among them is not fresh."""
+    known = inputs(
+        venue(PRICES, borrower(1000, weth=10)), observations=[observation(WETH, 2000.0), observation(USDC, 1.0)]
+    )
+    later = replace(known, as_of={chain: replace(cut, until=NOW + 200_000) for chain, cut in known.as_of.items()})
+
+    document = evaluate(later)
+
+    assert evaluate(known).status is Status.HEALTHY
+    assert document.status is Status.UNKNOWN
+    assert "venue_price_stale" in codes(document)
+    assert [feed.reason for price in document.prices for feed in price.feeds] == ["stale", "stale"]
+    assert from_json(to_json(later)) == later
+    assert "until" not in to_json(known)
 
 
 def test_a_price_from_the_future_is_as_bad_as_a_stale_one() -> None:

@@ -38,7 +38,8 @@ def test_of_three_feeds_one_that_is_far_off_moves_nothing() -> None:
 
     found = priced(mark("ETH", feeds, TIMES))
 
-    assert (found.low, found.mid, found.high) == (1990.0, 1990.0, 1990.0)
+    assert (found.low, found.mid, found.high) == (1990.0, 1995.0, 2000.0)
+    assert refusals(found) == [Refusal.OUTLIER]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_the_largest_answer_is_a_finite_price() -> None:
 def test_a_confidence_interval_widens_the_bounds_beyond_the_deviation() -> None:
     found = priced(mark("ETH", [observation(WETH, 2000.0, deviation=0.25, confidence=10.0)], TIMES))
 
-    assert (found.low, found.mid, found.high) == (1490.0, 2000.0, 2510.0)  # 2000 · (1 ∓ 0.25) ∓ 10
+    assert (found.low, found.mid, found.high) == (1478.8, 2000.0, 2521.2)  # 2000 · (1 ∓ 0.25) ∓ 2.12 · 10
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_the_low_of_an_uncertain_answer_is_never_below_zero() -> None:
 
     found = priced(mark("ETH", [said], TIMES))
 
-    assert (found.low, found.high) == (0.0, 4200.0)  # 2000 · 0.5 − 1200 is below zero; 2000 · 1.5 + 1200
+    assert (found.low, found.high) == (0.0, 5544.0)  # 2000 · 0.5 − 2.12 · 1200 is below zero; 2000 · 1.5 + 2.12 · 1200
 
 
 def test_feeds_with_and_without_an_interval_are_combined_as_any_others() -> None:
@@ -119,7 +120,11 @@ def test_feeds_with_and_without_an_interval_are_combined_as_any_others() -> None
 
     found = priced(mark("ETH", feeds, TIMES))
 
-    assert (found.low, found.mid, found.high) == (1970.0, 1995.0, 2010.0)  # 1990 − 20, the mean, 1990 + 20
+    assert (found.low, found.mid, found.high) == (
+        1947.6,
+        1995.0,
+        2032.4,
+    )  # 1990 − 2.12 · 20, the mean, 1990 + 2.12 · 20
 
 
 def test_a_feed_that_has_said_nothing_is_listed() -> None:

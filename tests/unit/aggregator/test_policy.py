@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from aggregator.margin.policy import PolicyError, parse_policy
+from aggregator.margin.marks_policy import Validity
+from aggregator.margin.policy import parse_policy
+from aggregator.margin.policy_text import PolicyError
+from aggregator.oracle.rules import Mode, State
 from tests.unit.aggregator.builders import POLICY, policy, shipped_policy
 
 
@@ -47,6 +52,59 @@ def test_a_policy_that_cannot_be_meant_is_refused(old: str, new: str, message: s
 
     with pytest.raises(PolicyError, match=message):
         parse_policy(POLICY.replace(old, new, 1))
+
+
+MARKS = """
+[marks]
+mode = "mean"
+quorum = 3
+demand_quorum = true
+outlier = "2%"
+hold = "5m"
+par_classes = ["stable"]
+[validity]
+initial = ["ok"]
+liquidatable = ["ok", "held"]
+"""
+
+
+def test_how_marks_are_made_is_read_and_what_is_left_out_has_its_default() -> None:
+    read = parse_policy(POLICY + MARKS)
+
+    assert (read.marks.mode, read.marks.quorum, read.marks.demand_quorum) == (Mode.MEAN, 3, True)
+    assert (read.marks.outlier, read.marks.hold_s, read.marks.par_classes) == (0.02, 300, ("stable",))
+    assert read.marks.jump == policy().marks.jump
+    assert read.validity == Validity(initial=(State.OK,), liquidatable=(State.OK, State.HELD))
+
+
+def test_the_shipped_numbers_of_marks_are_the_defaults_but_for_what_is_redeemed_at_par() -> None:
+    shipped = shipped_policy()
+
+    assert replace(shipped.marks, par_classes=()) == policy().marks
+    assert (shipped.marks.par_classes, shipped.validity) == (("stable",), policy().validity)
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ('mode = "mean"', 'mode = "modal"', r"\[marks\] mode must be one of median, mean, not 'modal'"),
+        ("quorum = 3", "quorum = 0", r"\[marks\] must keep quorum ≥ 1"),
+        ("quorum = 3", "quorum = 1.5", r"quorum must be a whole number such as 2, not 1.5"),
+        ("demand_quorum = true", "demand_quorum = 1", r"demand_quorum must be true or false, not 1"),
+        ('hold = "5m"', 'hold = "2h"', r"must keep hold ≤ 1h"),
+        ('hold = "5m"', "hold_s = 300", r'\[marks\]: unknown key "hold_s"; did you mean "hold"\?'),
+        ('["stable"]', '"stable"', r"par_classes must be a list of names"),
+        ('["stable"]', '["stables"]', r'par_classes: unknown asset class "stables"; did you mean "stable"\?'),
+        ('initial = ["ok"]', 'initial = ["okay"]', r'\[validity\] initial unknown state "okay"; did you mean "ok"\?'),
+        ('initial = ["ok"]', 'maintenance = ["non_positive"]', r"must keep non_positive is never a price"),
+        ('initial = ["ok"]', 'initial = ["ok"]\nmaintenance = ["held"]', r"must keep initial within maintenance"),
+    ],
+)
+def test_rules_of_marks_that_cannot_be_meant_are_refused(old: str, new: str, message: str) -> None:
+    assert old in MARKS
+
+    with pytest.raises(PolicyError, match=message):
+        parse_policy(POLICY + MARKS.replace(old, new, 1))
 
 
 def test_a_class_that_the_policy_lacks_is_refused_with_the_nearest() -> None:

@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import pytest
 
-from aggregator.margin.document import HealthDocument, ReasonView, UnitView
+from aggregator.margin.document import HealthDocument, UnitView
 from aggregator.margin.health import evaluate
 from aggregator.margin.liabilities import Liabilities
+from aggregator.margin.permits_document import ReasonView
 from aggregator.margin.policy import LiabilityPolicy
 from aggregator.margin.status import Status
 from chains.identifiers import format_address

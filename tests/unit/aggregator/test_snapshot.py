@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from aggregator.audit.manifest import MANIFEST
-from aggregator.audit.snapshot import SnapshotExists, manifest_hash, snapshot_id, verify, write_snapshot
+from aggregator.audit.manifest import Link, Manifest
+from aggregator.audit.signing import Signer, first_entry
+from aggregator.audit.snapshot import SCRIPTS, SnapshotExists, manifest_hash, snapshot_id, verify, write_snapshot
+from aggregator.audit.verifier import MANIFEST, canonical, sha256
 from aggregator.book import Book, assess_book
 from aggregator.gather import Catalogue
 from aggregator.margin.inputs import Cut, MarginAccount
@@ -38,12 +42,17 @@ from tests.unit.aggregator.journals import ToyJournals
 PRICES = {WETH: Price(usd=2000), USDC: Price(usd=1, threshold_bp=9_000)}
 SLOT = 1_700_000_100
 FILES = [
+    "account_bytes.parquet",
     "accounts.parquet",
     "as_of.parquet",
     "holdings.parquet",
+    "inputs.parquet",
     "liabilities.parquet",
     "marks.parquet",
+    "memberships.parquet",
     "positions.parquet",
+    "price_proofs.parquet",
+    "proofs.parquet",
     "totals.parquet",
     "units.parquet",
 ]
@@ -76,33 +85,58 @@ def book(tokens: float = 1.0, *, silent: bool = False) -> Book:
     return assess_book(toy, cuts, catalogue)
 
 
+def signer() -> Signer:
+    private = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    return Signer(private, (first_entry(private, "2020-01-01T00:00:00Z"),))
+
+
+def written_in(
+    root: Path, what: Book | None = None, *, link: Link | None = None, recorded: Collection[str] = ()
+) -> tuple[Path, Manifest]:
+    return write_snapshot(root, what or book(), slot_time=SLOT, link=link or Link(), signer=signer(), recorded=recorded)
+
+
 def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_the_same_book_is_the_same_bytes(tmp_path: Path) -> None:
-    first, _ = write_snapshot(tmp_path / "a", book(), slot_time=SLOT, previous="sha256:0")
-    second, _ = write_snapshot(tmp_path / "b", book(), slot_time=SLOT, previous="sha256:0")
+    first, _ = written_in(tmp_path / "a")
+    second, _ = written_in(tmp_path / "b")
 
     assert files(first) == files(second)
-    assert sorted(files(first)) == sorted([*FILES, MANIFEST])
+    lines = [name.replace(".parquet", ".ndjson") for name in FILES]
+    assert sorted(files(first)) == sorted(
+        [*FILES, *lines, MANIFEST, "report.html", "keys.json", "signature.json", *SCRIPTS]
+    )
     assert first.name == snapshot_id(SLOT) == "20231114T221500Z"
 
 
 def test_the_manifest_says_what_the_snapshot_is_of(tmp_path: Path) -> None:
-    folder, written = write_snapshot(tmp_path, book(), slot_time=SLOT, previous="sha256:before")
+    folder, written = written_in(tmp_path, link=Link(sequence=2, previous="sha256:before"))
 
     content = json.loads((folder / MANIFEST).read_text())
     assert content["slot_time"] == "2023-11-14T22:15:00Z"
     assert content["previous"] == "sha256:before"
     assert content["cut"][CHAIN]["block"] == 100
-    assert {name: entry["rows"] for name, entry in content["files"].items()} == {
+    assert content["sequence"] == 2
+    assert content["tree"]["sums"] == {
+        "units": "3",
+        "unknown": "0",
+        **{key: amount for key, amount in content["tree"]["sums"].items() if "|" in key},
+    }
+    assert {f"{name}.parquet": entry["rows"] for name, entry in content["tables"].items()} == {
+        "account_bytes.parquet": 0,
         "accounts.parquet": 1,
         "as_of.parquet": 2,
         "holdings.parquet": 0,
+        "inputs.parquet": 15,
         "liabilities.parquet": 1,
         "marks.parquet": 3,
+        "memberships.parquet": 0,
         "positions.parquet": 5,
+        "price_proofs.parquet": 0,
+        "proofs.parquet": 0,
         "totals.parquet": 0,
         "units.parquet": 3,
     }
@@ -110,7 +144,7 @@ def test_the_manifest_says_what_the_snapshot_is_of(tmp_path: Path) -> None:
 
 
 def test_raw_amounts_keep_every_digit(tmp_path: Path) -> None:
-    folder, _ = write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
+    folder, _ = written_in(tmp_path)
 
     rows = pq.read_table(folder / "positions.parquet").to_pylist()
     assert {row["amount_raw"] for row in rows if row["symbol"] == "JUNK"} == {"9007199254740992"}
@@ -121,7 +155,7 @@ def test_raw_amounts_keep_every_digit(tmp_path: Path) -> None:
 
 
 def test_liabilities_are_in_a_snapshot_with_who_said_them(tmp_path: Path) -> None:
-    folder, _ = write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
+    folder, _ = written_in(tmp_path)
 
     (said,) = pq.read_table(folder / "liabilities.parquet").to_pylist()
     assert said == {
@@ -142,7 +176,7 @@ def test_liabilities_are_in_a_snapshot_with_who_said_them(tmp_path: Path) -> Non
 
 
 def test_a_unit_of_which_nothing_was_said_is_unknown_in_a_snapshot_too(tmp_path: Path) -> None:
-    folder, _ = write_snapshot(tmp_path, book(silent=True), slot_time=SLOT, previous=None)
+    folder, _ = written_in(tmp_path, book(silent=True))
 
     (unit,) = (row for row in pq.read_table(folder / "units.parquet").to_pylist() if row["venue_id"] == "vault")
     (said,) = pq.read_table(folder / "liabilities.parquet").to_pylist()
@@ -153,74 +187,75 @@ def test_a_unit_of_which_nothing_was_said_is_unknown_in_a_snapshot_too(tmp_path:
 
 
 def test_a_snapshot_as_written_is_intact(tmp_path: Path) -> None:
-    folder, written = write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
+    folder, written = written_in(tmp_path)
 
-    assert verify(folder) == []
-    assert verify(folder, expected=written.hash) == []
+    found = verify(folder, expected=written.hash, key=signer().key)
+
+    assert (found.faults, found.hash) == ([], written.hash)
+    assert found.notes == ["nobody else signed it: until somebody does, its operator could write the past anew"]
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_one_changed_byte_is_found(tmp_path: Path, name: str) -> None:
-    folder, _ = write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
+    folder, _ = written_in(tmp_path)
     raw = bytearray((folder / name).read_bytes())
     raw[len(raw) // 2] ^= 1
     (folder / name).write_bytes(raw)
 
-    (fault,) = verify(folder)
+    (fault,) = verify(folder).faults
 
     assert name in fault
 
 
-def test_a_missing_and_a_strange_file_are_found(tmp_path: Path) -> None:
-    folder, _ = write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
-    (folder / "marks.parquet").rename(folder / "notes.txt")
+def test_a_copy_with_other_rows_is_found_though_its_hash_is_right(tmp_path: Path) -> None:
+    folder, _ = written_in(tmp_path)
+    copy = folder / "accounts.parquet"
+    rows = pq.read_table(copy)
+    pq.write_table(rows.set_column(rows.column_names.index("score"), "score", [[99]]), copy)
+    content = json.loads((folder / MANIFEST).read_text())
+    content["files"][copy.name] = {"sha256": sha256(copy.read_bytes()), "bytes": copy.stat().st_size}
+    (folder / MANIFEST).write_bytes(canonical(content))
+    (folder / "signature.json").write_bytes(signer().signature_text(canonical(content)))
 
-    assert verify(folder) == ["marks.parquet is missing", "notes.txt is not in the manifest"]
+    assert verify(folder).faults == ["accounts.parquet has other rows than accounts.ndjson"]
 
 
-def test_a_forged_manifest_is_found_by_its_expected_hash(tmp_path: Path) -> None:
-    folder, written = write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
-    text = (folder / MANIFEST).read_text()
-    (folder / MANIFEST).write_text(text.replace(f'"slot_time":"{2023}', '"slot_time":"2024'))
+def test_another_hash_than_the_ledger_has_is_found(tmp_path: Path) -> None:
+    folder, written = written_in(tmp_path)
 
-    assert verify(folder) == []
-    (fault,) = verify(folder, expected=written.hash)
+    (fault,) = verify(folder, expected="sha256:0").faults
+
     assert written.hash in fault
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format":"crossmargin-snapshot-1"}', '{"format":"other"}'])
-def test_a_manifest_that_is_none_is_said_to_be_none(tmp_path: Path, text: str) -> None:
-    (tmp_path / MANIFEST).write_text(text)
-
-    (fault,) = verify(tmp_path)
-
-    assert fault.startswith("manifest.json cannot be read")
-
-
-def test_a_manifest_that_names_files_elsewhere_is_refused(tmp_path: Path) -> None:
-    entry = '{"sha256":"sha256:0","bytes":1,"rows":1}'
-    (tmp_path / MANIFEST).write_text('{"format":"crossmargin-snapshot-1","files":{"../x":' + entry + "}}")
-
-    assert verify(tmp_path) == ["manifest.json cannot be read: it names files outside its folder"]
-
-
 def test_writing_the_same_snapshot_again_changes_nothing(tmp_path: Path) -> None:
-    first, _ = write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
+    first, _ = written_in(tmp_path)
     before = {path.name: path.stat().st_mtime_ns for path in first.iterdir()}
 
-    again, _ = write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
+    again, _ = written_in(tmp_path)
 
     assert again == first
     assert {path.name: path.stat().st_mtime_ns for path in again.iterdir()} == before
 
 
 def test_another_snapshot_in_the_same_slot_is_refused_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
+    _, written = written_in(tmp_path)
 
     with pytest.raises(SnapshotExists, match="holds another snapshot"):
-        write_snapshot(tmp_path, book(tokens=2.0), slot_time=SLOT, previous=None)
+        written_in(tmp_path, book(tokens=2.0), recorded=[written.hash])
 
     assert [path.name for path in tmp_path.iterdir()] == [snapshot_id(SLOT)]
+
+
+def test_what_an_interruption_left_makes_room_and_is_kept_aside(tmp_path: Path) -> None:
+    folder, left = written_in(tmp_path)
+
+    again, written = written_in(tmp_path, link=Link(sequence=2, previous="sha256:1"), recorded=["sha256:1"])
+
+    assert again == folder
+    assert manifest_hash(again) == written.hash
+    (aside,) = [path for path in tmp_path.iterdir() if path != again]
+    assert aside.name == f".aside-{snapshot_id(SLOT)}-{left.hash[-16:]}"
 
 
 def test_a_snapshot_that_fails_half_way_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +265,7 @@ def test_a_snapshot_that_fails_half_way_leaves_nothing_behind(tmp_path: Path, mo
     monkeypatch.setattr("aggregator.audit.snapshot.manifest", fail)
 
     with pytest.raises(OSError, match="disk full"):
-        write_snapshot(tmp_path, book(), slot_time=SLOT, previous=None)
+        written_in(tmp_path)
 
     assert list(tmp_path.iterdir()) == []
     assert NOW < SLOT

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from operator import itemgetter
 from random import Random
 from typing import Any
 
@@ -15,12 +17,13 @@ from hypothesis import strategies as st
 from chains.errors import NodeWrong
 from chains.evm.aave_v3 import events as ev
 from chains.evm.aave_v3.fold import AaveV3
+from chains.evm.aave_v3.liquidity import COUNTED_BIT
 from chains.evm.aave_v3.maths import RAY
 from chains.evm.abi import Event
 from chains.evm.logs import log_table
-from chains.evm.ports import Answer, Folded, Reads
+from chains.evm.ports import Answer, Folded, Look, Reads
 from chains.evm.records import RpcLog
-from chains.model import WHOLE_VENUE, Rows, Side, VenueSpec
+from chains.model import END_OF_BLOCK, WHOLE_VENUE, Rows, Side, VenueSpec
 from indexer.store.journals import derive
 from tests.support.aave_row_by_row import AaveRowByRow
 from tests.support.state import Tips
@@ -78,12 +81,15 @@ class Chance:
     def of_market(self) -> Said:
         if self.rng.random() < 0.3:
             return self.rng.choice([POOL, *A_TOKENS, *DEBT_TOKENS, STRANGER]), ev.UPGRADED, (self.holder(),)
+        if self.rng.random() < 0.2:
+            return CONFIGURATOR, ev.RESERVE_DROPPED, (self.rng.choice(ASSETS),)
         tokens = self.rng.choice(A_TOKENS), bytes(20), self.rng.choice(DEBT_TOKENS)
         return CONFIGURATOR, ev.RESERVE_INITIALIZED, (self.rng.choice(ASSETS), *tokens, self.holder())
 
     def argument(self, name: str, kind: str) -> Any:
         if kind == "address":
-            return self.rng.choice(ASSETS) if name in {"reserve", "collateralAsset", "debtAsset"} else self.holder()
+            named = {"reserve", "asset", "collateralAsset", "debtAsset"}
+            return self.rng.choice(ASSETS) if name in named else self.holder()
         return {"bool": self.rng.randrange(2) == 1, "uint256": self.word()}.get(kind, self.rng.randrange(256))
 
     def holder(self) -> bytes:
@@ -137,6 +143,12 @@ class Node(Reads):
             return Answer("reverted", b"refused" if calldata[:4] == has.selector else b"")
         return Answer("returned", bytes(32 * 15))
 
+    def state(self, block: int, address: bytes, calldata: bytes) -> Answer:
+        rng = Random(f"{self._seed} {block} {address.hex()} {calldata.hex()}")
+        if calldata[:4] == ev.RESERVE_DATA.selector:
+            return Answer("returned", (rng.randrange(2) << COUNTED_BIT).to_bytes(32) + bytes(32 * 14))
+        return Answer("returned", rng.choice([0, 5, 10**30]).to_bytes(32))
+
 
 def state_of(balance: int, *, begun: bool) -> Tips:
     """A market with one reserve, whose holders all have a balance; or one whose engine is still to be read."""
@@ -157,8 +169,8 @@ def state_of(balance: int, *, begun: bool) -> Tips:
 
 
 def tables_of(rows: Rows) -> Tables:
-    """Every derived row, and with it whether it is its key's last."""
-    return {
+    """Every derived row, and with it whether it is its key's last; aspects that one log changed are told in any order."""
+    tables = {
         each.journal.name: [
             {**row, "last": i in last}
             for last in [set(each.last.to_pylist())]
@@ -166,6 +178,8 @@ def tables_of(rows: Rows) -> Tables:
         ]
         for each in derive(rows)
     }
+    place = itemgetter("block_number", "ordinal", "market", "aspect")
+    return tables | {"market_change": sorted(tables.get("market_change", []), key=place)}
 
 
 def take(tips: Tips, tables: Tables) -> None:
@@ -188,6 +202,7 @@ def folded(fold: AaveV3, tips: Tips, logs: Sequence[RpcLog], node: Reads) -> Tab
     return tables_of(outcome.rows)
 
 
+@example(60212, frozenset())  # a transfer in token units at an index of zero
 @example(1646, frozenset())  # listed again between two updates of its rates, then liquidated
 @given(seed=st.integers(0, 2**64 - 1), cuts=st.frozensets(st.integers(1, LENGTH), max_size=5))
 def test_columns_give_the_rows_of_one_event_after_the_other_wherever_a_span_is_cut(
@@ -248,6 +263,10 @@ class Upgraded(Reads):
         pool = calldata == ev.POOL_REVISION.calldata()
         return Answer("returned", (9 if pool else self.token_revision).to_bytes(32))
 
+    def state(self, block: int, address: bytes, calldata: bytes) -> Answer:
+        data = calldata[:4] == ev.RESERVE_DATA.selector
+        return Answer("returned", bytes(32 * 15) if data else (10**9 if address == POOL else 7).to_bytes(32))
+
 
 def test_a_token_rounds_as_its_own_implementation_does_from_its_upgrade_on() -> None:
     holder, index = HOLDERS[1], 2 * RAY
@@ -266,6 +285,69 @@ def test_a_token_rounds_as_its_own_implementation_does_from_its_upgrade_on() -> 
     assert isinstance(tables, dict)
     found = [(row["block_number"], row["side"], int(row["amount_raw"])) for row in tables["position_change"]]
     assert found == [(1, "supply", 2), (2, "supply", 4), (3, "supply", 6), (3, "borrow", 2)]
+
+
+def test_a_pool_that_begins_to_count_is_asked_what_it_begins_with() -> None:
+    minted = (HOLDERS[1], HOLDERS[1], 3, 0, RAY)
+    logs = [
+        log_of(1, 0, POOL, ev.SUPPLY, (ASSETS[0], HOLDERS[1], HOLDERS[1], 50, 0)),  # not counted yet
+        log_of(2, 0, POOL, ev.UPGRADED, (STRANGER,)),
+        log_of(2, 1, POOL, ev.SUPPLY, (ASSETS[0], HOLDERS[1], HOLDERS[1], 50, 0)),  # in what it says after the block
+        log_of(3, 0, POOL, ev.WITHDRAW, (ASSETS[0], HOLDERS[1], HOLDERS[1], 10**9)),
+        log_of(3, 1, A_TOKENS[0], ev.MINT, minted),
+        log_of(4, 0, POOL, ev.SUPPLY, (ASSETS[0], HOLDERS[1], HOLDERS[1], 0, 0)),  # changes nothing
+        log_of(5, 0, POOL, ev.WITHDRAW, (ASSETS[0], HOLDERS[1], HOLDERS[1], 1)),  # more than there is
+        log_of(6, 0, POOL, ev.SUPPLY, (ASSETS[0], HOLDERS[1], HOLDERS[1], 50, 0)),
+    ]
+
+    tables = folded(AaveV3(VENUE, PROVIDER), state_of(0, begun=True), logs, Upgraded(4))
+
+    assert isinstance(tables, dict)
+    told = [row for row in tables["market_change"] if row["aspect"] == "liquidity"]
+    assert [(row["block_number"], row["ordinal"], row["state"]) for row in told] == [
+        (2, END_OF_BLOCK, '{"virtual":"1000000000","supplied":"7"}'),
+        (3, 1, '{"virtual":"0","supplied":"10"}'),
+        (5, 0, "null"),
+    ]
+
+
+class Maker(Reads):
+    """Answers of a pool of 3.0 whose aTokens hold five, and of a token that says how much `maker` may make of it."""
+
+    __slots__ = ("maker",)
+
+    def __init__(self, maker: bytes) -> None:
+        super().__init__({}, first=1, last=1)
+        self.maker = maker
+
+    def __call__(self, block: int, address: bytes, calldata: bytes) -> Answer:
+        return Answer("returned", bytes(32 * 15))
+
+    def state(self, block: int, address: bytes, calldata: bytes) -> Answer:
+        if calldata[:4] == ev.FACILITATOR_BUCKET.selector:
+            return Answer("returned", bytes(64)) if calldata[16:] == self.maker else Answer("reverted", b"")
+        return Answer("returned", (5).to_bytes(32))
+
+    def first_change(self, look: Look) -> int | None:
+        return None
+
+
+@pytest.mark.parametrize(
+    "maker, told",
+    [
+        (A_TOKENS[1], '{"outcome":"makes_tokens","output":"0x","silent":0}'),
+        (STRANGER, '{"outcome":"returned","output":"0x' + f"{5:064x}" + '","silent":0}'),
+    ],
+)
+def test_what_an_atoken_holds_is_not_read_of_a_token_that_it_makes(maker: bytes, told: str) -> None:
+    listing = (ASSETS[1], A_TOKENS[1], bytes(20), DEBT_TOKENS[1], bytes(20))
+    logs = [log_of(1, 1, CONFIGURATOR, ev.RESERVE_INITIALIZED, listing)]
+    fold = AaveV3(replace(VENUE, options={"liquidity": "read"}), PROVIDER)
+
+    tables = folded(fold, state_of(0, begun=True), logs, Maker(maker))
+
+    assert isinstance(tables, dict)
+    assert [row["state"] for row in tables["market_change"] if row["aspect"] == "held"] == [told]
 
 
 def test_no_balance_is_told_of_a_token_that_became_one_nobody_knows() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from chains.evm.aave_v3 import open_book
 from chains.evm.aave_v3.engines import ENGINES
 from chains.evm.aave_v3.limits import UNLIMITED
-from chains.evm.aave_v3.maths import RAY, SECONDS_PER_YEAR, ray_div_up, ray_mul, ray_mul_up
+from chains.evm.aave_v3.maths import RAY, SECONDS_PER_YEAR, ray_div_up, ray_mul, ray_mul_down, ray_mul_up
 from chains.model import (
     WHOLE_VENUE,
     Allowance,
@@ -251,7 +251,7 @@ def test_nothing_is_lent_where_nobody_asked_whether_there_is_a_sentinel(told: di
 
 
 def loan_of(
-    revision: int, index: int, cap: int, owed: Mapping[str, Mapping[str, object]], supplied: int = 10**30
+    revision: int, index: int, cap: int, owed: Mapping[str, Mapping[str, object] | None], supplied: int = 10**30
 ) -> Allowance:
     """What an account with much collateral may borrow of `ONE` under a cap of whole tokens."""
     snapshot = market(revision, {}, {}, index)
@@ -278,6 +278,40 @@ def test_a_loan_goes_up_to_what_the_cap_leaves_by_the_pools_own_rounding(index: 
     assert before == max(cap - ray_mul(scaled, index), 0)
     assert since == 0 or ray_mul_up(scaled + ray_div_up(since, index), index) <= cap
     assert ray_mul_up(scaled + ray_div_up(since + 1, index), index) > cap
+
+
+@run_with(max_examples=60)
+@given(index=st.integers(RAY, 3 * RAY), virtual=st.integers(1, 10**9), supplied=st.integers(1, 10**9))
+def test_a_loan_goes_up_to_what_the_reserve_has_left_and_to_all_supplies(
+    index: int, virtual: int, supplied: int
+) -> None:
+    liquidity = {"liquidity": {"virtual": str(virtual), "supplied": str(supplied)}}
+
+    before, since = (loan_of(revision, index, 0, liquidity) for revision in (V3_3, V3_5))
+
+    assert before.unknown == since.unknown == ()
+    assert before.most == min(virtual, ray_mul(supplied, index))
+    lent_from = ray_mul_down(supplied, index)
+    assert since.most <= virtual
+    assert ray_mul_up(ray_div_up(since.most, index), index) <= lent_from
+    assert since.most == virtual or ray_mul_up(ray_div_up(since.most + 1, index), index) > lent_from
+
+
+def test_what_a_reserve_has_left_is_known_by_the_rule_of_its_version() -> None:
+    counted = {"liquidity": {"virtual": "7", "supplied": "900"}}
+    held = {"held": {"outcome": "returned", "output": "0x" + (8).to_bytes(32).hex(), "silent": 0}}
+    lost = {"liquidity": None}
+    made = {"held": {"outcome": "makes_tokens", "output": "0x", "silent": 0}}
+
+    def said(revision: int, told: Mapping[str, Mapping[str, object] | None]) -> tuple[int, list[str], list[str]]:
+        loan = loan_of(revision, RAY, 0, told)
+        return loan.most, [reason.code for reason in loan.blocked], [reason.code for reason in loan.unknown]
+
+    assert said(V3_5, counted) == said(V3_1, counted) == (7, [], [])
+    assert said(V3_0, held) == (8, [], [])
+    assert said(V3_5, {"liquidity": {"virtual": "0", "supplied": "900"}}) == (0, ["no_liquidity"], [])
+    for revision, told in ((V3_5, held), (V3_0, counted), (V3_5, lost), (V3_0, made), (V3_1, {})):
+        assert said(revision, told)[1:] == ([], ["liquidity_unknown"])
 
 
 def test_how_much_of_a_cap_is_used_is_unknown_where_debt_was_not_followed() -> None:

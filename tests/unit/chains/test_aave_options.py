@@ -45,6 +45,7 @@ def test_a_fork_may_say_how_its_tokens_round() -> None:
             "revisions: '2.0' is not known; use one of 3.0, 3.1, 3.2, 3.3, 3.4, 3.5, 3.6, 3.7",
         ),
         ({"token_revisions": {"1": "up"}}, "token_revisions: 'up' is not known; use one of half-up, directed"),
+        ({"liquidity": "ask"}, "liquidity: 'ask' is not known; write \"read\", or leave it out"),
         ({"wrappers": WRAPPER}, "wrappers must be a list of addresses"),
         ({"wrappers": ["ab"]}, "wrappers: write addresses as 0x and 40 hexadecimal digits"),
     ],
@@ -58,3 +59,4 @@ def test_wrappers_change_no_row_and_revisions_do() -> None:
 
     assert followed(replace(venue, options={"wrappers": [WRAPPER]})) == followed(venue)
     assert followed(replace(venue, options={"revisions": {"1": "3.0"}})) != followed(venue)
+    assert followed(replace(venue, options={"liquidity": "read"})) != followed(venue)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from eth_abi.abi import encode
 from hypothesis import given
@@ -12,7 +13,7 @@ from web3 import Web3
 from web3._utils.events import get_event_data
 
 from chains.evm.aave_v3 import events as aave
-from chains.evm.abi import Event, decode_all
+from chains.evm.abi import Event, by_topic, decode_all, empty
 from chains.evm.logs import log_table
 from chains.evm.oracles.chainlink.events import ANSWER_UPDATED
 from chains.evm.records import RpcLog
@@ -112,6 +113,28 @@ def test_a_log_of_another_shape_is_a_misfit_and_not_dropped() -> None:
 
     assert rows == []
     assert [(misfit.event.name, len(misfit.data)) for misfit in misfits] == [("Burn", 128)]
+
+
+def test_logs_are_taken_apart_by_topic_and_one_without_any_is_in_no_part() -> None:
+    logs = [supply_log(block, 0) for block in (3, 1, 2)]
+    logs[1].topics = ["0x" + aave.MINT.topic0.hex()]
+    logs[2].topics = []
+
+    parts = by_topic(log_table(logs))
+
+    assert {topic: part["block_number"].to_pylist() for topic, part in parts.items()} == {
+        aave.BURN.topic0: [3],
+        aave.MINT.topic0: [1],
+    }
+    assert by_topic(log_table([])) == {}
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32), max_size=20), st.integers(0, 32))
+def test_bytes_are_empty_where_every_one_is_zero(words: list[bytes], size: int) -> None:
+    bare = [word if word[0] & 1 else bytes(size) + word[size:] for word in words]
+    rows = np.frombuffer(b"".join(bare), np.uint8).reshape(-1, 32)
+
+    assert empty(rows[:, :size]).tolist() == [not any(word[:size]) for word in bare]
 
 
 def supply_log(block: int, index: int) -> RpcLog:

@@ -116,3 +116,18 @@ def test_a_chain_of_seconds_is_cut_at_the_very_second_up_to_the_last_look() -> N
         1_700_000_100: looked,
         1_700_000_500: looked,
     }
+
+
+def test_of_the_past_a_chain_is_known_up_to_the_time_asked_where_it_went_on_beyond(store: Store) -> None:
+    def until(at: str | None) -> dict[str, int | None]:
+        with store.reading() as reader:
+            rules = {CLUSTER: "finalized", CHAIN: "confirmations:5"}
+            found = Cuts(store, reader, rules, lambda _: nodes(None)).at(at, [CHAIN])
+        return {chain_id: made.until for chain_id, made in found.items()}
+
+    tip = evm_block(9).time
+    assert until(None) == {CHAIN: None, CLUSTER: None}
+    assert until(f"@{tip - 1}")[CHAIN] == tip - 1  # block 8 is older, and nothing is known to have come after it
+    assert until(f"@{evm_block(8).time}")[CHAIN] is None
+    assert until(f"@{tip + 100}")[CHAIN] is None  # nobody knows of blocks after the last one
+    assert until("8")[CHAIN] is None

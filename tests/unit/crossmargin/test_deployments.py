@@ -6,6 +6,8 @@ import re
 import tomllib
 from collections import Counter
 from pathlib import Path
+from runpy import run_path
+from typing import Any
 
 import pytest
 
@@ -41,6 +43,7 @@ def test_every_deployment_loads_through_the_settings(tmp_path: Path, known: Depl
 def test_addresses_are_written_with_their_checksum(known: Deployments) -> None:
     written = [
         *((venue["chain"], venue["address"]) for venue in known.venues),
+        *((venue["chain"], venue["factory"]) for venue in known.venues if "factory" in venue),
         *((feed["asset"].partition("/")[0], feed["address"]) for feed in known.feeds if "address" in feed),
         *((asset["id"].partition("/")[0], asset["id"].rpartition(":")[2]) for asset in known.assets),
     ]
@@ -61,17 +64,62 @@ def test_nothing_is_there_twice(known: Deployments) -> None:
         assert [key for key, count in Counter(keys).items() if count > 1] == []
 
 
-def test_every_address_names_a_package_of_the_header(checkout: Path, known: Deployments) -> None:
+def test_every_address_names_a_package_of_the_header_or_a_file_at_a_commit(checkout: Path, known: Deployments) -> None:
     text = (checkout / "config" / deployments.FILE).read_text(encoding="utf-8")
     pinned = set(re.findall(r"^#   (\S+ \d+\.\d+\.\d+)$", text, flags=re.MULTILINE))
+    repositories = set(re.findall(r"^#   (\w\S+/\S+)$", text, flags=re.MULTILINE))
     everything = tomllib.loads(text)["venue"]
-    named = {row["source"].partition(",")[0] for row in (*everything, *known.assets, *known.feeds)}
+    named = {
+        source.partition(",")[0]
+        for row in (*everything, *known.assets, *known.feeds)
+        for source in row["source"].split("; ")
+    }
+    files = {source for source in named if re.fullmatch(r"[\w-]+/[\w.-]+@[0-9a-f]{40} [\w./-]+", source)}
 
-    assert named == pinned
+    assert named - files == pinned
+    assert {source.partition("@")[0] for source in files} == repositories
+
+
+def test_what_repositories_say_is_there_as_they_say_it(checkout: Path, known: Deployments) -> None:
+    told = tomllib.loads((checkout / "scripts" / "addresses.toml").read_text(encoding="utf-8"))["venue"]
+    ids = {chain["name"]: chain["id"] for chain in known.chains}
+    by_id = {venue["id"]: venue for venue in known.venues}
+
+    for row in told:
+        sources = row.pop("sources")
+        venue = by_id[row["id"]]
+        assert row | {"chain": ids[row["chain"]]} == {key: venue[key] for key in row}
+        assert set(sources) <= set(venue["source"].split("; "))
+    assert Counter(row["protocol"] for row in told) == {"compound-v3": 19, "euler-v2": 7, "aave-v3": 2}
+
+
+def test_a_fork_says_what_its_revisions_compute(tmp_path: Path, known: Deployments) -> None:
+    settings = read(tmp_path, deployments.written(deployments.chosen(known, ["ethereum", "gnosis"], ["aave-v3"])))
+
+    revisions = {venue.id: venue.options["revisions"] for venue in settings.venues if venue.options}
+    until = {"spark-ethereum": 4, "spark-gnosis": 3}
+    assert revisions == {name: {str(1 + number): "3.0" for number in range(last)} for name, last in until.items()}
+
+
+def test_sources_that_do_not_agree_are_refused(checkout: Path) -> None:
+    script = run_path(str(checkout / "scripts" / "deployments"))
+
+    def venue(name: str, address: str, **more: str) -> Any:
+        return script["Venue"](name, "compound-v3", "eip155:1", address, "auto", more.pop("source", "a package"), more)
+
+    told = venue("one", "0xA", source="a repository", factory="0xF")
+    (both,) = script["combined"]([venue("one", "0xA")], [told])
+    assert (both.address, both.source, both.options) == ("0xA", "a package; a repository", {"factory": "0xF"})
+    with pytest.raises(
+        SystemExit, match="one is compound-v3 at 0xB by a package, but compound-v3 at 0xA by a repository"
+    ):
+        script["combined"]([venue("one", "0xB")], [told])
+    with pytest.raises(SystemExit, match="two and one are the same address, 0xA"):
+        script["combined"]([venue("two", "0xa")], [told])
 
 
 def test_the_example_agrees_with_the_deployments(checkout: Path, known: Deployments) -> None:
-    """A start block of the example may be one that no package has, but none that is after the deployment."""
+    """A start block of the example may be one that no source has, but none that is after the deployment."""
     environment = {"MAINNET_RPC_KEY": "k", "OPTIMISM_RPC_KEY": "k", "SOLANA_RPC_KEY": "k", "HERMES_KEY": "k"}
     environment["PERP_DESK_PUBLIC_KEY"] = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
     blocks = {(venue["chain"], venue["address"]): venue["start_block"] for venue in known.venues}
@@ -84,7 +132,8 @@ def test_the_example_agrees_with_the_deployments(checkout: Path, known: Deployme
     }
 
     on_solana = {"drift-main", "jupiter-lend", "kamino-main", "marginfi-main", "save-main"}
-    assert shared.keys() == {"aave-ethereum", "aave-optimism", "morpho-ethereum"} | on_solana
+    on_ethereum = {"aave-ethereum", "comet-ethereum-usdt", "euler-ethereum", "morpho-ethereum"}
+    assert shared.keys() == on_ethereum | {"aave-optimism"} | on_solana
     assert all(start <= deployed for start, deployed in shared.values() if isinstance(deployed, int))
     assert {deployed for name, (_, deployed) in shared.items() if name in on_solana} == {"recent"}
 
@@ -145,7 +194,7 @@ def test_init_leaves_a_file_alone_that_is_there(tmp_path: Path) -> None:
             "base",
             "aave-v4",
             (
-                'no deployments of protocol "aave-v4" are known; use aave-v3, compound-v3, drift, jupiter-lend, kamino, '
+                'no deployments of protocol "aave-v4" are known; use aave-v3, compound-v3, drift, euler-v2, jupiter-lend, kamino, '
                 "marginfi, morpho-blue, save"
             ),
         ),

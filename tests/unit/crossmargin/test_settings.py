@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chains.identifiers import format_address, namespace_of
-from chains.registry import FEED_KINDS, PROTOCOLS
+from chains.registry import FEED_KINDS, PROTOCOLS, operator_of
 from crossmargin.cli.context import Context
 from crossmargin.settings import Settings, SettingsError, load, locate
 from crossmargin.settings.shown import effective
@@ -206,6 +206,28 @@ def test_what_is_not_written_has_its_default(tmp_path: Path) -> None:
     assert (settings.server.host, settings.server.port, settings.server.public) == ("127.0.0.1", 8080, False)
     assert settings.snapshot.schedule is None
     assert settings.policy is None
+
+
+def test_an_asset_may_say_by_which_bridge_it_came_and_who_issued_it(tmp_path: Path) -> None:
+    asset = f'[[asset]]\nid = "eip155:1/erc20:{TOKEN}"\nclass = "stable"\n'
+
+    told = read(tmp_path, CHAIN + asset + 'bridge = "canonical-rollup"\nissuer = "circle"\n')
+    silent = read(tmp_path, CHAIN + asset)
+
+    assert [(each.bridge, each.issuer) for each in (*told.assets, *silent.assets)] == [
+        ("canonical-rollup", "circle"),
+        (None, None),
+    ]
+    assert effective(told)["asset"][0]["issuer"] == "circle"
+    assert "issuer" not in effective(silent)["asset"][0]
+
+
+def test_a_feed_may_say_who_answers_for_it(tmp_path: Path) -> None:
+    told, silent = (read(tmp_path, CHAIN + FEED + more) for more in ('operator = "acme"\n', ""))
+
+    assert [operator_of(each) for each in (*told.feeds, *silent.feeds)] == ["acme", "chainlink"]
+    assert effective(told)["feed"][0]["operator"] == "acme"
+    assert "operator" not in effective(silent)["feed"][0]
 
 
 def test_relative_paths_start_at_the_configurations_own_folder(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ REFUSED = {
     ),
     "liabilities of a lending protocol": (
         CHAIN + VENUE + NONE,
-        '[[venue]] #1 "aave": unknown key "liabilities"; use one of address, chain, id, protocol, revisions, start_block',
+        '[[venue]] #1 "aave": unknown key "liabilities"; did you mean "liquidity"?',
     ),
     "token accounts on an EVM chain": (
         ESCROW + NONE + f'accounts = ["{ONE}"]\n',

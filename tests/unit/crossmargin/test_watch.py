@@ -7,6 +7,7 @@ from chains.model import Block, ChainSpec, Finality
 from chains.ports import Head
 from crossmargin.settings import ChainSettings
 from crossmargin.watch import Watch
+from indexer.loop import Progress
 
 CHAIN = "eip155:1"
 LIMIT_S = 60.0
@@ -45,6 +46,17 @@ def test_a_chain_whose_nodes_are_silent_for_too_long_is_doubted() -> None:
 
     clock.now += 1
     assert code(watch, block(5)) == "chain_stale"
+
+
+def test_reorganisations_are_remembered_the_newest_first_and_not_for_ever() -> None:
+    watch, clock = followed()
+    for depth in range(1, 251):
+        clock.now += 1
+        watch.rewound(CHAIN, depth, 1_000 - depth)
+
+    assert len(watch.reorgs) == 200
+    assert (watch.reorgs[0].depth, watch.reorgs[0].to, watch.reorgs[0].seen_at) == (250, 750, 1_250.0)
+    assert watch.reorgs[-1].depth == 51
 
 
 def test_the_words_of_a_doubt_do_not_change_while_nothing_else_does() -> None:
@@ -93,6 +105,32 @@ def test_a_follower_that_ended_is_doubted_for_good() -> None:
     watch.polled(CHAIN, head(block(5)))
 
     assert code(watch, block(5)) == "chain_stopped"
+
+
+def test_a_follower_that_broke_off_is_doubted_until_a_whole_step_was_made() -> None:
+    watch, _ = followed()
+    watch.polled(CHAIN, head(block(5)))
+    watch.broke(CHAIN, KeyError("x"))
+
+    assert code(watch, block(5)) == "chain_broken"
+    assert watch.sight(CHAIN).fault == "unexpected KeyError: 'x'"
+    watch.polled(CHAIN, head(block(5)))
+    watch.failed(CHAIN, NodeBusy("busy"), 1.0)
+    watch.polled(CHAIN, head(block(5)))
+    assert code(watch, block(5)) == "chain_broken", "no step was made yet"
+    watch.polled(CHAIN, head(block(5)))
+    assert watch.doubt(CHAIN, block(5)) is None
+    assert watch.sight(CHAIN).fault is None
+
+
+def test_a_batch_shows_that_a_follower_has_gone_on() -> None:
+    watch, _ = followed()
+    watch.broke(CHAIN, KeyError("x"))
+    watch.polled(CHAIN, head(block(5)))
+
+    watch.appended(Progress(chain_id=CHAIN, first=1, indexed=5, target=5, records=0, rows=0, seconds={}))
+
+    assert watch.doubt(CHAIN, block(5)) is None
 
 
 def test_a_chain_is_past_a_moment_when_its_head_was_seen_well_after_it() -> None:

@@ -12,6 +12,7 @@ from chains.errors import ChainError, DeepFork, NodeBusy, NodeWrong
 from chains.model import Block, ChainSpec, Side
 from chains.ports import Batch, Chain, Examined, Records, StateReader
 from indexer import loop
+from indexer.follow import Known
 from indexer.loop import SHORTEST_WAIT_S, Progress, Until, follow, index, rebuild
 from indexer.store import MEMORY, Cursor, Store
 from tests.support.indexing import Heard
@@ -211,6 +212,31 @@ async def test_a_fork_below_the_final_block_ends_it(store: Store, skipped: froze
         await taken_in(chain, store)
 
     assert content(store) == before
+
+
+async def test_one_answer_below_the_final_block_does_not_end_it(store: Store) -> None:
+    """A node that names a forgotten block once, and the right one when it is asked again, is asked again for all."""
+
+    class Hasty(FakeChain):
+        wrong: int = 0
+
+        async def block(self, number: int) -> Known | None:
+            known = await FakeChain.block(self, number)
+            if number == 5 and isinstance(known, Block) and self.wrong > 0:
+                self.wrong -= 1
+                return replace(known, hash=b"\x66" * 32)
+            return known
+
+    await taken_in(FakeChain(tip=8, settled=5), store)
+    chain = Hasty(tip=9, settled=5, fork="b", forked_at=6)
+    chain.wrong = 1
+
+    heard = await taken_in(chain, store)
+
+    assert [str(error) for error in heard.failed_] == [
+        f"chain {CLUSTER}: a node named another block 5 than the one that is final, and takes it back"
+    ]
+    assert height(store) == 9
 
 
 async def test_a_chain_without_a_final_block_may_be_left_whole(store: Store) -> None:

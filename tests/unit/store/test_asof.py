@@ -14,6 +14,7 @@ from chains.model import (
     VenueSpec,
 )
 from indexer.store import Store
+from indexer.store.asof import _few_since, as_of, unit_snapshots
 from tests.unit.store.builders import (
     CHAIN,
     MARKET,
@@ -49,6 +50,54 @@ def unit(
     owner: bytes, positions: dict[tuple[bytes, Side], int], settings: dict[tuple[bytes, str], str]
 ) -> UnitSnapshot:
     return UnitSnapshot(unit_id=owner, owner=owner, positions=positions, settings=settings)
+
+
+def test_what_sources_said_lately_is_the_last_of_each_minute_and_the_one_before_the_window(store: Store) -> None:
+    """Answers are dated by their own times, which need not be those of their blocks."""
+    start = block(1).time
+    said = [
+        price(number, number, source=source)._replace(updated_at=start + second)
+        for number, source, second in (
+            (2, SOURCE, -3 * 86_400 - 3600),
+            (3, SOURCE, -4000),
+            (4, SOURCE, -3900),
+            (5, SOURCE, 0),
+            (6, SOURCE, 1),
+            (7, SECOND, 1),
+            (8, SOURCE, 9 * 86_400),
+        )
+    ]
+    append(store, batch(1, 9, Rows(prices=said)))
+    at = block(8)
+    window_s = at.time - start + 3000
+
+    with store.reading() as reader:
+        found = reader.recent_answers(CHAIN, at, [SOURCE], window_s)
+        earlier = reader.recent_answers(CHAIN, block(4), [SOURCE, SECOND], window_s)
+
+    assert start % 60 < 59
+    assert [answer.answer_raw for answer in found[SOURCE]] == [4, 6]
+    assert (found[SOURCE][1].updated_at, found[SOURCE][1].block) == (start + 1, 6)
+    assert SECOND not in found
+    assert [answer.answer_raw for answer in earlier[SOURCE]] == [4]
+
+
+def test_positions_of_which_few_changed_since_are_read_from_tips_alike(store: Store) -> None:
+    owners = [bytes([n]) * 20 for n in range(1, 9)]
+    held = [
+        position(2 + n % 3, n, ordinal=n, owner=owner, side=side) for n, owner in enumerate(owners) for side in Side
+    ]
+    later = [position(8, 70, owner=owners[0]), position(7, 71, owner=owners[3]), position(8, 1, owner=OTHER)]
+    append(store, batch(1, 9, Rows(positions=held + later)))
+
+    with store.reading() as reader:
+        for number in range(1, 9):
+            by_tips, by_journal = (as_of(reader._con, CHAIN, block(number), tips=tips) for tips in (True, False))
+            assert _few_since(by_tips, VENUE) == (number >= 4)
+            assert unit_snapshots(by_tips, VENUE) == unit_snapshots(by_journal, VENUE)
+        now = unit_snapshots(as_of(reader._con, CHAIN, block(8)), VENUE)
+        (last,) = [each for each in now if each.owner == owners[1]]
+        assert list(last.positions) == [BORROW, SUPPLY]
 
 
 def test_a_venue_at_a_block_is_made_of_the_last_rows_until_then(store: Store) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chains.model import END_OF_BLOCK, FEEDS, ChainSpec, FeedSpec, Rows, Side, VenueSpec
-from indexer.store import AssetRow, MemberRow, Registry, Store
+from indexer.store import AssetRow, MemberRow, QueryRefused, Registry, Store
 from tests.unit.store.builders import (
     ASSET,
     CHAIN,
@@ -43,16 +43,33 @@ TERMS = '{"ltv":8000,"liquidation_threshold":8250,"liquidation_bonus":10500,"emo
 VIEWS = {
     "dim_account",
     "dim_asset",
+    "dim_block",
     "dim_chain",
     "dim_feed",
     "dim_market",
     "dim_venue",
+    "fct_at_risk",
+    "fct_breach_forecast",
+    "fct_risk_run",
+    "fct_stress",
     "fct_coverage",
+    "fct_health_answer",
     "fct_liability",
+    "fct_margin_account",
+    "fct_margin_mark",
+    "fct_margin_position",
+    "fct_liquidity",
+    "fct_mark",
+    "fct_membership",
+    "fct_position_change",
+    "fct_unit_health",
     "fct_parity_check",
     "fct_parity_run",
+    "fct_policy",
     "fct_position",
     "fct_price",
+    "fct_price_day",
+    "fct_transfer",
     "fct_venue_holding",
     "fct_venue_total",
     "lending_borrow",
@@ -258,6 +275,15 @@ def test_positions_are_open_ones_now_and_at_any_block(indexed: Store) -> None:
     assert before == [(Decimal(5), 3)]
     assert rows(indexed, "FROM public.fct_position_at('eip155:31337', 9)") == now
     assert rows(indexed, "FROM public.fct_position_at('eip155:1', 9)") == []
+
+
+def test_positions_can_be_asked_for_by_time_as_far_as_the_chain_is_stored(indexed: Store) -> None:
+    at = "FROM public.fct_position_at_time('eip155:31337', make_timestamp({} * 1000000))"
+
+    assert rows(indexed, at.format(block(5).time)) == rows(indexed, "FROM public.fct_position_at('eip155:31337', 5)")
+    assert rows(indexed, at.format(block(6).time - 1)) == rows(indexed, at.format(block(5).time))
+    with pytest.raises(QueryRefused, match="not stored up to that moment"):
+        rows(indexed, at.format(block(9).time + 1))
 
 
 def test_prices_coverage_and_snapshots_are_there(indexed: Store) -> None:

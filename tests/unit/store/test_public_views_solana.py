@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chains.identifiers import base58
-from chains.model import END_OF_BLOCK, FEEDS, ChainSpec, FeedSpec, Rows, VenueSpec
+from chains.model import END_OF_BLOCK, FEEDS, Basis, ChainSpec, FeedSpec, Rows, VenueSpec
 from indexer.store import Registry, Store
 from tests.unit.store.builders import ASSET, CHAIN, append, batch, digest, event, finalize, market, position, price
 from tests.unit.store.slots import ALICE, BOB, CLUSTER, signature, slot_batch, slot_block
@@ -139,10 +139,10 @@ def test_supply_and_positions_are_of_both_kinds_of_chains(indexed: Store) -> Non
 
     assert rows(
         indexed,
-        "SELECT blockchain, symbol, on_behalf_of, amount, block_time, tx_hash FROM public.lending_supply ORDER BY 1",
+        "SELECT blockchain, symbol, on_behalf_of, amount, block_time, tx_hash, basis FROM public.lending_supply ORDER BY 1",
     ) == [
-        (CHAIN, None, "0x" + "0c" * 20, 1.0, datetime(1970, 1, 1, 0, 17, 40), f"0x{digest(5, 'tx0').hex()}"),  # noqa: DTZ001
-        (CLUSTER, "USDC", base58(ALICE), 2.5, datetime(1970, 1, 1, 0, 16, 42), base58(signature(4, 0))),  # noqa: DTZ001
+        (CHAIN, None, "0x" + "0c" * 20, 1.0, datetime(1970, 1, 1, 0, 17, 40), f"0x{digest(5, 'tx0').hex()}", "exact"),  # noqa: DTZ001
+        (CLUSTER, "USDC", base58(ALICE), 2.5, datetime(1970, 1, 1, 0, 16, 42), base58(signature(4, 0)), "exact"),  # noqa: DTZ001
     ]
     found = rows(
         indexed,
@@ -157,6 +157,23 @@ def test_supply_and_positions_are_of_both_kinds_of_chains(indexed: Store) -> Non
     assert rows(indexed, at.format(CLUSTER, 4)) == [(base58(ALICE), "USDC")]
     assert rows(indexed, at.format(CLUSTER, 2)) == []
     assert rows(indexed, at.format(CHAIN, 9)) == [("0x" + "0c" * 20, None)]
+
+
+def test_every_view_of_history_says_how_a_line_came_about(indexed: Store) -> None:
+    seen = [
+        event(5, 10**18, venue_id="safe", ordinal=number, kind=kind, basis=Basis.OBSERVED)
+        for number, kind in enumerate(("supply", "withdraw", "borrow", "repay", "liquidation"))
+    ]
+    append(indexed, batch(1, 9, Rows(events=[*seen, event(6, 1, venue_id="safe", kind="borrow")])))
+
+    of = "SELECT transaction_type, basis FROM public.{} WHERE venue_id = 'safe' ORDER BY block_number, evt_index, 1"
+    assert rows(indexed, of.format("lending_supply")) == [
+        ("deposit", "observed"), ("withdraw", "observed"), ("deposit_liquidation", "observed"),
+    ]  # fmt: skip
+    assert rows(indexed, of.format("lending_borrow")) == [
+        ("borrow", "observed"), ("repay", "observed"), ("borrow_liquidation", "observed"), ("borrow", "exact"),
+    ]  # fmt: skip
+    assert rows(indexed, "SELECT basis FROM public.lending_liquidation") == [("observed",)]
 
 
 def test_a_price_has_its_confidence(indexed: Store) -> None:

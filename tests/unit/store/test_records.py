@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chains.auditing import Sizes
 from chains.model import PositionChange, Quarantined, Rows, Side
 from indexer.store import MEMORY, Store
 from tests.unit.store.builders import CHAIN, MARKET, VENUE, append, batch, market, position
@@ -110,3 +111,24 @@ def test_aspects_are_what_they_were_after_a_block(store: Store) -> None:
         {(MARKET, "reserve"): "d"},
     ]
     assert records.markets_at(VENUE, 6) == {(MARKET, "reserve"): "d", (MARKET, "terms"): "x"}
+
+
+def test_the_sizes_of_a_market_are_the_highest_of_all_rows_up_to_a_block_and_its_first_state() -> None:
+    wide = 2**128 - 1
+    states = [
+        (2, '{"a":"5","b":"7"}'),
+        (3, f'{{"a":"9","b":"{wide}"}}'),
+        (4, '{"problem":"x"}'),
+        (5, '{"a":"1","b":"2"}'),
+    ]
+    rows = [market(number, state, aspect="size") for number, state in states]
+    other = market(3, '{"a":"100","b":"100"}', aspect="other")
+    with Store.open(MEMORY) as store:
+        append(store, batch(1, 9, Rows(markets=[*rows, other])))
+        records = store.records(CHAIN)
+
+        assert records.sizes_at(VENUE, 9, "size", ("a", "b")) == {
+            MARKET: Sizes('{"a":"5","b":"7"}', {"a": 9, "b": wide})
+        }
+        assert records.sizes_at(VENUE, 2, "size", ("a",)) == {MARKET: Sizes('{"a":"5","b":"7"}', {"a": 5})}
+        assert records.sizes_at(VENUE, 1, "size", ("a",)) == {}

@@ -6,7 +6,9 @@ import pytest
 
 from indexer.store import Store
 from indexer.store.journals import DERIVED, Journal
+from indexer.store.margin import TABLES as MARGIN
 from indexer.store.raw import RAW, RawTable
+from indexer.store.risk_runs import TABLES as RISK
 from tests.unit.store.builders import TABLES
 
 CONFIGURED = {"chain", "venue", "feed", "asset", "margin_account", "indexed_venue", "indexed_feed", "derived_by"}
@@ -17,13 +19,30 @@ ANSWERED = {
     "health_input",
     "snapshot",
     "restatement",
+    "price_day",
+    "liquidity",
+    "transfer",
     "liability",
     "liability_document",
+    "membership_check",
+    "membership_evidence",
+    "policy",
+    "policy_withdrawal",
     "parity_check",
     "parity_run",
     "venue_holding",
     "venue_total",
     "schema_version",
+    "api_key",
+    "event",
+    "event_head",
+    "event_subject",
+    "webhook",
+    "webhook_delivery",
+    "health_answer",
+    "snapshot_mark",
+    "snapshot_schedule",
+    "snapshot_unit",
 }
 
 
@@ -52,4 +71,4 @@ def test_a_raw_table_has_its_columns_in_order(store: Store, table: RawTable) -> 
 def test_no_table_is_forgotten_by_these_tests(store: Store) -> None:
     found = store.query("SELECT table_name FROM duckdb_tables() WHERE NOT temporary", timeout_s=9, max_rows=99)
 
-    assert {name for (name,) in found.rows} == {*TABLES, *CONFIGURED, *ANSWERED}
+    assert {name for (name,) in found.rows} == {*TABLES, *CONFIGURED, *ANSWERED, *MARGIN, *RISK}

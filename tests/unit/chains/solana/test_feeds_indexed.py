@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from solders.pubkey import Pubkey
 
-from aggregator.gather import observe
 from aggregator.margin.inputs import Cut
+from aggregator.observations import observe
 from aggregator.oracle.mark import Mark, marks_of
 from chains.model import FEEDS, FeedSpec, Finality
 from chains.registry import connect

@@ -303,6 +303,22 @@ def test_an_account_that_goes_over_to_another_is_in_doubt_until_the_next_look(st
     assert said.owners == {stage.key("new"): stage.key("new-owner")}
 
 
+def test_an_account_that_gets_another_authority_is_the_new_one_s_from_then_on(stage: Stage) -> None:
+    result = stage.called(MARGINFI, instruction_tag("set_new_account_authority"), "unit market user new-owner friend")
+    said = told(stage, "marginfi", result)
+
+    assert (said.deeds, said.owners) == ((), {stage.key("unit"): stage.key("new-owner")})
+
+
+def test_a_bankruptcy_that_the_program_did_not_note_has_no_amount(stage: Stage) -> None:
+    result = stage.called(
+        MARGINFI, instruction_tag("lending_pool_handle_bankruptcy"), "market friend bank unit supply", []
+    )
+    deed = one(told(stage, "marginfi", result))
+
+    assert (deed.amount, deed.extra) == (0, {"amount_unknown": True})
+
+
 def test_a_bankruptcy_is_told_as_the_program_noted_it(stage: Stage) -> None:
     event = event_tag("LendingPoolBankHandleBankruptcyEvent") + header(stage) + stage.key("bank") + stage.key(LIQUID)
     event += struct.pack("<3d", 99.6, 50.0, 49.6)

@@ -59,7 +59,10 @@ class Answers(Members):
         said = self.answers.pop(0)
         if cut is None:
             return said
-        return said._replace(accounts={name: each._replace(data=b"") for name, each in said.accounts.items()})
+        part = slice(cut[0], sum(cut))
+        return said._replace(
+            accounts={name: each._replace(data=each.data[part]) for name, each in said.accounts.items()}
+        )
 
 
 def said(early: AccountBytes, late: AccountBytes) -> Said:
@@ -83,6 +86,49 @@ async def test_what_was_told_of_after_its_own_part_of_a_list_is_not_forgotten_wi
     assert teller.news == {EARLY: 102}
     found = (await lists.take([SET], 103))[SET]
     assert found.accounts == {EARLY: holding(105, b"new")}
+
+
+async def test_an_account_that_changed_just_before_a_whole_list_may_change_again_under_the_same_pulse() -> None:
+    """The pulse counts seconds: at 100 it is A, at 102 the account holds something else, still A; at 110 that second is over."""
+    wanted, other = SET._replace(pulse=(0, 1)), holding(100, b"Zx")
+
+    def at(slot: int, data: bytes) -> Said:
+        return said(holding(slot, data), other._replace(slot=slot))
+
+    answers = Answers(at(100, b"A-first"), at(102, b"A"), at(111, b"A"))
+    asked: list[Sequence[bytes]] = []
+
+    async def reading(addresses: Sequence[bytes], least: int) -> Mapping[bytes, AccountBytes]:
+        asked.append(addresses)
+        return {address: holding(least, b"A-second" if address == EARLY else b"Zx") for address in addresses}
+
+    lists = Lists(answers, reading, Told(since=90))
+    await lists.take([wanted], 0)
+    lists.stored()
+    found = (await lists.take([wanted], 101))[wanted]
+    lists.stored()
+    assert found.accounts[EARLY].data == b"A-second"
+    await lists.take([wanted], 110)
+    assert asked == [[EARLY, LATE]], "nobody is read for ever"
+
+
+async def test_only_who_changed_before_a_later_whole_list_is_read_again() -> None:
+    wanted = SET._replace(pulse=(0, 1))
+    lists_of = [
+        said(holding(slot, data), holding(slot, b"Z")) for slot, data in ((100, b"A"), (300, b"B"), (301, b"B"))
+    ]
+    answers, asked = Answers(*lists_of), list[Sequence[bytes]]()
+
+    async def reading(addresses: Sequence[bytes], least: int) -> Mapping[bytes, AccountBytes]:
+        asked.append(addresses)
+        return {address: holding(least, b"B-second") for address in addresses}
+
+    lists = Lists(answers, reading, Told(since=90))
+    for least in (0, 290, 301):
+        await lists.take([wanted], least)
+        lists.stored()
+    assert answers.cuts == [False, False, True]
+    assert asked == [[EARLY]]
 
 
 async def test_a_whole_list_from_before_notifications_begin_is_followed_by_another() -> None:

@@ -173,7 +173,7 @@ def test_a_program_that_is_gone_values_nothing_and_one_that_was_never_read_as_be
     assert unit_of({}, None).native == {"debt": 3}
 
 
-@pytest.mark.parametrize("wrong", ["1", 5, [-1], ["7"]])
+@pytest.mark.parametrize("wrong", ["1", 5, [-1], ["7"], [True], [350_614_570, False], True])
 def test_slots_that_are_none_are_refused(wrong: object) -> None:
     (problem,) = programs.check_program_slots({"program_slots": wrong})
     assert "no list of slots" in problem

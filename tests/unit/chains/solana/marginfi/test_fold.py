@@ -363,7 +363,7 @@ def test_a_bank_that_names_a_feed_is_served_by_both_shards_of_the_push_program()
 
 def test_banks_without_a_price_that_is_read_here_name_no_account() -> None:
     found = Journals(venue())
-    found.fold([(SOL, seen(bank(oracle_setup=8))), (USDC, seen(bank(USDC_MINT, oracle_setup=6)))])
+    found.fold([(SOL, seen(bank(oracle_setup=8))), (USDC, seen(bank(USDC_MINT, oracle_setup=5)))])
 
     assert set(Marginfi(venue()).others(found.tips)) == {GROUP_KEY}
 

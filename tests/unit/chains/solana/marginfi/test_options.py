@@ -23,7 +23,15 @@ def test_the_registry_finds_the_options() -> None:
     assert found is not None
     keys, check = found
 
-    assert set(keys) == {"program", "version", "price_accounts", "program_slots", "history"}
+    assert set(keys) == {
+        "program",
+        "version",
+        "price_accounts",
+        "program_slots",
+        "history",
+        "kamino_version",
+        "integration_slots",
+    }
     assert check({"version": "0.1.0", "price_accounts": [base58(SOL_PRICE)], "program": base58(PROGRAM_ID)}) == []
 
 

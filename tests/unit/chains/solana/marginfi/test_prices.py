@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 
 from chains.model import Reason
+from chains.solana.marginfi.engines import ENGINES
 from chains.solana.marginfi.fixed import ONE, constant, mul_down
-from chains.solana.marginfi.prices import ENGINES, Bias, Prices, Quote, Sides
+from chains.solana.marginfi.prices import Bias, Prices, Quote, Sides
+from chains.solana.marginfi.standings import standing_of
 from chains.solana.marginfi.states import Bank, bank_of, bank_texts
 from tests.support.marginfi_runs import FIXTURES
 from tests.unit.chains.solana.marginfi.builders import (
@@ -31,10 +34,14 @@ SWITCHBOARD_DUMP = FIXTURES / "switchboard" / "swb_pull_sol_price.json"
 
 
 def quote(price: bytes, *, version: str = "0.1.7", now: int = NOW, **changes: Any) -> Quote | Reason:
-    snapshot = World(prices={SOL_PRICE: price}, time=now).snapshot()
     found = bank_of(SOL, *bank_texts(bank(**changes)))
     assert isinstance(found, Bank)
-    return Prices(snapshot, ENGINES[version]).quote(found)
+    return prices(World(prices={SOL_PRICE: price}, time=now), version).quote(found)
+
+
+def prices(world: World, version: str = "0.1.7") -> Prices:
+    snapshot, engine = world.snapshot(), ENGINES[version]
+    return Prices(snapshot, engine, partial(standing_of, snapshot, engine))
 
 
 def sides(found: Quote | Reason) -> Sides:
@@ -129,16 +136,16 @@ def test_a_bank_whose_price_account_was_never_read_has_no_price() -> None:
 
 
 def test_a_bank_that_names_a_feed_takes_its_newest_verified_account() -> None:
-    older, newer, partial = b"\xa1" * 32, b"\xa0" * 32, b"\xa2" * 32
-    prices = {
+    older, newer, partly = b"\xa1" * 32, b"\xa0" * 32, b"\xa2" * 32
+    accounts = {
         older: pyth(10**8, published=NOW - 9),
         newer: pyth(2 * 10**8, published=NOW - 3),
-        partial: pyth(3 * 10**8, signatures=5),
+        partly: pyth(3 * 10**8, signatures=5),
     }
     found = bank_of(SOL, *bank_texts(bank(price=FEED, config_flags=0)))
     assert isinstance(found, Bank)
 
-    said = Prices(World(prices=prices).snapshot(), ENGINES["0.1.7"]).quote(found)
+    said = prices(World(prices=accounts)).quote(found)
 
     assert isinstance(said, Quote)
     assert (said.source, said.updated_at, said.slot) == (newer, NOW - 3, SLOT - 1)

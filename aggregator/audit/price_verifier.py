@@ -1,0 +1,431 @@
+"""Verifies what proves the prices of a snapshot. Needs Python 3.11 and `verify_state.py` beside it, and nothing else; trusts nobody.
+
+    python verify_prices.py SNAPSHOT [--guardians FILE] [--json]
+
+For each line of `price_proofs` it sees that `inputs` have the same answer, and that it was given there: of a log, by the receipt, its way
+to the receipts root of the block's header, and the way from that header to the block of the cut; of a signed price, by the update, its
+Merkle path to the root, and who signed that. FILE names the guardians whom you trust, as
+`[{"index": 4, "addresses": ["0x…"], "until": null}]`; without it nobody looks who signed. The snapshot's word is which feed stands for
+which source. It is for a snapshot whose files `verify.py` found to be what the manifest says.
+
+Exit codes: 0 nothing was found, 4 something is wrong, 2 usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import struct
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+
+def _beside() -> Any:  # noqa: ANN401
+    spec = importlib.util.spec_from_file_location("verify_state", Path(__file__).with_name("verify_state.py"))
+    if spec is None or spec.loader is None:
+        raise ImportError("verify_state.py must be beside this script")
+    sys.dont_write_bytecode = True  # the folder is to stay as it was signed
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["verify_state"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+state: Any = import_module("aggregator.audit.state_verifier") if __package__ else _beside()
+Fault: type[Exception] = state.Fault
+
+PRICES = "price_proofs"
+MARK, VENUES = "mark", "venues"
+PROVEN = "proven"
+OUTCOMES = {PROVEN, "different", "unanswered", "unknown"}
+EVM, PYTH = "eip155:", "pyth:"
+ADDRESS = 42
+"""Characters of a source that is a contract; others are questions to one."""
+
+PARENT, RECEIPTS_ROOT, NUMBER, LOGS = 0, 5, 8, 3
+KEPT_HASHES = 8191
+HASH_KEEPER = bytes.fromhex("0000f90827f1c53a10cb7a02335b175320002935")
+
+Json = dict[str, Any]
+Key = tuple[str, str, str]
+Said = tuple[int, int | None, int, int]
+"""Answer, confidence, time and block."""
+
+Guardians = Mapping[int, tuple[Sequence[bytes], int | None]]
+"""Number of a set → its addresses, and the Unix second after which it signs nothing."""
+
+
+@dataclass(slots=True)
+class Checked:
+    """What came of it: what is wrong, and what has to be known beside it."""
+
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    outcomes: Counter[str] = field(default_factory=Counter)
+
+
+# -- a price that a log told ------------------------------------------------------------------------------------------
+
+
+def receipt_faults(row: Json, evidence: Json, cut: Json) -> Iterator[str]:
+    """Follow a log from its receipt to the header, and the header to the cut; raises `Fault`."""
+    header = _bytes(evidence["header"])
+    fields = state.decoded(header)
+    if int.from_bytes(fields[NUMBER]) != row["block"]:
+        raise Fault(f"the header is of block {int.from_bytes(fields[NUMBER])}, not of {row['block']}")
+    value = state.entry_at(fields[RECEIPTS_ROOT], _key(evidence["receipt"]), list(map(_bytes, evidence["nodes"])))
+    if value is None:
+        raise Fault(f"block {row['block']} has no receipt {evidence['receipt']}")
+    address, topics, data = state.decoded(value[1:] if value[0] < state.STRING else value)[LOGS][evidence["log"]]
+    if address != _bytes(row["source"]) or topics[0] != state.keccak(b"AnswerUpdated(int256,uint256,uint256)"):
+        raise Fault("the log is not an answer of the source")
+    told = int.from_bytes(topics[1], signed=True), int.from_bytes(data)
+    if told != (int(row["answer_raw"]), row["updated_at"]):
+        yield f"the log tells {told[0]} of {told[1]}, not {row['answer_raw']} of {row['updated_at']}"
+    _linked(header, row["block"], evidence["link"], cut)
+
+
+def _linked(header: bytes, number: int, link: Json, cut: Json) -> None:
+    """Follow the hashes from a header to the block of the cut; raises `Fault`."""
+    if number > cut["block"]:
+        raise Fault(f"block {number} is above the cut")
+    if link["by"] == "word":
+        return
+    if link["by"] == "history":
+        _kept(header, number, link, cut)
+        return
+    if link["by"] not in {"cut", "headers"}:
+        raise Fault(f"it leads to the cut by {link['by']!r}, which is no known way")
+    for raw in map(_bytes, link.get("headers", ())):
+        if state.decoded(raw)[PARENT] != state.keccak(header):
+            raise Fault("a header is not the parent of the next")
+        header = raw
+    if _hex(state.keccak(header)) != cut["hash"]:
+        raise Fault("the headers do not lead to the block of the cut")
+
+
+def _kept(header: bytes, number: int, link: Json, cut: Json) -> None:
+    if cut["block"] - number > KEPT_HASHES or number == cut["block"]:
+        raise Fault(f"the chain keeps no hash of block {number} at the cut")
+    slot = _hex((number % KEPT_HASHES).to_bytes(state.WORD))
+    row = {
+        "header": link["header"],
+        "contract": _hex(HASH_KEEPER),
+        "account_proof": json.dumps(link["account_proof"]),
+        "storage_proofs": json.dumps([{"slot": slot, "nodes": link["nodes"]}]),
+    }
+    if state.words_of(row, cut)[slot] != int.from_bytes(state.keccak(header)):
+        raise Fault(f"the chain keeps another hash of block {number}")
+
+
+def _key(index: int) -> str:
+    """Return the path of a place in a list, whose key is its encoding."""
+    if not index:
+        return "80"
+    raw = index.to_bytes((index.bit_length() + 7) // 8)
+    return str((raw if index < state.STRING else bytes((state.STRING + len(raw),)) + raw).hex())
+
+
+# -- a price that guardians signed ------------------------------------------------------------------------------------
+
+HASH = 20
+EMITTER = 26, bytes.fromhex("e101faedac5851e32b9b23b5f9411a8c2bac4aae3ed4dd7b811dd1a72ea4aa71")
+SIGNATURE, BODY = struct.Struct(">B32s32sB"), struct.Struct(">IIH32sQB")
+ROOT, PRICE = struct.Struct(">4sBQI20s"), struct.Struct(">B32sqQiqqqQ")
+
+
+class Reading:
+    """Bytes that are read from front to back."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.left = raw
+
+    def take(self, count: int) -> bytes:
+        part, self.left = self.left[:count], self.left[count:]
+        if len(part) < count:
+            raise Fault("the update ends too early")
+        return part
+
+    def number(self, count: int) -> int:
+        return int.from_bytes(self.take(count))
+
+
+def update_faults(row: Json, evidence: Json, guardians: Guardians) -> Iterator[str]:
+    """Follow a signed price from its message to the root, and see who signed that; raises `Fault`."""
+    data = Reading(_bytes(evidence["update"]))
+    if data.take(4) != b"PNAU" or data.number(1) != 1:
+        raise Fault("the update is of no known format")
+    data.take(1)
+    data.take(data.number(1))
+    if data.number(1) != 0:
+        raise Fault("the update has a proof of no known kind")
+    vaa = Reading(data.take(data.number(2)))
+    if vaa.number(1) != 1:
+        raise Fault("the message of Wormhole is of no known version")
+    index, signatures = vaa.number(4), [SIGNATURE.unpack(vaa.take(SIGNATURE.size)) for _ in range(vaa.number(1))]
+    body = vaa.left
+    time, _, chain, emitter, _, _ = BODY.unpack(vaa.take(BODY.size))
+    if (chain, emitter) != EMITTER:
+        raise Fault("the update was not emitted by Pyth")
+    magic, kind, _, _, root = ROOT.unpack(vaa.take(ROOT.size))
+    if magic != b"AUWV" or kind != 0:
+        raise Fault("what was signed is no Merkle root")
+    prices = list(_prices(data, root))
+    if data.left:
+        raise Fault("bytes stand behind the last price")
+    wanted = int(row["answer_raw"]), int(row["confidence_raw"]), row["updated_at"]
+    if wanted not in [said for feed, said in prices if feed == _bytes(row["source"])]:
+        yield "the update has no such price of the feed"
+    if row["updated_at"] > row["block"]:
+        yield "the price is of after it was fetched"
+    if guardians:
+        _signed(state.keccak(state.keccak(body)), index, signatures, max(time, row["updated_at"]), guardians)
+
+
+def _prices(data: Reading, root: bytes) -> Iterator[tuple[bytes, tuple[int, int, int]]]:
+    for _ in range(data.number(1)):
+        message = data.take(data.number(2))
+        hashed = state.keccak(b"\0" + message)[:HASH]
+        for _ in range(data.number(1)):
+            other = data.take(HASH)
+            hashed = state.keccak(b"\1" + min(hashed, other) + max(hashed, other))[:HASH]
+        if hashed != root:
+            raise Fault("the path of a price does not lead to the signed root")
+        if message[:1] == b"\0":
+            _, feed, price, confidence, exponent, time, *_ = PRICE.unpack_from(message)
+            scale = 10 ** max(exponent, 0)
+            yield feed, (price * scale, confidence * scale, time)
+
+
+def _signed(
+    digest: bytes, index: int, signatures: Sequence[tuple[int, bytes, bytes, int]], time: int, guardians: Guardians
+) -> None:
+    if index not in guardians:
+        raise Fault(f"guardian set {index} signed it, which is none of those that were given")
+    addresses, until = guardians[index]
+    if until is not None and time > until:
+        raise Fault(f"guardian set {index} signs nothing after {until}")
+    places = [place for place, *_ in signatures]
+    if len(places) < len(addresses) * 2 // 3 + 1:
+        raise Fault(f"{len(places)} of {len(addresses)} guardians signed it")
+    if any(after <= before for before, after in pairwise(places)) or places[-1] >= len(addresses):
+        raise Fault("its signatures are not in the order of the guardians, each once")
+    for place, r, s, recovery in signatures:
+        if recovered(digest, int.from_bytes(r), int.from_bytes(s), recovery) != addresses[place]:
+            raise Fault(f"signature {place} is not that of guardian {place}")
+
+
+P, N = 2**256 - 2**32 - 977, 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
+G = (
+    0x79BE667E_F9DCBBAC_55A06295_CE870B07_029BFCDB_2DCE28D9_59F2815B_16F81798,
+    0x483ADA77_26A3C465_5DA4FBFC_0E1108A8_FD17B448_A6855419_9C47D08F_FB10D4B8,
+)
+Point = tuple[int, int] | None
+"""On the curve of secp256k1; `None` at infinity."""
+
+
+def recovered(digest: bytes, r: int, s: int, recovery: int) -> bytes | None:
+    """Return the address behind a signature, `None` for none (SEC 1, 4.1.6)."""
+    y = pow(r**3 + 7, (P + 1) // 4, P)
+    if not (0 < r < N and 0 < s < N and recovery in {0, 1}) or y * y % P != (r**3 + 7) % P:
+        return None
+    inverse, point = pow(r, -1, N), (r, y if y % 2 == recovery else P - y)
+    key = _sum(_times(-int.from_bytes(digest) * inverse % N, G), _times(s * inverse % N, point))
+    return None if key is None else bytes(state.keccak(key[0].to_bytes(32) + key[1].to_bytes(32))[12:])
+
+
+def _sum(one: Point, two: Point) -> Point:
+    if one is None or two is None:
+        return one or two
+    if one[0] == two[0] and (one[1] + two[1]) % P == 0:
+        return None
+    rise, run = (3 * one[0] ** 2, 2 * one[1]) if one == two else (two[1] - one[1], two[0] - one[0])
+    slope = rise * pow(run, -1, P)
+    x = (slope**2 - one[0] - two[0]) % P
+    return x, (slope * (one[0] - x) - one[1]) % P
+
+
+def _times(count: int, point: Point) -> Point:
+    total: Point = None
+    while count:
+        total = _sum(total, point) if count & 1 else total
+        point, count = _sum(point, point), count >> 1
+    return total
+
+
+# -- a snapshot -------------------------------------------------------------------------------------------------------
+
+
+def checked(folder: Path, guardians: Guardians | None = None) -> Checked:
+    """Check what proves the prices of a snapshot; raises `OSError`, `ValueError` and `KeyError` for one that is none."""
+    manifest, found = json.loads((folder / "manifest.json").read_bytes()), Checked()
+    if PRICES not in manifest["tables"]:
+        found.notes.append("no price is proven: the version that made it did not ask for it")
+        return found
+    said, rows = _inputs(folder), list(_rows(folder, PRICES))
+    by_word = signed = 0
+    for row in rows:
+        about = f"{row['place']} {row['chain_id']} {row['name']}"
+        try:
+            evidence = _evidence(row)
+            found.faults += [f"{about}: {fault}" for fault in _said(row, said)]
+            if evidence is None:
+                pass
+            elif row["chain_id"].startswith(EVM):
+                cut = manifest["cut"][row["chain_id"]]
+                found.faults += [f"{about}: {fault}" for fault in receipt_faults(row, evidence, cut)]
+                by_word += evidence["link"]["by"] == "word"
+            else:
+                found.faults += [f"{about}: {fault}" for fault in update_faults(row, evidence, guardians or {})]
+                signed += 1
+        except (
+            Fault,
+            KeyError,
+            IndexError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            OverflowError,
+            struct.error,
+        ) as error:
+            kind = "" if isinstance(error, Fault) else f"malformed: {type(error).__name__} "
+            found.faults.append(f"{about}: {kind}{error}")
+        found.outcomes[row["outcome"]] += 1
+    found.faults += _sample_faults(rows, said, manifest["cut"])
+    told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(found.outcomes.items()))
+    if said:
+        found.notes.append(f"price proofs, of {len(said)} answers: {told or 'none was asked for'}")
+    if unknown := sorted({f"{row['place']} {row['name']}" for row in rows if row["outcome"] == "unknown"}):
+        found.notes.append(f"by no log, and so by the snapshot's word alone, are the answers of {', '.join(unknown)}")
+    if by_word:
+        found.notes.append(
+            f"that the blocks of {by_word} answers are of the chain is the snapshot's word; ask any node"
+        )
+    if signed and not guardians:
+        found.notes.append(f"who signed {signed} prices was not looked at: no guardians were given (--guardians)")
+    return found
+
+
+def _evidence(row: Json) -> Json | None:
+    if row["outcome"] not in OUTCOMES:
+        raise Fault(f"{row['outcome']!r} is no outcome")
+    if (row["evidence"] is None) != (row["outcome"] != PROVEN):
+        raise Fault(f"it says {row['outcome']}, and {'has no' if row['evidence'] is None else 'has'} evidence")
+    return None if row["evidence"] is None else dict(json.loads(row["evidence"]))
+
+
+def _said(row: Json, said: Mapping[Key, set[Said]]) -> Iterator[str]:
+    """Compare a row with what the book was computed from."""
+    confidence = None if row["confidence_raw"] is None else int(row["confidence_raw"])
+    own = int(row["answer_raw"]), confidence, row["updated_at"], row["block"]
+    if said.get((row["place"], row["chain_id"], row["name"])) != {own}:
+        yield "the inputs have another answer"
+    if row["name"] != row["source"] and (row["place"] != MARK or row["chain_id"].startswith(PYTH)):
+        yield "it is of another source"
+
+
+def _inputs(folder: Path) -> dict[Key, set[Said]]:
+    """Return the answers that a book rests on."""
+    found: dict[Key, set[Said]] = {}
+    for line in _lines(folder, "inputs"):
+        if line.endswith(b'"part":"observation"}\n'):
+            document = json.loads(json.loads(line)["document"])
+            chain, reading = document["chain_id"], document["reading"]
+            if reading is not None and document["heartbeat_s"] is not None and chain.startswith((EVM, PYTH)):
+                found.setdefault((MARK, chain, document["feed"]), set()).add(_answer(reading))
+        elif line.endswith(b'"part":"venue"}\n'):
+            document = json.loads(json.loads(line)["document"])
+            chain = document["venue"]["chain_id"]
+            for source, answer in document["answers"].items():
+                if chain.startswith(EVM) and len(source) == ADDRESS:
+                    found.setdefault((VENUES, chain, source), set()).add(_answer(answer))
+    return found
+
+
+def _answer(said: Json) -> Said:
+    confidence = said["confidence_raw"]
+    return (
+        int(said["answer_raw"]),
+        None if confidence is None else int(confidence),
+        int(said["updated_at"]),
+        int(said["block"]),
+    )
+
+
+def _sample_faults(rows: Sequence[Json], said: Mapping[Key, set[Said]], cut: Mapping[str, Json]) -> Iterator[str]:
+    """Name chains of which other answers were proven than the hash of the block chooses."""
+    chosen: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        chosen.setdefault((row["place"], row["chain_id"]), set()).add(row["name"])
+    most = max(map(len, chosen.values()), default=0)
+    for place, chain in sorted({key[:2] for key in said}):
+        names = [name for where, its, name in said if (where, its) == (place, chain)]
+        order = [
+            (sha256(f"{cut[chain]['hash']}|{place}|{name}".encode()).digest(), name) for name in names if chain in cut
+        ]
+        wanted = {name for _, name in sorted(order)[:most]}
+        if chosen.get((place, chain), set()) != wanted:
+            yield f"{place} {chain}: other answers were proven than the hash of the block chooses"
+
+
+def _lines(folder: Path, table: str) -> Iterator[bytes]:
+    with (folder / f"{table}.ndjson").open("rb") as file:
+        yield from file
+
+
+def _rows(folder: Path, table: str) -> Iterator[Json]:
+    yield from map(json.loads, _lines(folder, table))
+
+
+def _bytes(text: str) -> bytes:
+    return bytes.fromhex(text[2:])
+
+
+def _hex(raw: bytes) -> str:
+    return "0x" + raw.hex()
+
+
+def guardians_in(text: str) -> Guardians:
+    """Read guardian sets; raises `ValueError`, `KeyError` and `TypeError`."""
+    return {
+        int(each["index"]): ([_bytes(address) for address in each["addresses"]], each.get("until"))
+        for each in json.loads(text)
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Verify the prices of the snapshot that the command line names; returns the exit code."""
+    reader = argparse.ArgumentParser(
+        prog="verify_prices.py", description="Verify what proves the prices of a snapshot."
+    )
+    reader.add_argument("snapshot", type=Path, help="the folder of a snapshot that verify.py found intact")
+    reader.add_argument("--guardians", type=Path, help="a file of the guardian sets that you trust")
+    reader.add_argument("--json", action="store_true", help="print JSON")
+    asked = reader.parse_args(arguments)
+    try:
+        guardians = guardians_in(asked.guardians.read_text()) if asked.guardians else {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reader.error(f"--guardians: {type(error).__name__} {error}")
+    try:
+        found = checked(asked.snapshot, guardians)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = Checked(faults=[f"this is no snapshot: {type(error).__name__} {error}"])
+    if asked.json:
+        said = {"faults": found.faults, "notes": found.notes, "outcomes": dict(found.outcomes)}
+        sys.stdout.write(json.dumps(said, indent=2) + "\n")
+    else:
+        sys.stdout.writelines(f"WRONG: {fault}\n" for fault in found.faults)
+        sys.stdout.writelines(f"note: {note}\n" for note in found.notes)
+    return 4 if found.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""A snapshot computed again from its own inputs: whether its numbers follow from what they are said to rest on.
+
+Whether the inputs are what the chains said, only nodes can tell.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from aggregator.audit import states
+from aggregator.audit.inputs import Packed, read
+from aggregator.audit.lines import KEYS, Row
+from aggregator.audit.manifest import decided
+from aggregator.audit.tables import RECOMPUTED, tables
+from aggregator.audit.verifier import MANIFEST, Json, lines_of
+from aggregator.book import Book, judged
+from aggregator.gather import PROOF_DIFFERS, TOTAL_DIFFERS
+from chains.auditing import Controlled
+from chains.identifiers import format_address
+from chains.ports import Cover, Outcome
+from chains.proving import Proved
+
+MOST = 20
+"""How many differences of one table are told one by one."""
+
+LONGEST = 200
+"""How much of a value is told."""
+
+
+def faults(folder: Path, packed: Packed | None = None) -> Iterator[str]:
+    """Say what of an intact snapshot does not follow from its inputs; raises as `aggregator.audit.inputs.read` does."""
+    packed = packed or read(folder)
+    found = {name: [json.loads(line) for line in lines_of(folder, name)] for name in KEYS}
+    book = _book(packed, found["proofs"])
+    computed = tables(book)
+    for name in RECOMPUTED:
+        yield from _shortened(name, list(_differences(name, found[name], computed[name])))
+    manifest = json.loads((folder / MANIFEST).read_bytes())
+    for name, value in decided(book).items():
+        if manifest.get(name) != value:
+            yield f"{MANIFEST}: {name} is {_told(manifest.get(name))}, its inputs come to {_told(value)}"
+    yield from _wrong_totals(found["totals"])
+    yield from _wrong_holdings(found["holdings"])
+    yield from _unheeded(packed, found)
+
+
+def _book(packed: Packed, proofs: Iterable[Json]) -> Book:
+    """Compute everything again; what was proven is the proofs' own word."""
+    by_venue: dict[str, list[Json]] = {}
+    for row in proofs:
+        by_venue.setdefault(row["venue_id"], []).append(row)
+    controls = {name: Controlled(proofs=tuple(map(states.outcome_of, rows))) for name, rows in by_venue.items()}
+    return replace(judged(packed.inputs), controls=controls, levels=packed.levels)
+
+
+def _differences(name: str, said: Sequence[Row], computed: Sequence[Row]) -> Iterator[str]:
+    """Compare the rows of a table by its key."""
+    ours, theirs = _by_key(name, computed), _by_key(name, said)
+    for key in sorted(ours.keys() | theirs.keys()):
+        about = f"{name} {' '.join(key)}"
+        here, there = ours.get(key, []), theirs.get(key, [])
+        for row, other in zip(there, here, strict=False):
+            yield from (
+                f"{about}: {column} is {_told(row[column])}, its inputs come to {_told(other[column])}"
+                for column in other
+                if row.get(column) != other[column]
+            )
+        if len(there) != len(here):
+            yield f"{about}: {len(there)} rows, its inputs come to {len(here)}"
+
+
+def _by_key(name: str, rows: Iterable[Row]) -> dict[tuple[str, ...], list[Row]]:
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple(str(row[column]) for column in KEYS[name]), []).append(row)
+    return {key: sorted(same, key=_text) for key, same in found.items()}
+
+
+def _text(row: Row) -> str:
+    return json.dumps(row, sort_keys=True)
+
+
+def _shortened(name: str, found: Sequence[str]) -> Iterator[str]:
+    yield from found[:MOST]
+    if len(found) > MOST:
+        yield f"{name}: {len(found) - MOST} differences more"
+
+
+def _told(value: Any) -> str:  # noqa: ANN401
+    """Write a value in short."""
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _wrong_totals(rows: Iterable[Json]) -> Iterator[str]:
+    """Name totals whose residual and outcome are not what their own numbers say."""
+    for row in rows:
+        about = f"totals {row['venue_id']} {row['total']} {row['market']} {row['contract']}"
+        if row["ours"] is None or row["theirs"] is None:
+            if row["residual"] is not None or row["outcome"] in {Outcome.EQUAL, Outcome.WITHIN, Outcome.DIFFERENT}:
+                yield f"{about}: {row['outcome']}, and a number of it is not known"
+            continue
+        residual = int(row["theirs"]) - int(row["ours"])
+        least, most = int(row["least_residual"]), int(row["most_residual"])
+        outcome = Outcome.WITHIN if least <= residual <= most else Outcome.DIFFERENT
+        outcome = Outcome.EQUAL if residual == 0 else outcome
+        allowed = {outcome} | ({Outcome.UNKNOWN} if residual and row["reason"] else set())
+        if row["residual"] != str(residual) or row["outcome"] not in allowed:
+            yield f"{about}: {row['residual']} is {row['outcome']}, its numbers come to {residual}, {outcome}"
+
+
+def _wrong_holdings(rows: Iterable[Json]) -> Iterator[str]:
+    """Name holdings whose shortfall and outcome are not what their own numbers say."""
+    for row in rows:
+        about = f"holdings {row['venue_id']} {row['asset']} {row['market']} {row['contract']}"
+        if row["outcome"] not in {Cover.SHORT, Cover.COVERED}:
+            continue
+        short = max(0, int(row["claims"] or 0) - int(row["held"] or 0) - int(row["owed"] or 0))
+        outcome = Cover.SHORT if short > int(row["allowed_shortfall"]) else Cover.COVERED
+        if None in (row["claims"], row["held"], row["owed"]):
+            yield f"{about}: {row['outcome']}, and a number of it is not known"
+        elif row["shortfall"] != str(short) or row["outcome"] != outcome:
+            yield f"{about}: {row['shortfall']} is {row['outcome']}, its numbers come to {short}, {outcome}"
+
+
+def _unheeded(packed: Packed, found: Mapping[str, Sequence[Json]]) -> Iterator[str]:
+    """Name findings at the cut that were not let count against the venue that they are of."""
+    condition = packed.inputs.condition
+    doubted = Counter((reason.code, reason.subject) for reason in condition.gaps)
+    wanted = [
+        *((TOTAL_DIFFERS, row["venue_id"]) for row in found["totals"] if row["outcome"] == Outcome.DIFFERENT),
+        *((PROOF_DIFFERS, row["venue_id"]) for row in found["proofs"] if row["outcome"] == Proved.DIFFERENT),
+    ]
+    for code, venue_id in dict.fromkeys(wanted):
+        if not doubted[code, venue_id]:
+            yield f"inputs: {venue_id} is believed in spite of {code}"
+    chains = {venue.id: venue.chain_id for venue in packed.inputs.catalogue.venues}
+    known = {
+        (each.venue_id, format_address(chains[each.venue_id], each.asset), each.there, each.claims)
+        for each in condition.shortfalls
+        if each.venue_id in chains
+    }
+    for row in found["holdings"]:
+        there = int(row["held"] or 0) + int(row["owed"] or 0)
+        if row["outcome"] == Cover.SHORT and (row["venue_id"], row["asset"], there, int(row["claims"])) not in known:
+            yield f"inputs: {row['venue_id']} lacks {row['shortfall']} of {row['asset']}, and claims on it count in full"

@@ -1,0 +1,794 @@
+"""Verifies snapshots of margin accounts. Needs Python 3.11 and the package `cryptography`; trusts nothing else, and nobody.
+
+    python verify.py SNAPSHOT --key HEX [--chain FOLDER] [--witness HEX ...] [--json]
+
+It checks that every file is what the manifest says, that every table is canonical, ordered and complete, that the Merkle-sum tree and
+all sums follow from the tables, who signed the manifest and whether that key was in force, that the snapshots before it are those that
+it names, and what witnesses signed. It says nothing about whether the tables are true: for that they must be compared with the chains
+themselves.
+
+Exit codes: 0 nothing was found, 4 something is wrong, 2 usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice, pairwise, starmap
+from multiprocessing import get_context
+from operator import itemgetter, le, lt
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+FORMAT = "crossmargin-snapshot-2"
+MANIFEST, SIGNATURE, KEYS = "manifest.json", "signature.json", "keys.json"
+WITNESS = re.compile(r"witness-[0-9a-f]{16}\.json")
+STAMP = re.compile(r"timestamp-[0-9a-f]{16}\.tsr")
+SIGNED_DOMAIN = b"crossmargin snapshot v2\n"
+WITNESS_DOMAIN = b"crossmargin snapshot witness v1\n"
+ROTATION_DOMAIN = b"crossmargin key rotation v1\n"
+
+LEAF, NODE = b"\x00", b"\x01"
+UNITS, UNKNOWN = "units", "unknown"
+"""How many leaves a sum is of, and how many of them are not known."""
+
+POSITIONS = "positions"
+"""The one table in which two rows may be alike."""
+
+NOT_FOLLOWED = "lines of state proofs were not followed: verify_state.py does that"
+
+UNWITNESSED = "nobody else signed it: until somebody does, its operator could write the past anew"
+
+KEY = re.compile(r"[0-9a-f]{64}")
+AMOUNT = re.compile(r"0|[1-9][0-9]*")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+LARGEST = 2**53 - 1
+
+Json = dict[str, Any]
+
+
+class Fault(Exception):
+    """Something that is not as it must be; the message says what, and where."""
+
+
+# -- canonical JSON (RFC 8785) without fractions ----------------------------------------------------------------------
+
+
+def canonical(value: Any) -> bytes:  # noqa: ANN401
+    """Write a value in its one form; raises `Fault` for a fraction or an integer that other readers would round."""
+    return "".join(_pieces(value)).encode("utf-8")
+
+
+def _pieces(value: Any) -> Iterator[str]:  # noqa: ANN401
+    if value is None or isinstance(value, bool | str):
+        yield json.dumps(value, ensure_ascii=False)
+    elif isinstance(value, int):
+        if abs(value) > LARGEST:
+            raise Fault(f"{value} is beyond the integers that JSON has")
+        yield str(value)
+    elif isinstance(value, list | tuple):
+        yield "["
+        for number, item in enumerate(value):
+            yield "," if number else ""
+            yield from _pieces(item)
+        yield "]"
+    elif isinstance(value, dict):
+        yield "{"
+        for number, key in enumerate(sorted(value, key=lambda each: each.encode("utf-16-be"))):
+            yield ("," if number else "") + json.dumps(key, ensure_ascii=False) + ":"
+            yield from _pieces(value[key])
+        yield "}"
+    else:
+        raise Fault(f"{value!r} is nothing that is written here")
+
+
+def parsed(raw: bytes, what: str) -> Any:  # noqa: ANN401
+    """Read canonical JSON; raises `Fault` for any other spelling of the same."""
+    try:
+        value = json.loads(raw)
+        same = canonical(value) == raw
+    except (ValueError, RecursionError) as error:
+        raise Fault(f"{what} is no JSON: {error}") from error
+    if not same:
+        raise Fault(f"{what} is not in canonical form")
+    return value
+
+
+def sha256(raw: bytes) -> str:
+    """Return the hash of some bytes as it is written everywhere."""
+    return f"sha256:{hashlib.sha256(raw).hexdigest()}"
+
+
+# -- the Merkle-sum tree ----------------------------------------------------------------------------------------------
+
+Sums = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A part of the tree: the hash over all below it, and the sums of all that is below it."""
+
+    hash: bytes
+    sums: Sums
+
+
+def leaf(unit: bytes, positions: Sequence[bytes]) -> Node:
+    """Return the leaf of a venue unit: its line of `units` and its lines of `positions`, which are as they stand in the tables."""
+    row = parsed(unit, "a line of units")
+    sums: dict[str, int] = {UNITS: 1, UNKNOWN: 1 if row["status"] == "unknown" else 0}
+    for line in positions:
+        position = parsed(line, "a line of positions")
+        amount = position["amount_raw"]
+        if not AMOUNT.fullmatch(amount):
+            raise Fault(f"a position of {position['venue_id']} {position['unit_id']} has the amount {amount!r}")
+        key = f"{position['asset']}|{position['side']}"
+        sums[key] = sums.get(key, 0) + int(amount)
+    text = b"".join(line + b"\n" for line in (unit, *positions))
+    return Node(hashlib.sha256(LEAF + text).digest(), sums)
+
+
+def joined(left: Node, right: Node) -> Node:
+    """Return the node above two: its hash is over both hashes and both sums."""
+    sums = dict(left.sums)
+    for key, amount in right.sums.items():
+        sums[key] = sums.get(key, 0) + amount
+    text = NODE + left.hash + _sums_hash(left.sums) + right.hash + _sums_hash(right.sums)
+    return Node(hashlib.sha256(text).digest(), sums)
+
+
+def _sums_hash(sums: Sums) -> bytes:
+    return hashlib.sha256(canonical({key: str(amount) for key, amount in sums.items()})).digest()
+
+
+EMPTY = Node(hashlib.sha256(LEAF).digest(), {UNITS: 0, UNKNOWN: 0})
+
+
+def levels(leaves: Sequence[Node]) -> list[list[Node]]:
+    """Build the tree from its leaves up to its root; of an odd number the last goes up as it is."""
+    built = [list(leaves) or [EMPTY]]
+    while len(built[-1]) > 1:
+        below = built[-1]
+        pairs = [joined(below[number], below[number + 1]) for number in range(0, len(below) - 1, 2)]
+        built.append(pairs + below[len(pairs) * 2 :])
+    return built
+
+
+def described(root: Node) -> Json:
+    """Return what a manifest says of its tree."""
+    return {"hash": root.hash.hex(), "sums": {key: str(amount) for key, amount in sorted(root.sums.items())}}
+
+
+def check_proof(proof: Json, tree: Json) -> list[str]:
+    """Say what is wrong with an inclusion proof, which has the lines of its leaf and the nodes beside the way up."""
+    try:
+        node = leaf(proof["unit"].encode(), [line.encode() for line in proof["positions"]])
+        for step in proof["path"]:
+            beside = Node(bytes.fromhex(step["hash"]), {key: _amount(text) for key, text in step["sums"].items()})
+            node = joined(beside, node) if step["side"] == "left" else joined(node, beside)
+        found = described(node)
+    except (Fault, KeyError, TypeError, ValueError, AttributeError) as error:
+        return [f"the proof cannot be followed: {error}"]
+    return [] if found == tree else [f"the proof leads to {found['hash']}, the tree of the snapshot is {tree['hash']}"]
+
+
+def _amount(text: str) -> int:
+    if not AMOUNT.fullmatch(text):
+        raise Fault(f"{text!r} is no sum")
+    return int(text)
+
+
+# -- the same for millions of rows ------------------------------------------------------------------------------------
+#
+# Nearly all lines are plain: each is as the one pattern of its table wants it, which no spelling but the canonical one
+# is. Parts of tables are read so by several processes. Where a part is not, or anything is not as the manifest says,
+# nothing is said here: then all is read a row at a time, and what is wrong is named.
+
+Run = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], Iterable[Any]]
+"""Calls a function with each of some arguments and returns what it returned, in order."""
+
+Terms = tuple[tuple[str, ...], tuple[str, ...]]
+"""The columns of a table, and those that it is ordered by."""
+
+Edge = tuple[bytes, ...]
+"""The key of a row."""
+
+ALONE = 1 << 26
+"""Bytes of files up to which other processes are not worth their start."""
+
+LEAVES = 1 << 14
+"""Leaves of a part of the tree: a power of two, so that each part but the last is a node of the whole."""
+
+SPAN = 1 << 25
+"""About how many bytes of another table are a part of it."""
+
+_CHUNK = 1 << 20
+_TEXT = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\bfnrt]|u00(?:0[0-7bef]|1[0-9a-f]))[^"\\\x00-\x1f]*+)*+"'
+_VALUE = rb"(?:%s|0|-?[1-9][0-9]{0,14}|true|false|null)" % _TEXT
+_PICKED = rb'"([^"\\\x00-\x1f]*+)"'
+_NUMBER = rb'"(0|[1-9][0-9]*+)"'
+
+OWN = ("venue_id", "unit_id")
+STATUS, HELD = "status", ("asset", "side", "amount_raw")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Whole lines of a file, from one byte to another; `key`: the columns that they are ordered by, `picked`: more that is read."""
+
+    path: Path
+    begin: int
+    end: int
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    picked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """How many rows a part has, all plain and in their order, and the keys of the first and the last."""
+
+    count: int
+    edges: tuple[Edge, Edge] | None
+
+
+@contextmanager
+def hands_for(folder: Path) -> Iterator[Run]:
+    """Give something that runs functions: beside each other where the files of a folder are large."""
+    total = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    hands = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if total <= ALONE or hands == 1:
+        yield starmap
+        return
+    with ProcessPoolExecutor(hands, mp_context=get_context("spawn"), initializer=gc.disable) as pool:
+        yield lambda function, calls: pool.map(function, *zip(*calls, strict=True)) if calls else ()
+
+
+def hash_of(path: Path) -> str:
+    """Return the hash of a file of any size."""
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def is_sound(folder: Path, manifest: Json, run: Run) -> bool:
+    """Whether all tables are plain, ordered and as many rows as the manifest says, and the tree over units and positions is its own.
+
+    `False` says nothing but that it was not found so here.
+    """
+    try:
+        terms = {name: (tuple(said["columns"]), tuple(said["key"])) for name, said in manifest["tables"].items()}
+        units, positions, root = _grown(folder, terms, run)
+        counts = {UNITS: _counted(units, lt), POSITIONS: _counted(positions, le)}
+        for name in sorted(set(terms) - set(counts)):
+            counts[name] = _counted(run(rows_of, [(part,) for part in _parts(folder, name, *terms[name])]), lt)
+        rows = {name: said["rows"] for name, said in manifest["tables"].items()}
+        return counts == rows and described(root) == manifest["tree"]
+    except (Fault, OSError, BrokenExecutor, AttributeError, KeyError, TypeError, ValueError):
+        return False
+
+
+def root_of(folder: Path, terms: Mapping[str, Terms], run: Run) -> Node:
+    """Return the root of the tree over units and positions as they stand in a folder; raises `OSError`, and `Fault` where there is none.
+
+    `terms`: the columns and the key of each table.
+    """
+    try:
+        return _grown(folder, terms, run)[-1]
+    except (Fault, BrokenExecutor, KeyError, TypeError, ValueError):
+        return levels(list(leaves_of(folder)))[-1][0]
+
+
+def _grown(folder: Path, terms: Mapping[str, Terms], run: Run) -> tuple[Sequence[Rows], Sequence[Rows], Node]:
+    """Read units and positions by parts of the tree, and return what was read of either, and the root."""
+    grown = list(run(subtree, _tree_parts(folder, terms)))
+    units, positions, nodes = zip(*grown, strict=True) if grown else ((), (), ())
+    return units, positions, levels(nodes)[-1][0]
+
+
+def _counted(parts: Iterable[Rows], follows: Callable[[Edge, Edge], bool]) -> int:
+    """Count the rows of parts that follow each other; raises `Fault` where one does not."""
+    found = list(parts)
+    edges = [part.edges for part in found if part.edges is not None]
+    if not all(follows(before[1], after[0]) for before, after in pairwise(edges)):
+        raise Fault("parts are out of order")
+    return sum(part.count for part in found)
+
+
+def rows_of(part: Part) -> Rows:
+    """Read a part of a table; raises `Fault` for a row that is not plain or does not follow the one before it."""
+    return _followed(part, *_picked(part, _read(part)))
+
+
+def _read(part: Part) -> bytes:
+    with part.path.open("rb") as file:
+        file.seek(part.begin)
+        return file.read(part.end - part.begin)
+
+
+def pattern_of(part: Part) -> tuple[re.Pattern[bytes], dict[str, int]]:
+    """Compile what a plain line is, and say which group is which column; another one at the end is always empty."""
+    names = sorted(set(part.columns), key=lambda each: each.encode("utf-16-be"))
+    wanted = {*part.key, *part.picked}
+    groups = {name: number for number, name in enumerate(name for name in names if name in wanted)}
+    values = {name: _NUMBER if name == HELD[-1] else _PICKED for name in groups}
+    fields = [
+        re.escape(json.dumps(name, ensure_ascii=False).encode()) + b":" + values.get(name, _VALUE) for name in names
+    ]
+    return re.compile(rb"^\{%s\}()\n" % b",".join(fields), re.MULTILINE), groups
+
+
+def _picked(part: Part, raw: bytes) -> tuple[list[tuple[bytes, ...]], dict[str, int]]:
+    """Return the columns that are wanted of all lines; raises `Fault` where one is not plain.
+
+    A match begins and ends with a line, so that as many as there are ends of lines are all of them.
+    """
+    pattern, groups = pattern_of(part)
+    rows = pattern.findall(raw)
+    if len(rows) != raw.count(b"\n") or not (raw.endswith(b"\n") or not raw):
+        raise Fault(f"{part.path.name}: not all lines are plain")
+    if not raw.isascii():
+        raw.decode("utf-8")
+    return rows, groups
+
+
+def _followed(part: Part, rows: Sequence[tuple[bytes, ...]], groups: Mapping[str, int]) -> Rows:
+    pick = itemgetter(*(groups[name] for name in part.key), len(groups))
+    keys = list(map(pick, rows))
+    if not all(map(le if part.path.stem == POSITIONS else lt, keys, islice(keys, 1, None))):
+        raise Fault(f"{part.path.name}: not all lines are in their order")
+    return Rows(len(keys), (keys[0], keys[-1]) if keys else None)
+
+
+def _parts(folder: Path, name: str, columns: tuple[str, ...], key: tuple[str, ...]) -> Iterator[Part]:
+    """Cut a table at ends of lines."""
+    path = folder / f"{name}.ndjson"
+    size, begin = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while begin < size:
+            file.seek(min(begin + SPAN, size))
+            file.readline()
+            end = file.tell()
+            yield Part(path, begin, end, columns, key)
+            begin = end
+
+
+def _tree_parts(folder: Path, terms: Mapping[str, Terms]) -> list[tuple[Part, Part]]:
+    """Cut units into parts of the tree, and positions where the first of each part begin; raises `Fault` where these do not follow."""
+    units, positions = folder / f"{UNITS}.ndjson", folder / f"{POSITIONS}.ndjson"
+    starts, size = line_starts(units, LEAVES), positions.stat().st_size
+    places = [0]
+    with units.open("rb") as file, positions.open("rb") as among:
+        for start in starts[1:-1]:
+            file.seek(start)
+            places.append(place_of(among, size, _own(json.loads(file.readline()))))
+    places.append(size)
+    if places != sorted(places) or (size and len(starts) == 1):
+        raise Fault("positions do not follow their units")
+    return [
+        (
+            Part(units, *of_units, *terms[UNITS], (*OWN, STATUS)),
+            Part(positions, *held, *terms[POSITIONS], (*OWN, *HELD)),
+        )
+        for of_units, held in zip(pairwise(starts), pairwise(places), strict=False)
+    ]
+
+
+def line_starts(path: Path, every: int) -> list[int]:
+    """Return where every so-many-th line of a file begins, from the first on, and where it ends."""
+    starts, seen, at = [0], 0, 0
+    with path.open("rb") as file:
+        while block := file.read(_CHUNK):
+            ends = re.finditer(b"\n", block)
+            starts += [at + end.end() for end in islice(ends, (-seen - 1) % every, None, every)]
+            seen, at = seen + block.count(b"\n"), at + len(block)
+    return starts if starts[-1] == at else [*starts, at]
+
+
+def place_of(file: BinaryIO, size: int, wanted: tuple[str, ...]) -> int:
+    """Return where the first line begins whose unit is not before another, in a table that is ordered by units."""
+    low, high = 0, size
+    while low < high:
+        middle = (low + high) // 2
+        file.seek(max(0, middle - 1))
+        if middle:
+            file.readline()
+        start, line = file.tell(), file.readline()
+        if line and _own(json.loads(line)) < wanted:
+            low = start + len(line)
+        else:
+            high = middle
+    return low
+
+
+def _own(row: Json) -> tuple[str, ...]:
+    return tuple(str(row[column]) for column in OWN)
+
+
+def subtree(units: Part, positions: Part) -> tuple[Rows, Rows, Node]:
+    """Read a part of units with their positions, and build the tree over them; raises `Fault` as `rows_of` does."""
+    raw, held = _read(units), _read(positions)
+    rows, places = _picked(units, raw)
+    own, held_in = _picked(positions, held)
+    found = _followed(units, rows, places), _followed(positions, own, held_in)
+    names = sorted(set(map(itemgetter(held_in["asset"], held_in["side"]), own)))
+    sums = Spelled([f"{asset.decode()}|{side.decode()}" for asset, side in names])
+    numbers = {name: sums.places[f"{name[0].decode()}|{name[1].decode()}"] for name in names}
+    return *found, sums.named(sums.above(_leaves((raw, rows, places), (held, own, held_in), sums, numbers)))
+
+
+Read = tuple[bytes, Sequence[tuple[bytes, ...]], Mapping[str, int]]
+"""Lines, the columns that are read of each, and which is which."""
+
+
+def _leaves(units: Read, positions: Read, sums: Spelled, numbers: Mapping[tuple[bytes, ...], int]) -> list[Branch]:
+    (raw, rows, places), (held, own, held_in) = units, positions
+    lines, held_lines = raw.split(b"\n"), held.split(b"\n")
+    unit_of, status = itemgetter(*(places[column] for column in OWN)), places[STATUS]
+    owners = list(map(itemgetter(*(held_in[column] for column in OWN)), own))
+    codes = list(map(numbers.__getitem__, map(itemgetter(held_in["asset"], held_in["side"]), own)))
+    amounts = list(map(int, map(itemgetter(held_in["amount_raw"]), own)))
+    leaves, at, count = [], 0, len(own)
+    for line, row in zip(lines, rows, strict=False):
+        unit, begin = unit_of(row), at
+        amount_of = {sums.units: 1, sums.unknown: int(row[status] == b"unknown")}
+        while at < count and owners[at] == unit:
+            amount_of[codes[at]] = amount_of.get(codes[at], 0) + amounts[at]
+            at += 1
+        text = b"\n".join((line, *held_lines[begin:at], b""))
+        leaves.append((hashlib.sha256(LEAF + text).digest(), amount_of))
+    if at != count:
+        raise Fault("a position is of no unit")
+    return leaves
+
+
+Branch = tuple[bytes, dict[int, int]]
+"""The hash and the sums of a node, by the places of their names."""
+
+
+class Spelled:
+    """Sums by the place of their name among all names in the order in which they are written, and how each is written."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = sorted({*names, UNITS, UNKNOWN}, key=lambda name: name.encode("utf-16-be"))
+        self.places = {name: place for place, name in enumerate(self.names)}
+        self.units, self.unknown = self.places[UNITS], self.places[UNKNOWN]
+        self._starts = [json.dumps(name, ensure_ascii=False) + ':"' for name in self.names]
+
+    def above(self, nodes: Sequence[Branch]) -> Branch:
+        """Join nodes in pairs until there is one; of an odd number the last goes up as it is."""
+        level = list(nodes)
+        while len(level) > 1:
+            pairs = list(map(self._joined, level[::2], level[1::2]))
+            level = pairs + level[len(pairs) * 2 :]
+        return level[0]
+
+    def named(self, node: Branch) -> Node:
+        """Return a node with the names of its sums."""
+        return Node(node[0], {self.names[place]: amount for place, amount in sorted(node[1].items())})
+
+    def _joined(self, left: Branch, right: Branch) -> Branch:
+        (left_hash, left_sums), (right_hash, right_sums) = left, right
+        text = b"".join((NODE, left_hash, self._hash(left_sums), right_hash, self._hash(right_sums)))
+        sums = dict(left_sums)
+        for place, amount in right_sums.items():
+            sums[place] = sums.get(place, 0) + amount
+        return hashlib.sha256(text).digest(), sums
+
+    def _hash(self, sums: Mapping[int, int]) -> bytes:
+        starts = self._starts
+        text = '",'.join([f"{starts[place]}{sums[place]}" for place in sorted(sums)])
+        return hashlib.sha256(f'{{{text}"}}'.encode()).digest()
+
+
+# -- signatures -------------------------------------------------------------------------------------------------------
+
+
+def signed_by(key: str, signature: str, message: bytes) -> bool:
+    """Whether a key (hex) made a signature (hex, in small letters as all that is written here) of a message."""
+    try:
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(bytes.fromhex(signature), message)
+    except (InvalidSignature, ValueError):
+        return False
+    return KEY.fullmatch(key) is not None and signature == signature.lower()
+
+
+def rotation_message(entry: Mapping[str, Any]) -> bytes:
+    """What the key before signs of the next one: which it is, since when it signs, and whom it replaces."""
+    return ROTATION_DOMAIN + canonical({name: entry[name] for name in ("key", "from", "replaces")})
+
+
+def key_faults(history: Sequence[Json]) -> list[str]:
+    """Say what is wrong with a list of keys, oldest first: each but the first is signed by the one before and by itself."""
+    faults = []
+    for number, entry in enumerate(history):
+        if set(entry) != {"key", "from", "replaces", "signature", "consent"} or not TIME.fullmatch(str(entry["from"])):
+            faults.append(f"{KEYS}: entry {number} is no key with the time from which it signs")
+            continue
+        before = history[number - 1] if number else None
+        if (before["key"] if before else None) != entry["replaces"]:
+            faults.append(f"{KEYS}: {entry['key']} does not replace the key before it")
+        if before and not signed_by(before["key"], entry["signature"], rotation_message(entry)):
+            faults.append(f"{KEYS}: {entry['key']} was not named by the key before it")
+        if before and entry["from"] <= before["from"]:
+            faults.append(f"{KEYS}: {entry['key']} signs from {entry['from']}, not after the key before it")
+        if not signed_by(entry["key"], entry["consent"], rotation_message(entry)):
+            faults.append(f"{KEYS}: {entry['key']} did not sign its own entry")
+    return faults
+
+
+def key_in_force(history: Sequence[Json], time: str) -> str | None:
+    """Return the key that signs what is of a moment."""
+    known = [entry["key"] for entry in history if entry["from"] <= time]
+    return known[-1] if known else None
+
+
+# -- a snapshot -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Found:
+    """What came of it: what is wrong, and what has to be known beside it."""
+
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    manifest: Json = field(default_factory=dict)
+    hash: str = ""
+
+
+def verify(folder: Path, *, key: str | None = None, witnesses: Sequence[str] = ()) -> Found:
+    """Check one snapshot by itself; `key`: a public key (hex) that is known to be the operator's, now or once."""
+    found = Found()
+    try:
+        raw = (folder / MANIFEST).read_bytes()
+        found.hash = sha256(raw)
+        found.manifest = _manifest(raw)
+        with hands_for(folder) as run:
+            found.faults += _files(folder, found.manifest, run)
+            if found.faults or not is_sound(folder, found.manifest, run):
+                found.faults += _tables(folder, found.manifest)
+        _signature(folder, raw, found, key)
+        _witnesses(folder, found, witnesses)
+        if proofs := found.manifest["tables"]["proofs"]["rows"]:
+            found.notes.append(f"{proofs} {NOT_FOLLOWED}")
+    except (OSError, Fault) as error:
+        found.faults.append(str(error))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        found.faults.append(f"{MANIFEST} does not say what it must: {type(error).__name__} {error}")
+    return found
+
+
+def _manifest(raw: bytes) -> Json:
+    value = parsed(raw, MANIFEST)
+    if isinstance(value, dict) and value.get("format") == FORMAT:
+        return value
+    raise Fault(f"{MANIFEST} is not of the format {FORMAT}")
+
+
+def _files(folder: Path, manifest: Json, run: Run) -> Iterator[str]:
+    """Compare all files with their hashes, and name those that are missing or not in the manifest."""
+    named = manifest["files"]
+    there = [name for name in sorted(named) if Path(name).name == name and (folder / name).is_file()]
+    hashes = dict(zip(there, run(hash_of, [(folder / name,) for name in there]), strict=True))
+    for name, entry in sorted(named.items()):
+        if Path(name).name != name:
+            raise Fault(f"{MANIFEST} names {name!r}, which is outside of its folder")
+        path = folder / name
+        if not path.is_file():
+            yield f"{name} is missing"
+        elif (size := path.stat().st_size) != entry["bytes"]:
+            yield f"{name} has {size} bytes, the manifest says {entry['bytes']}"
+        elif (hashed := hashes[name]) != entry["sha256"]:
+            yield f"{name} has the hash {hashed}, the manifest says {entry['sha256']}"
+    for path in sorted(folder.iterdir()):
+        aside = path.name in {MANIFEST, SIGNATURE} or WITNESS.fullmatch(path.name) or STAMP.fullmatch(path.name)
+        if path.name not in named and not aside:
+            yield f"{path.name} is not in the manifest"
+
+
+def lines_of(folder: Path, table: str) -> Iterator[bytes]:
+    """Read the lines of a table, without their ends; raises `Fault` for a last line that does not end."""
+    with (folder / f"{table}.ndjson").open("rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                raise Fault(f"{table}.ndjson ends within a line")
+            yield line[:-1]
+
+
+def _tables(folder: Path, manifest: Json) -> Iterator[str]:
+    """Check every table by itself, and the tree over units and positions."""
+    for name, terms in sorted(manifest["tables"].items()):
+        try:
+            count = _ordered(folder, name, terms["columns"], terms["key"])
+        except (OSError, Fault) as error:
+            yield str(error)
+            continue
+        if count != terms["rows"]:
+            yield f"{name}.ndjson has {count} rows, the manifest says {terms['rows']}"
+    try:
+        found = described(levels(list(leaves_of(folder)))[-1][0])
+    except (OSError, Fault, KeyError, TypeError) as error:
+        yield f"the tree cannot be built: {error}"
+        return
+    said = manifest["tree"]
+    if found["sums"] != said["sums"]:
+        wrong = sorted(set(found["sums"].items()) ^ set(said["sums"].items()))
+        yield f"the sums over all units are not those of the manifest: {', '.join(sorted({key for key, _ in wrong}))}"
+    if found["hash"] != said["hash"]:
+        yield f"the tree over all units is {found['hash']}, the manifest says {said['hash']}"
+
+
+def _ordered(folder: Path, name: str, columns: Sequence[str], key: Sequence[str]) -> int:
+    """Count the rows of a table; raises `Fault` for one that is not canonical, has other columns, or is out of its order."""
+    before: tuple[str, ...] | None = None
+    count, wanted = 0, set(columns)
+    for count, line in enumerate(lines_of(folder, name), start=1):
+        row = parsed(line, f"{name}.ndjson line {count}")
+        if not isinstance(row, dict) or set(row) != wanted:
+            raise Fault(f"{name}.ndjson line {count} has other columns than the manifest says")
+        place = tuple(str(row[column]) for column in key)
+        if before is not None and (place < before or (place == before and name != POSITIONS)):
+            raise Fault(f"{name}.ndjson line {count} does not come after the one before it")
+        before = place
+    return count
+
+
+def leaves_of(folder: Path) -> Iterator[Node]:
+    """Put each unit together with its positions, both in the order of the tables; raises `Fault` for a position of no unit."""
+    positions = lines_of(folder, POSITIONS)
+    pending = next(positions, None)
+    for line in lines_of(folder, UNITS):
+        unit = parsed(line, "a line of units")
+        own = []
+        while pending is not None and _same_unit(parsed(pending, "a line of positions"), unit):
+            own.append(pending)
+            pending = next(positions, None)
+        yield leaf(line, own)
+    if pending is not None:
+        raise Fault(f"a position is of no unit: {pending[:200].decode('utf-8', 'replace')}")
+
+
+def _same_unit(position: Json, unit: Json) -> bool:
+    return (position["venue_id"], position["unit_id"]) == (unit["venue_id"], unit["unit_id"])
+
+
+def _signature(folder: Path, raw: bytes, found: Found, trusted: str | None) -> None:
+    """Find out who signed the manifest, and whether that key was in force."""
+    if not (folder / SIGNATURE).is_file():
+        found.faults.append(f"{SIGNATURE} is missing: nobody stands for this snapshot")
+        return
+    said = parsed((folder / SIGNATURE).read_bytes(), SIGNATURE)
+    history = parsed((folder / KEYS).read_bytes(), KEYS)["keys"]
+    found.faults += key_faults(history)
+    if not signed_by(said["key"], said["signature"], SIGNED_DOMAIN + raw):
+        found.faults.append(f"{SIGNATURE}: the manifest was not signed by {said['key']}")
+    in_force = key_in_force(history, found.manifest["slot_time"])
+    if said["key"] != in_force:
+        found.faults.append(
+            f"{SIGNATURE}: {said['key']} was not the key in force at {found.manifest['slot_time']}, {in_force} was"
+        )
+    if trusted is None:
+        found.notes.append(
+            f"no key was given: whoever has the secret of {said['key']} made this snapshot, who that is was not looked at"
+        )
+    elif trusted not in {entry["key"] for entry in history}:
+        found.faults.append(f"{KEYS}: the key that is trusted, {trusted}, is none of the operator's")
+
+
+def witness_message(manifest_hash: str) -> bytes:
+    """What a witness signs: that a manifest of this hash was there."""
+    return WITNESS_DOMAIN + manifest_hash.encode()
+
+
+def _witnesses(folder: Path, found: Found, wanted: Sequence[str]) -> None:
+    """Check who else signed the hash of the manifest."""
+    seen: set[str] = set()
+    for path in sorted(each for each in folder.iterdir() if WITNESS.fullmatch(each.name)):
+        said = parsed(path.read_bytes(), path.name)
+        if signed_by(said["key"], said["signature"], witness_message(found.hash)):
+            seen.add(said["key"])
+        else:
+            found.faults.append(f"{path.name}: {said['key']} did not sign the hash of this manifest")
+    found.faults += [f"the witness {key} did not sign this snapshot" for key in wanted if key not in seen]
+    if not seen:
+        found.notes.append(UNWITNESSED)
+    elif not wanted:
+        found.notes.append(f"signed by {', '.join(sorted(seen))}; whose keys these are was not looked at")
+    if stamps := sorted(each.name for each in folder.iterdir() if STAMP.fullmatch(each.name)):
+        found.notes.append(
+            f"time stamps were not looked at: openssl ts -verify -data {MANIFEST} -in {stamps[0]} does that"
+        )
+
+
+def verify_chain(folders: Iterable[Path], *, key: str | None = None, witnesses: Sequence[str] = ()) -> dict[str, Found]:
+    """Check snapshots and that each names the one that was made before it; by the names of their folders."""
+    found = {folder.name: verify(folder, key=key, witnesses=witnesses) for folder in sorted(folders)}
+    linked = [each for each in found.values() if _number(each.manifest) > 0]
+    for each in found.values():
+        if each not in linked:
+            each.faults.append("it has no place in a chain of snapshots")
+    linked.sort(key=lambda each: (each.manifest["sequence"], each.hash))
+    for before, after in pairwise(linked):
+        number, expected = after.manifest["sequence"], before.manifest["sequence"] + 1
+        if number != expected:
+            after.faults.append(f"it is number {number} of its chain, and {expected} is not here")
+        elif after.manifest["previous"] != before.hash:
+            after.faults.append(f"it follows {after.manifest['previous']}, the one before it is {before.hash}")
+    if linked and linked[0].manifest["sequence"] == 1 and linked[0].manifest["previous"] is not None:
+        linked[0].faults.append("it is the first of its chain, and names one before it")
+    if linked and linked[0].manifest["sequence"] > 1:
+        linked[0].notes.append(f"what comes before number {linked[0].manifest['sequence']} of its chain is not here")
+    return found
+
+
+def _number(manifest: Json) -> int:
+    number = manifest.get("sequence")
+    return number if type(number) is int else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Verify what the command line names; returns the exit code."""
+    reader = argparse.ArgumentParser(prog="verify.py", description="Verify snapshots of margin accounts.")
+    reader.add_argument(
+        "snapshot", type=Path, help="the folder of a snapshot, or with --chain one that holds all of them"
+    )
+    reader.add_argument("--key", help="a public key (hex) that is known to be the operator's")
+    reader.add_argument(
+        "--witness", action="append", default=[], metavar="KEY", help="a public key that must have signed too"
+    )
+    reader.add_argument(
+        "--chain", action="store_true", help="check every snapshot in the folder, and how they follow each other"
+    )
+    reader.add_argument("--proof", type=Path, help="a file that is said to prove that an account is in the snapshot")
+    reader.add_argument("--json", action="store_true", help="print JSON")
+    asked = reader.parse_args(arguments)
+    if not asked.snapshot.is_dir():
+        reader.error(f"there is no folder {asked.snapshot}")
+    folders = [each for each in asked.snapshot.iterdir() if each.is_dir()] if asked.chain else [asked.snapshot]
+    found = verify_chain(
+        [each for each in folders if not each.name.startswith(".")], key=asked.key, witnesses=asked.witness
+    )
+    if asked.proof is not None and len(found) == 1:
+        (each,) = found.values()
+        each.faults += proof_faults(asked.proof, each)
+    report = {name: {"hash": each.hash, "faults": each.faults, "notes": each.notes} for name, each in found.items()}
+    if asked.json:
+        sys.stdout.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in _told(report))
+    return 4 if any(each.faults for each in found.values()) or not found else 0
+
+
+def proof_faults(path: Path, found: Found) -> list[str]:
+    """Say what is wrong with the proof of an account against a snapshot that was checked."""
+    try:
+        proof = json.loads(path.read_bytes())
+        faults = [fault for unit in proof["units"] for fault in check_proof(unit, found.manifest["tree"])]
+        if proof["manifest_hash"] != found.hash:
+            faults.append(f"the proof is of the snapshot {proof['manifest_hash']}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return [f"{path.name} is no proof: {type(error).__name__} {error}"]
+    return faults
+
+
+def _told(report: Mapping[str, Json]) -> Iterator[str]:
+    for name, each in report.items():
+        yield f"{name}: {'WRONG' if each['faults'] else 'nothing wrong was found'} ({each['hash']})"
+        yield from (f"  WRONG: {fault}" for fault in each["faults"])
+        yield from (f"  note: {note}" for note in each["notes"])
+    if not report:
+        yield "there is no snapshot in this folder"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,204 @@
+"""How far an account is from its limits: by one price alone, by all together, in deviations, and in withdrawals.
+
+Haircuts stay as they are now; only prices or amounts move.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from aggregator.margin.equity import Exposure, Line, add_up, debt_lines, equity, lines, sound_between
+from aggregator.margin.house import Bound, value
+from aggregator.margin.layers import Purpose
+from aggregator.margin.pools import House, Part
+from aggregator.margin.valuation import Context, ValuedPosition
+from aggregator.margin.weights import Weighed
+from aggregator.oracle.mark import Mark
+
+HALVINGS = 60
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiquidationPrice:
+    """The nearest price of one identity, all others unchanged, at which the house health factor is 1."""
+
+    identity: str
+    mid: float
+    price: float
+
+    @property
+    def distance(self) -> float:
+        """How far that is, as a fraction of today's price; negative where the price must fall."""
+        return (self.price - self.mid) / self.mid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawal:
+    """The most that can be taken out of one identity with the initial margin covered: USD at the low of its mark, and tokens."""
+
+    identity: str
+    value: float
+    amount: float
+
+
+def identities(house: House) -> dict[str, float]:
+    """Return the middle of the mark of every identity that counts."""
+    return {item.identity: item.mark.mid for item in house.held if isinstance(item.mark, Mark)}
+
+
+def liquidation_prices(house: House, context: Context) -> tuple[LiquidationPrice, ...]:
+    """Find each identity's nearest price at which the account would be liquidated; none for an account that is below 1."""
+    if not house.owes:
+        return ()
+    found = []
+    for identity, mid in sorted(identities(house).items()):
+        along = _along(house, context, {identity})
+        multiple = _nearest(along)
+        if multiple is not None and math.isfinite(price := mid * multiple):
+            found.append(LiquidationPrice(identity=identity, mid=mid, price=price))
+    return tuple(found)
+
+
+def _along(house: House, context: Context, moving: Collection[str]) -> list[Line]:
+    """Return the maintenance equity as a function of a multiple of some identities' prices, in each case."""
+    return _split(house, context, Bound.MID, Purpose.MAINTENANCE, lambda each: each.identity in moving)
+
+
+def _split(
+    house: House, context: Context, bound: Bound, purpose: Purpose, moves: Callable[[Exposure], bool]
+) -> list[Line]:
+    held = house.exposures(bound, purpose)
+    resting = add_up(
+        (each for each in held if not moves(each)),
+        gains=house.gains(bound, purpose),
+        requirements=house.requirements(purpose),
+    )
+    return lines(resting, add_up(filter(moves, held)), context.model)
+
+
+def _nearest(along: Sequence[Line]) -> float | None:
+    if equity(along) < 0:
+        return None
+    ends = sound_between(along)
+    known = [end for end in (ends.below, ends.above) if end is not None]
+    return min(known, key=lambda end: abs(end - 1), default=None)
+
+
+def common_fall(house: House, context: Context) -> float | None:
+    """Return the smallest fall of everything that is not USD-like, as a fraction, at which the health factor is 1; `None`: none."""
+    along = _along(house, context, _moving(house, context))
+    if not house.owes or equity(along) < 0:
+        return None
+    below = sound_between(along).below
+    return None if below is None else 1 - below
+
+
+def _moving(house: House, context: Context) -> set[str]:
+    return {item.identity for item in house.held if not _usd_like(item, context)}
+
+
+def _usd_like(item: ValuedPosition, context: Context) -> bool:
+    return context.policy.layers.of_class(item.asset_class).usd_like
+
+
+def deviations(house: House, context: Context) -> float | None:
+    """Return what is left over how much a day's deviation of all prices takes of it (∇ᵀΣ∇), Σ by the correlation as it is.
+
+    `None` where nothing moves it, where it is below zero, or where nobody knows how something moves; what is USD-like and was not
+    estimated stands still.
+    """
+    owned = {item.identity: item for item in house.held}
+    steady = {
+        identity for identity, item in owned.items() if _usd_like(item, context)
+    } - context.risk_index.assets.keys()
+    slopes = {
+        identity: slope
+        for identity in sorted(owned.keys() - steady)
+        if (slope := slope_of(house, context, identity)) != 0
+    }
+    left = equity(_along(house, context, ()))
+    if left < 0 or not slopes.keys() <= context.risk_index.assets.keys():
+        return None
+    spread = math.sqrt(max(_variance(slopes, context), 0.0))
+    return left / spread if spread > 0 and house.owes else None
+
+
+def slope_of(house: House, context: Context, identity: str) -> float:
+    """Return what equity gains with a relative move of one price, in the case that is the worst now, in USD."""
+    worst = min(_along(house, context, {identity}), key=lambda line: line.at(1.0))
+    return worst.lean
+
+
+def _variance(slopes: Mapping[str, float], context: Context) -> float:
+    known = context.risk_index.assets
+    order, matrix = context.model.correlations.order, context.risk.correlation
+    moves = {identity: slope * known[identity].deviation for identity, slope in slopes.items()}
+    return math.fsum(
+        one * other * matrix[order[left]][order[right]] for left, one in moves.items() for right, other in moves.items()
+    )
+
+
+def withdrawals(house: House, context: Context) -> tuple[Withdrawal, ...]:
+    """Find how much of each identity could be taken out, everything else unchanged."""
+    supplies = [item for item in house.held if not item.is_debt]
+    return tuple(
+        _withdrawal(house, context, identity, [item for item in supplies if item.identity == identity])
+        for identity in sorted({item.identity for item in supplies})
+    )
+
+
+def _withdrawal(house: House, context: Context, identity: str, own: Sequence[ValuedPosition]) -> Withdrawal:
+    limited = any(part.pool.limited for part in house.parts)
+    share = 1 - (_kept_within_limits if limited else _kept)(house, context, identity)
+    return Withdrawal(
+        identity=identity,
+        value=share * math.fsum(value(item, Bound.LOW) for item in own),
+        amount=share * math.fsum(item.amount for item in own),
+    )
+
+
+def _kept(house: House, context: Context, identity: str) -> float:
+    """Return the least share of an identity's collateral that must stay, rounded up."""
+    along = _split(
+        house, context, Bound.LOW, Purpose.INITIAL, lambda each: each.identity == identity and not each.is_debt
+    )
+    if equity(along) < 0:
+        return 1.0
+    below = sound_between(along).below
+    return 0.0 if below is None else min(below * (1 + ROUNDING), 1.0)
+
+
+def _kept_within_limits(house: House, context: Context, identity: str) -> float:
+    """Halve what may go: with less of one, a pool may let less of another count too."""
+    if left_with(house, context, identity, 1.0) < 0:
+        return 1.0
+    if left_with(house, context, identity, 0.0) >= 0:
+        return 0.0
+    lacking, enough = 0.0, 1.0
+    for _ in range(HALVINGS):
+        middle = (lacking + enough) / 2
+        if left_with(house, context, identity, middle) >= 0:
+            enough = middle
+        else:
+            lacking = middle
+    return enough
+
+
+def left_with(house: House, context: Context, identity: str, share: float) -> float:
+    """Return the excess of the initial margin from below with only a share of one identity's collateral there, in USD."""
+    thinned = replace(house, parts=tuple(_thinned(part, identity, share) for part in house.parts))
+    return equity(debt_lines(thinned.sums(Bound.LOW, Purpose.INITIAL), context.model))
+
+
+def _thinned(part: Part, identity: str, share: float) -> Part:
+    return replace(part, weighed=tuple(_less(each, identity, share) for each in part.weighed))
+
+
+def _less(each: Weighed, identity: str, share: float) -> Weighed:
+    item = each.item
+    if item.is_debt or item.identity != identity:
+        return each
+    return replace(each, item=replace(item, amount=item.amount * share))

@@ -1,0 +1,71 @@
+"""The kernel of the book in memory: numpy at once, compiled as soon as it can be."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+from functools import cache
+from threading import Thread
+from typing import Any
+
+import numpy as np
+
+from aggregator.arrays import stacked
+from aggregator.arrays.kernels import Revalue
+
+
+class Patient:
+    """Computes with numpy until a thread of its own has the compiled kernel ready, or for good where that fails.
+
+    To compile takes some twenty seconds of the first process after an installation, and of each where nothing can be kept on the disk.
+    """
+
+    LONGEST_GOODBYE_S = 30.0
+    """How long the end of the process waits for a compiler, which must not be torn from under it."""
+
+    def __init__(self) -> None:
+        self._run: Revalue = stacked.revalue
+        self._compiling: Thread | None = None
+
+    def __call__(self, *given: Any) -> None:  # noqa: ANN401 - what `Revalue` takes
+        if self._compiling is None:
+            alike = [
+                np.empty_like(each, shape=(0,) * each.ndim) if isinstance(each, np.ndarray) else each for each in given
+            ]
+            self._compiling = Thread(target=self._compile, args=(alike,), name="compiling", daemon=True)
+            self._compiling.start()
+            atexit.register(self._compiling.join, self.LONGEST_GOODBYE_S)
+        self._run(*given)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the compiled kernel has taken over; it gives the same bits."""
+        return self._run is not stacked.revalue
+
+    def wait(self, limit_s: float) -> None:
+        """Wait until nothing is being compiled, so long at most."""
+        if self._compiling is not None:
+            self._compiling.join(limit_s)
+
+    def _compile(self, alike: list[Any]) -> None:
+        try:
+            from numba import typeof  # noqa: PLC0415
+
+            from aggregator.arrays.compiled import revalue  # noqa: PLC0415
+
+            compiled: Any = revalue
+            compiled.compile(tuple(map(typeof, alike)))
+        except ImportError:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever a compiler or its files raise, numpy gives the same numbers
+            logging.getLogger(__name__).warning(
+                "the book is computed with numpy, slower: %s: %s", type(error).__name__, error
+            )
+            return
+        self._run = revalue
+
+
+@cache
+def patient() -> Patient:
+    """Return the one of this process."""
+    return Patient()

@@ -1,0 +1,369 @@
+"""A book through scenarios: who falls below one by the house's rules, which units venues may liquidate, and what is lacking then.
+
+Amounts, haircuts, thresholds and debts stay as they are; prices alone move, those of venues as much as the house's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregator.arrays.book import ArrayBook, Entry
+from aggregator.arrays.columns import OWED, VALUE
+from aggregator.arrays.entries import entry_of, estimates_of, price_of
+from aggregator.arrays.legs import Price
+from aggregator.arrays.standing import Standing
+from aggregator.book import Book
+from aggregator.margin.account import Assessment
+from aggregator.margin.numbers import WAD
+from aggregator.margin.valuation import USD_BASE_UNIT, Context, OpenUnit, asset_class_of, identity_of
+from aggregator.margin.venue import BASIS_POINTS, unit_name
+from aggregator.risk.exposures import Exposures, Floats, Indexes, stressed
+from aggregator.risk.extremes import smallest_multiple, together
+from aggregator.risk.scenarios import LARGEST_RISE, NOTHING_LEFT, Held, Library, Scenario
+from chains.identifiers import Account, token
+from chains.model import Reason, Side, UnitPosition
+
+LEAST_PRICE = 1e-12
+"""Of before, where a scenario leaves nothing: what it comes to is less than any rounding."""
+
+AGREES = 1e-6
+"""How near to the venue's own health factor Σ value·threshold / Σ debt must be for the rule to be taken for the venue's."""
+
+Truths = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """The units with debt whose venue's rule is known to be the one that scenarios move, and those left out, with why.
+
+    `counted`: what counts against liquidation, `whole`: what there is less what is owed; groups are places of `venues`.
+    """
+
+    names: tuple[str, ...]
+    owners: tuple[str, ...]
+    venues: tuple[str, ...]
+    assets: tuple[str, ...]
+    counted: Exposures
+    whole: Exposures
+    left_out: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """What a scenario does to some units: how many may be liquidated, how many of them could not before, USD."""
+
+    liquidatable: int
+    newly: int
+    debt_usd: float
+    shortfall_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Houses:
+    """What a scenario does to accounts by the house: below a health factor of 1, those that were not before, and what they lack.
+
+    `debt_usd`: of those below; `shortfall_usd`: by how much debt is more than all collateral, at the mid.
+    """
+
+    below: int
+    newly: int
+    debt_usd: float
+    shortfall_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One scenario's outcome; `venues`: by id, every venue with a unit that was stressed; `multiple`: see `reverse`."""
+
+    scenario: Scenario
+    house: Houses
+    venues: Mapping[str, Group]
+    multiple: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fragile:
+    """A unit that falls in some scenario: in how many, and how much it then lacks of what must be covered, at most (USD)."""
+
+    unit: str
+    breaches: int
+    worst_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stressed:
+    """All outcomes; `unmeasured`: accounts that no scenario judges by the house's rules, `left_out`: units that none judges by a venue's.
+
+    `fragile`: every unit that falls somewhere, the most often first.
+    """
+
+    accounts: int
+    units: int
+    results: tuple[Result, ...]
+    fragile: tuple[Fragile, ...] = field(repr=False)
+    unmeasured: tuple[str, ...]
+    left_out: tuple[Reason, ...]
+
+
+def held_of(book: Book, market: str) -> tuple[Held, ...]:
+    """Say of every asset that anybody has or owes what a scenario has to know of it, by id; `market`: the identity that betas are to."""
+    context, redeems = book.context, _redeemed(book)
+    seen = {
+        str(token(held_in.venue.chain_id, position.asset)): held_in.venue.chain_id
+        for held_in in book.units
+        for position in held_in.unit.positions
+        if position.amount_raw > 0
+    }
+    return tuple(_held(asset_id, chain, context, redeems, market) for asset_id, chain in sorted(seen.items()))
+
+
+def _redeemed(book: Book) -> dict[str, str]:
+    assets = book.context.assets
+    return {
+        identity_of(feed.asset, assets): identity_of(feed.of, assets)
+        for feed in book.catalogue.feeds
+        if feed.of is not None
+    }
+
+
+def _held(asset_id: str, chain: str, context: Context, redeems: Mapping[str, str], market: str) -> Held:
+    configured = context.assets.get(asset_id)
+    identity = identity_of(asset_id, context.assets)
+    asset_class = asset_class_of(asset_id, context)
+    of_class = context.policy.layers.of_class(asset_class)
+    seen = context.risk_index.pegs.get(identity)
+    return Held(
+        asset=asset_id,
+        identity=identity,
+        chain=chain,
+        usd_like=of_class.usd_like or asset_class in context.policy.marks.par_classes,
+        staked=identity in redeems,
+        bridge=configured.bridge if configured else None,
+        redeems=redeems.get(identity),
+        peg=of_class.peg if seen is None else seen.fall,
+        beta=_beta(identity, context, market),
+    )
+
+
+def _beta(identity: str, context: Context, market: str) -> float | None:
+    """Return how much of the market's move an identity makes, `None` where no history tells."""
+    known, order = context.risk_index.assets, context.model.correlations.order
+    if identity not in known or market not in known or known[market].deviation <= 0:
+        return None
+    correlation = context.risk.correlation[order[identity]][order[market]]
+    beta = correlation * known[identity].deviation / known[market].deviation
+    return beta if beta > 0 else None
+
+
+def stress(book: Book, scenarios: Sequence[Scenario], fund_usd: float | None = None) -> Stressed:
+    """Take a book through scenarios that were made for it; raises `ScenarioError` where one says nothing of a held asset.
+
+    `fund_usd`: also find the multiple of each at which units lack more than that.
+    """
+    units, houses = units_of(book), HouseBook(book)
+    moves = moves_of(units.assets, scenarios)
+    outcome, lacking = stressed(units.counted, moves), stressed(units.whole, moves)
+    results = tuple(
+        Result(
+            scenario=scenario,
+            house=houses.after(scenario),
+            venues=_by_venue(units, moves[:, place], lacking.shortfalls[:, place]),
+            multiple=None if fund_usd is None else reverse(units, scenario, fund_usd),
+        )
+        for place, scenario in enumerate(scenarios)
+    )
+    found = [
+        Fragile(unit=units.names[row], breaches=int(outcome.breaches[row]), worst_usd=float(outcome.worst[row]))
+        for row in np.flatnonzero(outcome.breaches)
+    ]
+    return Stressed(
+        accounts=len(book.accounts),
+        units=len(units.names),
+        results=results,
+        fragile=tuple(sorted(found, key=lambda each: (-each.breaches, each.worst_usd, each.unit))),
+        unmeasured=houses.unmeasured,
+        left_out=units.left_out,
+    )
+
+
+def all_at_once(book: Book, library: Library, held: Sequence[Held]) -> Scenario:
+    """Let everything fall at once, by what is estimated at the cut; raises `ScenarioError` where too little is."""
+    risk = book.context.risk
+    return together(library, held, {each.identity: each.swing for each in risk.assets}, risk.minima)
+
+
+def reverse(units: Units, scenario: Scenario, fund_usd: float) -> float | None:
+    """Return the smallest multiple of a scenario's moves at which units lack more than a fund has; `None`: none up to 64."""
+    moves = moves_of(units.assets, [scenario])[:, 0]
+
+    def lacking(multiple: float) -> float:
+        after = equities(units.whole, np.clip(moves * multiple, NOTHING_LEFT, LARGEST_RISE))
+        return math.fsum(np.maximum(-after, 0.0))
+
+    return smallest_multiple(lacking, fund_usd)
+
+
+def moves_of(assets: Sequence[str], scenarios: Sequence[Scenario]) -> Floats:
+    """Return moves, assets by scenarios."""
+    by_asset = [{applied.asset: applied.move for applied in scenario.moves} for scenario in scenarios]
+    moves = np.zeros((len(assets), len(scenarios)))
+    for column, (scenario, known) in enumerate(zip(scenarios, by_asset, strict=True)):
+        moves[:, column] = [known[asset] if asset in known else scenario.move(asset) for asset in assets]
+    return moves
+
+
+def equities(exposures: Exposures, moves: Floats) -> Floats:
+    """Return the equity of each row in one scenario (`moves` by asset)."""
+    rows = len(exposures.bases)
+    owners = np.repeat(np.arange(rows), np.diff(exposures.starts))
+    gained = np.bincount(owners, exposures.amounts * moves[exposures.assets], rows)
+    return exposures.bases + gained.astype(np.float64)
+
+
+def _by_venue(units: Units, moves: Floats, shortfalls: Floats) -> dict[str, Group]:
+    before, after, owed = units.counted.bases < 0, equities(units.counted, moves) < 0, debts_of(units, moves)
+    return {
+        venue: Group(
+            liquidatable=int(np.sum(mine := after & (units.counted.groups == place))),
+            newly=int(np.sum(mine & ~before)),
+            debt_usd=math.fsum(owed[mine]),
+            shortfall_usd=float(shortfalls[place]),
+        )
+        for place, venue in enumerate(units.venues)
+    }
+
+
+def debts_of(units: Units, moves: Floats) -> Floats:
+    """Return what each unit owes in a scenario, USD."""
+    whole, rows = units.whole, len(units.names)
+    owners = np.repeat(np.arange(rows), np.diff(whole.starts))
+    owed = np.where(whole.amounts < 0, -whole.amounts * (1 + moves[whole.assets]), 0.0)
+    return np.bincount(owners, owed, rows).astype(np.float64)
+
+
+def units_of(book: Book) -> Units:
+    """Lay out every unit with debt; left out is who has no numbers of the venue's, and whose venue judges by another rule."""
+    rows, left_out = [], []
+    for held_in in book.units:
+        if not held_in.unit.has_debt:
+            continue
+        doubt = _doubt(held_in)
+        if doubt is None:
+            rows.append(held_in)
+        else:
+            left_out.append(doubt)
+    assets = sorted({asset for held_in in rows for asset, _, _ in _positions(held_in)})
+    venues = sorted({held_in.venue.id for held_in in rows})
+    groups = np.array([venues.index(held_in.venue.id) for held_in in rows], np.int32)
+    places = {asset: place for place, asset in enumerate(assets)}
+    held = [list(_positions(held_in)) for held_in in rows]
+    return Units(
+        names=tuple(map(unit_name, rows)),
+        owners=tuple(str(Account(held_in.venue.chain_id, held_in.unit.owner)) for held_in in rows),
+        venues=tuple(venues),
+        assets=tuple(assets),
+        counted=_exposures([[(places[asset], counts) for asset, counts, _ in each] for each in held], groups),
+        whole=_exposures([[(places[asset], worth) for asset, _, worth in each] for each in held], groups),
+        left_out=tuple(left_out),
+    )
+
+
+def _doubt(held_in: OpenUnit) -> Reason | None:
+    """Say why a unit cannot be moved by the common rule, `None`: it can."""
+    unit, name = held_in.unit, unit_name(held_in)
+    if unit.health_factor_wad is None:
+        return Reason("venue_unknown", name, "its venue's own numbers are not known")
+    if unit.base_unit != USD_BASE_UNIT:
+        return Reason("venue_not_in_usd", name, "its venue does not value it in USD")
+    if any(each.price is None for each in unit.positions if each.counts and each.amount_raw):
+        return Reason("venue_price_missing", name, "its venue has no price of something that it has")
+    counts = [counted for _, counted, _ in _positions(held_in)]
+    covering, owed = (math.fsum(max(sign * each, 0.0) for each in counts) for sign in (1, -1))
+    own = unit.health_factor_wad / WAD
+    if owed <= 0 or not math.isclose(covering / owed, own, rel_tol=AGREES):
+        return Reason("venue_rule", name, f"its venue's health factor {own:.6f} is not Σ value·threshold / Σ debt")
+    return None
+
+
+def _positions(held_in: OpenUnit) -> Iterator[tuple[str, float, float]]:
+    """Yield asset, what counts and what it is worth, USD; debts negative, and what counts for nothing at the venue not at all."""
+    for position in held_in.unit.positions:
+        worth = _worth(position)
+        if not position.counts or worth == 0:
+            continue
+        asset = str(token(held_in.venue.chain_id, position.asset))
+        if position.side is Side.BORROW:
+            yield asset, -worth, -worth
+        else:
+            yield asset, worth * (position.liquidation_threshold or 0) / BASIS_POINTS, worth
+
+
+def _worth(position: UnitPosition) -> float:
+    if position.price is None:
+        return 0.0
+    whole: int = position.price.unit_raw * 10**position.decimals
+    return position.amount_raw * position.price.answer_raw / whole
+
+
+def _exposures(held: Sequence[Sequence[tuple[int, float]]], groups: NDArray[np.int32]) -> Exposures:
+    ends = np.cumsum([len(each) for each in held], dtype=np.int64)
+    return Exposures(
+        starts=np.concatenate([np.zeros(1, np.int64), ends]),
+        assets=np.array([asset for each in held for asset, _ in each], np.int32),
+        amounts=np.array([amount for each in held for _, amount in each], np.float64),
+        bases=np.array([math.fsum(amount for _, amount in each) for each in held], np.float64),
+        groups=groups,
+    )
+
+
+class HouseBook:
+    """The accounts in arrays, each asset with a price of its own, so that two of one identity may move apart."""
+
+    def __init__(self, book: Book) -> None:
+        self._marks: dict[str, tuple[str, Price | None]] = {}
+        entries = [self._entry(each.account.id, each.assessment, book.context) for each in book.accounts]
+        marks = {name: price for name, (_, price) in self._marks.items()}
+        self._arrays = ArrayBook.build(entries, marks, estimates_of(book.context))
+        standing = self._arrays.standing
+        self._before = {name for name, _ in standing.below(1.0)}
+        self.unmeasured = tuple(standing.unmeasured())
+
+    def _entry(self, name: str, assessment: Assessment, context: Context) -> Entry:
+        made = entry_of(name, assessment, context)
+        items = [each.item for part in assessment.house.parts for each in part.weighed if each.item.matters]
+        holdings = []
+        for item, (leg, amount) in zip(items, made.holdings, strict=True):
+            mark = f"{item.asset_id} {leg.mark}"
+            self._marks[mark] = item.asset_id, price_of(item.mark, context)
+            holdings.append((replace(leg, mark=mark), amount))
+        return replace(made, holdings=holdings)
+
+    def after(self, scenario: Scenario) -> Houses:
+        """Return what is left of accounts, from below: who is in doubt already is not judged (`unmeasured`)."""
+        moves = {applied.asset: applied.move for applied in scenario.moves}
+        marks = {
+            name: None if price is None else _moved(price, moves[asset] if asset in moves else scenario.move(asset))
+            for name, (asset, price) in self._marks.items()
+        }
+        return self._houses(self._arrays.reprice(marks))
+
+    def _houses(self, standing: Standing) -> Houses:
+        below = [name for name, _ in standing.below(1.0)]
+        places: Indexes = np.array([standing.places[name] for name in below], np.int64)
+        value, owed = standing.rows[places, VALUE], standing.rows[places, OWED]
+        return Houses(
+            below=len(below),
+            newly=len(set(below) - self._before),
+            debt_usd=math.fsum(owed),
+            shortfall_usd=math.fsum(np.maximum(owed - value, 0.0)),
+        )
+
+
+def _moved(price: Price, move: float) -> Price:
+    times = max(1 + move, LEAST_PRICE)
+    return Price(price.low * times, price.mid * times, price.high * times, price.authorises)

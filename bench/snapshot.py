@@ -1,0 +1,216 @@
+"""A snapshot of 1,000,000 accounts with 5,000,000 positions, from tables to files, and as-of reads over a journal of 10,000,000 rows.
+
+The tables are given: opening venues and judging accounts is not in it. Each part runs in a process of its own, whose peak memory is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import resource
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from aggregator.audit.lines import rows_hash
+from aggregator.audit.manifest import sha256_of
+from aggregator.audit.snapshot import write_tables
+from aggregator.audit.tables import schema
+from indexer.store import Store
+from indexer.store.session import table_of
+from indexer.store.statements import statement
+
+ACCOUNTS, POSITIONS = 1_000_000, 5_000_000
+JOURNAL = 10_000_000
+CHAIN = "eip155:1"
+VENUES, ASSETS = 4, 30
+OWNERS = 200_000
+
+
+def main() -> None:
+    print(
+        f"snapshot · {ACCOUNTS:,} accounts, {POSITIONS:,} positions; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    )
+    print(f"  Python {platform.python_version()}, pyarrow {version('pyarrow')}, duckdb {version('duckdb')}")
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        for work in (tables, written, hashed, compared, journal, read):
+            show(work, folder)
+
+
+def show(work: Callable[[Path], dict[str, float]], folder: Path) -> None:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        for name, seconds in pool.submit(measured, work, folder).result().items():
+            print(f"  {name:<46}{seconds:>12,.3f}")
+
+
+def measured(work: Callable[[Path], dict[str, float]], folder: Path) -> dict[str, float]:
+    began, cpu = perf_counter(), process_time()
+    told = work(folder)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    whole = {f"{work.__name__}: s": perf_counter() - began, f"{work.__name__}: CPU s": process_time() - cpu}
+    return {**whole, f"{work.__name__}: peak GiB": peak, **told}
+
+
+def tables(folder: Path) -> dict[str, float]:
+    """Make the tables, as files that Arrow maps."""
+    rng = np.random.default_rng(1)
+    owners = np.char.add("0x", np.sort([f"{n:040x}" for n in rng.integers(0, 2**62, ACCOUNTS)]))
+    venue = np.sort(rng.integers(0, VENUES, ACCOUNTS))
+    order = np.lexsort((owners, venue))
+    units = {"venue_id": [f"venue-{n}" for n in venue[order]], "unit_id": owners[order], "owner": owners[order]}
+    filled = {
+        "protocol": "aave-v3",
+        "chain_id": CHAIN,
+        "status": "healthy",
+        "health_factor": "1.500000",
+        "has_debt": True,
+        "liquidatable": False,
+        "native": json.dumps({"healthFactor": "1500000000000000000", "totalDebtBase": "123456789012"}),
+        "engine": "aave-3.5",
+        "evidence": "D",
+        "roles": "[]",
+        "reasons": "[]",
+    }
+    save(folder, "units", units, filled)
+    held = np.sort(rng.integers(0, ACCOUNTS, POSITIONS))
+    assets = [f"{CHAIN}/erc20:0x{n:040x}" for n in range(ASSETS)]
+    which = rng.integers(0, ASSETS, POSITIONS)
+    sides = np.where(rng.random(POSITIONS) < 0.4, "borrow", "supply")
+    drawn = np.array([str(int(n) * 10**9) for n in rng.integers(1, 2**60, POSITIONS)])
+    placed = np.lexsort((drawn, sides, which, held))
+    held, which, sides, amounts = held[placed], which[placed], sides[placed], drawn[placed]
+    positions = {
+        "venue_id": np.array(units["venue_id"])[held],
+        "unit_id": owners[order][held],
+        "owner": owners[order][held],
+        "market": [assets[n][-42:] for n in which],
+        "asset": [assets[n] for n in which],
+        "side": sides,
+        "amount_raw": amounts,
+        "protocol_raw": amounts,
+    }
+    filled = {
+        "symbol": "WETH",
+        "decimals": 18,
+        "counts": True,
+        "counted": True,
+        "venue_answer_raw": "200000000000",
+        "venue_unit_raw": "100000000",
+        "asset_class": "major",
+        "evidence": "D",
+    }
+    save(folder, "positions", positions, filled)
+    accounts = {
+        "account": np.char.add(f"{CHAIN}:", owners),
+        "members": np.char.add(f'["{CHAIN}:', np.char.add(owners, '"]')),
+    }
+    filled = {
+        "status": "healthy",
+        "score": 80,
+        "health_factor": "1.500000",
+        "health_factor_low": "1.400000",
+        "health_factor_high": "1.600000",
+        "min_unit_health_factor": "1.500000",
+        "collateral_usd": "12345.67000000",
+        "debt_usd": "6789.01000000",
+        "headroom_usd": "3456.78000000",
+        "evidence": "D",
+        "reasons": "[]",
+    }
+    save(folder, "accounts", accounts, filled)
+    return {}
+
+
+def save(folder: Path, name: str, columns: dict[str, Any], filled: dict[str, Any]) -> None:
+    rows = len(next(iter(columns.values())))
+    kinds = schema(name)
+    arrays = {
+        field.name: pa.array(columns[field.name], field.type)
+        if field.name in columns
+        else pa.repeat(pa.scalar(filled[field.name], field.type), rows)
+        for field in kinds
+    }
+    with pa.OSFile(str(folder / f"{name}.arrow"), "wb") as sink, pa.ipc.new_file(sink, kinds) as writer:
+        writer.write_table(pa.table(arrays, kinds), max_chunksize=65_536)
+
+
+def mapped(folder: Path, name: str) -> pa.Table:
+    return pa.ipc.open_file(pa.memory_map(str(folder / f"{name}.arrow"))).read_all()
+
+
+def written(folder: Path) -> dict[str, float]:
+    """Write lines and Parquet of all tables, and build the tree."""
+    (folder / "pack").mkdir()
+    root = write_tables(folder / "pack", {name: mapped(folder, name) for name in ("accounts", "units", "positions")})
+    assert root.sums["units"] == ACCOUNTS
+    return {}
+
+
+def hashed(folder: Path) -> dict[str, float]:
+    """Hash all files for the manifest."""
+    sizes = [path.stat().st_size for path in (folder / "pack").iterdir()]
+    assert all(sha256_of(path) for path in (folder / "pack").iterdir())
+    return {"GiB in the snapshot": sum(sizes) / 1024**3}
+
+
+def compared(folder: Path) -> dict[str, float]:
+    """Compare the Parquet copies with what is signed."""
+    pack = folder / "pack"
+    assert all(rows_hash(path) == sha256_of(path.with_suffix(".ndjson")) for path in pack.glob("*.parquet"))
+    return {}
+
+
+def journal(folder: Path) -> dict[str, float]:
+    """Make a store with a journal of positions, in the order of the chain."""
+    rng = np.random.default_rng(2)
+    owners = [hashlib.sha256(n.to_bytes(8, "big")).digest()[:20] for n in range(OWNERS)]
+    assets = [n.to_bytes(20, "big") for n in range(ASSETS)]
+    with Store.open(folder / "store.duckdb") as store:
+        con = store._writer  # noqa: SLF001 - a benchmark may look inside
+        con.execute("BEGIN")
+        for first in range(0, JOURNAL, 1_000_000):
+            count = 1_000_000
+            who = pa.array(owners, pa.binary()).take(pa.array(rng.integers(0, OWNERS, count)))
+            what = pa.array(assets, pa.binary()).take(pa.array(rng.integers(0, ASSETS, count)))
+            con.register("staged", pa.table({"owner": who, "asset": what, "n": np.arange(first, first + count)}))
+            con.execute(
+                "INSERT INTO position_change BY NAME SELECT $chain AS chain_id, n // 10 AS block_number, 0 AS tx_index, n % 10 AS ordinal, "
+                "'venue' AS venue_id, owner AS unit_id, owner, asset AS market, 'supply' AS side, asset, n AS amount_raw, "
+                "'aave-3.5' AS engine_version, 'exact' AS basis FROM staged",
+                {"chain": CHAIN},
+            )
+        con.execute("COMMIT")
+        con.execute("CHECKPOINT")
+    return {}
+
+
+def read(folder: Path) -> dict[str, float]:
+    """Read what everybody, and what one account held at a block in the middle, as the desk does."""
+    told = {}
+    owner = hashlib.sha256((7).to_bytes(8, "big")).digest()[:20]
+    values = {"chain_id": CHAIN, "venue_id": "venue", "number": JOURNAL // 20}
+    everybody = statement("position_asof", source="position_change", which="TRUE")
+    of_one = statement("position_asof", source="position_change", which="list_contains($units, unit_id)")
+    with Store.open(folder / "store.duckdb") as store:
+        con = store._writer  # noqa: SLF001 - a benchmark may look inside
+        wanted: tuple[tuple[str, str, dict[str, Any]], ...] = (
+            ("as-of read of all keys: s", everybody, {}),
+            ("as-of read of one account: s", of_one, {"units": [owner]}),
+        )
+        for name, query, more in wanted:
+            table_of(con, query, values | more)
+            began = perf_counter()
+            assert table_of(con, query, values | more).num_rows
+            told[name] = perf_counter() - began
+    return told

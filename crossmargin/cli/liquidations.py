@@ -1,0 +1,105 @@
+"""`liquidations simulate` and `liquidations freeze`."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from crossmargin.cli import figures
+from crossmargin.cli.context import Context
+from crossmargin.cli.desks import desk_of
+from crossmargin.cli.output import add_rows, emit, table, words
+from crossmargin.documents import Document
+from crossmargin.liquidation_asked import Asked
+
+ORDERS = (
+    "units",
+    "rounds",
+    "sold USD",
+    "lost in sales USD",
+    "accounts lose USD",
+    "bad debt USD",
+    "lenders lose USD",
+    "left",
+)
+FREEZES = ("interest USD", "units", "accounts lose USD", "bad debt USD", "lenders lose USD", "fund left USD", "left")
+POOLS = ("bad debt USD", "venue's fund USD", "fund USD", "lenders lose USD", "share")
+
+
+def simulate(context: Context, asked: Asked, *, at: str | None) -> None:
+    with desk_of(context) as desk:
+        document = desk.liquidations(asked, at)
+    emit(context, document, lambda console: _show(console, document))
+
+
+def freeze(context: Context, asked: Asked, *, at: str | None) -> None:
+    with desk_of(context) as desk:
+        document = desk.freeze(asked, at)
+    emit(context, document, lambda console: _show_freeze(console, document))
+
+
+def _show(console: Console, document: Document) -> None:
+    console.print(add_rows(table("order of sale", *ORDERS, right=ORDERS), map(_order, document["orders"])))
+    flows = document["flows"]
+    console.print(words(f"in the order {document['terms']['order']}:", "bold"))
+    rows = [(name.removesuffix("_usd").replace("_", " "), figures.usd_up(amount)) for name, amount in flows.items()]
+    console.print(add_rows(table("", "USD", right=("USD",)), rows))
+    _show_pools(console, document["pools"])
+    _show_missing(console, document)
+
+
+def _order(each: Document) -> tuple[object, ...]:
+    return (
+        each["order"],
+        each["liquidated_units"],
+        each["rounds"] if each["ended"] else f"{each['rounds']}+",
+        figures.usd_up(each["sold_usd"]),
+        figures.usd_up(each["impact_usd"]),
+        figures.usd_up(each["accounts_lose_usd"]),
+        figures.usd_up(each["bad_debt_usd"]),
+        figures.usd_up(each["lenders_lose_usd"]),
+        each["standing_units"],
+    )
+
+
+def _show_freeze(console: Console, document: Document) -> None:
+    rows = [
+        (
+            each["days"],
+            figures.usd_up(each["interest_usd"]),
+            each["liquidated_units"],
+            figures.usd_up(each["accounts_lose_usd"]),
+            figures.usd_up(each["bad_debt_usd"]),
+            figures.usd_up(each["lenders_lose_usd"]),
+            figures.usd_down(each["funds_left_usd"]),
+            each["standing_units"],
+        )
+        for each in document["freezes"]
+    ]
+    console.print(add_rows(table("days", *FREEZES, right=("days", *FREEZES)), rows))
+    if document["fund_exhausted_after_days"] is not None:
+        console.print(words(f"nothing of the funds is left after {document['fund_exhausted_after_days']} days", "bold"))
+    _show_missing(console, document)
+
+
+def _show_pools(console: Console, pools: list[Document]) -> None:
+    rows = [
+        (
+            f"{each['venue']} {each['market']}",
+            figures.usd_up(each["bad_debt_usd"]),
+            figures.usd_up(each["by_venue_fund_usd"]),
+            figures.usd_up(each["by_fund_usd"]),
+            figures.usd_up(each["lenders_lose_usd"]),
+            figures.percent(each["lenders_share"]),
+        )
+        for each in pools
+    ]
+    if rows:
+        console.print(add_rows(table("pool", *POOLS, right=POOLS), rows))
+
+
+def _show_missing(console: Console, document: Document) -> None:
+    if document["assumed"]:
+        named = ", ".join(document["assumed"])
+        console.print(words(f"sold at what the policy says, for want of a volume or a history: {named}", "yellow"))
+    for each in document["left_out"]:
+        console.print(words(f"left out: {each['subject']}: {each['detail']}", "yellow"), soft_wrap=True)

@@ -1,0 +1,127 @@
+"""Runs of all that is asked of risk, when they are due, into the tables that SQL and pages read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from aggregator.book import Book
+from aggregator.margin.inputs import METHODOLOGY_VERSION
+from aggregator.risk.series import Series
+from crossmargin.documents import Document
+from crossmargin.forecast_documents import forecasts
+from crossmargin.schedule import parse
+from crossmargin.settings import RiskSettings
+from crossmargin.stress_documents import Wanted, risked, stressed
+from crossmargin.watch import Clock
+from indexer.store import Store
+from indexer.store.risk_runs import CURVE, FORECAST, SCENARIO, RiskRun
+
+MOST_FORECASTS = 10_000
+SEED = 0
+
+NUMBERS = {"falling": pa.int64(), "newly_falling": pa.int64(), "units": pa.int64()}
+AMOUNTS = ("move", "debt_usd", "shortfall_usd", "breach_1h", "breach_24h", "breach_7d")
+COLUMNS = {
+    SCENARIO: ("scenario", "name", "venue_id", "falling", "newly_falling", "debt_usd", "shortfall_usd"),
+    CURVE: ("identity", "move", "units", "debt_usd", "shortfall_usd"),
+    FORECAST: ("account", "status", "breach_1h", "breach_24h", "breach_7d", "debt_usd", "reason"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """The book of a run, what prices did before it, and the version of the policy in force."""
+
+    book: Book
+    series: Mapping[str, Series]
+    policy: str | None
+
+
+class RiskRuns:
+    """The runs of one store."""
+
+    def __init__(self, store: Store, settings: RiskSettings, clock: Clock) -> None:
+        self._store, self._settings, self._clock = store, settings, clock
+        self._since = int(clock())
+
+    def is_due(self) -> bool:
+        """Whether a slot of the schedule went by since the last run; of a store without any, since this began."""
+        if self._settings.schedule is None:
+            return False
+        with self._store.reading() as reader:
+            last = reader.last_risk_run()
+        return parse(self._settings.schedule).after(self._since if last is None else last) <= self._clock()
+
+    def run(self, judge: Callable[[], Judged]) -> Document:
+        """Take the book through everything and keep what it comes to; raises `UsageError` for a book that is empty."""
+        judged, now = judge(), int(self._clock())
+        stress, curves = stressed(judged.book, Wanted()), risked(judged.book)
+        chances = forecasts(judged.book, judged.series, top=MOST_FORECASTS, seed=SEED)
+        left_out = [*stress["left_out"], *({"code": "unmeasured", "subject": name} for name in stress["unmeasured"])]
+        run = RiskRun(
+            made_at=now,
+            as_of=json.dumps(stress["as_of"]),
+            library=stress["library"],
+            methodology=METHODOLOGY_VERSION,
+            policy=judged.policy,
+            paths=chances["paths"],
+            seed=chances["seed"],
+            accounts=stress["accounts"],
+            units=stress["units"],
+            left_out=json.dumps(left_out),
+        )
+        rows = {SCENARIO: _scenarios(stress), CURVE: _curves(curves), FORECAST: _forecasts(chances)}
+        tables = {name: _table(COLUMNS[name], list(found)) for name, found in rows.items()}
+        number = self._store.add_risk_run(run, tables, self._settings.keep)
+        return {
+            "run": number,
+            "as_of": stress["as_of"],
+            "scenarios": len(stress["scenarios"]),
+            "accounts": run.accounts,
+            "units": run.units,
+            "forecasts": chances["accounts"],
+            "unknown_accounts": chances["unknown_accounts"],
+        }
+
+
+def _scenarios(document: Document) -> Iterator[dict[str, Any]]:
+    for each in document["scenarios"]:
+        house = each["house"]
+        of = {"scenario": each["id"], "name": each["name"]}
+        yield of | {"venue_id": None, "falling": house["below"], "newly_falling": house["newly_below"]} | _usd(house)
+        for venue, group in each["venues"].items():
+            falls = {"falling": group["liquidatable"], "newly_falling": group["newly_liquidatable"]}
+            yield of | {"venue_id": venue} | falls | _usd(group)
+
+
+def _usd(group: Mapping[str, str]) -> dict[str, float]:
+    return {name: float(group[name]) for name in ("debt_usd", "shortfall_usd")}
+
+
+def _curves(document: Document) -> Iterator[dict[str, Any]]:
+    curves = [(None, document["jointly"]), *((each["identity"], each["points"]) for each in document["alone"])]
+    for identity, points in curves:
+        for point in points:
+            yield {"identity": identity, "move": float(point["move"]), "units": point["units"]} | _usd(point)
+
+
+def _forecasts(document: Document) -> Iterator[dict[str, Any]]:
+    for each in document["forecasts"]:
+        chances = {f"breach_{name}": float(chance) for name, chance in each["breach_probability"].items()}
+        yield {name: each[name] for name in ("account", "status")} | chances | {"debt_usd": float(each["debt_usd"])}
+    for each in document["unknown"]:
+        reason = each["reason"]
+        yield {"account": each["account"], "status": "unknown", "reason": f"{reason['code']}: {reason['detail']}"}
+
+
+def _table(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> pa.Table:
+    return pa.table({name: pa.array([row.get(name) for row in rows], _type(name)) for name in columns})
+
+
+def _type(name: str) -> pa.DataType:
+    return NUMBERS.get(name, pa.float64() if name in AMOUNTS else pa.string())

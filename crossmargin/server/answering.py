@@ -1,0 +1,90 @@
+"""How a route is answered: who asks is known, the question fits its models, and what is answered is written with its ETag."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_response import ContentCoding
+
+from crossmargin.desk import Desk
+from crossmargin.documents import encode
+from crossmargin.server.access import Asker, check
+from crossmargin.server.asking import asked_of, body_of
+from crossmargin.server.etags import etag, known
+from crossmargin.server.house import House
+from crossmargin.server.idempotency import Replies
+from crossmargin.server.route import Route, Scope
+from crossmargin.server.workers import Workers
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+ASKER: web.RequestKey[Asker] = web.RequestKey("asker", Asker)
+GET = "GET"
+WRITING = {Scope.IMPORT, Scope.ADMIN}
+JSON = "application/json"
+REVALIDATED = "private, no-cache"
+WORTH_COMPRESSING = 1024
+
+
+def handler_of(route: Route, desk: Desk, house: House, replies: Replies) -> Handler:
+    """Make what aiohttp calls."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        asker = request[ASKER]
+        check(asker, route.scope, signed=route.signed)
+        body = await body_of(route, request)
+
+        async def work() -> web.StreamResponse:
+            given: dict[str, Any] = {"desk": desk, "house": house, "asker": asker, "request": request}
+            given |= asked_of(route, request, body)
+            found = await _found(route, house.workers, {name: given[name] for name in route.wanted})
+            return found if isinstance(found, web.StreamResponse) else written(route, request, found)
+
+        if route.method == GET:
+            return await work()
+        try:
+            return await replies.once(request, asker.id, body, work)
+        finally:
+            if route.scope in WRITING:
+                house.current.wrote()
+
+    return handle
+
+
+async def _found(route: Route, workers: Workers, given: Mapping[str, Any]) -> bytes | web.StreamResponse:
+    if inspect.iscoroutinefunction(route.work):
+        found = await route.work(**given)
+        return found if isinstance(found, web.StreamResponse) else _encoded(found)
+    return await workers.do(partial(_worked, route, given), heavy=route.heavy, most_seconds=route.most_seconds)
+
+
+def _worked(route: Route, given: Mapping[str, Any]) -> bytes | web.StreamResponse:
+    found = route.work(**given)
+    return found if isinstance(found, web.StreamResponse) else _encoded(found)
+
+
+def _encoded(found: object) -> bytes:
+    return found if isinstance(found, bytes) else encode(found)
+
+
+def written(route: Route, request: web.Request, body: bytes) -> web.Response:
+    """Answer with a body, or with 304 to who has it."""
+    kind = route.answer if isinstance(route.answer, str) else JSON
+    if not route.cached:
+        return _compressed(request, web.Response(body=body, headers={"Content-Type": kind}))
+    tag = etag(body)
+    headers = {"ETag": tag, "Cache-Control": REVALIDATED}
+    if known(request.headers.get("If-None-Match"), tag):
+        return web.Response(status=304, headers=headers)
+    return _compressed(request, web.Response(body=body, headers=headers | {"Content-Type": kind}))
+
+
+def _compressed(request: web.Request, answer: web.Response) -> web.Response:
+    answer.headers["Vary"] = "Accept-Encoding"
+    if (answer.content_length or 0) >= WORTH_COMPRESSING and "gzip" in request.headers.get("Accept-Encoding", ""):
+        answer.enable_compression(ContentCoding.gzip)
+    return answer

@@ -1,0 +1,45 @@
+"""What routes may ask for besides the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crossmargin.alerts import Alerts
+from crossmargin.archive import Archive
+from crossmargin.haircut_history import HaircutHistory
+from crossmargin.lists import Lists
+from crossmargin.server.books import Books
+from crossmargin.server.current import Current
+from crossmargin.server.cursors import Cursors
+from crossmargin.server.metrics import Metrics
+from crossmargin.server.route import Route
+from crossmargin.server.stream.hub import Streams
+from crossmargin.server.workers import Workers
+from crossmargin.sql import Guard
+from crossmargin.verification import Verification
+from crossmargin.verified_apart import VerifiedApart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """The parts of one running service."""
+
+    metrics: Metrics
+    cursors: Cursors
+    routes: Sequence[Route]
+    openapi: bytes
+    lists: Lists
+    current: Current
+    workers: Workers
+    guard: Guard
+    archive: Archive
+    verifier: VerifiedApart
+    streams: Streams
+    anonymous_sql: bool
+    """Whether anybody may ask SQL of what is published."""
+
+    books: Books
+    alerts: Alerts
+    haircuts: HaircutHistory
+    verification: Verification

@@ -1,0 +1,35 @@
+"""The pages of simulated liquidations and of advice."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from pydantic import Field
+
+from crossmargin.desk import Desk
+from crossmargin.liquidation_asked import Asked
+from crossmargin.server.questions import AccountPath
+from crossmargin.server.rooms.pages import HTML, TableQuery, answered
+from crossmargin.server.route import Room
+from crossmargin.server.web import liquidations
+
+room = Room("pages")
+
+
+class ScenarioQuery(TableQuery):
+    """After which scenario."""
+
+    scenario: str = Field(default="", max_length=160)
+
+
+@room.get("/ui/risk/liquidations", answer=HTML, cached=False, heavy=True)
+def show_liquidations(desk: Desk, query: ScenarioQuery) -> web.Response:
+    """Return the page of simulated liquidations."""
+    asked = Asked(scenario=query.scenario or None)
+    found, frozen = desk.liquidations(asked, None), desk.freeze(asked, None)
+    return answered(liquidations.liquidations(found, frozen, desk.status(), query.scenario), query.csv)
+
+
+@room.get("/ui/accounts/{id}/advice", answer=HTML, cached=False)
+def show_account_advice(desk: Desk, path: AccountPath, query: TableQuery) -> web.Response:
+    """Return the page of what an account may do."""
+    return answered(liquidations.advice(desk.advise(path.id, None, None), desk.status()), query.csv)

@@ -1,0 +1,188 @@
+"""What liquidations come to after a scenario, or after the market stood still; and what one account may do before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote, urlencode
+
+from aggregator.audit.report.page import Html, figures, text
+from crossmargin.documents import Document
+from crossmargin.server.web.figures import factor, percent, usd_down, usd_up
+from crossmargin.server.web.frame import Grid, Page, chain_warnings, link, listed, titled, with_doubts
+
+PATH = "/ui/risk/liquidations"
+ORDERS = (
+    "order of sale",
+    "units",
+    "rounds",
+    "sold",
+    "lost in sales",
+    "accounts lose",
+    "bad debt",
+    "lenders lose",
+    "left",
+)
+FREEZES = ("days", "interest", "units", "accounts lose", "bad debt", "lenders lose", "left")
+POOLS = ("venue", "market", "bad debt", "lenders lose", "share")
+ADVICE = ("do", "moved", "cost", "health after", "gain", "per 1,000 USD", "by cost")
+
+
+def liquidations(document: Document, frozen: Document, standing: Document, scenario: str) -> Page:
+    """Compare orders of sale and freezes of one scenario; `scenario`: its name, empty for prices as they are."""
+    found = document["scenario"]
+    return Page(
+        path=PATH,
+        title="Liquidations",
+        lead="What liquidations come to, round by round until nothing more happens: nothing is done.",
+        as_of=with_doubts(document["as_of"], standing),
+        warnings=chain_warnings(standing),
+        asked=urlencode({"scenario": scenario}) if scenario else "",
+        forms=True,
+        parts=[
+            _chosen(scenario),
+            figures(
+                [
+                    ("Scenario", "prices as they are" if found is None else found["name"]),
+                    ("Order told below", document["terms"]["order"].replace("_", " ")),
+                    ("Policy", titled(document["policy"][:15], document["policy"])),
+                ]
+            ),
+            _orders(document["orders"]),
+            _pools(document["pools"]),
+            _freezes(frozen["freezes"]),
+            _rules(document, frozen),
+        ],
+    )
+
+
+def advice(document: Document, standing: Document) -> Page:
+    """Rank what one account may do."""
+    account = document["account"]
+    return Page(
+        path=f"/ui/accounts/{quote(account, safe='')}/advice",
+        title=f"Advice for {account}",
+        lead=f"What brings it further from a liquidation, moving up to {document['budget_usd']} USD; nothing is done, nothing signed.",
+        as_of=with_doubts(document["as_of"], standing),
+        warnings=chain_warnings(standing),
+        parts=[
+            figures([("Health", factor(document["health"])), ("Tried without use", document["useless"])]),
+            _advice(document["advice"]),
+            Html(f"<section><h2>By which rules</h2>{listed(document['rules'])}</section>"),
+        ],
+    )
+
+
+def _chosen(scenario: str) -> Html:
+    return Html(
+        f'<form class="row" action="{PATH}" method="get"><label>Scenario <input name="scenario" maxlength="160" '
+        f'placeholder="covid-2020" value="{text(scenario)}"></label><button type="submit">Simulate</button> '
+        f"{link('/ui/risk', 'All scenarios')}</form>"
+    )
+
+
+def _orders(orders: Sequence[Document]) -> Grid:
+    names = ("order", "liquidated_units", "rounds", "sold_usd", "impact_usd", "accounts_lose_usd")
+    more = ("bad_debt_usd", "lenders_lose_usd", "standing_units")
+    return Grid(
+        name="orders",
+        title="Orders of sale",
+        columns=ORDERS,
+        rows=[
+            (
+                each["order"].replace("_", " "),
+                each["liquidated_units"],
+                each["rounds"],
+                *(usd_up(each[name]) for name in (*names[3:], *more[:2])),
+                each["standing_units"],
+            )
+            for each in orders
+        ],
+        plain=[tuple(each[name] for name in (*names, *more)) for each in orders],
+        numbers=frozenset(ORDERS[1:]),
+        note="Selling what is least liquid first moves loss from lenders to owners. Left: units that may be liquidated still.",
+    )
+
+
+def _pools(pools: Sequence[Document]) -> Grid:
+    return Grid(
+        name="pools",
+        title="Bad debt by pool",
+        columns=POOLS,
+        rows=[
+            (
+                each["venue"],
+                titled(f"{each['market'][:10]}…", each["market"]),
+                usd_up(each["bad_debt_usd"]),
+                usd_up(each["lenders_lose_usd"]),
+                percent(each["lenders_share"]),
+            )
+            for each in pools
+        ],
+        plain=[
+            (each["venue"], each["market"], each["bad_debt_usd"], each["lenders_lose_usd"], each["lenders_share"])
+            for each in pools
+        ],
+        numbers=frozenset(POOLS[2:]),
+        note="A loss stays in its pool. The share is of what is lent there, as far as that is known.",
+    )
+
+
+def _freezes(freezes: Sequence[Document]) -> Grid:
+    names = ("days", "interest_usd", "liquidated_units", "accounts_lose_usd", "bad_debt_usd", "lenders_lose_usd")
+    return Grid(
+        name="freezes",
+        title="After the market stood still",
+        columns=FREEZES,
+        rows=[
+            (
+                each["days"],
+                usd_up(each["interest_usd"]),
+                each["liquidated_units"],
+                *(usd_up(each[name]) for name in names[3:]),
+                each["standing_units"],
+            )
+            for each in freezes
+        ],
+        plain=[tuple(each[name] for name in (*names, "standing_units")) for each in freezes],
+        numbers=frozenset(FREEZES),
+        note="Prices stay and nobody acts for so many days; then the scenario happens, and everybody is sold at once.",
+    )
+
+
+def _rules(document: Document, frozen: Document) -> Html:
+    rules = dict.fromkeys([*document["rules"], *frozen["rules"]])
+    missing = [f"{each['subject']}: {each['detail']}" for each in document["left_out"]]
+    assumed = [f"{each} is sold at what the policy says of its class" for each in document["assumed"]]
+    return Html(
+        f"<section><h2>By which rules</h2>{listed(rules)}</section>"
+        f"<section><h2>Left out and assumed</h2>{listed([*missing, *assumed]) or text('Nothing.')}</section>"
+    )
+
+
+def _advice(found: Sequence[Document]) -> Grid:
+    names = ("moved_usd", "cost_usd", "health_after", "gain", "gain_per_thousand_usd", "rank_by_cost")
+    return Grid(
+        name="advice",
+        title="Best first",
+        columns=ADVICE,
+        rows=[
+            (
+                _actions(each),
+                usd_down(each["moved_usd"]),
+                usd_up(each["cost_usd"]),
+                factor(each["health_after"]),
+                each["gain"],
+                each["gain_per_thousand_usd"],
+                each["rank_by_cost"],
+            )
+            for each in found
+        ],
+        plain=[(_actions(each), *(each[name] for name in names)) for each in found],
+        numbers=frozenset(ADVICE[1:]),
+        note="By what health gains for each dollar moved; health is the lower of the house's health factor and the weakest unit's.",
+    )
+
+
+def _actions(found: Document) -> str:
+    done = "; ".join(f"{each['kind']} {each['tokens']} {each['asset']} at {each['venue']}" for each in found["actions"])
+    return f"{done} (from outside)" if found["outside"] else done

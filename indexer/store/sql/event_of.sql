@@ -1,0 +1,1 @@
+SELECT id, kind, told_at, body FROM event WHERE id = $id

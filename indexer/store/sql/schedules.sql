@@ -1,0 +1,1 @@
+SELECT schedule, since FROM snapshot_schedule ORDER BY entry

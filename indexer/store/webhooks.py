@@ -1,0 +1,99 @@
+"""Where events are sent to, and what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import astuple, dataclass
+from typing import NamedTuple
+
+from indexer.store.session import Con, insert
+
+ACTIVE, DISABLED, REMOVED = "active", "disabled", "removed"
+PENDING, DELIVERED, FAILED, LOST = "pending", "delivered", "failed", "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookRow:
+    """A webhook; `wanted`: which events, in JSON; `place`: the last event that deliveries were made of."""
+
+    id: str
+    url: str
+    wanted: str
+    place: int
+    created_at: int
+    created_by: str
+    state: str = ACTIVE
+    reason: str = ""
+
+
+class DeliveryRow(NamedTuple):
+    """One event for one webhook; times in Unix seconds; `answer`: what came of the last attempt, in words."""
+
+    webhook_id: str
+    event_id: int
+    state: str
+    attempts: int
+    next_at: int
+    last_at: int | None
+    answer: str
+
+
+class WebhookLedger:
+    """Webhooks and deliveries within a transaction."""
+
+    def __init__(self, con: Con) -> None:
+        self._con = con
+
+    def add(self, row: WebhookRow) -> None:
+        """Enter a webhook."""
+        insert(self._con, "webhook", astuple(row))
+
+    def set_state(self, webhook_id: str, state: str, reason: str) -> None:
+        """Let a webhook be in another state; one that is removed has no deliveries left."""
+        values = {"id": webhook_id, "state": state, "reason": reason}
+        self._con.execute("UPDATE webhook SET state = $state, reason = $reason WHERE id = $id", values)
+        if state == REMOVED:
+            self._con.execute("DELETE FROM webhook_delivery WHERE webhook_id = $id", {"id": webhook_id})
+
+    def advance(self, webhook_id: str, place: int, events: Collection[int], now: int) -> None:
+        """Make deliveries of events, and go on behind a place."""
+        values = {"id": webhook_id, "place": place}
+        self._con.execute("UPDATE webhook SET place = $place WHERE id = $id", values)
+        for event_id in events:
+            insert(self._con, "webhook_delivery", DeliveryRow(webhook_id, event_id, PENDING, 0, now, None, ""))
+
+    def attempted(self, row: DeliveryRow) -> None:
+        """Keep what became of a delivery."""
+        key = {"id": row.webhook_id, "event": row.event_id}
+        self._con.execute("DELETE FROM webhook_delivery WHERE webhook_id = $id AND event_id = $event", key)
+        insert(self._con, "webhook_delivery", row)
+
+    def forget(self, before: int) -> None:
+        """Drop what was done with before a Unix second."""
+        text = "DELETE FROM webhook_delivery WHERE state <> 'pending' AND last_at < $before"
+        self._con.execute(text, {"before": before})
+
+
+def webhooks(con: Con) -> list[WebhookRow]:
+    """Return every webhook that is not removed, in the order in which they were made."""
+    text = (
+        "SELECT id, url, wanted, place, created_at, created_by, state, reason FROM webhook "
+        "WHERE state <> 'removed' ORDER BY created_at, id"
+    )
+    names = ("id", "url", "wanted", "place", "created_at", "created_by", "state", "reason")
+    return [WebhookRow(**dict(zip(names, row, strict=True))) for row in con.execute(text).fetchall()]
+
+
+def due(con: Con, now: int, count: int) -> list[DeliveryRow]:
+    """Return deliveries to active webhooks whose turn it is, oldest event first."""
+    text = (
+        "SELECT d.* FROM webhook_delivery AS d JOIN webhook AS w ON w.id = d.webhook_id AND w.state = 'active' "
+        "WHERE d.state = 'pending' AND d.next_at <= $now ORDER BY d.next_at, d.event_id LIMIT $count"
+    )
+    return [DeliveryRow(*row) for row in con.execute(text, {"now": now, "count": count}).fetchall()]
+
+
+def deliveries(con: Con, webhook_id: str, count: int) -> list[DeliveryRow]:
+    """Return the newest deliveries of a webhook."""
+    text = "SELECT * FROM webhook_delivery WHERE webhook_id = $id ORDER BY event_id DESC LIMIT $count"
+    return [DeliveryRow(*row) for row in con.execute(text, {"id": webhook_id, "count": count}).fetchall()]

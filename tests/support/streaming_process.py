@@ -1,0 +1,78 @@
+"""A service over a store whose chain goes on and forks as it likes: `python -m tests.support.streaming_process FOLDER SEED`.
+
+It prints its address, and is ended by a signal. Every block has a liquidation; each start goes on where the store stands. With the
+seed 0 nothing happens any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from pathlib import Path
+
+from chains.model import Rows
+from crossmargin.app import opened, policy_of
+from crossmargin.local_desk import LocalDesk
+from crossmargin.logs import logger
+from crossmargin.redaction import Redactor
+from crossmargin.service import Parts, running_service
+from crossmargin.settings import load
+from indexer.steps import Append, Rewind
+from indexer.store import Store
+from tests.unit.store.builders import CHAIN, batch, block, event
+
+CONFIGURATION = """
+[server]
+port = 0
+
+[events]
+keep = "30000d"
+streams_per_key = 5
+
+[[chain]]
+id = "eip155:31337"
+rpc = ["http://127.0.0.1:1"]
+"""
+PAUSE_S = 0.02
+
+
+def step(store: Store, chance: random.Random, number: int) -> None:
+    """Take in up to three blocks, after losing up to four in one case out of four; every fork has a name of its own."""
+    held = store.cursor(CHAIN)
+    at = 0 if held is None else held.block.number
+    fork, forked_at = "", 0
+    if at > 5 and chance.random() < 0.25:
+        at -= chance.randint(1, 4)
+        store.apply(Rewind(chain_id=CHAIN, to=store.block(CHAIN, at)))
+        fork, forked_at = f"{number}", at + 1
+    parent = store.block(CHAIN, at) if at else None
+    first = at + 1
+    blocks = [block(n, fork=fork, forked_at=forked_at) for n in range(first, first + chance.randint(1, 3))]
+    rows = Rows(events=[event(each.number, number, kind="liquidation") for each in blocks])
+    made = batch(first, blocks[-1].number, rows, fork=fork, forked_at=forked_at)
+    store.apply(Append(parent=parent, batch=made))
+
+
+async def main(folder: Path, seed: int) -> None:
+    settings = load(folder / "crossmargin.toml")
+    chance = random.Random(seed)
+    with opened(settings) as store:
+        desk = LocalDesk(settings, store, policy_of(settings))
+        desk.begin_policy(accept=True)
+        redactor = Redactor()
+        parts = Parts(
+            settings=settings, store=store, desk=desk, watch=None, redactor=redactor, log=logger(redactor, quiet=True)
+        )
+        async with running_service(parts) as url:
+            sys.stdout.write(f"{url}\n")
+            sys.stdout.flush()
+            if seed == 0:
+                await asyncio.Event().wait()
+            for number in range(seed * 1_000_000, (seed + 1) * 1_000_000):
+                await asyncio.to_thread(step, store, chance, number)
+                await asyncio.sleep(PAUSE_S)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))

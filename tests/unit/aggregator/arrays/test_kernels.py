@@ -1,0 +1,89 @@
+"""The compiled kernel takes over once it is ready, with the same bits; and nothing fails where none of it can be kept."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aggregator.arrays import stacked
+from aggregator.arrays.book import ArrayBook, Entry
+from aggregator.arrays.columns import HAS_DEBT
+from aggregator.arrays.estimates import STATIC
+from aggregator.arrays.legs import Leg, Pair, Price, Weight
+from aggregator.patience import Patient
+
+HELD = Leg(is_debt=False, identity="ETH", mark="ETH", weight=Weight(static=Pair(0.8, 0.7)))
+OWED = Leg(is_debt=True, identity="USD", mark="USD", weight=Weight(static=Pair(1.0, 1.1)))
+MARKS = {"ETH": Price(1990.0, 2000.0, 2010.0), "USD": Price(0.99, 1.0, 1.01)}
+ENTRIES = [
+    Entry(name=f"a{place}", holdings=[(HELD, 1.0 + place), (OWED, 700.0 + place)], said=HAS_DEBT) for place in range(99)
+]
+
+
+def test_the_compiled_kernel_takes_over_and_compiles_nothing_else() -> None:
+    numba = pytest.importorskip("numba")
+    kernel = Patient()
+    book = ArrayBook.build(ENTRIES, MARKS, STATIC, kernel)
+    before = book.standing.rows.copy()
+
+    kernel.wait(300)
+
+    from aggregator.arrays.compiled import revalue  # noqa: PLC0415
+
+    compiled: Any = revalue
+    known = len(compiled.signatures)
+    assert kernel.compiled
+    assert np.array_equal(before, book.revalue().rows)
+    book.reprice({"ETH": Price(1890.0, 1900.0, 1910.0)})
+    book.change([Entry(name="a1", holdings=[(HELD, 7.0), (OWED, 9000.0)], said=HAS_DEBT)])
+    assert len(compiled.signatures) == known, numba.__version__
+    assert book.standing.account("a1") == _by_numpy(book).standing.account("a1")
+
+
+def _by_numpy(book: ArrayBook) -> ArrayBook:
+    changed = [*ENTRIES[:1], Entry(name="a1", holdings=[(HELD, 7.0), (OWED, 9000.0)], said=HAS_DEBT), *ENTRIES[2:]]
+    marks = {**MARKS, "ETH": Price(1890.0, 1900.0, 1910.0)}
+    again = ArrayBook.build(changed, marks, STATIC, stacked.revalue)
+    assert len(again.standing) == len(book.standing)
+    return again
+
+
+def test_a_compiler_that_fails_leaves_numpy_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    compiled: Any = pytest.importorskip("aggregator.arrays.compiled")
+
+    class Full:
+        @staticmethod
+        def compile(kinds: object) -> None:
+            raise OSError(f"no space left for {kinds}")
+
+    monkeypatch.setattr(compiled, "revalue", Full)
+    kernel = Patient()
+
+    book = ArrayBook.build(ENTRIES, MARKS, STATIC, kernel)
+    kernel.wait(300)
+
+    assert not kernel.compiled
+    assert "computed with numpy" in caplog.text
+    assert "no space left" in caplog.text
+    assert np.array_equal(book.revalue().rows, ArrayBook.build(ENTRIES, MARKS, STATIC, stacked.revalue).standing.rows)
+
+
+def test_where_nothing_can_be_written_it_compiles_without_keeping(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    jitted: Any = pytest.importorskip("aggregator.jitted")
+    caching: Any = pytest.importorskip("numba.core.caching")
+    monkeypatch.setattr(caching.CompileResultCacheImpl, "_locator_classes", [])
+    monkeypatch.setattr(caching.CodeLibraryCacheImpl, "_locator_classes", [])
+    caplog.set_level(logging.INFO)
+
+    def twice(number: float) -> float:
+        return number * 2
+
+    assert jitted.jitted()(twice)(21.0) == 42.0
+    assert "NUMBA_CACHE_DIR" in caplog.text

@@ -1,0 +1,197 @@
+"""Tables are written and the tree is built by column: the bytes and the root are those of a row at a time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import starmap
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from aggregator.audit import verifier
+from aggregator.audit.columns import write_columns
+from aggregator.audit.lines import KEYS, line, ordered
+from aggregator.audit.tables import SCHEMAS, schema
+from aggregator.audit.verifier import EMPTY, Fault, leaves_of, levels, root_of, sha256
+
+WORDS = [
+    "",
+    "a",
+    'say "x"',
+    "back\\slash",
+    "tab\t",
+    "\x00\x1f",
+    "\x7f",
+    "é",
+    "\u2028",
+    "😀",
+    "–",
+    "[]",
+    "null",
+    '{"a":1}',
+]
+
+
+def value(chance: random.Random, kind: pa.DataType) -> Any:
+    if chance.random() < 0.15:
+        return None
+    if pa.types.is_boolean(kind):
+        return chance.random() < 0.5
+    if pa.types.is_integer(kind):
+        return chance.choice([0, -1, 7, 2**53 - 1, -(2**53) + 1])
+    return chance.choice(WORDS)
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_lines_by_column_are_lines_by_row(name: str, tmp_path: Path) -> None:
+    chance = random.Random(name)
+    for count in (0, 1, 300):
+        rows = [{column: value(chance, kind) for column, kind in SCHEMAS[name].items()} for _ in range(count)]
+        table = pa.Table.from_pylist(rows, schema=schema(name))
+
+        for written in (
+            table,
+            table.slice(count // 3),
+            pa.concat_tables([table.slice(0, count // 2), table.slice(count // 2)]),
+        ):
+            hashed = write_columns(written, tmp_path / "lines")
+
+            wanted = b"".join(map(line, written.to_pylist()))
+            assert (tmp_path / "lines").read_bytes() == wanted
+            assert hashed == sha256(wanted)
+
+
+def test_texts_that_need_no_other_spelling_are_written_alike(tmp_path: Path) -> None:
+    kinds = SCHEMAS["units"].items()
+    rows = [{column: "plain é" if pa.types.is_string(kind) else None for column, kind in kinds}] * 3
+
+    write_columns(pa.Table.from_pylist(rows, schema=schema("units")), tmp_path / "lines")
+
+    assert (tmp_path / "lines").read_bytes() == b"".join(map(line, rows))
+
+
+def book(chance: random.Random, count: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    units, positions = [], []
+    for number in range(count):
+        place = {"venue_id": f"v{number % 3}", "unit_id": f"0x{chance.getrandbits(64):016x}"}
+        units.append(dict.fromkeys(SCHEMAS["units"]) | place | {"status": chance.choice(["unknown", "healthy"])})
+        for market in range(chance.choice([0, 0, 1, 2, 5])):
+            said = {
+                "asset": chance.choice(["eip155:1/erc20:0xaa", "é", "z", "\U0001f600", "\ufb01"]),
+                "side": chance.choice(["supply", "borrow"]),
+                "amount_raw": str(chance.getrandbits(chance.choice([1, 80, 250]))),
+                "protocol_raw": "0",
+                "market": f"0x{market}",
+            }
+            positions.append(dict.fromkeys(SCHEMAS["positions"]) | place | said)
+    return units, positions
+
+
+def tabled(name: str, rows: Iterable[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(ordered(name, rows), schema=schema(name))
+
+
+TERMS = {name: (tuple(SCHEMAS[name]), KEYS[name]) for name in ("units", "positions")}
+
+
+def write(folder: Path, units: Iterable[dict[str, Any]], positions: Iterable[dict[str, Any]]) -> None:
+    write_columns(tabled("units", units), folder / "units.ndjson")
+    write_columns(tabled("positions", positions), folder / "positions.ndjson")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 8, 9, 31, 33, 100])
+def test_the_root_by_parts_is_the_root_by_rows(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verifier, "LEAVES", 8)
+    monkeypatch.setattr(verifier, "_CHUNK", 1_000)
+    write(tmp_path, *book(random.Random(count), count))
+    wanted = levels(list(leaves_of(tmp_path)))[-1][0]
+    monkeypatch.setattr(verifier, "leaves_of", None)
+
+    assert root_of(tmp_path, TERMS, starmap) == wanted
+
+
+def test_parts_are_read_by_other_processes_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, *book(random.Random(1), 40))
+    monkeypatch.setattr(verifier, "LEAVES", 8)
+    monkeypatch.setattr(verifier, "ALONE", 0)
+
+    with verifier.hands_for(tmp_path) as run:
+        assert root_of(tmp_path, TERMS, run) == levels(list(leaves_of(tmp_path)))[-1][0]
+        assert list(run(verifier.hash_of, [(tmp_path / "units.ndjson",)])) == [
+            sha256((tmp_path / "units.ndjson").read_bytes())
+        ]
+
+
+def test_a_key_that_is_not_plain_has_the_root_of_its_rows(tmp_path: Path) -> None:
+    units, positions = book(random.Random(1), 9)
+    positions[0]["asset"] = 'say "x"'
+    write(tmp_path, units, positions)
+
+    assert root_of(tmp_path, TERMS, starmap).sums['say "x"|' + positions[0]["side"]] >= int(positions[0]["amount_raw"])
+
+
+def test_a_position_of_no_unit_has_no_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verifier, "LEAVES", 8)
+    units, positions = book(random.Random(1), 20)
+    write(tmp_path, units[:3], positions)
+    with pytest.raises(Fault, match="a position is of no unit"):
+        root_of(tmp_path, TERMS, starmap)
+
+    write_columns(tabled("units", units), tmp_path / "units.ndjson")
+    table = tabled("positions", positions)
+    write_columns(table.take(list(range(len(positions)))[::-1]), tmp_path / "positions.ndjson")
+    with pytest.raises(Fault, match="a position is of no unit"):
+        root_of(tmp_path, TERMS, starmap)
+
+    write(tmp_path, [], [])
+    assert root_of(tmp_path, TERMS, starmap) == EMPTY
+
+
+SPELLINGS = (
+    (b":", b": "),
+    (b'"', b"\\u0022"),
+    (b"/", b"\\/"),
+    (b"\\t", b"\\u0009"),
+    (b"u001f", b"u001F"),
+    (b"null", b"1.0"),
+    (b"null", b"-0"),
+    (b"null", b"01"),
+    (b"null", b"9007199254740992"),
+    (b"null", b'"\xed\xa0\x80"'),
+    (b"null", b'"\xff"'),
+    (b"null", b"[]"),
+    (b"}\n", b"} \n"),
+    (b"}\n", b"}"),
+    (b"}\n", b"}\r\n"),
+    (b"{", b"\n{"),
+    (b"{", b'{"a":null,'),
+)
+"""What becomes of a line that says the same, or something that canonical JSON has not."""
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_line_is_plain_that_a_row_at_a_time_would_not_be_found_canonical(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    units, positions = book(chance, 6)
+    name, rows = chance.choice([("units", units), ("positions", positions)])
+    for row in rows:
+        free = sorted(set(row) - {*KEYS[name], "status", "asset", "side", "amount_raw"})
+        row.update({column: chance.choice([None, *WORDS]) for column in free if SCHEMAS[name][column] == pa.string()})
+    raw = b"".join(map(line, ordered(name, rows)))
+    part = verifier.Part(tmp_path / f"{name}.ndjson", 0, 0, *TERMS[name])
+
+    for _ in range(60):
+        old, new = chance.choice(SPELLINGS)
+        places = [place for place in range(len(raw)) if raw.startswith(old, place)]
+        place = chance.choice(places) if places else chance.randrange(len(raw))
+        changed = raw[:place] + new + raw[place + (len(old) if places else 1) :]
+        part.path.write_bytes(changed)
+        try:
+            verifier.rows_of(replace(part, end=len(changed)))
+        except (Fault, ValueError):
+            continue
+        assert verifier._ordered(tmp_path, name, *TERMS[name]) == changed.count(b"\n")

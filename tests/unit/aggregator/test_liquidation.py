@@ -1,0 +1,183 @@
+"""Simulated liquidations: numbers by hand, and what holds in any of them."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aggregator.liquidating import stage_of
+from aggregator.risk.liquidation import Order, Outcome, Outlet, Pool, Scene, Terms
+from aggregator.risk.liquidation_run import compared, simulate
+from chains.identifiers import token
+from tests.unit.aggregator.builders import CHAIN, OTHER_CHAIN, USDC, WETH, Holding
+from tests.unit.aggregator.test_stressing import book, borrowers, owner
+
+ETHER, DOLLAR = (str(token(CHAIN, asset)) for asset in (WETH, USDC))
+FREELY = Terms(impact_cap=1.0)
+
+
+def scene(*holdings: Holding, there: tuple[Holding, ...] = (), ether: float = 0.0, **outlets: float) -> Scene:
+    """A book of toy units after a move of ether; `outlets`: slope by identity, nothing is lost otherwise."""
+    found = stage_of(book({CHAIN: list(holdings), OTHER_CHAIN: list(there)})).scene
+    assets = [asset for asset, identity in found.identities.items() if identity == "ETH"]
+    return replace(
+        found,
+        outlets={
+            name: Outlet(
+                identity=name, fixed=0.0, slope=outlets.get(name, 0.0), volume_usd=1e6 if name == "ETH" else 1e9
+            )
+            for name in found.outlets
+        },
+        moves=dict.fromkeys(assets, ether),
+    )
+
+
+def test_one_liquidation_by_hand() -> None:
+    # 1 WETH at 1,800 · 0.8 = 1,440 against 1,500: half is paid, 750, for 825 of WETH; a tenth of the 75 is the venue's.
+    # Then 975 · 0.8 = 780 against 750: sound. Nothing is lost by selling.
+    found = simulate(scene(Holding(supplied={WETH: 1}, owed={USDC: 1_500}, owner=owner(1)), ether=-0.1), FREELY)
+
+    [step] = found.steps
+    assert (step.paid, step.seized, step.fee) == pytest.approx((750, 817.5, 7.5))
+    assert (step.lost, step.gained, step.kept, step.impact) == pytest.approx((75, 67.5, 7.5, 0))
+    assert (found.equity_before, found.equity_after) == pytest.approx((300, 225))
+    assert found.ended
+    assert found.rounds == 2
+    assert found.bad_debt == 0
+    assert found.standing == ()
+
+
+def test_a_sale_marks_the_book_and_takes_others_with_it() -> None:
+    # Selling V loses 0.001·√V: of 817.5, 2.86 %, half of which stays. The second stands at 1,450 · 0.8 ≥ 1,150 until then.
+    first = Holding(supplied={WETH: 1}, owed={USDC: 1_500}, owner=owner(1))
+    second = Holding(supplied={WETH: 1}, owed={USDC: 1_430}, owner=owner(2))
+    alone = simulate(scene(second, ether=-0.1, ETH=0.001), FREELY)
+    found = simulate(scene(first, second, ether=-0.1, ETH=0.001), FREELY)
+
+    assert alone.steps == ()
+    assert len(found.liquidated) == 2
+    assert [step.round for step in found.steps][:2] == [1, 2]
+    fall = 0.001 * math.sqrt(817.5)
+    assert found.steps[0].impact == pytest.approx(817.5 * fall)
+    assert found.times[ETHER] < 0.9 * (1 - fall / 2) + 1e-12
+    assert_conserved(found)
+
+
+def test_what_nothing_is_left_for_is_forgiven_and_paid_by_the_fund_then_by_lenders() -> None:
+    # 1 WETH of 2,000 falls by 60 % to 800 against 1,000: it pays for 727.27, and 272.73 are bad debt.
+    fallen = Holding(supplied={WETH: 1}, owed={USDC: 1_000}, owner=owner(1))
+    lender = Holding(supplied={USDC: 1_000}, flagged=(), owner=owner(2))
+    made = replace(scene(fallen, lender, ether=-0.6), funds={"toy-1": 100.0}, common_usd=50.0)
+    found = simulate(made, FREELY)
+
+    [loss] = found.losses
+    bad = 1_000 - 800 / 1.1
+    assert loss.pool == Pool("toy-1", "0x" + USDC.hex())
+    assert (loss.bad_debt, loss.by_fund, loss.by_common) == pytest.approx((bad, 100, 50))
+    assert loss.by_lenders == pytest.approx(bad - 150)
+    assert loss.share == pytest.approx((bad - 150) / 1_000)
+    assert (found.funds_left["toy-1"], found.common_left) == pytest.approx((0, 0))
+    assert_conserved(found)
+
+
+def test_a_loss_of_one_pool_changes_no_other() -> None:
+    """A venue that fails beside another leaves every liquidation and loss there as it is."""
+    falling = Holding(supplied={WETH: 1}, owed={USDC: 1_000}, owner=owner(1))
+    worse = Holding(supplied={WETH: 5}, owed={USDC: 9_000}, owner=owner(2))
+    alone, beside = (
+        simulate(replace(scene(falling, there=there, ether=-0.6), funds={"toy-1": 10.0, "toy-2": 5.0}), FREELY)
+        for there in ((), (worse,))
+    )
+
+    assert len(beside.losses) == 2
+    assert [loss for loss in beside.losses if loss.pool.venue == "toy-1"] == list(alone.losses)
+    assert [step for step in beside.steps if step.venue == "toy-1"] == list(alone.steps)
+
+
+def test_limits_are_kept() -> None:
+    crowd = borrowers(30, 5)
+    free = simulate(scene(*crowd, ether=-0.25, ETH=0.0005), Terms(impact_cap=1.0, rounds=200))
+    held = simulate(scene(*crowd, ether=-0.25, ETH=0.0005), Terms(venue_limit_usd=700.0, impact_cap=0.01, rounds=200))
+
+    by_round: dict[int, float] = {}
+    for step in held.steps:
+        by_round[step.round] = by_round.get(step.round, 0.0) + step.paid
+    assert max(by_round.values()) <= 700
+    assert held.rounds > free.rounds
+    ether = [(step.round, step.seized) for step in held.steps if step.collateral == ETHER]
+    for number in by_round:
+        sold = sum(seized for made, seized in ether if made == number)
+        assert 0.0005 * math.sqrt(sold) <= 0.01 + 1e-9
+
+
+def test_nobody_liquidates_at_a_loss_where_that_is_asked() -> None:
+    # Selling 817.5 loses 0.01·√817.5 = 28.6 % of it, far more than the bonus.
+    made = scene(Holding(supplied={WETH: 1}, owed={USDC: 1_500}, owner=owner(1)), ether=-0.1, ETH=0.01)
+
+    assert simulate(made, replace(FREELY, profitable_only=True)).steps == ()
+    assert simulate(made, replace(FREELY, profitable_only=True)).standing
+    assert simulate(made, FREELY).total("gained") < 0
+
+
+def test_orders_sell_in_their_order() -> None:
+    both = Holding(supplied={WETH: 1, USDC: 500}, owed={USDC: 2_050}, owner=owner(1))
+    found = compared(scene(both, ether=-0.1), FREELY)
+
+    first = {order: outcome.steps[0].collateral for order, outcome in found.items()}
+    assert first[Order.LEAST_LIQUID] == ETHER
+    assert first[Order.MOST_LIQUID] == DOLLAR
+    assert {step.collateral for step in found[Order.PRO_RATA].steps[:2]} == {ETHER, DOLLAR}
+
+
+def assert_conserved(found: Outcome) -> None:
+    """What accounts lose is what liquidators, venues and the market gain, to the cent; nothing comes of nothing."""
+    lost, forgiven = found.total("lost"), found.total("forgiven")
+    assert lost == pytest.approx(found.total("gained") + found.total("kept") + found.total("impact"), abs=0.01)
+    assert found.equity_before - found.equity_after == pytest.approx(lost - forgiven + found.revalued, abs=0.01)
+    for loss in found.losses:
+        assert loss.bad_debt == pytest.approx(loss.by_fund + loss.by_common + loss.by_lenders, abs=0.01)
+    assert min((loss.by_lenders for loss in found.losses), default=0.0) >= -1e-9
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.floats(-0.9, 0.1),
+    st.floats(0, 0.002),
+    st.builds(
+        Terms, order=st.sampled_from(Order), impact_cap=st.sampled_from((0.01, 0.05, 1.0)), seed=st.integers(0, 9)
+    ),
+    st.sampled_from((0.0, 300.0)),
+)
+def test_value_is_conserved_and_nothing_depends_on_the_order_of_units(
+    seed: int, ether: float, slope: float, terms: Terms, fund: float
+) -> None:
+    made = scene(*borrowers(25, seed), there=tuple(borrowers(10, seed + 1)), ether=ether, ETH=slope, USDC=slope / 10)
+    made = replace(made, funds={"toy-1": fund}, common_usd=fund)
+    shuffled = list(made.borrowers)
+    random.Random(seed).shuffle(shuffled)
+
+    found, again = simulate(made, terms), simulate(replace(made, borrowers=tuple(shuffled)), terms)
+
+    assert_conserved(found)
+    assert found.steps == again.steps
+    assert found.losses == again.losses
+    total = found.bad_debt - math.fsum(loss.by_lenders for loss in found.losses)
+    paid = 2 * fund - found.funds_left["toy-1"] - found.common_left
+    assert total == pytest.approx(paid, abs=0.01)
+
+
+def test_a_curve_is_followed_between_its_points() -> None:
+    curve = Outlet(identity="X", fixed=0.0, curve=((1_000.0, 0.01), (5_000.0, 0.05)))
+
+    assert [curve.cost(sold, 1.0) for sold in (500, 1_000, 3_000, 5_000, 10_000)] == pytest.approx(
+        [0.005, 0.01, 0.03, 0.05, 0.1]
+    )
+    assert curve.cost(500, 0.1) == pytest.approx(0.05)
+    assert curve.room(0.03, 1.0) == pytest.approx(3_000)
+    assert curve.room(0.03, 0.1) == pytest.approx(300)

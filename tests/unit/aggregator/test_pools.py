@@ -1,0 +1,246 @@
+"""Which collateral stands for which debt. WETH: threshold 0.8, haircut 0.25; USDC: threshold 0.9, haircut 0.1."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from aggregator.margin.canonical import from_json, to_json
+from aggregator.margin.document import HealthDocument
+from aggregator.margin.health import evaluate
+from aggregator.margin.inputs import HealthInputs, InFlight, VenueInputs
+from aggregator.margin.policy import parse_policy
+from aggregator.margin.policy_text import PolicyError
+from aggregator.margin.status import Status
+from chains.identifiers import token
+from tests.unit.aggregator.builders import (
+    CHAIN,
+    JUNK,
+    OTHER_CHAIN,
+    POLICY,
+    USDC,
+    WETH,
+    Holding,
+    Price,
+    borrower,
+    escrow,
+    inputs,
+    liabilities,
+    observation,
+    venue,
+)
+
+PRICES = {WETH: Price(usd=2000), USDC: Price(usd=1, threshold_bp=9_000)}
+EXACT = [observation(WETH, 2000.0), observation(USDC, 1.0)]
+ALONE = '\n[[pool]]\nid = "alone"\nkind = "isolated"\nvenues = ["toy-10"]\n'
+
+
+def account(*venues: VenueInputs, pools: str = "") -> HealthInputs:
+    return replace(inputs(*venues, observations=EXACT), policy=parse_policy(POLICY + pools))
+
+
+def answer(*venues: VenueInputs, pools: str = "") -> HealthDocument:
+    return evaluate(account(*venues, pools=pools))
+
+
+def here(holding: Holding) -> VenueInputs:
+    return venue(PRICES, holding, name="toy-1")
+
+
+def there(holding: Holding) -> VenueInputs:
+    return venue(PRICES, holding, name="toy-10", chain=OTHER_CHAIN)
+
+
+def without_verdict(document: HealthDocument) -> dict[str, object]:
+    """Everything that is said of the account together, and of its cross pools."""
+    said = document.model_dump(exclude={"status", "score", "venues", "pools", "input_digest", "completeness", "prices", "as_of",
+                                        "min_unit_health_factor", "reasons"})  # fmt: skip
+    return said | {"cross": [pool for pool in document.pools if pool.kind == "cross"]}
+
+
+def test_without_a_table_everything_is_in_one_pool() -> None:
+    document = answer(here(borrower(8000, weth=10)), there(borrower(100, weth=1)))
+
+    (pool,) = document.pools
+    assert (pool.pool, pool.kind, pool.venue, pool.excess_counts) == ("main", "cross", None, True)
+    assert (pool.health_factor, pool.maintenance_margin) == (document.health_factor, document.maintenance_margin)
+
+
+def test_a_deficit_of_an_isolated_unit_is_nobody_elses() -> None:
+    lost = answer(here(borrower(8000, weth=10)), there(borrower(2500, weth=1)), pools=ALONE)
+    alone = answer(here(borrower(8000, weth=10)), there(Holding()), pools=ALONE)
+
+    assert without_verdict(lost) == without_verdict(alone)
+    (isolated,) = [pool for pool in lost.pools if pool.kind == "isolated"]
+    assert (isolated.venue, isolated.health_factor, isolated.bad_debt_usd) == ("toy-10", "0.640000", "500.00000000")
+    assert isolated.status is Status.LIQUIDATABLE
+    assert lost.health_factor == "2.000000"
+    assert lost.status is Status.LIQUIDATABLE
+
+
+@pytest.mark.parametrize("said, factor", [("", "2.000000"), ("count_excess = true\n", "2.187500")])
+def test_what_an_isolated_unit_has_left_counts_only_where_its_pool_says_so(said: str, factor: str) -> None:
+    """1600 − 100 = 1500 more against 8000."""
+    document = answer(here(borrower(8000, weth=10)), there(borrower(100, weth=1)), pools=ALONE + said)
+
+    assert document.health_factor == factor
+    assert document.collateral.raw == "20000.00000000"
+
+
+def test_an_account_whose_every_debt_is_isolated_has_no_health_factor_of_its_own() -> None:
+    document = answer(here(Holding(supplied={WETH: 1})), there(borrower(1000, weth=1)), pools=ALONE)
+
+    assert (document.health_factor, document.liquidation_prices) == (None, ())
+    assert document.status is Status.HEALTHY
+    assert [pool.health_factor for pool in document.pools] == [None, "1.600000"]
+
+
+def test_two_cross_pools_are_one_account_and_shown_apart() -> None:
+    document = answer(
+        here(borrower(17_000, weth=10)),
+        there(Holding(supplied={WETH: 10})),
+        pools='\n[[pool]]\nid = "second"\nvenues = ["toy-10"]\n',
+    )
+
+    assert document.health_factor == "1.882352"  # 2 · 16000 / 17000
+    assert [(pool.pool, pool.health_factor) for pool in document.pools] == [("main", "0.941176"), ("second", None)]
+    assert document.status is Status.LIQUIDATABLE
+
+
+def test_what_is_not_eligible_is_no_collateral() -> None:
+    holding = borrower(8000, weth=10, usdc=1000)
+    only = '\n[[pool]]\nid = "main"\neligible = ["major"]\n'
+
+    document = answer(here(holding), pools=only)
+
+    assert document.health_factor == "2.000000"
+    assert document.collateral.not_counted == "1000.00000000"
+    assert answer(here(holding), pools=only.replace("major", "USDC")).health_factor == "0.112500"
+
+
+@pytest.mark.parametrize(
+    "limit, headroom",
+    [
+        ("[pool.cap_usd]\nETH = 10000\n", "400.00000000"),  # 10000 · 0.75 + 1000 · 0.9 − 8000
+        ("[pool.cap_usd]\nmajor = 10000\nother = 0\n", "-500.00000000"),  # 10000 · 0.75 − 8000
+        ("max_share = 0.5\n", "775.00000000"),  # 10500 · 0.75 + 900 − 8000, of 21000 in all
+        ("[pool.max_share]\nstable = 0.01\n", "7189.00000000"),  # 15000 + 210 · 0.9 − 8000
+    ],
+)
+def test_limits_cut_what_new_debt_may_rest_on_and_liquidate_nobody(limit: str, headroom: str) -> None:
+    document = answer(here(borrower(8000, weth=10, usdc=1000)), pools=f'\n[[pool]]\nid = "main"\n{limit}')
+
+    assert document.headroom == headroom
+    assert document.health_factor == "2.112500"  # (16000 + 900) / 8000, as without a limit
+
+
+def test_what_is_free_within_limits_leaves_the_initial_margin_covered() -> None:
+    """Without w USDC the share of WETH may be half of 21000 − w."""
+    document = answer(here(borrower(7000, weth=10, usdc=1000)), pools='\n[[pool]]\nid = "main"\nmax_share = 0.5\n')
+
+    assert document.headroom == "1775.00000000"
+    usdc = next(each for each in document.free_collateral if each.identity == "USDC")
+    assert usdc.usd == "1000.00000000"  # 10000 · 0.75 ≥ 7000
+    eth = next(each for each in document.free_collateral if each.identity == "ETH")
+    left = 20_000 - float(eth.usd)
+    assert 0.5 * (left + 1000) * 0.75 + 900 == pytest.approx(7000)
+
+
+def test_each_debt_requires_a_minimum_by_its_chain() -> None:
+    charges = f'\n[[pool]]\nid = "main"\n[pool.minimum_charge_usd]\n"{CHAIN}" = 50\nother = 1\n'
+
+    document = answer(here(borrower(950, weth=1)), there(borrower(999, weth=1)), pools=charges)
+
+    assert document.health_factor == "1.600000"  # 3200 / (950 + 50 + 999 + 1)
+    assert document.debt.raw == "1949.00000000"
+
+
+def test_what_another_system_requires_is_of_the_pool_of_its_escrow() -> None:
+    pools = '\n[[pool]]\nid = "alone"\nkind = "isolated"\nvenues = ["vault"]\n'
+    vault = escrow({WETH: 1}, said=liabilities("1000"))
+
+    document = answer(here(borrower(8000, weth=10)), vault, pools=pools)
+
+    assert document.health_factor == "2.000000"
+    assert [pool.health_factor for pool in document.pools] == ["2.000000", "1.600000"]
+
+
+def test_unpriced_collateral_leaves_an_isolated_unit_in_doubt_too() -> None:
+    holding = Holding(supplied={WETH: 1, JUNK: 5}, owed={USDC: 1700}, flagged=(WETH, JUNK))
+    prices = PRICES | {JUNK: Price(usd=400)}
+    odd = [*EXACT, observation(JUNK, None, chain=OTHER_CHAIN)]
+    isolated = venue(prices, holding, name="toy-10", chain=OTHER_CHAIN)
+
+    document = evaluate(
+        replace(inputs(here(borrower(8000, weth=10)), isolated, observations=odd), policy=parse_policy(POLICY + ALONE))
+    )
+
+    assert document.status is Status.UNKNOWN
+    assert "low_bound_not_healthy" in {reason.code for reason in document.reasons}
+
+
+def test_inputs_with_pools_are_read_back() -> None:
+    before = account(here(borrower(8000, weth=10)), pools=ALONE + "max_share = 0.5\n")
+
+    assert from_json(to_json(before)) == before
+
+
+@pytest.mark.parametrize(
+    "pools, complaint",
+    [
+        ('[[pool]]\nid = "a"\n[[pool]]\nid = "b"\n', "at most one pool without venues"),
+        ('[[pool]]\nid = "a"\nvenues = ["v"]\n[[pool]]\nid = "b"\nvenues = ["v"]\n', 'the venue "v" is named twice'),
+        ('[[pool]]\nid = "a"\n[[pool]]\nid = "a"\nvenues = ["v"]\n', 'the id "a" is named twice'),
+        ('[[pool]]\nid = "a"\nkind = "isolated"\n', "the venues of an isolated pool by name"),
+        ('[[pool]]\nid = "a"\nkind = "joint"\n', 'kind must be "cross" or "isolated"'),
+        ('[[pool]]\nid = "a"\nvenue = ["v"]\n', 'did you mean "venues"'),
+        ('[[pool]]\nid = "a"\nmax_share = 1.5\n', "max_share ≤ 1"),
+        ('[[pool]]\nid = "a"\ncount_excess = true\n', 'count_excess for kind = "isolated" only'),
+        ('[[pool]]\nid = "a"\n[pool.cap_usd]\nETH = -1\n', "must not be negative"),
+        ('[[pool]]\nid = "main"\nvenues = ["v"]\n', '"main" for the pool without venues'),
+        ('[pool]\nid = "a"\n', "must be a list of tables"),
+    ],
+)
+def test_a_pool_that_cannot_be_meant_is_refused(pools: str, complaint: str) -> None:
+    with pytest.raises(PolicyError, match=complaint):
+        parse_policy(POLICY + pools)
+
+
+@pytest.mark.parametrize(
+    "model, complaint",
+    [
+        ("kappa = 0.4\n", "0.5 ≤ kappa ≤ 1"),
+        ("offset_cap = 1.0\n", "offset_cap < 1"),
+        ("stress_offset_cap = 0.9\n", "stress_offset_cap ≤ offset_cap"),
+        ('haircuts = "none"\n', 'must be "layered" or "static"'),
+        ("cappa = 0.5\n", 'did you mean "kappa"'),
+    ],
+)
+def test_a_model_that_cannot_be_meant_is_refused(model: str, complaint: str) -> None:
+    with pytest.raises(PolicyError, match=complaint):
+        parse_policy(f"{POLICY}\n[model]\n{model}")
+
+
+@pytest.mark.parametrize("proven", [False, True])
+def test_what_is_on_its_way_is_shown_and_worth_nothing_yet(proven: bool) -> None:  # noqa: FBT001
+    sent = InFlight(
+        message="ccip:0x01",
+        asset=str(token(OTHER_CHAIN, WETH)),
+        amount_raw=15 * 10**17,
+        decimals=18,
+        sender=f"{CHAIN}:0x" + "11" * 20,
+        recipient=f"{OTHER_CHAIN}:0x" + "11" * 20,
+        proven=proven,
+    )
+    before = account(here(borrower(8000, weth=10)))
+    with_it = replace(before, in_flight=(sent,))
+
+    document = evaluate(with_it)
+
+    (shown,) = document.in_flight
+    assert (shown.identity, shown.amount, shown.value_usd) == ("ETH", "1.500000000000000000", "3000.00000000")
+    assert document.model_copy(update={"in_flight": (), "input_digest": ""}) == evaluate(before).model_copy(
+        update={"input_digest": ""}
+    )
+    assert from_json(to_json(with_it)) == with_it

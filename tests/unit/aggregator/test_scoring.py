@@ -1,0 +1,152 @@
+"""The score of an account is the chance that it, or one of its units, is liquidatable within a day."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from statistics import NormalDist
+
+import pytest
+
+from aggregator.margin.canonical import from_json, to_json
+from aggregator.margin.document import HealthDocument
+from aggregator.margin.health import evaluate
+from aggregator.margin.inputs import HealthInputs
+from aggregator.margin.risk import NO_RISK, AssetRisk, RiskInputs
+from aggregator.margin.status import Status
+from aggregator.risk.breach import breach_score
+from aggregator.risk.grid import CHANCES
+from tests.unit.aggregator.builders import (
+    JUNK,
+    OTHER_CHAIN,
+    USDC,
+    WETH,
+    Holding,
+    Price,
+    borrower,
+    inputs,
+    observation,
+    venue,
+)
+
+PRICES = {WETH: Price(usd=2000), USDC: Price(usd=1, threshold_bp=9_000)}
+SWING = 0.04
+
+
+def estimated(swing: float = SWING, usdc: float | None = 0.001) -> RiskInputs:
+    """Walks at random: a day falls below d with twice the chance that it ends there."""
+    swings = {"ETH": swing} | ({} if usdc is None else {"USDC": usdc})
+    return RiskInputs(
+        assets=tuple(
+            AssetRisk(
+                identity=name,
+                maintenance=0.0,
+                initial=0.0,
+                rise_maintenance=0.0,
+                rise_initial=0.0,
+                deviation=own,
+                swing=own,
+                basis="fhs",
+                days=1000,
+                last_day="2023-11-13",
+            )
+            for name, own in swings.items()
+        ),
+        correlation=tuple(tuple(float(a == b) for b in swings) for a in swings),
+        minima=tuple(-NormalDist().inv_cdf(chance / 2) for chance in CHANCES),
+    )
+
+
+def asked(what: HealthInputs, risk: RiskInputs | None = None) -> HealthDocument:
+    return evaluate(replace(what, risk=risk or estimated()))
+
+
+def chance(document: HealthDocument) -> float:
+    assert document.breach_probability_24h is not None
+    return float(document.breach_probability_24h)
+
+
+def known(factor: float, swing: float = SWING) -> float:
+    return 2 * NormalDist().cdf(-math.log(factor) / swing)
+
+
+def test_of_one_collateral_it_is_the_chance_that_the_price_falls_by_the_health_factor() -> None:
+    document = asked(inputs(venue(PRICES, borrower(1500, weth=1))))
+
+    assert document.health_factor == "1.066666"
+    together = 1 - (1 - known(1600 / 1500)) ** 2
+    assert chance(document) == pytest.approx(together, rel=0.01)
+    assert document.score == breach_score(chance(document))
+    assert document.score_basis == "breach_probability_24h"
+
+
+def test_who_is_farther_away_scores_higher() -> None:
+    scores = [asked(inputs(venue(PRICES, borrower(owed, weth=1)))).score for owed in (1590, 1500, 1400, 1300, 1000)]
+
+    assert scores == sorted(scores, key=lambda score: score or 0)
+    assert scores[-1] == 100
+
+
+def test_of_two_units_either_may_be_reached() -> None:
+    one = asked(inputs(venue(PRICES, borrower(1400, weth=1))))
+    two = asked(
+        inputs(
+            venue(PRICES, borrower(1400, weth=1)),
+            venue(PRICES, borrower(1400, weth=1), name="toy-2", chain=OTHER_CHAIN),
+        )
+    )
+
+    assert chance(two) > chance(one)
+
+
+def test_a_price_that_moves_more_makes_it_likelier() -> None:
+    what = inputs(venue(PRICES, borrower(1400, weth=1)))
+
+    assert chance(asked(what, estimated(0.03))) < chance(asked(what, estimated(0.06)))
+
+
+def test_without_histories_the_score_goes_by_bands() -> None:
+    document = asked(inputs(venue(PRICES, borrower(1500, weth=1))), NO_RISK)
+
+    assert (document.score_basis, document.breach_probability_24h) == ("bands", None)
+    assert document.score is not None
+    assert "breach_not_estimated" not in {reason.code for reason in document.reasons}
+
+
+def test_debt_that_nobody_can_say_how_it_moves_leaves_the_score_to_bands_and_says_so() -> None:
+    owing = Holding(supplied={USDC: 3000}, owed={JUNK: 500})
+    prices = PRICES | {JUNK: Price(usd=1)}
+
+    document = asked(inputs(venue(prices, owing), observations=[observation(USDC, 1.0)]))
+
+    assert document.score_basis == "bands"
+    assert "breach_not_estimated" in {reason.code for reason in document.reasons}
+
+
+def test_a_gift_without_a_history_changes_nothing() -> None:
+    plain = asked(inputs(venue(PRICES, borrower(1400, weth=1))))
+    gifted = replace(borrower(1400, weth=1, junk=1), flagged=(WETH, JUNK))
+    with_gift = asked(inputs(venue(PRICES | {JUNK: Price(usd=1)}, gifted)))
+
+    assert with_gift.score_basis == plain.score_basis
+    assert chance(with_gift) == pytest.approx(chance(plain), rel=0.02)
+
+
+def test_who_is_liquidatable_scores_nothing_and_who_is_unknown_has_no_score() -> None:
+    gone = asked(inputs(venue(PRICES, borrower(1700, weth=1))))
+    mute = asked(inputs(venue(PRICES, replace(borrower(1000, weth=1), mute="unsupported_version"))))
+
+    assert (gone.status, gone.score, chance(gone)) == (Status.LIQUIDATABLE, 0, 1.0)
+    assert (mute.status, mute.score, mute.score_basis) == (Status.UNKNOWN, None, None)
+
+
+def test_without_debt_there_is_nothing_to_reach() -> None:
+    document = asked(inputs(venue(PRICES, Holding(supplied={WETH: 1}))))
+
+    assert (document.score, document.score_basis, document.breach_probability_24h) == (100, None, None)
+
+
+def test_the_same_comes_of_the_stored_inputs() -> None:
+    what = replace(inputs(venue(PRICES, borrower(1450, weth=1))), risk=estimated())
+
+    assert evaluate(from_json(to_json(what))) == evaluate(what)

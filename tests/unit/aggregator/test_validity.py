@@ -1,0 +1,199 @@
+"""What may rest on a mark in its state, and how long a worse band is kept. WETH: threshold 0.8, haircut 0.25; USDC: 0.9, 0.1."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from aggregator.margin.document import HealthDocument
+from aggregator.margin.health import evaluate
+from aggregator.margin.marks_policy import Validity
+from aggregator.margin.policy import StatusPolicy
+from aggregator.margin.risk import AssetRisk, RiskInputs
+from aggregator.margin.status import Status, held_band
+from aggregator.oracle.mark import Observation
+from aggregator.oracle.rules import State
+from tests.unit.aggregator.builders import (
+    JUNK,
+    USDC,
+    WETH,
+    Holding,
+    Price,
+    borrower,
+    escrow,
+    inputs,
+    liabilities,
+    observation,
+    policy,
+    venue,
+)
+
+PRICES = {WETH: Price(usd=2000), USDC: Price(usd=1, threshold_bp=9_000)}
+DOLLAR = observation(USDC, 1.0)
+BANDS = StatusPolicy(danger_below=1.1, watch_below=1.5, full_score_at=3.0, dust_share=0.01)
+
+
+def ether(usd: float, *past: tuple[int, float]) -> Observation:
+    return observation(WETH, usd, past=past)
+
+
+def judged(*said: Observation, owed: float, at_venue: float = 2000) -> HealthDocument:
+    prices = {**PRICES, WETH: Price(usd=at_venue)}
+    return evaluate(inputs(venue(prices, borrower(owed, weth=10)), observations=[*said, DOLLAR]))
+
+
+def breached(document: HealthDocument) -> list[str]:
+    return [reason.subject for reason in document.reasons if reason.code == "breach_unconfirmed"]
+
+
+def test_a_breach_by_a_price_that_jumped_is_danger_until_it_is_confirmed() -> None:
+    """The venue still says 2000, so that it liquidates nobody itself."""
+    held = judged(ether(1500.0, (60, 2000.0)), owed=13_000)
+    confirmed = judged(
+        ether(1500.0, (60, 2000.0)), observation(WETH, 1500.0, operator="pyth", feed=b"\x01" * 20), owed=13_000
+    )
+
+    assert held.health_factor == confirmed.health_factor == "0.923076"  # 10 · 1500 · 0.8 / 13000
+    assert (held.status, held.score, breached(held)) == (Status.DANGER, 0, ["ETH"])
+    assert (confirmed.status, breached(confirmed)) == (Status.LIQUIDATABLE, [])
+    assert (held.prices[0].state, held.prices[0].reasons[0]) == ("held", "jump_unconfirmed")
+
+
+def test_a_breach_that_a_doubtful_price_could_not_mend_is_one() -> None:
+    """At the price before the jump, 2000, it would be 10 · 2000 · 0.8 / 17000 = 0.94 as well."""
+    document = judged(ether(1500.0, (60, 2000.0)), owed=17_000)
+
+    assert (document.status, breached(document)) == (Status.LIQUIDATABLE, [])
+
+
+def test_a_venues_own_verdict_is_never_touched() -> None:
+    prices = {**PRICES, WETH: Price(usd=1500)}
+
+    document = evaluate(
+        inputs(venue(prices, borrower(13_000, weth=10)), observations=[ether(1500.0, (60, 2000.0)), DOLLAR])
+    )
+
+    assert document.venues[0].units[0].liquidatable is True
+    assert document.status is Status.LIQUIDATABLE
+
+
+def test_an_escrow_whose_breach_rests_on_a_doubtful_price_is_not_called_liquidatable() -> None:
+    vault = escrow({WETH: 1}, said=liabilities("1800"))
+
+    held, confirmed = (
+        evaluate(inputs(vault, observations=[ether(1500.0, *past), DOLLAR])) for past in ([(60, 2000.0)], [])
+    )
+
+    (doubtful,), (sure,) = held.venues[0].units, confirmed.venues[0].units
+    assert doubtful.health_factor == sure.health_factor == "0.833333"  # 1500 / 1800
+    assert (doubtful.liquidatable, doubtful.status) == (False, Status.DANGER)
+    assert (sure.liquidatable, sure.status, confirmed.status) == (True, Status.LIQUIDATABLE, Status.LIQUIDATABLE)
+    assert [reason.code for reason in doubtful.reasons] == ["breach_unconfirmed"]
+
+
+def test_what_is_not_valid_carries_no_new_debt_and_still_counts_for_maintenance() -> None:
+    held, calm = judged(ether(2500.0, (60, 2000.0)), owed=1_000), judged(ether(2500.0), owed=1_000)
+
+    assert (calm.collateral.haircut, calm.headroom) == ("18750.00000000", "17750.00000000")  # 10 · 2500 · 0.75 − 1000
+    assert (held.collateral.haircut, held.headroom) == ("0.00000000", "-1000.00000000")
+    assert held.collateral.maintenance == calm.collateral.maintenance == "20000.00000000"
+    assert held.health_factor == calm.health_factor
+
+
+def test_a_debt_whose_price_is_not_valid_counts_at_its_high() -> None:
+    account = inputs(
+        venue(PRICES, Holding(supplied={USDC: 20_000}, owed={WETH: 1}, flagged=(USDC,))),
+        observations=[ether(1500.0, (60, 2000.0)), DOLLAR],
+    )
+
+    assert evaluate(account).debt.initial == "2500.00000000"  # 2000, before the jump, · 1.25
+    assert evaluate(account).debt.raw == "1500.00000000"
+
+
+def test_the_policy_says_what_may_rest_on_what() -> None:
+    lenient = replace(policy(), validity=Validity(initial=tuple(State)[:3], liquidatable=tuple(State)[:3]))
+    strict = replace(
+        policy(), validity=Validity(maintenance=(State.OK,), initial=(State.OK,), liquidatable=(State.OK,))
+    )
+    account = inputs(venue(PRICES, borrower(13_000, weth=10)), observations=[ether(1500.0, (60, 2000.0)), DOLLAR])
+
+    allowed, refused = (evaluate(replace(account, policy=chosen)) for chosen in (lenient, strict))
+
+    assert (allowed.status, allowed.collateral.haircut) == (Status.LIQUIDATABLE, "11250.00000000")
+    assert refused.status is Status.UNKNOWN
+    assert refused.prices[0].mid is None
+    assert refused.prices[0].feeds[0].reason == "state_not_valid"
+
+
+def test_a_gift_with_a_doubtful_price_hides_no_breach_and_makes_nothing_worse() -> None:
+    prices = {**PRICES, JUNK: Price(usd=0.01)}
+    odd = replace(observation(JUNK, 0.01, past=[(60, 5.0)]))
+    unit = Holding(supplied={WETH: 10, JUNK: 1}, owed={USDC: 16_100}, flagged=(WETH, JUNK))
+    healthy = replace(unit, owed={USDC: 10_000})
+
+    def status(held: Holding) -> Status:
+        return evaluate(inputs(venue(prices, held), observations=[ether(2000.0), DOLLAR, odd])).status
+
+    assert status(replace(unit, supplied={WETH: 10})) is status(unit) is Status.LIQUIDATABLE
+    assert status(replace(healthy, supplied={WETH: 10})) is status(healthy) is Status.HEALTHY
+
+
+@pytest.mark.parametrize(
+    "mid, window, status",
+    [
+        (0.99, 0.99, Status.LIQUIDATABLE),
+        (1.05, 1.05, Status.DANGER),
+        (1.11, 1.09, Status.DANGER),  # back above, within the margin of 2 %, and below within the window
+        (1.123, 1.09, Status.WATCH),  # 1.1 · 1.02 = 1.122
+        (1.11, 1.1, Status.WATCH),  # out of it for the whole window
+        (1.51, 1.49, Status.WATCH),
+        (1.54, 1.05, Status.HEALTHY),  # 1.5 · 1.02 = 1.53
+        (1.0, 0.9, Status.DANGER),  # being liquidatable is a fact, and has no memory
+    ],
+)
+def test_a_worse_band_is_entered_at_once_and_left_late(mid: float, window: float, status: Status) -> None:
+    assert held_band(mid, window, BANDS) is status
+
+
+def test_a_band_is_kept_while_the_worst_price_of_the_hour_is_in_it() -> None:
+    """10 · p · 0.8 / 10900: 1.4972 at 2040, 1.5082 at 2055, 1.5413 at 2100."""
+    before, back, well = (
+        judged(ether(usd, (4000, 2040.0)), owed=10_900, at_venue=3000) for usd in (2040.0, 2055.0, 2100.0)
+    )
+    new = judged(ether(2055.0), owed=10_900, at_venue=3000)
+
+    assert [document.status for document in (before, back, well, new)] == [
+        Status.WATCH, Status.WATCH, Status.HEALTHY, Status.HEALTHY,
+    ]  # fmt: skip
+    assert (back.prices[0].lowest, back.prices[0].highest) == ("2040.000000000000", "2055.000000000000")
+
+
+def test_a_document_says_what_a_mark_is_made_of() -> None:
+    eth = judged(ether(2055.0, (4000, 2040.0), (150, 2050.0)), owed=1).prices[0]
+
+    assert (eth.state, eth.reasons, eth.operators) == ("degraded", ("too_few_operators",), ("chainlink",))
+    assert (eth.twap_5m, eth.twap_1h) == ("2045.000000000000", "2040.416666666667")
+    assert (eth.feeds[0].operator, eth.feeds[0].past, eth.basis, eth.age_s) == ("chainlink", 2, "rule", 0)
+
+
+def test_an_estimated_deviation_widens_what_is_old() -> None:
+    risk = RiskInputs(
+        assets=(
+            AssetRisk(
+                identity="ETH", maintenance=0.1, initial=0.2, rise_maintenance=0.1, rise_initial=0.2, deviation=0.04, swing=0.04,
+                basis="fhs", days=900, last_day="2023-11-13",
+            ),
+        ),
+        correlation=((1.0,),),
+    )  # fmt: skip
+    account = inputs(
+        venue(PRICES, borrower(1_000, weth=10)), observations=[observation(WETH, 2000.0, age_s=3600), DOLLAR]
+    )
+
+    plain, estimated = evaluate(account).prices[0], evaluate(replace(account, risk=risk)).prices[0]
+
+    assert (plain.low, plain.basis) == ("2000.000000000000", "rule")
+    assert estimated.low is not None
+    assert float(estimated.low) == pytest.approx(2000 * (1 - 2.326 * 0.04 / 24**0.5))
+    assert estimated.basis == "estimated"

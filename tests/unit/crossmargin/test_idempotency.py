@@ -1,0 +1,32 @@
+"""A repeated question whose place was taken by newer ones while it was worked on."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from crossmargin.errors import UsageError
+from crossmargin.server import idempotency
+from crossmargin.server.idempotency import HEADER, Replies
+
+
+def test_what_went_wrong_is_told_though_newer_questions_took_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idempotency, "MOST_KEPT", 1)
+    replies = Replies(lambda: 0.0)
+
+    async def answered() -> web.StreamResponse:
+        return web.Response(body=b"{}")
+
+    async def refused() -> web.StreamResponse:
+        await replies.once(_posted("second"), "another", b"", answered)
+        raise UsageError("what is wrong")
+
+    with pytest.raises(UsageError, match="what is wrong"):
+        asyncio.run(replies.once(_posted("first"), "asker", b"", refused))
+
+
+def _posted(key: str) -> web.Request:
+    return make_mocked_request("POST", "/v1/sql", headers={HEADER: key})

@@ -1,0 +1,114 @@
+"""What subscribers are told of liquidations is what the chain says, and what it takes back is told too; no id is given twice."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from chains.model import Rows
+from indexer.steps import Forget, Restate
+from indexer.store import Store, Telling
+from tests.unit.store.builders import CHAIN, OWNER, append, batch, block, event, rewind
+
+WEEK = 7 * 86_400
+NOW = 10_000.0
+
+
+@pytest.fixture
+def telling(store: Store) -> Store:
+    store.telling = Telling(WEEK, lambda: NOW)
+    return store
+
+
+def told(store: Store, after: int = 0) -> list[tuple[str, Any]]:
+    with store.reading() as reader:
+        return [(row.kind, json.loads(row.body)) for row in reader.events_after(after, 1000)]
+
+
+def blow(number: int, amount: int = 5, ordinal: int = 0) -> Rows:
+    return Rows(events=[event(number, amount, ordinal=ordinal, kind="liquidation"), event(number, 1, ordinal=9)])
+
+
+def test_a_liquidation_is_told_with_its_step_and_nothing_else_is(telling: Store) -> None:
+    append(telling, batch(1, 5, blow(3)))
+
+    ((kind, body),) = told(telling)
+
+    assert (kind, body["block"]["number"], body["amount_raw"], body["venue"]) == ("liquidation", 3, "5", "aave-devnet")
+    assert [owner.lower() for owner in body["owners"]] == [f"{CHAIN}:0x{OWNER.hex()}"]
+
+
+def test_what_a_fork_takes_back_is_retracted_and_what_it_brings_is_told(telling: Store) -> None:
+    append(telling, batch(1, 5, blow(4)))
+    rewind(telling, 3)
+    append(telling, batch(4, 6, blow(4), fork="b", forked_at=4))
+
+    kinds = [kind for kind, _ in told(telling)]
+    first, gone, again = (body for _, body in told(telling))
+
+    assert kinds == ["liquidation", "retracted", "liquidation"]
+    assert gone["retracts"] == str(ids(telling)[0])
+    assert gone["block"] == first["block"]
+    assert again["block"]["hash"] != first["block"]["hash"]
+
+
+def test_a_retracted_one_is_not_retracted_again(telling: Store) -> None:
+    append(telling, batch(1, 5, blow(4)))
+    rewind(telling, 3)
+    rewind(telling, 2)
+
+    assert [kind for kind, _ in told(telling)] == ["liquidation", "retracted"]
+
+
+def test_a_history_that_the_chain_left_is_retracted(telling: Store) -> None:
+    append(telling, batch(1, 5, blow(2)))
+    telling.apply(Restate(chain_id=CHAIN, cursor=block(5), cause="a test", at=0, change=Forget(to=block(1))))
+
+    assert [kind for kind, _ in told(telling)] == ["liquidation", "retracted"]
+
+
+def test_any_cut_of_a_history_tells_the_same(telling: Store) -> None:
+    append(telling, batch(1, 9, Rows(events=[*blow(2).events, *blow(7, 6).events])))
+    whole = told(telling)
+    with Store.open(":memory:") as other:
+        other.telling = Telling(WEEK, lambda: NOW)
+        for number in range(1, 10):
+            append(other, batch(number, number, {2: blow(2), 7: blow(7, 6)}.get(number)))
+
+        assert told(other) == whole
+
+
+def test_of_what_is_older_than_what_is_kept_nothing_is_told(store: Store) -> None:
+    store.telling = Telling(60, lambda: NOW)
+    append(store, batch(1, 5, blow(3)))
+    assert told(store) == []
+
+
+def test_ids_grow_although_the_clock_goes_back_and_nothing_is_kept(store: Store) -> None:
+    with store.events(2_000.0) as ledger:
+        ledger.tell([("mark", {}), ("mark", {})])
+    with store.events(3_000_000.0) as ledger:
+        ledger.forget(2_500_000)
+    with store.events(1_000.0) as ledger:
+        ledger.tell([("mark", {})])
+
+    with store.reading() as reader:
+        ends = reader.event_ends()
+        assert [row.id for row in reader.events_after(0, 9)] == [2_000_000_002]
+    assert (ends.forgotten, ends.last) == (2_000_000_001, 2_000_000_002)
+
+
+def test_what_was_told_last_is_remembered_until_it_is_as_usual(store: Store) -> None:
+    with store.events(1.0) as ledger:
+        ledger.remember({"account a": "x", "account b": "y"})
+        ledger.remember({"account a": None, "account b": "z"})
+
+    with store.reading() as reader:
+        assert reader.event_subjects() == {"account b": "z"}
+
+
+def ids(store: Store) -> list[int]:
+    with store.reading() as reader:
+        return [row.id for row in reader.events_after(0, 1000)]

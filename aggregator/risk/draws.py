@@ -25,3 +25,11 @@ def shares(seed: int, name: str, shape: tuple[int, ...]) -> Floats:
     mixed = (mixed ^ (mixed >> np.uint64(27))) * _SECOND
     mixed ^= mixed >> np.uint64(31)
     return np.asarray((mixed >> np.uint64(11)) * 2.0**-53, np.float64).reshape(shape)
+
+
+def fractions(numbers: Floats) -> Floats:
+    """Return what is behind the point of numbers that are not negative, exactly.
+
+    Not by the operator of remainders: that one rests on the stack of the x87 unit, which another library's code may have left full.
+    """
+    return np.asarray(numbers - np.floor(numbers), np.float64)

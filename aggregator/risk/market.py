@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from aggregator.risk.draws import fractions
 from aggregator.risk.history import Floats, History
 from aggregator.risk.models import SLOW, WINDOW, deviations, residuals
 
@@ -135,7 +136,7 @@ def _paths(pool: Floats, basis: Basis, deviation: float, days: int) -> Floats:
     variance = np.full(PATHS, deviation * deviation)
     fallen = np.zeros(PATHS)
     for prime in PRIMES[:days]:
-        share = np.asarray((np.arange(1, PATHS + 1) * math.sqrt(prime)) % 1, np.float64)
+        share = fractions(np.arange(1, PATHS + 1, dtype=np.float64) * math.sqrt(prime))
         drawn = pool[(share * len(pool)).astype(np.int64)] if basis is Basis.FILTERED else _student_quantiles(share)
         moved = drawn * np.sqrt(variance)
         fallen += moved

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from aggregator.margin.risk import RiskInputs
 from aggregator.risk.bars import DECAY
-from aggregator.risk.draws import shares
+from aggregator.risk.draws import fractions, shares
 from aggregator.risk.history import Floats
 from aggregator.risk.market import PRIMES, UNSURE
 from aggregator.risk.models import WINDOW
@@ -123,7 +123,7 @@ def _draw(market: Series | None, days: int, count: int, seed: int, pool: int | N
     """Draw days evenly: each day of a path steps by the root of its own prime, from a place that the seed gives."""
     begins = shares(seed, "days", (days,))
     steps = np.sqrt(np.array(PRIMES[:days], np.float64))
-    drawn = (begins[:, None] + steps[:, None] * np.arange(1, count + 1)) % 1
+    drawn = fractions(begins[:, None] + steps[:, None] * np.arange(1, count + 1))
     if market is None:
         return _Drawn(days=np.full(drawn.shape, -1, np.int64), tails=quantiles_of_four(_inside(drawn)))
     places = usable(market)[0 if pool is None else -pool :]

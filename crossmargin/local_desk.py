@@ -10,6 +10,7 @@ from time import time
 from typing import Any
 
 from aggregator.book import Book, book_inputs
+from aggregator.courtesy import Courtesy
 from aggregator.gather import Catalogue, Condition
 from aggregator.histories import ChainDays
 from aggregator.live import LiveBook, Version
@@ -80,7 +81,8 @@ class LocalDesk:
         self._watch = watch
         self._clock = clock
         self.catalogue = catalogue_of(settings, policy)
-        self.live = LiveBook()
+        self.courtesy = Courtesy()
+        self.live = LiveBook(courtesy=self.courtesy)
         self._estimates = Estimates()
         self._risk = RiskRuns(store, settings.risk, clock)
         self._imports = Imports(self.catalogue, store, clock)

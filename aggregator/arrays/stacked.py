@@ -119,9 +119,7 @@ def _stacks(accounts: Indexes, supplies: Places, debts: Places) -> Iterator[Inde
             yield alike[first : first + STACK]
 
 
-def _of(
-    lanes: Indexes, starts: Indexes, size: int, legs: Places, amounts: Floats
-) -> tuple[NDArray[np.intp], Floats]:
+def _of(lanes: Indexes, starts: Indexes, size: int, legs: Places, amounts: Floats) -> tuple[NDArray[np.intp], Floats]:
     """Return legs and amounts of accounts of one size, (position, account); what lies in one piece is not looked up."""
     begins, count = starts[lanes], len(lanes)
     if size and np.all(begins[1:] - begins[:-1] == size):

@@ -102,7 +102,7 @@ async def serving(desk: Desk, server: ServerSettings, kit: Kit) -> AsyncIterator
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_S)
         await runner.setup()
         await house.streams.begin()
-        shortcut = Shortcut(house.current, around)
+        shortcut = Shortcut(house.current, around, kit.lists.desk.courtesy)
         try:
             protocol = partial(_protocol, shortcut, logger(kit.metrics, kit.log))
             async with _listening(partial(protocol, _manager(runner)), server) as port:

@@ -89,7 +89,7 @@ def webhooks(con: Con) -> list[WebhookRow]:
 
 
 def due(con: Con, now: int, each: int) -> list[DeliveryRow]:
-    """Return deliveries to active webhooks whose turn it is: the oldest, `each` at most of a webhook, and all webhooks' first ones first."""
+    """Return deliveries to active webhooks whose turn it is: `each` at most of a webhook, all webhooks' first ones first."""
     text = (
         "SELECT d.*, row_number() OVER (PARTITION BY d.webhook_id ORDER BY d.next_at, d.event_id) AS turn "
         "FROM webhook_delivery AS d JOIN webhook AS w ON w.id = d.webhook_id AND w.state = 'active' "

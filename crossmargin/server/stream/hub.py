@@ -127,6 +127,7 @@ class Hub:
 
     async def _take(self) -> None:
         while events := await self._page(self.last):
+            self._failing_since = None
             for event in events:
                 self._metrics.events.labels(event.kind).inc()
                 self._ids.append(event.id)

@@ -31,11 +31,19 @@ class VerifiedApart:
         self._longest_s = longest_s
         self._most_bytes = most_bytes
         self._running = Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """Stop what is being verified, and verify nothing any more: nobody who asked keeps a service from ending."""
+        self._closed = True
+        if (process := self._process) is not None:
+            process.kill()
 
     def verify(self, folder: Path, *, key: str | None, witnesses: Sequence[str], recompute: bool) -> Document:
         """Return what is wrong with a snapshot (`faults`) and what has to be known beside it (`notes`).
 
-        Raises `Busy` while another one is verified, and `TooSlow` where the process had to be stopped.
+        Raises `Busy` while another one is verified or the service ends, and `TooSlow` where the process had to be stopped.
         """
         if not self._running.acquire(blocking=False):
             raise Busy("a snapshot is being verified already, and one is at a time; ask again when it is done")
@@ -51,22 +59,33 @@ class VerifiedApart:
     def _said(self, folder: Path, question: Document) -> Document:
         arguments = [str(folder.resolve()), str(self._most_bytes), json.dumps(question)]
         try:
-            done = subprocess.run(  # noqa: S603 - this program, by its own interpreter
-                [sys.executable, "-I", "-c", START, *import_paths(), "--", *arguments],
-                cwd=folder,
-                env={"LANG": "C.UTF-8"},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=self._longest_s,
-                check=False,
-            )
-            found: Document = json.loads(done.stdout)
+            found: Document = json.loads(self._answer(folder, arguments))
         except subprocess.TimeoutExpired as error:
             raise TooSlow(
                 f"verifying took longer than {self._longest_s:g} s and was stopped; take the folder and run its verify.py"
             ) from error
         except ValueError as error:
+            if self._closed:
+                raise Busy("the service ends; ask again in a moment") from error
             raise TooSlow(
                 "verifying used more of the machine than it may and was stopped; take the folder and run its verify.py"
             ) from error
         return found
+
+    def _answer(self, folder: Path, arguments: Sequence[str]) -> bytes:
+        with subprocess.Popen(  # noqa: S603 - this program, by its own interpreter
+            [sys.executable, "-I", "-c", START, *import_paths(), "--", *arguments],
+            cwd=folder,
+            env={"LANG": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            self._process = process
+            try:
+                if self._closed:
+                    process.kill()
+                return process.communicate(timeout=self._longest_s)[0]
+            finally:
+                process.kill()
+                self._process = None

@@ -248,7 +248,7 @@ def reading(book: ArrayBook) -> Iterator[None]:
 
 def check(book: ArrayBook, world: World) -> None:
     """What is held and owed at the mid must be what the peer's sums say, before haircuts."""
-    book.reprice({MOVED: world.price()})
+    book.reprice(world.marks)
     counted, owing = world.bincount()
     rows = book.standing.rows
     assert np.allclose(rows[:, VALUE] * 0.8, counted, rtol=1e-9, atol=1e-3)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from contextlib import closing
 from dataclasses import replace
 from time import time
 
@@ -19,6 +21,7 @@ from crossmargin.server.site import check_host
 from crossmargin.service import Parts, serve_until
 from crossmargin.settings import ServerSettings, Settings
 from crossmargin.starts import found, stored
+from crossmargin.tracing import tracing_of
 from crossmargin.watch import Watch
 
 
@@ -42,7 +45,7 @@ def _serve(context: Context, settings: Settings, follow: Connect | None) -> None
     settings = stored(settings, writes=True) if follow is None else started(found(settings))
     watch = Watch(settings.chains, time) if follow is not None else None
     log = logger(context.redactor, as_json=context.log_json, quiet=context.quiet, verbosity=context.verbosity)
-    with opened(settings) as store:
+    with opened(settings) as store, closing(tracing_of(os.environ, log)) as tracing:
         desk = LocalDesk(settings, store, policy, watch=watch)
         if desk.begin_policy(accept=context.accept_policy) == SUPERSEDED:
             log.warning("policy_superseded", detail=SUPERSEDED_TOLD)
@@ -57,6 +60,7 @@ def _serve(context: Context, settings: Settings, follow: Connect | None) -> None
             redactor=context.redactor,
             log=log,
             connect=follow or connect,
+            tracing=tracing,
         )
         asyncio.run(_until_interrupted(context, parts))
 

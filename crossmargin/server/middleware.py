@@ -10,7 +10,7 @@ from time import perf_counter
 from aiohttp import web
 
 from crossmargin.errors import TooMany, Unauthorized
-from crossmargin.failures import failure_of
+from crossmargin.failures import Failure, failure_of
 from crossmargin.logs import Logger
 from crossmargin.redaction import Redactor
 from crossmargin.server import cross_origin
@@ -111,8 +111,7 @@ async def _answered(by: Surroundings, request: web.Request, handler: Handler, tr
         if failure.http_status >= SERVER_FAULTS:
             said = {"route": _route(request), "code": failure.code, "trace_id": trace_id}
             by.log.warning("request_failed", **said, exc_info=error)
-        detail = UNTOLD if failure.code in {"fault", "system"} else by.redactor.scrub(failure.message)
-        answer = problem(failure, detail, trace_id)
+        answer = problem(failure, told(by, failure), trace_id)
         if isinstance(error, Unauthorized):
             answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
@@ -120,13 +119,29 @@ async def _answered(by: Surroundings, request: web.Request, handler: Handler, tr
 
 def _admit(by: Surroundings, request: web.Request) -> None:
     """Find out who asks, and count it; raises `Unauthorized` and `TooMany`."""
-    asker = request[ASKER] = by.access.asker(request.headers.get("Authorization"))
-    if asker.quota is None:
-        return
-    left = request[LEFT] = by.quotas.take(asker.id, asker.quota)
+    request[ASKER] = by.access.asker(request.headers.get("Authorization"))
+    left = counted(request)
+    if left is not None:
+        request[LEFT] = left
+        check_left(left)
+
+
+def counted(request: web.Request) -> Left | None:
+    """Count one more question of whoever sent a request; `None` where it has no quota."""
+    asker = request[ASKER]
+    return None if asker.quota is None else request[AROUND].quotas.take(asker.id, asker.quota)
+
+
+def check_left(left: Left) -> None:
+    """Refuse what is beyond a quota; raises `TooMany`."""
     if left.exceeded:
-        quota = asker.quota
+        quota = left.quota
         raise TooMany(f"this key may ask {quota.requests} times in {quota.seconds} s; ask again in {left.seconds} s")
+
+
+def told(by: Surroundings, failure: Failure) -> str:
+    """What strangers are told of a failure: of a fault of this program or machine only where more is said, and no secret."""
+    return UNTOLD if failure.code in {"fault", "system"} else by.redactor.scrub(failure.message)
 
 
 def _route(request: web.Request) -> str:

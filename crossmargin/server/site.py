@@ -147,7 +147,7 @@ def _house(kit: Kit, workers: Workers, *, anonymous: bool) -> House:
         guard=kit.guard,
         archive=kit.archive,
         verifier=VerifiedApart(),
-        streams=Streams(Hub(kit.store, workers, kit.metrics.streams), kit.events),
+        streams=Streams(Hub(kit.store, workers, kit.metrics.streams, kit.log), kit.events),
         anonymous_sql=kit.anonymous_sql,
         books=Books(kit.lists.desk),
         alerts=kit.alerts,

@@ -278,20 +278,9 @@ def is_sound(folder: Path, manifest: Json, run: Run) -> bool:
         return False
 
 
-def root_of(folder: Path, terms: Mapping[str, Terms], run: Run) -> Node:
-    """Return the root of the tree over units and positions as they stand in a folder; raises `OSError`, and `Fault` where there is none.
-
-    `terms`: the columns and the key of each table.
-    """
-    try:
-        return _grown(folder, terms, run)[-1]
-    except (Fault, BrokenExecutor, KeyError, TypeError, ValueError):
-        return levels(list(leaves_of(folder)))[-1][0]
-
-
 def _grown(folder: Path, terms: Mapping[str, Terms], run: Run) -> tuple[Sequence[Rows], Sequence[Rows], Node]:
     """Read units and positions by parts of the tree, and return what was read of either, and the root."""
-    grown = list(run(subtree, _tree_parts(folder, terms)))
+    grown = list(run(subtree, tree_parts(folder, terms)))
     units, positions, nodes = zip(*grown, strict=True) if grown else ((), (), ())
     return units, positions, levels(nodes)[-1][0]
 
@@ -307,10 +296,10 @@ def _counted(parts: Iterable[Rows], follows: Callable[[Edge, Edge], bool]) -> in
 
 def rows_of(part: Part) -> Rows:
     """Read a part of a table; raises `Fault` for a row that is not plain or does not follow the one before it."""
-    return _followed(part, *_picked(part, _read(part)))
+    return _followed(part, *_picked(part, read(part)))
 
 
-def _read(part: Part) -> bytes:
+def read(part: Part) -> bytes:
     with part.path.open("rb") as file:
         file.seek(part.begin)
         return file.read(part.end - part.begin)
@@ -363,7 +352,7 @@ def _parts(folder: Path, name: str, columns: tuple[str, ...], key: tuple[str, ..
             begin = end
 
 
-def _tree_parts(folder: Path, terms: Mapping[str, Terms]) -> list[tuple[Part, Part]]:
+def tree_parts(folder: Path, terms: Mapping[str, Terms]) -> list[tuple[Part, Part]]:
     """Cut units into parts of the tree, and positions where the first of each part begin; raises `Fault` where these do not follow."""
     units, positions = folder / f"{UNITS}.ndjson", folder / f"{POSITIONS}.ndjson"
     starts, size = line_starts(units, LEAVES), positions.stat().st_size
@@ -371,17 +360,21 @@ def _tree_parts(folder: Path, terms: Mapping[str, Terms]) -> list[tuple[Part, Pa
     with units.open("rb") as file, positions.open("rb") as among:
         for start in starts[1:-1]:
             file.seek(start)
-            places.append(place_of(among, size, _own(json.loads(file.readline()))))
+            places.append(place_of(among, size, key_of(json.loads(file.readline()))))
     places.append(size)
     if places != sorted(places) or (size and len(starts) == 1):
         raise Fault("positions do not follow their units")
-    return [
-        (
-            Part(units, *of_units, *terms[UNITS], (*OWN, STATUS)),
-            Part(positions, *held, *terms[POSITIONS], (*OWN, *HELD)),
-        )
-        for of_units, held in zip(pairwise(starts), pairwise(places), strict=False)
-    ]
+    return [tree_part(folder, terms, *spans) for spans in zip(pairwise(starts), pairwise(places), strict=False)]
+
+
+def tree_part(
+    folder: Path, terms: Mapping[str, Terms], of_units: tuple[int, int], held: tuple[int, int]
+) -> tuple[Part, Part]:
+    """Name units from one byte to another with their positions, which are between two bytes as well."""
+    return (
+        Part(folder / f"{UNITS}.ndjson", *of_units, *terms[UNITS], (*OWN, STATUS)),
+        Part(folder / f"{POSITIONS}.ndjson", *held, *terms[POSITIONS], (*OWN, *HELD)),
+    )
 
 
 def line_starts(path: Path, every: int) -> list[int]:
@@ -395,8 +388,8 @@ def line_starts(path: Path, every: int) -> list[int]:
     return starts if starts[-1] == at else [*starts, at]
 
 
-def place_of(file: BinaryIO, size: int, wanted: tuple[str, ...]) -> int:
-    """Return where the first line begins whose unit is not before another, in a table that is ordered by units."""
+def place_of(file: BinaryIO, size: int, wanted: tuple[str, ...], key: Sequence[str] = OWN) -> int:
+    """Return where the first line begins whose key is not before another, in a table that is ordered by it."""
     low, high = 0, size
     while low < high:
         middle = (low + high) // 2
@@ -404,27 +397,34 @@ def place_of(file: BinaryIO, size: int, wanted: tuple[str, ...]) -> int:
         if middle:
             file.readline()
         start, line = file.tell(), file.readline()
-        if line and _own(json.loads(line)) < wanted:
+        if line and key_of(json.loads(line), key) < wanted:
             low = start + len(line)
         else:
             high = middle
     return low
 
 
-def _own(row: Json) -> tuple[str, ...]:
-    return tuple(str(row[column]) for column in OWN)
+def key_of(row: Json, key: Sequence[str] = OWN) -> tuple[str, ...]:
+    """Return the key of a row, by default the unit that it is of."""
+    return tuple(str(row[column]) for column in key)
 
 
 def subtree(units: Part, positions: Part) -> tuple[Rows, Rows, Node]:
     """Read a part of units with their positions, and build the tree over them; raises `Fault` as `rows_of` does."""
-    raw, held = _read(units), _read(positions)
+    of_units, held, sums, leaves = leaves_of_part(units, positions)
+    return of_units, held, sums.named(sums.levels(leaves)[-1][0])
+
+
+def leaves_of_part(units: Part, positions: Part) -> tuple[Rows, Rows, Spelled, list[Branch]]:
+    """Read a part of units with their positions as leaves, and how their sums are spelled; raises `Fault` as `rows_of` does."""
+    raw, held = read(units), read(positions)
     rows, places = _picked(units, raw)
     own, held_in = _picked(positions, held)
     found = _followed(units, rows, places), _followed(positions, own, held_in)
     names = sorted(set(map(itemgetter(held_in["asset"], held_in["side"]), own)))
     sums = Spelled([f"{asset.decode()}|{side.decode()}" for asset, side in names])
     numbers = {name: sums.places[f"{name[0].decode()}|{name[1].decode()}"] for name in names}
-    return *found, sums.named(sums.above(_leaves((raw, rows, places), (held, own, held_in), sums, numbers)))
+    return *found, sums, _leaves((raw, rows, places), (held, own, held_in), sums, numbers)
 
 
 Read = tuple[bytes, Sequence[tuple[bytes, ...]], Mapping[str, int]]
@@ -465,13 +465,13 @@ class Spelled:
         self.units, self.unknown = self.places[UNITS], self.places[UNKNOWN]
         self._starts = [json.dumps(name, ensure_ascii=False) + ':"' for name in self.names]
 
-    def above(self, nodes: Sequence[Branch]) -> Branch:
-        """Join nodes in pairs until there is one; of an odd number the last goes up as it is."""
-        level = list(nodes)
-        while len(level) > 1:
+    def levels(self, nodes: Sequence[Branch]) -> list[list[Branch]]:
+        """Join nodes in pairs until there is one; of an odd number the last goes up as it is. The last level is the root."""
+        built = [list(nodes)]
+        while len(level := built[-1]) > 1:
             pairs = list(map(self._joined, level[::2], level[1::2]))
-            level = pairs + level[len(pairs) * 2 :]
-        return level[0]
+            built.append(pairs + level[len(pairs) * 2 :])
+        return built
 
     def named(self, node: Branch) -> Node:
         """Return a node with the names of its sums."""

@@ -12,11 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from aggregator.audit import verifier
+from aggregator.audit import tree_index, verifier
 from aggregator.audit.columns import write_columns
 from aggregator.audit.lines import KEYS, line, ordered
 from aggregator.audit.tables import SCHEMAS, schema
-from aggregator.audit.verifier import EMPTY, Fault, leaves_of, levels, root_of, sha256
+from aggregator.audit.verifier import EMPTY, Fault, Node, Run, leaves_of, levels, sha256
 
 WORDS = [
     "",
@@ -78,6 +78,7 @@ def book(chance: random.Random, count: int) -> tuple[list[dict[str, Any]], list[
     units, positions = [], []
     for number in range(count):
         place = {"venue_id": f"v{number % 3}", "unit_id": f"0x{chance.getrandbits(64):016x}"}
+        place |= {"chain_id": "eip155:1", "owner": f"0x{number % 7}"}
         units.append(dict.fromkeys(SCHEMAS["units"]) | place | {"status": chance.choice(["unknown", "healthy"])})
         for market in range(chance.choice([0, 0, 1, 2, 5])):
             said = {
@@ -87,7 +88,7 @@ def book(chance: random.Random, count: int) -> tuple[list[dict[str, Any]], list[
                 "protocol_raw": "0",
                 "market": f"0x{market}",
             }
-            positions.append(dict.fromkeys(SCHEMAS["positions"]) | place | said)
+            positions.append(dict.fromkeys(SCHEMAS["positions"]) | {name: place[name] for name in verifier.OWN} | said)
     return units, positions
 
 
@@ -103,24 +104,30 @@ def write(folder: Path, units: Iterable[dict[str, Any]], positions: Iterable[dic
     write_columns(tabled("positions", positions), folder / "positions.ndjson")
 
 
+def root_of(folder: Path, units: Iterable[dict[str, Any]], run: Run = starmap) -> Node:
+    return tree_index.write(folder, tabled("units", units), TERMS, run)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 8, 9, 31, 33, 100])
 def test_the_root_by_parts_is_the_root_by_rows(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verifier, "LEAVES", 8)
     monkeypatch.setattr(verifier, "_CHUNK", 1_000)
-    write(tmp_path, *book(random.Random(count), count))
+    units, positions = book(random.Random(count), count)
+    write(tmp_path, units, positions)
     wanted = levels(list(leaves_of(tmp_path)))[-1][0]
     monkeypatch.setattr(verifier, "leaves_of", None)
 
-    assert root_of(tmp_path, TERMS, starmap) == wanted
+    assert root_of(tmp_path, units) == wanted
 
 
 def test_parts_are_read_by_other_processes_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path, *book(random.Random(1), 40))
+    units, positions = book(random.Random(1), 40)
+    write(tmp_path, units, positions)
     monkeypatch.setattr(verifier, "LEAVES", 8)
     monkeypatch.setattr(verifier, "ALONE", 0)
 
     with verifier.hands_for(tmp_path) as run:
-        assert root_of(tmp_path, TERMS, run) == levels(list(leaves_of(tmp_path)))[-1][0]
+        assert root_of(tmp_path, units, run) == levels(list(leaves_of(tmp_path)))[-1][0]
         assert list(run(verifier.hash_of, [(tmp_path / "units.ndjson",)])) == [
             sha256((tmp_path / "units.ndjson").read_bytes())
         ]
@@ -131,7 +138,7 @@ def test_a_key_that_is_not_plain_has_the_root_of_its_rows(tmp_path: Path) -> Non
     positions[0]["asset"] = 'say "x"'
     write(tmp_path, units, positions)
 
-    assert root_of(tmp_path, TERMS, starmap).sums['say "x"|' + positions[0]["side"]] >= int(positions[0]["amount_raw"])
+    assert root_of(tmp_path, units).sums['say "x"|' + positions[0]["side"]] >= int(positions[0]["amount_raw"])
 
 
 def test_a_position_of_no_unit_has_no_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,16 +146,16 @@ def test_a_position_of_no_unit_has_no_tree(tmp_path: Path, monkeypatch: pytest.M
     units, positions = book(random.Random(1), 20)
     write(tmp_path, units[:3], positions)
     with pytest.raises(Fault, match="a position is of no unit"):
-        root_of(tmp_path, TERMS, starmap)
+        root_of(tmp_path, units)
 
     write_columns(tabled("units", units), tmp_path / "units.ndjson")
     table = tabled("positions", positions)
     write_columns(table.take(list(range(len(positions)))[::-1]), tmp_path / "positions.ndjson")
     with pytest.raises(Fault, match="a position is of no unit"):
-        root_of(tmp_path, TERMS, starmap)
+        root_of(tmp_path, units)
 
     write(tmp_path, [], [])
-    assert root_of(tmp_path, TERMS, starmap) == EMPTY
+    assert root_of(tmp_path, []) == EMPTY
 
 
 SPELLINGS = (

@@ -48,6 +48,9 @@ REPORT = "report.html"
 
 ROWS_PER_GROUP = 65_536
 
+AMOUNTS = ("amount_raw", "protocol_raw")
+"""Columns whose values hardly repeat."""
+
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What comes of inputs that say something which cannot be: a forger may write anything."""
 
@@ -210,7 +213,7 @@ def write_tables(folder: Path, written: Mapping[str, pa.Table]) -> Node:
         copies = beside.submit(_write_copies, folder, written)
         for name in (UNITS, POSITIONS):
             write_columns(written[name], folder / f"{name}.ndjson")
-        root = beside.submit(_root, folder, written[UNITS])
+        root = beside.submit(_root, folder, written)
         for name in written.keys() - {UNITS, POSITIONS}:
             write_columns(written[name], folder / f"{name}.ndjson")
         copies.result()
@@ -222,10 +225,10 @@ def _write_copies(folder: Path, written: Mapping[str, pa.Table]) -> None:
         _write_parquet(table, folder / f"{name}.parquet")
 
 
-def _root(folder: Path, units: pa.Table) -> Node:
+def _root(folder: Path, written: Mapping[str, pa.Table]) -> Node:
     terms = {name: (tuple(SCHEMAS[name]), ORDER[name]) for name in (UNITS, POSITIONS)}
     with verifier.hands_for(folder) as run:
-        return tree_index.write(folder, units, terms, run)
+        return tree_index.write(folder, written[UNITS], written[POSITIONS], terms, run)
 
 
 def cover_of(book: Book, name: str, *, slot_time: int, root: Node, link: Link, signer: Signer) -> Cover:
@@ -252,8 +255,8 @@ def _write_parquet(table: pa.Table, path: Path) -> None:
         version="2.6",
         data_page_version="1.0",
         compression="zstd",
-        compression_level=3,
-        use_dictionary=True,
+        compression_level=1,
+        use_dictionary=[name for name in table.column_names if name not in AMOUNTS],
         write_statistics=True,
         store_schema=False,
     )

@@ -1,8 +1,8 @@
 """Where the nodes of a snapshot's tree, the lines of its units and their owners stand: accounts are proven without building the tree.
 
-`index.json` says what is where, by bytes; the manifest has its hash, and it those of `index.owners`. `index.nodes` has, for each part of the
-tree and for what is above the parts, a line of names and of where lines of units begin, and a line a node. `index.owners` has 12 bytes a
-unit, in order: 8 that name who owns it, and its number. Nodes are not believed: whoever reads them follows what he found to the root.
+`index.json` says what is where, by bytes; the manifest has its hash, and it those of `index.owners`. `index.nodes` has, for each part of
+the tree and for what is above the parts, a line of names and of where units begin, and a line a node. `index.owners` has 12 bytes a unit,
+in order: 8 that name who owns it, and its number. Nodes are not believed: whoever reads them follows what he found to the root.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import accumulate, islice, pairwise
@@ -19,12 +18,29 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from aggregator.audit import verifier
-from aggregator.audit.verifier import POSITIONS, UNITS, Branch, Fault, Json, Node, Part, Run, Spelled, Terms, sha256
+from aggregator.audit.columns import texts_of
+from aggregator.audit.verifier import (
+    HELD,
+    POSITIONS,
+    STATUS,
+    UNITS,
+    Branch,
+    Fault,
+    Holdings,
+    Json,
+    Node,
+    Part,
+    Run,
+    Spelled,
+    Terms,
+    sha256,
+)
 
 INDEX, NODES, OWNERS = "index.json", "index.nodes", "index.owners"
 FILES = (INDEX, NODES, OWNERS)
@@ -43,17 +59,13 @@ Owner = tuple[str, str]
 """Chain and address of who owns a unit, as `units` has them."""
 
 
-def write(folder: Path, units: pa.Table, terms: Mapping[str, Terms], run: Run) -> Node:
-    """Write the index of the units and positions that stand in a folder, and return the root of their tree.
+def write(folder: Path, units: pa.Table, positions: pa.Table, terms: Mapping[str, Terms], run: Run) -> Node:
+    """Write the index of units and positions, which stand in a folder too, and return the root of their tree.
 
-    `terms`: columns and key of each table. Where a line is not plain there is no index. Raises `OSError`, and `Fault` where
-    there is no tree.
+    `terms`: columns and key of each table. Raises `OSError`, and `Fault` where there is no tree.
     """
-    try:
-        parts = verifier.tree_parts(folder, terms)
-        grown = list(run(part_of, parts))
-    except (Fault, BrokenExecutor, KeyError, TypeError, ValueError):
-        return verifier.levels(list(verifier.leaves_of(folder)))[-1][0]
+    parts = verifier.tree_parts(folder, terms)
+    grown = list(run(part_of, [(*part, held) for part, held in zip(parts, held_of(units, positions), strict=True)]))
     built, above = _top([node for node, _ in grown])
     texts = [text for _, text in grown]
     ends = [0, *accumulate(map(len, [*texts, above]))]
@@ -71,11 +83,74 @@ def write(folder: Path, units: pa.Table, terms: Mapping[str, Terms], run: Run) -
     return built
 
 
-def part_of(units: Part, positions: Part) -> tuple[Node, bytes]:
+@dataclass(frozen=True, slots=True)
+class Held:
+    """`Holdings` of a part of the tree, as columns; `amounts`: as text, each with an end of line."""
+
+    counts: npt.NDArray[np.int64]
+    unknown: npt.NDArray[np.bool_]
+    names: Sequence[str]
+    which: npt.NDArray[np.int64]
+    amounts: bytes
+
+
+def held_of(units: pa.Table, positions: pa.Table) -> list[Held]:
+    """Say what the units of each part of the tree hold; raises `Fault` for a position of no unit, or one that is out of order."""
+    counts = _counts(units, positions)
+    unknown = pc.equal(units[STATUS], "unknown").to_numpy()
+    asset, side, amount = (positions[name] for name in HELD)
+    if not pc.all(pc.match_substring_regex(amount, "^(0|[1-9][0-9]*)$"), min_count=0, skip_nulls=False).as_py():
+        raise Fault("a position has an amount that is none")
+    words = pc.binary_join_element_wise(*(each.cast(pa.string()) for each in (asset, side)), "|")
+    named = words.combine_chunks().dictionary_encode()
+    names, which = named.dictionary.to_pylist(), named.indices.to_numpy()
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    found = []
+    for first in range(0, len(counts), verifier.LEAVES):
+        of = slice(first, first + verifier.LEAVES)
+        begin, end = int(ends[first]), int(ends[min(of.stop, len(counts))])
+        text = texts_of(amount.slice(begin, end - begin).combine_chunks())
+        found.append(Held(counts[of], unknown[of], names, which[begin:end], text))
+    return found
+
+
+def _counts(units: pa.Table, positions: pa.Table) -> npt.NDArray[np.int64]:
+    """Count the positions of each unit; both are in their order."""
+    counts = np.zeros(units.num_rows, np.int64)
+    if not positions.num_rows:
+        return counts
+    own = [positions[name].combine_chunks() for name in verifier.OWN]
+    begins = np.zeros(positions.num_rows, np.bool_)
+    begins[0] = True
+    for column in own:
+        begins[1:] |= pc.not_equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False)
+    starts = np.flatnonzero(begins)
+    theirs, all_units = (
+        pc.binary_join_element_wise(*columns, "\n")
+        for columns in (
+            [column.take(pa.array(starts)) for column in own],
+            [units[name].combine_chunks() for name in verifier.OWN],
+        )
+    )
+    places = pc.index_in(theirs, all_units)
+    if places.null_count or (np.diff(places.to_numpy()) <= 0).any():
+        raise Fault("a position is of no unit, or not where it belongs")
+    counts[places.to_numpy()] = np.diff(np.append(starts, positions.num_rows))
+    return counts
+
+
+def part_of(units: Part, positions: Part, held: Held) -> tuple[Node, bytes]:
     """Return the root of a part of the tree, and what the index has of it."""
-    _, _, sums, leaves = verifier.leaves_of_part(units, positions)
-    built = sums.levels(leaves)
-    ends = islice(re.finditer(b"\n", verifier.read(units)), GROUP - 1, None, GROUP)
+    raw, sums = verifier.read(units), Spelled(held.names)
+    holdings = Holdings(
+        counts=held.counts.tolist(),
+        unknown=held.unknown.tolist(),
+        names=held.names,
+        which=held.which.tolist(),
+        amounts=list(map(int, held.amounts.split())),
+    )
+    built = sums.levels(verifier.leaves_of_lines(raw, verifier.read(positions), holdings, sums))
+    ends = islice(re.finditer(b"\n", raw), GROUP - 1, None, GROUP)
     starts = [units.begin, *(units.begin + end.end() for end in ends)]
     if starts[-1] != units.end:
         starts.append(units.end)
@@ -91,13 +166,14 @@ def _top(roots: Sequence[Node]) -> tuple[Node, bytes]:
 
 
 def _text(sums: Spelled, starts: Sequence[int], built: Iterable[Sequence[Branch]]) -> bytes:
-    first = verifier.canonical({"names": sums.names, "units": list(starts)}).decode()
-    return "\n".join([first, *(_node_text(node) for level in built for node in level), ""]).encode()
+    lines = [_node_text(node) for level in built for node in level]
+    said = {"names": sums.names, "units": list(starts), "nodes": [0, *accumulate(map(len, lines))]}
+    return b"".join([verifier.canonical(said), b"\n", *lines])
 
 
-def _node_text(node: Branch) -> str:
+def _node_text(node: Branch) -> bytes:
     hashed, sums = node
-    return f"{hashed.hex()} {' '.join([f'{place}:{amount}' for place, amount in sums.items()])}"
+    return f"{hashed.hex()} {' '.join([f'{place}:{amount}' for place, amount in sums.items()])}\n".encode()
 
 
 def owners_of(units: pa.Table) -> bytes:
@@ -145,26 +221,29 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """What the index has of a part of the tree, or of what is above the parts: `lines`: the nodes, level by level, from the lowest up.
+    """What the index has of a part of the tree, or of what is above the parts, within a file from byte `begin` on.
 
-    `starts`: where the lines of each group of units begin, and where the last ends; `lowest`: how many nodes the lowest level has.
+    `units`: where the lines of each group of units begin, and where the last ends; `nodes`: likewise of the nodes, level by level, from the
+    lowest up; `lowest`: how many the lowest level has.
     """
 
+    path: Path
+    begin: int
     names: Sequence[str]
-    starts: Sequence[int]
-    lines: Sequence[bytes]
+    units: Sequence[int]
+    nodes: Sequence[int]
     lowest: int
 
-    def path(self, number: int) -> list[Json]:
+    def way_up(self, number: int) -> list[Json]:
         """Return the nodes beside the way up from one of the lowest level."""
         sizes = sizes_up(self.lowest)
-        begins = [0, *accumulate(sizes)]
-        return [
-            step(self._node(self.lines[begins[level] + other]), side) for level, other, side in beside(sizes, number)
-        ]
+        first = [0, *accumulate(sizes)]
+        with self.path.open("rb") as file:
+            return [step(self._node(file, first[level] + other), side) for level, other, side in beside(sizes, number)]
 
-    def _node(self, line: bytes) -> Node:
-        hashed, *sums = line.decode().split(" ")
+    def _node(self, file: BinaryIO, number: int) -> Node:
+        file.seek(self.begin + self.nodes[number])
+        hashed, *sums = file.readline().decode().split()
         pairs = (each.split(":") for each in sums)
         return Node(bytes.fromhex(hashed), {self.names[int(place)]: int(amount) for place, amount in pairs})
 
@@ -244,18 +323,18 @@ class TreeIndex:
         ]
         lines = verifier.read(units).splitlines()
         own = self._held(held, lines[place : place + 2])
-        return Unit(lines[place].decode(), own, [*below, *nodes.path(group), *above.path(part)])
+        return Unit(lines[place].decode(), own, [*below, *nodes.way_up(group), *above.way_up(part)])
 
     def _held(self, held: Part, units: Sequence[bytes]) -> list[str]:
         """Read the lines of positions of the first of two units, or of the last of all."""
         with held.path.open("rb") as among:
-            begin, *ends = (_place(among, unit, held.end) for unit in units)
+            begin, *ends = (_place(among, unit, held.end, held.begin) for unit in units)
             among.seek(begin)
             return among.read(next(iter(ends), held.end) - begin).decode().splitlines()
 
     def _group(self, nodes: Nodes, group: int) -> tuple[Part, Part]:
         """Find the lines of a group of units, and of their positions."""
-        begin, end = nodes.starts[group : group + 2]
+        begin, end = nodes.units[group : group + 2]
         units, positions = (self._folder / f"{name}.ndjson" for name in (UNITS, POSITIONS))
         with units.open("rb") as file:
             file.seek(begin)
@@ -264,22 +343,22 @@ class TreeIndex:
             after = file.readline()
         size = positions.stat().st_size
         with positions.open("rb") as among:
-            held = _place(among, first, size), _place(among, after, size)
-        return verifier.tree_part(self._folder, self._terms, (begin, end), held)
+            since = _place(among, first, size)
+            until = _place(among, after, size, since)
+        return verifier.tree_part(self._folder, self._terms, (begin, end), (since, until))
 
     def _nodes(self, part: int) -> Nodes:
         if part not in self._read:
-            begin, end = self._said["parts"][part]
-            with (self._folder / NODES).open("rb") as file:
+            path, (begin, _) = self._folder / NODES, self._said["parts"][part]
+            with path.open("rb") as file:
                 file.seek(begin)
-                first, *lines = file.read(end - begin).splitlines()
-            said = json.loads(first)
-            starts = said["units"]
-            lowest = len(starts) - 1 if starts else max(len(self._said["parts"]) - 1, 1)
-            self._read[part] = Nodes(said["names"], starts, lines, lowest)
+                said = json.loads(file.readline())
+                begin = file.tell()
+            lowest = len(said["units"]) - 1 if said["units"] else max(len(self._said["parts"]) - 1, 1)
+            self._read[part] = Nodes(path=path, begin=begin, lowest=lowest, **said)
         return self._read[part]
 
 
-def _place(among: BinaryIO, unit: bytes, end: int) -> int:
+def _place(among: BinaryIO, unit: bytes, end: int, begin: int = 0) -> int:
     """Find where the positions of a unit begin; of none, that is where the last end."""
-    return verifier.place_of(among, end, verifier.key_of(json.loads(unit))) if unit else end
+    return verifier.place_of(among, end, verifier.key_of(json.loads(unit)), begin=begin) if unit else end

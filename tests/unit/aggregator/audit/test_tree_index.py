@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from itertools import starmap
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -18,7 +18,7 @@ from aggregator.audit.signing import Signer
 from aggregator.audit.snapshot import write_snapshot
 from aggregator.audit.tree_index import FILES, INDEX, OWNERS, TreeIndex
 from aggregator.audit.verifier import Fault, Json, check_proof, described, leaves_of, levels, lines_of, sha256
-from tests.unit.aggregator.audit.test_columns import TERMS, book, tabled, write
+from tests.unit.aggregator.audit.test_columns import TERMS, book, root_of, write
 from tests.unit.aggregator.audit.test_verifier import FIRST_SLOT, OPERATOR, history, sealed, weighed
 
 CHAIN = "eip155:1"
@@ -26,11 +26,10 @@ OWNED = 7
 """How many owners a book has."""
 
 
-def indexed(folder: Path, count: int) -> Json:
-    """Write a book of so many units with its index; returns what a manifest says of it."""
-    units, positions = book(random.Random(count), count)
+def indexed(folder: Path, units: list[dict[str, Any]], positions: list[dict[str, Any]]) -> Json:
+    """Write units and positions with their index; returns what a manifest says of them."""
     write(folder, units, positions)
-    root = tree_index.write(folder, tabled("units", units), TERMS, starmap)
+    root = root_of(folder, units, positions)
     return {
         "files": {name: {"sha256": sha256((folder / name).read_bytes())} for name in FILES},
         "tables": {name: {"columns": columns, "key": key} for name, (columns, key) in TERMS.items()},
@@ -46,7 +45,7 @@ def test_each_unit_has_the_way_up_that_the_tree_has(
     monkeypatch.setattr(verifier, "LEAVES", 8)
     monkeypatch.setattr(tree_index, "GROUP", group)
     monkeypatch.setattr(tree_index, "ENTRIES", 3)
-    manifest = indexed(tmp_path, count)
+    manifest = indexed(tmp_path, *book(random.Random(count), count))
     built = levels(list(leaves_of(tmp_path)))
     lines = [raw.decode() for raw in lines_of(tmp_path, "units")]
 
@@ -119,20 +118,24 @@ def test_an_index_that_leaves_out_a_unit_is_found_though_it_is_signed(made: Path
     assert snapshot.verify(made).faults == [f"{OWNERS} does not have the owners of units"]
 
 
-def test_what_is_not_plain_has_no_index_and_is_proven_all_the_same(made: Path, tmp_path: Path) -> None:
+def test_a_snapshot_without_an_index_is_proven_all_the_same(made: Path) -> None:
     right = prove(made, "acme")
+    manifest = json.loads((made / "manifest.json").read_bytes())
     for name in FILES:
         (made / name).unlink()
-    manifest = json.loads((made / "manifest.json").read_bytes())
-    manifest["files"] = {name: entry for name, entry in manifest["files"].items() if name not in FILES}
+        del manifest["files"][name]
     (made / "manifest.json").write_bytes(verifier.canonical(manifest))
     sealed(made)
 
     assert prove(made, "acme")["units"] == right["units"]
     assert snapshot.verify(made).faults == []
 
+
+def test_a_unit_beside_lines_that_are_not_plain_is_left_to_the_tree(tmp_path: Path) -> None:
     units, positions = book(random.Random(1), 9)
     positions[0]["asset"] = 'say "x"'
-    write(tmp_path, units, positions)
-    tree_index.write(tmp_path, tabled("units", units), TERMS, starmap)
-    assert not [name for name in FILES if (tmp_path / name).exists()]
+
+    index = TreeIndex(tmp_path, indexed(tmp_path, units, positions))
+
+    with pytest.raises(Fault, match="not all lines are plain"):
+        index.unit(0)

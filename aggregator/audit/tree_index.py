@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -173,7 +173,7 @@ def _text(sums: Spelled, starts: Sequence[int], built: Iterable[Sequence[Branch]
 
 def _node_text(node: Branch) -> bytes:
     hashed, sums = node
-    return f"{hashed.hex()} {' '.join([f'{place}:{amount}' for place, amount in sums.items()])}\n".encode()
+    return f"{hashed.hex()} {' '.join([f'{place}:{amount}' for place, amount in sorted(sums.items())])}\n".encode()
 
 
 def owners_of(units: pa.Table) -> bytes:
@@ -239,13 +239,13 @@ class Nodes:
         sizes = sizes_up(self.lowest)
         first = [0, *accumulate(sizes)]
         with self.path.open("rb") as file:
-            return [step(self._node(file, first[level] + other), side) for level, other, side in beside(sizes, number)]
+            return [self._step(file, first[level] + other, side) for level, other, side in beside(sizes, number)]
 
-    def _node(self, file: BinaryIO, number: int) -> Node:
+    def _step(self, file: BinaryIO, number: int, side: str) -> Json:
         file.seek(self.begin + self.nodes[number])
         hashed, *sums = file.readline().decode().split()
         pairs = (each.split(":") for each in sums)
-        return Node(bytes.fromhex(hashed), {self.names[int(place)]: int(amount) for place, amount in pairs})
+        return {"side": side, "hash": hashed, "sums": {self.names[int(place)]: amount for place, amount in pairs}}
 
 
 def sizes_up(lowest: int) -> list[int]:
@@ -321,16 +321,12 @@ class TreeIndex:
         below = [
             step(sums.named(built[level][other]), side) for level, other, side in beside([*map(len, built)], place)
         ]
-        lines = verifier.read(units).splitlines()
-        own = self._held(held, lines[place : place + 2])
-        return Unit(lines[place].decode(), own, [*below, *nodes.way_up(group), *above.way_up(part)])
-
-    def _held(self, held: Part, units: Sequence[bytes]) -> list[str]:
-        """Read the lines of positions of the first of two units, or of the last of all."""
-        with held.path.open("rb") as among:
-            begin, *ends = (_place(among, unit, held.end, held.begin) for unit in units)
-            among.seek(begin)
-            return among.read(next(iter(ends), held.end) - begin).decode().splitlines()
+        line = verifier.read(units).splitlines()[place]
+        return Unit(
+            line.decode(),
+            _own(line, verifier.read(held).splitlines()),
+            [*below, *nodes.way_up(group), *above.way_up(part)],
+        )
 
     def _group(self, nodes: Nodes, group: int) -> tuple[Part, Part]:
         """Find the lines of a group of units, and of their positions."""
@@ -357,6 +353,15 @@ class TreeIndex:
             lowest = len(said["units"]) - 1 if said["units"] else max(len(self._said["parts"]) - 1, 1)
             self._read[part] = Nodes(path=path, begin=begin, lowest=lowest, **said)
         return self._read[part]
+
+
+def _own(unit: bytes, positions: Sequence[bytes]) -> list[str]:
+    """Return the lines of positions that are of a unit, of some in their order."""
+    key = verifier.key_of(json.loads(unit))
+    begin, end = (
+        side(positions, key, key=lambda line: verifier.key_of(json.loads(line))) for side in (bisect_left, bisect_right)
+    )
+    return [line.decode() for line in positions[begin:end]]
 
 
 def _place(among: BinaryIO, unit: bytes, end: int, begin: int = 0) -> int:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from aggregator.book import Book
+from aggregator.book import Book, judged
 from aggregator.liquidating import Stage, stage, stage_of
 from aggregator.margin.health import open_units
 from aggregator.margin.inputs import VenueInputs
@@ -37,6 +37,14 @@ def frozen(book: Book, days: int) -> Stage:
         return stage_of(book)
     later = (_later(venue, days * DAY_S) for venue in book.inputs.venues)
     return stage((held_in for venue in later for held_in in open_units(venue)), book.context)
+
+
+def later(book: Book, days: int) -> Book:
+    """Return the book as it is after so many days, at the prices and by the estimates of the cut; with none it is the book itself."""
+    if not days:
+        return book
+    venues = tuple(_later(venue, days * DAY_S) for venue in book.inputs.venues)
+    return judged(replace(book.inputs, venues=venues))
 
 
 def reopened(book: Book, days: Sequence[int], terms: Terms, like: Scene) -> list[Reopened]:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What is to be simulated; `funds`: VENUE=USD, `fund_usd`: behind all venues; `days`: of freezes, none: those of the library."""
+    """What is to be simulated; `funds`: VENUE=USD, `fund_usd`: behind all venues; `days`: of freezes, none: those of the library.
+
+    `accrue_days`: for so many days interest accrues before; `lag_h`: by how many hours prices that venues see are late.
+    """
 
     scenario: str | None = None
     severity: str = "low"
@@ -21,6 +24,8 @@ class Asked:
     funds: tuple[str, ...] = ()
     fund_usd: float = 0.0
     days: tuple[int, ...] = ()
+    accrue_days: int = 0
+    lag_h: float = 0.0
 
 
 def query_of(asked: Asked) -> dict[str, str | None]:
@@ -37,4 +42,5 @@ def query_of(asked: Asked) -> dict[str, str | None]:
         "seed": str(asked.seed),
         "fund": ",".join(asked.funds) or None,
         "fund_usd": repr(asked.fund_usd),
+        "accrue_days": str(asked.accrue_days) if asked.accrue_days else None,
     }

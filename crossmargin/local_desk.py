@@ -16,6 +16,7 @@ from aggregator.live import LiveBook, Version
 from aggregator.margin.document import HealthDocument
 from aggregator.margin.inputs import Asset, Cut, MarginAccount
 from aggregator.margin.policy import Policy
+from aggregator.risk.series import Series
 from aggregator.shared import SharedJournals
 from chains.identifiers import parse_account
 from crossmargin.advice_documents import advised, reach_of
@@ -32,6 +33,7 @@ from crossmargin.estimates import Estimates
 from crossmargin.forecast_documents import forecasts
 from crossmargin.healths import Healths, evaluated
 from crossmargin.imports import Imports
+from crossmargin.lag_documents import late
 from crossmargin.liabilities import Liabilities
 from crossmargin.liquidation_asked import Asked
 from crossmargin.liquidation_documents import frozen, simulated
@@ -229,25 +231,36 @@ class LocalDesk:
             return haircuts(scene, self._days(scene), self.catalogue, value_usd)
 
     def stress(
-        self, severity: str, scenarios: Sequence[str], shocks: Sequence[str], at: str | None, *, fund_usd: float | None
+        self,
+        severity: str,
+        scenarios: Sequence[str],
+        shocks: Sequence[str],
+        at: str | None,
+        *,
+        fund_usd: float | None,
+        accrue_days: int = 0,
     ) -> Document:
-        wanted = wanted_of(severity, scenarios, shocks, fund_usd)
-        return stressed(self._book(at), wanted)
+        wanted = wanted_of(severity, scenarios, shocks, fund_usd, accrue_days)
+        book, series = self._book_and_series(at)
+        return stressed(book, wanted, series)
 
     def at_risk(self, at: str | None) -> Document:
         return risked(self._book(at))
 
     def liquidations(self, asked: Asked, at: str | None) -> Document:
-        return simulated(self._book(at), asked)
+        book, series = self._book_and_series(at)
+        return simulated(book, asked, series)
 
     def freeze(self, asked: Asked, at: str | None) -> Document:
-        return frozen(self._book(at), asked)
+        book, series = self._book_and_series(at)
+        return frozen(book, asked, series)
+
+    def lag(self, asked: Asked, at: str | None) -> Document:
+        book, series = self._book_and_series(at)
+        return late(book, asked, series)
 
     def forecasts(self, at: str | None, *, top: int, seed: int) -> Document:
-        with self._scene(at, self._chains()) as scene:
-            held = None if self.live.version is None else self.live.version.book
-            book = Judge(scene=scene, estimates=self._estimates, held=held).as_it_is()
-            series = self._estimates.series(scene.reader, scene.cuts, self.catalogue)
+        book, series = self._book_and_series(at)
         return forecasts(book, series, top=top, seed=seed)
 
     def run_risk(self) -> Document:
@@ -285,6 +298,13 @@ class LocalDesk:
         with self._scene(at, self._chains()) as scene:
             held = None if self.live.version is None else self.live.version.book
             return Judge(scene=scene, estimates=self._estimates, held=held).as_it_is()
+
+    def _book_and_series(self, at: str | None) -> tuple[Book, Mapping[str, Series]]:
+        """Return the book, and what is known of prices before it, by identity."""
+        with self._scene(at, self._chains()) as scene:
+            held = None if self.live.version is None else self.live.version.book
+            book = Judge(scene=scene, estimates=self._estimates, held=held).as_it_is()
+            return book, self._estimates.series(scene.reader, scene.cuts, self.catalogue)
 
     def _days(self, scene: Scene) -> list[ChainDays]:
         cuts = sorted(scene.cuts.items())

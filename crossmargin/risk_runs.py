@@ -60,7 +60,7 @@ class RiskRuns:
     def run(self, judge: Callable[[], Judged]) -> Document:
         """Take the book through everything and keep what it comes to; raises `UsageError` for a book that is empty."""
         judged, now = judge(), int(self._clock())
-        stress, curves = stressed(judged.book, Wanted()), risked(judged.book)
+        stress, curves = stressed(judged.book, Wanted(), judged.series), risked(judged.book)
         chances = forecasts(judged.book, judged.series, top=MOST_FORECASTS, seed=SEED)
         left_out = [*stress["left_out"], *({"code": "unmeasured", "subject": name} for name in stress["unmeasured"])]
         run = RiskRun(

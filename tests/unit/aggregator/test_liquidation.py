@@ -124,6 +124,21 @@ def test_nobody_liquidates_at_a_loss_where_that_is_asked() -> None:
     assert simulate(made, FREELY).total("gained") < 0
 
 
+def test_who_is_late_liquidates_by_old_prices_and_sells_at_new_ones() -> None:
+    # The market is at 1,200, the venue still at 1,800: half of 1,500 is paid for 825 at the venue's price, 550 at the market's.
+    made = scene(Holding(supplied={WETH: 1}, owed={USDC: 1_500}, owner=owner(1)), ether=-0.4)
+    late = simulate(replace(made, shown={ETHER: -0.1}), FREELY)
+    blind = simulate(replace(made, shown={ETHER: 0.0}), FREELY)
+
+    assert (late.steps[0].paid, late.steps[0].seized) == pytest.approx((750, 817.5 * 1_200 / 1_800))
+    assert late.steps[0].gained < 0
+    assert simulate(replace(made, shown={ETHER: -0.1}), replace(FREELY, profitable_only=True)).steps == ()
+    assert blind.steps == ()
+    assert blind.bad_debt == pytest.approx(300)
+    assert_conserved(late)
+    assert simulate(replace(made, shown=made.moves), FREELY) == simulate(made, FREELY)
+
+
 def test_orders_sell_in_their_order() -> None:
     both = Holding(supplied={WETH: 1, USDC: 500}, owed={USDC: 2_050}, owner=owner(1))
     found = compared(scene(both, ether=-0.1), FREELY)

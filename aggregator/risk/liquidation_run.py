@@ -334,7 +334,7 @@ class _Lines:
             for sign, lots in ((1, borrower.exposed.collaterals), (-1, borrower.exposed.debts)):
                 for lot in lots:
                     usd = lot.amount_raw * lot.each * borrower.base_usd
-                    counted = usd * lot.threshold / 10_000 if sign > 0 else -usd
+                    counted = sign * usd * lot.threshold / 10_000
                     rows.append((row, self.places[borrower.assets[lot.asset]], counted))
         self.rows = np.array([row for row, _, _ in rows], np.int64)
         self.assets = np.array([asset for _, asset, _ in rows], np.int64)

@@ -16,7 +16,7 @@ from aggregator.risk.series import Series
 from aggregator.stressing import held_of
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
-from crossmargin.liquidation_asked import Asked
+from crossmargin.liquidation_asked import Asked, Known
 from crossmargin.liquidation_documents import RULES, by_lenders, flow, head, missing, terms_of, with_funds
 from crossmargin.stress_documents import accrued_days, library, number, usd
 
@@ -28,18 +28,18 @@ LATE_RULES = (
 )
 
 
-def late(book: Book, asked: Asked, series: Mapping[str, Series]) -> Document:
+def late(book: Book, asked: Asked, known: Known) -> Document:
     """Liquidate a book at each day of a window, with venues that are late and with venues that are not; raises `UsageError`."""
     if asked.scenario is None or asked.shocks:
         raise UsageError("a lag needs days that happened: name a window of the library, or the worst days (worst-3d)")
     terms = terms_of(asked, 1.0 if asked.depth is None else asked.depth)
     try:
         held = held_of(book, library().mapping.market)
-        window = _window(asked.scenario, series)
-        moments = lagging(library(), window, held, series, asked.lag_h)
+        window = _window(asked.scenario, known.series)
+        moments = lagging(library(), window, held, known.series, asked.lag_h)
     except ScenarioError as error:
         raise UsageError(str(error)) from error
-    stage = stage_of(later(book, accrued_days(asked.accrue_days)))
+    stage = stage_of(later(book, accrued_days(asked.accrue_days)), known.curves)
     scene = with_funds(stage.scene, None, asked, book)
     days = [_day(moment, scene, terms) for moment in moments]
     return {

@@ -22,7 +22,7 @@ from aggregator.risk.scenarios import Scenario, ScenarioError, Severity
 from aggregator.risk.series import Series
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
-from crossmargin.liquidation_asked import Asked
+from crossmargin.liquidation_asked import Asked, Known
 from crossmargin.stress_documents import accrued_days, as_of, library, number, one_scenario, reasons, shocks_of, usd
 
 UNITS = 50
@@ -42,6 +42,7 @@ RULES = (
     "half of what a sale loses stays in the price of the identity on every chain, the other half has recovered by the next round",
     "what is paid for debts comes from elsewhere and moves no price",
     "in a round the lowest health factor comes first, equal ones in the order that the seed draws",
+    "a sale loses what is told of its identity's depth, or the square root of its amount by volume and deviation",
     "where volume or moves of an identity are not known its sale loses what the policy says of its class, whatever the amount",
     "bad debt is what venues write off and what is owed beyond all collateral; it stays in the market that lent",
     "supplies are not reduced for what who lent loses",
@@ -77,10 +78,13 @@ def terms_of(asked: Asked, depth: float) -> Terms:
     )
 
 
-def simulated(book: Book, asked: Asked, series: Mapping[str, Series]) -> Document:
-    """Liquidate a book after a scenario, in every order of sale; `series`: what is known of prices before. Raises `UsageError`."""
+def simulated(book: Book, asked: Asked, known: Known) -> Document:
+    """Liquidate a book after a scenario, in every order of sale; raises `UsageError`."""
     terms = terms_of(asked, 1.0 if asked.depth is None else asked.depth)
-    scenario, stage = _scenario(book, asked, series), stage_of(later(book, accrued_days(asked.accrue_days)))
+    scenario, stage = (
+        _scenario(book, asked, known.series),
+        stage_of(later(book, accrued_days(asked.accrue_days)), known.curves),
+    )
     scene = with_funds(stage.scene, scenario, asked, book)
     outcomes = compared(scene, terms)
     return {
@@ -92,15 +96,15 @@ def simulated(book: Book, asked: Asked, series: Mapping[str, Series]) -> Documen
     }
 
 
-def frozen(book: Book, asked: Asked, series: Mapping[str, Series]) -> Document:
+def frozen(book: Book, asked: Asked, known: Known) -> Document:
     """Let the market stand still before a scenario, for several numbers of days; raises `UsageError`."""
     days = asked.days or (0, *library().freeze_days)
     if len(days) > MOST_FREEZES or not all(0 <= each <= LONGEST_FREEZE for each in days):
         raise UsageError(f"at most {MOST_FREEZES} numbers of days from 0 to {LONGEST_FREEZE}, not {list(days)}")
     terms = terms_of(asked, library().freeze_depth if asked.depth is None else asked.depth)
-    scenario, stage = _scenario(book, asked, series), stage_of(book)
+    scenario, stage = _scenario(book, asked, known.series), stage_of(book, known.curves)
     scene = with_funds(stage.scene, scenario, asked, book)
-    found = reopened(book, sorted(set(days)), terms, scene)
+    found = reopened(book, sorted(set(days)), terms, scene, known.curves)
     funded = asked.fund_usd + math.fsum(scene.funds.values())
     exhausted = [each.days for each in found if funded and by_lenders(each.outcome) > NEXT_TO_NOTHING]
     return {
@@ -291,7 +295,7 @@ def _left(outcome: Outcome) -> float:
 
 def missing(stage: Stage) -> Mapping[str, Any]:
     """Say what is left out, and what is assumed."""
-    return {"assumed": list(stage.assumed), "left_out": reasons(stage.left_out)}
+    return {"assumed": list(stage.assumed), "depth_curves": list(stage.curved), "left_out": reasons(stage.left_out)}
 
 
 def flow(value: float) -> str:

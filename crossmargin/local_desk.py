@@ -11,12 +11,11 @@ from typing import Any
 
 from aggregator.book import Book, book_inputs
 from aggregator.gather import Catalogue, Condition
-from aggregator.histories import ChainDays
+from aggregator.histories import ChainDays, depth_curves, today_of
 from aggregator.live import LiveBook, Version
 from aggregator.margin.document import HealthDocument
 from aggregator.margin.inputs import Asset, Cut, MarginAccount
 from aggregator.margin.policy import Policy
-from aggregator.risk.series import Series
 from aggregator.shared import SharedJournals
 from chains.identifiers import parse_account
 from crossmargin.advice_documents import advised, reach_of
@@ -35,7 +34,7 @@ from crossmargin.healths import Healths, evaluated
 from crossmargin.imports import Imports
 from crossmargin.lag_documents import late
 from crossmargin.liabilities import Liabilities
-from crossmargin.liquidation_asked import Asked
+from crossmargin.liquidation_asked import Asked, Known
 from crossmargin.liquidation_documents import frozen, simulated
 from crossmargin.memberships import Memberships
 from crossmargin.ordering import badness
@@ -241,27 +240,27 @@ class LocalDesk:
         accrue_days: int = 0,
     ) -> Document:
         wanted = wanted_of(severity, scenarios, shocks, fund_usd, accrue_days)
-        book, series = self._book_and_series(at)
-        return stressed(book, wanted, series)
+        book, known = self._book_and_known(at)
+        return stressed(book, wanted, known.series)
 
     def at_risk(self, at: str | None) -> Document:
         return risked(self._book(at))
 
     def liquidations(self, asked: Asked, at: str | None) -> Document:
-        book, series = self._book_and_series(at)
-        return simulated(book, asked, series)
+        book, known = self._book_and_known(at)
+        return simulated(book, asked, known)
 
     def freeze(self, asked: Asked, at: str | None) -> Document:
-        book, series = self._book_and_series(at)
-        return frozen(book, asked, series)
+        book, known = self._book_and_known(at)
+        return frozen(book, asked, known)
 
     def lag(self, asked: Asked, at: str | None) -> Document:
-        book, series = self._book_and_series(at)
-        return late(book, asked, series)
+        book, known = self._book_and_known(at)
+        return late(book, asked, known)
 
     def forecasts(self, at: str | None, *, top: int, seed: int) -> Document:
-        book, series = self._book_and_series(at)
-        return forecasts(book, series, top=top, seed=seed)
+        book, known = self._book_and_known(at)
+        return forecasts(book, known.series, top=top, seed=seed)
 
     def run_risk(self) -> Document:
         return self._risk.run(self._judged)
@@ -275,7 +274,7 @@ class LocalDesk:
             held = None if self.live.version is None else self.live.version.book
             return Judged(
                 book=Judge(scene=scene, estimates=self._estimates, held=held).as_it_is(),
-                series=self._estimates.series(scene.reader, scene.cuts, self.catalogue),
+                known=self._known(scene),
                 policy=self._policies.in_force(scene.reader, moment_of(scene.cuts)).terms.head.version,
             )
 
@@ -299,12 +298,18 @@ class LocalDesk:
             held = None if self.live.version is None else self.live.version.book
             return Judge(scene=scene, estimates=self._estimates, held=held).as_it_is()
 
-    def _book_and_series(self, at: str | None) -> tuple[Book, Mapping[str, Series]]:
-        """Return the book, and what is known of prices before it, by identity."""
+    def _book_and_known(self, at: str | None) -> tuple[Book, Known]:
         with self._scene(at, self._chains()) as scene:
             held = None if self.live.version is None else self.live.version.book
-            book = Judge(scene=scene, estimates=self._estimates, held=held).as_it_is()
-            return book, self._estimates.series(scene.reader, scene.cuts, self.catalogue)
+            return Judge(scene=scene, estimates=self._estimates, held=held).as_it_is(), self._known(scene)
+
+    def _known(self, scene: Scene) -> Known:
+        today = today_of(scene.cuts)
+        told = scene.reader.imported_liquidity()
+        return Known(
+            series=self._estimates.series(scene.reader, scene.cuts, self.catalogue),
+            curves={} if today is None else depth_curves(told, today),
+        )
 
     def _days(self, scene: Scene) -> list[ChainDays]:
         cuts = sorted(scene.cuts.items())

@@ -217,6 +217,18 @@ def _all(severity: Severity, held: Sequence[Held]) -> Iterator[Scenario]:
     yield from failures(library(), held)
 
 
+def happened(book: Book, series: Mapping[str, Series]) -> Iterator[Scenario]:
+    """Yield what happened, at its lows: the windows of the library, and what can be made of the worst days and of everything at once.
+
+    Raises `ScenarioError` for a book that is empty.
+    """
+    held = held_of(book, library().mapping.market)
+    for window in library().windows:
+        yield in_window(library(), window, Severity.LOW, held)
+    made = _made(book, held, Severity.LOW, series)
+    yield from (each for each in made.values() if isinstance(each, Scenario))
+
+
 def one_scenario(
     book: Book, name: str | None, severity: Severity, shocks: Mapping[str, float], series: Mapping[str, Series]
 ) -> Scenario | None:

@@ -55,6 +55,7 @@ VIEWS = (
     "fct_stress",
     "fct_at_risk",
     "fct_breach_forecast",
+    "fct_simulated_liquidation",
 )
 """Views that came after schema 9."""
 

@@ -29,11 +29,11 @@ def join(lake: Lake, chains: Sequence[str], ledgers: Mapping[LakeFile, bytes]) -
     """Publish the newest set of all `chains`, with what people said (`ledgers`: file → bytes); raises `StoreError`.
 
     Every file is looked at, and read whole unless the set before has it too, before anything names the set. A part that is not as it
-    was published is passed over for an older one of its cut-off, or an older cut-off; never is a chain left out, or shown as of another time.
+    was published is passed over for another one of its cut-off, or an older cut-off; no chain is ever left out, or of another time.
     """
     held = read_whole(lake)
     found = {chain_id: _parts(lake, chain_id) for chain_id in chains}
-    reach = {chain_id: max(parts, default=0) for chain_id, parts in found.items()}
+    newest = {chain_id: max(parts, default=0) for chain_id, parts in found.items()}
     common = set.intersection(*(set(parts) for parts in found.values())) if found else set()
     oldest = 0 if held is None else held.cut_at
     faults: list[str] = []
@@ -43,16 +43,23 @@ def join(lake: Lake, chains: Sequence[str], ledgers: Mapping[LakeFile, bytes]) -
             new = held is None or made.id != held.id
             if new:
                 _publish(lake, made, held, ledgers)
-            return Joined(made=made, new=new, behind=reach)
+            return Joined(made=made, new=new, behind=newest)
         except LakeBroken as error:
             faults.append(str(error))
     if faults:
         raise LakeBroken(f"no set can be joined: {'; '.join(faults)}")
     if held is not None and set(held.cut) == set(chains):
-        return Joined(made=held, new=False, behind=reach)
-    without = [chain_id for chain_id, last in reach.items() if not last]
-    lack = f"{', '.join(without)} has no part yet" if without else "the parts of the chains have no cut-off in common yet"
+        return Joined(made=held, new=False, behind=newest)
+    without = [chain_id for chain_id, last in newest.items() if not last]
+    lack = (
+        f"{', '.join(without)} has no part yet" if without else "the parts of the chains have no cut-off in common yet"
+    )
     raise NotJoinable(f"{lake.name}: {lack}; let every indexer publish with the same period, and join then")
+
+
+def reach(lake: Lake, chains: Sequence[str]) -> dict[str, int]:
+    """The cut-off of the newest part of every chain, 0 where there is none; raises `LakeBroken`."""
+    return {chain_id: max(_parts(lake, chain_id), default=0) for chain_id in chains}
 
 
 def read_whole(lake: Lake) -> LakeSet | None:
@@ -98,18 +105,20 @@ def _whole(lake: Lake, paths: Sequence[str]) -> LakeSet:
     """The first of some parts of one chain and cut-off that is as it was published, with all its files; raises `LakeBroken`."""
     faults = []
     for path in sorted(paths):
-        said = lake.says(path)
         try:
-            part = parsed(said or b"", path)
-            if f"{part.id}.json" != path.rpartition("/")[2]:
-                raise LakeBroken(f"{path}: says something else than what was published under this name")
-            if missing := lake.missing(part.files):
-                raise LakeBroken(f"{path}: names {missing[0].path}, which is not there as it was published")
+            return _checked(lake, path)
         except LakeBroken as error:
             faults.append(str(error))
-        else:
-            return part
     raise LakeBroken("; ".join(faults))
+
+
+def _checked(lake: Lake, path: str) -> LakeSet:
+    part = parsed(lake.says(path) or b"", path)
+    if f"{part.id}.json" != path.rpartition("/")[2]:
+        raise LakeBroken(f"{path}: says something else than what was published under this name")
+    if missing := lake.missing(part.files):
+        raise LakeBroken(f"{path}: names {missing[0].path}, which is not there as it was published")
+    return part
 
 
 def _publish(lake: Lake, made: LakeSet, held: LakeSet | None, ledgers: Mapping[LakeFile, bytes]) -> None:

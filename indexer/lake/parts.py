@@ -35,12 +35,12 @@ PARTS = "parts"
 FILES = "files"
 SEGMENT_ROWS = 1_000_000
 MOST_AT_ONCE = 8
-"""So many of the cut-offs that a chain passed since its last part are made up for, the newest: others may have no part of the last one yet."""
+"""Of the cut-offs that a chain passed since its last part so many are made up for, the newest: others may not have the last one yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A part before it is in the lake: `made` names files, `held` remembers what they were made of, `small` is what is not below `folder`."""
+    """A part before it is in the lake: `made` names its files, `held` remembers what they were made of, `small` are those of few rows."""
 
     made: LakeSet
     held: Manifest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from indexer.lake.contents import OF_NO_CHAIN, STORED
 from indexer.lake.sets import LakeBroken, LakeFile, LakeSet
@@ -11,9 +11,12 @@ from indexer.store import Store
 from indexer.store.journals import DERIVED
 from indexer.store.migrate import newest_schema
 from indexer.store.raw import family
-from indexer.store.session import Con, staged
+from indexer.store.session import Con, insert, staged
 from indexer.store.statements import statement
 from indexer.store.tips import rebuild_tips
+
+Chains = Mapping[str, list[LakeFile]]
+"""The files of a table by chain, in the order of their blocks."""
 
 BY_BLOCKS = {journal.name: "block_number" for journal in DERIVED}
 """Tables of which the rows of unchanged files stay, by their column of blocks."""
@@ -32,34 +35,41 @@ def take(store: Store, lake: Lake, made: LakeSet, held: LakeSet | None) -> None:
     with store.refilling() as con:
         for name in sorted({*made.tables, *(held.tables if held else ())}):
             if name.startswith(STORED):
-                _take_table(con, lake, name, made, held)
+                wanted, before = (_by_chain(each.tables.get(name, ()) if each else ()) for each in (made, held))
+                _take_table(con, lake, name.removeprefix(STORED), wanted, before)
+        con.execute(statement("empty", table="lake_set"))
+        insert(con, "lake_set", (made.id, made.cut_at))
         for chain_id in {*made.cut, *(held.cut if held else ())}:
             rebuild_tips(con, chain_id)
 
 
-def _take_table(con: Con, lake: Lake, name: str, made: LakeSet, held: LakeSet | None) -> None:
-    wanted, before = _by_chain(made.tables.get(name, ())), _by_chain(held.tables.get(name, ()) if held else ())
+def _take_table(con: Con, lake: Lake, table: str, wanted: Chains, before: Chains) -> None:
+    """Replace the rows of one table, of each chain from the first file on that is another one than before."""
+    columns = _columns(con, table)
     for chain_id in sorted({*wanted, *before}):
-        _take_rows(con, lake, name.removeprefix(STORED), chain_id, wanted.get(chain_id, []), before.get(chain_id, []))
+        files, old = wanted.get(chain_id, []), before.get(chain_id, [])
+        if files == old:
+            continue
+        block = _block_column(table, chain_id)
+        same = 0 if block is None else _same(files, old)
+        _delete(con, table, chain_id, block, files[same - 1].last + 1 if same else None)
+        for file in files[same:]:
+            _add(con, lake, table, columns, file)
 
 
-def _take_rows(
-    con: Con, lake: Lake, table: str, chain_id: str, wanted: Sequence[LakeFile], before: Sequence[LakeFile]
-) -> None:
-    """Replace the rows of one table and chain from the first file on that is another one than before."""
-    same = 0
-    if (block := _block_column(table, chain_id)) is not None:
-        while same < min(len(wanted), len(before)) and wanted[same] == before[same]:
-            same += 1
-    if wanted == before:
-        return
-    _delete(con, table, chain_id, block, wanted[same - 1].last + 1 if same else None)
-    for file in wanted[same:]:
-        rows = lake.rows(file)
-        if rows.num_rows != file.rows:
-            raise LakeBroken(f"{lake.name}: {file.path} has {rows.num_rows} rows, and was published with {file.rows}")
-        with staged(con, rows.select(_columns(con, table))):
-            con.execute(statement("lake_take", table=table))
+def _add(con: Con, lake: Lake, table: str, columns: Sequence[str], file: LakeFile) -> None:
+    rows = lake.rows(file)
+    if rows.num_rows != file.rows:
+        raise LakeBroken(f"{lake.name}: {file.path} has {rows.num_rows} rows, and was published with {file.rows}")
+    with staged(con, rows.select(columns)):
+        con.execute(statement("lake_take", table=table))
+
+
+def _same(files: Sequence[LakeFile], old: Sequence[LakeFile]) -> int:
+    """How many files at the beginning are those of before."""
+    return next(
+        (at for at, (one, other) in enumerate(zip(files, old, strict=False)) if one != other), min(len(files), len(old))
+    )
 
 
 def _delete(con: Con, table: str, chain_id: str, block: str | None, first: int | None) -> None:

@@ -32,7 +32,9 @@ PERIOD_S = 24
 
 RESERVE = '{"id":0,"symbol":"WETH","decimals":18,"a_token":"0xaa","since":2}'
 SOMEBODY = b"\x1c" * 20
-SPECS = tuple(ChainSpec(id=each, name="devnet", rpc=("http://secret",), finality="latest", start_block=1) for each in CHAINS)
+SPECS = tuple(
+    ChainSpec(id=each, name="devnet", rpc=("http://secret",), finality="latest", start_block=1) for each in CHAINS
+)
 VENUES = tuple(
     VenueSpec(id=name, protocol="aave-v3", chain_id=each, address=b"\x01" * 20, start_block=1)
     for name, each in ((VENUE, CHAIN), ("aave-other", OTHER_CHAIN))
@@ -65,7 +67,7 @@ def opened(path: Path, *chains: str, allowed: Path) -> Store:
 def rows(first: int, last: int, venue_id: str) -> Rows:
     """Two positions that change in every other block, with settings, an event and a price; the reserve is listed in block 2."""
     blocks = range(first + first % 2, last + 1, 2)
-    named = {"market": ASSET, "venue_id": venue_id}
+    named: dict[str, Any] = {"market": ASSET, "venue_id": venue_id}
     return Rows(
         markets=[market(2, RESERVE, **named)] if first <= 2 <= last else [],
         positions=[

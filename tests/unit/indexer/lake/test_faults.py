@@ -32,7 +32,9 @@ class Ready:
 
 def ready(chain_id: str, cut_at: int) -> Ready:
     """A part with a table that grows by a file each time, and one that is written anew."""
-    blocks = [pa.table({"block_number": range(at, at + 24), "chain_id": [chain_id] * 24}) for at in range(0, cut_at, 24)]
+    blocks = [
+        pa.table({"block_number": range(at, at + 24), "chain_id": [chain_id] * 24}) for at in range(0, cut_at, 24)
+    ]
     files = {file_of_rows("dim_block", chain_id, at, rows): parquet(rows) for at, rows in enumerate(blocks)}
     few = pa.table({"cut_at": [cut_at], "chain_id": [chain_id]})
     cursor = file_of_rows("stored_cursor", chain_id, cut_at, few)

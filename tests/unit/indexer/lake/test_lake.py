@@ -84,7 +84,10 @@ def test_what_two_stores_publish_is_what_one_of_both_does(tmp_path: Path, one: S
         grow(both, CHAIN, 1, 20, 19)
         grow(both, OTHER_CHAIN, 1, 20, 19)
         publish(alone, both, tmp_path / "w3", *CHAINS)
-    with opened(tmp_path / "r1.duckdb", allowed=tmp_path) as here, opened(tmp_path / "r2.duckdb", allowed=tmp_path) as there:
+    with (
+        opened(tmp_path / "r1.duckdb", allowed=tmp_path) as here,
+        opened(tmp_path / "r2.duckdb", allowed=tmp_path) as there,
+    ):
         joined = join(lake, CHAINS, {}).made
         single = join(alone, CHAINS, {}).made
         take(here, lake, joined, None)
@@ -103,7 +106,10 @@ def test_what_two_stores_publish_is_what_one_of_both_does(tmp_path: Path, one: S
 
 def test_a_store_that_follows_sets_is_what_one_that_takes_the_last_is(tmp_path: Path, one: Store, two: Store) -> None:
     lake = lake_at(tmp_path / "lake")
-    with opened(tmp_path / "r1.duckdb", allowed=tmp_path) as follows, opened(tmp_path / "r2.duckdb", allowed=tmp_path) as new:
+    with (
+        opened(tmp_path / "r1.duckdb", allowed=tmp_path) as follows,
+        opened(tmp_path / "r2.duckdb", allowed=tmp_path) as new,
+    ):
         held = None
         for last in (12, 14, 20, 22):
             grow(one, CHAIN, last - (1 if last in {12, 14, 22} else 5), last, last - 1)

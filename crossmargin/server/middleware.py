@@ -6,7 +6,6 @@ import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import perf_counter
-from uuid import uuid4
 
 from aiohttp import web
 
@@ -20,6 +19,7 @@ from crossmargin.server.answering import ASKER
 from crossmargin.server.metrics import Metrics
 from crossmargin.server.problems import http_problem, problem
 from crossmargin.server.quota import Left, Quotas
+from crossmargin.tracing import Trace, Tracing
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -50,9 +50,11 @@ class Surroundings:
     quotas: Quotas
     origins: frozenset[str]
     public: bool
+    tracing: Tracing
 
 
 AROUND: web.RequestKey[Surroundings] = web.RequestKey("around", Surroundings)
+TRACE: web.RequestKey[Trace] = web.RequestKey("trace", Trace)
 
 
 def surrounded(by: Surroundings) -> Callable[..., Awaitable[web.StreamResponse]]:
@@ -60,14 +62,16 @@ def surrounded(by: Surroundings) -> Callable[..., Awaitable[web.StreamResponse]]
 
     @web.middleware
     async def surround(request: web.Request, handler: Handler) -> web.StreamResponse:
-        began, trace_id = perf_counter(), uuid4().hex
-        request[AROUND] = by
-        answer = await _answered(by, request, handler, trace_id)
+        began, trace = perf_counter(), by.tracing.begin(request.headers)
+        request[AROUND], request[TRACE] = by, trace
+        answer = await _answered(by, request, handler, trace.trace_id)
         if answer.prepared:
             return answer  # a stream: how long it was open says nothing
-        _finish(by, request, answer, trace_id)
-        method = request.method if request.method in METHODS else "other"
-        by.metrics.requests.labels(_route(request), method, answer.status).observe(perf_counter() - began)
+        _finish(by, request, answer, trace.trace_id)
+        method, route = request.method if request.method in METHODS else "other", _route(request)
+        seconds = perf_counter() - began
+        by.metrics.requests.labels(route, method, answer.status).observe(seconds)
+        by.tracing.answered(trace, method, route, answer.status, seconds)
         return answer
 
     return surround
@@ -75,7 +79,7 @@ def surrounded(by: Surroundings) -> Callable[..., Awaitable[web.StreamResponse]]
 
 async def prepare(request: web.Request, answer: web.StreamResponse) -> None:
     """Begin an answer that goes on while it is made."""
-    _finish(request[AROUND], request, answer, uuid4().hex)
+    _finish(request[AROUND], request, answer, request[TRACE].trace_id)
     await answer.prepare(request)
 
 

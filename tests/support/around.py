@@ -13,6 +13,7 @@ from crossmargin.server.access import Access, Lookup
 from crossmargin.server.metrics import Metrics
 from crossmargin.server.middleware import Surroundings
 from crossmargin.server.quota import Quotas
+from crossmargin.tracing import Untraced
 
 
 def surroundings(lookup: Lookup, *, addresses: Iterable[str] = ()) -> tuple[Surroundings, io.StringIO]:
@@ -29,6 +30,7 @@ def surroundings(lookup: Lookup, *, addresses: Iterable[str] = ()) -> tuple[Surr
             quotas=Quotas(monotonic),
             origins=frozenset(),
             public=False,
+            tracing=Untraced(),
         ),
         errors,
     )

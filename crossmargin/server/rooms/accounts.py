@@ -16,6 +16,7 @@ from crossmargin.desk import Desk
 from crossmargin.documents import Document, encode
 from crossmargin.ordering import badness, nearness
 from crossmargin.server.answers import AccountAnswer, AccountPage, BatchAnswer, PositionsAnswer, Table
+from crossmargin.server.cursors import placed
 from crossmargin.server.house import House
 from crossmargin.server.middleware import AROUND, Surroundings, noted, told
 from crossmargin.server.pages import paged
@@ -27,6 +28,7 @@ room = Room("accounts")
 
 LARGEST_BATCH = 1000
 LARGEST_BATCH_BYTES = 512 * 1024
+LARGEST_NUMBER = 2**63
 FACTOR = r"^\d{1,9}(\.\d{1,18})?$"
 LARGEST_MESSAGE = 4 * LARGEST_FILE
 """A signed message, in JSON."""
@@ -139,10 +141,20 @@ def _told(by: Surroundings, error: Exception) -> Document:
 def show_history(house: House, path: AccountPath, query: HistoryQuery) -> Document:
     """Return what the members of an account did at venues, newest first."""
     question = f"history {path.id} {query.kind}"
-    before = None if query.cursor is None else EventPlace(*house.cursors.read(question, query.cursor))
+    before = None if query.cursor is None else _event_place(house.cursors.read(question, query.cursor))
     kinds = [] if query.kind is None else [query.kind]
     answer, place = house.lists.history(path.id, kinds, before, query.limit)
     return {**answer, "next": None if place is None else house.cursors.write(question, place)}
+
+
+def _event_place(said: Sequence[Any]) -> EventPlace:
+    """Read where a history goes on; raises `UsageError`."""
+    with placed():
+        place = EventPlace(*said)
+        _, chain_id, *numbers = place
+        if not isinstance(chain_id, str) or not all(abs(each) < LARGEST_NUMBER for each in (place.time, *numbers)):
+            raise ValueError(place)
+        return place
 
 
 @room.get("/v1/accounts/{id}/liquidation-ladder", answer=Table)

@@ -23,7 +23,17 @@ from aggregator.risk.series import Series
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 from crossmargin.liquidation_asked import Asked, Known
-from crossmargin.stress_documents import accrued_days, as_of, library, number, one_scenario, reasons, shocks_of, usd
+from crossmargin.stress_documents import (
+    accrued_days,
+    as_of,
+    each_once,
+    library,
+    number,
+    one_scenario,
+    reasons,
+    shocks_of,
+    usd,
+)
 
 UNITS = 50
 """Units that are told, of those that were liquidated: those that lose the most."""
@@ -129,7 +139,7 @@ def _scenario(book: Book, asked: Asked, series: Mapping[str, Series]) -> Scenari
 def with_funds(scene: Scene, scenario: Scenario | None, asked: Asked, book: Book) -> Scene:
     """Let a scenario happen to a scene, and put funds behind it; raises `UsageError`."""
     moves = {} if scenario is None else {each.asset: each.move for each in scenario.moves}
-    funds = dict(map(_fund, asked.funds))
+    funds = each_once(map(_fund, asked.funds), "is a fund")
     known = {held_in.venue.id for held_in in book.units}
     for venue in funds:
         if venue not in known:

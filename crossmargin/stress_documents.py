@@ -35,7 +35,7 @@ from aggregator.risk.series import Series
 from aggregator.stressing import Group, Houses, all_at_once, held_of, stress
 from chains.identifiers import format_hash
 from chains.model import Reason
-from crossmargin.documents import Document
+from crossmargin.documents import Document, harmless
 from crossmargin.errors import UsageError
 from crossmargin.packaged import config
 
@@ -92,7 +92,17 @@ def accrued_days(days: int) -> int:
 
 def shocks_of(said: Sequence[str]) -> dict[str, float]:
     """Read shocks such as `ETH=-0.3`; raises `UsageError`."""
-    return dict(map(_shock, said))
+    return each_once(map(_shock, said), "moves")
+
+
+def each_once(said: Iterable[tuple[str, float]], verb: str) -> dict[str, float]:
+    """Return what was said of each name; raises `UsageError` for a name of which two things are said, neither of which is dropped."""
+    found: dict[str, float] = {}
+    for name, value in said:
+        if name in found:
+            raise UsageError(f'"{harmless(name, longest=80)}" {verb} twice; say it once')
+        found[name] = value
+    return found
 
 
 def _shock(said: str) -> tuple[str, float]:

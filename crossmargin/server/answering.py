@@ -11,13 +11,14 @@ from aiohttp import web
 from aiohttp.web_response import ContentCoding
 
 from crossmargin.desk import Desk
-from crossmargin.documents import encode
+from crossmargin.documents import encode, harmless
 from crossmargin.errors import AskElsewhere
 from crossmargin.server.access import Asker, check
 from crossmargin.server.asking import asked_of, body_of
 from crossmargin.server.etags import etag, known
 from crossmargin.server.house import House
 from crossmargin.server.idempotency import Replies
+from crossmargin.server.problems import LONGEST_PATH
 from crossmargin.server.route import Route, Scope
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -60,8 +61,9 @@ def handler_of(route: Route, desk: Desk, house: House, replies: Replies) -> Hand
 
 async def refuse_elsewhere(request: web.Request) -> web.StreamResponse:
     """Refuse what a reader of a lake does not hold, whoever asks; raises `AskElsewhere`."""
+    path = harmless(request.path, longest=LONGEST_PATH)
     raise AskElsewhere(
-        f"{request.method} {request.path}: this service reads a lake, which lacks it; ask a service that indexes"
+        f"{request.method} {path}: this service reads a lake, which lacks it; ask a service that indexes"
     )
 
 

@@ -203,6 +203,20 @@ def test_an_amount_beyond_all_tokens_is_refused_before_it_is_counted(served: tup
     assert len(answer.body) < 1000
 
 
+@pytest.mark.parametrize(
+    "route, twice",
+    [
+        ("/v1/stress?shock=ETH=-0.3,ETH=0.1", "moves twice"),
+        ("/v1/liquidations?fund=aave-north=1,aave-north=2", "is a fund twice"),
+    ],
+)
+def test_of_two_things_said_of_one_name_none_is_dropped(served: tuple[str, Path], route: str, twice: str) -> None:
+    answer = get(served[0] + route)
+
+    assert (answer.status, json.loads(answer.body)["code"]) == (400, "usage")
+    assert twice in json.loads(answer.body)["detail"]
+
+
 @pytest.mark.parametrize("form", ["application/vnd.apache.parquet"])
 def test_what_a_form_cannot_hold_is_refused(served: tuple[str, Path], form: str) -> None:
     url, folder = served

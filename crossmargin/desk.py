@@ -57,6 +57,10 @@ class Desk(Protocol):
         """Publish what is final, and return what was published."""
         ...
 
+    def publish_parts(self) -> Document:
+        """Put the parts of a lake that are due into it, and return which."""
+        ...
+
     def snapshots(self) -> Document:
         """Return the ledger of snapshots, with late, failed and missed slots."""
         ...

@@ -10,6 +10,7 @@ from time import time
 from typing import Any
 
 from aggregator.book import Book, book_inputs
+from aggregator.courtesy import Courtesy
 from aggregator.gather import Catalogue, Condition
 from aggregator.histories import ChainDays, depth_curves, today_of
 from aggregator.live import LiveBook, Version
@@ -33,6 +34,7 @@ from crossmargin.forecast_documents import forecasts
 from crossmargin.healths import Healths, evaluated
 from crossmargin.imports import Imports
 from crossmargin.lag_documents import late
+from crossmargin.lakes import LakeParts
 from crossmargin.liabilities import Liabilities
 from crossmargin.liquidation_asked import Asked, Known
 from crossmargin.liquidation_documents import frozen, simulated
@@ -81,7 +83,8 @@ class LocalDesk:
         self._watch = watch
         self._clock = clock
         self.catalogue = catalogue_of(settings, policy)
-        self.live = LiveBook()
+        self.courtesy = Courtesy()
+        self.live = LiveBook(courtesy=self.courtesy)
         self._estimates = Estimates()
         self._risk = RiskRuns(store, settings.risk, clock)
         self._imports = Imports(self.catalogue, store, clock)
@@ -95,6 +98,7 @@ class LocalDesk:
         self._backups = Backups(settings.backups, store, clock)
         self._liabilities = Liabilities(settings.venues, store, clock)
         self._publishing = Publishing(settings.publish, store, clock)
+        self._parts = LakeParts(settings, store)
         self.keys = ApiKeys(store, clock)
         secrets = SecretFolder(settings.webhook_secrets)
         self.webhook_register = Webhooks(store, secrets, clock, loopback=settings.webhooks.loopback)
@@ -171,6 +175,9 @@ class LocalDesk:
 
     def publish(self) -> Document:
         return self._publishing.publish()
+
+    def publish_parts(self) -> Document:
+        return self._parts.publish()
 
     def publish_due(self) -> Document | None:
         """Publish what is final where a slot of the schedule has come since it was published last; `None` where none has."""
@@ -417,7 +424,7 @@ class LocalDesk:
         cuts = self._cuts(reader, at, chains)
         catalogue, policy = self._policies.over(self.catalogue, reader, cuts)
         time = moment_of(cuts) if settled or at is not None else max(moment_of(cuts), int(self._clock()))
-        condition = self._condition(reader, cuts, now=at is None)
+        condition = self._condition_in(reader, cuts, now=at is None)
         return Scene(
             reader=reader,
             cuts=cuts,
@@ -437,10 +444,13 @@ class LocalDesk:
             yield scene
 
     def _cuts(self, reader: Reader, at: str | None, chains: Collection[str]) -> dict[str, Cut]:
-        rules = {chain.spec.id: chain.spec.finality for chain in self._settings.chains}
-        return Cuts(self._store, reader, rules, partial(connect, self._settings)).at(at, chains)
+        return self._cuts_in(reader).at(at, chains)
 
-    def _condition(self, reader: Reader, cuts: Mapping[str, Cut], *, now: bool) -> Condition:
+    def _cuts_in(self, reader: Reader) -> Cuts:
+        rules = {chain.spec.id: chain.spec.finality for chain in self._settings.chains}
+        return Cuts(self._store, reader, rules, partial(connect, self._settings))
+
+    def _condition_in(self, reader: Reader, cuts: Mapping[str, Cut], *, now: bool) -> Condition:
         """Whether nodes can be believed is a question of now; whether a chain stood still is told by what is stored."""
         return condition_at(reader, cuts, self.catalogue, self._settings.chains, self._watch if now else None)
 

@@ -87,6 +87,9 @@ class RemoteDesk:
     def publish(self) -> Document:
         return self._ask("POST", "/v1/publish", {}, timeout_s=PUBLISH_TIMEOUT_S)
 
+    def publish_parts(self) -> Document:
+        return self._ask("POST", "/v1/lake/parts", {}, timeout_s=PUBLISH_TIMEOUT_S)
+
     def inputs(self, digest: str) -> str:
         return self._body("GET", f"/v1/inputs/{quote(digest, safe='')}").decode("utf-8")
 

@@ -78,6 +78,7 @@ VIEWS = {
     "lending_liquidation",
     "lending_supply",
     "finding",
+    "lake_set",
     "restatement",
     "snapshot",
     "venue_alert",

@@ -43,7 +43,8 @@ class Seen:
 
 def forked(recording: Recording) -> Recording:
     """The same chain, but another one from `FORKED_AT` on: blocks with other hashes, each of its own header."""
-    blocks, hashes = dict(recording.blocks), {}
+    blocks = dict(recording.blocks)
+    hashes: dict[object, str] = {}
     for number in range(FORKED_AT, recording.last + 1):
         said = recording.blocks[number]
         which = next(i for i, text in enumerate(encodings(said)) if f"0x{keccak(text).hex()}" == said["hash"])

@@ -39,6 +39,7 @@ UNFILLED = (
     "fct_margin_position",
     "fct_mark",
     "fct_risk_run",
+    "fct_simulated_liquidation",
     "fct_stress",
     "fct_unit_health",
     "snapshot",

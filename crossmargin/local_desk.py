@@ -10,8 +10,9 @@ from time import time
 from typing import Any
 
 from aggregator.book import Book, book_inputs
+from aggregator.courtesy import Courtesy
 from aggregator.gather import Catalogue, Condition
-from aggregator.histories import ChainDays
+from aggregator.histories import ChainDays, depth_curves, today_of
 from aggregator.live import LiveBook, Version
 from aggregator.margin.document import HealthDocument
 from aggregator.margin.inputs import Asset, Cut, MarginAccount
@@ -32,9 +33,10 @@ from crossmargin.estimates import Estimates
 from crossmargin.forecast_documents import forecasts
 from crossmargin.healths import Healths, evaluated
 from crossmargin.imports import Imports
+from crossmargin.lag_documents import late
 from crossmargin.lakes import LakeParts
 from crossmargin.liabilities import Liabilities
-from crossmargin.liquidation_asked import Asked
+from crossmargin.liquidation_asked import Asked, Known
 from crossmargin.liquidation_documents import frozen, simulated
 from crossmargin.memberships import Memberships
 from crossmargin.ordering import badness
@@ -81,7 +83,8 @@ class LocalDesk:
         self._watch = watch
         self._clock = clock
         self.catalogue = catalogue_of(settings, policy)
-        self.live = LiveBook()
+        self.courtesy = Courtesy()
+        self.live = LiveBook(courtesy=self.courtesy)
         self._estimates = Estimates()
         self._risk = RiskRuns(store, settings.risk, clock)
         self._imports = Imports(self.catalogue, store, clock)
@@ -234,26 +237,37 @@ class LocalDesk:
             return haircuts(scene, self._days(scene), self.catalogue, value_usd)
 
     def stress(
-        self, severity: str, scenarios: Sequence[str], shocks: Sequence[str], at: str | None, *, fund_usd: float | None
+        self,
+        severity: str,
+        scenarios: Sequence[str],
+        shocks: Sequence[str],
+        at: str | None,
+        *,
+        fund_usd: float | None,
+        accrue_days: int = 0,
     ) -> Document:
-        wanted = wanted_of(severity, scenarios, shocks, fund_usd)
-        return stressed(self._book(at), wanted)
+        wanted = wanted_of(severity, scenarios, shocks, fund_usd, accrue_days)
+        book, known = self._book_and_known(at)
+        return stressed(book, wanted, known.series)
 
     def at_risk(self, at: str | None) -> Document:
         return risked(self._book(at))
 
     def liquidations(self, asked: Asked, at: str | None) -> Document:
-        return simulated(self._book(at), asked)
+        book, known = self._book_and_known(at)
+        return simulated(book, asked, known)
 
     def freeze(self, asked: Asked, at: str | None) -> Document:
-        return frozen(self._book(at), asked)
+        book, known = self._book_and_known(at)
+        return frozen(book, asked, known)
+
+    def lag(self, asked: Asked, at: str | None) -> Document:
+        book, known = self._book_and_known(at)
+        return late(book, asked, known)
 
     def forecasts(self, at: str | None, *, top: int, seed: int) -> Document:
-        with self._scene(at, self._chains()) as scene:
-            held = None if self.live.version is None else self.live.version.book
-            book = Judge(scene=scene, estimates=self._estimates, held=held).as_it_is()
-            series = self._estimates.series(scene.reader, scene.cuts, self.catalogue)
-        return forecasts(book, series, top=top, seed=seed)
+        book, known = self._book_and_known(at)
+        return forecasts(book, known.series, top=top, seed=seed)
 
     def run_risk(self) -> Document:
         return self._risk.run(self._judged)
@@ -267,7 +281,7 @@ class LocalDesk:
             held = None if self.live.version is None else self.live.version.book
             return Judged(
                 book=Judge(scene=scene, estimates=self._estimates, held=held).as_it_is(),
-                series=self._estimates.series(scene.reader, scene.cuts, self.catalogue),
+                known=self._known(scene),
                 policy=self._policies.in_force(scene.reader, moment_of(scene.cuts)).terms.head.version,
             )
 
@@ -290,6 +304,19 @@ class LocalDesk:
         with self._scene(at, self._chains()) as scene:
             held = None if self.live.version is None else self.live.version.book
             return Judge(scene=scene, estimates=self._estimates, held=held).as_it_is()
+
+    def _book_and_known(self, at: str | None) -> tuple[Book, Known]:
+        with self._scene(at, self._chains()) as scene:
+            held = None if self.live.version is None else self.live.version.book
+            return Judge(scene=scene, estimates=self._estimates, held=held).as_it_is(), self._known(scene)
+
+    def _known(self, scene: Scene) -> Known:
+        today = today_of(scene.cuts)
+        told = scene.reader.imported_liquidity()
+        return Known(
+            series=self._estimates.series(scene.reader, scene.cuts, self.catalogue),
+            curves={} if today is None else depth_curves(told, today),
+        )
 
     def _days(self, scene: Scene) -> list[ChainDays]:
         cuts = sorted(scene.cuts.items())

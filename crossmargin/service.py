@@ -15,7 +15,7 @@ from contextlib import (
     nullcontext,
     suppress,
 )
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from time import time
 
@@ -43,6 +43,7 @@ from crossmargin.settings import ChainSettings, Settings
 from crossmargin.sql import Guard, Limits
 from crossmargin.supervisor import Supervisor
 from crossmargin.telling import Teller
+from crossmargin.tracing import Tracing, Untraced
 from crossmargin.watch import Listeners, LogListener, Watch
 from crossmargin.webhooks.courier import Courier
 from indexer.loop import Listener
@@ -71,6 +72,7 @@ class Parts:
     log: Logger
     connect: Connect = connect
     following: Following | None = None
+    tracing: Tracing = field(default_factory=Untraced)
 
 
 @asynccontextmanager
@@ -95,13 +97,13 @@ async def running_service(parts: Parts, *listeners: Listener) -> AsyncIterator[s
         )
         stack.enter_context(announced(settings.store, Service(pid=os.getpid(), url=url, token=token)))
         teller = Teller(parts.store, parts.desk.take_book, settings.events, time)
-        keeper = BookKeeper(teller.take, metrics.book.observe, parts.log)
+        keeper = BookKeeper(parts.tracing.noted("book", teller.take), metrics.book.observe, parts.log)
         await stack.enter_async_context(keeper.keeping())
         await stack.enter_async_context(_courier(parts, metrics).at_work())
         if parts.following is not None:
             stack.enter_context(_taking(parts, parts.following))
         if parts.watch is not None:
-            told = Listeners(parts.watch, metrics, LogListener(parts.log), keeper, *listeners)
+            told = Listeners(parts.watch, metrics, LogListener(parts.log), keeper, *parts.tracing.listeners, *listeners)
             await stack.enter_async_context(_followers(parts, parts.watch, told, metrics))
             await stack.enter_async_context(_ticking(parts))
             await stack.enter_async_context(_auditing(parts))
@@ -134,6 +136,7 @@ def _kit(parts: Parts, metrics: Metrics, token: str, guard: Guard) -> Kit:
         alerts=Alerts(parts.settings, parts.store, parts.desk, parts.watch),
         events=parts.settings.events,
         lake=parts.desk if isinstance(parts.desk, LakeDesk) else None,
+        tracing=parts.tracing,
     )
 
 

@@ -368,12 +368,17 @@ def stress(
             "--fund", metavar="USD", min=0, help="Also how many times each is too much for a fund of so much."
         ),
     ] = None,
+    accrue: Annotated[
+        int, typer.Option("--accrue", metavar="DAYS", help="Interest accrues for so many days before.")
+    ] = 0,
     at: At = None,
 ) -> None:
     """Show what scenarios do to everybody: who falls below 1, what venues may liquidate, what is lacking."""
     from crossmargin.cli import stressing
 
-    stressing.stress(context.obj, severity=severity, scenarios=scenario or (), shocks=shock or (), at=at, fund=fund)
+    stressing.stress(
+        context.obj, severity=severity, scenarios=scenario or (), shocks=shock or (), at=at, fund=fund, accrue=accrue
+    )
 
 
 @app.command()

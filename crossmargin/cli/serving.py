@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +25,7 @@ from crossmargin.server.site import check_host
 from crossmargin.service import Parts, serve_until
 from crossmargin.settings import ServerSettings, Settings
 from crossmargin.starts import found, stored, stored_in
+from crossmargin.tracing import tracing_of
 from crossmargin.watch import Watch
 from indexer.lake import Lake
 from indexer.publish import Publisher
@@ -53,7 +56,7 @@ def _serve_lake(context: Context, settings: Settings) -> None:
     policy = policy_of(settings)
     said = lakes.lake_settings(settings)
     log = logger(context.redactor, as_json=context.log_json, quiet=context.quiet, verbosity=context.verbosity)
-    with unlocked(settings) as store:
+    with unlocked(settings) as store, closing(tracing_of(os.environ, log)) as tracing:
         without_unfilled(store)
         publisher = Publisher(settings.publish.folder, without=UNFILLED)
         following = Following(Lake.at(said.url), store, publisher, said, time)
@@ -71,6 +74,7 @@ def _serve_lake(context: Context, settings: Settings) -> None:
             redactor=context.redactor,
             log=log,
             following=following,
+            tracing=tracing,
         )
         asyncio.run(_until_interrupted(context, parts))
 
@@ -82,7 +86,7 @@ def _serve(context: Context, settings: Settings, follow: Connect | None) -> None
     settings = stored(settings, writes=True) if follow is None else started(found(settings))
     watch = Watch(settings.chains, time) if follow is not None else None
     log = logger(context.redactor, as_json=context.log_json, quiet=context.quiet, verbosity=context.verbosity)
-    with opened(settings) as store:
+    with opened(settings) as store, closing(tracing_of(os.environ, log)) as tracing:
         desk = LocalDesk(settings, store, policy, watch=watch)
         if desk.begin_policy(accept=context.accept_policy) == SUPERSEDED:
             log.warning("policy_superseded", detail=SUPERSEDED_TOLD)
@@ -97,6 +101,7 @@ def _serve(context: Context, settings: Settings, follow: Connect | None) -> None
             redactor=context.redactor,
             log=log,
             connect=follow or connect,
+            tracing=tracing,
         )
         asyncio.run(_until_interrupted(context, parts))
 

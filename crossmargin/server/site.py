@@ -41,6 +41,7 @@ from crossmargin.server.stream.hub import Hub, Streams
 from crossmargin.server.workers import Workers
 from crossmargin.settings import EventSettings, ServerSettings
 from crossmargin.sql import Guard
+from crossmargin.tracing import Tracing
 from crossmargin.verification import Verification
 from crossmargin.verified_apart import VerifiedApart
 from crossmargin.watch import Watch
@@ -70,6 +71,7 @@ class Kit:
     anonymous_sql: bool
     alerts: Alerts
     events: EventSettings
+    tracing: Tracing
     lake: LakeDesk | None = None
 
 
@@ -106,7 +108,7 @@ async def serving(desk: Desk, server: ServerSettings, kit: Kit) -> AsyncIterator
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_S)
         await runner.setup()
         await house.streams.begin()
-        shortcut = Shortcut(house.current, around)
+        shortcut = Shortcut(house.current, around, kit.lists.desk.courtesy)
         try:
             protocol = partial(_protocol, shortcut, logger(kit.metrics, kit.log))
             async with _listening(partial(protocol, _manager(runner)), server) as port:
@@ -149,7 +151,7 @@ def _house(kit: Kit, workers: Workers, *, anonymous: bool) -> House:
         guard=kit.guard,
         archive=kit.archive,
         verifier=VerifiedApart(),
-        streams=Streams(Hub(kit.store, workers, kit.metrics.streams), kit.events),
+        streams=Streams(Hub(kit.store, workers, kit.metrics.streams, kit.log), kit.events),
         anonymous_sql=kit.anonymous_sql,
         books=Books(kit.lists.desk),
         alerts=kit.alerts,
@@ -173,6 +175,7 @@ def _around(server: ServerSettings, kit: Kit, *, anonymous: bool) -> Surrounding
         quotas=Quotas(monotonic),
         origins=frozenset(server.origins),
         public=server.public,
+        tracing=kit.tracing,
     )
 
 

@@ -196,9 +196,9 @@ class Reader:
         """Every webhook that is not removed, in the order in which they were made."""
         return webhooks(self._con)
 
-    def webhook_due(self, now: int, count: int) -> list[DeliveryRow]:
-        """Deliveries whose turn it is at a Unix second, oldest first."""
-        return due(self._con, now, count)
+    def webhook_due(self, now: int, each: int) -> list[DeliveryRow]:
+        """Deliveries whose turn it is at a Unix second, at most `each` of a webhook, and every webhook's first ones first."""
+        return due(self._con, now, each)
 
     def webhook_deliveries(self, webhook_id: str, count: int) -> list[DeliveryRow]:
         """The newest deliveries of a webhook."""

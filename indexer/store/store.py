@@ -192,23 +192,24 @@ class Store:
         with self._writing() as con:
             register(con, registry)
 
-    def save_inputs(self, inputs: Mapping[str, tuple[str, str]]) -> None:
-        """Keep documents under their digests (digest → account and text), once; waits for no step that is being applied."""
+    def save_sent(self, inputs: Mapping[str, tuple[str, str]], answers: Sequence[Answer]) -> None:
+        """Keep documents under their digests (digest → account and text), once, and what was answered about accounts, one answer of each.
+
+        Both or neither; waits for no step that is being applied.
+        """
         with self._clerks_lock, transaction(self._clerk, what=f"{self.path}: cannot be written") as con:
-            ledger.save_inputs(con, inputs)
+            if inputs:
+                ledger.save_inputs(con, inputs)
+            if answers:
+                ledger.save_answers(con, answers)
 
     def save_input(self, digest: str, account_id: str, document: str) -> None:
-        """Keep one likewise."""
-        self.save_inputs({digest: (account_id, document)})
-
-    def save_answers(self, answers: Sequence[Answer]) -> None:
-        """Keep what was answered about accounts, one answer of each; waits for no step that is being applied."""
-        with self._clerks_lock, transaction(self._clerk, what=f"{self.path}: cannot be written") as con:
-            ledger.save_answers(con, answers)
+        """Keep one document likewise."""
+        self.save_sent({digest: (account_id, document)}, ())
 
     def save_answer(self, answer: Answer) -> None:
-        """Keep one likewise."""
-        self.save_answers([answer])
+        """Keep one answer likewise."""
+        self.save_sent({}, [answer])
 
     def load_input(self, digest: str) -> str | None:
         """The document of a digest, if it was kept."""

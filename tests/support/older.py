@@ -57,6 +57,7 @@ VIEWS = (
     "fct_at_risk",
     "fct_breach_forecast",
     "lake_set",
+    "fct_simulated_liquidation",
 )
 """Views that came after schema 9."""
 

@@ -51,6 +51,7 @@ VIEWS = {
     "fct_at_risk",
     "fct_breach_forecast",
     "fct_risk_run",
+    "fct_simulated_liquidation",
     "fct_stress",
     "fct_coverage",
     "fct_health_answer",

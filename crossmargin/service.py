@@ -71,8 +71,8 @@ class Parts:
     redactor: Redactor
     log: Logger
     connect: Connect = connect
-    following: Following | None = None
     tracing: Tracing = field(default_factory=Untraced)
+    following: Following | None = None
 
 
 @asynccontextmanager
@@ -135,8 +135,8 @@ def _kit(parts: Parts, metrics: Metrics, token: str, guard: Guard) -> Kit:
         anonymous_sql=parts.settings.sql.anonymous,
         alerts=Alerts(parts.settings, parts.store, parts.desk, parts.watch),
         events=parts.settings.events,
-        lake=parts.desk if isinstance(parts.desk, LakeDesk) else None,
         tracing=parts.tracing,
+        lake=parts.desk if isinstance(parts.desk, LakeDesk) else None,
     )
 
 

@@ -56,8 +56,8 @@ VIEWS = (
     "fct_stress",
     "fct_at_risk",
     "fct_breach_forecast",
-    "lake_set",
     "fct_simulated_liquidation",
+    "lake_set",
 )
 """Views that came after schema 9."""
 

@@ -156,7 +156,7 @@ def test_a_position_of_no_unit_has_no_tree(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(Fault, match="a position is of no unit, or not where it belongs"):
         tree_index.write(tmp_path, tabled("units", units), odd, TERMS, starmap)
     write_columns(odd, tmp_path / "positions.ndjson")
-    with pytest.raises(Fault, match="a position is of no unit|positions do not follow"):
+    with pytest.raises(Fault, match=r"a position is of no unit|positions do not follow"):
         root_of(tmp_path, units, positions)
 
     write(tmp_path, [], [])

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import accumulate, islice, pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -305,7 +306,7 @@ class TreeIndex:
     def _named(self, name: int) -> Iterator[int]:
         """Read the entries of an owner; they may begin at the end of the entries before those that begin with it."""
         blocks = self._said["owners"]
-        first = max(bisect_left([int(begin, 16) for begin, _ in blocks], name) - 1, 0)
+        first = max(bisect_left(blocks, f"{name:0{2 * NAME}x}", key=itemgetter(0)) - 1, 0)
         size = ENTRIES * ENTRY.itemsize
         with (self._folder / OWNERS).open("rb") as file:
             for number in range(first, len(blocks)):

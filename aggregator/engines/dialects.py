@@ -51,8 +51,7 @@ def _macros(con: Con) -> Macros:
         "WHERE function_type = 'macro' AND schema_name = 'public' AND starts_with(function_name, 'margin_')"
     )
     return {
-        name: (list(names), sqlglot.parse_one(text, read="duckdb"))
-        for name, names, text in con.execute(ask).fetchall()
+        name: (list(names), sqlglot.parse_one(text, read="duckdb")) for name, names, text in con.execute(ask).fetchall()
     }
 
 

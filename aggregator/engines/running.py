@@ -85,7 +85,9 @@ def _engine(module: str) -> Any:  # noqa: ANN401 - what an extra brings
     try:
         return import_module(module)
     except ImportError as error:
-        raise EngineMissing(f"{extra} is not installed; pip install 'crossmargin[{extra.removeprefix('py')}]'") from error
+        raise EngineMissing(
+            f"{extra} is not installed; pip install 'crossmargin[{extra.removeprefix('py')}]'"
+        ) from error
 
 
 def _folder(target: Path) -> Path:

@@ -1,7 +1,7 @@
 """The published definition of the margin model as other engines read it: the same text, changed only where a dialect forces it.
 
-What is changed, and why: macros are written out and names of schemas left out (no other engine has DuckDB's), `MATERIALIZED` is left out (a hint), and
-microseconds become a time by each engine's own function. sqlglot spells the rest.
+What is changed, and why: macros are written out and names of schemas left out (no other engine has DuckDB's), `MATERIALIZED` is left out
+(a hint), and microseconds become a time by each engine's own function. sqlglot spells the rest.
 """
 
 from __future__ import annotations

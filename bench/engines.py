@@ -1,6 +1,6 @@
 """A book's margin accounts on DuckDB, DataFusion and, with `ENGINES_SPARK=MASTER`, Apache Spark: seconds from Parquet to Parquet, by size.
 
-`ENGINES_POSITIONS=N,N` chooses the sizes; five positions an account, files of 100,000 positions. Engines are compared: sums of whole numbers
+`ENGINES_POSITIONS=N,N` chooses the sizes; five positions an account, files of 100,000. Engines are compared: sums of whole numbers
 exactly, sums of doubles to 1e-12.
 """
 

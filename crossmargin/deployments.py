@@ -119,7 +119,9 @@ def reached(deployments: Deployments, nodes: Mapping[str, str]) -> Deployments:
     """Return the same with where nodes are: chain id → what `node` gave of it."""
     return replace(
         deployments,
-        chains=[chain | {"rpc": nodes[chain["id"]]} if chain["id"] in nodes else chain for chain in deployments.chains],
+        chains=[
+            {**chain, "rpc": nodes[chain["id"]]} if chain["id"] in nodes else chain for chain in deployments.chains
+        ],
     )
 
 

@@ -35,6 +35,7 @@ from crossmargin.settings import ChainSettings, Settings
 from crossmargin.sql import Guard, Limits
 from crossmargin.supervisor import Supervisor
 from crossmargin.telling import Teller
+from crossmargin.traces import TraceListener, Traces
 from crossmargin.watch import Listeners, LogListener, Watch
 from crossmargin.webhooks.courier import Courier
 from indexer.loop import Listener
@@ -61,6 +62,7 @@ class Parts:
     redactor: Redactor
     log: Logger
     connect: Connect = connect
+    traces: Traces | None = None
 
 
 @asynccontextmanager
@@ -89,7 +91,8 @@ async def running_service(parts: Parts, *listeners: Listener) -> AsyncIterator[s
         await stack.enter_async_context(keeper.keeping())
         await stack.enter_async_context(_courier(parts, metrics).at_work())
         if parts.watch is not None:
-            told = Listeners(parts.watch, metrics, LogListener(parts.log), keeper, *listeners)
+            traced = [] if parts.traces is None else [TraceListener(parts.traces)]
+            told = Listeners(parts.watch, metrics, LogListener(parts.log), keeper, *traced, *listeners)
             await stack.enter_async_context(_followers(parts, parts.watch, told, metrics))
             await stack.enter_async_context(_ticking(parts))
             await stack.enter_async_context(_auditing(parts))
@@ -120,6 +123,7 @@ def _kit(parts: Parts, metrics: Metrics, token: str, guard: Guard) -> Kit:
         anonymous_sql=parts.settings.sql.anonymous,
         alerts=Alerts(parts.settings, parts.store, parts.desk, parts.watch),
         events=parts.settings.events,
+        traces=parts.traces,
     )
 
 

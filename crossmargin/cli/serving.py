@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from time import time
 
@@ -12,14 +15,20 @@ from crossmargin.cli.desks import SUPERSEDED, SUPERSEDED_TOLD
 from crossmargin.cli.output import write_json
 from crossmargin.cli.tasks import run as started
 from crossmargin.cli.tasks import until_interrupted
+from crossmargin.errors import UsageError
 from crossmargin.local_desk import LocalDesk
-from crossmargin.logs import logger
+from crossmargin.logs import Logger, logger
 from crossmargin.outdated import outdated
+from crossmargin.redaction import Redactor
 from crossmargin.server.site import check_host
 from crossmargin.service import Parts, serve_until
 from crossmargin.settings import ServerSettings, Settings
 from crossmargin.starts import found, stored
+from crossmargin.traces import Traces
 from crossmargin.watch import Watch
+
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+DISABLED = "OTEL_SDK_DISABLED"
 
 
 def run(
@@ -42,7 +51,10 @@ def _serve(context: Context, settings: Settings, follow: Connect | None) -> None
     settings = stored(settings, writes=True) if follow is None else started(found(settings))
     watch = Watch(settings.chains, time) if follow is not None else None
     log = logger(context.redactor, as_json=context.log_json, quiet=context.quiet, verbosity=context.verbosity)
-    with opened(settings) as store:
+    traces = traces_of(os.environ, context.redactor, log)
+    with opened(settings) as store, ExitStack() as ending:
+        if traces is not None:
+            ending.callback(traces.close)
         desk = LocalDesk(settings, store, policy, watch=watch)
         if desk.begin_policy(accept=context.accept_policy) == SUPERSEDED:
             log.warning("policy_superseded", detail=SUPERSEDED_TOLD)
@@ -57,8 +69,21 @@ def _serve(context: Context, settings: Settings, follow: Connect | None) -> None
             redactor=context.redactor,
             log=log,
             connect=follow or connect,
+            traces=traces,
         )
         asyncio.run(_until_interrupted(context, parts))
+
+
+def traces_of(environment: Mapping[str, str], redactor: Redactor, log: Logger) -> Traces | None:
+    """Make what sends traces, `None` where the environment names nobody who takes them; raises `UsageError`."""
+    wanted = next((name for name in ENDPOINTS if environment.get(name)), None)
+    if wanted is None or environment.get(DISABLED, "").lower() == "true":
+        return None
+    try:
+        from crossmargin.otel import OpenTelemetry
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{wanted} is set, and traces need the extra otel: pip install 'crossmargin[otel]'") from error
+    return OpenTelemetry(redactor, log)
 
 
 async def _until_interrupted(context: Context, parts: Parts) -> None:

@@ -20,6 +20,7 @@ from crossmargin.server.answering import ASKER
 from crossmargin.server.metrics import Metrics
 from crossmargin.server.problems import http_problem, problem
 from crossmargin.server.quota import Left, Quotas
+from crossmargin.traces import Traces
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -41,7 +42,7 @@ UNTOLD = "the service's log tells more under this trace_id"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What is needed around every request; `public`: other names than loopback ones are answered to."""
+    """What is needed around every request; `public`: other names than loopback ones are answered to; `traces`: if any are taken."""
 
     metrics: Metrics
     redactor: Redactor
@@ -50,6 +51,7 @@ class Surroundings:
     quotas: Quotas
     origins: frozenset[str]
     public: bool
+    traces: Traces | None = None
 
 
 AROUND: web.RequestKey[Surroundings] = web.RequestKey("around", Surroundings)
@@ -67,7 +69,10 @@ def surrounded(by: Surroundings) -> Callable[..., Awaitable[web.StreamResponse]]
             return answer  # a stream: how long it was open says nothing
         _finish(by, request, answer, trace_id)
         method = request.method if request.method in METHODS else "other"
-        by.metrics.requests.labels(_route(request), method, answer.status).observe(perf_counter() - began)
+        route, seconds = _route(request), perf_counter() - began
+        by.metrics.requests.labels(route, method, answer.status).observe(seconds)
+        if by.traces is not None:
+            by.traces.request(route=route, method=method, status=answer.status, seconds=seconds, trace_id=trace_id)
         return answer
 
     return surround

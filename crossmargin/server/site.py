@@ -40,6 +40,7 @@ from crossmargin.server.stream.hub import Hub, Streams
 from crossmargin.server.workers import Workers
 from crossmargin.settings import EventSettings, ServerSettings
 from crossmargin.sql import Guard
+from crossmargin.traces import Traces
 from crossmargin.verification import Verification
 from crossmargin.verified_apart import VerifiedApart
 from crossmargin.watch import Watch
@@ -67,6 +68,7 @@ class Kit:
     anonymous_sql: bool
     alerts: Alerts
     events: EventSettings
+    traces: Traces | None = None
 
 
 def check_host(server: ServerSettings) -> None:
@@ -163,6 +165,7 @@ def _around(server: ServerSettings, kit: Kit, *, anonymous: bool) -> Surrounding
         quotas=Quotas(monotonic),
         origins=frozenset(server.origins),
         public=server.public,
+        traces=kit.traces,
     )
 
 

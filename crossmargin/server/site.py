@@ -17,12 +17,13 @@ from crossmargin.alerts import Alerts
 from crossmargin.archive import Archive
 from crossmargin.desk import Desk
 from crossmargin.errors import UsageError
+from crossmargin.from_lake import ANSWERED, LakeDesk
 from crossmargin.haircut_history import HaircutHistory
 from crossmargin.lists import Lists
 from crossmargin.logs import Logger
 from crossmargin.redaction import Redactor
 from crossmargin.server.access import Access, Lookup
-from crossmargin.server.answering import handler_of
+from crossmargin.server.answering import OWN_TAG, handler_of, refuse_elsewhere
 from crossmargin.server.books import Books
 from crossmargin.server.current import Current
 from crossmargin.server.cursors import Cursors
@@ -35,12 +36,12 @@ from crossmargin.server.parser_log import logger
 from crossmargin.server.quick import Quick, Shortcut
 from crossmargin.server.quota import Quotas
 from crossmargin.server.rooms import routes
-from crossmargin.server.route import SMALL_BODY
+from crossmargin.server.route import SMALL_BODY, Route
 from crossmargin.server.stream.hub import Hub, Streams
 from crossmargin.server.workers import Workers
 from crossmargin.settings import EventSettings, ServerSettings
 from crossmargin.sql import Guard
-from crossmargin.traces import Traces
+from crossmargin.tracing import Tracing
 from crossmargin.verification import Verification
 from crossmargin.verified_apart import VerifiedApart
 from crossmargin.watch import Watch
@@ -48,6 +49,8 @@ from indexer.store import Store
 
 GRACE_S = 5.0
 CURSOR_SECRET_BYTES = 32
+SHARED_SECRET = b"a list that one reader of a lake began, another goes on with"
+"""No secret: any reader must go on with a list, and a place in it gives nobody more than he may ask for anyway."""
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - these are recognised, not bound
 
 
@@ -68,7 +71,8 @@ class Kit:
     anonymous_sql: bool
     alerts: Alerts
     events: EventSettings
-    traces: Traces | None = None
+    tracing: Tracing
+    lake: LakeDesk | None = None
 
 
 def check_host(server: ServerSettings) -> None:
@@ -135,25 +139,31 @@ def _protocol(shortcut: Shortcut, log: logging.Logger, manager: web.Server) -> Q
 
 
 def _house(kit: Kit, workers: Workers, *, anonymous: bool) -> House:
-    found = routes()
+    found = [route for route in routes() if kit.lake is None or is_answered(route)]
     return House(
         metrics=kit.metrics,
-        cursors=Cursors(secrets.token_bytes(CURSOR_SECRET_BYTES)),
+        cursors=Cursors(secrets.token_bytes(CURSOR_SECRET_BYTES) if kit.lake is None else SHARED_SECRET),
         routes=found,
-        openapi=document_of(found, anonymous=anonymous),
+        openapi=document_of(found, anonymous=anonymous, of_lake=kit.lake is not None),
         lists=kit.lists,
         current=Current(kit.lists.desk, kit.store, kit.watch, workers, monotonic),
         workers=workers,
         guard=kit.guard,
         archive=kit.archive,
         verifier=VerifiedApart(),
-        streams=Streams(Hub(kit.store, workers, kit.metrics.streams), kit.events),
+        streams=Streams(Hub(kit.store, workers, kit.metrics.streams, kit.log), kit.events),
         anonymous_sql=kit.anonymous_sql,
         books=Books(kit.lists.desk),
         alerts=kit.alerts,
         haircuts=HaircutHistory(kit.lists.desk),
         verification=Verification(),
+        lake=kit.lake,
     )
+
+
+def is_answered(route: Route) -> bool:
+    """Whether a reader of a lake answers a route."""
+    return route.tag == OWN_TAG or (route.name in ANSWERED and not route.path.startswith("/ui"))
 
 
 def _around(server: ServerSettings, kit: Kit, *, anonymous: bool) -> Surroundings:
@@ -165,14 +175,16 @@ def _around(server: ServerSettings, kit: Kit, *, anonymous: bool) -> Surrounding
         quotas=Quotas(monotonic),
         origins=frozenset(server.origins),
         public=server.public,
-        traces=kit.traces,
+        tracing=kit.tracing,
     )
 
 
 def _application(desk: Desk, around: Surroundings, house: House) -> web.Application:
     app, replies = web.Application(middlewares=[surrounded(around)], client_max_size=SMALL_BODY), Replies(monotonic)
-    for route in house.routes:
-        answer = handler_of(route, desk, house, replies)
+    answered = {(route.method, route.path) for route in house.routes}
+    for route in routes():
+        known = (route.method, route.path) in answered
+        answer = handler_of(route, desk, house, replies) if known else refuse_elsewhere
         for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
             app.router.add_route(method, route.path, answer)
     return app

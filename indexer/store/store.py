@@ -326,6 +326,12 @@ class Store:
         with self._session() as con:
             yield con
 
+    @contextmanager
+    def refilling(self) -> Iterator[Con]:
+        """Let somebody put other rows into the tables, all of them or none: readers see those of before until then."""
+        with self._writing() as con:
+            yield con
+
     def query(self, sql: str, *, timeout_s: float, max_rows: int, public: bool = False) -> QueryResult:
         """Answer one SELECT that somebody else wrote; raises `QueryRefused` or `QueryTimeout`.
 

@@ -709,6 +709,14 @@ def lake_show(context: Ctx) -> None:
 
 
 @app.command()
+def mcp(context: Ctx) -> None:
+    """Answer a program that speaks the Model Context Protocol, on stdin and stdout: read-only tools. Needs the extra mcp."""
+    from crossmargin.cli import asking
+
+    asking.tools(context.obj)
+
+
+@app.command()
 def inputs(context: Ctx, digest: Annotated[str, typer.Argument(metavar="DIGEST")]) -> None:
     """Print the stored inputs of a health document, by its input_digest."""
     from crossmargin.cli import asking

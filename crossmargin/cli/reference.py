@@ -11,6 +11,7 @@ BEGIN = "<!-- made by python -m crossmargin.cli.reference; do not edit down to t
 END = "<!-- end of what is made -->"
 DOCUMENT = "one document"
 OTHERWISE: Mapping[tuple[str, ...], str] = {
+    ("mcp",): "no: it speaks the protocol on stdout",
     ("completion",): "no: the script is what a shell reads",
     ("demo",): "the address, once it serves; its story is for people",
     ("run",): "the address, once it serves; what happens is logged (`--log-json`)",

@@ -708,6 +708,19 @@ def lake_show(context: Ctx) -> None:
     lakes.show(context.obj)
 
 
+@lake_app.command("tidy")
+def lake_tidy(
+    context: Ctx,
+    keep: Annotated[
+        int, typer.Option("--keep", metavar="SETS", min=2, help="So many sets are kept, the newest.")
+    ] = 100,
+) -> None:
+    """Remove old sets from the lake, and the files that nothing else names."""
+    from crossmargin.cli import lakes
+
+    lakes.tidy(context.obj, keep)
+
+
 @app.command()
 def mcp(context: Ctx) -> None:
     """Answer a program that speaks the Model Context Protocol, on stdin and stdout: read-only tools. Needs the extra mcp."""

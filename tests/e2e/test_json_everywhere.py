@@ -1,4 +1,4 @@
-"""With `--json` a command prints one document on stdout, and nothing else there: commands that no other test asks so."""
+"""With `--json` a command prints one document on stdout, and nothing else there."""
 
 from __future__ import annotations
 

@@ -216,20 +216,34 @@ def init(
     context: Ctx,
     *,
     chain: Annotated[
-        list[str], typer.Option("--chain", metavar="NAME", help="A chain (base, eip155:8453); may be given again.")
-    ],
+        list[str] | None,
+        typer.Option("--chain", metavar="NAME", help="A chain (base, eip155:8453); may be given again."),
+    ] = None,
     protocol: Annotated[
         list[str] | None,
         typer.Option("--protocol", metavar="NAME", help="Only this protocol (aave-v3); may be given again."),
     ] = None,
+    node: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--node",
+            metavar="CHAIN=WHERE",
+            help="The environment variable with its address (base=MY_BASE_URL), or one of this network; may be given again.",
+        ),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="DIR", help="The folder of the store, from that of the file (data).")
+    ] = None,
     output: Annotated[
-        Path, typer.Option("--output", metavar="FILE", help="The file to write; it must not be there.")
-    ] = Path("crossmargin.toml"),
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="The file to write (crossmargin.toml); it must not be there."),
+    ] = None,
 ) -> None:
-    """Write a configuration for known deployments on some chains. Asks no network."""
+    """Write a configuration for known deployments on some chains; without --chain, ask on the terminal. Asks no network."""
     from crossmargin.cli import starting
 
-    starting.init(context.obj, chains=tuple(chain), protocols=tuple(protocol or ()), output=output)
+    answers = starting.Answers(chains=chain or (), protocols=protocol or (), nodes=node or (), data=data, output=output)
+    starting.init(context.obj, answers)
 
 
 @app.command()
@@ -730,6 +744,14 @@ def lake_tidy(
     from crossmargin.cli import lakes
 
     lakes.tidy(context.obj, keep)
+
+
+@app.command()
+def mcp(context: Ctx) -> None:
+    """Answer a program that speaks the Model Context Protocol, on stdin and stdout: read-only tools. Needs the extra mcp."""
+    from crossmargin.cli import asking
+
+    asking.tools(context.obj)
 
 
 @app.command()

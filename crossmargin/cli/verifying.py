@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from crossmargin.cli.context import Context
 from crossmargin.cli.output import emit, words
+from crossmargin.cli.progress import counted_on
 from crossmargin.cli.snapshots import found_folder
 from crossmargin.documents import Document
 from crossmargin.errors import NoSuchThing, NotComparable, Unverified, UsageError
@@ -54,8 +55,16 @@ def verify(context: Context, folder: Path, checks: Checks) -> None:
     folders = _folders(context, folder, checks)
     ways = partial(snapshot.verify_chain, folders) if checks.chain else partial(_verify_one, folders[0])
     guardians, recompute = _guardians(checks.guardians), checks.recompute or bool(checks.nodes)
+    total = sum(map(size_of, folders)) * snapshot.LOOKS
     try:
-        found = ways(key=checks.key, witnesses=checks.witnesses, recompute=recompute, guardians=guardians)
+        with counted_on(context, "verifying", total) as told:
+            found = ways(
+                key=checks.key,
+                witnesses=checks.witnesses,
+                recompute=recompute,
+                guardians=guardians,
+                looked=lambda each: told(size_of(each)),
+            )
     except OtherMethodology as error:
         raise NotComparable(f"{folder} cannot be computed again: {error}; use the version that made it") from error
     _stamps({each: found[each.name] for each in folders}, checks.tsa_certificates)
@@ -71,12 +80,25 @@ def verify(context: Context, folder: Path, checks: Checks) -> None:
     emit(context, {"snapshots": items} if checks.chain else items[0], lambda console: _show(console, items))
 
 
+def size_of(folder: Path) -> int:
+    """Return the bytes of the files in a folder; what is not there has none."""
+    return sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
+
+
 def _verify_one(
-    folder: Path, *, key: str | None, witnesses: Sequence[str], recompute: bool, guardians: Guardians | None
+    folder: Path,
+    *,
+    key: str | None,
+    witnesses: Sequence[str],
+    recompute: bool,
+    guardians: Guardians | None,
+    looked: Callable[[Path], None],
 ) -> dict[str, Found]:
     from aggregator.audit import snapshot
 
-    found = snapshot.verify(folder, key=key, witnesses=witnesses, recompute=recompute, guardians=guardians)
+    found = snapshot.verify(
+        folder, key=key, witnesses=witnesses, recompute=recompute, guardians=guardians, looked=looked
+    )
     return {folder.name: found}
 
 

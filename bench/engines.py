@@ -83,12 +83,16 @@ def made(folder: Path, positions: int) -> Path:
     for table, query in BOOK.items():
         text = query.format(accounts=positions // EACH, legs=LEGS)
         (folder / table).mkdir(parents=True)
-        duckdb.sql(text).write_parquet(str(folder / table / "part.parquet"))
+        _written(text, folder / table / "part.parquet")
     (folder / "margin_position").mkdir()
     for first in range(0, positions, A_FILE):
         text = POSITION.format(each=EACH, legs=LEGS, first=first, end=min(first + A_FILE, positions))
-        duckdb.sql(text).write_parquet(str(folder / "margin_position" / f"part-{first:011d}.parquet"))
+        _written(text, folder / "margin_position" / f"part-{first:011d}.parquet")
     return folder
+
+
+def _written(query: str, path: Path) -> None:
+    duckdb.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
 
 
 def compared(sums: dict[str, tuple[float, ...]]) -> None:

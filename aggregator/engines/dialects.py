@@ -31,7 +31,6 @@ class Dialect:
 DIALECTS = {
     "duckdb": Dialect(sqlglot="duckdb"),
     "datafusion": Dialect(sqlglot="duckdb", from_micros="to_timestamp_micros"),
-    "spark": Dialect(sqlglot="spark"),
 }
 
 Macros = Mapping[str, tuple[list[str], exp.Expression]]

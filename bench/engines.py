@@ -1,4 +1,4 @@
-"""A book's margin accounts on DuckDB, DataFusion and, with `ENGINES_SPARK=MASTER`, Apache Spark: seconds from Parquet to Parquet, by size.
+"""A book's margin accounts on DuckDB and DataFusion: seconds from Parquet to Parquet, by size.
 
 `ENGINES_POSITIONS=N,N` chooses the sizes; five positions an account, files of 100,000. Engines are compared: sums of whole numbers
 exactly, sums of doubles to 1e-12.
@@ -20,7 +20,6 @@ from aggregator.engines.running import ENGINES
 from indexer.store import Store
 
 SIZES = tuple(int(size) for size in os.environ.get("ENGINES_POSITIONS", "100000,1000000").split(","))
-MASTER = os.environ.get("ENGINES_SPARK")
 EACH, LEGS, A_FILE = 5, 40, 100_000
 
 BOOK = {
@@ -54,7 +53,7 @@ SUMS = """
 
 
 def main() -> None:
-    engines = [name for name in ENGINES if name != "spark" or MASTER]
+    engines = list(ENGINES)
     print(f"engines · {EACH} positions an account, {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}")
     with TemporaryDirectory() as folder:
         root = Path(folder)
@@ -67,7 +66,7 @@ def main() -> None:
             for name in engines:
                 target = root / f"{name}-{size}"
                 start = perf_counter()
-                ENGINES[name](views[name], book, target, MASTER or "")
+                ENGINES[name](views[name], book, target)
                 taken[name].append(perf_counter() - start)
                 sums[name] = duckdb.execute(SUMS, {"files": f"{target}/*.parquet"}).fetchall()[0]
                 print(f"    {size:>11,} positions  {name:<10} {taken[name][-1]:7.2f} s")

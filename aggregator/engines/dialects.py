@@ -31,10 +31,9 @@ class Dialect:
 DIALECTS = {
     "duckdb": Dialect(sqlglot="duckdb"),
     "datafusion": Dialect(sqlglot="duckdb", from_micros="to_timestamp_micros"),
-    "spark": Dialect(sqlglot="spark"),
 }
 
-Macros = Mapping[str, tuple[list[str], exp.Expression]]
+Macros = Mapping[str, tuple[list[str], exp.Expr]]
 
 
 def definitions(con: Con, engine: str) -> dict[str, str]:
@@ -67,10 +66,10 @@ def _spelled(text: str, macros: Macros, dialect: Dialect) -> str:
     return str(query.sql(dialect=dialect.sqlglot))
 
 
-def _written_out(query: exp.Expression, macros: Macros) -> exp.Expression:
+def _written_out(query: exp.Expr, macros: Macros) -> exp.Expr:
     """Put a macro's text in place of each call of it, innermost arguments first."""
 
-    def written(node: exp.Expression) -> exp.Expression:
+    def written(node: exp.Expr) -> exp.Expr:
         called = node.expression if isinstance(node, exp.Dot) else None
         if not isinstance(called, exp.Anonymous) or called.name not in macros:
             return node
@@ -84,6 +83,6 @@ def _written_out(query: exp.Expression, macros: Macros) -> exp.Expression:
     return query.transform(written)
 
 
-def _timed(node: exp.Expression, function: str) -> exp.Expression:
+def _timed(node: exp.Expr, function: str) -> exp.Expr:
     """Exchange what makes a timestamp of microseconds."""
     return exp.Anonymous(this=function, expressions=[node.this]) if isinstance(node, exp.UnixToTime) else node

@@ -23,7 +23,7 @@ from uuid import uuid4
 import pyarrow.parquet as pq
 
 from aggregator.engines.dialects import definitions
-from aggregator.engines.running import ENGINES, LOCAL
+from aggregator.engines.running import ENGINES
 from indexer.lake.sets import LakeBroken
 from indexer.publish.segments import settled
 from indexer.store import Store
@@ -44,7 +44,7 @@ class NoBook(StoreError):
     """The store has no snapshot's book yet."""
 
 
-def revalue(store: Store, lake: Path, engine: str, *, master: str = LOCAL) -> Said:
+def revalue(store: Store, lake: Path, engine: str) -> Said:
     """Put the newest snapshot's book into a lake, run the views over it there, and return what `revaluation.json` says.
 
     What is there already, by the same engine, version and SQL, is not made again. Raises `NoBook`, `EngineMissing` and `LakeBroken`.
@@ -52,7 +52,7 @@ def revalue(store: Store, lake: Path, engine: str, *, master: str = LOCAL) -> Sa
     with store.exporting() as con:
         book = put_book(con, lake)
         views = definitions(con, engine)
-    return revalued(lake, book, engine, views, master=master)
+    return revalued(lake, book, engine, views)
 
 
 def put_book(con: Con, lake: Path) -> str:
@@ -70,11 +70,11 @@ def put_book(con: Con, lake: Path) -> str:
     return name[0]
 
 
-def revalued(lake: Path, book: str, engine: str, views: Mapping[str, str], *, master: str = LOCAL) -> Said:
+def revalued(lake: Path, book: str, engine: str, views: Mapping[str, str]) -> Said:
     """Run the views over a book of the lake, which is checked first; raises `EngineMissing` and `LakeBroken`."""
     read_book(lake, book)
     with _drafted(lake / REVALUATIONS) as (draft, name):
-        version = ENGINES[engine](views, lake / BOOKS / book, draft, master)
+        version = ENGINES[engine](views, lake / BOOKS / book, draft)
         source = {"book": book, "engine": engine, "version": version, "sql": _digest(dict(views))}
         for besides in [path for path in draft.iterdir() if path.suffix != ".parquet"]:
             besides.unlink()

@@ -79,7 +79,6 @@ class Engine(StrEnum):
 
     DUCKDB = "duckdb"
     DATAFUSION = "datafusion"
-    SPARK = "spark"
 
 
 class ProofLevel(StrEnum):
@@ -691,9 +690,6 @@ def publish(context: Ctx) -> None:
 def revalue(
     context: Ctx,
     engine: Annotated[Engine, typer.Option("--engine", help="What runs the views' SQL.")] = Engine.DUCKDB,
-    master: Annotated[
-        str | None, typer.Option("--master", metavar="URL", help="Spark's: local[*], spark://host:7077, …")
-    ] = None,
     lake: Annotated[
         str | None, typer.Option("--lake", metavar="FOLDER", help="Where book and rows lie; the configured lake, else.")
     ] = None,
@@ -701,7 +697,7 @@ def revalue(
     """Compute the newest snapshot's margin accounts on an engine, from Parquet to Parquet in a lake."""
     from crossmargin.cli import revaluing
 
-    revaluing.revalue(context.obj, engine.value, master=master, lake=lake)
+    revaluing.revalue(context.obj, engine.value, lake=lake)
 
 
 @lake_app.command("publish")

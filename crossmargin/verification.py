@@ -10,6 +10,8 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
+from aggregator.audit.message_verifier import Trust
+from aggregator.audit.messages import written
 from crossmargin.archive import Archive
 from crossmargin.documents import Document
 from crossmargin.errors import Busy, Unverified
@@ -24,9 +26,10 @@ WHERE_ELSE = "`crossmargin snapshot verify`, or the verify.py of somebody whom y
 
 
 class Verification:
-    """Runs the checks; may be asked from any thread."""
+    """Runs the checks; may be asked from any thread. `trust`: whose signatures of prices and messages count."""
 
-    def __init__(self, *, most_seconds: int = MOST_S) -> None:
+    def __init__(self, *, most_seconds: int = MOST_S, trust: Trust | None = None) -> None:
+        self._trust = None if trust is None else written(trust)
         self._most_seconds = most_seconds
         self._lock = Lock()
 
@@ -38,7 +41,9 @@ class Verification:
         empty where nobody signed it.
         """
         folder = archive.folder_of(name)
-        question = Question(folder=folder, recorded=recorded, before=_before(archive, name), recompute=recompute)
+        question = Question(
+            folder=folder, recorded=recorded, before=_before(archive, name), recompute=recompute, trust=self._trust
+        )
         if not self._lock.acquire(blocking=False):
             raise Busy("another snapshot is being checked; ask again in a moment")
         try:

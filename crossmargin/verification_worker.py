@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aggregator.audit import recomputed, snapshot
+from aggregator.audit.message_verifier import trust_in
 from aggregator.audit.pack import Pack, open_pack
 from aggregator.audit.verifier import Fault
 from aggregator.margin.inputs import OtherMethodology
@@ -24,7 +25,7 @@ CHECKS = {
     "ledger": "The same as in the ledger",
     "chain": "Follows the snapshot before it",
     "files": "Every file has the size and hash of the manifest",
-    "tables": "Tables whole and in order, tree and sums, copies, state proofs, witnesses",
+    "tables": "Tables whole and in order, tree and sums, copies, proofs, what was signed, witnesses",
     "recomputed": "Every number computed again from the inputs",
 }
 """By code, in the order in which they are made."""
@@ -35,17 +36,21 @@ Outcome = tuple[str, list[str], list[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is to be checked; `recorded`: the hash in a ledger; `before`: name and hash of the snapshot before it, where it is there."""
+    """What is to be checked; `recorded`: the hash in a ledger; `before`: name and hash of the snapshot before it, where it is there.
+
+    `trust`: whose signatures of prices and messages count, as `message_verifier.trust_in` reads it.
+    """
 
     folder: Path
     recorded: str | None
     before: tuple[str, str] | None
     recompute: bool
+    trust: str | None = None
 
     def text(self, most_seconds: int) -> str:
         """Write it as the process reads it."""
         said = {"folder": str(self.folder), "recorded": self.recorded, "before": self.before}
-        return json.dumps({**said, "recompute": self.recompute, "seconds": most_seconds})
+        return json.dumps({**said, "recompute": self.recompute, "trust": self.trust, "seconds": most_seconds})
 
 
 def main() -> None:
@@ -54,7 +59,11 @@ def main() -> None:
     _bound(int(said["seconds"]))
     before = None if said["before"] is None else (said["before"][0], said["before"][1])
     question = Question(
-        folder=Path(said["folder"]), recorded=said["recorded"], before=before, recompute=bool(said["recompute"])
+        folder=Path(said["folder"]),
+        recorded=said["recorded"],
+        before=before,
+        recompute=bool(said["recompute"]),
+        trust=said["trust"],
     )
     for check in checks(question):
         sys.stdout.write(json.dumps(check) + "\n")
@@ -123,7 +132,8 @@ def _files(question: Question, pack: Pack) -> Outcome:
 
 
 def _tables(question: Question, pack: Pack) -> Outcome:
-    found = snapshot.verify(question.folder, expected=pack.hash)
+    trust = None if question.trust is None else trust_in(question.trust)
+    found = snapshot.verify(question.folder, expected=pack.hash, trust=trust)
     return _by(found.faults, found.notes)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aggregator.audit import snapshot
+from aggregator.audit.message_verifier import trust_in
 from aggregator.margin.inputs import OtherMethodology
 
 KINDNESS = 10
@@ -23,9 +24,10 @@ def main(arguments: Sequence[str]) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     asked = json.loads(question)
+    trust = None if asked["trust"] is None else trust_in(asked["trust"])
     try:
         found = snapshot.verify(
-            Path(folder), key=asked["key"], witnesses=asked["witnesses"], recompute=asked["recompute"]
+            Path(folder), key=asked["key"], witnesses=asked["witnesses"], recompute=asked["recompute"], trust=trust
         )
         said = {
             "manifest_hash": found.hash,
@@ -35,6 +37,6 @@ def main(arguments: Sequence[str]) -> None:
         }
     except OtherMethodology as error:
         note = f"it was not computed again: {error}; the version that made it can"
-        found = snapshot.verify(Path(folder), key=asked["key"], witnesses=asked["witnesses"])
+        found = snapshot.verify(Path(folder), key=asked["key"], witnesses=asked["witnesses"], trust=trust)
         said = {"manifest_hash": found.hash, "faults": found.faults, "notes": [*found.notes, note], "recomputed": False}
     sys.stdout.write(json.dumps(said))

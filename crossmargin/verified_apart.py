@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 
+from aggregator.audit.message_verifier import Trust
+from aggregator.audit.messages import written
 from crossmargin.documents import Document
 from crossmargin.errors import Busy, TooSlow
 from crossmargin.sql.guard import import_paths
@@ -25,11 +27,12 @@ START = (
 
 
 class VerifiedApart:
-    """Verifies one snapshot at a time; may be called from any thread."""
+    """Verifies one snapshot at a time; may be called from any thread. `trust`: whose signatures of prices and messages count."""
 
-    def __init__(self, longest_s: float = LONGEST_S, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, longest_s: float = LONGEST_S, most_bytes: int = MOST_BYTES, trust: Trust | None = None) -> None:
         self._longest_s = longest_s
         self._most_bytes = most_bytes
+        self._trust = None if trust is None else written(trust)
         self._running = Lock()
 
     def verify(self, folder: Path, *, key: str | None, witnesses: Sequence[str], recompute: bool) -> Document:
@@ -40,7 +43,9 @@ class VerifiedApart:
         if not self._running.acquire(blocking=False):
             raise Busy("a snapshot is being verified already, and one is at a time; ask again when it is done")
         try:
-            said = self._said(folder, {"key": key, "witnesses": list(witnesses), "recompute": recompute})
+            said = self._said(
+                folder, {"key": key, "witnesses": list(witnesses), "recompute": recompute, "trust": self._trust}
+            )
         finally:
             self._running.release()
         faults = said["faults"]

@@ -13,6 +13,7 @@ from time import monotonic
 
 from aiohttp import web
 
+from aggregator.audit.message_verifier import Trust
 from crossmargin.alerts import Alerts
 from crossmargin.archive import Archive
 from crossmargin.desk import Desk
@@ -52,7 +53,10 @@ WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - these are re
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kit:
-    """What a server is made of besides its desk; `token` is the owner's, `lookup` knows the keys of others."""
+    """What a server is made of besides its desk; `token` is the owner's, `lookup` knows the keys of others.
+
+    `trust`: whose signatures of prices and messages count where snapshots are verified.
+    """
 
     metrics: Metrics
     token: str
@@ -67,6 +71,7 @@ class Kit:
     anonymous_sql: bool
     alerts: Alerts
     events: EventSettings
+    trust: Trust
 
 
 def check_host(server: ServerSettings) -> None:
@@ -144,13 +149,13 @@ def _house(kit: Kit, workers: Workers, *, anonymous: bool) -> House:
         workers=workers,
         guard=kit.guard,
         archive=kit.archive,
-        verifier=VerifiedApart(),
+        verifier=VerifiedApart(trust=kit.trust),
         streams=Streams(Hub(kit.store, workers, kit.metrics.streams), kit.events),
         anonymous_sql=kit.anonymous_sql,
         books=Books(kit.lists.desk),
         alerts=kit.alerts,
         haircuts=HaircutHistory(kit.lists.desk),
-        verification=Verification(),
+        verification=Verification(trust=kit.trust),
     )
 
 

@@ -377,10 +377,11 @@ def _at(raw: bytes, place: int) -> bytes:
 
 
 def _text(raw: bytes) -> bytes:
-    """Return bytes that stand behind their length."""
+    """Return bytes that stand behind their length, filled up with zeros."""
     length = _uint(raw, 0)
-    if len(raw) < WORD + length:
-        raise Fault("the message ends too early")
+    filled = raw[WORD + length : WORD + length + -length % WORD]
+    if len(filled) < -length % WORD or any(filled):
+        raise Fault("bytes of the message end too early, or are not filled up with zeros")
     return raw[WORD : WORD + length]
 
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from aggregator.audit.members import Signed
 from aggregator.audit.prices import Proven
+from aggregator.courtesy import ALONE, Courtesy
 from aggregator.gather import (
     SOUND,
     Catalogue,
@@ -168,13 +169,13 @@ def book_inputs(
     )
 
 
-def judged(inputs: BookInputs, before: Book | None = None) -> Book:
+def judged(inputs: BookInputs, before: Book | None = None, *, courtesy: Courtesy = ALONE) -> Book:
     """Open every venue once and judge every account: a pure function of the inputs.
 
-    `before`: any book; of it is kept what all that decides it leaves as it was, which changes no number.
+    `before`: any book; of it is kept what all that decides it leaves as it was, which changes no number. `courtesy`: to whom it gives way.
     """
     catalogue, condition = inputs.catalogue, inputs.condition
-    units = _opened(inputs, before)
+    units = _opened(inputs, before, courtesy)
     context = make_context(
         as_of=inputs.cuts,
         assets=catalogue.assets,
@@ -194,7 +195,7 @@ def judged(inputs: BookInputs, before: Book | None = None) -> Book:
         inputs=inputs,
         context=context,
         units=units,
-        accounts=tuple(_assessed(account, by_owner, context, inputs, kept) for account in accounts),
+        accounts=tuple(_assessed(account, by_owner, context, inputs, kept) for account in courtesy.paced(accounts)),
     )
 
 
@@ -238,7 +239,7 @@ def _decisive(context: Context) -> tuple[object, ...]:
     )
 
 
-def _opened(inputs: BookInputs, before: Book | None) -> tuple[OpenUnit, ...]:
+def _opened(inputs: BookInputs, before: Book | None, courtesy: Courtesy) -> tuple[OpenUnit, ...]:
     """Run the venues' arithmetic over all units; those of a venue of which nothing changed are the ones of before."""
     shares = shares_of(venue.snapshot for venue in inputs.venues)
     known: dict[str, list[OpenUnit]] = {}
@@ -254,7 +255,7 @@ def _opened(inputs: BookInputs, before: Book | None) -> tuple[OpenUnit, ...]:
         for held_in in (
             known.get(venue.snapshot.venue.id, [])
             if venue.snapshot.venue.id in same
-            else looked_through(open_units(venue, inputs.cuts), shares)
+            else looked_through(courtesy.paced(open_units(venue, inputs.cuts)), shares)
         )
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from aggregator.book import AssessedAccount, Book
@@ -35,11 +35,16 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What was told last: a band or a mark's state (`word`), the health factor or price then, and, of a unit, whose it was."""
+    """What was told last: a band or a mark's state (`word`) and the health factor or price then.
+
+    Of a unit also the account and the owner (CAIP-10) whose it was, and its id as events write it.
+    """
 
     word: str
     number: str | None = None
     account: str = ""
+    owner: str = ""
+    unit_id: str = ""
 
     def written(self) -> str:
         return json.dumps(asdict(self))
@@ -166,10 +171,9 @@ def _unit(entry: AssessedAccount, held_in: OpenUnit, policy: StatusPolicy) -> _S
 def _crossed(told: Told | None, subject: str, side: _Side, policy: StatusPolicy, cuts: Body) -> Crossing | None:
     known = Status.HEALTHY if told is None else Status(told.word)
     band = settled(side.status, side.factor, known, policy)
-    account = side.body["account"] if side.body["scope"] == UNIT else ""
-    new = None if band is Status.HEALTHY else Told(word=band.value, number=side.number, account=account)
+    new = None if band is Status.HEALTHY else Told(word=band.value, number=side.number, **_whose(side.body))
     if band is known:
-        moved = told is not None and told.account != account
+        moved = told is not None and new is not None and replace(told, number=new.number) != new
         return Crossing(kind=HEALTH_BAND, subject=subject, told=new, body=None) if moved else None
     changed = {
         "before": {"band": known.value, "health_factor": told.number if told is not None else side.was},
@@ -177,6 +181,13 @@ def _crossed(told: Told | None, subject: str, side: _Side, policy: StatusPolicy,
         "reasons": _reasons(side.reasons),
     }
     return Crossing(kind=HEALTH_BAND, subject=subject, told=new, body=side.body | changed | cuts)
+
+
+def _whose(body: Body) -> dict[str, str]:
+    """Say whose a unit is; who has nothing any more is told of by that alone."""
+    if body["scope"] != UNIT:
+        return {}
+    return {"account": body["account"], "owner": body["owners"][0], "unit_id": body["unit_id"]}
 
 
 def settled(status: Status, factor: float | None, known: Status, policy: StatusPolicy) -> Status:
@@ -192,8 +203,9 @@ def _gone(subject: str, told: Told, cuts: Body) -> Crossing:
     """Tell that a subject has nothing any more."""
     scope, _, name = subject.partition(" ")
     venue, _, unit_id = name.partition(" ")
-    where = {"account": name} if scope == ACCOUNT else {"account": told.account, "venue": venue, "unit_id": unit_id}
-    account = where["account"]
+    where = {"account": name} if scope == ACCOUNT else {"account": told.account, "venue": venue}
+    where |= {"unit_id": told.unit_id or unit_id} if scope == UNIT else {}
+    owner = told.owner or where["account"]
     return Crossing(
         kind=HEALTH_BAND,
         subject=subject,
@@ -201,7 +213,7 @@ def _gone(subject: str, told: Told, cuts: Body) -> Crossing:
         body={
             "scope": scope,
             **where,
-            "owners": [account] if ":" in account else [],
+            "owners": [owner] if ":" in owner else [],
             "venues": [venue] if scope == UNIT else [],
             "assets": [],
             "before": {"band": told.word, "health_factor": told.number},
@@ -233,8 +245,8 @@ def _marks(memory: Memory, book: Book, mark_move: float) -> Iterator[Crossing]:
 def _moved(before: str | None, now: str | None, mark_move: float) -> bool:
     if before is None or now is None:
         return before is not now
-    old = float(before)
-    return old <= 0 or abs(float(now) / old - 1) >= mark_move
+    old, new = float(before), float(now)
+    return new != old if old <= 0 else abs(new / old - 1) >= mark_move
 
 
 def _mark_body(identity: str, mark: Mark | Unpriced, told: Told | None, context: Context) -> Body:

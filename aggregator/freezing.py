@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from aggregator.book import Book
-from aggregator.liquidating import Stage, stage, stage_of
+from aggregator.book import Book, judged
+from aggregator.liquidating import NO_CURVES, Curves, Stage, stage, stage_of
 from aggregator.margin.health import open_units
 from aggregator.margin.inputs import VenueInputs
 from aggregator.risk.liquidation import Outcome, Scene, Terms
@@ -31,18 +31,26 @@ class Reopened:
     stage: Stage
 
 
-def frozen(book: Book, days: int) -> Stage:
+def frozen(book: Book, days: int, curves: Curves = NO_CURVES) -> Stage:
     """Lay out a book as it is after so many days; every source of a price answers then what it answered before."""
     if not days:
-        return stage_of(book)
+        return stage_of(book, curves)
     later = (_later(venue, days * DAY_S) for venue in book.inputs.venues)
-    return stage((held_in for venue in later for held_in in open_units(venue)), book.context)
+    return stage((held_in for venue in later for held_in in open_units(venue)), book.context, curves)
 
 
-def reopened(book: Book, days: Sequence[int], terms: Terms, like: Scene) -> list[Reopened]:
+def later(book: Book, days: int) -> Book:
+    """Return the book as it is after so many days, at the prices and by the estimates of the cut; with none it is the book itself."""
+    if not days:
+        return book
+    venues = tuple(_later(venue, days * DAY_S) for venue in book.inputs.venues)
+    return judged(replace(book.inputs, venues=venues))
+
+
+def reopened(book: Book, days: Sequence[int], terms: Terms, like: Scene, curves: Curves = NO_CURVES) -> list[Reopened]:
     """Let a market stand still for each of some numbers of days, and then move as `like` does; its funds are those of `like`."""
     now = _owed(stage_of(book).scene)
-    return [_reopened(frozen(book, each), each, terms, like, now) for each in days]
+    return [_reopened(frozen(book, each, curves), each, terms, like, now) for each in days]
 
 
 def _reopened(found: Stage, days: int, terms: Terms, like: Scene, now: dict[str, float]) -> Reopened:

@@ -129,6 +129,20 @@ def newest_liquidity(rows: Iterable[ImportedLiquidity], today: date) -> dict[str
     }
 
 
+Curve = tuple[tuple[float, float], ...]
+"""What is sold at once, USD → the fraction that it loses, rising."""
+
+
+def depth_curves(rows: Iterable[ImportedLiquidity], today: date) -> dict[str, Curve]:
+    """Return what the last that was said of each identity up to a day says of its depth; `rows` by ascending day."""
+    said = {row.identity: row.depth for row in rows if row.as_of <= today}
+    return {identity: _curve(depth) for identity, depth in said.items() if depth is not None}
+
+
+def _curve(depth: str) -> Curve:
+    return tuple((float(sold), float(lost)) for sold, _, lost in (point.partition(":") for point in depth.split(";")))
+
+
 def traits_of(catalogue: Catalogue) -> dict[str, Trait]:
     """Return what the configuration says of each identity; of assets that differ, what is said of the riskier."""
     assets = {asset.id: asset for asset in catalogue.assets}

@@ -6,8 +6,10 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from aggregator.book import Book
+from aggregator.histories import Curve
 from aggregator.margin.layers import sale_terms
 from aggregator.margin.valuation import Context, OpenUnit, asset_class_of, identity_of
 from aggregator.margin.venue import unit_name
@@ -22,16 +24,23 @@ from chains.model import Reason, Side
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """A scene without moves and funds; `left_out`: units and venues that are not in it, and why; `assumed`: identities whose sale is
-    the policy's word, since nobody knows their volume or how their price moves.
+    the policy's word, since nobody knows their volume or how their price moves; `curved`: those whose depth somebody told.
     """
 
     scene: Scene
     left_out: tuple[Reason, ...]
     assumed: tuple[str, ...]
+    curved: tuple[str, ...] = ()
 
 
-def stage(units: Iterable[OpenUnit], context: Context) -> Stage:
-    """Lay out units at the prices of their cut."""
+Curves = Mapping[str, Curve]
+"""Identity → what is told of its depth."""
+
+NO_CURVES: Curves = MappingProxyType({})
+
+
+def stage(units: Iterable[OpenUnit], context: Context, curves: Curves = NO_CURVES) -> Stage:
+    """Lay out units at the prices of their cut; `curves` stand for what is reckoned from volume."""
     borrowers: list[Borrower] = []
     left_out: dict[Reason, None] = {}
     lent: dict[Pool, int] = defaultdict(int)
@@ -50,7 +59,9 @@ def stage(units: Iterable[OpenUnit], context: Context) -> Stage:
         asset: identity_of(asset, context.assets)
         for asset in sorted({asset for each in borrowers for asset in each.assets.values()})
     }
-    outlets = {identity: outlet_of(asset, identity, context) for asset, identity in reversed(identities.items())}
+    outlets = {
+        identity: outlet_of(asset, identity, context, curves) for asset, identity in reversed(identities.items())
+    }
     return Stage(
         scene=Scene(
             borrowers=tuple(borrowers),
@@ -59,21 +70,26 @@ def stage(units: Iterable[OpenUnit], context: Context) -> Stage:
             supplied=dict(_supplied(borrowers, lent)),
         ),
         left_out=tuple(left_out),
-        assumed=tuple(sorted(name for name, outlet in outlets.items() if outlet.slope == 0)),
+        assumed=tuple(sorted(name for name, outlet in outlets.items() if outlet.slope == 0 and not outlet.curve)),
+        curved=tuple(sorted(name for name, outlet in outlets.items() if outlet.curve)),
     )
 
 
-def stage_of(book: Book) -> Stage:
+def stage_of(book: Book, curves: Curves = NO_CURVES) -> Stage:
     """Lay out a book."""
-    return stage(book.units, book.context)
+    return stage(book.units, book.context, curves)
 
 
-def outlet_of(asset: str, identity: str, context: Context) -> Outlet:
-    """Return where an identity is sold: by its volume and its moves where both are known, else at what the policy says of its class."""
+def outlet_of(asset: str, identity: str, context: Context, curves: Curves = NO_CURVES) -> Outlet:
+    """Return where an identity is sold: by what is told of its depth, or by its volume and its moves where both are known, else at what
+    the policy says of its class. What is too old for a haircut is too old here.
+    """
     index, layers = context.risk_index, context.policy.layers
     known, liquid = index.assets.get(identity), index.liquidity.get(identity)
     of_class = layers.of_class(asset_class_of(asset, context))
     volume = None if liquid is None else liquid.daily_volume_usd
+    if liquid is not None and identity in curves:
+        return Outlet(identity=identity, fixed=0.0, volume_usd=volume, curve=curves[identity])
     if known is None or liquid is None:
         return Outlet(identity=identity, fixed=of_class.liquidity, volume_usd=volume)
     fixed, slope = sale_terms(known, liquid, of_class, layers)

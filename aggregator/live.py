@@ -18,6 +18,7 @@ from aggregator.arrays.entries import entry_of, estimates_of, marks_of
 from aggregator.arrays.kernels import Revalue
 from aggregator.arrays.standing import Standing
 from aggregator.book import Book, BookInputs, BookRow, judged, row
+from aggregator.courtesy import ALONE, Courtesy
 from aggregator.margin.inputs import Cut
 from aggregator.margin.status import Status
 from aggregator.patience import patient
@@ -70,10 +71,13 @@ class Version:
 
 
 class LiveBook:
-    """Keeps the newest version; `kernel`: what computes the arrays, unless said numpy until the compiled one is ready."""
+    """Keeps the newest version; `kernel`: what computes the arrays, unless said numpy until the compiled one is ready.
 
-    def __init__(self, kernel: Revalue | None = None) -> None:
-        self._kernel = kernel or patient()
+    `courtesy`: to whom it gives way while it values.
+    """
+
+    def __init__(self, kernel: Revalue | None = None, courtesy: Courtesy = ALONE) -> None:
+        self._kernel, self._courtesy = kernel or patient(), courtesy
         self._arrays: ArrayBook | None = None
         self._room = 0
         self._lock = Lock()
@@ -86,9 +90,9 @@ class LiveBook:
         """
         with self._lock:
             before = self.version
-            book = judged(inputs, None if before is None else before.book)
+            book = judged(inputs, None if before is None else before.book, courtesy=self._courtesy)
             standing = self._valued(book, None if before is None else before.book)
-            rows = _rows(book, before)
+            rows = _rows(book, before, self._courtesy)
             number = 1 if before is None else before.number + 1
             order = sorted(rows, key=lambda name: _worst_first(rows[name]))
             self.version = Version(number=number, book=book, rows=rows, order=order, standing=standing)
@@ -103,7 +107,7 @@ class LiveBook:
         old = {each.account.id: each for each in before.accounts}
         changed = [each for each in book.accounts if old.pop(each.account.id, None) is not each]
         marks = marks_of((each.assessment for each in changed), book.context)
-        entries = [entry_of(each.account.id, each.assessment, book.context) for each in changed]
+        entries = [entry_of(each.account.id, each.assessment, book.context) for each in self._courtesy.paced(changed)]
         try:
             standing = self._arrays.change(entries, marks)
             return self._arrays.remove(old) if old else standing
@@ -117,13 +121,13 @@ class LiveBook:
         return legs > self._room or estimates_of(before.context) != estimates_of(book.context)
 
 
-def _rows(book: Book, before: Version | None) -> dict[str, BookRow]:
+def _rows(book: Book, before: Version | None, courtesy: Courtesy) -> dict[str, BookRow]:
     if before is None:
-        return {each.account.id: row(each) for each in book.accounts}
+        return {each.account.id: row(each) for each in courtesy.paced(book.accounts)}
     old = {each.account.id: each for each in before.book.accounts}
     return {
         each.account.id: before.rows[each.account.id] if old.get(each.account.id) is each else row(each)
-        for each in book.accounts
+        for each in courtesy.paced(book.accounts)
     }
 
 

@@ -51,9 +51,9 @@ class Patient:
         try:
             from numba import typeof  # noqa: PLC0415
 
-            from aggregator.arrays.compiled import revalue  # noqa: PLC0415
+            from aggregator.arrays.compiled import over_all, revalue  # noqa: PLC0415
 
-            compiled: Any = revalue
+            compiled: Any = over_all
             compiled.compile(tuple(map(typeof, alike)))
         except ImportError:
             return

@@ -11,11 +11,13 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 from statistics import median
+from threading import Event, Thread
 from time import perf_counter, process_time
 from typing import NamedTuple
 
@@ -67,6 +69,9 @@ def measure(keys: int, weights: str, *, skewed: bool) -> None:
         book = in_arrays(world, "compiled", fastest())
     entries = world.entries(1_000)
     report("1,000 accounts changed", timed(lambda: book.change(entries)))
+    steps = count(1)
+    with reading(book):
+        report("everything and those, while read", timed(lambda: book.change(entries, world.moved(next(steps)))))
     names = [f"a{place}" for place in range(1_000)]
     report("one account, of 1,000, in µs", timed(lambda: [book.standing.account(name) for name in names]))
     check(book, world)
@@ -169,6 +174,10 @@ class World:
     def marks(self) -> dict[str, Price | None]:
         return {f"A{key}": self.price(key=key) for key in range(self.keys)}
 
+    def moved(self, step: int) -> dict[str, Price | None]:
+        """Other marks of everything."""
+        return {f"A{key}": self.price(step, key) for key in range(self.keys)}
+
     def entries(self, number: int) -> list[Entry]:
         """As many accounts as they are, spread over all."""
         legs, entries = self.leg_list, []
@@ -217,9 +226,29 @@ def move(book: ArrayBook, world: World, steps: Iterator[int]) -> None:
     book.reprice({MOVED: world.price(next(steps))})
 
 
+@contextmanager
+def reading(book: ArrayBook) -> Iterator[None]:
+    """Let a thread read accounts all the while."""
+    ended = Event()
+
+    def read() -> None:
+        for place in cycle(range(1_000)):
+            if ended.wait(0.0001):
+                return
+            book.standing.account(f"a{place}")
+
+    reader = Thread(target=read)
+    reader.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        reader.join()
+
+
 def check(book: ArrayBook, world: World) -> None:
     """What is held and owed at the mid must be what the peer's sums say, before haircuts."""
-    book.reprice({MOVED: world.price()})
+    book.reprice(world.marks)
     counted, owing = world.bincount()
     rows = book.standing.rows
     assert np.allclose(rows[:, VALUE] * 0.8, counted, rtol=1e-9, atol=1e-3)

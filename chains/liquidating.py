@@ -6,7 +6,7 @@ that moves there and back is the old one to the last digit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple, Protocol, Self
@@ -23,7 +23,7 @@ UNMOVED = Fraction(1)
 class Lot(NamedTuple):
     """What a unit has or owes of one asset: `price` / `unit` is what a whole token is worth at the block, in the venue's currency.
 
-    `threshold`: basis points of it that count against liquidation, of a collateral.
+    `threshold`: basis points of it that count against liquidation; of a debt, what it weighs.
     """
 
     market: bytes
@@ -122,6 +122,25 @@ class Exposed(Protocol):
 def price_at(price: int, asset: bytes, times: Times) -> int:
     """Return a price after a move, to the nearest, and never nothing."""
     return max(round(price * times.get(asset, UNMOVED)), 1)
+
+
+def largest(allowed: Callable[[int], bool], most: int, near: int | None = None) -> int:
+    """Return the largest amount up to `most` that is allowed, where with one every smaller is; 0 where none is.
+
+    `near`: where it may be, so that few amounts have to be looked at.
+    """
+    if most <= 0 or allowed(most):
+        return max(most, 0)
+    low, high = 0, most
+    step = 1
+    guess = min(max(near, 1), most - 1) if near is not None and most > 1 else None
+    while guess is not None and low < guess < high:
+        low, high, guess = (guess, high, guess + step) if allowed(guess) else (low, guess, guess - step)
+        step *= 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if allowed(middle) else (low, middle)
+    return low
 
 
 class Discount(NamedTuple):

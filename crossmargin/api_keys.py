@@ -11,6 +11,7 @@ from typing import Any
 
 from crossmargin.documents import Document, harmless, moment
 from crossmargin.errors import NoSuchThing, UsageError
+from crossmargin.remembered import Remembered
 from crossmargin.watch import Clock
 from indexer.store import ApiKeyRow, Store
 
@@ -27,7 +28,7 @@ class ApiKeys:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._known: dict[str, ApiKeyRow] | None = None
+        self._known = Remembered(self._read)
 
     def create(
         self, name: str, scopes: Sequence[str], *, quota: int | None, expires_in_s: int | None, who: str
@@ -48,7 +49,7 @@ class ApiKeys:
         )
         with self._store.api_keys() as ledger:
             ledger.add(row)
-        self._known = None
+        self._known.forget()
         return self._line(row) | {"key": f"cm_{row.id}_{secret}"}
 
     def listing(self) -> Document:
@@ -62,7 +63,7 @@ class ApiKeys:
             raise NoSuchThing(f'there is no API key with the id "{shown}"; `crossmargin keys api list` has them')
         with self._store.api_keys() as ledger:
             ledger.revoke(key_id, int(self._clock()))
-        self._known = None
+        self._known.forget()
         return self._line(self._rows()[key_id])
 
     def lookup(self, key: str) -> ApiKeyRow | None:
@@ -78,11 +79,11 @@ class ApiKeys:
         return any(self._state(row) == "active" for row in self._rows().values())
 
     def _rows(self) -> dict[str, ApiKeyRow]:
-        known = self._known
-        if known is None:
-            with self._store.reading() as reader:
-                known = self._known = {row.id: row for row in reader.api_keys()}
-        return known
+        return self._known.get()
+
+    def _read(self) -> dict[str, ApiKeyRow]:
+        with self._store.reading() as reader:
+            return {row.id: row for row in reader.api_keys()}
 
     def _state(self, row: ApiKeyRow) -> str:
         if row.revoked_at is not None:

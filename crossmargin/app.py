@@ -57,6 +57,7 @@ def unlocked(
 ) -> Store:
     """Open the store as it is, whatever the configuration says; raises `StoreError`."""
     allowed = [settings.snapshot.folder, settings.backups, settings.publish.folder]
+    allowed += [] if settings.lake is None else [settings.lake.work]
     deadline = monotonic() + wait_s
     while True:
         try:

@@ -17,6 +17,7 @@ from chains.model import Block, Finality, Skipped
 from chains.ports import Chain
 from chains.registry import block_at
 from crossmargin.cut import AtTime, blocks_of, parse_at
+from crossmargin.documents import moment
 from crossmargin.errors import NotStored
 from indexer.store import Cursor, Reader, Store
 
@@ -52,13 +53,25 @@ class Scene:
 
 
 class Cuts:
-    """Finds cuts in one state of the store; `rules`: configured chain → its finality rule."""
+    """Finds cuts in one state of the store; `rules`: configured chain → its finality rule.
 
-    def __init__(self, store: Store, reader: Reader, rules: Mapping[str, str], connect: Connect) -> None:
+    `cut_at`: where the store holds a set of a lake, its cut-off: up to then all of every chain is known, and of later nothing.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        reader: Reader,
+        rules: Mapping[str, str],
+        connect: Connect,
+        *,
+        cut_at: int | None = None,
+    ) -> None:
         self._store = store
         self._reader = reader
         self._rules = rules
         self._connect = connect
+        self._cut_at = cut_at
 
     def at(self, text: str | None, chains: Collection[str]) -> dict[str, Cut]:
         """Return the cut of every configured chain that the store reaches; `chains` are those that were asked about.
@@ -67,8 +80,12 @@ class Cuts:
         `UsageError`, `NotStored` and `ChainError`.
         """
         if text is None:
-            return self._made({chain_id: held.block for chain_id, held in self._cursors().items()})
+            return self._made({chain_id: held.block for chain_id, held in self._cursors().items()}, self._cut_at)
         at = parse_at(text)
+        if isinstance(at, AtTime) and self._cut_at is not None and at.time > self._cut_at:
+            raise NotStored(
+                f"what is read here is of {moment(self._cut_at)} and nothing later; ask for a time until then"
+            )
         if isinstance(at, AtTime):
             return self._made(self._at_time(at.time), at.time)
         named = {chain_id: self._block(chain_id, number) for chain_id, number in blocks_of(at, chains).items()}
@@ -129,10 +146,13 @@ class Cuts:
             chain_id: Cut(
                 block=block,
                 finality=self._finality(chain_id, block, cursors[chain_id]),
-                until=time if time is not None and block.time < time <= cursors[chain_id].block.time else None,
+                until=time if time is not None and block.time < time <= self._known_until(cursors[chain_id]) else None,
             )
             for chain_id, block in sorted(blocks.items())
         }
+
+    def _known_until(self, cursor: Cursor) -> int:
+        return cursor.block.time if self._cut_at is None else self._cut_at
 
     def _finality(self, chain_id: str, block: Block, cursor: Cursor) -> Finality:
         settled = block.number <= cursor.finalized

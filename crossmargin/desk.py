@@ -57,6 +57,10 @@ class Desk(Protocol):
         """Publish what is final, and return what was published."""
         ...
 
+    def publish_parts(self) -> Document:
+        """Put the parts of a lake that are due into it, and return which."""
+        ...
+
     def snapshots(self) -> Document:
         """Return the ledger of snapshots, with late, failed and missed slots."""
         ...
@@ -106,11 +110,18 @@ class Desk(Protocol):
         ...
 
     def stress(
-        self, severity: str, scenarios: Sequence[str], shocks: Sequence[str], at: str | None, *, fund_usd: float | None
+        self,
+        severity: str,
+        scenarios: Sequence[str],
+        shocks: Sequence[str],
+        at: str | None,
+        *,
+        fund_usd: float | None,
+        accrue_days: int = 0,
     ) -> Document:
         """Return what scenarios of the library, or one of shocks such as `ETH=-0.3`, do to the whole book.
 
-        `fund_usd`: also how many times each is too much for so much.
+        `fund_usd`: also how many times each is too much for so much. `accrue_days`: interest accrues for so long before.
         """
         ...
 
@@ -124,6 +135,10 @@ class Desk(Protocol):
 
     def freeze(self, asked: Asked, at: str | None) -> Document:
         """Return what they come to after the market stood still for some days."""
+        ...
+
+    def lag(self, asked: Asked, at: str | None) -> Document:
+        """Return what they come to on each day of a window that happened, while venues see prices late."""
         ...
 
     def forecasts(self, at: str | None, *, top: int, seed: int) -> Document:

@@ -10,6 +10,7 @@ DeskError
 ├── TooSlow           the answer takes longer than it may
 ├── Repeated          the key of a question that is sent again names another question
 ├── Forgotten         what was asked for is not kept any more
+├── AskElsewhere      this service reads a lake, which does not hold that
 ├── NotStored         the store does not reach there, or no node can say
 ├── Unverified        what was checked does not hold
 ├── NotComparable     there is nothing here to compare it with
@@ -129,6 +130,15 @@ class NotStored(DeskError):
     title = "The store does not reach there"
     http_status = 409
     exit_code = ExitCode.FAILED
+
+
+class AskElsewhere(DeskError):
+    """The service reads a lake, which does not hold what is asked for."""
+
+    code = "ask-elsewhere"
+    title = "This is not answered from a lake"
+    http_status = 421
+    exit_code = ExitCode.USAGE
 
 
 class Unverified(DeskError):

@@ -43,7 +43,7 @@ class Healths:
         self._store = store
         self._memberships = memberships
         self._scene_of = scene_of
-        self._answers = Answers(store, clock)
+        self._answers = Answers(clock)
         self._kept: dict[str, None] = {}
 
     def evaluated(self, name: str, at: str | None) -> Evaluated:
@@ -100,12 +100,13 @@ class Healths:
             for inputs, document in judged
             if document.input_digest not in self._kept
         }
-        if inputs:
-            self._store.save_inputs(inputs)
-            _remember(self._kept, inputs)
         sent: list[Document] = [document.model_dump(mode="json") for _, document in judged]
-        if at is None:
-            self._answers.keep([(document, each) for (_, document), each in zip(judged, sent, strict=True)])
+        documents = [document for _, document in judged]
+        answers = self._answers.new(zip(documents, sent, strict=True)) if at is None else []
+        if inputs or answers:
+            self._store.save_sent(inputs, answers)
+            _remember(self._kept, inputs)
+            self._answers.kept(answers)
         return sent
 
 

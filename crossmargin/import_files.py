@@ -18,6 +18,7 @@ from crossmargin.transfers import DELIVERED_BLOCK, EVIDENCE
 
 ASSET = "asset"
 LIQUIDITY = ("daily_volume_usd", "spread", "fee")
+DEPTH = "depth"
 
 Line = tuple[str, Mapping[str, Any]]
 """Where it stands, and its columns."""
@@ -53,6 +54,7 @@ def liquidity_document(path: Path, *, source: str | None) -> Document:
     rows = [
         {"identity": line[ASSET], "as_of": day_of(line["as_of"], place).isoformat()}
         | {name: line[name] for name in LIQUIDITY}
+        | ({DEPTH: depth} if (depth := _told(line, DEPTH)) is not None else {})
         for place, line in lines
     ]
     return {"source": source or path.name, "rows": rows}

@@ -31,6 +31,7 @@ LARGEST_IMPORT = 8 * 1024 * 1024
 LONGEST_SOURCE = 120
 MOST_SHOWN = 10
 LARGEST_USD = 1e15
+LONGEST_DEPTH = 4_000
 USUAL_SALE = 1e6
 """USD, of which haircuts are shown where nobody says how much is sold."""
 
@@ -69,7 +70,7 @@ class Imports:
         }
 
     def take_liquidity(self, said: Document) -> Document:
-        """Enter what is said of liquidity: {source, rows: [{identity, as_of, daily_volume_usd, spread, fee}]}, all or nothing."""
+        """Enter what is said of liquidity: {source, rows: [{identity, as_of, daily_volume_usd, spread, fee, depth}]}, all or nothing."""
         source, now = source_of(said.get("source")), int(self._clock())
         given = said.get("rows")
         if not isinstance(given, list) or not given:
@@ -106,7 +107,8 @@ class Imports:
             raise UsageError(f"{place}: {day} has not come; liquidity is of a day that one has seen")
         volume = figure(row.get("daily_volume_usd"), place, "daily_volume_usd", most=LARGEST_USD)
         spread, fee = (figure(row.get(name), place, name, most=1.0) for name in ("spread", "fee"))
-        return ImportedLiquidity(identity, day, volume, spread, fee, source, now, digest)
+        depth = depth_of(row.get("depth"), place)
+        return ImportedLiquidity(identity, day, volume, spread, fee, source, now, digest, depth=depth)
 
     def _known(self, identity: object, place: str = "") -> str:
         if isinstance(identity, str) and identity in self._identities:
@@ -178,6 +180,25 @@ def figure(value: object, place: str, name: str, *, most: float) -> float:
     return found
 
 
+def depth_of(said: object, place: str) -> str | None:
+    """Read what sales lose, `1000:0.001;50000:0.02`, and write it canonically; nothing where nothing is said."""
+    if said is None or said == "":
+        return None
+    if not isinstance(said, str) or len(said) > LONGEST_DEPTH:
+        raise UsageError(f"{place}: depth must be USD:FRACTION with semicolons between, such as 1000:0.001;50000:0.02")
+    points = [tuple(number(part, place, "depth") for part in point.split(":")) for point in said.split(";")]
+    if any(len(point) != 2 for point in points):  # noqa: PLR2004 - USD and fraction
+        raise UsageError(f"{place}: depth must be USD:FRACTION with semicolons between, such as 1000:0.001;50000:0.02")
+    before = (0.0, 0.0)
+    for sold, lost in points:
+        if not before[0] < sold <= LARGEST_USD or not before[1] <= lost < 1 or lost <= 0:
+            raise UsageError(
+                f"{place}: depth must rise, from more than 0 USD, with fractions above 0 and below 1, not {sold:g}:{lost:g}"
+            )
+        before = sold, lost
+    return ";".join(f"{sold!r}:{lost!r}" for sold, lost in points)
+
+
 def usd(text: str | None, place: str) -> float:
     """Read how much is sold, a million where nobody says; raises `UsageError`."""
     return USUAL_SALE if text is None else figure(text, place, "USD", most=LARGEST_USD)
@@ -232,7 +253,7 @@ def _prices(row: ImportedDay | None) -> tuple[Any, ...] | None:
 
 
 def _figures(row: ImportedLiquidity | None) -> tuple[Any, ...] | None:
-    return None if row is None else (row.daily_volume_usd, row.spread, row.fee, row.source)
+    return None if row is None else (row.daily_volume_usd, row.spread, row.fee, row.depth, row.source)
 
 
 def _liquidity_line(row: ImportedLiquidity, today: date) -> Mapping[str, Any]:
@@ -243,6 +264,7 @@ def _liquidity_line(row: ImportedLiquidity, today: date) -> Mapping[str, Any]:
         "daily_volume_usd": repr(row.daily_volume_usd),
         "spread": repr(row.spread),
         "fee": repr(row.fee),
+        "depth": row.depth,
         "source": row.source,
         "imported_at": moment(row.imported_at),
         "corrections": row.corrections,

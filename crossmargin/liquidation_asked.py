@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aggregator.liquidating import Curves
+from aggregator.risk.series import Series
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What is to be simulated; `funds`: VENUE=USD, `fund_usd`: behind all venues; `days`: of freezes, none: those of the library."""
+    """What is to be simulated; `funds`: VENUE=USD, `fund_usd`: behind all venues; `days`: of freezes, none: those of the library.
+
+    `accrue_days`: for so many days interest accrues before; `lag_h`: by how many hours prices that venues see are late.
+    """
 
     scenario: str | None = None
     severity: str = "low"
@@ -21,6 +28,16 @@ class Asked:
     funds: tuple[str, ...] = ()
     fund_usd: float = 0.0
     days: tuple[int, ...] = ()
+    accrue_days: int = 0
+    lag_h: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known beside the book, by identity: prices of days before its cuts, and what sales lose."""
+
+    series: Mapping[str, Series] = field(default_factory=dict)
+    curves: Curves = field(default_factory=dict)
 
 
 def query_of(asked: Asked) -> dict[str, str | None]:
@@ -37,4 +54,5 @@ def query_of(asked: Asked) -> dict[str, str | None]:
         "seed": str(asked.seed),
         "fund": ",".join(asked.funds) or None,
         "fund_usd": repr(asked.fund_usd),
+        "accrue_days": str(asked.accrue_days) if asked.accrue_days else None,
     }

@@ -12,17 +12,18 @@ from decimal import Decimal
 from typing import Any
 
 from aggregator.book import Book
-from aggregator.freezing import Reopened, reopened
+from aggregator.freezing import Reopened, later, reopened
 from aggregator.liquidating import Stage, stage_of
 from aggregator.margin.numbers import text
 from aggregator.margin.stamp import policy_digest
 from aggregator.risk.liquidation import Loss, Order, Outcome, Scene, Step, Terms
 from aggregator.risk.liquidation_run import compared
 from aggregator.risk.scenarios import Scenario, ScenarioError, Severity
+from aggregator.risk.series import Series
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
-from crossmargin.liquidation_asked import Asked
-from crossmargin.stress_documents import as_of, library, number, one_scenario, reasons, shocks_of, usd
+from crossmargin.liquidation_asked import Asked, Known
+from crossmargin.stress_documents import accrued_days, as_of, library, number, one_scenario, reasons, shocks_of, usd
 
 UNITS = 50
 """Units that are told, of those that were liquidated: those that lose the most."""
@@ -41,6 +42,7 @@ RULES = (
     "half of what a sale loses stays in the price of the identity on every chain, the other half has recovered by the next round",
     "what is paid for debts comes from elsewhere and moves no price",
     "in a round the lowest health factor comes first, equal ones in the order that the seed draws",
+    "a sale loses what is told of its identity's depth, or the square root of its amount by volume and deviation",
     "where volume or moves of an identity are not known its sale loses what the policy says of its class, whatever the amount",
     "bad debt is what venues write off and what is owed beyond all collateral; it stays in the market that lent",
     "supplies are not reduced for what who lent loses",
@@ -76,51 +78,56 @@ def terms_of(asked: Asked, depth: float) -> Terms:
     )
 
 
-def simulated(book: Book, asked: Asked) -> Document:
+def simulated(book: Book, asked: Asked, known: Known) -> Document:
     """Liquidate a book after a scenario, in every order of sale; raises `UsageError`."""
     terms = terms_of(asked, 1.0 if asked.depth is None else asked.depth)
-    scenario, stage = _scenario(book, asked), stage_of(book)
-    scene = _set(stage.scene, scenario, asked, book)
+    scenario, stage = (
+        _scenario(book, asked, known.series),
+        stage_of(later(book, accrued_days(asked.accrue_days)), known.curves),
+    )
+    scene = with_funds(stage.scene, scenario, asked, book)
     outcomes = compared(scene, terms)
     return {
-        **_head(book, scenario, terms, RULES),
+        **head(book, scenario, terms, RULES),
+        "accrued_days": asked.accrue_days,
         "orders": [_order(order, outcome) for order, outcome in outcomes.items()],
         **_outcome(outcomes[terms.order], scene),
-        **_missing(stage),
+        **missing(stage),
     }
 
 
-def frozen(book: Book, asked: Asked) -> Document:
+def frozen(book: Book, asked: Asked, known: Known) -> Document:
     """Let the market stand still before a scenario, for several numbers of days; raises `UsageError`."""
     days = asked.days or (0, *library().freeze_days)
     if len(days) > MOST_FREEZES or not all(0 <= each <= LONGEST_FREEZE for each in days):
         raise UsageError(f"at most {MOST_FREEZES} numbers of days from 0 to {LONGEST_FREEZE}, not {list(days)}")
     terms = terms_of(asked, library().freeze_depth if asked.depth is None else asked.depth)
-    scenario, stage = _scenario(book, asked), stage_of(book)
-    scene = _set(stage.scene, scenario, asked, book)
-    found = reopened(book, sorted(set(days)), terms, scene)
+    scenario, stage = _scenario(book, asked, known.series), stage_of(book, known.curves)
+    scene = with_funds(stage.scene, scenario, asked, book)
+    found = reopened(book, sorted(set(days)), terms, scene, known.curves)
     funded = asked.fund_usd + math.fsum(scene.funds.values())
-    exhausted = [each.days for each in found if funded and _by_lenders(each.outcome) > NEXT_TO_NOTHING]
+    exhausted = [each.days for each in found if funded and by_lenders(each.outcome) > NEXT_TO_NOTHING]
     return {
-        **_head(book, scenario, terms, (*FREEZE_RULES, *RULES)),
+        **head(book, scenario, terms, (*FREEZE_RULES, *RULES)),
         "freezes": [_freeze(each) for each in found],
         "fund_exhausted_after_days": exhausted[0] if exhausted else None,
-        **_missing(found[-1].stage),
+        **missing(found[-1].stage),
     }
 
 
-def _scenario(book: Book, asked: Asked) -> Scenario | None:
+def _scenario(book: Book, asked: Asked, series: Mapping[str, Series]) -> Scenario | None:
     if asked.severity not in set(Severity):
         raise UsageError(f'severity must be {", ".join(Severity)}, not "{asked.severity}"')
     if asked.scenario and asked.shocks:
         raise UsageError("one scenario is simulated at a time: name one of the library, or say shocks of your own")
     try:
-        return one_scenario(book, asked.scenario, Severity(asked.severity), shocks_of(asked.shocks))
+        return one_scenario(book, asked.scenario, Severity(asked.severity), shocks_of(asked.shocks), series)
     except ScenarioError as error:
         raise UsageError(str(error)) from error
 
 
-def _set(scene: Scene, scenario: Scenario | None, asked: Asked, book: Book) -> Scene:
+def with_funds(scene: Scene, scenario: Scenario | None, asked: Asked, book: Book) -> Scene:
+    """Let a scenario happen to a scene, and put funds behind it; raises `UsageError`."""
     moves = {} if scenario is None else {each.asset: each.move for each in scenario.moves}
     funds = dict(map(_fund, asked.funds))
     known = {held_in.venue.id for held_in in book.units}
@@ -143,7 +150,8 @@ def _fund(said: str) -> tuple[str, float]:
     return venue, behind
 
 
-def _head(book: Book, scenario: Scenario | None, terms: Terms, rules: Sequence[str]) -> Document:
+def head(book: Book, scenario: Scenario | None, terms: Terms, rules: Sequence[str]) -> Document:
+    """Say what a simulation is of: cuts, library, policy, scenario, terms and rules."""
     return {
         "as_of": as_of(book),
         "library": library().version,
@@ -172,11 +180,11 @@ def _order(order: Order, outcome: Outcome) -> Document:
         "liquidated_units": len(outcome.liquidated),
         "rounds": outcome.rounds,
         "ended": outcome.ended,
-        "sold_usd": _flow(outcome.total("seized")),
-        "impact_usd": _flow(outcome.total("impact")),
-        "accounts_lose_usd": _flow(outcome.total("lost")),
+        "sold_usd": flow(outcome.total("seized")),
+        "impact_usd": flow(outcome.total("impact")),
+        "accounts_lose_usd": flow(outcome.total("lost")),
         "bad_debt_usd": usd(outcome.bad_debt),
-        "lenders_lose_usd": usd(_by_lenders(outcome)),
+        "lenders_lose_usd": usd(by_lenders(outcome)),
         "standing_units": len(outcome.standing),
     }
 
@@ -188,20 +196,20 @@ def _outcome(outcome: Outcome, scene: Scene) -> Document:
     ranked = sorted(by_unit.items(), key=lambda each: (-math.fsum(step.lost for step in each[1]), each[0]))
     return {
         "flows": {
-            "accounts_lose_usd": _flow(outcome.total("lost")),
-            "liquidators_gain_usd": _flow(outcome.total("gained")),
-            "venues_keep_usd": _flow(outcome.total("kept")),
-            "impact_usd": _flow(outcome.total("impact")),
-            "forgiven_usd": _flow(outcome.total("forgiven")),
-            "revalued_usd": _flow(outcome.revalued),
-            "equity_before_usd": _flow(outcome.equity_before),
-            "equity_after_usd": _flow(outcome.equity_after),
+            "accounts_lose_usd": flow(outcome.total("lost")),
+            "liquidators_gain_usd": flow(outcome.total("gained")),
+            "venues_keep_usd": flow(outcome.total("kept")),
+            "impact_usd": flow(outcome.total("impact")),
+            "forgiven_usd": flow(outcome.total("forgiven")),
+            "revalued_usd": flow(outcome.revalued),
+            "equity_before_usd": flow(outcome.equity_before),
+            "equity_after_usd": flow(outcome.equity_after),
         },
         "venues": _by_venue(outcome),
         "pools": [_loss(loss) for loss in outcome.losses],
-        "funds_left_usd": {venue: _flow(left) for venue, left in sorted(outcome.funds_left.items())},
-        "fund_left_usd": _flow(outcome.common_left),
-        "sold_usd": {identity: _flow(amount) for identity, amount in outcome.sold.items()},
+        "funds_left_usd": {venue: flow(left) for venue, left in sorted(outcome.funds_left.items())},
+        "fund_left_usd": flow(outcome.common_left),
+        "sold_usd": {identity: flow(amount) for identity, amount in outcome.sold.items()},
         "prices": [
             {"asset": asset, "identity": scene.identities[asset], "move": number(times - 1)}
             for asset, times in sorted(outcome.times.items())
@@ -216,9 +224,9 @@ def _by_venue(outcome: Outcome) -> Document:
     return {
         venue: {
             "units": len({step.unit for step in outcome.steps if step.venue == venue}),
-            "paid_usd": _flow(math.fsum(step.paid for step in outcome.steps if step.venue == venue)),
-            "seized_usd": _flow(math.fsum(step.seized for step in outcome.steps if step.venue == venue)),
-            "keeps_usd": _flow(math.fsum(step.kept for step in outcome.steps if step.venue == venue)),
+            "paid_usd": flow(math.fsum(step.paid for step in outcome.steps if step.venue == venue)),
+            "seized_usd": flow(math.fsum(step.seized for step in outcome.steps if step.venue == venue)),
+            "keeps_usd": flow(math.fsum(step.kept for step in outcome.steps if step.venue == venue)),
         }
         for venue in venues
     }
@@ -229,8 +237,8 @@ def _loss(loss: Loss) -> Document:
         "venue": loss.pool.venue,
         "market": loss.pool.market,
         "bad_debt_usd": usd(loss.bad_debt),
-        "by_venue_fund_usd": _flow(loss.by_fund),
-        "by_fund_usd": _flow(loss.by_common),
+        "by_venue_fund_usd": flow(loss.by_fund),
+        "by_fund_usd": flow(loss.by_common),
         "lenders_lose_usd": usd(loss.by_lenders),
         "lenders_share": None if loss.share is None else number(loss.share),
     }
@@ -249,10 +257,10 @@ def _unit(name: str, steps: Iterable[Step]) -> Document:
                 "paid_raw": str(step.paid_raw),
                 "seized_raw": str(step.seized_raw),
                 "fee_raw": str(step.fee_raw),
-                "paid_usd": _flow(step.paid),
-                "seized_usd": _flow(step.seized),
-                "impact_usd": _flow(step.impact),
-                "forgiven_usd": _flow(step.forgiven),
+                "paid_usd": flow(step.paid),
+                "seized_usd": flow(step.seized),
+                "impact_usd": flow(step.impact),
+                "forgiven_usd": flow(step.forgiven),
             }
             for step in found
         ],
@@ -263,20 +271,21 @@ def _freeze(found: Reopened) -> Document:
     outcome = found.outcome
     return {
         "days": found.days,
-        "interest_usd": _flow(found.interest_usd),
+        "interest_usd": flow(found.interest_usd),
         "liquidated_units": len(outcome.liquidated),
         "liquidated_by_chain": found.by_chain,
-        "accounts_lose_usd": _flow(outcome.total("lost")),
-        "impact_usd": _flow(outcome.total("impact")),
+        "accounts_lose_usd": flow(outcome.total("lost")),
+        "impact_usd": flow(outcome.total("impact")),
         "bad_debt_usd": usd(outcome.bad_debt),
-        "lenders_lose_usd": usd(_by_lenders(outcome)),
-        "funds_left_usd": _flow(_left(outcome)),
+        "lenders_lose_usd": usd(by_lenders(outcome)),
+        "funds_left_usd": flow(_left(outcome)),
         "standing_units": len(outcome.standing),
         "pools": [_loss(loss) for loss in outcome.losses],
     }
 
 
-def _by_lenders(outcome: Outcome) -> float:
+def by_lenders(outcome: Outcome) -> float:
+    """Return what is left of losses for who lent, USD."""
     return math.fsum(loss.by_lenders for loss in outcome.losses)
 
 
@@ -284,9 +293,11 @@ def _left(outcome: Outcome) -> float:
     return outcome.common_left + math.fsum(outcome.funds_left.values())
 
 
-def _missing(stage: Stage) -> Mapping[str, Any]:
-    return {"assumed": list(stage.assumed), "left_out": reasons(stage.left_out)}
+def missing(stage: Stage) -> Mapping[str, Any]:
+    """Say what is left out, and what is assumed."""
+    return {"assumed": list(stage.assumed), "depth_curves": list(stage.curved), "left_out": reasons(stage.left_out)}
 
 
-def _flow(value: float) -> str:
+def flow(value: float) -> str:
+    """Write USD to a millionth."""
     return text(Decimal(repr(value)).quantize(FLOW))

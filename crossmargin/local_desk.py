@@ -10,8 +10,9 @@ from time import time
 from typing import Any
 
 from aggregator.book import Book, book_inputs
+from aggregator.courtesy import Courtesy
 from aggregator.gather import Catalogue, Condition
-from aggregator.histories import ChainDays
+from aggregator.histories import ChainDays, depth_curves, today_of
 from aggregator.live import LiveBook, Version
 from aggregator.margin.document import HealthDocument
 from aggregator.margin.inputs import Asset, Cut, MarginAccount
@@ -32,8 +33,10 @@ from crossmargin.estimates import Estimates
 from crossmargin.forecast_documents import forecasts
 from crossmargin.healths import Healths, evaluated
 from crossmargin.imports import Imports
+from crossmargin.lag_documents import late
+from crossmargin.lakes import LakeParts
 from crossmargin.liabilities import Liabilities
-from crossmargin.liquidation_asked import Asked
+from crossmargin.liquidation_asked import Asked, Known
 from crossmargin.liquidation_documents import frozen, simulated
 from crossmargin.memberships import Memberships
 from crossmargin.ordering import badness
@@ -80,7 +83,8 @@ class LocalDesk:
         self._watch = watch
         self._clock = clock
         self.catalogue = catalogue_of(settings, policy)
-        self.live = LiveBook()
+        self.courtesy = Courtesy()
+        self.live = LiveBook(courtesy=self.courtesy)
         self._estimates = Estimates()
         self._risk = RiskRuns(store, settings.risk, clock)
         self._imports = Imports(self.catalogue, store, clock)
@@ -94,6 +98,7 @@ class LocalDesk:
         self._backups = Backups(settings.backups, store, clock)
         self._liabilities = Liabilities(settings.venues, store, clock)
         self._publishing = Publishing(settings.publish, store, clock)
+        self._parts = LakeParts(settings, store)
         self.keys = ApiKeys(store, clock)
         secrets = SecretFolder(settings.webhook_secrets)
         self.webhook_register = Webhooks(store, secrets, clock, loopback=settings.webhooks.loopback)
@@ -171,6 +176,9 @@ class LocalDesk:
     def publish(self) -> Document:
         return self._publishing.publish()
 
+    def publish_parts(self) -> Document:
+        return self._parts.publish()
+
     def publish_due(self) -> Document | None:
         """Publish what is final where a slot of the schedule has come since it was published last; `None` where none has."""
         return self._publishing.publish_due()
@@ -229,26 +237,37 @@ class LocalDesk:
             return haircuts(scene, self._days(scene), self.catalogue, value_usd)
 
     def stress(
-        self, severity: str, scenarios: Sequence[str], shocks: Sequence[str], at: str | None, *, fund_usd: float | None
+        self,
+        severity: str,
+        scenarios: Sequence[str],
+        shocks: Sequence[str],
+        at: str | None,
+        *,
+        fund_usd: float | None,
+        accrue_days: int = 0,
     ) -> Document:
-        wanted = wanted_of(severity, scenarios, shocks, fund_usd)
-        return stressed(self._book(at), wanted)
+        wanted = wanted_of(severity, scenarios, shocks, fund_usd, accrue_days)
+        book, known = self._book_and_known(at)
+        return stressed(book, wanted, known.series)
 
     def at_risk(self, at: str | None) -> Document:
         return risked(self._book(at))
 
     def liquidations(self, asked: Asked, at: str | None) -> Document:
-        return simulated(self._book(at), asked)
+        book, known = self._book_and_known(at)
+        return simulated(book, asked, known)
 
     def freeze(self, asked: Asked, at: str | None) -> Document:
-        return frozen(self._book(at), asked)
+        book, known = self._book_and_known(at)
+        return frozen(book, asked, known)
+
+    def lag(self, asked: Asked, at: str | None) -> Document:
+        book, known = self._book_and_known(at)
+        return late(book, asked, known)
 
     def forecasts(self, at: str | None, *, top: int, seed: int) -> Document:
-        with self._scene(at, self._chains()) as scene:
-            held = None if self.live.version is None else self.live.version.book
-            book = Judge(scene=scene, estimates=self._estimates, held=held).as_it_is()
-            series = self._estimates.series(scene.reader, scene.cuts, self.catalogue)
-        return forecasts(book, series, top=top, seed=seed)
+        book, known = self._book_and_known(at)
+        return forecasts(book, known.series, top=top, seed=seed)
 
     def run_risk(self) -> Document:
         return self._risk.run(self._judged)
@@ -262,7 +281,7 @@ class LocalDesk:
             held = None if self.live.version is None else self.live.version.book
             return Judged(
                 book=Judge(scene=scene, estimates=self._estimates, held=held).as_it_is(),
-                series=self._estimates.series(scene.reader, scene.cuts, self.catalogue),
+                known=self._known(scene),
                 policy=self._policies.in_force(scene.reader, moment_of(scene.cuts)).terms.head.version,
             )
 
@@ -285,6 +304,19 @@ class LocalDesk:
         with self._scene(at, self._chains()) as scene:
             held = None if self.live.version is None else self.live.version.book
             return Judge(scene=scene, estimates=self._estimates, held=held).as_it_is()
+
+    def _book_and_known(self, at: str | None) -> tuple[Book, Known]:
+        with self._scene(at, self._chains()) as scene:
+            held = None if self.live.version is None else self.live.version.book
+            return Judge(scene=scene, estimates=self._estimates, held=held).as_it_is(), self._known(scene)
+
+    def _known(self, scene: Scene) -> Known:
+        today = today_of(scene.cuts)
+        told = scene.reader.imported_liquidity()
+        return Known(
+            series=self._estimates.series(scene.reader, scene.cuts, self.catalogue),
+            curves={} if today is None else depth_curves(told, today),
+        )
 
     def _days(self, scene: Scene) -> list[ChainDays]:
         cuts = sorted(scene.cuts.items())
@@ -392,7 +424,7 @@ class LocalDesk:
         cuts = self._cuts(reader, at, chains)
         catalogue, policy = self._policies.over(self.catalogue, reader, cuts)
         time = moment_of(cuts) if settled or at is not None else max(moment_of(cuts), int(self._clock()))
-        condition = self._condition(reader, cuts, now=at is None)
+        condition = self._condition_in(reader, cuts, now=at is None)
         return Scene(
             reader=reader,
             cuts=cuts,
@@ -412,10 +444,13 @@ class LocalDesk:
             yield scene
 
     def _cuts(self, reader: Reader, at: str | None, chains: Collection[str]) -> dict[str, Cut]:
-        rules = {chain.spec.id: chain.spec.finality for chain in self._settings.chains}
-        return Cuts(self._store, reader, rules, partial(connect, self._settings)).at(at, chains)
+        return self._cuts_in(reader).at(at, chains)
 
-    def _condition(self, reader: Reader, cuts: Mapping[str, Cut], *, now: bool) -> Condition:
+    def _cuts_in(self, reader: Reader) -> Cuts:
+        rules = {chain.spec.id: chain.spec.finality for chain in self._settings.chains}
+        return Cuts(self._store, reader, rules, partial(connect, self._settings))
+
+    def _condition_in(self, reader: Reader, cuts: Mapping[str, Cut], *, now: bool) -> Condition:
         """Whether nodes can be believed is a question of now; whether a chain stood still is told by what is stored."""
         return condition_at(reader, cuts, self.catalogue, self._settings.chains, self._watch if now else None)
 

@@ -87,6 +87,9 @@ class RemoteDesk:
     def publish(self) -> Document:
         return self._ask("POST", "/v1/publish", {}, timeout_s=PUBLISH_TIMEOUT_S)
 
+    def publish_parts(self) -> Document:
+        return self._ask("POST", "/v1/lake/parts", {}, timeout_s=PUBLISH_TIMEOUT_S)
+
     def inputs(self, digest: str) -> str:
         return self._body("GET", f"/v1/inputs/{quote(digest, safe='')}").decode("utf-8")
 
@@ -127,11 +130,19 @@ class RemoteDesk:
         return self._ask("GET", f"/v1/haircuts{_query(value_usd=repr(value_usd), at=at)}")
 
     def stress(
-        self, severity: str, scenarios: Sequence[str], shocks: Sequence[str], at: str | None, *, fund_usd: float | None
+        self,
+        severity: str,
+        scenarios: Sequence[str],
+        shocks: Sequence[str],
+        at: str | None,
+        *,
+        fund_usd: float | None,
+        accrue_days: int = 0,
     ) -> Document:
         named, moves = ",".join(scenarios) or None, ",".join(shocks) or None
         fund = None if fund_usd is None else repr(fund_usd)
-        asked = _query(severity=severity, scenario=named, shock=moves, fund_usd=fund, at=at)
+        accrued = str(accrue_days) if accrue_days else None
+        asked = _query(severity=severity, scenario=named, shock=moves, fund_usd=fund, accrue_days=accrued, at=at)
         return self._ask("GET", f"/v1/stress{asked}")
 
     def at_risk(self, at: str | None) -> Document:
@@ -143,6 +154,10 @@ class RemoteDesk:
     def freeze(self, asked: Asked, at: str | None) -> Document:
         days = ",".join(map(str, asked.days)) or None
         return self._ask("GET", f"/v1/liquidations/freeze{_query(**query_of(asked), days=days, at=at)}")
+
+    def lag(self, asked: Asked, at: str | None) -> Document:
+        said = query_of(asked)
+        return self._ask("GET", f"/v1/liquidations/lag{_query(**said, lag_hours=repr(asked.lag_h), at=at)}")
 
     def forecasts(self, at: str | None, *, top: int, seed: int) -> Document:
         return self._ask("GET", f"/v1/forecasts{_query(at=at, top=str(top), seed=str(seed))}")

@@ -11,34 +11,37 @@ import pyarrow as pa
 
 from aggregator.book import Book
 from aggregator.margin.inputs import METHODOLOGY_VERSION
-from aggregator.risk.series import Series
 from crossmargin.documents import Document
 from crossmargin.forecast_documents import forecasts
+from crossmargin.liquidation_asked import Known
+from crossmargin.liquidation_runs import COLUMNS as LIQUIDATIONS
+from crossmargin.liquidation_runs import liquidations
 from crossmargin.schedule import parse
 from crossmargin.settings import RiskSettings
 from crossmargin.stress_documents import Wanted, risked, stressed
 from crossmargin.watch import Clock
 from indexer.store import Store
-from indexer.store.risk_runs import CURVE, FORECAST, SCENARIO, RiskRun
+from indexer.store.risk_runs import CURVE, FORECAST, LIQUIDATION, SCENARIO, RiskRun
 
 MOST_FORECASTS = 10_000
 SEED = 0
 
-NUMBERS = {"falling": pa.int64(), "newly_falling": pa.int64(), "units": pa.int64()}
-AMOUNTS = ("move", "debt_usd", "shortfall_usd", "breach_1h", "breach_24h", "breach_7d")
+NUMBERS = dict.fromkeys(("falling", "newly_falling", "units", "liquidated", "seed"), pa.int64()) | {"ended": pa.bool_()}
+AMOUNTS = ("move", "depth", "impact_cap", "breach_1h", "breach_24h", "breach_7d")
 COLUMNS = {
     SCENARIO: ("scenario", "name", "venue_id", "falling", "newly_falling", "debt_usd", "shortfall_usd"),
     CURVE: ("identity", "move", "units", "debt_usd", "shortfall_usd"),
     FORECAST: ("account", "status", "breach_1h", "breach_24h", "breach_7d", "debt_usd", "reason"),
+    LIQUIDATION: LIQUIDATIONS,
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """The book of a run, what prices did before it, and the version of the policy in force."""
+    """The book of a run, what is known beside it, and the version of the policy in force."""
 
     book: Book
-    series: Mapping[str, Series]
+    known: Known
     policy: str | None
 
 
@@ -60,8 +63,8 @@ class RiskRuns:
     def run(self, judge: Callable[[], Judged]) -> Document:
         """Take the book through everything and keep what it comes to; raises `UsageError` for a book that is empty."""
         judged, now = judge(), int(self._clock())
-        stress, curves = stressed(judged.book, Wanted()), risked(judged.book)
-        chances = forecasts(judged.book, judged.series, top=MOST_FORECASTS, seed=SEED)
+        stress, curves = stressed(judged.book, Wanted(), judged.known.series), risked(judged.book)
+        chances = forecasts(judged.book, judged.known.series, top=MOST_FORECASTS, seed=SEED)
         left_out = [*stress["left_out"], *({"code": "unmeasured", "subject": name} for name in stress["unmeasured"])]
         run = RiskRun(
             made_at=now,
@@ -75,7 +78,12 @@ class RiskRuns:
             units=stress["units"],
             left_out=json.dumps(left_out),
         )
-        rows = {SCENARIO: _scenarios(stress), CURVE: _curves(curves), FORECAST: _forecasts(chances)}
+        rows = {
+            SCENARIO: _scenarios(stress),
+            CURVE: _curves(curves),
+            FORECAST: _forecasts(chances),
+            LIQUIDATION: liquidations(judged.book, judged.known, SEED),
+        }
         tables = {name: _table(COLUMNS[name], list(found)) for name, found in rows.items()}
         number = self._store.add_risk_run(run, tables, self._settings.keep)
         return {
@@ -124,4 +132,4 @@ def _table(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> pa.Table:
 
 
 def _type(name: str) -> pa.DataType:
-    return NUMBERS.get(name, pa.float64() if name in AMOUNTS else pa.string())
+    return NUMBERS.get(name, pa.float64() if name in AMOUNTS or name.endswith("_usd") else pa.string())

@@ -7,8 +7,15 @@ import os
 import secrets
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
+from dataclasses import dataclass, field
 from functools import partial
 from time import time
 
@@ -21,6 +28,7 @@ from crossmargin.archive import Archive
 from crossmargin.book_keeper import BookKeeper
 from crossmargin.documents import Document
 from crossmargin.failures import CONFIGURATION
+from crossmargin.from_lake import Following, LakeDesk
 from crossmargin.lists import Lists
 from crossmargin.local_desk import LocalDesk
 from crossmargin.logs import Logger
@@ -35,12 +43,14 @@ from crossmargin.settings import ChainSettings, Settings
 from crossmargin.sql import Guard, Limits
 from crossmargin.supervisor import Supervisor
 from crossmargin.telling import Teller
+from crossmargin.tracing import Tracing, Untraced
 from crossmargin.watch import Listeners, LogListener, Watch
 from crossmargin.webhooks.courier import Courier
 from indexer.loop import Listener
 from indexer.store import Store, StoreError
 
 TICK_S = 30
+LAKE_TICK_S = 5
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1, 300
 """How long a chain waits after a fault that nobody foresaw; each time twice as long."""
 
@@ -51,7 +61,7 @@ TOKEN_BYTES = 32
 class Parts:
     """What a service is made of; with a `watch` it follows its chains, without one it serves what is stored.
 
-    `connect` makes each chain, here or in a process of its own.
+    `connect` makes each chain, here or in a process of its own. With `following` it serves a lake.
     """
 
     settings: Settings
@@ -61,6 +71,8 @@ class Parts:
     redactor: Redactor
     log: Logger
     connect: Connect = connect
+    tracing: Tracing = field(default_factory=Untraced)
+    following: Following | None = None
 
 
 @asynccontextmanager
@@ -85,16 +97,19 @@ async def running_service(parts: Parts, *listeners: Listener) -> AsyncIterator[s
         )
         stack.enter_context(announced(settings.store, Service(pid=os.getpid(), url=url, token=token)))
         teller = Teller(parts.store, parts.desk.take_book, settings.events, time)
-        keeper = BookKeeper(teller.take, metrics.book.observe, parts.log)
+        keeper = BookKeeper(parts.tracing.noted("book", teller.take), metrics.book.observe, parts.log)
         await stack.enter_async_context(keeper.keeping())
         await stack.enter_async_context(_courier(parts, metrics).at_work())
+        if parts.following is not None:
+            stack.enter_context(_taking(parts, parts.following))
         if parts.watch is not None:
-            told = Listeners(parts.watch, metrics, LogListener(parts.log), keeper, *listeners)
+            told = Listeners(parts.watch, metrics, LogListener(parts.log), keeper, *parts.tracing.listeners, *listeners)
             await stack.enter_async_context(_followers(parts, parts.watch, told, metrics))
             await stack.enter_async_context(_ticking(parts))
             await stack.enter_async_context(_auditing(parts))
             stack.enter_context(_checking(parts))
             stack.enter_context(_publishing(parts))
+            stack.enter_context(_filling_lake(parts))
             stack.enter_context(_risking(parts))
         parts.log.info("serving", url=url, following=parts.watch is not None)
         yield url
@@ -121,6 +136,8 @@ def _kit(parts: Parts, metrics: Metrics, token: str, guard: Guard) -> Kit:
         alerts=Alerts(parts.settings, parts.store, parts.desk, parts.watch),
         events=parts.settings.events,
         trust=parts.settings.trust,
+        tracing=parts.tracing,
+        lake=parts.desk if isinstance(parts.desk, LakeDesk) else None,
     )
 
 
@@ -263,6 +280,29 @@ def _publishing(parts: Parts) -> AbstractContextManager[None]:
     return _ringing(publish, "publish_failed", parts.log)
 
 
+def _filling_lake(parts: Parts) -> AbstractContextManager[None]:
+    """Put the parts that are due into the lake, where one is configured."""
+    if parts.settings.lake is None:
+        return nullcontext()
+
+    async def publish() -> None:
+        for part in (await asyncio.to_thread(parts.desk.publish_parts))["parts"]:
+            parts.log.info("part_published", **part)
+
+    return _ringing(publish, "part_failed", parts.log)
+
+
+def _taking(parts: Parts, following: Following) -> AbstractContextManager[None]:
+    """Take over the newest set of the lake that is served, where there is a newer one."""
+
+    async def take() -> None:
+        made = await asyncio.to_thread(following.follow)
+        if made is not None:
+            parts.log.info("set_taken", set=made.id)
+
+    return _ringing(take, "set_not_taken", parts.log, seconds=LAKE_TICK_S)
+
+
 def _tell(audited: Document, log: Logger) -> None:
     for venue in audited["venues"]:
         log.info("parity_checked", **venue)
@@ -279,8 +319,8 @@ def _tell(audited: Document, log: Logger) -> None:
 
 
 @contextmanager
-def _ringing(work: Callable[[], Awaitable[None]], failed: str, log: Logger) -> Iterator[None]:
-    """Do some work at once and then twice a minute; what fails is tried again at the next time."""
+def _ringing(work: Callable[[], Awaitable[None]], failed: str, log: Logger, *, seconds: int = TICK_S) -> Iterator[None]:
+    """Do some work at once and then every so many seconds; what fails is tried again at the next time."""
 
     async def tick() -> None:
         try:
@@ -288,7 +328,7 @@ def _ringing(work: Callable[[], Awaitable[None]], failed: str, log: Logger) -> I
         except Exception as error:  # noqa: BLE001 - the next tick tries again
             log.warning(failed, kind=type(error).__name__, error=str(error))
 
-    clock = AlarmClock(tick, TICK_S)
+    clock = AlarmClock(tick, seconds)
     clock.start()
     try:
         yield

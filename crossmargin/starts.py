@@ -13,7 +13,7 @@ from chains.registry import find_start
 from crossmargin.app import unlocked
 from crossmargin.settings import Settings, SettingsError
 from crossmargin.settings.references import late_chains
-from indexer.store import StoreError
+from indexer.store import Store, StoreError
 
 Starts = Mapping[tuple[str, bytes], Start]
 """By chain and address."""
@@ -43,6 +43,11 @@ def stored(settings: Settings, *, writes: bool = False) -> Settings:
         return settings
     with unlocked(settings, read_only=not writes) as store:
         return _whole(settings, store.starts())
+
+
+def stored_in(settings: Settings, store: Store) -> Settings:
+    """Return the settings with the first blocks that an open store knows; raises `SettingsError` where it lacks one."""
+    return _whole(settings, store.starts()) if settings.auto else settings
 
 
 async def found(settings: Settings) -> Settings:

@@ -15,8 +15,10 @@ from typing import Any
 
 from aggregator.at_risk import TOP, Point, Spread, at_risk
 from aggregator.book import Book
+from aggregator.freezing import later
 from aggregator.margin.numbers import rfc3339, text
 from aggregator.risk.extremes import TOGETHER
+from aggregator.risk.lived import worst
 from aggregator.risk.scenarios import (
     Held,
     Library,
@@ -29,6 +31,7 @@ from aggregator.risk.scenarios import (
     parse_library,
     shocked,
 )
+from aggregator.risk.series import Series
 from aggregator.stressing import Group, Houses, all_at_once, held_of, stress
 from chains.identifiers import format_hash
 from chains.model import Reason
@@ -41,6 +44,11 @@ FRAGILE = 20
 
 CENT = Decimal("0.01")
 PLACES = 6
+MOST_ACCRUED = 365
+"""Days of interest that are added at most."""
+
+Made = Mapping[str, Scenario | ScenarioError]
+"""Scenarios that rest on what is known of prices, by id; or why one cannot be made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,21 +56,38 @@ class Wanted:
     """Which scenarios: `names` of the library, none: all; `shocks`: identity or asset → move, one scenario of all of them together.
 
     `fund_usd`: what there is for what is lacking; each scenario then tells how many times itself is too much for it.
+    `accrue_days`: for so many days interest accrues before.
     """
 
     severity: str = Severity.LOW
     names: tuple[str, ...] = ()
     shocks: Mapping[str, float] | None = None
     fund_usd: float | None = None
+    accrue_days: int = 0
 
 
-def wanted_of(severity: str, scenarios: Sequence[str], shocks: Sequence[str], fund_usd: float | None) -> Wanted:
+def wanted_of(
+    severity: str, scenarios: Sequence[str], shocks: Sequence[str], fund_usd: float | None, accrue_days: int = 0
+) -> Wanted:
     """Read what was asked for, shocks as `ETH=-0.3`; raises `UsageError`."""
     if severity not in set(Severity):
         raise UsageError(f'severity must be {", ".join(Severity)}, not "{severity}"')
     if fund_usd is not None and not 0 <= fund_usd < math.inf:
         raise UsageError(f"a fund has 0 USD or more, not {fund_usd}")
-    return Wanted(severity=severity, names=tuple(scenarios), shocks=shocks_of(shocks) or None, fund_usd=fund_usd)
+    return Wanted(
+        severity=severity,
+        names=tuple(scenarios),
+        shocks=shocks_of(shocks) or None,
+        fund_usd=fund_usd,
+        accrue_days=accrued_days(accrue_days),
+    )
+
+
+def accrued_days(days: int) -> int:
+    """Return for how many days interest accrues before prices move; raises `UsageError`."""
+    if not 0 <= days <= MOST_ACCRUED:
+        raise UsageError(f"interest accrues for 0 to {MOST_ACCRUED} days, not {days}")
+    return days
 
 
 def shocks_of(said: Sequence[str]) -> dict[str, float]:
@@ -84,18 +109,22 @@ def library() -> Library:
     return parse_library(tomllib.loads(config("scenarios.toml").read_text(encoding="utf-8")))
 
 
-def stressed(book: Book, wanted: Wanted) -> Document:
-    """Take a book through scenarios; raises `UsageError` for what is not known or cannot be meant."""
+def stressed(book: Book, wanted: Wanted, series: Mapping[str, Series]) -> Document:
+    """Take a book through scenarios; `series`: what is known of prices before it, by identity.
+
+    Raises `UsageError` for what is not known or cannot be meant.
+    """
     try:
         held = held_of(book, library().mapping.market)
-        at_once = _at_once(book, held)
-        found = stress(book, list(_chosen(wanted, held, at_once)), wanted.fund_usd)
+        made = _made(book, held, Severity(wanted.severity), series)
+        found = stress(later(book, wanted.accrue_days), list(_chosen(wanted, held, made)), wanted.fund_usd)
     except ScenarioError as error:
         raise UsageError(str(error)) from error
     return {
         "as_of": as_of(book),
         "library": library().version,
         "severity": wanted.severity,
+        "accrued_days": wanted.accrue_days,
         "accounts": found.accounts,
         "units": found.units,
         "scenarios": [
@@ -116,7 +145,7 @@ def stressed(book: Book, wanted: Wanted) -> Document:
             }
             for result in found.results
         ],
-        "not_made": {TOGETHER: str(at_once)} if isinstance(at_once, ScenarioError) else {},
+        "not_made": {name: str(why) for name, why in made.items() if isinstance(why, ScenarioError)},
         "fragile": [
             {"unit": each.unit, "scenarios": each.breaches, "worst_usd": usd(each.worst_usd)}
             for each in found.fragile[:FRAGILE]
@@ -146,22 +175,33 @@ def risked(book: Book) -> Document:
     }
 
 
-def _at_once(book: Book, held: Sequence[Held]) -> Scenario | ScenarioError:
+def _made(book: Book, held: Sequence[Held], severity: Severity, series: Mapping[str, Series]) -> Made:
+    """Make what rests on histories: everything at once, and the worst days that are known."""
+    made: dict[str, Scenario | ScenarioError] = {}
+    for days in library().worst_days:
+        try:
+            window = worst(series, library().mapping.market, days)
+            scenario = in_window(library(), window, severity, held)
+            made[scenario.id] = scenario
+        except ScenarioError as error:
+            made[f"worst-{days}d"] = error
     try:
-        return all_at_once(book, library(), held)
+        made[TOGETHER] = all_at_once(book, library(), held)
     except ScenarioError as error:
-        return error
+        made[TOGETHER] = error
+    return made
 
 
-def _chosen(wanted: Wanted, held: Sequence[Held], at_once: Scenario | ScenarioError) -> Iterator[Scenario]:
+def _chosen(wanted: Wanted, held: Sequence[Held], made: Made) -> Iterator[Scenario]:
     if wanted.shocks:
         yield shocked("asked", wanted.shocks, held)
         if not wanted.names:
             return
-    if isinstance(at_once, ScenarioError) and TOGETHER in wanted.names:
-        raise at_once
-    made = [*_all(Severity(wanted.severity), held), *([at_once] if isinstance(at_once, Scenario) else [])]
-    known = {scenario.id: scenario for scenario in made}
+    for name in wanted.names:
+        if isinstance(why := made.get(name), ScenarioError):
+            raise why
+    there = [*_all(Severity(wanted.severity), held), *(each for each in made.values() if isinstance(each, Scenario))]
+    known = {scenario.id: scenario for scenario in there}
     short = {name.partition(":")[0]: name for name in known}
     for name in wanted.names or known:
         full = name if name in known else short.get(name)
@@ -177,13 +217,27 @@ def _all(severity: Severity, held: Sequence[Held]) -> Iterator[Scenario]:
     yield from failures(library(), held)
 
 
-def one_scenario(book: Book, name: str | None, severity: Severity, shocks: Mapping[str, float]) -> Scenario | None:
+def happened(book: Book, series: Mapping[str, Series]) -> Iterator[Scenario]:
+    """Yield what happened, at its lows: the windows of the library, and what can be made of the worst days and of everything at once.
+
+    Raises `ScenarioError` for a book that is empty.
+    """
+    held = held_of(book, library().mapping.market)
+    for window in library().windows:
+        yield in_window(library(), window, Severity.LOW, held)
+    made = _made(book, held, Severity.LOW, series)
+    yield from (each for each in made.values() if isinstance(each, Scenario))
+
+
+def one_scenario(
+    book: Book, name: str | None, severity: Severity, shocks: Mapping[str, float], series: Mapping[str, Series]
+) -> Scenario | None:
     """Return one scenario by its name, or of shocks, `None` for prices as they are; raises `ScenarioError`, `UsageError`."""
     if name is None and not shocks:
         return None
     held = held_of(book, library().mapping.market)
     wanted = Wanted(severity=severity, names=() if name is None else (name,), shocks=shocks or None)
-    return next(_chosen(wanted, held, _at_once(book, held)))
+    return next(_chosen(wanted, held, _made(book, held, severity, series)))
 
 
 def as_of(book: Book) -> dict[str, Any]:

@@ -13,11 +13,13 @@ from aggregator.margin.inputs import HealthInputs
 from aggregator.margin.numbers import text
 from aggregator.whatif import Action, Kind, WhatIfError, changed, notes
 from chains.model import Reason
-from crossmargin.documents import Document
+from crossmargin.documents import Document, harmless
 from crossmargin.errors import UsageError
 from crossmargin.stress_documents import shocks_of
 
 IN_SHORT = ("status", "health_factor", "health_factor_interval", "min_unit_health_factor", "score", "headroom")
+MOST_DIGITS = MOST_PLACES = 38
+LONGEST_TOLD = 80
 OF_A_UNIT = ("unit_id", "status", "health_factor", "liquidatable", "collateral", "debt", "native")
 
 
@@ -84,13 +86,21 @@ def _action(said: str) -> Action:
         raise UsageError(
             f'"{said}" is no action; write KIND:VENUE:ASSET=TOKENS, KIND one of {", ".join(Kind)}, swap, move'
         )
+    return Action(kind=Kind(kind), venue=venue, asset=asset, tokens=_tokens(tokens))
+
+
+def _tokens(said: str) -> Decimal:
+    """Read an amount, none of which written out in full would be longer than what is stored of any token."""
     try:
-        amount = Decimal(tokens)
+        amount = Decimal(said)
     except InvalidOperation:
-        raise UsageError(f'"{said}": "{tokens}" is no number of tokens') from None
-    if not amount.is_finite():
-        raise UsageError(f'"{said}": "{tokens}" is no number of tokens')
-    return Action(kind=Kind(kind), venue=venue, asset=asset, tokens=amount)
+        amount = Decimal("nan")
+    exponent = amount.as_tuple().exponent
+    if not isinstance(exponent, int) or not -MOST_PLACES <= exponent <= MOST_DIGITS or amount.adjusted() >= MOST_DIGITS:
+        raise UsageError(
+            f'"{harmless(said, longest=LONGEST_TOLD)}" is no number of tokens of at most {MOST_DIGITS} digits and {MOST_PLACES} places'
+        )
+    return amount
 
 
 def _in_short(document: HealthDocument) -> dict[str, Any]:

@@ -6,6 +6,7 @@ What it computes is what `stacked` computes with numpy, in the same order. Impor
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import prange
@@ -13,7 +14,7 @@ from numba import prange
 from aggregator.arrays.columns import PART_WIDTH, SEEN, Bits, Floats, Indexes, Places
 from aggregator.arrays.compiled_sales import weighed
 from aggregator.arrays.estimates import TOGETHER
-from aggregator.jitted import jitted
+from aggregator.jitted import jitted, on_all_cores
 from aggregator.margin.equity import LARGEST_RATIO
 from aggregator.margin.house import JUST_BELOW_ONE, LEAST_LOSS
 
@@ -31,8 +32,13 @@ place = np.uint64
 compiled = jitted()
 
 
+def revalue(*given: Any) -> None:  # noqa: ANN401 - what `kernels.Revalue` takes
+    """Write results and flags of accounts, on all cores; see `over_all`."""
+    on_all_cores(over_all, *given)
+
+
 @jitted(parallel=True)
-def revalue(
+def over_all(
     accounts: Indexes,
     starts: Indexes,
     supplies: Places,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aggregator.arrays.columns import (
     CAP_LEFT,
@@ -43,7 +44,7 @@ from aggregator.arrays.columns import (
 from aggregator.margin.equity import LARGEST_RATIO
 from aggregator.margin.house import JUST_BELOW_ONE, LEAST_LOSS
 
-STACK = 4096
+STACK = 16384
 FEW = 16
 """From so many stacks on, all cores take them; numpy lets go of the interpreter while it computes."""
 
@@ -85,8 +86,7 @@ def revalue(
 
     def one(lanes: Indexes) -> None:
         supplied, owed = int(supplies[lanes[0]]), int(debts[lanes[0]])
-        at = starts[lanes] + np.arange(supplied + owed)[:, None]
-        kinds, held = legs[at].astype(np.int64), amounts[at]
+        kinds, held = _of(lanes, starts, supplied + owed, legs, amounts)
         marks = marked[kinds]
         flags[lanes] = said[lanes] | np.bitwise_or.reduce(marks & UNPRICED, axis=0, initial=0)
         fetched = np.take(columns, kinds, axis=1)
@@ -117,6 +117,17 @@ def _stacks(accounts: Indexes, supplies: Places, debts: Places) -> Iterator[Inde
     for alike in np.split(accounts, np.flatnonzero(np.diff(shapes)) + 1):
         for first in range(0, len(alike), STACK):
             yield alike[first : first + STACK]
+
+
+def _of(lanes: Indexes, starts: Indexes, size: int, legs: Places, amounts: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """Return legs and amounts of accounts of one size, (position, account); what lies in one piece is not looked up."""
+    begins, count = starts[lanes], len(lanes)
+    if size and np.all(begins[1:] - begins[:-1] == size):
+        piece = slice(int(begins[0]), int(begins[0]) + count * size)
+        by_position = legs[piece].reshape(count, size).T.astype(np.intp, order="C")
+        return by_position, np.ascontiguousarray(amounts[piece].reshape(count, size).T)
+    at = begins + np.arange(size)[:, None]
+    return legs[at].astype(np.intp), amounts[at]
 
 
 def weigh(fetched: Floats, parts: Floats, held: Floats, who: Indexes, sized: Bits) -> None:

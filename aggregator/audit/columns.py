@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,14 +15,11 @@ SPACE, QUOTE, BACKSLASH = b' "\\'
 """Signs below the first, and the others, are what JSON writes otherwise within a text."""
 
 
-def write_columns(table: pa.Table, path: Path) -> str:
-    """Write a table of texts, integers and truths as canonical lines, and return the hash of the file."""
-    hashed = hashlib.sha256()
+def write_columns(table: pa.Table, path: Path) -> None:
+    """Write a table of texts, integers and truths as canonical lines."""
     with path.open("wb") as file:
         for lines in lines_of_table(table):
-            hashed.update(lines)
             file.write(lines)
-    return f"sha256:{hashed.hexdigest()}"
 
 
 def lines_of_table(table: pa.Table) -> Iterator[memoryview]:
@@ -50,6 +46,11 @@ def _joined(batch: pa.RecordBatch) -> pa.Array:
 
 def _word(text: str) -> pa.Scalar:
     return pa.scalar(text, pa.large_string())
+
+
+def texts_of(column: pa.Array) -> bytes:
+    """Return the texts of a column, each with an end of line."""
+    return bytes(_contiguous(pc.binary_join_element_wise(column.cast(pa.large_string()), _word(""), _word("\n"))))
 
 
 def _contiguous(texts: pa.Array) -> memoryview:

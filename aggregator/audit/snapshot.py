@@ -23,6 +23,7 @@ from aggregator.audit import (
     recomputed,
     state_verifier,
     states,
+    tree_index,
     verifier,
 )
 from aggregator.audit.columns import write_columns
@@ -56,6 +57,9 @@ REPORT = "report.html"
 """The snapshot for people."""
 
 ROWS_PER_GROUP = 65_536
+
+AMOUNTS = ("amount_raw", "protocol_raw")
+"""Columns whose values hardly repeat."""
 
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What comes of inputs that say something which cannot be: a forger may write anything."""
@@ -137,6 +141,7 @@ def _closely(folder: Path, found: Found, trust: Trust | None, *, recompute: bool
             if not _same_rows(folder, name, found.manifest)
         ]
     if not found.faults:
+        found.faults += tree_index.faults(folder, found.manifest)
         found.faults += states.faults(folder)
         rest = [note for note in found.notes if not note.endswith(verifier.NOT_FOLLOWED)]
         found.notes = [*states.notes(folder), *_followed(folder, found, trust), *rest]
@@ -217,7 +222,7 @@ def _write_files(folder: Path, book: Book, *, slot_time: int, link: Link, signer
 
 
 def write_tables(folder: Path, written: Mapping[str, pa.Table]) -> Node:
-    """Write tables as lines and as Parquet, and return the root of the tree over units and positions; raises `OSError`.
+    """Write tables as lines and as Parquet, and the index of the tree over units and positions, whose root is returned; raises `OSError`.
 
     The tree is built from the lines, by other processes where there are many.
     """
@@ -225,7 +230,7 @@ def write_tables(folder: Path, written: Mapping[str, pa.Table]) -> Node:
         copies = beside.submit(_write_copies, folder, written)
         for name in (UNITS, POSITIONS):
             write_columns(written[name], folder / f"{name}.ndjson")
-        root = beside.submit(_root, folder)
+        root = beside.submit(_root, folder, written)
         for name in written.keys() - {UNITS, POSITIONS}:
             write_columns(written[name], folder / f"{name}.ndjson")
         copies.result()
@@ -237,10 +242,10 @@ def _write_copies(folder: Path, written: Mapping[str, pa.Table]) -> None:
         _write_parquet(table, folder / f"{name}.parquet")
 
 
-def _root(folder: Path) -> Node:
+def _root(folder: Path, written: Mapping[str, pa.Table]) -> Node:
     terms = {name: (tuple(SCHEMAS[name]), ORDER[name]) for name in (UNITS, POSITIONS)}
     with verifier.hands_for(folder) as run:
-        return verifier.root_of(folder, terms, run)
+        return tree_index.write(folder, written[UNITS], written[POSITIONS], terms, run)
 
 
 def cover_of(book: Book, name: str, *, slot_time: int, root: Node, link: Link, signer: Signer) -> Cover:
@@ -267,8 +272,8 @@ def _write_parquet(table: pa.Table, path: Path) -> None:
         version="2.6",
         data_page_version="1.0",
         compression="zstd",
-        compression_level=3,
-        use_dictionary=True,
+        compression_level=1,
+        use_dictionary=[name for name in table.column_names if name not in AMOUNTS],
         write_statistics=True,
         store_schema=False,
     )

@@ -19,11 +19,13 @@ import json
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice, pairwise, starmap
+from json.encoder import encode_basestring
 from multiprocessing import get_context
 from operator import itemgetter, le, lt
 from pathlib import Path
@@ -72,8 +74,10 @@ def canonical(value: Any) -> bytes:  # noqa: ANN401
 
 
 def _pieces(value: Any) -> Iterator[str]:  # noqa: ANN401
-    if value is None or isinstance(value, bool | str):
-        yield json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        yield encode_basestring(value)
+    elif value is None or isinstance(value, bool):
+        yield json.dumps(value)
     elif isinstance(value, int):
         if abs(value) > LARGEST:
             raise Fault(f"{value} is beyond the integers that JSON has")
@@ -87,7 +91,7 @@ def _pieces(value: Any) -> Iterator[str]:  # noqa: ANN401
     elif isinstance(value, dict):
         yield "{"
         for number, key in enumerate(sorted(value, key=lambda each: each.encode("utf-16-be"))):
-            yield ("," if number else "") + json.dumps(key, ensure_ascii=False) + ":"
+            yield f"{',' if number else ''}{encode_basestring(key)}:"
             yield from _pieces(value[key])
         yield "}"
     else:
@@ -149,7 +153,14 @@ def joined(left: Node, right: Node) -> Node:
 
 
 def _sums_hash(sums: Sums) -> bytes:
-    return hashlib.sha256(canonical({key: str(amount) for key, amount in sums.items()})).digest()
+    return hashlib.sha256(_sums_text({key: str(amount) for key, amount in sums.items()})).digest()
+
+
+def _sums_text(sums: Mapping[str, str]) -> bytes:
+    """Write texts by name in canonical form; of names in ASCII, the order is the same in every encoding."""
+    if not all(map(str.isascii, sums)):
+        return canonical(sums)
+    return json.dumps(sums, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
 EMPTY = Node(hashlib.sha256(LEAF).digest(), {UNITS: 0, UNKNOWN: 0})
@@ -278,20 +289,9 @@ def is_sound(folder: Path, manifest: Json, run: Run) -> bool:
         return False
 
 
-def root_of(folder: Path, terms: Mapping[str, Terms], run: Run) -> Node:
-    """Return the root of the tree over units and positions as they stand in a folder; raises `OSError`, and `Fault` where there is none.
-
-    `terms`: the columns and the key of each table.
-    """
-    try:
-        return _grown(folder, terms, run)[-1]
-    except (Fault, BrokenExecutor, KeyError, TypeError, ValueError):
-        return levels(list(leaves_of(folder)))[-1][0]
-
-
 def _grown(folder: Path, terms: Mapping[str, Terms], run: Run) -> tuple[Sequence[Rows], Sequence[Rows], Node]:
     """Read units and positions by parts of the tree, and return what was read of either, and the root."""
-    grown = list(run(subtree, _tree_parts(folder, terms)))
+    grown = list(run(subtree, tree_parts(folder, terms)))
     units, positions, nodes = zip(*grown, strict=True) if grown else ((), (), ())
     return units, positions, levels(nodes)[-1][0]
 
@@ -307,10 +307,10 @@ def _counted(parts: Iterable[Rows], follows: Callable[[Edge, Edge], bool]) -> in
 
 def rows_of(part: Part) -> Rows:
     """Read a part of a table; raises `Fault` for a row that is not plain or does not follow the one before it."""
-    return _followed(part, *_picked(part, _read(part)))
+    return _followed(part, *_picked(part, read(part)))
 
 
-def _read(part: Part) -> bytes:
+def read(part: Part) -> bytes:
     with part.path.open("rb") as file:
         file.seek(part.begin)
         return file.read(part.end - part.begin)
@@ -363,7 +363,7 @@ def _parts(folder: Path, name: str, columns: tuple[str, ...], key: tuple[str, ..
             begin = end
 
 
-def _tree_parts(folder: Path, terms: Mapping[str, Terms]) -> list[tuple[Part, Part]]:
+def tree_parts(folder: Path, terms: Mapping[str, Terms]) -> list[tuple[Part, Part]]:
     """Cut units into parts of the tree, and positions where the first of each part begin; raises `Fault` where these do not follow."""
     units, positions = folder / f"{UNITS}.ndjson", folder / f"{POSITIONS}.ndjson"
     starts, size = line_starts(units, LEAVES), positions.stat().st_size
@@ -371,17 +371,21 @@ def _tree_parts(folder: Path, terms: Mapping[str, Terms]) -> list[tuple[Part, Pa
     with units.open("rb") as file, positions.open("rb") as among:
         for start in starts[1:-1]:
             file.seek(start)
-            places.append(place_of(among, size, _own(json.loads(file.readline()))))
+            places.append(place_of(among, size, key_of(json.loads(file.readline()))))
     places.append(size)
     if places != sorted(places) or (size and len(starts) == 1):
         raise Fault("positions do not follow their units")
-    return [
-        (
-            Part(units, *of_units, *terms[UNITS], (*OWN, STATUS)),
-            Part(positions, *held, *terms[POSITIONS], (*OWN, *HELD)),
-        )
-        for of_units, held in zip(pairwise(starts), pairwise(places), strict=False)
-    ]
+    return [tree_part(folder, terms, *spans) for spans in zip(pairwise(starts), pairwise(places), strict=False)]
+
+
+def tree_part(
+    folder: Path, terms: Mapping[str, Terms], of_units: tuple[int, int], held: tuple[int, int]
+) -> tuple[Part, Part]:
+    """Name units from one byte to another with their positions, which are between two bytes as well."""
+    return (
+        Part(folder / f"{UNITS}.ndjson", *of_units, *terms[UNITS], (*OWN, STATUS)),
+        Part(folder / f"{POSITIONS}.ndjson", *held, *terms[POSITIONS], (*OWN, *HELD)),
+    )
 
 
 def line_starts(path: Path, every: int) -> list[int]:
@@ -395,60 +399,82 @@ def line_starts(path: Path, every: int) -> list[int]:
     return starts if starts[-1] == at else [*starts, at]
 
 
-def place_of(file: BinaryIO, size: int, wanted: tuple[str, ...]) -> int:
-    """Return where the first line begins whose unit is not before another, in a table that is ordered by units."""
-    low, high = 0, size
+def place_of(file: BinaryIO, size: int, wanted: tuple[str, ...], key: Sequence[str] = OWN, *, begin: int = 0) -> int:
+    """Return where the first line begins whose key is not before another, in a table that is ordered by it, behind some line's begin."""
+    low, high = begin, size
     while low < high:
         middle = (low + high) // 2
         file.seek(max(0, middle - 1))
         if middle:
             file.readline()
         start, line = file.tell(), file.readline()
-        if line and _own(json.loads(line)) < wanted:
+        if line and key_of(json.loads(line), key) < wanted:
             low = start + len(line)
         else:
             high = middle
     return low
 
 
-def _own(row: Json) -> tuple[str, ...]:
-    return tuple(str(row[column]) for column in OWN)
+def key_of(row: Json, key: Sequence[str] = OWN) -> tuple[str, ...]:
+    """Return the key of a row, by default the unit that it is of."""
+    return tuple(str(row[column]) for column in key)
 
 
 def subtree(units: Part, positions: Part) -> tuple[Rows, Rows, Node]:
     """Read a part of units with their positions, and build the tree over them; raises `Fault` as `rows_of` does."""
-    raw, held = _read(units), _read(positions)
+    of_units, held, sums, leaves = leaves_of_part(units, positions)
+    return of_units, held, sums.named(sums.levels(leaves)[-1][0])
+
+
+def leaves_of_part(units: Part, positions: Part) -> tuple[Rows, Rows, Spelled, list[Branch]]:
+    """Read a part of units with their positions as leaves, and how their sums are spelled; raises `Fault` as `rows_of` does."""
+    raw, lines = read(units), read(positions)
     rows, places = _picked(units, raw)
-    own, held_in = _picked(positions, held)
+    own, held_in = _picked(positions, lines)
     found = _followed(units, rows, places), _followed(positions, own, held_in)
-    names = sorted(set(map(itemgetter(held_in["asset"], held_in["side"]), own)))
-    sums = Spelled([f"{asset.decode()}|{side.decode()}" for asset, side in names])
-    numbers = {name: sums.places[f"{name[0].decode()}|{name[1].decode()}"] for name in names}
-    return *found, sums.named(sums.above(_leaves((raw, rows, places), (held, own, held_in), sums, numbers)))
+    count_of = Counter(map(itemgetter(*(held_in[column] for column in OWN)), own))
+    named = list(map(itemgetter(held_in["asset"], held_in["side"]), own))
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(named))}
+    held = Holdings(
+        counts=[count_of.get(unit, 0) for unit in map(itemgetter(*(places[column] for column in OWN)), rows)],
+        unknown=[row[places[STATUS]] == b"unknown" for row in rows],
+        names=[f"{asset.decode()}|{side.decode()}" for asset, side in numbers],
+        which=list(map(numbers.__getitem__, named)),
+        amounts=list(map(int, map(itemgetter(held_in["amount_raw"]), own))),
+    )
+    sums = Spelled(held.names)
+    return *found, sums, leaves_of_lines(raw, lines, held, sums)
 
 
-Read = tuple[bytes, Sequence[tuple[bytes, ...]], Mapping[str, int]]
-"""Lines, the columns that are read of each, and which is which."""
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What units hold, in the order of their lines: of each how many positions it has and whether it is not known.
+
+    Of each position `which` of the `names` of sums it adds to, and the amount.
+    """
+
+    counts: Sequence[int]
+    unknown: Sequence[bool]
+    names: Sequence[str]
+    which: Sequence[int]
+    amounts: Sequence[int]
 
 
-def _leaves(units: Read, positions: Read, sums: Spelled, numbers: Mapping[tuple[bytes, ...], int]) -> list[Branch]:
-    (raw, rows, places), (held, own, held_in) = units, positions
-    lines, held_lines = raw.split(b"\n"), held.split(b"\n")
-    unit_of, status = itemgetter(*(places[column] for column in OWN)), places[STATUS]
-    owners = list(map(itemgetter(*(held_in[column] for column in OWN)), own))
-    codes = list(map(numbers.__getitem__, map(itemgetter(held_in["asset"], held_in["side"]), own)))
-    amounts = list(map(int, map(itemgetter(held_in["amount_raw"]), own)))
-    leaves, at, count = [], 0, len(own)
-    for line, row in zip(lines, rows, strict=False):
-        unit, begin = unit_of(row), at
-        amount_of = {sums.units: 1, sums.unknown: int(row[status] == b"unknown")}
-        while at < count and owners[at] == unit:
-            amount_of[codes[at]] = amount_of.get(codes[at], 0) + amounts[at]
-            at += 1
-        text = b"\n".join((line, *held_lines[begin:at], b""))
-        leaves.append((hashlib.sha256(LEAF + text).digest(), amount_of))
-    if at != count:
+def leaves_of_lines(units: bytes, positions: bytes, held: Holdings, sums: Spelled) -> list[Branch]:
+    """Make leaves of lines, each with its end, and of what they say; raises `Fault` where these are not as many."""
+    lines, held_lines = units.split(b"\n"), positions.split(b"\n")
+    if not sum(held.counts) == len(held.which) == len(held.amounts) == len(held_lines) - 1:
         raise Fault("a position is of no unit")
+    places = [sums.places[name] for name in held.names]
+    codes, amounts, leaves, at = list(map(places.__getitem__, held.which)), held.amounts, [], 0
+    for line, unknown, count in zip(lines[:-1], held.unknown, held.counts, strict=True):
+        end = at + count
+        amount_of = {sums.units: 1, sums.unknown: int(unknown)}
+        for code, amount in zip(codes[at:end], amounts[at:end], strict=True):
+            amount_of[code] = amount_of.get(code, 0) + amount
+        text = b"\n".join((line, *held_lines[at:end], b""))
+        leaves.append((hashlib.sha256(LEAF + text).digest(), amount_of))
+        at = end
     return leaves
 
 
@@ -465,13 +491,13 @@ class Spelled:
         self.units, self.unknown = self.places[UNITS], self.places[UNKNOWN]
         self._starts = [json.dumps(name, ensure_ascii=False) + ':"' for name in self.names]
 
-    def above(self, nodes: Sequence[Branch]) -> Branch:
-        """Join nodes in pairs until there is one; of an odd number the last goes up as it is."""
-        level = list(nodes)
-        while len(level) > 1:
+    def levels(self, nodes: Sequence[Branch]) -> list[list[Branch]]:
+        """Join nodes in pairs until there is one; of an odd number the last goes up as it is. The last level is the root."""
+        built = [list(nodes)]
+        while len(level := built[-1]) > 1:
             pairs = list(map(self._joined, level[::2], level[1::2]))
-            level = pairs + level[len(pairs) * 2 :]
-        return level[0]
+            built.append(pairs + level[len(pairs) * 2 :])
+        return built
 
     def named(self, node: Branch) -> Node:
         """Return a node with the names of its sums."""
@@ -554,7 +580,7 @@ def verify(folder: Path, *, key: str | None = None, witnesses: Sequence[str] = (
         found.hash = sha256(raw)
         found.manifest = _manifest(raw)
         with hands_for(folder) as run:
-            found.faults += _files(folder, found.manifest, run)
+            found.faults += file_faults(folder, found.manifest, run)
             if found.faults or not is_sound(folder, found.manifest, run):
                 found.faults += _tables(folder, found.manifest)
         _signature(folder, raw, found, key)
@@ -575,7 +601,7 @@ def _manifest(raw: bytes) -> Json:
     raise Fault(f"{MANIFEST} is not of the format {FORMAT}")
 
 
-def _files(folder: Path, manifest: Json, run: Run) -> Iterator[str]:
+def file_faults(folder: Path, manifest: Json, run: Run) -> Iterator[str]:
     """Compare all files with their hashes, and name those that are missing or not in the manifest."""
     named = manifest["files"]
     there = [name for name in sorted(named) if Path(name).name == name and (folder / name).is_file()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from aggregator.margin.correlation import correlations_of
@@ -97,7 +97,8 @@ class Context:
 
     `heartbeats`: (chain, feed) → its heartbeat; `feed_marks`: identity → mark, for each identity with a feed;
     `stale_chains`: why a chain (the `subject`) is not to be relied on; `shortfalls`: what venues lack of their tokens. `risk`: what is
-    estimated of all identities, `risk_index` the same by identity; `model`: how their risks add up.
+    estimated of all identities, `risk_index` the same by identity; `model`: how their risks add up. `venue_marks` keeps what was made
+    of prices that venues take, which most accounts share.
     """
 
     as_of: Mapping[str, Cut]
@@ -110,6 +111,9 @@ class Context:
     risk_index: RiskIndex
     model: Model
     shortfalls: tuple[Shortfall, ...] = ()
+    venue_marks: dict[tuple[str, tuple[Observation, ...]], Mark | Unpriced] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def times(self) -> dict[str, int]:
@@ -247,10 +251,15 @@ def value_positions(context: Context, units: Sequence[OpenUnit]) -> tuple[Valued
     return tuple(_valued(context, marks, *item) for item in held)
 
 
-def _venue_mark(context: Context, identity: str, observations: Sequence[Observation]) -> Mark | Unpriced:
+def _venue_mark(context: Context, identity: str, observations: tuple[Observation, ...]) -> Mark | Unpriced:
+    known = context.venue_marks.get((identity, observations))
+    if known is not None:
+        return known
     about = _about(context.assets, context.policy, context.risk).get(identity, About())
     stale = {reason.subject for reason in context.stale_chains}
-    return mark(identity, observations, context.times, stale, rules=context.policy.marks, about=about)
+    found = mark(identity, observations, context.times, stale, rules=context.policy.marks, about=about)
+    context.venue_marks[identity, observations] = found
+    return found
 
 
 def _valued(
@@ -311,7 +320,7 @@ def _accepted(unit: VenueUnit, position: UnitPosition) -> bool:
 
 def _venue_observations(
     context: Context, held: Sequence[tuple[OpenUnit, UnitPosition, str]]
-) -> dict[str, list[Observation]]:
+) -> dict[str, tuple[Observation, ...]]:
     """Collect what the venues themselves take for prices of identities without a feed, each source once.
 
     Of an identity that counts somewhere, only what is taken where it counts: what a stranger may send prices nothing else.
@@ -329,7 +338,7 @@ def _venue_observations(
     }
     ordered = sorted(found.items(), key=lambda item: item[0])
     return {
-        identity: [observation for _, observation in items]
+        identity: tuple(observation for _, observation in items)
         for identity, items in groupby(ordered, key=lambda item: item[0][0])
     }
 

@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit, prange
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
+from aggregator.jitted import on_all_cores
 from aggregator.risk.exposures import CHUNK, LARGEST_SPECIALISED, Floats, Indexes, Places
 
 fixed: Any = to_fixed_tuple
@@ -34,7 +35,7 @@ def revalue(
 ) -> None:
     """See `exposures.Kernel`."""
     kernel = over(_specialised(size) if 0 < size <= LARGEST_SPECIALISED else any_size)
-    kernel(rows, size, starts, assets, amounts, bases, groups, moves, worst, breaches, shortfalls, broken)
+    on_all_cores(kernel, rows, size, starts, assets, amounts, bases, groups, moves, worst, breaches, shortfalls, broken)
 
 
 @njit(error_model="numpy", fastmath=ORDER_OF_ZEROS)
@@ -81,7 +82,7 @@ def _specialised(number: int) -> Callable[..., Any]:
 def over(one: Callable[..., Any]) -> Callable[..., None]:
     """Make the kernel that goes over all rows; sums are of chunks, in their order, so that no number of threads changes them."""
 
-    @njit(error_model="numpy", parallel=True)
+    @njit(error_model="numpy", parallel=True, nogil=True)
     def kernel(
         rows: Indexes,
         size: int,

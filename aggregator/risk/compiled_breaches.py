@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from aggregator.jitted import on_all_cores
 from aggregator.risk.breaches import ENDS
 from aggregator.risk.exposures import Exposures, Floats, Indexes, Places
 from aggregator.risk.paths import POINTS, STEPS
@@ -20,10 +21,11 @@ def compiled(accounts: Indexes, rows: Exposures, moves: Floats, paths: int, coun
     """See `aggregator.risk.breaches.Kernel`."""
     by_look = np.ascontiguousarray(moves.reshape(len(moves), paths, LOOKS).transpose(0, 2, 1))
     bounds = np.stack([moves.min(axis=1, initial=0.0), moves.max(axis=1, initial=0.0)])
-    _count(accounts, rows.starts, rows.assets, rows.amounts, rows.bases, by_look, bounds, LAST_LOOKS, counts)
+    given = (accounts, rows.starts, rows.assets, rows.amounts, rows.bases, by_look, bounds, LAST_LOOKS, counts)
+    on_all_cores(_count, *given)
 
 
-@njit(error_model="numpy", parallel=True)
+@njit(error_model="numpy", parallel=True, nogil=True)
 def _count(
     accounts: Indexes,
     starts: Indexes,

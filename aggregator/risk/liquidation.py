@@ -132,7 +132,8 @@ class Scene:
     """All that a simulation is of. `identities`: asset → identity; `outlets`, by identity; `supplied`: pool → the asset and what is lent of
     it there, USD at the cut.
 
-    `moves`: asset → relative move that comes first. `funds`: venue → USD that stand behind it; `common_usd`: behind all.
+    `moves`: asset → relative move that comes first; `shown`: the same as venues see it where their prices are late, the moves themselves
+    for what is not named. `funds`: venue → USD that stand behind it; `common_usd`: behind all.
     """
 
     borrowers: tuple[Borrower, ...]
@@ -140,6 +141,7 @@ class Scene:
     outlets: Mapping[str, Outlet]
     supplied: Mapping[Pool, tuple[str, float]] = field(default_factory=dict)
     moves: Mapping[str, float] = field(default_factory=dict)
+    shown: Mapping[str, float] = field(default_factory=dict)
     funds: Mapping[str, float] = field(default_factory=dict)
     common_usd: float = 0.0
 

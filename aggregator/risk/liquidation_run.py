@@ -56,6 +56,11 @@ class _Run:
         self.scene = scene
         self.terms = terms
         self.times = {asset: max(1 + scene.moves.get(asset, 0.0), NEVER_BELOW) for asset in scene.identities}
+        self.late = {
+            asset: max(1 + move, NEVER_BELOW) / self.times[asset]
+            for asset, move in scene.shown.items()
+            if asset in self.times and move != scene.moves.get(asset, 0.0)
+        }
         self.exposed = {each.name: each.exposed for each in scene.borrowers}
         self.borrowers = {each.name: each for each in scene.borrowers}
         self.touched: set[str] = set()
@@ -104,14 +109,20 @@ class _Run:
     def _below(self) -> list[tuple[str, int]]:
         """Return who may be liquidated, the lowest health factor first, and those who are alike in an order that the seed says."""
         found = []
-        for name in {*self.lines.near(self.times), *self.touched}:
+        for name in {*self.lines.near(self._shown()), *self.touched}:
             moved = self.exposed[name] = self.exposed[name].moved(self._exact(self.borrowers[name]))
             if moved.debts and (wad := moved.health_factor_wad) < WAD:
                 found.append((name, wad))
         return sorted(found, key=lambda each: (each[1], _drawn(self.terms.seed, each[0])))
 
     def _exact(self, borrower: Borrower) -> dict[bytes, Fraction]:
-        return {token: _fraction(self.times[asset]) for token, asset in borrower.assets.items()}
+        return {
+            token: _fraction(self.times[asset] * self.late.get(asset, 1.0)) for token, asset in borrower.assets.items()
+        }
+
+    def _shown(self) -> dict[str, float]:
+        """Return prices as venues see them: late ones know what sales did to the market, and not yet what the scenario did."""
+        return {asset: times * self.late.get(asset, 1.0) for asset, times in self.times.items()}
 
     def _mark(self, sold: dict[str, float]) -> None:
         """Let what was sold stay in the prices of its identity, wherever it is."""
@@ -323,7 +334,7 @@ class _Lines:
             for sign, lots in ((1, borrower.exposed.collaterals), (-1, borrower.exposed.debts)):
                 for lot in lots:
                     usd = lot.amount_raw * lot.each * borrower.base_usd
-                    counted = usd * lot.threshold / 10_000 if sign > 0 else -usd
+                    counted = sign * usd * lot.threshold / 10_000
                     rows.append((row, self.places[borrower.assets[lot.asset]], counted))
         self.rows = np.array([row for row, _, _ in rows], np.int64)
         self.assets = np.array([asset for _, asset, _ in rows], np.int64)

@@ -1,10 +1,12 @@
-"""Paths of all prices together: days that happened, drawn whole, each moving the deviation of the next (filtered historical simulation).
+"""Paths of all prices together: days that happened, in two runs as they followed each other, each moving the deviation of the next.
 
-A day is drawn for all assets at once, so that what fell together falls together. What has too short a history goes with the market by a
-t-copula (Demarta and McNeil 2005). Within a day prices are looked at thrice: all at their lowest, all at their highest, and at the end.
+Days are drawn for all assets at once, so that what fell together falls together, and with those after them (filtered historical simulation
+by blocks), since weeks in which markets break are not made of days that do not know each other. What has too short a history goes with the
+market by a t-copula (Demarta and McNeil 2005). Within a day prices are looked at thrice: all at their lowest, all at their highest, and at
+the end.
 
-Sources: Barone-Adesi, Giannopoulos and Vosper (1999); for lows and highs that nobody knows, the law of the extremes of a Brownian
-bridge (Glasserman 2003, 6.4).
+Sources: Barone-Adesi, Giannopoulos and Vosper (1999); blocks on a circle: Politis and Romano (1992); for lows and highs that nobody knows,
+the law of the extremes of a Brownian bridge (Glasserman 2003, 6.4).
 """
 
 from __future__ import annotations
@@ -29,6 +31,9 @@ PATHS = 2_000
 DAYS = 7
 STEPS = 1 + DAYS
 """An hour, which is the beginning of the first day, and days."""
+
+RUNS = 2
+"""Of days that followed each other, in a path."""
 
 POINTS = 3
 """Looks at prices within a step: lowest, highest, last."""
@@ -120,17 +125,24 @@ def usable(one: Series) -> NDArray[np.int64]:
 
 
 def _draw(market: Series | None, days: int, count: int, seed: int, pool: int | None = None) -> _Drawn:
-    """Draw days evenly: each day of a path steps by the root of its own prime, from a place that the seed gives."""
-    begins = shares(seed, "days", (days,))
-    steps = np.sqrt(np.array(PRIMES[:days], np.float64))
+    """Draw days evenly: numbers of each path step by the root of their own prime, from a place that the seed gives.
+
+    The first two say with which days of the past the two runs of a path begin, the third after how many of its days the second does.
+    After the last day of the past comes the first. Without a market each day is drawn by itself.
+    """
+    numbers = max(days, RUNS + 1)
+    begins = shares(seed, "days", (numbers,))
+    steps = np.sqrt(np.array(PRIMES[:numbers], np.float64))
     drawn = fractions(begins[:, None] + steps[:, None] * np.arange(1, count + 1))
     if market is None:
-        return _Drawn(days=np.full(drawn.shape, -1, np.int64), tails=quantiles_of_four(_inside(drawn)))
+        return _Drawn(days=np.full((days, count), -1, np.int64), tails=quantiles_of_four(_inside(drawn[:days])))
     places = usable(market)[0 if pool is None else -pool :]
     moves = market.returns[places] / market.swings[:-1][places]
     ranks = np.empty(len(moves))
     ranks[np.argsort(moves, kind="stable")] = (np.arange(len(moves)) + 0.5) / len(moves)
-    picked = (drawn * len(moves)).astype(np.int64)
+    later = np.arange(days)[:, None]
+    first, second = ((drawn[run] * len(moves)).astype(np.int64) + later for run in range(RUNS))
+    picked = np.where(later < 1 + (drawn[RUNS] * days).astype(np.int64), first, second) % len(moves)
     return _Drawn(days=market.return_days[places][picked], tails=quantiles_of_four(ranks[picked]))
 
 

@@ -22,7 +22,7 @@ SMALLEST_STEP = 0.01
 PLACES = 9
 """Of a move, so that a step of 0.05 counted ten times is 0.5."""
 
-TABLES = ("version", "mapping", "grid", "failures", "together", "freeze", "thin", "window")
+TABLES = ("version", "mapping", "grid", "failures", "together", "freeze", "thin", "worst", "window")
 WINDOW = ("id", "name", "first", "last", "source", "moves")
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
@@ -105,6 +105,7 @@ class Library:
     freeze_days: tuple[int, ...]
     freeze_depth: float
     thin: float
+    worst_days: tuple[int, ...]
     windows: tuple[Window, ...]
 
     def window(self, name: str) -> Window:
@@ -287,6 +288,7 @@ def _library(document: Mapping[str, Any]) -> Library:
         freeze_days=freeze("days", _days),
         freeze_depth=freeze("depth", _share),
         thin=reader("thin", table_of("thin", document.get("thin")), ("share",))("share", _share),
+        worst_days=reader("worst", table_of("worst", document.get("worst")), ("days",))("days", _days),
         windows=_windows(document.get("window", [])),
     )
 

@@ -41,6 +41,7 @@ Funds = Annotated[
     list[str] | None,
     typer.Option("--venue-fund", metavar="VENUE=USD", help="What stands behind a venue; may be given again."),
 ]
+Accrue = Annotated[int, typer.Option("--accrue", metavar="DAYS", help="Interest accrues for so many days before.")]
 Fund = Annotated[float, typer.Option("--fund", metavar="USD", help="What stands behind all venues.")]
 At = Annotated[
     str | None, typer.Option("--at", metavar="WHEN", help="As of a block, a block of each chain, or a time.")
@@ -62,6 +63,7 @@ def simulate(
     seed: Seed = 0,
     venue_fund: Funds = None,
     fund: Fund = 0.0,
+    accrue: Accrue = 0,
     at: At = None,
 ) -> None:
     """Liquidate everybody whom venues may after a scenario, round by round, in every order of sale."""
@@ -79,6 +81,7 @@ def simulate(
         seed=seed,
         funds=tuple(venue_fund or ()),
         fund_usd=fund,
+        accrue_days=accrue,
     )
     liquidations.simulate(context.obj, asked, at=at)
 
@@ -120,3 +123,39 @@ def freeze(
         days=tuple(days or ()),
     )
     liquidations.freeze(context.obj, asked, at=at)
+
+
+@liquidations_app.command("lag")
+def lag(
+    context: typer.Context,
+    *,
+    scenario: Annotated[
+        str, typer.Option("--scenario", metavar="NAME", help="Days that happened: covid-2020, worst-3d.")
+    ],
+    hours: Annotated[float, typer.Option("--hours", metavar="N", help="By how much venues' prices are late.")] = 1.0,
+    order: Order = "least_liquid_first",
+    impact_cap: Cap = 0.05,
+    profitable_only: Profitable = False,
+    depth: Depth = None,
+    seed: Seed = 0,
+    venue_fund: Funds = None,
+    fund: Fund = 0.0,
+    accrue: Accrue = 0,
+    at: At = None,
+) -> None:
+    """Liquidate everybody on each day of a window, while venues see prices late."""
+    from crossmargin.cli import liquidations
+
+    asked = Asked(
+        scenario=scenario,
+        order=order,
+        impact_cap=impact_cap,
+        profitable_only=profitable_only,
+        depth=depth,
+        seed=seed,
+        funds=tuple(venue_fund or ()),
+        fund_usd=fund,
+        accrue_days=accrue,
+        lag_h=hours,
+    )
+    liquidations.lag(context.obj, asked, at=at)

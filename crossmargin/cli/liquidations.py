@@ -1,4 +1,4 @@
-"""`liquidations simulate` and `liquidations freeze`."""
+"""`liquidations simulate`, `freeze` and `lag`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ ORDERS = (
     "left",
 )
 FREEZES = ("interest USD", "units", "accounts lose USD", "bad debt USD", "lenders lose USD", "fund left USD", "left")
+LATE = ("units", "late", "bad debt USD", "late USD", "lenders lose USD", "late lose USD", "left late")
 POOLS = ("bad debt USD", "venue's fund USD", "fund USD", "lenders lose USD", "share")
 
 
@@ -35,6 +36,31 @@ def freeze(context: Context, asked: Asked, *, at: str | None) -> None:
     with desk_of(context) as desk:
         document = desk.freeze(asked, at)
     emit(context, document, lambda console: _show_freeze(console, document))
+
+
+def lag(context: Context, asked: Asked, *, at: str | None) -> None:
+    with desk_of(context) as desk:
+        document = desk.lag(asked, at)
+    emit(context, document, lambda console: _show_lag(console, document))
+
+
+def _show_lag(console: Console, document: Document) -> None:
+    rows = [
+        (
+            each["day"],
+            each["prompt"]["liquidated_units"],
+            each["late"]["liquidated_units"],
+            figures.usd_up(each["prompt"]["bad_debt_usd"]),
+            figures.usd_up(each["late"]["bad_debt_usd"]),
+            figures.usd_up(each["prompt"]["lenders_lose_usd"]),
+            figures.usd_up(each["late"]["lenders_lose_usd"]),
+            each["late"]["standing_units"],
+        )
+        for each in document["days"]
+    ]
+    console.print(words(f"{document['window']['name']}, venues {document['lag_hours']} h late", "bold"))
+    console.print(add_rows(table("day", *LATE, right=LATE), rows))
+    _show_missing(console, document)
 
 
 def _show(console: Console, document: Document) -> None:

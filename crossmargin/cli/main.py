@@ -39,6 +39,9 @@ policy_app = typer.Typer(
     no_args_is_help=True, help="The house's policy: which one is in force, and what another would do."
 )
 haircuts_app = typer.Typer(no_args_is_help=True, help="Market haircuts from price histories, and whether they hold.")
+lake_app = typer.Typer(
+    no_args_is_help=True, help="Shared storage: what several indexers publish, and readers read at one cut-off."
+)
 score_app = typer.Typer(no_args_is_help=True, help="The score, and whether its chances come true.")
 app.add_typer(account_app, name="account")
 app.add_typer(snapshot_app, name="snapshot")
@@ -56,6 +59,7 @@ app.add_typer(liquidity_app, name="liquidity")
 transfers_app = typer.Typer(no_args_is_help=True, help="What is on its way between chains, as somebody says.")
 app.add_typer(transfers_app, name="transfers")
 app.add_typer(score_app, name="score")
+app.add_typer(lake_app, name="lake")
 app.add_typer(liquidations_app, name="liquidations")
 app.add_typer(policy_app, name="policy")
 
@@ -288,12 +292,23 @@ def run(
 
 @app.command()
 def serve(
-    context: Ctx, *, host: Host = None, port: Port = None, public: Public = False, anonymous: Anonymous = False
+    context: Ctx,
+    *,
+    host: Host = None,
+    port: Port = None,
+    public: Public = False,
+    anonymous: Anonymous = False,
+    lake: Annotated[
+        str | None,
+        typer.Option(
+            "--lake", metavar="URL", help="Serve the newest set of a lake instead: a folder, or s3://bucket/path."
+        ),
+    ] = None,
 ) -> None:
     """Serve what the store holds over HTTP, without indexing, until interrupted."""
     from crossmargin.cli import serving
 
-    serving.serve(context.obj, host=host, port=port, public=public, anonymous=anonymous)
+    serving.serve(context.obj, host=host, port=port, public=public, anonymous=anonymous, lake=lake)
 
 
 @app.command()
@@ -353,12 +368,17 @@ def stress(
             "--fund", metavar="USD", min=0, help="Also how many times each is too much for a fund of so much."
         ),
     ] = None,
+    accrue: Annotated[
+        int, typer.Option("--accrue", metavar="DAYS", help="Interest accrues for so many days before.")
+    ] = 0,
     at: At = None,
 ) -> None:
     """Show what scenarios do to everybody: who falls below 1, what venues may liquidate, what is lacking."""
     from crossmargin.cli import stressing
 
-    stressing.stress(context.obj, severity=severity, scenarios=scenario or (), shocks=shock or (), at=at, fund=fund)
+    stressing.stress(
+        context.obj, severity=severity, scenarios=scenario or (), shocks=shock or (), at=at, fund=fund, accrue=accrue
+    )
 
 
 @app.command()
@@ -643,6 +663,35 @@ def publish(context: Ctx) -> None:
     from crossmargin.cli import sql as asked
 
     asked.publish(context.obj)
+
+
+@lake_app.command("publish")
+def lake_publish(context: Ctx) -> None:
+    """Put the parts that are due into the lake: what each chain was at the cut-offs that became final."""
+    from crossmargin.cli import lakes
+
+    lakes.publish(context.obj)
+
+
+@lake_app.command("join")
+def lake_join(
+    context: Ctx,
+    every: Annotated[
+        int | None, typer.Option("--every", metavar="SECONDS", min=1, help="Join again and again, until interrupted.")
+    ] = None,
+) -> None:
+    """Let readers see the newest cut-off of which every configured chain has a part, once all of it is there."""
+    from crossmargin.cli import lakes
+
+    lakes.join(context.obj, every)
+
+
+@lake_app.command("show")
+def lake_show(context: Ctx) -> None:
+    """Show the set that readers see, and how far each chain's newest part is."""
+    from crossmargin.cli import lakes
+
+    lakes.show(context.obj)
 
 
 @app.command()

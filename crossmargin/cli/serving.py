@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import time
 
-from crossmargin.app import Connect, connect, connect_apart, must_exist, opened, policy_of
+from crossmargin import lakes
+from crossmargin.app import Connect, connect, connect_apart, must_exist, opened, policy_of, registry_of, unlocked
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import SUPERSEDED, SUPERSEDED_TOLD
 from crossmargin.cli.output import write_json
 from crossmargin.cli.tasks import run as started
 from crossmargin.cli.tasks import until_interrupted
+from crossmargin.from_lake import UNFILLED, Following, LakeDesk, lake_at, reader_settings, without_unfilled
 from crossmargin.local_desk import LocalDesk
 from crossmargin.logs import logger
 from crossmargin.outdated import outdated
 from crossmargin.server.site import check_host
 from crossmargin.service import Parts, serve_until
 from crossmargin.settings import ServerSettings, Settings
-from crossmargin.starts import found, stored
+from crossmargin.starts import found, stored, stored_in
+from crossmargin.tracing import tracing_of
 from crossmargin.watch import Watch
+from indexer.lake import Lake
+from indexer.publish import Publisher
 
 
 def run(
@@ -30,9 +39,44 @@ def run(
     _serve(context, settings, connect if one_process else connect_apart)
 
 
-def serve(context: Context, *, host: str | None, port: int | None, public: bool, anonymous: bool) -> None:
-    """Serve what is stored until interrupted."""
-    _serve(context, _settings(context, host, port, public=public, anonymous=anonymous), None)
+def serve(
+    context: Context, *, host: str | None, port: int | None, public: bool, anonymous: bool, lake: str | None
+) -> None:
+    """Serve what is stored, or what a lake holds, until interrupted."""
+    settings = _settings(context, host, port, public=public, anonymous=anonymous)
+    if lake is None:
+        _serve(context, settings, None)
+        return
+    with TemporaryDirectory(prefix="crossmargin-") as folder:
+        _serve_lake(context, reader_settings(settings, lake_at(settings, lake), Path(folder)))
+
+
+def _serve_lake(context: Context, settings: Settings) -> None:
+    """Serve the newest set of a lake out of a store that is gone afterwards."""
+    policy = policy_of(settings)
+    said = lakes.lake_settings(settings)
+    log = logger(context.redactor, as_json=context.log_json, quiet=context.quiet, verbosity=context.verbosity)
+    with unlocked(settings) as store, closing(tracing_of(os.environ, log)) as tracing:
+        without_unfilled(store)
+        publisher = Publisher(settings.publish.folder, without=UNFILLED)
+        following = Following(Lake.at(said.url), store, publisher, said, time)
+        following.follow()
+        settings = stored_in(settings, store)
+        store.register(registry_of(settings))
+        desk = LakeDesk(settings, said, store, policy)
+        if desk.begin_policy(accept=context.accept_policy) == SUPERSEDED:
+            log.warning("policy_superseded", detail=SUPERSEDED_TOLD)
+        parts = Parts(
+            settings=settings,
+            store=store,
+            desk=desk,
+            watch=None,
+            redactor=context.redactor,
+            log=log,
+            following=following,
+            tracing=tracing,
+        )
+        asyncio.run(_until_interrupted(context, parts))
 
 
 def _serve(context: Context, settings: Settings, follow: Connect | None) -> None:
@@ -42,7 +86,7 @@ def _serve(context: Context, settings: Settings, follow: Connect | None) -> None
     settings = stored(settings, writes=True) if follow is None else started(found(settings))
     watch = Watch(settings.chains, time) if follow is not None else None
     log = logger(context.redactor, as_json=context.log_json, quiet=context.quiet, verbosity=context.verbosity)
-    with opened(settings) as store:
+    with opened(settings) as store, closing(tracing_of(os.environ, log)) as tracing:
         desk = LocalDesk(settings, store, policy, watch=watch)
         if desk.begin_policy(accept=context.accept_policy) == SUPERSEDED:
             log.warning("policy_superseded", detail=SUPERSEDED_TOLD)
@@ -57,6 +101,7 @@ def _serve(context: Context, settings: Settings, follow: Connect | None) -> None
             redactor=context.redactor,
             log=log,
             connect=follow or connect,
+            tracing=tracing,
         )
         asyncio.run(_until_interrupted(context, parts))
 

@@ -38,9 +38,10 @@ def stress(
     shocks: Sequence[str],
     at: str | None,
     fund: float | None,
+    accrue: int,
 ) -> None:
     with desk_of(context) as desk:
-        document = desk.stress(severity, scenarios, shocks, at, fund_usd=fund)
+        document = desk.stress(severity, scenarios, shocks, at, fund_usd=fund, accrue_days=accrue)
     emit(context, document, lambda console: _show_stress(console, document))
 
 

@@ -20,6 +20,9 @@ Document = dict[str, Any]
 TRIES = 4
 TIMEOUT_S = 60.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
+LONGEST_LINE = 8 * 1024 * 1024
+"""Bytes of an event: one of an account with thousands of members has them all."""
+
 SILENT_S = 45.0
 """After how long a stream without a word, which has one every fifteen seconds, is taken for broken."""
 
@@ -99,16 +102,17 @@ class Client:
         """
         place, fails = after, 0
         while True:
+            asked_s = 0.0
             try:
                 async for last, event in self._streamed(place, chosen):
                     place, fails = last, 0
                     if event is not None:
                         yield event
-            except (Unreachable, TooMany, Busy):
-                fails += 1
+            except (Unreachable, TooMany, Busy) as error:
+                fails, asked_s = fails + 1, error.wait_s
                 if fails >= self._tries:
                     raise
-            await asyncio.sleep(_pause(fails))
+            await asyncio.sleep(max(_pause(fails), asked_s))
 
     async def _streamed(self, place: str | None, chosen: Mapping[str, str]) -> AsyncIterator[tuple[str, Event | None]]:
         """Yield the id after each block of one connection, with its event where it has one."""
@@ -118,7 +122,7 @@ class Client:
         waits = ClientTimeout(total=None, sock_connect=self._timeout_s, sock_read=SILENT_S)
         try:
             async with self._open().get(
-                f"{self._url}/v1/stream", params=chosen, headers=headers, timeout=waits
+                f"{self._url}/v1/stream", params=chosen, headers=headers, timeout=waits, read_bufsize=LONGEST_LINE
             ) as answer:
                 await _check(answer)
                 said: dict[str, str] = {}

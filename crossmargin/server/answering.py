@@ -12,13 +12,13 @@ from aiohttp.web_response import ContentCoding
 
 from crossmargin.desk import Desk
 from crossmargin.documents import encode
+from crossmargin.errors import AskElsewhere
 from crossmargin.server.access import Asker, check
 from crossmargin.server.asking import asked_of, body_of
 from crossmargin.server.etags import etag, known
 from crossmargin.server.house import House
 from crossmargin.server.idempotency import Replies
 from crossmargin.server.route import Route, Scope
-from crossmargin.server.workers import Workers
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -26,6 +26,9 @@ ASKER: web.RequestKey[Asker] = web.RequestKey("asker", Asker)
 GET = "GET"
 WRITING = {Scope.IMPORT, Scope.ADMIN}
 JSON = "application/json"
+OWN_TAG = "service"
+"""Routes that tell of the service itself."""
+
 REVALIDATED = "private, no-cache"
 WORTH_COMPRESSING = 1024
 
@@ -41,7 +44,7 @@ def handler_of(route: Route, desk: Desk, house: House, replies: Replies) -> Hand
         async def work() -> web.StreamResponse:
             given: dict[str, Any] = {"desk": desk, "house": house, "asker": asker, "request": request}
             given |= asked_of(route, request, body)
-            found = await _found(route, house.workers, {name: given[name] for name in route.wanted})
+            found = await _found(route, house, {name: given[name] for name in route.wanted})
             return found if isinstance(found, web.StreamResponse) else written(route, request, found)
 
         if route.method == GET:
@@ -55,15 +58,25 @@ def handler_of(route: Route, desk: Desk, house: House, replies: Replies) -> Hand
     return handle
 
 
-async def _found(route: Route, workers: Workers, given: Mapping[str, Any]) -> bytes | web.StreamResponse:
+async def refuse_elsewhere(request: web.Request) -> web.StreamResponse:
+    """Refuse what a reader of a lake does not hold, whoever asks; raises `AskElsewhere`."""
+    raise AskElsewhere(
+        f"{request.method} {request.path}: this service reads a lake, which lacks it; ask a service that indexes"
+    )
+
+
+async def _found(route: Route, house: House, given: Mapping[str, Any]) -> bytes | web.StreamResponse:
     if inspect.iscoroutinefunction(route.work):
         found = await route.work(**given)
         return found if isinstance(found, web.StreamResponse) else _encoded(found)
-    return await workers.do(partial(_worked, route, given), heavy=route.heavy, most_seconds=route.most_seconds)
+    return await house.workers.do(
+        partial(_worked, route, house, given), heavy=route.heavy, most_seconds=route.most_seconds
+    )
 
 
-def _worked(route: Route, given: Mapping[str, Any]) -> bytes | web.StreamResponse:
-    found = route.work(**given)
+def _worked(route: Route, house: House, given: Mapping[str, Any]) -> bytes | web.StreamResponse:
+    work = partial(route.work, **given)
+    found = work() if house.lake is None or route.tag == OWN_TAG else house.lake.named(work)
     return found if isinstance(found, web.StreamResponse) else _encoded(found)
 
 

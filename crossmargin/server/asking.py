@@ -56,7 +56,7 @@ async def body_of(route: Route, request: web.Request) -> bytes:
             return await request.clone(client_max_size=route.most_bytes).read()
     except TimeoutError as error:
         raise web.HTTPRequestTimeout(text=f"the body was not sent within {SENDING_S} s") from error
-    except (ClientError, ContentEncodingError) as error:
+    except (ClientError, ContentEncodingError, web.RequestPayloadError) as error:
         raise UsageError("the body breaks off, or is not encoded as it says") from error
 
 

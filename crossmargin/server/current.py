@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from chains.model import Block
+from chains.model import Block, Reason
 from crossmargin.documents import Document, encode
 from crossmargin.local_desk import LocalDesk
 from crossmargin.server.etags import etag
@@ -29,7 +29,7 @@ MOST_BYTES = 128 * 1024 * 1024
 TOGETHER = 64
 """So many accounts that wait to be judged are judged at once: what a state says of everybody is then read once."""
 
-BRIDGED_S = 0.25
+BRIDGED_S = 1.0
 HOT_PER_S = 20
 SIGNED_S = 1.0
 """How long an account with members of which time decides is believed to be as it was."""
@@ -41,7 +41,7 @@ JUDGES = 2
 """So many threads judge those who wait."""
 
 DECLARED = "declared"
-Doubts = tuple[object, ...]
+Doubts = tuple[Reason, ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,9 +107,10 @@ class Current:
             return None
         now = self._clock()
         _count(kept, int(now))
-        if kept.until <= now or kept.doubts != self._believed(now):
+        doubts = self._believed(now)
+        if kept.until <= now or _doubted(kept.doubts) != _doubted(doubts):
             return None
-        if kept.edition == self._store.edition:
+        if kept.edition == self._store.edition and kept.doubts == doubts:
             kept.outdated_at = None
             return kept
         return kept if self._bridges(account, kept, now) else None
@@ -128,7 +129,10 @@ class Current:
                 return kept
 
     def _bridges(self, account: str, kept: Kept, now: float) -> bool:
-        """Whether an answer of before the last change may still be given, while a new one is made."""
+        """Whether an answer of before the last change may still be given, while a new one is made.
+
+        What is doubted of which chain is the same then; the block that a chain has come to, which the words name, need not be.
+        """
         if kept.asked < HOT_PER_S or kept.edition < self._floor:
             return False
         if kept.outdated_at is None:
@@ -268,6 +272,10 @@ class Current:
         with self._store.reading() as reader:
             found = {chain_id: reader.cursor(chain_id) for chain_id in reader.chains()}
         return edition, {chain_id: held.block for chain_id, held in found.items() if held is not None}
+
+
+def _doubted(doubts: Doubts) -> list[tuple[str, str]]:
+    return [(each.code, each.subject) for each in doubts]
 
 
 def _count(kept: Kept, second: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from crossmargin.alerts import Alerts
 from crossmargin.archive import Archive
+from crossmargin.from_lake import LakeDesk
 from crossmargin.haircut_history import HaircutHistory
 from crossmargin.lists import Lists
 from crossmargin.server.books import Books
@@ -43,3 +44,5 @@ class House:
     alerts: Alerts
     haircuts: HaircutHistory
     verification: Verification
+    lake: LakeDesk | None = None
+    """The desk, where it answers out of a lake."""

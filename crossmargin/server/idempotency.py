@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -14,6 +15,9 @@ from crossmargin.server.quota import Clock
 
 HEADER, REPLAYED = "Idempotency-Key", "Idempotency-Replayed"
 LONGEST_KEY = 128
+OURS = "X-"
+"""How headers begin that belong to the answer, such as how many rows it has."""
+
 KEY = re.compile(rf"[!-~]{{1,{LONGEST_KEY}}}")
 KEPT_S = 24 * 3600
 MOST_KEPT = 10_000
@@ -32,6 +36,7 @@ class _Reply:
     body: bytes | None = None
     status: int = 0
     content_type: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Replies:
@@ -76,11 +81,21 @@ class Replies:
             self._forget(place, reply)
             return
         reply.body, reply.status, reply.content_type = body, answer.status, answer.content_type
+        reply.headers = {name: value for name, value in answer.headers.items() if name.startswith(OURS)}
         while len(self._kept) > MOST_KEPT or sum(len(each.body or b"") for each in self._kept.values()) > MOST_BYTES:
-            oldest = next((place for place, each in self._kept.items() if each.body is not None), None)
-            if oldest is None:  # all the others are still being worked on: what they do is not to be done twice
+            surplus = self._surplus()
+            if surplus is None:  # all the others are still being worked on: what they do is not to be done twice
                 return
-            del self._kept[oldest]
+            del self._kept[surplus]
+
+    def _surplus(self) -> tuple[str, str] | None:
+        """Name the oldest reply of whoever has most of them: who asks much lets go of his own, and of nobody else's."""
+        done = {place: len(each.body) for place, each in self._kept.items() if each.body is not None}
+        held = Counter[str]()
+        for (asker, _), size in done.items():
+            held[asker] += size + MOST_BYTES // MOST_KEPT
+        most = max(held, key=held.__getitem__, default="")
+        return next((place for place in done if place[0] == most), None)
 
     def _forget(self, place: tuple[str, str], reply: _Reply) -> None:
         """Let go of a reply, unless another question has its place by now."""
@@ -93,5 +108,5 @@ def _again(kept: _Reply, fingerprint: bytes) -> web.Response:
         raise Repeated(f"this {HEADER} was used for another question; take a new one for each")
     if kept.body is None:
         raise Repeated(f"what was asked under this {HEADER} is still being worked on; ask again in a moment")
-    headers = {REPLAYED: "true", "Content-Type": kept.content_type}
+    headers = {**kept.headers, REPLAYED: "true", "Content-Type": kept.content_type}
     return web.Response(status=kept.status, body=kept.body, headers=headers)

@@ -6,12 +6,11 @@ import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import perf_counter
-from uuid import uuid4
 
 from aiohttp import web
 
 from crossmargin.errors import TooMany, Unauthorized
-from crossmargin.failures import failure_of
+from crossmargin.failures import Failure, failure_of
 from crossmargin.logs import Logger
 from crossmargin.redaction import Redactor
 from crossmargin.server import cross_origin
@@ -20,6 +19,7 @@ from crossmargin.server.answering import ASKER
 from crossmargin.server.metrics import Metrics
 from crossmargin.server.problems import http_problem, problem
 from crossmargin.server.quota import Left, Quotas
+from crossmargin.tracing import Trace, Tracing
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -50,9 +50,11 @@ class Surroundings:
     quotas: Quotas
     origins: frozenset[str]
     public: bool
+    tracing: Tracing
 
 
 AROUND: web.RequestKey[Surroundings] = web.RequestKey("around", Surroundings)
+TRACE: web.RequestKey[Trace] = web.RequestKey("trace", Trace)
 
 
 def surrounded(by: Surroundings) -> Callable[..., Awaitable[web.StreamResponse]]:
@@ -60,14 +62,16 @@ def surrounded(by: Surroundings) -> Callable[..., Awaitable[web.StreamResponse]]
 
     @web.middleware
     async def surround(request: web.Request, handler: Handler) -> web.StreamResponse:
-        began, trace_id = perf_counter(), uuid4().hex
-        request[AROUND] = by
-        answer = await _answered(by, request, handler, trace_id)
+        began, trace = perf_counter(), by.tracing.begin(request.headers)
+        request[AROUND], request[TRACE] = by, trace
+        answer = await _answered(by, request, handler, trace.trace_id)
         if answer.prepared:
             return answer  # a stream: how long it was open says nothing
-        _finish(by, request, answer, trace_id)
-        method = request.method if request.method in METHODS else "other"
-        by.metrics.requests.labels(_route(request), method, answer.status).observe(perf_counter() - began)
+        _finish(by, request, answer, trace.trace_id)
+        method, route = request.method if request.method in METHODS else "other", _route(request)
+        seconds = perf_counter() - began
+        by.metrics.requests.labels(route, method, answer.status).observe(seconds)
+        by.tracing.answered(trace, method, route, answer.status, seconds)
         return answer
 
     return surround
@@ -75,7 +79,7 @@ def surrounded(by: Surroundings) -> Callable[..., Awaitable[web.StreamResponse]]
 
 async def prepare(request: web.Request, answer: web.StreamResponse) -> None:
     """Begin an answer that goes on while it is made."""
-    _finish(request[AROUND], request, answer, uuid4().hex)
+    _finish(request[AROUND], request, answer, request[TRACE].trace_id)
     await answer.prepare(request)
 
 
@@ -107,8 +111,7 @@ async def _answered(by: Surroundings, request: web.Request, handler: Handler, tr
         if failure.http_status >= SERVER_FAULTS:
             said = {"route": _route(request), "code": failure.code, "trace_id": trace_id}
             by.log.warning("request_failed", **said, exc_info=error)
-        detail = UNTOLD if failure.code in {"fault", "system"} else by.redactor.scrub(failure.message)
-        answer = problem(failure, detail, trace_id)
+        answer = problem(failure, told(by, failure), trace_id)
         if isinstance(error, Unauthorized):
             answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
@@ -116,13 +119,29 @@ async def _answered(by: Surroundings, request: web.Request, handler: Handler, tr
 
 def _admit(by: Surroundings, request: web.Request) -> None:
     """Find out who asks, and count it; raises `Unauthorized` and `TooMany`."""
-    asker = request[ASKER] = by.access.asker(request.headers.get("Authorization"))
-    if asker.quota is None:
-        return
-    left = request[LEFT] = by.quotas.take(asker.id, asker.quota)
+    request[ASKER] = by.access.asker(request.headers.get("Authorization"))
+    left = counted(request)
+    if left is not None:
+        request[LEFT] = left
+        check_left(left)
+
+
+def counted(request: web.Request) -> Left | None:
+    """Count one more question of whoever sent a request; `None` where it has no quota."""
+    asker = request[ASKER]
+    return None if asker.quota is None else request[AROUND].quotas.take(asker.id, asker.quota)
+
+
+def check_left(left: Left) -> None:
+    """Refuse what is beyond a quota; raises `TooMany`."""
     if left.exceeded:
-        quota = asker.quota
+        quota = left.quota
         raise TooMany(f"this key may ask {quota.requests} times in {quota.seconds} s; ask again in {left.seconds} s")
+
+
+def told(by: Surroundings, failure: Failure) -> str:
+    """What strangers are told of a failure: of a fault of this program or machine only where more is said, and no secret."""
+    return UNTOLD if failure.code in {"fault", "system"} else by.redactor.scrub(failure.message)
 
 
 def _route(request: web.Request) -> str:

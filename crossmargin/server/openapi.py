@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from crossmargin.documents import encode
+from crossmargin.from_lake import SERVED_FROM
 from crossmargin.packaged import program_version
 from crossmargin.server.problems import CONTENT_TYPE
 from crossmargin.server.route import Route, Scope, TextBody
@@ -34,6 +35,18 @@ ABOUT = (
 )
 
 
+SET_NAMED = {
+    "type": "object",
+    "description": "The set of the lake that the whole answer is from; `lake_set` of two readers is the same where their answers are.",
+    "properties": {
+        "lake_set": {"type": "string"},
+        "cut_at": {"type": "string", "format": "date-time"},
+        "finality": {"const": "finalized"},
+    },
+    "required": ["lake_set", "cut_at", "finality"],
+}
+
+
 class Problem(BaseModel):
     """An RFC 9457 problem document."""
 
@@ -50,10 +63,12 @@ class Problem(BaseModel):
     """Under which the service's log tells more."""
 
 
-def document_of(routes: Iterable[Route], *, anonymous: bool) -> bytes:
-    """Write the document; `anonymous`: whoever reads needs no key."""
+def document_of(routes: Iterable[Route], *, anonymous: bool, of_lake: bool = False) -> bytes:
+    """Write the document; `anonymous`: whoever reads needs no key; `of_lake`: every answer names the set that it is from."""
     routes = list(routes)
     schemas = _Schemas(routes)
+    if of_lake:
+        schemas.name_sets(route.answer for route in routes if not isinstance(route.answer, str))
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas, anonymous=anonymous)
@@ -89,6 +104,12 @@ class _Schemas:
                 wanted[_described(route.body_model), "validation"] = None
         self._references, found = models_json_schema(list(wanted), ref_template=REFERENCES)
         self.definitions: dict[str, Any] = found.get("$defs", {})
+
+    def name_sets(self, models: Iterable[type[BaseModel]]) -> None:
+        """Let answers say from which set of a lake they are."""
+        for model in models:
+            described = self.definitions.get(model.__name__, {})
+            described.setdefault("properties", {})[SERVED_FROM] = SET_NAMED
 
     def of(self, model: type[BaseModel], mode: JsonSchemaMode) -> Mapping[str, Any]:
         return self._references[_described(model), mode]

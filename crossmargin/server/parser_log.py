@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web import RequestPayloadError
 
 from crossmargin.logs import Logger
 from crossmargin.server.metrics import Metrics
@@ -22,7 +23,7 @@ class ParserLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         error = None if record.exc_info is None else record.exc_info[1]
-        if isinstance(error, HttpProcessingError):
+        if isinstance(error, HttpProcessingError | RequestPayloadError):
             self._metrics.requests.labels(UNPARSED, OTHER, BAD_REQUEST).observe(0)
             self._log.debug("request_unparsed", kind=type(error).__name__)
         elif isinstance(error, ConnectionError):

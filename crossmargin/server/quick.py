@@ -18,6 +18,7 @@ from uuid import uuid4
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from aggregator.courtesy import Courtesy
 from crossmargin.errors import DeskError
 from crossmargin.server.current import Current, Kept
 from crossmargin.server.etags import known
@@ -41,14 +42,15 @@ WORTH_COMPRESSING = 1024
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
-    """Answers in memory, and what stands around every request."""
+    """Answers in memory, what stands around every request, and what is told that somebody asks."""
 
     current: Current
     around: Surroundings
+    courtesy: Courtesy
 
     def answer(self, head: bytes) -> bytes | None:
-        """Return the whole answer to a request's head, `None` where aiohttp must give it."""
-        match = ASKED.fullmatch(head)
+        """Return the whole answer to a request's head, `None` where aiohttp must give it: so where requests are traced."""
+        match = None if self.around.tracing.on else ASKED.fullmatch(head)
         headers = None if match is None else _headers(match[2])
         if match is None or headers is None or not self._may(headers):
             return None
@@ -89,6 +91,7 @@ class Quick(RequestHandler):
             work()
 
     def data_received(self, data: bytes) -> None:
+        self._shortcut.courtesy.asked()
         if self._plain and len(data) <= LONGEST and self._is_idle():
             began = perf_counter()
             answer = self._shortcut.answer(bytes(data))

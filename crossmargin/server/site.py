@@ -18,12 +18,13 @@ from crossmargin.alerts import Alerts
 from crossmargin.archive import Archive
 from crossmargin.desk import Desk
 from crossmargin.errors import UsageError
+from crossmargin.from_lake import ANSWERED, LakeDesk
 from crossmargin.haircut_history import HaircutHistory
 from crossmargin.lists import Lists
 from crossmargin.logs import Logger
 from crossmargin.redaction import Redactor
 from crossmargin.server.access import Access, Lookup
-from crossmargin.server.answering import handler_of
+from crossmargin.server.answering import OWN_TAG, handler_of, refuse_elsewhere
 from crossmargin.server.books import Books
 from crossmargin.server.current import Current
 from crossmargin.server.cursors import Cursors
@@ -36,11 +37,12 @@ from crossmargin.server.parser_log import logger
 from crossmargin.server.quick import Quick, Shortcut
 from crossmargin.server.quota import Quotas
 from crossmargin.server.rooms import routes
-from crossmargin.server.route import SMALL_BODY
+from crossmargin.server.route import SMALL_BODY, Route
 from crossmargin.server.stream.hub import Hub, Streams
 from crossmargin.server.workers import Workers
 from crossmargin.settings import EventSettings, ServerSettings
 from crossmargin.sql import Guard
+from crossmargin.tracing import Tracing
 from crossmargin.verification import Verification
 from crossmargin.verified_apart import VerifiedApart
 from crossmargin.watch import Watch
@@ -48,6 +50,8 @@ from indexer.store import Store
 
 GRACE_S = 5.0
 CURSOR_SECRET_BYTES = 32
+SHARED_SECRET = b"a list that one reader of a lake began, another goes on with"
+"""No secret: any reader must go on with a list, and a place in it gives nobody more than he may ask for anyway."""
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - these are recognised, not bound
 
 
@@ -72,6 +76,8 @@ class Kit:
     alerts: Alerts
     events: EventSettings
     trust: Trust
+    tracing: Tracing
+    lake: LakeDesk | None = None
 
 
 def check_host(server: ServerSettings) -> None:
@@ -107,7 +113,7 @@ async def serving(desk: Desk, server: ServerSettings, kit: Kit) -> AsyncIterator
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_S)
         await runner.setup()
         await house.streams.begin()
-        shortcut = Shortcut(house.current, around)
+        shortcut = Shortcut(house.current, around, kit.lists.desk.courtesy)
         try:
             protocol = partial(_protocol, shortcut, logger(kit.metrics, kit.log))
             async with _listening(partial(protocol, _manager(runner)), server) as port:
@@ -138,25 +144,31 @@ def _protocol(shortcut: Shortcut, log: logging.Logger, manager: web.Server) -> Q
 
 
 def _house(kit: Kit, workers: Workers, *, anonymous: bool) -> House:
-    found = routes()
+    found = [route for route in routes() if kit.lake is None or is_answered(route)]
     return House(
         metrics=kit.metrics,
-        cursors=Cursors(secrets.token_bytes(CURSOR_SECRET_BYTES)),
+        cursors=Cursors(secrets.token_bytes(CURSOR_SECRET_BYTES) if kit.lake is None else SHARED_SECRET),
         routes=found,
-        openapi=document_of(found, anonymous=anonymous),
+        openapi=document_of(found, anonymous=anonymous, of_lake=kit.lake is not None),
         lists=kit.lists,
         current=Current(kit.lists.desk, kit.store, kit.watch, workers, monotonic),
         workers=workers,
         guard=kit.guard,
         archive=kit.archive,
         verifier=VerifiedApart(trust=kit.trust),
-        streams=Streams(Hub(kit.store, workers, kit.metrics.streams), kit.events),
+        streams=Streams(Hub(kit.store, workers, kit.metrics.streams, kit.log), kit.events),
         anonymous_sql=kit.anonymous_sql,
         books=Books(kit.lists.desk),
         alerts=kit.alerts,
         haircuts=HaircutHistory(kit.lists.desk),
         verification=Verification(trust=kit.trust),
+        lake=kit.lake,
     )
+
+
+def is_answered(route: Route) -> bool:
+    """Whether a reader of a lake answers a route."""
+    return route.tag == OWN_TAG or (route.name in ANSWERED and not route.path.startswith("/ui"))
 
 
 def _around(server: ServerSettings, kit: Kit, *, anonymous: bool) -> Surroundings:
@@ -168,13 +180,16 @@ def _around(server: ServerSettings, kit: Kit, *, anonymous: bool) -> Surrounding
         quotas=Quotas(monotonic),
         origins=frozenset(server.origins),
         public=server.public,
+        tracing=kit.tracing,
     )
 
 
 def _application(desk: Desk, around: Surroundings, house: House) -> web.Application:
     app, replies = web.Application(middlewares=[surrounded(around)], client_max_size=SMALL_BODY), Replies(monotonic)
-    for route in house.routes:
-        answer = handler_of(route, desk, house, replies)
+    answered = {(route.method, route.path) for route in house.routes}
+    for route in routes():
+        known = (route.method, route.path) in answered
+        answer = handler_of(route, desk, house, replies) if known else refuse_elsewhere
         for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
             app.router.add_route(method, route.path, answer)
     return app

@@ -42,10 +42,13 @@ class _Pool:
         self._inside += 1
         future = self._threads.submit(work)
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._left))
+        limit = asyncio.timeout(most_seconds)
         try:
-            async with asyncio.timeout(most_seconds):
+            async with limit:
                 return await asyncio.wrap_future(future)
         except TimeoutError as error:
+            if not limit.expired():  # the work's own
+                raise
             raise TooSlow(f"this took longer than {most_seconds:g} s; ask for less at once, or later") from error
 
     def _left(self) -> None:

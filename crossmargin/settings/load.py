@@ -31,6 +31,7 @@ TABLES = (
     "membership",
     "rebalancing",
     "publish",
+    "lake",
     "sql",
     "events",
     "webhooks",
@@ -117,6 +118,9 @@ class _Reader:
             rebalancing=self._table("rebalancing", sections.rebalancing) or RebalancingSettings(),
             membership=self._table("membership", sections.membership) or sections.MEMBERSHIP,
             publish=self._table("publish", lambda section: sections.publish(section, places, published)) or published,
+            lake=self._table("lake", lambda section: sections.lake(section, places, store))
+            if "lake" in self._document
+            else None,
             events=self._table("events", sections.events) or sections.EVENTS,
             webhooks=self._table("webhooks", lambda section: sections.webhooks(section, places)) or sections.WEBHOOKS,
             sql=self._table("sql", sections.sql) or sections.SQL,

@@ -101,6 +101,19 @@ class PublishSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LakeSettings:
+    """Shared storage that indexers publish into and readers read: its `url`, and the seconds between two cut-offs.
+
+    `work`: a folder of an indexer's own; `stale_after_s`: how old the newest set may be before a reader believes no chain any more.
+    """
+
+    url: str
+    period_s: int
+    stale_after_s: int
+    work: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SqlSettings:
     """Who may ask SQL over HTTP without a token, for how long a query may run, and how much it may give."""
 
@@ -192,6 +205,7 @@ class Settings:
     bridges: tuple[Bridge, ...] = ()
     guardian_sets: tuple[GuardianSet, ...] = ()
     """Who signs messages of Wormhole; see `trust`."""
+    lake: LakeSettings | None = None
     auto: frozenset[str] = frozenset()
     """Ids of the venues and chains whose first block is to be found; until it is, it is 0."""
 

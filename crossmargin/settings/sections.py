@@ -27,6 +27,7 @@ from crossmargin.settings.model import (
     AuditSettings,
     ChainSettings,
     EventSettings,
+    LakeSettings,
     MembershipSettings,
     PublishSettings,
     RebalancingSettings,
@@ -61,6 +62,7 @@ SQL = SqlSettings(anonymous=False, timeout_s=10, rows=10_000, bytes=16_000_000, 
 DAY_S = 86_400
 EVENTS = EventSettings(keep_s=7 * DAY_S, mark_move=0.05, streams=2000, streams_per_key=20)
 WEBHOOKS = WebhookSettings(secrets=None, loopback=False)
+LAKE_PERIOD_S, LAKE_STALE_AFTER_S = 300, 3600
 SERVER = ServerSettings(host="127.0.0.1", port=8080, public=False)
 
 
@@ -283,6 +285,16 @@ def publish(section: Section, places: Places, beside_store: PublishSettings) -> 
     return section.build(lambda: PublishSettings(folder=folder, schedule=schedule))
 
 
+def lake(section: Section, places: Places, store: Path) -> LakeSettings | None:
+    url = section.need("url", _lake_url(places), write="name a folder, or a bucket: s3://bucket/path")
+    period_s = section.get("period", values.whole_seconds, LAKE_PERIOD_S)
+    stale_after_s = section.get("stale_after", values.whole_seconds, LAKE_STALE_AFTER_S)
+    work = section.get("work", places.path, store.parent / "lake")
+    if period_s and stale_after_s and stale_after_s <= period_s:
+        section.wrong("stale_after must be longer than period, or every set would be stale before the next one")
+    return section.build(lambda: LakeSettings(url=url, period_s=period_s, stale_after_s=stale_after_s, work=work))
+
+
 def sql(section: Section) -> SqlSettings | None:
     anonymous = section.get("anonymous", values.boolean, SQL.anonymous)
     timeout_s = section.get("timeout", values.whole_seconds, SQL.timeout_s)
@@ -502,3 +514,17 @@ def _schedule(value: object) -> str:
 
     parse(values.text(value))
     return values.text(value)
+
+
+def _lake_url(places: Places) -> Parse[str]:
+    """A folder, which starts where the configuration is, or the address of a bucket."""
+
+    def parse(value: object) -> str:
+        said = values.text(value)
+        if "://" not in said:
+            return str(places.path(said))
+        if "@" in said.partition("?")[0]:
+            raise values.Unfit("must not hold a key; give keys in the environment (AWS_ACCESS_KEY_ID, …)")
+        return said
+
+    return parse

@@ -15,6 +15,7 @@ from crossmargin.redaction import label
 from crossmargin.settings.escrows import LIABILITY_MAX_AGE
 from crossmargin.settings.model import (
     EventSettings,
+    LakeSettings,
     RebalancingSettings,
     ServerSettings,
     Settings,
@@ -73,6 +74,7 @@ def effective(settings: Settings) -> dict[str, Any]:
         "risk": {"schedule": settings.risk.schedule, "keep": settings.risk.keep},
         "rebalancing": _rebalancing(settings.rebalancing),
         "publish": {"folder": str(settings.publish.folder), "schedule": settings.publish.schedule},
+        **({} if settings.lake is None else {"lake": _lake(settings.lake)}),
         "sql": _sql(settings.sql),
         "events": _events(settings.events),
         "webhooks": {"secrets": str(settings.webhook_secrets), "loopback": settings.webhooks.loopback},
@@ -129,6 +131,15 @@ def _server(said: ServerSettings) -> dict[str, Any]:
         "public": said.public,
         "anonymous": said.anonymous,
         "origins": list(said.origins),
+    }
+
+
+def _lake(said: LakeSettings) -> dict[str, Any]:
+    return {
+        "url": said.url.partition("?")[0],
+        "period": f"{said.period_s}s",
+        "stale_after": f"{said.stale_after_s}s",
+        "work": str(said.work),
     }
 
 

@@ -97,5 +97,8 @@ def _arrow(rows: pa.Table) -> bytes:
 
 def _parquet(rows: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
-    pq.write_table(rows, sink, compression="zstd")
+    try:
+        pq.write_table(rows, sink, compression="zstd")
+    except pa.ArrowNotImplementedError as error:
+        raise QueryRefused(f"Parquet does not hold this: {error}; CAST it to VARCHAR") from error
     return bytes(sink.getvalue())

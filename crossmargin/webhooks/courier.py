@@ -22,7 +22,7 @@ from crossmargin.server.stream.events import streamed
 from crossmargin.server.webhook_metrics import WebhookMetrics
 from crossmargin.watch import Clock
 from crossmargin.webhooks.register import Webhooks, wanted_in
-from crossmargin.webhooks.sending import AT_ONCE, Letter, Outcome, message, send, sessions
+from crossmargin.webhooks.sending import AT_ONCE, EACH_AT_ONCE, Letter, Outcome, message, send, sessions
 from indexer.store import EventRow, Store
 from indexer.store.webhooks import ACTIVE, DELIVERED, DISABLED, FAILED, LOST, PENDING, DeliveryRow, WebhookRow
 
@@ -35,6 +35,9 @@ PAUSES_S = (5, 30, 120, 600, 1800, 3600, 7200, 14_400, 28_800)
 
 JITTER = 0.2
 FORGET_EVERY_S = 3600
+THREADS = 4
+"""That ask the store, of which one at a time writes."""
+
 DRAIN_S = 2.0
 
 
@@ -50,7 +53,8 @@ class Courier:
         self._ended: set[tuple[str, int]] = set()
         self._chance = random.Random()  # noqa: S311 - spreads attempts, guards nothing
         self._forget_at = 0.0
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhooks")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="webhooks")
+        self._settled = asyncio.Event()
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
@@ -80,7 +84,9 @@ class Courier:
                     await self._look(session)
             except Exception as error:  # noqa: BLE001 - the next look tries again
                 self._log.warning("webhooks_not_looked_at", kind=type(error).__name__, error=str(error))
-            await asyncio.sleep(LOOK_EVERY_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._settled.wait(), LOOK_EVERY_S)
+            self._settled.clear()
 
     async def _look(self, session: aiohttp.ClientSession) -> None:
         self._ended.clear()
@@ -101,15 +107,17 @@ class Courier:
     def _due(self) -> list[DeliveryRow]:
         """Make deliveries of what came, and return those whose turn it is."""
         now = self._clock()
+        with self._store.reading() as reader:
+            ends = reader.event_ends()
         for row in self._webhooks.rows():
-            if row.state == ACTIVE:
+            if row.state == ACTIVE and row.place < ends.last:
                 self._take_up(row, int(now))
         if now >= self._forget_at:
             self._forget_at = now + FORGET_EVERY_S
             with self._store.webhooks() as ledger:
                 ledger.forget(int(now) - self._keep_s)
         with self._store.reading() as reader:
-            return reader.webhook_due(int(now), PAGE)
+            return reader.webhook_due(int(now), EACH_AT_ONCE)
 
     def _take_up(self, row: WebhookRow, now: int) -> None:
         with self._store.reading() as reader:
@@ -123,30 +131,34 @@ class Courier:
         wanted = wanted_in(json.loads(row.wanted))
         events = [event.id for event in map(streamed, found) if wanted.admits(event)]
         with self._store.webhooks() as ledger:
-            ledger.advance(row.id, place, events, now)
+            ledger.advance(row, place, events, now)
         self._webhooks.advanced()
 
     async def _deliver(self, session: aiohttp.ClientSession, row: DeliveryRow) -> None:
         try:
             await self._attempt(session, row)
-        except DeskError as error:
-            await self._do(self._settle, row, Outcome(taken=False, answer=str(error)))
         except Exception as error:  # noqa: BLE001 - it stays pending, and is tried at the next look
             self._log.warning("webhook_not_tried", kind=type(error).__name__, error=str(error))
+        else:
+            self._settled.set()
 
     async def _attempt(self, session: aiohttp.ClientSession, row: DeliveryRow) -> None:
-        webhook = self._webhooks.row(row.webhook_id)
         event = await self._do(self._event, row.event_id)
         if event is None:
             await self._do(self._keep, row._replace(state=LOST, answer="the event is not kept any more"))
             return
-        secret = await self._do(self._webhooks.secrets.secret, webhook.id)
-        body = message(event.kind, event.told_at, streamed(event).body)
-        name, now = f"msg_{event.id}", int(self._clock())
-        loopback = self._webhooks.loopback
-        letter = Letter(url=webhook.url, secret=secret, name=name, body=body)
-        outcome = await send(session, letter, now, loopback=loopback)
+        try:
+            letter = await self._do(self._letter, row.webhook_id, event)
+            outcome = await send(session, letter, int(self._clock()), loopback=self._webhooks.loopback)
+        except DeskError as error:
+            outcome = Outcome(taken=False, answer=str(error))
         await self._do(self._settle, row, outcome)
+
+    def _letter(self, webhook_id: str, event: EventRow) -> Letter:
+        webhook = self._webhooks.row(webhook_id)
+        body = message(event.kind, event.told_at, streamed(event).body)
+        secret = self._webhooks.secrets.secret(webhook.id)
+        return Letter(url=webhook.url, secret=secret, name=f"msg_{event.id}", body=body)
 
     def _settle(self, row: DeliveryRow, outcome: Outcome) -> None:
         """Keep what came of an attempt; a webhook that fails for good, or is gone, is disabled."""

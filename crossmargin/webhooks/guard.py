@@ -12,8 +12,11 @@ from aiohttp.resolver import ThreadedResolver
 from crossmargin.errors import UsageError
 
 LONGEST_URL = 2000
-HIDING = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")))
-"""IPv6 addresses that stand for IPv4 ones."""
+UNICAST = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that was given out to the public internet (IANA)."""
+
+CLOSED = tuple(map(ipaddress.ip_network, ("192.88.99.0/24", "2001::/32", "2002::/16", "3fff::/20")))
+"""Ways of IPv6 over IPv4, and examples, which not every release of Python knows."""
 
 
 class Refused(OSError):
@@ -37,6 +40,8 @@ def check_url(url: str, *, loopback: bool) -> None:
         )
     if _is_address(host) and not is_open(host, loopback=loopback):
         raise UsageError(f"{host} is no address of the public internet; webhooks do not go there")
+    if not _is_address(host) and host.replace(".", "").isdigit():
+        raise UsageError(f"{host} is an address of another way of writing; write four numbers with points, or a name")
 
 
 def is_open(address: str, *, loopback: bool) -> bool:
@@ -45,10 +50,12 @@ def is_open(address: str, *, loopback: bool) -> bool:
     if isinstance(found, ipaddress.IPv6Address):
         if found.ipv4_mapped is not None:
             return is_open(str(found.ipv4_mapped), loopback=loopback)
-        if not found.is_loopback and any(found in network for network in HIDING):
+        if not found.is_loopback and found not in UNICAST:
             return False
     if found.is_loopback:
         return loopback
+    if any(found in network for network in CLOSED):
+        return False
     return found.is_global and not (found.is_multicast or found.is_reserved or found.is_unspecified)
 
 

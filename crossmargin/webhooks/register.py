@@ -10,6 +10,7 @@ from typing import Any
 
 from crossmargin.documents import Document, harmless, moment
 from crossmargin.errors import NoSuchThing, UsageError
+from crossmargin.remembered import Remembered
 from crossmargin.server.stream.events import Wanted, wanted_of
 from crossmargin.watch import Clock
 from crossmargin.webhooks.guard import check_url
@@ -29,7 +30,7 @@ class Webhooks:
 
     def __init__(self, store: Store, folder: SecretFolder, clock: Clock, *, loopback: bool) -> None:
         self._store, self.secrets, self._clock, self.loopback = store, folder, clock, loopback
-        self._known: list[WebhookRow] | None = None
+        self._known = Remembered(self._read)
 
     def add(self, url: str, wanted: Mapping[str, Any], *, who: str) -> Document:
         """Let events go to an address from now on, and return it with the secret that signs them; raises `UsageError`."""
@@ -50,7 +51,7 @@ class Webhooks:
         secret = self.secrets.create(row.id)
         with self._store.webhooks() as ledger:
             ledger.add(row)
-        self._known = None
+        self._known.forget()
         return self._line(row) | {"secret": secret}
 
     def listing(self) -> Document:
@@ -66,7 +67,7 @@ class Webhooks:
     def set_state(self, webhook_id: str, state: str, reason: str) -> None:
         with self._store.webhooks() as ledger:
             ledger.set_state(webhook_id, state, reason)
-        self._known = None
+        self._known.forget()
 
     def log(self, webhook_id: str) -> Document:
         """Return what became of its newest events; raises `NoSuchThing`."""
@@ -114,14 +115,15 @@ class Webhooks:
         return found
 
     def rows(self) -> Sequence[WebhookRow]:
-        if self._known is None:
-            with self._store.reading() as reader:
-                self._known = reader.webhooks()
-        return self._known
+        return self._known.get()
 
     def advanced(self) -> None:
         """Note that places moved."""
-        self._known = None
+        self._known.forget()
+
+    def _read(self) -> Sequence[WebhookRow]:
+        with self._store.reading() as reader:
+            return reader.webhooks()
 
     def _line(self, row: WebhookRow) -> dict[str, Any]:
         return {

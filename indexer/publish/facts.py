@@ -10,7 +10,8 @@ class Fact:
     """A public view with one row for each row of a journal, so that a final block's rows are final.
 
     `chain`: its column with the chain's id; `order`: how rows lie in a file, so that a question about one owner or source reads little;
-    `named_by`: the journal's column that names a market, where the view says something of it.
+    `named_by`: the journal's column that names a market, where the view says something of it; `source`: what the rows are read from,
+    where it is not the public view.
     """
 
     view: str
@@ -18,6 +19,12 @@ class Fact:
     chain: str
     order: str
     named_by: str | None = None
+    source: str | None = None
+
+    @property
+    def rows(self) -> str:
+        """What a statement reads the rows from; it has a column `block_number`."""
+        return self.source or f"public.{self.view}"
 
 
 FACTS = (

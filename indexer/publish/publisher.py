@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,10 +40,18 @@ class PublishRefused(StoreError):
 
 
 class Publisher:
-    """Publishes what is final in a store below `folder`; `told` hears of every step, in order."""
+    """Publishes what is final in a store below `folder`; `told` hears of every step, in order; `without`: views that are left out."""
 
-    def __init__(self, folder: Path, *, segment_rows: int = SEGMENT_ROWS, told: Told = lambda _step: None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        segment_rows: int = SEGMENT_ROWS,
+        told: Told = lambda _step: None,
+        without: Collection[str] = (),
+    ) -> None:
         self._folder = folder.resolve()
+        self._without = without
         self._rows = segment_rows
         self._told = told
 
@@ -85,7 +93,7 @@ class Publisher:
         draft = self._folder / SETS / f".{made.number:06d}.{os.getpid()}"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
-        write_database(draft / DATABASE, self._folder, small_tables(con, final), made)
+        write_database(draft / DATABASE, self._folder, small_tables(con, final), made, without=self._without)
         settled(draft / DATABASE)
         self._told("database")
         manifest.write(made, draft / MANIFEST)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import duckdb
+
 from indexer.publish.facts import FACTS, POSITIONS, Fact
 from indexer.publish.manifest import Manifest, Segment
+from indexer.store.migrate import newest_schema
 from indexer.store.session import Con
 from indexer.store.statements import statement
 
@@ -30,17 +33,31 @@ class Span:
 
 
 class Writer:
-    """Makes the segments of one set below `folder` from one state of a store; `rows`: how many a closed segment holds at least."""
+    """Makes the segments of one set below `folder` from one state of a store; `rows`: how many a closed segment holds at least.
 
-    def __init__(self, con: Con, folder: Path, held: Manifest, *, rows: int) -> None:
+    `facts`: what is made segments of, besides the positions; `keeps`: whether a segment that was made before is still where it was put.
+    """
+
+    def __init__(
+        self,
+        con: Con,
+        folder: Path,
+        held: Manifest,
+        *,
+        rows: int,
+        facts: Sequence[Fact] = FACTS,
+        keeps: Callable[[Segment], bool] | None = None,
+    ) -> None:
         self._con = con
         self._folder = folder
         self._held = held
         self._rows = rows
+        self._facts = facts
+        self._keeps = keeps or (lambda segment: (folder / segment.path).exists())
 
     def of_chain(self, chain_id: str, last: int) -> Iterator[Segment]:
         """Yield every segment of a chain up to its final block."""
-        for fact in FACTS:
+        for fact in self._facts:
             for span, kept in self._spans(fact, chain_id, last):
                 yield kept or self._made(fact, chain_id, span, "publish_segment")
         yield self._positions(chain_id, last)
@@ -53,7 +70,7 @@ class Writer:
                 break
             same = self._made_of(fact, chain_id, segment.first, segment.last) == segment.made_of
             span = Span(first=segment.first, last=segment.last, open=segment.open)
-            yield span, segment if same and (self._folder / segment.path).exists() else None
+            yield span, segment if same and self._keeps(segment) else None
             first = segment.last + 1
         for span in self._new(fact, chain_id, first, last):
             yield span, None
@@ -71,7 +88,7 @@ class Writer:
         """The positions after the final block; they are the same as long as their journal up to it is."""
         made_of = self._made_of(POSITION_JOURNAL, chain_id, 0, last)
         for kept in self._held.of(POSITIONS, chain_id):
-            if kept.made_of == made_of and (self._folder / kept.path).exists():
+            if kept.made_of == made_of and self._keeps(kept):
                 return replace(kept, last=last)
         return self._made(POSITION_JOURNAL, chain_id, Span(first=0, last=last, open=True), "publish_positions")
 
@@ -81,7 +98,7 @@ class Writer:
         name = f"{span.first:012d}-{span.last:012d}.{made_of[:16]}.parquet"
         draft = self._folder / place / f".{name}.{os.getpid()}"
         draft.parent.mkdir(parents=True, exist_ok=True)
-        names = {"view": fact.view, "chain": fact.chain, "order": fact.order}
+        names = {"rows": fact.rows, "chain": fact.chain, "order": fact.order}
         text = statement(how, **names) if how == "publish_segment" else statement(how)
         bound = {"chain_id": chain_id, "last": span.last, "path": str(draft)}
         first = {"first": span.first} if how == "publish_segment" else {}
@@ -104,15 +121,17 @@ class Writer:
     def _made_of(self, fact: Fact, chain_id: str, first: int, last: int) -> str:
         """A fingerprint of all that decides the rows of a span: stored rows, what they name, the view's text, the program that writes."""
         values = {"chain_id": chain_id, "first": first, "last": last}
-        said = [self._one(statement("publish_fingerprint", journal=fact.journal), values), self._definition(fact.view)]
+        said = [self._one(statement("publish_fingerprint", journal=fact.journal), values), self._definition(fact)]
         if fact.named_by is not None:
             named = statement("publish_named", journal=fact.journal, named_by=fact.named_by)
             said.append(self._one(named, values))
         return hashlib.sha256(repr(said).encode()).hexdigest()
 
-    def _definition(self, view: str) -> tuple[object, ...]:
+    def _definition(self, fact: Fact) -> tuple[object, ...]:
+        if fact.source is not None:
+            return (fact.source, duckdb.__version__, newest_schema())
         ask = "SELECT sql, version() FROM duckdb_views() WHERE schema_name = 'public' AND view_name = $view"
-        return self._one(ask, {"view": view})
+        return self._one(ask, {"view": fact.view})
 
     def _one(self, text: str, values: Mapping[str, object]) -> tuple[object, ...]:
         rows: Sequence[tuple[object, ...]] = self._con.execute(text, values).fetchall()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,11 +35,15 @@ def small_tables(con: Con, final: Mapping[str, int]) -> dict[str, pa.Table]:
     return found | {ALERTS: _of_chains(con, f"SELECT * FROM public.{ALERTS} WHERE {FINAL}", final)}  # noqa: S608 - our own names
 
 
-def write_database(path: Path, folder: Path, tables: Mapping[str, pa.Table], manifest: Manifest) -> None:
-    """Make the database of a set; paths of files start at `folder`, the published one."""
+def write_database(
+    path: Path, folder: Path, tables: Mapping[str, pa.Table], manifest: Manifest, *, without: Collection[str] = ()
+) -> None:
+    """Make the database of a set, `without` some views; paths of files start at `folder`, the published one."""
     path.write_bytes(_without_rows())
     with duckdb.connect(str(path), config={**SETTINGS, "file_search_path": str(folder)}) as con:
         con.begin()
+        for view in without:
+            con.execute(f"DROP VIEW public.{view}")
         comments = list(_comments(con))
         for name, rows in tables.items():
             _fill(con, name, rows)

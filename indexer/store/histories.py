@@ -34,7 +34,10 @@ class ImportedDay(NamedTuple):
 
 
 class ImportedLiquidity(NamedTuple):
-    """What counts of what was said of an identity's liquidity on a day: USD a day, `spread` and `fee` as fractions."""
+    """What counts of what was said of an identity's liquidity on a day: USD a day, `spread` and `fee` as fractions.
+
+    `depth`: what sales lose, as `1000:0.001;50000:0.02` (USD at once : fraction), `None` where nobody said.
+    """
 
     identity: str
     as_of: date
@@ -45,6 +48,7 @@ class ImportedLiquidity(NamedTuple):
     imported_at: int
     digest: str
     corrections: int = 0
+    depth: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,7 @@ LIQUIDITY_KINDS: Mapping[str, pa.DataType] = {
     "source": pa.string(),
     "imported_at": pa.int64(),
     "digest": pa.string(),
+    "depth": pa.string(),
 }
 
 

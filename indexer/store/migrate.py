@@ -27,6 +27,11 @@ def migrations() -> list[Migration]:
     )
 
 
+def newest_schema() -> int:
+    """The number of the newest schema that this program knows."""
+    return migrations()[-1].version
+
+
 def migrate(con: duckdb.DuckDBPyConnection, path: Path | str, *, read_only: bool) -> None:
     """Bring the schema up to this program's; raises `StoreNewer`, `StoreOlder`, or `StoreBroken` for somebody else's file."""
     known, had = migrations(), applied(con, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -39,6 +40,13 @@ from indexer.store.transfers import TransferRow, transfers
 from indexer.store.webhooks import DeliveryRow, WebhookRow, deliveries, due, webhooks
 
 Value = str | int | bytes
+
+
+class LakeSetRow(NamedTuple):
+    """A set of a lake, by its id, and its cut-off in Unix seconds."""
+
+    set_id: str
+    cut_at: int
 
 
 class Reader:
@@ -188,9 +196,9 @@ class Reader:
         """Every webhook that is not removed, in the order in which they were made."""
         return webhooks(self._con)
 
-    def webhook_due(self, now: int, count: int) -> list[DeliveryRow]:
-        """Deliveries whose turn it is at a Unix second, oldest first."""
-        return due(self._con, now, count)
+    def webhook_due(self, now: int, each: int) -> list[DeliveryRow]:
+        """Deliveries whose turn it is at a Unix second, at most `each` of a webhook, and every webhook's first ones first."""
+        return due(self._con, now, each)
 
     def webhook_deliveries(self, webhook_id: str, count: int) -> list[DeliveryRow]:
         """The newest deliveries of a webhook."""
@@ -307,6 +315,11 @@ class Reader:
     def membership_checks(self) -> list[CheckRow]:
         """Every answer of a contract wallet about its message, by block."""
         return checks(self._con)
+
+    def lake_set(self) -> LakeSetRow | None:
+        """The set of a lake that is held, `None` where chains are indexed or no set was taken over yet."""
+        found = self._con.execute("SELECT set_id, cut_at FROM main.lake_set").fetchall()
+        return LakeSetRow(*found[0]) if found else None
 
     def load_input(self, digest: str) -> str | None:
         """The document of a digest, if it was kept."""

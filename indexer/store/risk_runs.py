@@ -10,8 +10,8 @@ import pyarrow as pa
 from indexer.store.session import Con, insert, staged
 from indexer.store.statements import statement
 
-SCENARIO, CURVE, FORECAST = "risk_scenario", "risk_curve", "risk_forecast"
-PARTS = (SCENARIO, CURVE, FORECAST)
+SCENARIO, CURVE, FORECAST, LIQUIDATION = "risk_scenario", "risk_curve", "risk_forecast", "risk_liquidation"
+PARTS = (SCENARIO, CURVE, FORECAST, LIQUIDATION)
 TABLES = ("risk_run", *PARTS)
 
 

@@ -192,23 +192,24 @@ class Store:
         with self._writing() as con:
             register(con, registry)
 
-    def save_inputs(self, inputs: Mapping[str, tuple[str, str]]) -> None:
-        """Keep documents under their digests (digest → account and text), once; waits for no step that is being applied."""
+    def save_sent(self, inputs: Mapping[str, tuple[str, str]], answers: Sequence[Answer]) -> None:
+        """Keep documents under their digests (digest → account and text), once, and what was answered about accounts, one answer of each.
+
+        Both or neither; waits for no step that is being applied.
+        """
         with self._clerks_lock, transaction(self._clerk, what=f"{self.path}: cannot be written") as con:
-            ledger.save_inputs(con, inputs)
+            if inputs:
+                ledger.save_inputs(con, inputs)
+            if answers:
+                ledger.save_answers(con, answers)
 
     def save_input(self, digest: str, account_id: str, document: str) -> None:
-        """Keep one likewise."""
-        self.save_inputs({digest: (account_id, document)})
-
-    def save_answers(self, answers: Sequence[Answer]) -> None:
-        """Keep what was answered about accounts, one answer of each; waits for no step that is being applied."""
-        with self._clerks_lock, transaction(self._clerk, what=f"{self.path}: cannot be written") as con:
-            ledger.save_answers(con, answers)
+        """Keep one document likewise."""
+        self.save_sent({digest: (account_id, document)}, ())
 
     def save_answer(self, answer: Answer) -> None:
-        """Keep one likewise."""
-        self.save_answers([answer])
+        """Keep one answer likewise."""
+        self.save_sent({}, [answer])
 
     def load_input(self, digest: str) -> str | None:
         """The document of a digest, if it was kept."""
@@ -323,6 +324,12 @@ class Store:
     def exporting(self) -> Iterator[Con]:
         """Open one consistent state for somebody who writes files of it, below the folders that are allowed."""
         with self._session() as con:
+            yield con
+
+    @contextmanager
+    def refilling(self) -> Iterator[Con]:
+        """Let somebody put other rows into the tables, all of them or none: readers see those of before until then."""
+        with self._writing() as con:
             yield con
 
     def query(self, sql: str, *, timeout_s: float, max_rows: int, public: bool = False) -> QueryResult:

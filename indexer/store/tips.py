@@ -45,6 +45,15 @@ def rewind_derived(con: Con, chain_id: str, number: int) -> None:
         delete_above(con, chain_id, journal.name, "block_number", number)
 
 
+def rebuild_tips(con: Con, chain_id: str) -> None:
+    """Let the tips of a chain be what its journals say."""
+    for journal in JOURNALS:
+        if journal.tip:
+            con.execute(statement("clear", table=journal.tip), {"chain_id": chain_id})
+            text = statement("tip_all", journal=journal.name, tip=journal.tip, key=", ".join(journal.key))
+            con.execute(text, {"chain_id": chain_id})
+
+
 def delete_above(con: Con, chain_id: str, table: str, block: str, number: int) -> None:
     con.execute(statement("delete_above", table=table, block=block), {"chain_id": chain_id, "number": number})
 

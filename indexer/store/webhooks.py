@@ -49,24 +49,28 @@ class WebhookLedger:
         insert(self._con, "webhook", astuple(row))
 
     def set_state(self, webhook_id: str, state: str, reason: str) -> None:
-        """Let a webhook be in another state; one that is removed has no deliveries left."""
-        values = {"id": webhook_id, "state": state, "reason": reason}
-        self._con.execute("UPDATE webhook SET state = $state, reason = $reason WHERE id = $id", values)
+        """Let a webhook be in another state; one that is removed has no deliveries left, and stays so."""
+        values = {"id": webhook_id, "state": state, "reason": reason, "removed": REMOVED}
+        text = "UPDATE webhook SET state = $state, reason = $reason WHERE id = $id AND state <> $removed"
+        self._con.execute(text, values)
         if state == REMOVED:
             self._con.execute("DELETE FROM webhook_delivery WHERE webhook_id = $id", {"id": webhook_id})
 
-    def advance(self, webhook_id: str, place: int, events: Collection[int], now: int) -> None:
-        """Make deliveries of events, and go on behind a place."""
-        values = {"id": webhook_id, "place": place}
-        self._con.execute("UPDATE webhook SET place = $place WHERE id = $id", values)
-        for event_id in events:
-            insert(self._con, "webhook_delivery", DeliveryRow(webhook_id, event_id, PENDING, 0, now, None, ""))
+    def advance(self, row: WebhookRow, place: int, events: Collection[int], now: int) -> None:
+        """Make deliveries of events, and go on behind a place; nothing where the webhook is not as it was read."""
+        values = {"id": row.id, "state": row.state, "before": row.place, "place": place}
+        text = "UPDATE webhook SET place = $place WHERE id = $id AND state = $state AND place = $before RETURNING id"
+        if self._con.execute(text, values).fetchall():
+            for event_id in events:
+                insert(self._con, "webhook_delivery", DeliveryRow(row.id, event_id, PENDING, 0, now, None, ""))
 
     def attempted(self, row: DeliveryRow) -> None:
-        """Keep what became of a delivery."""
-        key = {"id": row.webhook_id, "event": row.event_id}
-        self._con.execute("DELETE FROM webhook_delivery WHERE webhook_id = $id AND event_id = $event", key)
-        insert(self._con, "webhook_delivery", row)
+        """Keep what became of a delivery, if it is not removed with its webhook."""
+        text = (
+            "UPDATE webhook_delivery SET state = $state, attempts = $attempts, next_at = $next_at, last_at = $last_at, "
+            "answer = $answer WHERE webhook_id = $webhook_id AND event_id = $event_id"
+        )
+        self._con.execute(text, row._asdict())
 
     def forget(self, before: int) -> None:
         """Drop what was done with before a Unix second."""
@@ -84,13 +88,14 @@ def webhooks(con: Con) -> list[WebhookRow]:
     return [WebhookRow(**dict(zip(names, row, strict=True))) for row in con.execute(text).fetchall()]
 
 
-def due(con: Con, now: int, count: int) -> list[DeliveryRow]:
-    """Return deliveries to active webhooks whose turn it is, oldest event first."""
+def due(con: Con, now: int, each: int) -> list[DeliveryRow]:
+    """Return deliveries to active webhooks whose turn it is: `each` at most of a webhook, all webhooks' first ones first."""
     text = (
-        "SELECT d.* FROM webhook_delivery AS d JOIN webhook AS w ON w.id = d.webhook_id AND w.state = 'active' "
-        "WHERE d.state = 'pending' AND d.next_at <= $now ORDER BY d.next_at, d.event_id LIMIT $count"
+        "SELECT d.*, row_number() OVER (PARTITION BY d.webhook_id ORDER BY d.next_at, d.event_id) AS turn "
+        "FROM webhook_delivery AS d JOIN webhook AS w ON w.id = d.webhook_id AND w.state = 'active' "
+        "WHERE d.state = 'pending' AND d.next_at <= $now QUALIFY turn <= $each ORDER BY turn, d.next_at, d.event_id"
     )
-    return [DeliveryRow(*row) for row in con.execute(text, {"now": now, "count": count}).fetchall()]
+    return [DeliveryRow(*row[:-1]) for row in con.execute(text, {"now": now, "each": each}).fetchall()]
 
 
 def deliveries(con: Con, webhook_id: str, count: int) -> list[DeliveryRow]:

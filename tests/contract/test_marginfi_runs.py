@@ -15,6 +15,7 @@ from chains.solana.marginfi.book import Book
 from chains.solana.marginfi.fixed import ONE, div_down, mul_down, whole
 from chains.solana.marginfi.health import Balance, Leg, Requirement, Values, check
 from chains.solana.marginfi.layout import BANK
+from chains.solana.marginfi.liquidating import Liquidable
 from chains.solana.marginfi.unit import Account
 from tests.support.marginfi_runs import FIXTURES, GOLDEN, Journals, MarginfiRun, account_bytes, runs
 
@@ -115,6 +116,53 @@ def test_an_account_whose_banks_are_all_named_has_the_verdict_of_its_unit(moment
             compared += 1
 
     assert compared > 20
+
+
+def test_a_liquidation_takes_and_leaves_what_the_program_did(moments: list[Moment]) -> None:
+    same = refused = 0
+    for moment, address, probe in probes(moments):
+        asset, debt = (from_base58(probe[side]) for side in ("asset_bank", "liability_bank"))
+        legs = moment.account(address).legs({asset, debt})
+        exposed = Liquidable.of(legs)
+        if not isinstance(exposed, Liquidable) or isinstance(check(legs, Requirement.MAINTENANCE), Reason):
+            continue
+        seized, place = int(probe["asset_amount"]), (moment.sample["index"], address)
+        if not probe["accepted"]:
+            assert exposed.most(asset, debt) == 0, place
+            refused += 1
+            continue
+        assert exposed.health_factor_wad < 10**18, place
+        left, event = exposed.after(asset, debt, seized), probe["event"]
+        health = check(left.legs, Requirement.MAINTENANCE)
+        assert isinstance(health, Values), place
+        if "liquidatee_post_health" in event:  # runs that are kept here are shortened
+            assert (health.assets - health.liabilities) / ONE == event["liquidatee_post_health"], place
+            by_bank = {leg.bank.address: leg for leg in left.legs}
+            held = mul_down(by_bank[asset].balance.asset_shares, by_bank[asset].totals.asset_share_value)
+            owed = mul_down(by_bank[debt].balance.liability_shares, by_bank[debt].totals.liability_share_value)
+            assert [held / ONE, owed / ONE] == event["post_balances"][:2], place
+        most = exposed.most(asset, debt)
+        assert most >= exposed.settled(asset, debt, seized).paid >> 48, place
+        assert_whole_liquidation(exposed, asset, debt, most)
+        same += 1
+
+    assert same > 4
+    assert refused > 4
+
+
+def assert_whole_liquidation(exposed: Liquidable, asset: bytes, debt: bytes, most: int) -> None:
+    """All that may be taken at once is: one raw unit more would lift the account, pay the debt whole, or is not there."""
+    left, done = exposed.taken(asset, debt, most)
+    [seized] = done.seized
+    values = check(left.legs, Requirement.MAINTENANCE)
+    assert isinstance(values, Values)
+    assert values.assets <= values.liabilities
+    further = check(exposed.after(asset, debt, seized.amount_raw + 1).legs, Requirement.MAINTENANCE)
+    assert isinstance(further, Values)
+    there = next(lot.amount_raw for lot in exposed.collaterals if lot.market == asset)
+    exhausted = [each for each in exposed.after(asset, debt, seized.amount_raw + 1).debts if each.market == debt] == []
+    assert further.assets > further.liabilities or seized.amount_raw == there or exhausted
+    assert exposed.taken(asset, debt, most // 2)[1].paid.amount_raw <= most // 2
 
 
 def test_the_program_lends_exactly_up_to_the_initial_check(moments: list[Moment]) -> None:

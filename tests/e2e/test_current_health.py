@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -17,13 +17,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from chains.model import Block, Reason
 from crossmargin.app import opened, policy_of
 from crossmargin.documents import Document
 from crossmargin.local_desk import LocalDesk
 from crossmargin.server import current
-from crossmargin.server.current import Current
+from crossmargin.server.current import DOUBTED_S, HOT_PER_S, Current
 from crossmargin.server.workers import Workers
 from crossmargin.settings import load
+from crossmargin.watch import Watch
 from indexer.store import Store
 from tests.e2e.conftest import Indexed
 from tests.e2e.test_service import get
@@ -172,13 +174,52 @@ def test_answers_take_no_more_memory_than_they_may(
     assert there == sorted(there)  # those that were kept first are forgotten first
 
 
-def on_current(desk: LocalDesk, store: Store, work: Callable[[Current], Awaitable[T]]) -> T:
+class Doubting(Watch):
+    """A watch that doubts what it is told to."""
+
+    told: tuple[Reason, ...] = ()
+
+    def doubts(self, indexed: Mapping[str, Block | None]) -> tuple[Reason, ...]:
+        del indexed
+        return self.told
+
+
+def test_what_is_asked_all_the_time_is_answered_while_a_chain_catches_up_and_no_longer_once_more_is_doubted(
+    stored: tuple[LocalDesk, Store],
+) -> None:
+    desk, store = stored
+    watch, now = Doubting({}, lambda: 0.0), [1000.0]
+
+    async def asked(kept: Current) -> None:
+        watch.told = (Reason("chain_behind", "eip155:1", "indexed to block 7, far behind the head"),)
+        now[0] += 1
+        first = await kept.ask("hedged")
+        for _ in range(HOT_PER_S):
+            assert kept.peek("hedged") is first
+        watch.told = (Reason("chain_behind", "eip155:1", "indexed to block 9, far behind the head"),)
+        now[0] += 2 * DOUBTED_S
+        assert kept.peek("hedged") is first, "it is judged again meanwhile"
+        watch.told = (Reason("chain_stale", "eip155:1", "no node has answered yet"),)
+        now[0] += 2 * DOUBTED_S
+        assert kept.peek("hedged") is None
+        assert (await kept.ask("hedged")).doubts == watch.told
+
+    on_current(desk, store, asked, watch, lambda: now[0])
+
+
+def on_current(
+    desk: LocalDesk,
+    store: Store,
+    work: Callable[[Current], Awaitable[T]],
+    watch: Watch | None = None,
+    clock: Callable[[], float] = monotonic,
+) -> T:
     """Let some work ask; returns what it gives."""
 
     async def run() -> T:
         workers = Workers()
         try:
-            return await work(Current(desk, store, None, workers, monotonic))
+            return await work(Current(desk, store, watch, workers, clock))
         finally:
             workers.close()
 

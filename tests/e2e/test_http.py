@@ -9,6 +9,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from time import sleep
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -170,6 +171,48 @@ def test_ten_thousand_malformed_requests_give_no_fault_and_no_trace(served: tupl
     assert "Traceback" not in log.read_text()[before:]
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_a_body_that_is_not_encoded_as_it_says_is_refused(served: tuple[str, Path], encoding: str) -> None:
+    """Also where it arrives later than its head, when nothing but reading it can tell."""
+    url, folder = served
+    place, said = (str(urlsplit(url).hostname), int(urlsplit(url).port or 0)), b"this is in no such encoding"
+    head = f"POST /v1/health:batch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(said)}\r\n\r\n"
+    before = len((folder / "service.log").read_text())
+    with socket.create_connection(place, timeout=30) as connection:
+        connection.sendall(head.encode())
+        sleep(0.1)
+        connection.sendall(said)
+        status = connection.recv(65536).split(b" ")[1]
+
+    assert status == b"400"
+    assert "Traceback" not in (folder / "service.log").read_text()[before:]
+
+
+@pytest.mark.parametrize("tokens", ["1e400", "1e999990", "1e99999999", "9" * 3000, "0e-30000000", "1e-900", "-0e99999"])
+def test_an_amount_beyond_all_tokens_is_refused_before_it_is_counted(served: tuple[str, Path], tokens: str) -> None:
+    """Whole numbers of a million digits would stop everybody's answers."""
+    url, folder = served
+    unit = body(f"{url}/v1/accounts/hedged/positions", headers=owner(folder))["venues"][0]
+    asset = unit["units"][0]["positions"][0]["asset"]
+    asked = json.dumps({"actions": [f"supply:{unit['venue']}:{asset}={tokens}"]}).encode()
+
+    answer = get(f"{url}/v1/accounts/hedged/what-if", body=asked)
+
+    assert (answer.status, json.loads(answer.body)["code"]) == (400, "usage")
+    assert "number of tokens" in json.loads(answer.body)["detail"]
+    assert len(answer.body) < 1000
+
+
+@pytest.mark.parametrize("form", ["application/vnd.apache.parquet"])
+def test_what_a_form_cannot_hold_is_refused(served: tuple[str, Path], form: str) -> None:
+    url, folder = served
+    asked = b'{"query": "SELECT INTERVAL 1 MONTH AS length"}'
+
+    answer = get(f"{url}/v1/sql", body=asked, headers=owner(folder) | {"Accept": form})
+
+    assert (answer.status, json.loads(answer.body)["code"]) == (400, "query-refused")
+
+
 def nonsense(chance: random.Random) -> bytes:
     """A request that is wrong somewhere: in its line, its headers, its body, or its end."""
     method = chance.choice(
@@ -213,6 +256,8 @@ def nonsense(chance: random.Random) -> bytes:
             b" folded: line",
             b"Expect: 100-continue",
             b"Upgrade: websocket",
+            b"Content-Encoding: gzip",
+            b"Content-Encoding: deflate",
         ],
         chance.choice([0, 0, 0, 0, 1, 1, 2, 6]),
     )

@@ -124,8 +124,9 @@ OF_AN_EXTRA = {
     "aggregator/jitted.py",
     "aggregator/risk/compiled.py",
     "aggregator/risk/compiled_breaches.py",
+    "crossmargin/telemetry.py",
 }
-"""What imports numba, which `fast` brings; without it numpy's kernels are taken."""
+"""What imports numba, which `fast` brings, or OpenTelemetry (`otel`); without them numpy's kernels are taken and nothing is traced."""
 
 
 def test_every_module_imports_without_a_development_dependency(installed: Path, tracked: frozenset[str]) -> None:

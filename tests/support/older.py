@@ -32,6 +32,7 @@ LATER = (
     "event_subject",
     "webhook",
     "webhook_delivery",
+    "lake_set",
     *MARGIN,
     *RISK,
 )
@@ -55,6 +56,8 @@ VIEWS = (
     "fct_stress",
     "fct_at_risk",
     "fct_breach_forecast",
+    "fct_simulated_liquidation",
+    "lake_set",
 )
 """Views that came after schema 9."""
 

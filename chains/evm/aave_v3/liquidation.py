@@ -21,6 +21,7 @@ from chains.evm.aave_v3.maths import (
     percent_mul_down,
     percent_mul_up,
 )
+from chains.liquidating import largest
 
 HALF = PERCENT // 2
 CLOSE_FACTOR_HEALTH_FACTOR = WAD * 95 // 100
@@ -147,22 +148,3 @@ class Pair:
         collateral, debt = self.collateral, self.debt
         worth = collateral.balance * collateral.price // collateral.unit
         return worth, self.rules.base(debt.balance * debt.price, debt.unit)
-
-
-def largest(allowed: Callable[[int], bool], most: int, near: int | None = None) -> int:
-    """Return the largest amount up to `most` that is allowed, where with one every smaller is; 0 where none is.
-
-    `near`: where it may be, so that few amounts have to be looked at.
-    """
-    if most <= 0 or allowed(most):
-        return max(most, 0)
-    low, high = 0, most
-    step = 1
-    guess = min(max(near, 1), most - 1) if near is not None and most > 1 else None
-    while guess is not None and low < guess < high:
-        low, high, guess = (guess, high, guess + step) if allowed(guess) else (low, guess, guess - step)
-        step *= 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if allowed(middle) else (low, middle)
-    return low

@@ -16,9 +16,9 @@ from chains.evm.aave_v3.liquidation import (
     LIQUIDATING,
     Pair,
     Stake,
-    largest,
 )
 from chains.evm.aave_v3.maths import PERCENT, RAY, WAD, percent_div, percent_div_up, ray_div, ray_div_up
+from chains.liquidating import largest
 from chains.model import Allowance, CollateralTerms, Liquidation, Permits, Reason, VenuePrice
 
 if TYPE_CHECKING:

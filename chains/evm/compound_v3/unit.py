@@ -22,7 +22,7 @@ from chains.evm.compound_v3.absorbing import Absorbable, Factors
 from chains.evm.compound_v3.maths import FACTOR, Curve, Indices, Totals, accrued, mul_factor, present, value
 from chains.evm.compound_v3.tips import ENGINE, PRINCIPAL, TERMS, TOTALS, UNREAD, WIDE
 from chains.evm.oracles.chainlink import current_answer
-from chains.liquidating import Lot
+from chains.liquidating import BASIS_POINTS, Lot
 from chains.model import (
     WHOLE_VENUE,
     Reason,
@@ -199,7 +199,7 @@ class _Account:
             return (Reason("venue_price_missing", self.book.snapshot.venue.id, "a price is not known"),)
         return Absorbable(
             lots=tuple(lots),
-            loan=loan,
+            loan=loan._replace(threshold=BASIS_POINTS),
             factors={asset.token: Factors(asset.liquidate_factor, asset.liquidation_factor) for asset, _ in self.held},
             store_front=int(self.book.terms["store_front_price_factor"]),
         )

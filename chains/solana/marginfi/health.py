@@ -21,6 +21,8 @@ EMPTY_BELOW = ONE
 """A side of a balance with fewer shares than this is none."""
 
 REDUCE_ONLY = 2
+WAD = 10**18
+MAX_UINT256 = 2**256 - 1
 
 WORTH_NOTHING = frozenset({"price_stale", "price_not_verified", "price_unreadable", "reserve_stale"})
 """Where the program cannot read a price for these reasons, collateral is worth nothing to the initial check, and the others fail."""
@@ -173,3 +175,11 @@ def worth(amount: int, price: int, decimals: int, weight: int | None) -> int:
         return 0
     weighed = amount if weight is None else mul_down(amount, weight)
     return div_down(mul_down(weighed, price), power_of_ten(decimals))
+
+
+def health_factor_wad(assets: int, liabilities: int) -> int:
+    """Return weighed deposits over weighed debts, below 1e18 just where the program lets anybody liquidate: where they are not more."""
+    if liabilities == 0:
+        return MAX_UINT256 if assets else 0
+    ratio = assets * WAD // liabilities
+    return ratio if assets > liabilities else min(ratio, WAD - 1)

@@ -40,8 +40,10 @@ from chains.solana.marginfi.health import (
     asset_weight,
     check,
     emode_of,
+    health_factor_wad,
 )
 from chains.solana.marginfi.integrations import PROGRAMS, Standing
+from chains.solana.marginfi.liquidating import Liquidable
 from chains.solana.marginfi.prices import Quote
 from chains.solana.marginfi.rates import Totals
 from chains.solana.marginfi.states import (
@@ -55,8 +57,6 @@ from chains.solana.marginfi.tips import ACCOUNT_STATE, WIDE
 from chains.solana.programs import doubts as unstated
 from chains.solana.programs import known
 
-WAD = 10**18
-MAX_UINT256 = 2**256 - 1
 BASE_UNIT = 10**8
 """One USD in `collateral_base` and `debt_base`."""
 
@@ -106,7 +106,12 @@ class Account:
             positions=tuple(self.positions),
             reasons=(*unknown, *self._noted(native)),
             engine_version=self.book.engine.name,
+            liquidating=self.liquidating,
         )
+
+    def liquidating(self) -> Liquidable | tuple[Reason, ...]:
+        """Return the account as the program lets anybody liquidate it, with interest in all banks."""
+        return tuple(dict.fromkeys(self._unknown())) or Liquidable.of(self._up_to_date)
 
     @cached_property
     def balances(self) -> list[Balance]:
@@ -267,14 +272,6 @@ class Account:
 def _of_initial_check(reason: Reason) -> Reason:
     """Return the same, as a reason that takes nothing from the maintenance check."""
     return Reason(f"initial_{reason.code}", reason.subject, reason.detail)
-
-
-def health_factor_wad(assets: int, liabilities: int) -> int:
-    """Return weighed deposits over weighed debts, below 1e18 just where the program lets anybody liquidate: where they are not more."""
-    if liabilities == 0:
-        return MAX_UINT256 if assets else 0
-    ratio = assets * WAD // liabilities
-    return ratio if assets > liabilities else min(ratio, WAD - 1)
 
 
 def _whole_units(balance: Balance, totals: Totals) -> int:

@@ -60,7 +60,7 @@ class Transfers(Asked):
 
 
 class Liquidity(Asked):
-    """What assets can be sold for, as somebody says: rows of identity, as_of, daily_volume_usd, spread, fee."""
+    """What assets can be sold for, as somebody says: rows of identity, as_of, daily_volume_usd, spread, fee, perhaps depth."""
 
     source: str
     rows: list[Any]

@@ -39,12 +39,19 @@ class SimulationQuery(AtQuery):
         default=None, min_length=1, max_length=LONGEST_AT, description="Funds of venues: aave-v3-base=250000."
     )
     fund_usd: float = Field(default=0.0, description="A fund behind all venues.")
+    accrue_days: int = Field(default=0, description="Interest accrues for so many days before.")
 
 
 class FreezeQuery(SimulationQuery):
     """And how long nothing moves before."""
 
     days: str | None = Field(default=None, min_length=1, max_length=80, description="Numbers of days: 0,1,3,7.")
+
+
+class LagQuery(SimulationQuery):
+    """And by how much venues' prices are late."""
+
+    lag_hours: float = Field(default=1.0, description="By how many hours venues' prices are late.")
 
 
 class AdviceQuery(AtQuery):
@@ -69,13 +76,19 @@ def simulate_freeze(desk: Desk, query: FreezeQuery) -> Document:
     return desk.freeze(_asked(query, days), query.at)
 
 
+@room.get("/v1/liquidations/lag", answer=Table, heavy=True)
+def simulate_lag(desk: Desk, query: LagQuery) -> Document:
+    """Return what they come to on each day of a window that happened, while venues see prices late."""
+    return desk.lag(_asked(query, lag_h=query.lag_hours), query.at)
+
+
 @room.get("/v1/accounts/{id}/advice", answer=Table)
 def show_advice(desk: Desk, path: AccountPath, query: AdviceQuery) -> Document:
     """Return what an account may do to be further from a liquidation, best first; nothing is done."""
     return desk.advise(path.id, query.usd, query.at)
 
 
-def _asked(query: SimulationQuery, days: tuple[int, ...] = ()) -> Asked:
+def _asked(query: SimulationQuery, days: tuple[int, ...] = (), lag_h: float = 0.0) -> Asked:
     return Asked(
         scenario=query.scenario,
         severity=query.severity,
@@ -89,6 +102,8 @@ def _asked(query: SimulationQuery, days: tuple[int, ...] = ()) -> Asked:
         funds=_parts(query.fund),
         fund_usd=query.fund_usd,
         days=days,
+        accrue_days=query.accrue_days,
+        lag_h=lag_h,
     )
 
 

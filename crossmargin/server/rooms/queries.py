@@ -56,6 +56,12 @@ def publish(desk: Desk) -> Document:
     return desk.publish()
 
 
+@room.post("/v1/lake/parts", answer=Table, scope=Scope.ADMIN, heavy=True, most_seconds=None)
+def publish_parts(desk: Desk) -> Document:
+    """Put the parts of a lake that are due into it."""
+    return desk.publish_parts()
+
+
 @room.get("/v1/schema", answer=Table)
 def show_schema(desk: Desk) -> Document:
     """Return every public view and column, with what it means."""

@@ -30,6 +30,7 @@ class StressQuery(AtQuery):
     fund_usd: str | None = Field(
         default=None, max_length=40, description="Also how many times each is too much for so much."
     )
+    accrue_days: int = Field(default=0, description="Interest accrues for so many days before.")
 
 
 class WhatIf(Asked):
@@ -52,7 +53,8 @@ def show_what_if(desk: Desk, path: AccountPath, body: WhatIf) -> Document:
 def show_stress(desk: Desk, query: StressQuery) -> Document:
     """Return what scenarios do to everybody: who falls below one, what venues may liquidate, and what is lacking."""
     fund = None if query.fund_usd is None else usd(query.fund_usd, "fund_usd")
-    return desk.stress(query.severity, _parts(query.scenario), _parts(query.shock), query.at, fund_usd=fund)
+    named, moves = _parts(query.scenario), _parts(query.shock)
+    return desk.stress(query.severity, named, moves, query.at, fund_usd=fund, accrue_days=query.accrue_days)
 
 
 @room.get("/v1/at-risk", answer=Table, heavy=True)

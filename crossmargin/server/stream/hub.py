@@ -12,12 +12,13 @@ from time import time
 from aiohttp import web
 
 from crossmargin.errors import Busy, Forgotten, TooMany, UsageError
+from crossmargin.logs import Logger
 from crossmargin.server.access import OWNER, Asker
 from crossmargin.server.stream.events import Streamed, Wanted, streamed
 from crossmargin.server.stream_metrics import StreamMetrics
 from crossmargin.server.workers import Workers
 from crossmargin.settings import EventSettings
-from indexer.store import EventEnds, EventRow, Store, StoreError
+from indexer.store import EventEnds, Store
 
 LOOK_EVERY_S = 0.1
 PAGE = 500
@@ -26,6 +27,8 @@ MOST_KEPT = 10_000
 
 MICROSECONDS = 1_000_000
 DRAIN_S = 2.0
+BEHIND_S = 10.0
+"""After how long without being able to read what happens nobody is left to believe that nothing did."""
 
 
 class Closing(Exception):
@@ -35,14 +38,15 @@ class Closing(Exception):
 class Hub:
     """The newest events of a store; `begin` it before anybody asks. All of it belongs to the event loop."""
 
-    def __init__(self, store: Store, workers: Workers, metrics: StreamMetrics) -> None:
-        self._store, self._workers, self._metrics = store, workers, metrics
+    def __init__(self, store: Store, workers: Workers, metrics: StreamMetrics, log: Logger) -> None:
+        self._store, self._workers, self._metrics, self._log = store, workers, metrics, log
         self._ids: list[int] = []
         self._events: list[Streamed] = []
         self._floor = self.last = 0
         self._edition = -1
         self._news: asyncio.Future[None] | None = None
         self._tail: asyncio.Task[None] | None = None
+        self._failing_since: float | None = None
         self.round = 0
         """How often something came."""
         self.closing = False
@@ -68,14 +72,16 @@ class Hub:
             raise UsageError(f"no event has had the id {after} yet; the last is {ends.last}")
 
     async def after(self, place: int) -> list[Streamed]:
-        """Return the next events behind a place, a page at most; raises `Closing` and `Forgotten`."""
+        """Return the next events behind a place, a page at most; raises `Closing`, `Forgotten` and `Busy`."""
         if self.closing:
             raise Closing
+        if self._is_behind():
+            raise Busy("what happens cannot be read now, and silence would look like calm; come back in a moment")
         if place >= self._floor:
             first = bisect_right(self._ids, place)
             return self._events[first : first + PAGE]
         await self.check_place(place)
-        return [streamed(row) for row in await self._page(place)]
+        return await self._page(place)
 
     async def changed(self, since: int, most_s: float) -> None:
         """Wait until `round` is another one than `since`, the service ends, or so long."""
@@ -100,23 +106,35 @@ class Hub:
             edition = self._store.edition
             if edition == self._edition:
                 continue
-            with suppress(StoreError, Busy):  # the next look tries again
+            try:
                 await self._take()
-                self._edition = edition
+            except Exception as error:  # noqa: BLE001 - the next look tries again, whatever it was
+                self._stumble(error)
+            else:
+                self._edition, self._failing_since = edition, None
+
+    def _stumble(self, error: Exception) -> None:
+        """Note that what happened cannot be read; when that lasts, whoever waits for it is let go."""
+        if self._failing_since is None:
+            self._failing_since = asyncio.get_running_loop().time()
+            self._log.warning("events_not_read", kind=type(error).__name__, error=str(error))
+        elif self._is_behind():
+            self._tell()
+
+    def _is_behind(self) -> bool:
+        since = self._failing_since
+        return since is not None and asyncio.get_running_loop().time() - since >= BEHIND_S
 
     async def _take(self) -> None:
-        rows = [EventRow(0, "", 0, "")]
-        while rows:
-            rows = await self._page(self.last)
-            for row in rows:
-                event = streamed(row)
+        while events := await self._page(self.last):
+            self._failing_since = None
+            for event in events:
                 self._metrics.events.labels(event.kind).inc()
                 self._ids.append(event.id)
                 self._events.append(event)
                 self.last = event.id
-            if rows:
-                self._thin_out()
-                self._tell()
+            self._thin_out()
+            self._tell()
 
     def _thin_out(self) -> None:
         if (surplus := len(self._ids) - MOST_KEPT) > 0:
@@ -133,12 +151,13 @@ class Hub:
         with self._store.reading() as reader:
             return reader.event_ends()
 
-    async def _page(self, place: int) -> list[EventRow]:
-        return await self._workers.do(lambda: self._rows(place), heavy=False, most_seconds=None)
+    async def _page(self, place: int) -> list[Streamed]:
+        return await self._workers.do(lambda: self._read(place), heavy=False, most_seconds=None)
 
-    def _rows(self, place: int) -> list[EventRow]:
+    def _read(self, place: int) -> list[Streamed]:
         with self._store.reading() as reader:
-            return reader.events_after(place, PAGE)
+            rows = reader.events_after(place, PAGE)
+        return [streamed(row) for row in rows]
 
 
 class Feed:
@@ -148,7 +167,7 @@ class Feed:
         self._hub, self._wanted, self.place = hub, wanted, after
 
     async def next(self, most_s: float) -> list[Streamed]:
-        """Return the next events, none where none came for so long; raises `Closing` and `Forgotten`."""
+        """Return the next events, none where none came for so long; raises what `Hub.after` raises."""
         loop = asyncio.get_running_loop()
         until = loop.time() + most_s
         while True:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import Field
 
-from crossmargin.errors import DeskError, Forbidden, UsageError
+from crossmargin.errors import Forbidden, UsageError
+from crossmargin.failures import failure_of
 from crossmargin.server.asking import message_of
-from crossmargin.server.middleware import AROUND
+from crossmargin.server.middleware import AROUND, SERVER_FAULTS, check_left, counted, told
 from crossmargin.server.route import Asked
 from crossmargin.server.stream.events import LONGEST_WANTED, MOST_WANTED, Wanted, wanted_of
 from crossmargin.server.stream.hub import Closing, Feed, Streams
@@ -50,7 +51,8 @@ class Message(Asked):
 def check_origin(request: web.Request, origins: Collection[str]) -> None:
     """Refuse pages of other sites: browsers let any page open a websocket; raises `Forbidden`."""
     origin = request.headers.get("Origin")
-    if origin is not None and origin not in origins and urlsplit(origin).netloc != request.host:
+    own = {f"{scheme}://{request.host}" for scheme in ("http", "https")}
+    if origin is not None and origin not in origins and origin not in own:
         raise Forbidden("pages of this origin may not read here; list it in origins of [server]")
 
 
@@ -75,19 +77,28 @@ class Conversation:
         self._ending = asyncio.create_task(self._until_the_end())
 
     async def go_on(self) -> None:
+        """Do what is said until the reader is gone, or takes nothing of what is answered."""
+        try:
+            await self._listen()
+        except TimeoutError:
+            self._drop()
+        except ConnectionError:
+            pass
+
+    async def _listen(self) -> None:
         async for message in self._socket:
             if message.type is not WSMsgType.TEXT:
                 await self._refuse("", UsageError("frames must be text in JSON"))
                 continue
+            name = ""
             try:
                 said = message_of(Message, message.data)
-            except DeskError as error:
-                await self._refuse("", error)
-                continue
-            try:
+                name = said.id
                 await self._do(said)
-            except DeskError as error:
-                await self._refuse(said.id, error)
+            except (ConnectionError, TimeoutError):
+                raise
+            except Exception as error:  # noqa: BLE001 - whoever asked is told
+                await self._refuse(name, error)
 
     async def end(self) -> None:
         for task in (*self._pumps.values(), self._ending):
@@ -112,6 +123,8 @@ class Conversation:
             raise UsageError("there is a subscription of this id; unsubscribe it first, or take another id")
         if len(self._pumps) >= MOST_SUBSCRIPTIONS:
             raise UsageError(f"a websocket has {MOST_SUBSCRIPTIONS} subscriptions at most")
+        if (left := counted(self._request)) is not None:
+            check_left(left)
         hub, wanted = self._streams.hub, said.wanted()
         after = hub.last if said.after is None else int(said.after)
         await hub.check_place(after)
@@ -128,15 +141,19 @@ class Conversation:
                 if not found:
                     await self._send({"op": "heartbeat", "subscription": name, "last": str(feed.place)})
         except TimeoutError:
-            self._streams.dropped()
-            self._request[AROUND].log.info("stream_dropped", last=feed.place)
-            if self._request.transport is not None:
-                self._request.transport.abort()
-        except DeskError as error:
-            self._pumps.pop(name, None)
-            await self._refuse(name, error)
+            self._drop(last=feed.place)
         except (Closing, ConnectionError):
             pass
+        except Exception as error:  # noqa: BLE001 - whoever reads is told that nothing more comes
+            self._pumps.pop(name, None)
+            with suppress(TimeoutError, ConnectionError):
+                await self._refuse(name, error)
+
+    def _drop(self, **place: int) -> None:
+        self._streams.dropped()
+        self._request[AROUND].log.info("stream_dropped", **place)
+        if self._request.transport is not None:
+            self._request.transport.abort()
 
     async def _until_the_end(self) -> None:
         """Close when the service ends, or the key of whoever reads does not hold any more."""
@@ -148,8 +165,16 @@ class Conversation:
                 return
         await self._socket.close(code=WSCloseCode.GOING_AWAY, message=b"the service ends; come back")
 
-    async def _refuse(self, name: str, error: DeskError) -> None:
-        said = {"code": error.code, "title": error.title, "status": error.http_status, "detail": str(error)}
+    async def _refuse(self, name: str, error: Exception) -> None:
+        by, failure = self._request[AROUND], failure_of(error)
+        if failure.http_status >= SERVER_FAULTS:
+            by.log.warning("websocket_failed", code=failure.code, exc_info=error)
+        said = {
+            "code": failure.code,
+            "title": failure.title,
+            "status": failure.http_status,
+            "detail": told(by, failure),
+        }
         await self._send({"op": "error", "subscription": name, "problem": said})
 
     async def _send(self, said: dict[str, Any]) -> None:

@@ -1,3 +1,3 @@
 COPY (
-    SELECT * FROM public.{view} WHERE {chain} = $chain_id AND block_number BETWEEN $first AND $last ORDER BY {order}
+    SELECT * FROM {rows} WHERE {chain} = $chain_id AND block_number BETWEEN $first AND $last ORDER BY {order}
 ) TO $path (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 16384)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from aggregator.book import Book, BookInputs, judged
@@ -9,6 +11,7 @@ from aggregator.crossings import Crossing, Told, account_subject, crossings, set
 from aggregator.gather import Catalogue, Condition
 from aggregator.margin.inputs import Cut
 from aggregator.margin.status import Status
+from aggregator.oracle.mark import Mark
 from chains.identifiers import Account
 from chains.model import Finality, Reason
 from tests.unit.aggregator.builders import (
@@ -109,6 +112,22 @@ def test_whoever_has_nothing_any_more_is_in_no_bad_band() -> None:
     assert not [subject for subject in reader.memory if not subject.startswith("mark ")]
 
 
+def test_a_unit_that_is_gone_is_told_of_by_the_same_names() -> None:
+    """Whoever follows an owner or a unit would else believe for ever that it may be liquidated."""
+    reader = Subscriber()
+
+    def told_of(found: Book) -> dict[str, object]:
+        (body,) = (
+            each.body for each in reader.take(found) if each.body is not None and each.body.get("scope") == "unit"
+        )
+        return {name: body[name] for name in ("account", "venue", "unit_id", "owners", "venues")}
+
+    came = told_of(book(1700))
+
+    assert told_of(book(0, empty=True)) == came
+    assert came["owners"] == [ME]
+
+
 def test_an_event_names_owner_venue_assets_interval_and_both_cuts() -> None:
     reader = Subscriber()
     reader.take(book(500))
@@ -166,3 +185,17 @@ def test_a_mark_is_told_when_it_moved_far_enough_or_is_in_another_state() -> Non
     assert len(moved) == 1
     assert float(moved[0][3] or 0) == pytest.approx(1880)
     assert reader.take(book(500, eth=2000 * 0.94)) == []
+
+
+def test_a_price_too_small_to_be_written_is_told_once() -> None:
+    found = book(500)
+    marks = {
+        name: replace(mark, low=1e-14, mid=1e-14, high=1e-14)
+        for name, mark in found.context.feed_marks.items()
+        if isinstance(mark, Mark)
+    }
+    tiny = replace(found, context=replace(found.context, feed_marks=marks))
+    reader = Subscriber()
+
+    assert {each.kind for each in reader.take(tiny)} == {"mark"}
+    assert reader.take(tiny) == []

@@ -51,7 +51,7 @@ def test_chances_are_the_shares_of_paths_that_reach_the_boundary(ether: Series) 
     # The venue takes 1 WETH at 80 %: 1,600. The house asks for more, so that its own equity is gone sooner.
     holdings = [
         Holding(supplied={WETH: 1}, owed={USDC: 1_600 * part}, owner=owner(n))
-        for n, part in ((1, 0.9), (2, 0.75), (3, 1.01))
+        for n, part in ((1, 0.9), (2, 0.8), (3, 1.01))
     ]
     found = estimated(
         book({CHAIN: holdings, OTHER_CHAIN: [Holding(supplied={WETH: 1}, owed={}, owner=owner(4))]}), ether

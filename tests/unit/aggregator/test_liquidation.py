@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from aggregator.liquidating import stage_of
-from aggregator.risk.liquidation import Order, Outcome, Outlet, Pool, Scene, Terms
+from aggregator.risk.liquidation import Order, Outlet, Pool, Scene, Terms
 from aggregator.risk.liquidation_run import compared, simulate
 from chains.identifiers import token
 from tests.unit.aggregator.builders import CHAIN, OTHER_CHAIN, USDC, WETH, Holding
+from tests.unit.aggregator.test_liquidation_properties import assert_conserved
 from tests.unit.aggregator.test_stressing import book, borrowers, owner
 
 ETHER, DOLLAR = (str(token(CHAIN, asset)) for asset in (WETH, USDC))
@@ -124,6 +122,21 @@ def test_nobody_liquidates_at_a_loss_where_that_is_asked() -> None:
     assert simulate(made, FREELY).total("gained") < 0
 
 
+def test_who_is_late_liquidates_by_old_prices_and_sells_at_new_ones() -> None:
+    # The market is at 1,200, the venue still at 1,800: half of 1,500 is paid for 825 at the venue's price, 550 at the market's.
+    made = scene(Holding(supplied={WETH: 1}, owed={USDC: 1_500}, owner=owner(1)), ether=-0.4)
+    late = simulate(replace(made, shown={ETHER: -0.1}), FREELY)
+    blind = simulate(replace(made, shown={ETHER: 0.0}), FREELY)
+
+    assert (late.steps[0].paid, late.steps[0].seized) == pytest.approx((750, 817.5 * 1_200 / 1_800))
+    assert late.steps[0].gained < 0
+    assert simulate(replace(made, shown={ETHER: -0.1}), replace(FREELY, profitable_only=True)).steps == ()
+    assert blind.steps == ()
+    assert blind.bad_debt == pytest.approx(300)
+    assert_conserved(late)
+    assert simulate(replace(made, shown=made.moves), FREELY) == simulate(made, FREELY)
+
+
 def test_orders_sell_in_their_order() -> None:
     both = Holding(supplied={WETH: 1, USDC: 500}, owed={USDC: 2_050}, owner=owner(1))
     found = compared(scene(both, ether=-0.1), FREELY)
@@ -132,44 +145,6 @@ def test_orders_sell_in_their_order() -> None:
     assert first[Order.LEAST_LIQUID] == ETHER
     assert first[Order.MOST_LIQUID] == DOLLAR
     assert {step.collateral for step in found[Order.PRO_RATA].steps[:2]} == {ETHER, DOLLAR}
-
-
-def assert_conserved(found: Outcome) -> None:
-    """What accounts lose is what liquidators, venues and the market gain, to the cent; nothing comes of nothing."""
-    lost, forgiven = found.total("lost"), found.total("forgiven")
-    assert lost == pytest.approx(found.total("gained") + found.total("kept") + found.total("impact"), abs=0.01)
-    assert found.equity_before - found.equity_after == pytest.approx(lost - forgiven + found.revalued, abs=0.01)
-    for loss in found.losses:
-        assert loss.bad_debt == pytest.approx(loss.by_fund + loss.by_common + loss.by_lenders, abs=0.01)
-    assert min((loss.by_lenders for loss in found.losses), default=0.0) >= -1e-9
-
-
-@settings(max_examples=10, deadline=None)
-@given(
-    st.integers(0, 10**6),
-    st.floats(-0.9, 0.1),
-    st.floats(0, 0.002),
-    st.builds(
-        Terms, order=st.sampled_from(Order), impact_cap=st.sampled_from((0.01, 0.05, 1.0)), seed=st.integers(0, 9)
-    ),
-    st.sampled_from((0.0, 300.0)),
-)
-def test_value_is_conserved_and_nothing_depends_on_the_order_of_units(
-    seed: int, ether: float, slope: float, terms: Terms, fund: float
-) -> None:
-    made = scene(*borrowers(25, seed), there=tuple(borrowers(10, seed + 1)), ether=ether, ETH=slope, USDC=slope / 10)
-    made = replace(made, funds={"toy-1": fund}, common_usd=fund)
-    shuffled = list(made.borrowers)
-    random.Random(seed).shuffle(shuffled)
-
-    found, again = simulate(made, terms), simulate(replace(made, borrowers=tuple(shuffled)), terms)
-
-    assert_conserved(found)
-    assert found.steps == again.steps
-    assert found.losses == again.losses
-    total = found.bad_debt - math.fsum(loss.by_lenders for loss in found.losses)
-    paid = 2 * fund - found.funds_left["toy-1"] - found.common_left
-    assert total == pytest.approx(paid, abs=0.01)
 
 
 def test_a_curve_is_followed_between_its_points() -> None:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from aggregator.audit.manifest import Link, Manifest
 from aggregator.audit.signing import Signer, first_entry
 from aggregator.audit.snapshot import SCRIPTS, SnapshotExists, manifest_hash, snapshot_id, verify, write_snapshot
+from aggregator.audit.tree_index import FILES as INDEX_FILES
 from aggregator.audit.verifier import MANIFEST, canonical, sha256
 from aggregator.book import Book, assess_book
 from aggregator.gather import Catalogue
@@ -107,7 +108,7 @@ def test_the_same_book_is_the_same_bytes(tmp_path: Path) -> None:
     assert files(first) == files(second)
     lines = [name.replace(".parquet", ".ndjson") for name in FILES]
     assert sorted(files(first)) == sorted(
-        [*FILES, *lines, MANIFEST, "report.html", "keys.json", "signature.json", *SCRIPTS]
+        [*FILES, *lines, MANIFEST, "report.html", "keys.json", "signature.json", *SCRIPTS, *INDEX_FILES]
     )
     assert first.name == snapshot_id(SLOT) == "20231114T221500Z"
 

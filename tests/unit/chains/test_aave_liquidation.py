@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from chains.evm.aave_v3.liquidation import LIQUIDATING, Pair, Settlement, Stake, largest
+from chains.evm.aave_v3.liquidation import LIQUIDATING, Pair, Settlement, Stake
 from chains.evm.aave_v3.maths import WAD
+from chains.liquidating import largest
 
 USD = 10**8
 V3_0, V3_3, V3_5, V3_7 = 1, 7, 9, 11

@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 from prometheus_client import CollectorRegistry
 
-from crossmargin.errors import Forgotten, UsageError
+from crossmargin.errors import Busy, Forgotten, UsageError
+from crossmargin.logs import logger
+from crossmargin.redaction import Redactor
 from crossmargin.server.stream import hub as module
 from crossmargin.server.stream.events import Wanted, wanted_of
 from crossmargin.server.stream.hub import Closing, Feed, Hub
@@ -26,7 +28,7 @@ async def hub(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hub]:
     monkeypatch.setattr(module, "PAGE", 3)
     workers = Workers()
     with Store.open(MEMORY) as store:
-        made = Hub(store, workers, StreamMetrics(CollectorRegistry()))
+        made = Hub(store, workers, StreamMetrics(CollectorRegistry()), logger(Redactor(), quiet=True))
         await made.begin()
         yield made
         await made.close()
@@ -89,3 +91,21 @@ async def test_everybody_is_let_go_when_the_service_ends(hub: Hub) -> None:
 
     with pytest.raises(Closing):
         await waiting
+
+
+async def test_who_waits_is_let_go_when_what_happens_cannot_be_read(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence would look like calm; when it can be read again, nothing is missing."""
+    monkeypatch.setattr(module, "BEHIND_S", 0.1)
+    waiting = asyncio.create_task(Feed(hub, Wanted(), 0).next(60.0))
+    with hub._store.events(10.0) as ledger:
+        ledger.tell([("mark", {"owners": []})])
+
+    with pytest.raises(Busy, match="silence would look like calm"):
+        await waiting
+    with hub._store.events(11.0) as ledger:
+        ledger.forget(11)
+    tell(hub, 2, 11.0)
+    async with asyncio.timeout(10):
+        while hub.last != 11_000_001:
+            await hub.changed(hub.round, 10)
+    assert await read(Feed(hub, Wanted(), 10_000_000), 2) == [11_000_000, 11_000_001]

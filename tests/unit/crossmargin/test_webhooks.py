@@ -23,6 +23,7 @@ from crossmargin.logs import logger
 from crossmargin.redaction import Redactor
 from crossmargin.server.webhook_metrics import WebhookMetrics
 from crossmargin.webhooks import courier as module
+from crossmargin.webhooks import sending
 from crossmargin.webhooks.courier import PAUSES_S, Courier
 from crossmargin.webhooks.guard import Refused, Resolver, check_url, is_open
 from crossmargin.webhooks.register import Webhooks
@@ -40,6 +41,11 @@ class Receiver:
         self.answers: list[int] = []
         self.got: list[tuple[str, Any]] = []
         self.secret = ""
+        self.asked, self.hold = asyncio.Event(), asyncio.Event()
+        self.hold.set()
+
+    async def other(self, _: web.Request) -> web.Response:
+        return web.Response()
 
     async def take(self, request: web.Request) -> web.Response:
         body, name, time = await request.read(), request.headers["webhook-id"], request.headers["webhook-timestamp"]
@@ -47,6 +53,8 @@ class Receiver:
         mark = base64.b64encode(hmac.new(key, f"{name}.{time}.".encode() + body, hashlib.sha256).digest()).decode()
         assert request.headers["webhook-signature"] == f"v1,{mark}"
         self.got.append((name, json.loads(body)))
+        self.asked.set()
+        await self.hold.wait()
         status = self.answers.pop(0) if self.answers else 200
         return web.Response(status=status, headers={"Location": "/hook"} if status == 302 else {})
 
@@ -93,6 +101,7 @@ async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr(module, "LOOK_EVERY_S", 0.02)
     receiver, app = Receiver(), web.Application()
     app.router.add_post("/hook", receiver.take)
+    app.router.add_post("/other", receiver.other)
     async with TestServer(app) as server:
         with Store.open(MEMORY) as store:
             yield House(store, tmp_path / "secrets", str(server.make_url("/hook")), receiver)
@@ -217,6 +226,12 @@ def test_a_signature_is_that_of_the_specification() -> None:
         "64:ff9b::a9fe:a9fe",
         "2002:7f00:1::",
         "ff02::1",
+        "fec0::1",
+        "feff::1",
+        "2001:db8::1",
+        "3fff::1",
+        "5f00::1",
+        "192.88.99.1",
     ],
 )
 def test_no_address_but_the_public_internets_is_open(address: str) -> None:
@@ -243,6 +258,9 @@ def test_public_addresses_are_open_and_this_machines_own_where_that_is_let_throu
         "https://example.com:99999/",
         "https://exa mple.com/",
         "https://127.0.0.1/",
+        "https://2130706433/",
+        "https://127.1/",
+        "https://127.0.0.1./",
         "http://localhost/",
     ],
 )
@@ -268,3 +286,72 @@ def test_an_id_that_nobody_has_is_not_found(tmp_path: Path) -> None:
         webhooks = Webhooks(store, SecretFolder(tmp_path), lambda: 0.0, loopback=False)
         with pytest.raises(NoSuchThing, match="webhooks list"):
             webhooks.log("nobody")
+
+
+@pytest.mark.parametrize("host", ["a" * 70 + ".example", "a..example"])
+async def test_whatever_sending_comes_to_is_an_outcome(host: str) -> None:
+    """A name that cannot be asked for is no fault of the program, and is not tried again at every look."""
+    async with sessions(loopback=False) as session:
+        letter = Letter(url=f"https://{host}/", secret="whsec_QUJD", name="msg_1", body=b"{}")
+        outcome = await send(session, letter, 1, loopback=False)
+
+    assert (outcome.taken, "label" in outcome.answer) == (False, True)
+
+
+async def test_one_that_answers_late_is_told_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "TIMEOUT_S", 0.05)
+    house.receiver.hold.clear()
+    hook = house.add()
+    house.tell(1)
+    async with house.courier().at_work():
+        (tried,) = await house.until(hook, "pending", 1, attempts=1)
+        house.receiver.hold.set()
+
+    assert "no answer within 0.05 s" in tried["answer"]
+
+
+async def test_one_that_is_removed_while_something_is_sent_stays_removed(house: House) -> None:
+    hook = house.add()
+    house.receiver.answers = [410]
+    house.receiver.hold.clear()
+    house.tell(1)
+    async with house.courier().at_work():
+        async with asyncio.timeout(30):
+            await house.receiver.asked.wait()
+        await asyncio.to_thread(house.webhooks.remove, hook)
+        house.receiver.hold.set()
+        await asyncio.sleep(0.1)
+
+    assert house.webhooks.listing()["webhooks"] == []
+    with house.store.reading() as reader:
+        assert reader.webhook_deliveries(hook, 10) == []
+
+
+async def test_one_that_never_answers_holds_up_nobody_else(house: House) -> None:
+    stuck = house.add()
+    house.tell(200)
+    house.receiver.hold.clear()
+    async with house.courier().at_work():
+        async with asyncio.timeout(30):
+            await house.receiver.asked.wait()
+        url = house.url.replace("/hook", "/other")
+        other = str((await asyncio.to_thread(house.webhooks.add, url, {}, who="a test"))["id"])
+        house.now += 1
+        await asyncio.to_thread(house.tell, 20)
+        await house.until(other, "delivered", 20)
+        house.receiver.hold.set()
+
+    assert not [each for each in house.log(stuck) if each["state"] == "delivered" and each["attempts"] > 1]
+
+
+async def test_a_place_that_was_read_before_makes_nothing_twice(house: House) -> None:
+    hook = house.add()
+    house.tell(2)
+    with house.store.reading() as reader:
+        ids = [event.id for event in reader.events_after(0, 10)]
+        (before,) = reader.webhooks()
+    for _ in range(2):
+        with house.store.webhooks() as ledger:
+            ledger.advance(before, ids[-1], ids, 1)
+
+    assert [int(each["event"]) for each in house.log(hook)] == ids[::-1]

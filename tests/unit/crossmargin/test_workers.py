@@ -40,6 +40,17 @@ async def test_work_that_is_done_at_once_is_not_counted_for_ever(monkeypatch: py
         await asyncio.sleep(0)
 
 
+async def test_what_timed_out_within_work_is_told_as_that() -> None:
+    pools = Workers()
+
+    def asks_somebody() -> int:
+        raise TimeoutError("nobody answered")
+
+    with pytest.raises(TimeoutError, match="nobody answered"):
+        await pools.do(asks_somebody, heavy=False, most_seconds=None)
+    pools.close()
+
+
 async def test_more_than_may_wait_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "MOST_WAITING", 0)
     pools = Workers()

@@ -47,10 +47,22 @@ def parts() -> dict[str, pa.Table]:
     return dict(
         zip(
             PARTS,
-            (pa.table(scenario), pa.table(curve), pa.table({"account": ["a"], "status": ["danger"]})),
+            (pa.table(scenario), pa.table(curve), pa.table({"account": ["a"], "status": ["danger"]}), liquidations()),
             strict=True,
         )
     )
+
+
+def liquidations() -> pa.Table:
+    usd = {f"{name}_usd": [0.0] for name in ("sold", "impact", "accounts_lose", "bad_debt", "lenders_lose")}
+    terms = {
+        "sale_order": ["pro_rata"],
+        "depth": [1.0],
+        "impact_cap": [0.05],
+        "seed": [0],
+        "policy_digest": ["sha256:0"],
+    }
+    return pa.table({"scenario": ["s"], "ended": [True], "liquidated": [0]} | terms | usd)
 
 
 def test_the_first_run_waits_for_a_slot_and_the_next_for_the_next(store: Store) -> None:
@@ -71,6 +83,6 @@ def test_only_the_newest_runs_are_kept_and_numbers_go_on(store: Store) -> None:
     numbers = [store.add_risk_run(run(time), parts(), keep=2) for time in (1, 2, 3)]
 
     assert numbers == [1, 2, 3]
-    for view in ("fct_risk_run", "fct_stress", "fct_at_risk", "fct_breach_forecast"):
+    for view in ("fct_risk_run", "fct_stress", "fct_at_risk", "fct_breach_forecast", "fct_simulated_liquidation"):
         found = store.query(f"SELECT run_id FROM public.{view} ORDER BY 1", timeout_s=9, max_rows=9)  # noqa: S608 - names of ours
         assert [number for (number,) in found.rows] == [2, 3]

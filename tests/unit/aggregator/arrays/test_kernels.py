@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -31,9 +32,9 @@ def test_the_compiled_kernel_takes_over_and_compiles_nothing_else() -> None:
 
     kernel.wait(300)
 
-    from aggregator.arrays.compiled import revalue  # noqa: PLC0415
+    from aggregator.arrays.compiled import over_all  # noqa: PLC0415
 
-    compiled: Any = revalue
+    compiled: Any = over_all
     known = len(compiled.signatures)
     assert kernel.compiled
     assert np.array_equal(before, book.revalue().rows)
@@ -61,7 +62,7 @@ def test_a_compiler_that_fails_leaves_numpy_and_says_so(
         def compile(kinds: object) -> None:
             raise OSError(f"no space left for {kinds}")
 
-    monkeypatch.setattr(compiled, "revalue", Full)
+    monkeypatch.setattr(compiled, "over_all", Full)
     kernel = Patient()
 
     book = ArrayBook.build(ENTRIES, MARKS, STATIC, kernel)
@@ -71,6 +72,19 @@ def test_a_compiler_that_fails_leaves_numpy_and_says_so(
     assert "computed with numpy" in caplog.text
     assert "no space left" in caplog.text
     assert np.array_equal(book.revalue().rows, ArrayBook.build(ENTRIES, MARKS, STATIC, stacked.revalue).standing.rows)
+
+
+def test_threads_that_compute_at_once_get_what_each_gets_alone() -> None:
+    compiled: Any = pytest.importorskip("aggregator.arrays.compiled")
+    books = [ArrayBook.build(ENTRIES[: 10 + 20 * count], MARKS, STATIC, compiled.revalue) for count in range(4)]
+    alone = [book.standing.rows.copy() for book in books]
+
+    def again(book: ArrayBook) -> list[bool]:
+        return [np.array_equal(book.standing.rows, book.revalue().rows) for _ in range(50)]
+
+    with ThreadPoolExecutor(len(books)) as pool:
+        assert all(all(same) for same in pool.map(again, books))
+    assert all(np.array_equal(book.standing.rows, rows) for book, rows in zip(books, alone, strict=True))
 
 
 def test_where_nothing_can_be_written_it_compiles_without_keeping(

@@ -12,11 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from aggregator.audit import verifier
+from aggregator.audit import tree_index, verifier
 from aggregator.audit.columns import write_columns
 from aggregator.audit.lines import KEYS, line, ordered
 from aggregator.audit.tables import SCHEMAS, schema
-from aggregator.audit.verifier import EMPTY, Fault, leaves_of, levels, root_of, sha256
+from aggregator.audit.verifier import EMPTY, Fault, Node, Run, leaves_of, levels, sha256
 
 WORDS = [
     "",
@@ -58,11 +58,9 @@ def test_lines_by_column_are_lines_by_row(name: str, tmp_path: Path) -> None:
             table.slice(count // 3),
             pa.concat_tables([table.slice(0, count // 2), table.slice(count // 2)]),
         ):
-            hashed = write_columns(written, tmp_path / "lines")
+            write_columns(written, tmp_path / "lines")
 
-            wanted = b"".join(map(line, written.to_pylist()))
-            assert (tmp_path / "lines").read_bytes() == wanted
-            assert hashed == sha256(wanted)
+            assert (tmp_path / "lines").read_bytes() == b"".join(map(line, written.to_pylist()))
 
 
 def test_texts_that_need_no_other_spelling_are_written_alike(tmp_path: Path) -> None:
@@ -78,6 +76,7 @@ def book(chance: random.Random, count: int) -> tuple[list[dict[str, Any]], list[
     units, positions = [], []
     for number in range(count):
         place = {"venue_id": f"v{number % 3}", "unit_id": f"0x{chance.getrandbits(64):016x}"}
+        place |= {"chain_id": "eip155:1", "owner": f"0x{number % 7}"}
         units.append(dict.fromkeys(SCHEMAS["units"]) | place | {"status": chance.choice(["unknown", "healthy"])})
         for market in range(chance.choice([0, 0, 1, 2, 5])):
             said = {
@@ -87,7 +86,7 @@ def book(chance: random.Random, count: int) -> tuple[list[dict[str, Any]], list[
                 "protocol_raw": "0",
                 "market": f"0x{market}",
             }
-            positions.append(dict.fromkeys(SCHEMAS["positions"]) | place | said)
+            positions.append(dict.fromkeys(SCHEMAS["positions"]) | {name: place[name] for name in verifier.OWN} | said)
     return units, positions
 
 
@@ -103,24 +102,32 @@ def write(folder: Path, units: Iterable[dict[str, Any]], positions: Iterable[dic
     write_columns(tabled("positions", positions), folder / "positions.ndjson")
 
 
+def root_of(
+    folder: Path, units: Iterable[dict[str, Any]], positions: Iterable[dict[str, Any]], run: Run = starmap
+) -> Node:
+    return tree_index.write(folder, tabled("units", units), tabled("positions", positions), TERMS, run)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 8, 9, 31, 33, 100])
 def test_the_root_by_parts_is_the_root_by_rows(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verifier, "LEAVES", 8)
     monkeypatch.setattr(verifier, "_CHUNK", 1_000)
-    write(tmp_path, *book(random.Random(count), count))
+    units, positions = book(random.Random(count), count)
+    write(tmp_path, units, positions)
     wanted = levels(list(leaves_of(tmp_path)))[-1][0]
     monkeypatch.setattr(verifier, "leaves_of", None)
 
-    assert root_of(tmp_path, TERMS, starmap) == wanted
+    assert root_of(tmp_path, units, positions) == wanted
 
 
 def test_parts_are_read_by_other_processes_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path, *book(random.Random(1), 40))
+    units, positions = book(random.Random(1), 40)
+    write(tmp_path, units, positions)
     monkeypatch.setattr(verifier, "LEAVES", 8)
     monkeypatch.setattr(verifier, "ALONE", 0)
 
     with verifier.hands_for(tmp_path) as run:
-        assert root_of(tmp_path, TERMS, run) == levels(list(leaves_of(tmp_path)))[-1][0]
+        assert root_of(tmp_path, units, positions, run) == levels(list(leaves_of(tmp_path)))[-1][0]
         assert list(run(verifier.hash_of, [(tmp_path / "units.ndjson",)])) == [
             sha256((tmp_path / "units.ndjson").read_bytes())
         ]
@@ -131,7 +138,9 @@ def test_a_key_that_is_not_plain_has_the_root_of_its_rows(tmp_path: Path) -> Non
     positions[0]["asset"] = 'say "x"'
     write(tmp_path, units, positions)
 
-    assert root_of(tmp_path, TERMS, starmap).sums['say "x"|' + positions[0]["side"]] >= int(positions[0]["amount_raw"])
+    assert root_of(tmp_path, units, positions).sums['say "x"|' + positions[0]["side"]] >= int(
+        positions[0]["amount_raw"]
+    )
 
 
 def test_a_position_of_no_unit_has_no_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,16 +148,29 @@ def test_a_position_of_no_unit_has_no_tree(tmp_path: Path, monkeypatch: pytest.M
     units, positions = book(random.Random(1), 20)
     write(tmp_path, units[:3], positions)
     with pytest.raises(Fault, match="a position is of no unit"):
-        root_of(tmp_path, TERMS, starmap)
+        root_of(tmp_path, units[:3], positions)
 
-    write_columns(tabled("units", units), tmp_path / "units.ndjson")
     table = tabled("positions", positions)
-    write_columns(table.take(list(range(len(positions)))[::-1]), tmp_path / "positions.ndjson")
-    with pytest.raises(Fault, match="a position is of no unit"):
-        root_of(tmp_path, TERMS, starmap)
+    odd = table.take(list(range(len(positions)))[::-1])
+    write(tmp_path, units, positions)
+    with pytest.raises(Fault, match="a position is of no unit, or not where it belongs"):
+        tree_index.write(tmp_path, tabled("units", units), odd, TERMS, starmap)
+    write_columns(odd, tmp_path / "positions.ndjson")
+    with pytest.raises(Fault, match=r"a position is of no unit|positions do not follow"):
+        root_of(tmp_path, units, positions)
 
     write(tmp_path, [], [])
-    assert root_of(tmp_path, TERMS, starmap) == EMPTY
+    assert root_of(tmp_path, [], []) == EMPTY
+
+
+@pytest.mark.parametrize("amount", ["-1", "01", "1.0", "", "x"])
+def test_an_amount_that_is_none_has_no_tree(amount: str, tmp_path: Path) -> None:
+    units, positions = book(random.Random(1), 9)
+    positions[0]["amount_raw"] = amount
+    write(tmp_path, units, positions)
+
+    with pytest.raises(Fault, match="a position has an amount that is none"):
+        root_of(tmp_path, units, positions)
 
 
 SPELLINGS = (

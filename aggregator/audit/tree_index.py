@@ -1,0 +1,369 @@
+"""Where the nodes of a snapshot's tree, the lines of its units and their owners stand: accounts are proven without building the tree.
+
+`index.json` says what is where, by bytes; the manifest has its hash, and it those of `index.owners`. `index.nodes` has, for each part of
+the tree and for what is above the parts, a line of names and of where units begin, and a line a node. `index.owners` has 12 bytes a unit,
+in order: 8 that name who owns it, and its number. Nodes are not believed: whoever reads them follows what he found to the root.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import accumulate, islice, pairwise
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from aggregator.audit import verifier
+from aggregator.audit.columns import texts_of
+from aggregator.audit.verifier import (
+    HELD,
+    POSITIONS,
+    STATUS,
+    UNITS,
+    Branch,
+    Fault,
+    Holdings,
+    Json,
+    Node,
+    Part,
+    Run,
+    Spelled,
+    Terms,
+    sha256,
+)
+
+INDEX, NODES, OWNERS = "index.json", "index.nodes", "index.owners"
+FILES = (INDEX, NODES, OWNERS)
+
+GROUP = 32
+"""Leaves below each of the lowest nodes that are kept: a power of two. So many are read, and joined, to prove one."""
+
+NAME = 8
+ENTRY = np.dtype([("owner", f">u{NAME}"), ("unit", ">u4")])
+ENTRIES = 4_096
+"""How many entries of owners have one hash in `index.json`."""
+
+OWNED_BY = ("chain_id", "owner")
+
+Owner = tuple[str, str]
+"""Chain and address of who owns a unit, as `units` has them."""
+
+
+def write(folder: Path, units: pa.Table, positions: pa.Table, terms: Mapping[str, Terms], run: Run) -> Node:
+    """Write the index of units and positions, which stand in a folder too, and return the root of their tree.
+
+    `terms`: columns and key of each table. Raises `OSError`, and `Fault` where there is no tree.
+    """
+    parts = verifier.tree_parts(folder, terms)
+    grown = list(run(part_of, [(*part, held) for part, held in zip(parts, held_of(units, positions), strict=True)]))
+    built, above = _top([node for node, _ in grown])
+    texts = [text for _, text in grown]
+    ends = [0, *accumulate(map(len, [*texts, above]))]
+    owners = owners_of(units)
+    said = {
+        "group": GROUP,
+        "part": verifier.LEAVES,
+        "parts": [list(span) for span in pairwise(ends)],
+        "owners": [list(each) for each in hashes(owners)],
+    }
+    with (folder / NODES).open("wb") as file:
+        file.writelines([*texts, above])
+    (folder / OWNERS).write_bytes(owners)
+    (folder / INDEX).write_bytes(verifier.canonical(said))
+    return built
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """`Holdings` of a part of the tree, as columns; `amounts`: as text, each with an end of line."""
+
+    counts: npt.NDArray[np.int64]
+    unknown: npt.NDArray[np.bool_]
+    names: Sequence[str]
+    which: npt.NDArray[np.int64]
+    amounts: bytes
+
+
+def held_of(units: pa.Table, positions: pa.Table) -> list[Held]:
+    """Say what the units of each part of the tree hold; raises `Fault` for a position of no unit, or one that is out of order."""
+    counts = _counts(units, positions)
+    unknown = pc.equal(units[STATUS], "unknown").to_numpy()
+    asset, side, amount = (positions[name] for name in HELD)
+    if not pc.all(pc.match_substring_regex(amount, "^(0|[1-9][0-9]*)$"), min_count=0, skip_nulls=False).as_py():
+        raise Fault("a position has an amount that is none")
+    words = pc.binary_join_element_wise(*(each.cast(pa.string()) for each in (asset, side)), "|")
+    named = words.combine_chunks().dictionary_encode()
+    names, which = named.dictionary.to_pylist(), named.indices.to_numpy()
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    found = []
+    for first in range(0, len(counts), verifier.LEAVES):
+        of = slice(first, first + verifier.LEAVES)
+        begin, end = int(ends[first]), int(ends[min(of.stop, len(counts))])
+        text = texts_of(amount.slice(begin, end - begin).combine_chunks())
+        found.append(Held(counts[of], unknown[of], names, which[begin:end], text))
+    return found
+
+
+def _counts(units: pa.Table, positions: pa.Table) -> npt.NDArray[np.int64]:
+    """Count the positions of each unit; both are in their order."""
+    counts = np.zeros(units.num_rows, np.int64)
+    if not positions.num_rows:
+        return counts
+    own = [positions[name].combine_chunks() for name in verifier.OWN]
+    begins = np.zeros(positions.num_rows, np.bool_)
+    begins[0] = True
+    for column in own:
+        begins[1:] |= pc.not_equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False)
+    starts = np.flatnonzero(begins)
+    theirs, all_units = (
+        pc.binary_join_element_wise(*columns, "\n")
+        for columns in (
+            [column.take(pa.array(starts)) for column in own],
+            [units[name].combine_chunks() for name in verifier.OWN],
+        )
+    )
+    places = pc.index_in(theirs, all_units)
+    if places.null_count or (np.diff(places.to_numpy()) <= 0).any():
+        raise Fault("a position is of no unit, or not where it belongs")
+    counts[places.to_numpy()] = np.diff(np.append(starts, positions.num_rows))
+    return counts
+
+
+def part_of(units: Part, positions: Part, held: Held) -> tuple[Node, bytes]:
+    """Return the root of a part of the tree, and what the index has of it."""
+    raw, sums = verifier.read(units), Spelled(held.names)
+    holdings = Holdings(
+        counts=held.counts.tolist(),
+        unknown=held.unknown.tolist(),
+        names=held.names,
+        which=held.which.tolist(),
+        amounts=list(map(int, held.amounts.split())),
+    )
+    built = sums.levels(verifier.leaves_of_lines(raw, verifier.read(positions), holdings, sums))
+    ends = islice(re.finditer(b"\n", raw), GROUP - 1, None, GROUP)
+    starts = [units.begin, *(units.begin + end.end() for end in ends)]
+    if starts[-1] != units.end:
+        starts.append(units.end)
+    return sums.named(built[-1][0]), _text(sums, starts, built[min(GROUP.bit_length(), len(built)) - 1 :])
+
+
+def _top(roots: Sequence[Node]) -> tuple[Node, bytes]:
+    """Join the roots of parts, and return the root of all and what the index has of the nodes up to it."""
+    sums = Spelled({name for node in roots for name in node.sums})
+    nodes = [(node.hash, {sums.places[name]: amount for name, amount in node.sums.items()}) for node in roots]
+    built = sums.levels(nodes or [(verifier.EMPTY.hash, {sums.units: 0, sums.unknown: 0})])
+    return sums.named(built[-1][0]), _text(sums, [], built)
+
+
+def _text(sums: Spelled, starts: Sequence[int], built: Iterable[Sequence[Branch]]) -> bytes:
+    lines = [_node_text(node) for level in built for node in level]
+    said = {"names": sums.names, "units": list(starts), "nodes": [0, *accumulate(map(len, lines))]}
+    return b"".join([verifier.canonical(said), b"\n", *lines])
+
+
+def _node_text(node: Branch) -> bytes:
+    hashed, sums = node
+    return f"{hashed.hex()} {' '.join([f'{place}:{amount}' for place, amount in sorted(sums.items())])}\n".encode()
+
+
+def owners_of(units: pa.Table) -> bytes:
+    """Return the entries of owners of a table of units, which is in its order."""
+    owners = pc.binary_join_element_wise(*(units[name].cast(pa.string()) for name in OWNED_BY), "\n")
+    words = owners.combine_chunks().dictionary_encode()
+    names = np.array([_name(text) for text in words.dictionary.to_pylist()], np.uint64)[words.indices.to_numpy()]
+    order = np.argsort(names, kind="stable")
+    entries = np.empty(len(words), ENTRY)
+    entries["owner"], entries["unit"] = names[order], order
+    return entries.tobytes()
+
+
+def _name(owner: str) -> int:
+    return int.from_bytes(blake2b(owner.encode(), digest_size=NAME).digest(), "big")
+
+
+def hashes(owners: bytes) -> Iterator[tuple[str, str]]:
+    """Yield, of so many entries at a time, the first owner and the hash."""
+    size = ENTRIES * ENTRY.itemsize
+    for at in range(0, len(owners), size):
+        yield owners[at : at + NAME].hex(), sha256(owners[at : at + size])
+
+
+def faults(folder: Path, manifest: Json) -> list[str]:
+    """Say whether an index leaves out a unit of an owner: of all else, proofs tell by themselves. Raises `OSError`."""
+    if INDEX not in manifest["files"]:
+        return []
+    owners = owners_of(pq.read_table(folder / f"{UNITS}.parquet", columns=list(OWNED_BY)))
+    said = json.loads((folder / INDEX).read_bytes())
+    same = sha256(owners) == manifest["files"][OWNERS]["sha256"]
+    if same and said["owners"] == [list(each) for each in hashes(owners)]:
+        return []
+    return [f"{OWNERS} does not have the owners of {UNITS}"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit in the tree: its line, those of its positions, and the nodes beside the way from its leaf to the root, the lowest first."""
+
+    line: str
+    positions: list[str]
+    path: list[Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """What the index has of a part of the tree, or of what is above the parts, within a file from byte `begin` on.
+
+    `units`: where the lines of each group of units begin, and where the last ends; `nodes`: likewise of the nodes, level by level, from the
+    lowest up; `lowest`: how many the lowest level has.
+    """
+
+    path: Path
+    begin: int
+    names: Sequence[str]
+    units: Sequence[int]
+    nodes: Sequence[int]
+    lowest: int
+
+    def way_up(self, number: int) -> list[Json]:
+        """Return the nodes beside the way up from one of the lowest level."""
+        sizes = sizes_up(self.lowest)
+        first = [0, *accumulate(sizes)]
+        with self.path.open("rb") as file:
+            return [self._step(file, first[level] + other, side) for level, other, side in beside(sizes, number)]
+
+    def _step(self, file: BinaryIO, number: int, side: str) -> Json:
+        file.seek(self.begin + self.nodes[number])
+        hashed, *sums = file.readline().decode().split()
+        pairs = (each.split(":") for each in sums)
+        return {"side": side, "hash": hashed, "sums": {self.names[int(place)]: amount for place, amount in pairs}}
+
+
+def sizes_up(lowest: int) -> list[int]:
+    """Return how many nodes each level has, up to the root."""
+    sizes = [lowest]
+    while sizes[-1] > 1:
+        sizes.append((sizes[-1] + 1) // 2)
+    return sizes
+
+
+def beside(sizes: Sequence[int], number: int) -> Iterator[tuple[int, int, str]]:
+    """Yield level, number and side of each node beside the way up from one of the lowest level; some have none beside them."""
+    for level, size in enumerate(sizes[:-1]):
+        other = number ^ 1
+        if other < size:
+            yield level, other, "left" if other < number else "right"
+        number //= 2
+
+
+def step(node: Node, side: str) -> Json:
+    """Return a node beside the way up as a proof has it."""
+    sums = {key: str(amount) for key, amount in sorted(node.sums.items())}
+    return {"side": side, "hash": node.hash.hex(), "sums": sums}
+
+
+class TreeIndex:
+    """The index of a snapshot, whose parts are read when they are asked for; all of it raises `Fault` and `OSError`.
+
+    `manifest`: the snapshot's own, as signed; `Fault` also where it names no index, or another one.
+    """
+
+    def __init__(self, folder: Path, manifest: Json) -> None:
+        self._folder = folder
+        raw = (folder / INDEX).read_bytes() if INDEX in manifest["files"] else b""
+        if not raw or sha256(raw) != manifest["files"][INDEX]["sha256"]:
+            raise Fault(f"{folder / INDEX} is not the one of the manifest")
+        self._said: Json = json.loads(raw)
+        self._terms = {
+            name: (tuple(manifest["tables"][name]["columns"]), tuple(manifest["tables"][name]["key"]))
+            for name in (UNITS, POSITIONS)
+        }
+        self._read: dict[int, Nodes] = {}
+
+    def units_of(self, owners: Iterable[Owner]) -> list[int]:
+        """Return the numbers of all units that may be of some owners, in order: of others there may be some among them."""
+        return sorted({unit for owner in owners for unit in self._named(_name("\n".join(owner)))})
+
+    def _named(self, name: int) -> Iterator[int]:
+        """Read the entries of an owner; they may begin at the end of the entries before those that begin with it."""
+        blocks = self._said["owners"]
+        first = max(bisect_left([int(begin, 16) for begin, _ in blocks], name) - 1, 0)
+        size = ENTRIES * ENTRY.itemsize
+        with (self._folder / OWNERS).open("rb") as file:
+            for number in range(first, len(blocks)):
+                begin, hashed = blocks[number]
+                if int(begin, 16) > name:
+                    return
+                file.seek(number * size)
+                raw = file.read(size)
+                if sha256(raw) != hashed:
+                    raise Fault(f"{OWNERS} is not the one of the manifest")
+                entries = np.frombuffer(raw, ENTRY)
+                yield from entries["unit"][entries["owner"] == name].tolist()
+
+    def unit(self, number: int) -> Unit:
+        """Return a unit with its positions, as lines, and the way up from its leaf."""
+        part, within = divmod(number, self._said["part"])
+        group, place = divmod(within, self._said["group"])
+        nodes, above = self._nodes(part), self._nodes(len(self._said["parts"]) - 1)
+        units, held = self._group(nodes, group)
+        _, _, sums, leaves = verifier.leaves_of_part(units, held)
+        built = sums.levels(leaves)
+        below = [
+            step(sums.named(built[level][other]), side) for level, other, side in beside([*map(len, built)], place)
+        ]
+        line = verifier.read(units).splitlines()[place]
+        return Unit(
+            line.decode(),
+            _own(line, verifier.read(held).splitlines()),
+            [*below, *nodes.way_up(group), *above.way_up(part)],
+        )
+
+    def _group(self, nodes: Nodes, group: int) -> tuple[Part, Part]:
+        """Find the lines of a group of units, and of their positions."""
+        begin, end = nodes.units[group : group + 2]
+        units, positions = (self._folder / f"{name}.ndjson" for name in (UNITS, POSITIONS))
+        with units.open("rb") as file:
+            file.seek(begin)
+            first = file.readline()
+            file.seek(end)
+            after = file.readline()
+        size = positions.stat().st_size
+        with positions.open("rb") as among:
+            since = _place(among, first, size)
+            until = _place(among, after, size, since)
+        return verifier.tree_part(self._folder, self._terms, (begin, end), (since, until))
+
+    def _nodes(self, part: int) -> Nodes:
+        if part not in self._read:
+            path, (begin, _) = self._folder / NODES, self._said["parts"][part]
+            with path.open("rb") as file:
+                file.seek(begin)
+                said = json.loads(file.readline())
+                begin = file.tell()
+            lowest = len(said["units"]) - 1 if said["units"] else max(len(self._said["parts"]) - 1, 1)
+            self._read[part] = Nodes(path=path, begin=begin, lowest=lowest, **said)
+        return self._read[part]
+
+
+def _own(unit: bytes, positions: Sequence[bytes]) -> list[str]:
+    """Return the lines of positions that are of a unit, of some in their order."""
+    key = verifier.key_of(json.loads(unit))
+    begin, end = (
+        side(positions, key, key=lambda line: verifier.key_of(json.loads(line))) for side in (bisect_left, bisect_right)
+    )
+    return [line.decode() for line in positions[begin:end]]
+
+
+def _place(among: BinaryIO, unit: bytes, end: int, begin: int = 0) -> int:
+    """Find where the positions of a unit begin; of none, that is where the last end."""
+    return verifier.place_of(among, end, verifier.key_of(json.loads(unit)), begin=begin) if unit else end

@@ -1,0 +1,211 @@
+"""Answers out of a lake: a store of the reader's own that holds one set at a time, and a desk that says which in every document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar, cast
+
+from aggregator.gather import Condition
+from aggregator.margin.inputs import Cut
+from chains.errors import NodeBusy
+from chains.model import Reason
+from chains.ports import Chain
+from crossmargin.cuts import Cuts
+from crossmargin.documents import Document, moment
+from crossmargin.errors import Busy, NotStored
+from crossmargin.local_desk import LocalDesk
+from crossmargin.settings import LakeSettings, Settings
+from crossmargin.settings.sections import LAKE_PERIOD_S, LAKE_STALE_AFTER_S
+from crossmargin.watch import Clock
+from indexer.lake import Lake, LakeSet, read_set, take
+from indexer.publish import Publisher
+from indexer.store import LakeSetRow, Reader, Store
+
+T = TypeVar("T")
+
+SERVED_FROM = "served_from"
+TRIES = 3
+"""How often an answer is made again because a newer set came while it was made."""
+
+UNFILLED = (
+    "fct_at_risk",
+    "fct_breach_forecast",
+    "fct_health_answer",
+    "fct_margin_account",
+    "fct_margin_mark",
+    "fct_margin_position",
+    "fct_mark",
+    "fct_risk_run",
+    "fct_stress",
+    "fct_unit_health",
+    "snapshot",
+)
+"""Views of what is made where chains are indexed, and is not in a lake: here they would say that there is nothing, so they are not here."""
+
+ANSWERED = frozenset(
+    {
+        "ask_sql",
+        "list_accounts",
+        "list_assets",
+        "list_chains",
+        "list_feeds",
+        "list_policies",
+        "list_prices",
+        "list_venues",
+        "show_account",
+        "show_at_risk",
+        "show_coverage",
+        "show_health",
+        "show_healths",
+        "show_history",
+        "show_policy",
+        "show_positions",
+        "show_schema",
+        "show_status",
+        "show_stress",
+        "show_what_if",
+    }
+)
+"""The routes that answer out of a lake, besides those of the service itself: what any reader of one set says alike."""
+
+
+class Following:
+    """Keeps a store at the newest set of a lake; `publisher` lets strangers ask SQL of it too."""
+
+    def __init__(self, lake: Lake, store: Store, publisher: Publisher, settings: LakeSettings, clock: Clock) -> None:
+        self._lake = lake
+        self._store = store
+        self._publisher = publisher
+        self._settings = settings
+        self._clock = clock
+        self._held: LakeSet | None = None
+        self._stale = False
+        self._lock = Lock()
+
+    def follow(self) -> LakeSet | None:
+        """Take the newest set over, and return it where it is another one than before; raises `StoreError`.
+
+        What is held stays where the newest set is broken, or older than that.
+        """
+        with self._lock:
+            self._notice_age()
+            made = read_set(self._lake.filesystem, self._lake.root)
+            if made is None:
+                if self._held is None:
+                    raise NotStored(f"{self._lake.name}: no set was joined here yet; run `crossmargin lake join`")
+                return None
+            if self._held is not None and (made.id == self._held.id or made.cut_at < self._held.cut_at):
+                return None
+            take(self._store, self._lake, made, self._held)
+            self._held = made
+            self._notice_age()
+            self._publisher.publish(self._store, int(self._clock()))
+            return made
+
+    def _notice_age(self) -> None:
+        """Let answers that are kept be made again when the set that is held becomes stale, or is so no more."""
+        stale = self._held is not None and is_stale(self._settings, self._held.cut_at, self._clock())
+        if stale != self._stale:
+            self._stale = stale
+            self._store.edition += 1
+
+
+class LakeDesk(LocalDesk):
+    """The desk over such a store: every answer is of the cut-off of its set, and names it."""
+
+    def __init__(self, settings: Settings, lake: LakeSettings, store: Store, *args: object, **options: object) -> None:
+        super().__init__(settings, store, *args, **options)  # type: ignore[arg-type]
+        self._lake = lake
+
+    def health(self, account: str, at: str | None) -> Document:
+        return self.named(lambda: super(LakeDesk, self).health(account, at))
+
+    def healths(self, accounts: Sequence[str], at: str | None) -> list[Document | Exception]:
+        made, found = self._of_one_set(lambda: super(LakeDesk, self).healths(accounts, at))
+        return [each if isinstance(each, Exception) else with_set(each, made) for each in found]
+
+    def sql(self, query: str) -> Document:
+        return self.named(lambda: super(LakeDesk, self).sql(query))
+
+    def named(self, work: Callable[[], T]) -> T:
+        """Return what is made of one set, a document with the name of that set."""
+        made, found = self._of_one_set(work)
+        return cast("T", with_set(found, made)) if isinstance(found, dict) else found
+
+    def _of_one_set(self, work: Callable[[], T]) -> tuple[LakeSetRow, T]:
+        """Make an answer while no newer set comes; raises `Busy` where one does every time."""
+        for _ in range(TRIES):
+            made = self._set()
+            found = work()
+            if self._set() == made:
+                return made, found
+        raise Busy("newer sets come faster than this is answered; ask again")
+
+    def _set(self) -> LakeSetRow:
+        with self._store.reading() as reader:
+            return held_set(reader)
+
+    def _cuts_in(self, reader: Reader) -> Cuts:
+        rules = {chain.spec.id: chain.spec.finality for chain in self._settings.chains}
+        return Cuts(self._store, reader, rules, _nobody, cut_at=held_set(reader).cut_at)
+
+    def _condition_in(self, reader: Reader, cuts: Mapping[str, Cut], *, now: bool) -> Condition:
+        found = super()._condition_in(reader, cuts, now=now)
+        cut_at = held_set(reader).cut_at
+        if not now or not is_stale(self._lake, cut_at, self._clock()):
+            return found
+        why = f"the newest set of the lake is of {moment(cut_at)}"
+        return replace(
+            found, stale_chains=(*found.stale_chains, *(Reason("lake_stale", each, why) for each in sorted(cuts)))
+        )
+
+
+def with_set(document: Document, made: LakeSetRow) -> Document:
+    """Say in a document which set it is of."""
+    return {**document, SERVED_FROM: {"lake_set": made.set_id, "cut_at": moment(made.cut_at), "finality": "finalized"}}
+
+
+def held_set(reader: Reader) -> LakeSetRow:
+    """The set that a reader's store holds; raises `NotStored` before the first."""
+    found = reader.lake_set()
+    if found is None:
+        raise NotStored("no set of the lake was read yet; ask again in a moment")
+    return found
+
+
+def is_stale(settings: LakeSettings, cut_at: int, now: float) -> bool:
+    """Whether a set is too old for its chains to be believed."""
+    return now - cut_at > settings.stale_after_s
+
+
+def without_unfilled(store: Store) -> None:
+    """Let a reader's store not have the views that nothing fills there."""
+    with store.refilling() as con:
+        for view in UNFILLED:
+            con.execute(f"DROP VIEW IF EXISTS public.{view}")
+
+
+def lake_at(settings: Settings, url: str) -> LakeSettings:
+    """A lake by its address, with what the configuration says of lakes otherwise."""
+    usual = LakeSettings(url=url, period_s=LAKE_PERIOD_S, stale_after_s=LAKE_STALE_AFTER_S, work=settings.store.parent)
+    return replace(settings.lake or usual, url=url)
+
+
+def reader_settings(settings: Settings, lake: LakeSettings, folder: Path) -> Settings:
+    """The settings of a reader that keeps what it holds in `folder`, which nobody needs after it."""
+    return replace(
+        settings,
+        lake=lake,
+        store=folder / "crossmargin.duckdb",
+        backups=folder / "backups",
+        publish=replace(settings.publish, folder=folder / "published", schedule=None),
+        snapshot=replace(settings.snapshot, folder=folder / "snapshots", schedule=None),
+        audit=replace(settings.audit, schedule=None),
+    )
+
+
+def _nobody(chain_id: str) -> Chain:
+    raise NodeBusy(f"a reader of a lake asks no node of {chain_id}")

@@ -1,0 +1,267 @@
+"""Two indexers, one who joins and three readers, with reorgs and restarts on: what readers say is what one process would say."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+from eth_hash.auto import keccak
+
+from chains.evm.evidence.headers import encodings
+from crossmargin.demo.recording import Recording
+from crossmargin.demo.replay import ReplayNode
+from indexer.lake import Lake, LakeSet, read_set
+from tests.support.forked import Running, started
+from tests.support.recorded import Nodes, configure, crossmargin, environment, recorded
+
+ACCOUNTS = ("stretched", "hedged", "liquidated")
+CHAINS = ("eip155:31337", "eip155:31338")
+FORKED_AT = 146
+GIVE_UP_S = 240
+JOURNALS = ("position_change", "market_change", "account_change", "price_observation", "lending_event")
+KEPT = ("evm_block", *JOURNALS, "cursor", "indexed_venue", "indexed_feed", "derived_by")
+
+
+@dataclass(slots=True)
+class Seen:
+    """What somebody who asks all readers all the time was told."""
+
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    silent: int = 0
+
+
+def forked(recording: Recording) -> Recording:
+    """The same chain, but another one from `FORKED_AT` on: blocks with other hashes, each of its own header."""
+    blocks, hashes = dict(recording.blocks), {}
+    for number in range(FORKED_AT, recording.last + 1):
+        said = recording.blocks[number]
+        which = next(i for i, text in enumerate(encodings(said)) if f"0x{keccak(text).hex()}" == said["hash"])
+        other = {**said, "extraData": "0xf0", "parentHash": hashes.get(said["parentHash"], said["parentHash"])}
+        other["hash"] = f"0x{keccak(list(encodings(other))[which]).hex()}"
+        hashes[said["hash"]] = other["hash"]
+        blocks[number] = other
+    logs = [{**log, "blockHash": hashes.get(log["blockHash"], log["blockHash"])} for log in recording.logs]
+    return replace(recording, blocks=blocks, logs=logs)
+
+
+def switch(node: ReplayNode, recording: Recording, head: int) -> None:
+    """Let a node follow another branch."""
+    node.recording, node.head = recording, head
+    node._by_hash = {header["hash"]: number for number, header in recording.blocks.items()}
+
+
+@contextmanager
+def running(folder: Path, *arguments: str) -> Iterator[tuple[str, Running]]:
+    """A service, until the block ends or it is killed; gives its address."""
+    with (
+        (folder / f"{arguments[0]}.log").open("a") as errors,
+        started([*arguments, "--port", "0"], folder=folder, environment=environment(None), errors=errors) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().removeprefix("serving on ").strip(), process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            assert process.wait(timeout=60) in {0, -signal.SIGKILL}
+
+
+def ask(url: str, route: str) -> dict[str, Any]:
+    with urllib.request.urlopen(url + route, timeout=60) as reply:  # noqa: S310 - our own loopback address
+        return dict(json.load(reply))
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + GIVE_UP_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def indexed(url: str) -> tuple[int, str]:
+    """The last block of the first chain of a service, and its hash."""
+    said = ask(url, "/v1/status")["chains"][0]["indexed"]
+    return (-1, "") if said is None else (said["block"], said["hash"])
+
+
+def done(folder: Path, *arguments: str) -> dict[str, Any]:
+    ended = crossmargin(folder, *arguments, "--json")
+    assert ended.returncode == 0, ended.stderr
+    return dict(json.loads(ended.stdout))
+
+
+def in_lake(lake: Path) -> Callable[[str], str]:
+    return lambda text: f'{text}\n[lake]\nurl = "{lake}"\nperiod = "24h"\nstale_after = "36500d"\n'
+
+
+@contextmanager
+def watched(readers: Sequence[str], seen: Seen, stop: Event) -> Iterator[None]:
+    """Ask each reader about everybody, again and again; one that is being started again does not answer."""
+
+    def look() -> None:
+        while not stop.is_set():
+            for url in readers:
+                for account in ACCOUNTS:
+                    try:
+                        seen.answers.append(ask(url, f"/v1/accounts/{account}/health"))
+                    except urllib.error.HTTPError as error:
+                        seen.faults.append(f"{error.code} {error.read().decode()}")
+                    except OSError:
+                        seen.silent += 1
+            stop.wait(0.05)
+
+    thread = Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def rows_of(lake: Lake, made: LakeSet, name: str) -> list[str]:
+    """The rows of a table of a set, in an order of their own."""
+    return sorted(repr(row) for file in made.tables[name] for row in lake.rows(file).to_pylist())
+
+
+def plain(document: dict[str, Any]) -> dict[str, Any]:
+    """A document without the name of the set that it is from."""
+    return {key: value for key, value in document.items() if key != "served_from"}
+
+
+def latest(folder: Path) -> LakeSet:
+    lake = Lake.at(str(folder))
+    found = read_set(lake.filesystem, lake.root)
+    assert found is not None
+    return found
+
+
+@pytest.mark.timeout(600)
+def test_readers_say_what_one_process_says_at_one_cut_off(nodes: Nodes, tmp_path: Path) -> None:
+    north, south = (nodes.start(recording, head=150) for recording in recorded())
+    lake, seen, stop = tmp_path / "lake", Seen(), Event()
+    places = {name: tmp_path / name for name in ("north", "south", "join", "reader", "one")}
+    for name, folder in places.items():
+        folder.mkdir()
+        at = tmp_path / "alone" if name == "one" else lake
+        configure(folder, [north] if name == "north" else [south] if name == "south" else [north, south], in_lake(at))
+    serve = ("serve", "--lake", str(lake))
+    with ExitStack() as stack:
+        north_url, _ = stack.enter_context(running(places["north"], "run"))
+        south_url, south_process = stack.enter_context(running(places["south"], "run"))
+        until(lambda: indexed(north_url)[0] == indexed(south_url)[0] == 150)
+        publish_all(places, [])
+        readers = [stack.enter_context(running(places["reader"], *serve)) for _ in range(3)]
+        urls = [url for url, _ in readers]
+        with watched(urls, seen, stop):
+            switch(north, forked(recorded()[0]), 155)
+            south.set_head(155)
+            until(lambda: indexed(north_url) == (155, north.recording.blocks[155]["hash"]))
+            until(lambda: indexed(south_url)[0] == 155)
+            publish_all(places, urls)
+            killed(south_process)
+            killed(readers[2][1])
+            switch(north, recorded()[0], 165)
+            south.set_head(165)
+            south_url, _ = stack.enter_context(running(places["south"], "run"))
+            until(lambda: indexed(north_url) == (165, north.recording.blocks[165]["hash"]))
+            until(lambda: indexed(south_url)[0] == 165)
+            urls[2] = stack.enter_context(running(places["reader"], *serve))[0]
+            publish_all(places, urls)
+            north.set_head(199)
+            south.set_head(202)
+            until(lambda: indexed(north_url)[0] == 199 and indexed(south_url)[0] == 202)
+            publish_all(places, urls)
+        said = {account: [ask(url, f"/v1/accounts/{account}/health") for url in urls] for account in ACCOUNTS}
+        assert told(north_url, 'crossmargin_reorgs_total{chain="eip155:31337"} 2.0')
+        refused_or_answered(urls[0])
+
+    every_answer_is_of_one_set(lake, seen)
+    made = alone_as(lake, places["one"], tmp_path / "alone")
+    for account, answers in said.items():
+        alone = done(places["one"], "health", account, "--at", f"@{made.cut_at}")
+        assert [plain(answer) for answer in answers] == [alone] * 3
+        assert {answer["served_from"]["lake_set"] for answer in answers} == {made.id}
+
+
+def publish_all(places: dict[str, Path], readers: Sequence[str]) -> None:
+    """What a schedule does: parts of both chains, and the set, which readers then take."""
+    for name in ("north", "south"):
+        done(places[name], "lake", "publish")
+    joined = done(places["join"], "lake", "join")
+    assert joined["new"]
+    until(lambda: all(served_set(url) == joined["set"] for url in readers))
+
+
+def killed(process: Running) -> None:
+    process.kill()
+    process.wait(timeout=60)
+
+
+def told(url: str, line: str) -> bool:
+    with urllib.request.urlopen(f"{url}/metrics", timeout=60) as reply:  # noqa: S310 - our own loopback address
+        return line in reply.read().decode()
+
+
+def alone_as(lake: Path, folder: Path, other: Path) -> LakeSet:
+    """Let one process do all of it, and compare its set with the one that was joined, which is returned."""
+    done(folder, "index", "--until", "latest")
+    done(folder, "lake", "publish")
+    done(folder, "lake", "join")
+    made, single = latest(lake), latest(other)
+    the_same_set(Lake.at(str(lake)), made, Lake.at(str(other)), single)
+    return made
+
+
+def served_set(url: str) -> str:
+    return str(ask(url, "/v1/status")["served_from"]["lake_set"])
+
+
+def every_answer_is_of_one_set(lake: Path, seen: Seen) -> None:
+    """Whatever a reader said, and whenever: both chains at the cut that the named set has, and no other."""
+    sets = {path.name: json.loads((path / "set.json").read_text()) for path in (lake / "sets").iterdir()}
+    cuts = {name: {chain: cut["block"] for chain, cut in said["cut"].items()} for name, said in sets.items()}
+    named = {answer["served_from"]["lake_set"] for answer in seen.answers}
+
+    assert [fault for fault in seen.faults if '"busy"' not in fault] == []
+    assert len(named) == len(sets) == 4
+    for answer in seen.answers:
+        assert {chain: at["block"] for chain, at in answer["as_of"].items()} == cuts[answer["served_from"]["lake_set"]]
+        assert {at["finality"] for at in answer["as_of"].values()} == {"finalized"}
+
+
+def the_same_set(lake: Lake, made: LakeSet, alone: Lake, single: LakeSet) -> None:
+    assert (made.cut_at, dict(made.cut)) == (single.cut_at, dict(single.cut))
+    assert set(made.cut) == set(CHAINS)
+    for name in (*(f"stored_{table}" for table in KEPT), "lending_event", "fct_position", "fct_price", "dim_block"):
+        rows = rows_of(lake, made, name)
+        assert rows == rows_of(alone, single, name), name
+        assert rows or name == "stored_derived_by", name
+
+
+def refused_or_answered(url: str) -> None:
+    """What a reader lacks it refuses by name, and what it has not read it does not make up."""
+    for route in ("/v1/snapshots", "/v1/stream", "/ui/accounts", "/"):
+        assert refusal(url, route)["code"] == "ask-elsewhere"
+    late = refusal(url, "/v1/accounts/hedged/health?at=@1900000000")
+    assert late["code"] == "not-stored"
+    assert "nothing later" in late["detail"]
+    for route in ("/v1/accounts", "/v1/accounts/hedged", "/v1/accounts/hedged/positions", "/v1/prices", "/v1/venues"):
+        assert ask(url, route)["served_from"]["finality"] == "finalized"
+
+
+def refusal(url: str, route: str) -> dict[str, Any]:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        ask(url, route)
+    return dict(json.loads(refused.value.read()))

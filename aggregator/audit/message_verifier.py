@@ -74,7 +74,7 @@ Known = Callable[[str, int, bytes], bool]
 class Bridge(NamedTuple):
     """What a bridge is on one chain: the bridge's own `number` of the chain, and the contract that is believed, in 32 bytes.
 
-    `address`: who emits for Wormhole's token bridge, LayerZero's endpoint, CCIP's off-ramp. `tokens`: by what a message names ("NUMBER/hex":
+    `address`: who emits for Wormhole's token bridge, LayerZero's endpoint, CCIP's off-ramp. `tokens`: by what a message names (NUMBER/hex:
     of Wormhole the token where it is at home, of LayerZero the OFT that receives, of CCIP the pool it came from) → the asset that arrives,
     and the decimals in which an OFT speaks of it.
     """

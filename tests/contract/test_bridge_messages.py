@@ -229,7 +229,7 @@ def test_a_root_without_the_message_is_not_believed(ccip: Case) -> None:
         judged(ccip.row, spoilt, ccip.trust, there(ccip.ledger))
 
 
-@pytest.mark.parametrize(("keys", "count", "why"), [(KEYS, 12, "12 of 19"), (OTHERS, 13, "is not that of guardian")])
+@pytest.mark.parametrize("keys,count,why", [(KEYS, 12, "12 of 19"), (OTHERS, 13, "is not that of guardian")])
 def test_too_few_guardians_and_strangers_are_not_believed(wormhole: Case, keys: Any, count: int, why: str) -> None:
     body = bytes.fromhex(wormhole.evidence["vaa"][2:])[6 + 13 * 66 :]
 
@@ -250,6 +250,6 @@ def test_every_flipped_bit_of_the_message_is_found(case: Case) -> None:
 
 
 def test_evidence_that_is_no_message_is_refused_by_name(case: Case) -> None:
-    for spoilt in ({}, {name: "0x00" for name in case.evidence}, {name: 7 for name in case.evidence}):
+    for spoilt in ({}, dict.fromkeys(case.evidence, "0x00"), dict.fromkeys(case.evidence, 7)):
         with pytest.raises(Fault):
             judged(case.row, json.loads(json.dumps(spoilt)), case.trust, there(case.ledger))

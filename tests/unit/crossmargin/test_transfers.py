@@ -214,7 +214,7 @@ def test_a_message_without_evidence_or_without_names_is_somebodys_word(store: St
 
 
 @pytest.mark.parametrize(
-    ("said", "why"),
+    "said,why",
     [
         ({"amount_raw": "1500000001"}, "1500000000 arrives, not 1500000001"),
         ({"evidence": vaas.evidence(keys=OTHERS)}, "signature 0 is not that of guardian 0"),

@@ -146,12 +146,17 @@ def _closely(folder: Path, found: Found, trust: Trust | None, *, recompute: bool
         rest = [note for note in found.notes if not note.endswith(verifier.NOT_FOLLOWED)]
         found.notes = [*states.notes(folder), *_followed(folder, found, trust), *rest]
     if recompute and not found.faults:
-        found.faults += _recomputed(folder)
-        accounts = found.manifest["tables"]["accounts"]["rows"]
-        found.notes.append(
-            f"computed again from its inputs: {accounts} accounts; whether these are true, nodes can tell"
-        )
+        faults, notes = recompute_all(folder, found.manifest)
+        found.faults += faults
+        found.notes += notes
     return found
+
+
+def recompute_all(folder: Path, manifest: Json) -> tuple[list[str], list[str]]:
+    """Compute a snapshot that is whole again from its inputs; returns faults and notes, raises `OtherMethodology`."""
+    accounts = manifest["tables"]["accounts"]["rows"]
+    note = f"computed again from its inputs: {accounts} accounts; whether these are true, nodes can tell"
+    return list(_recomputed(folder)), [note]
 
 
 def _followed(folder: Path, found: Found, trust: Trust | None) -> list[str]:

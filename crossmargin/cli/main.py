@@ -694,6 +694,19 @@ def lake_show(context: Ctx) -> None:
     lakes.show(context.obj)
 
 
+@lake_app.command("tidy")
+def lake_tidy(
+    context: Ctx,
+    keep: Annotated[
+        int, typer.Option("--keep", metavar="SETS", min=2, help="So many sets are kept, the newest.")
+    ] = 100,
+) -> None:
+    """Remove old sets from the lake, and the files that nothing else names."""
+    from crossmargin.cli import lakes
+
+    lakes.tidy(context.obj, keep)
+
+
 @app.command()
 def inputs(context: Ctx, digest: Annotated[str, typer.Argument(metavar="DIGEST")]) -> None:
     """Print the stored inputs of a health document, by its input_digest."""

@@ -44,7 +44,6 @@ from crossmargin.settings import EventSettings, ServerSettings
 from crossmargin.sql import Guard
 from crossmargin.tracing import Tracing
 from crossmargin.verification import Verification
-from crossmargin.verified_apart import VerifiedApart
 from crossmargin.watch import Watch
 from indexer.store import Store
 
@@ -155,7 +154,6 @@ def _house(kit: Kit, workers: Workers, *, anonymous: bool) -> House:
         workers=workers,
         guard=kit.guard,
         archive=kit.archive,
-        verifier=VerifiedApart(trust=kit.trust),
         streams=Streams(Hub(kit.store, workers, kit.metrics.streams, kit.log), kit.events),
         anonymous_sql=kit.anonymous_sql,
         books=Books(kit.lists.desk),

@@ -29,6 +29,7 @@ from crossmargin.server.stream import socket
 from crossmargin.server.stream.hub import Hub, Streams
 from crossmargin.server.workers import Workers
 from crossmargin.settings import EventSettings
+from crossmargin.tracing import Untraced
 from indexer.store import MEMORY, ApiKeyRow, Store
 
 LIMITS = EventSettings(keep_s=3600, mark_move=0.01, streams=10, streams_per_key=10)
@@ -80,6 +81,7 @@ async def house() -> AsyncIterator[House]:
         quotas=Quotas(monotonic),
         origins=frozenset(),
         public=False,
+        tracing=Untraced(),
     )
     with Store.open(MEMORY) as store:
         streams = Streams(Hub(store, workers, metrics.streams, log), LIMITS)
@@ -92,7 +94,8 @@ async def house() -> AsyncIterator[House]:
         app = web.Application(middlewares=[surrounded(around)])
         app.router.add_get("/v1/ws", open_websocket)
         app.on_shutdown.append(streams.drain)
-        async with TestServer(app) as server:
+        server = TestServer(app)
+        async with server:
             yield House(server, store, metrics, errors)
         await asyncio.to_thread(workers.close)
 

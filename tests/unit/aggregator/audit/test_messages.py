@@ -17,8 +17,8 @@ from aggregator.audit.message_verifier import NOBODY, Trust, trust_in
 from aggregator.audit.messages import written
 from aggregator.audit.snapshot import verify
 from crossmargin.transfers import Transfers
+from crossmargin.verification import Verification
 from crossmargin.verification_worker import Question, checks
-from crossmargin.verified_apart import VerifiedApart
 from indexer.store import MEMORY, Store, TransferRow
 from tests.support.hermes import GUARDIANS, OTHERS
 from tests.support.vaas import OWNER, SAID, SENT_AT, SOUTH, TRUST, evidence, row
@@ -73,8 +73,8 @@ def test_without_a_name_it_is_said_that_nobody_looked(folder: Path) -> None:
 
 
 def test_strangers_are_named_in_the_process_that_a_server_asks(folder: Path) -> None:
-    right = VerifiedApart(trust=TRUST).verify(folder, key=None, witnesses=(), recompute=False)
-    wrong = VerifiedApart(trust=STRANGERS).verify(folder, key=None, witnesses=(), recompute=False)
+    right = Verification(trust=TRUST).verify(folder, key=None, witnesses=(), recompute=False)
+    wrong = Verification(trust=STRANGERS).verify(folder, key=None, witnesses=(), recompute=False)
 
     assert right["intact"]
     assert not wrong["intact"]
@@ -83,7 +83,7 @@ def test_strangers_are_named_in_the_process_that_a_server_asks(folder: Path) -> 
 
 def test_strangers_are_named_on_the_page(folder: Path) -> None:
     for trust, outcome in ((TRUST, "right"), (STRANGERS, "wrong")):
-        question = Question(folder=folder, recorded=None, before=None, recompute=False, trust=written(trust))
+        question = Question(folder=str(folder), trust=written(trust))
         assert {each["code"]: each["outcome"] for each in checks(question)}["tables"] == outcome
 
 

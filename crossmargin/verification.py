@@ -14,6 +14,8 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
+from aggregator.audit.message_verifier import Trust
+from aggregator.audit.messages import written
 from crossmargin.archive import Archive
 from crossmargin.documents import Document
 from crossmargin.errors import Busy, TooSlow, Unverified
@@ -35,9 +37,17 @@ WHERE_ELSE = "`crossmargin snapshot verify`, or the verify.py of somebody whom y
 
 
 class Verification:
-    """Verifies one snapshot at a time; may be called from any thread."""
+    """Verifies one snapshot at a time; may be called from any thread. `trust`: whose signatures of prices and messages count."""
 
-    def __init__(self, *, longest_s: float = LONGEST_S, shown_s: float = SHOWN_S, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self,
+        *,
+        longest_s: float = LONGEST_S,
+        shown_s: float = SHOWN_S,
+        most_bytes: int = MOST_BYTES,
+        trust: Trust | None = None,
+    ) -> None:
+        self._trust = None if trust is None else written(trust)
         self._longest_s = longest_s
         self._shown_s = shown_s
         self._most_bytes = most_bytes
@@ -49,7 +59,12 @@ class Verification:
         Raises `Busy` while another one is verified, and `TooSlow` where the process had to be stopped.
         """
         question = Question(
-            folder=str(folder.resolve()), key=key, witnesses=tuple(witnesses), recompute=recompute, alone=True
+            folder=str(folder.resolve()),
+            key=key,
+            witnesses=tuple(witnesses),
+            recompute=recompute,
+            alone=True,
+            trust=self._trust,
         )
         with self._alone():
             done, took_s = self._said(question, self._longest_s)
@@ -82,7 +97,11 @@ class Verification:
         """
         folder = archive.folder_of(name)
         question = Question(
-            folder=str(folder.resolve()), recorded=recorded, before=_before(archive, name), recompute=recompute
+            folder=str(folder.resolve()),
+            recorded=recorded,
+            before=_before(archive, name),
+            recompute=recompute,
+            trust=self._trust,
         )
         with self._alone():
             done, took_s = self._said(question, self._shown_s)

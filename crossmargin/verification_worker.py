@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aggregator.audit import snapshot
+from aggregator.audit.message_verifier import trust_in
 from aggregator.audit.pack import Pack, open_pack
 from aggregator.audit.verifier import Fault
 from aggregator.margin.inputs import OtherMethodology
@@ -27,7 +28,7 @@ CHECKS = {
     "ledger": "The same as in the ledger",
     "chain": "Follows the snapshot before it",
     "files": "Every file has the size and hash of the manifest",
-    "tables": "Tables whole and in order, tree and sums, copies, state proofs, witnesses",
+    "tables": "Tables whole and in order, tree and sums, copies, proofs, what was signed, witnesses",
     "recomputed": "Every number computed again from the inputs",
 }
 """By code, in the order in which they are made."""
@@ -43,6 +44,7 @@ class Question:
     """What is to be checked; `recorded`: the hash in a ledger; `before`: name and hash of the snapshot before it, where it is there.
 
     `key` and `witnesses`: public keys that must stand for it; `alone`: nothing but what `snapshot verify` says.
+    `trust`: whose signatures of prices and messages count, as `message_verifier.trust_in` reads it.
     """
 
     folder: str
@@ -52,6 +54,7 @@ class Question:
     key: str | None = None
     witnesses: Sequence[str] = ()
     alone: bool = False
+    trust: str | None = None
 
     def text(self, most_seconds: int, most_bytes: int) -> str:
         """Write it as the process reads it, with how much processor time and memory it may have."""
@@ -126,7 +129,8 @@ def _files(pack: Pack) -> Check:
 def _verified(question: Question, expected: str | None = None) -> Iterator[Check]:
     """Do what `snapshot verify` does, and compute everything again where that was asked and tables are whole."""
     folder = Path(question.folder)
-    found = snapshot.verify(folder, expected=expected, key=question.key, witnesses=question.witnesses)
+    trust = None if question.trust is None else trust_in(question.trust)
+    found = snapshot.verify(folder, expected=expected, key=question.key, witnesses=question.witnesses, trust=trust)
     yield _written("tables", found.faults, found.notes) | {"manifest_hash": found.hash}
     if not question.recompute:
         yield _skipped("recomputed", "not asked for")

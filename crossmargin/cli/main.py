@@ -802,7 +802,11 @@ def snapshot_verify(
     seed: Annotated[str | None, typer.Option("--seed", help="What chooses them; by chance without it.")] = None,
     guardians: Annotated[
         Path | None,
-        typer.Option("--guardians", metavar="FILE", help="Guardian sets (JSON) that must have signed prices of Pyth."),
+        typer.Option(
+            "--guardians",
+            metavar="FILE",
+            help="Guardian sets and bridges (JSON) whom to believe about signed prices and messages.",
+        ),
     ] = None,
     tsa_cert: Annotated[
         list[Path] | None,

@@ -20,7 +20,7 @@ from crossmargin.documents import Document
 from crossmargin.errors import NoSuchThing, NotComparable, Unverified, UsageError
 
 if TYPE_CHECKING:
-    from aggregator.audit.price_verifier import Guardians
+    from aggregator.audit.message_verifier import Trust
     from aggregator.audit.verifier import Found
 
 
@@ -30,8 +30,8 @@ class Checks:
 
     `key`: a public key that is known to be the operator's; `witnesses`: those that must have signed. `chain`: all snapshots of a folder.
     `recompute`: every number from the inputs in the snapshot. `nodes`: addresses of nodes to compare `sample` units of each venue with,
-    which `seed` chooses (`None`: by chance). `guardians`: a file of those who must have signed prices. `tsa_certificates`: files of
-    authorities of time stamps, one of which must have made one.
+    which `seed` chooses (`None`: by chance). `guardians`: a file of those who must have signed prices and messages. `tsa_certificates`:
+    files of authorities of time stamps, one of which must have made one.
     """
 
     key: str | None = None
@@ -54,7 +54,7 @@ def verify(context: Context, folder: Path, checks: Checks) -> None:
         raise UsageError("--against-node compares one snapshot: leave out --chain")
     folders = _folders(context, folder, checks)
     ways = partial(snapshot.verify_chain, folders) if checks.chain else partial(_verify_one, folders[0])
-    guardians, recompute = _guardians(checks.guardians), checks.recompute or bool(checks.nodes)
+    trust, recompute = _trust(checks.guardians), checks.recompute or bool(checks.nodes)
     total = sum(map(size_of, folders)) * snapshot.LOOKS
     try:
         with counted_on(context, "verifying", total) as told:
@@ -62,7 +62,7 @@ def verify(context: Context, folder: Path, checks: Checks) -> None:
                 key=checks.key,
                 witnesses=checks.witnesses,
                 recompute=recompute,
-                guardians=guardians,
+                trust=trust,
                 looked=lambda each: told(size_of(each)),
             )
     except OtherMethodology as error:
@@ -91,26 +91,24 @@ def _verify_one(
     key: str | None,
     witnesses: Sequence[str],
     recompute: bool,
-    guardians: Guardians | None,
+    trust: Trust | None,
     looked: Callable[[Path], None],
 ) -> dict[str, Found]:
     from aggregator.audit import snapshot
 
-    found = snapshot.verify(
-        folder, key=key, witnesses=witnesses, recompute=recompute, guardians=guardians, looked=looked
-    )
+    found = snapshot.verify(folder, key=key, witnesses=witnesses, recompute=recompute, trust=trust, looked=looked)
     return {folder.name: found}
 
 
-def _guardians(file: Path | None) -> Guardians | None:
-    """Read whose signatures of prices count; raises `UsageError`."""
+def _trust(file: Path | None) -> Trust | None:
+    """Read whose signatures of prices and messages count; raises `UsageError`."""
     if file is None:
         return None
-    from aggregator.audit.price_verifier import guardians_in
+    from aggregator.audit.message_verifier import trust_in
 
     try:
-        return guardians_in(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return trust_in(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         wanted = '[{"index": 4, "addresses": ["0x…"], "until": null}]'
         raise UsageError(
             f"--guardians: {file} must hold sets such as {wanted} ({type(error).__name__} {error})"

@@ -13,6 +13,7 @@ from time import monotonic
 
 from aiohttp import web
 
+from aggregator.audit.message_verifier import Trust
 from crossmargin.alerts import Alerts
 from crossmargin.archive import Archive
 from crossmargin.desk import Desk
@@ -55,7 +56,10 @@ WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - these are re
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kit:
-    """What a server is made of besides its desk; `token` is the owner's, `lookup` knows the keys of others."""
+    """What a server is made of besides its desk; `token` is the owner's, `lookup` knows the keys of others.
+
+    `trust`: whose signatures of prices and messages count where snapshots are verified.
+    """
 
     metrics: Metrics
     token: str
@@ -70,6 +74,7 @@ class Kit:
     anonymous_sql: bool
     alerts: Alerts
     events: EventSettings
+    trust: Trust
     tracing: Tracing
     lake: LakeDesk | None = None
 
@@ -154,7 +159,7 @@ def _house(kit: Kit, workers: Workers, *, anonymous: bool) -> House:
         books=Books(kit.lists.desk),
         alerts=kit.alerts,
         haircuts=HaircutHistory(kit.lists.desk),
-        verification=Verification(),
+        verification=Verification(trust=kit.trust),
         lake=kit.lake,
     )
 

@@ -74,9 +74,9 @@ def test_late_prices_and_kept_runs_say_what_a_simulation_says(indexed: Indexed) 
 
     [day], [behind] = prompt["days"], late["days"]
     assert day["prompt"] == day["late"] == behind["prompt"]
-    assert {each["move"] for each in day["moves"]} - {"0"}
-    assert {each["shown"] for each in behind["moves"] if each["rule"] == "measured"} == {"0"}
-    assert behind["late"]["liquidated_units"] <= day["late"]["liquidated_units"]
+    assert any(Decimal(each["move"]) for each in day["moves"])
+    assert not any(Decimal(each["shown"]) for each in behind["moves"] if each["rule"] == "measured")
+    assert behind["late"] != day["late"]
 
     said(indexed, "risk-run")
     asked = (

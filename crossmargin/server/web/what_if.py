@@ -15,7 +15,7 @@ from crossmargin.server.web.frame import status as status_of
 LOWEST, HIGHEST = -99, 100
 """Percent that a price may move by a slider; in the field, as far as anybody likes."""
 
-COLUMNS = ("", "before", "after")
+COLUMNS = ("number", "before", "after")
 KINDS = {"supply": ("withdraw", "supply"), "borrow": ("repay", "borrow")}
 """What a slider does below and above the middle, by side."""
 

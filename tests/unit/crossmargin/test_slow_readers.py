@@ -82,7 +82,8 @@ async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
         app = web.Application(middlewares=[surrounded(around)])
         app.router.add_get("/sse", read)
         app.router.add_get("/ws", converse)
-        async with TestServer(app) as server:
+        server = TestServer(app)
+        async with server:
             yield Running(hub, metrics, server)
             await hub.close()
         await asyncio.to_thread(workers.close)

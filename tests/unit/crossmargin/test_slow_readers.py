@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
@@ -98,10 +99,13 @@ def stalled(server: TestServer, *said: bytes) -> socket.socket:
     return line
 
 
-def drained(line: socket.socket) -> None:
-    """Read to the end; raises `ConnectionResetError` where that is no end but a break."""
-    while line.recv(1 << 20):
-        pass
+def drained(line: socket.socket) -> int:
+    """Read what is still on its way, to the end or the break; gives how many bytes that was."""
+    count = 0
+    with suppress(ConnectionResetError):
+        while part := line.recv(1 << 20):
+            count += len(part)
+    return count
 
 
 async def became(true: Callable[[], bool]) -> None:
@@ -127,5 +131,4 @@ async def test_who_takes_nothing_is_let_go_and_nobody_else_waits_for_it(
         await became(lambda: running.metrics.streams.dropped._value.get() == 1)
 
         assert read == EVENTS_TOLD
-        with pytest.raises(ConnectionResetError):
-            drained(line)
+        assert await asyncio.to_thread(drained, line) < EVENTS_TOLD * len(FILLER)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from time import monotonic
@@ -52,11 +52,19 @@ class Verification:
         self._shown_s = shown_s
         self._most_bytes = most_bytes
         self._running = Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """Stop what is being verified, and verify nothing any more: nobody who asked keeps a service from ending."""
+        self._closed = True
+        if (process := self._process) is not None:
+            _kill(process)
 
     def verify(self, folder: Path, *, key: str | None, witnesses: Sequence[str], recompute: bool) -> Document:
         """Return what is wrong with a snapshot (`faults`) and what has to be known beside it (`notes`).
 
-        Raises `Busy` while another one is verified, and `TooSlow` where the process had to be stopped.
+        Raises `Busy` while another one is verified or the service ends, and `TooSlow` where the process had to be stopped.
         """
         question = Question(
             folder=str(folder.resolve()),
@@ -89,7 +97,7 @@ class Verification:
         }
 
     def check(self, archive: Archive, name: str, *, recorded: str | None, recompute: bool) -> Document:
-        """Check one snapshot of an archive; raises `NoSuchThing`, and `Busy` while another one is being checked.
+        """Check one snapshot of an archive; raises `NoSuchThing`, and `Busy` while another one is being checked or the service ends.
 
         `recorded`: the hash that a ledger has of it. Each of `checks` has a `code`, a `title`, an `outcome` (`right`, `wrong`, `skipped`,
         `unfinished`), `faults` and `notes`; `right` is whether all of them were made and nothing is wrong; `manifest` is
@@ -134,14 +142,27 @@ class Verification:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         ) as process:
+            self._process = process
             asked = question.text(max(int(longest_s), 1), self._most_bytes).encode()
             try:
+                if self._closed:
+                    _kill(process)
                 said, _ = process.communicate(asked, timeout=longest_s)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+                _kill(process)
                 said, _ = process.communicate()
+            finally:
+                self._process = None
+        if self._closed:
+            raise Busy("the service ends; ask again in a moment")
         lines = [json.loads(line) for line in said.splitlines(keepends=True) if line.endswith(b"\n")]
         return {each["code"]: each for each in lines}, monotonic() - began
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process and those that it made; one that has ended already is no fault."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _manifest(archive: Archive, name: str) -> Document:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import hmac
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from crossmargin.errors import UsageError
@@ -15,8 +17,23 @@ MARK_BYTES = 16
 REFUSED = "this cursor was not given by this service for this question; begin again without one"
 
 
+@contextlib.contextmanager
+def placed() -> Iterator[None]:
+    """Refuse a place that is none in its list: readers of a lake share a secret that is none, so that anybody can write cursors.
+
+    Raises `UsageError`.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise UsageError(REFUSED) from error
+
+
 class Cursors:
-    """Writes and reads cursors under one secret; they are good as long as the service runs."""
+    """Writes and reads cursors under one secret; they are good as long as the service runs, and at readers of a lake for good.
+
+    What makes something of a place does it within `placed`.
+    """
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
@@ -35,7 +52,8 @@ class Cursors:
         mark, said = raw[:MARK_BYTES], raw[MARK_BYTES:]
         if not hmac.compare_digest(mark, self._mark(question, said)):
             raise UsageError(REFUSED)
-        return json.loads(said)
+        with placed():
+            return json.loads(said)
 
     def _mark(self, question: str, said: bytes) -> bytes:
         return hmac.new(self._secret, question.encode() + b"\0" + said, hashlib.sha256).digest()[:MARK_BYTES]

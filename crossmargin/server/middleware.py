@@ -36,7 +36,7 @@ LEFT: web.RequestKey[Left] = web.RequestKey("left", Left)
 TRACE_HEADER = "X-Trace-Id"
 SERVER_FAULTS = 500
 METHODS = {"GET", "HEAD", "POST", "OPTIONS"}
-UNTOLD = "the service's log tells more under this trace_id"
+UNTOLD = "the service's log tells more"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +107,7 @@ async def _answered(by: Surroundings, request: web.Request, handler: Handler, tr
     except Exception as error:
         if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
             raise  # who asked is gone: there is nobody to answer, and nothing went wrong here
-        failure = failure_of(error)
-        if failure.http_status >= SERVER_FAULTS:
-            said = {"route": _route(request), "code": failure.code, "trace_id": trace_id}
-            by.log.warning("request_failed", **said, exc_info=error)
+        failure = noted(by, error, route=_route(request), trace_id=trace_id)
         answer = problem(failure, told(by, failure), trace_id)
         if isinstance(error, Unauthorized):
             answer.headers["WWW-Authenticate"] = "Bearer"
@@ -137,6 +134,14 @@ def check_left(left: Left) -> None:
     if left.exceeded:
         quota = left.quota
         raise TooMany(f"this key may ask {quota.requests} times in {quota.seconds} s; ask again in {left.seconds} s")
+
+
+def noted(by: Surroundings, error: Exception, **where: str) -> Failure:
+    """Return what an error means; one that is nobody's who asked is logged."""
+    failure = failure_of(error)
+    if failure.http_status >= SERVER_FAULTS:
+        by.log.warning("request_failed", code=failure.code, **where, exc_info=error)
+    return failure
 
 
 def told(by: Surroundings, failure: Failure) -> str:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from crossmargin.documents import Document
-from crossmargin.server.cursors import Cursors
+from crossmargin.server.cursors import Cursors, placed
 from crossmargin.server.questions import PageQuery
 
 
@@ -21,8 +21,9 @@ def paged(
     """Return the lines behind the query's cursor, and `next` where there are more; `lines` in the order of their places."""
     question = f"{name} {query.model_dump_json(exclude={'limit', 'cursor'})}"
     if query.cursor is not None:
-        behind = [_read(part) for part in cursors.read(question, query.cursor)]
-        lines = [line for line in lines if list(place(line)) > behind]
+        with placed():
+            behind = [_read(part) for part in cursors.read(question, query.cursor)]
+            lines = [line for line in lines if list(place(line)) > behind]
     shown = lines[: query.limit]
     more = len(lines) > len(shown)
     return {name: shown, "next": cursors.write(question, [_write(part) for part in place(shown[-1])]) if more else None}

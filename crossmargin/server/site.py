@@ -108,7 +108,12 @@ async def serving(desk: Desk, server: ServerSettings, kit: Kit) -> AsyncIterator
         anonymous = server.anonymous or not server.public
         around, house = _around(server, kit, anonymous=anonymous), _house(kit, workers, anonymous=anonymous)
         app = _application(desk, around, house)
-        app.on_shutdown.append(house.streams.drain)
+
+        async def let_go(app: web.Application) -> None:
+            house.verification.close()
+            await house.streams.drain(app)
+
+        app.on_shutdown.append(let_go)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_S)
         await runner.setup()
         await house.streams.begin()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
+from aiohttp import web
 from pydantic import Field
 
 from aggregator.governance.terms import LARGEST_FILE
@@ -13,10 +14,11 @@ from aggregator.margin.document import HealthDocument
 from aggregator.margin.status import Status
 from crossmargin.desk import Desk
 from crossmargin.documents import Document, encode
-from crossmargin.failures import failure_of
 from crossmargin.ordering import badness, nearness
 from crossmargin.server.answers import AccountAnswer, AccountPage, BatchAnswer, PositionsAnswer, Table
+from crossmargin.server.cursors import placed
 from crossmargin.server.house import House
+from crossmargin.server.middleware import AROUND, Surroundings, noted, told
 from crossmargin.server.pages import paged
 from crossmargin.server.questions import AT, LONGEST_AT, LONGEST_NAME, AccountPath, AtQuery, PageQuery
 from crossmargin.server.route import QUICK_S, Asked, Room, Scope
@@ -26,6 +28,7 @@ room = Room("accounts")
 
 LARGEST_BATCH = 1000
 LARGEST_BATCH_BYTES = 512 * 1024
+LARGEST_NUMBER = 2**63
 FACTOR = r"^\d{1,9}(\.\d{1,18})?$"
 LARGEST_MESSAGE = 4 * LARGEST_FILE
 """A signed message, in JSON."""
@@ -99,14 +102,16 @@ def _place(account: Document) -> list[Any]:
 
 
 @room.post("/v1/health:batch", answer=BatchAnswer, scope=Scope.READ, most_bytes=LARGEST_BATCH_BYTES)
-async def show_healths(house: House, body: Batch) -> bytes:
+async def show_healths(house: House, request: web.Request, body: Batch) -> bytes:
     """Return the health documents of up to 1,000 accounts, all of one state; of each that has none, why."""
     if body.at is None:
         known = await house.current.ask_all(body.accounts)
         bodies = [each if isinstance(each, Exception) else each.body for each in known]
     else:
         bodies = await house.workers.do(lambda: _judged(house, body), heavy=True, most_seconds=None)
-    return _joined(body.accounts, bodies)
+    return _joined(
+        body.accounts, [_told(request[AROUND], each) if isinstance(each, Exception) else each for each in bodies]
+    )
 
 
 def _judged(house: House, body: Batch) -> list[bytes | Exception]:
@@ -114,7 +119,7 @@ def _judged(house: House, body: Batch) -> list[bytes | Exception]:
     return [each if isinstance(each, Exception) else encode(each) for each in found]
 
 
-def _joined(names: Sequence[str], found: Sequence[bytes | Exception]) -> bytes:
+def _joined(names: Sequence[str], found: Sequence[bytes | Document]) -> bytes:
     """Write all results at once: what is kept of accounts may be many megabytes, which are copied once."""
     parts: list[bytes | memoryview] = []
     for name, each in zip(names, found, strict=True):
@@ -122,24 +127,34 @@ def _joined(names: Sequence[str], found: Sequence[bytes | Exception]) -> bytes:
         if isinstance(each, bytes):
             parts += (b',"health":', memoryview(each)[:-1], b',"problem":null}')
         else:
-            parts += (b',"health":null,"problem":', encode(_problem(each))[:-1], b"}")
+            parts += (b',"health":null,"problem":', encode(each)[:-1], b"}")
     parts.append(b"]}\n")
     return b"".join(parts)
 
 
-def _problem(error: Exception) -> Document:
-    failure = failure_of(error)
-    return {"code": failure.code, "title": failure.title, "status": failure.http_status, "detail": failure.message}
+def _told(by: Surroundings, error: Exception) -> Document:
+    failure = noted(by, error)
+    return {"code": failure.code, "title": failure.title, "status": failure.http_status, "detail": told(by, failure)}
 
 
 @room.get("/v1/accounts/{id}/history", answer=Table)
 def show_history(house: House, path: AccountPath, query: HistoryQuery) -> Document:
     """Return what the members of an account did at venues, newest first."""
     question = f"history {path.id} {query.kind}"
-    before = None if query.cursor is None else EventPlace(*house.cursors.read(question, query.cursor))
+    before = None if query.cursor is None else _event_place(house.cursors.read(question, query.cursor))
     kinds = [] if query.kind is None else [query.kind]
     answer, place = house.lists.history(path.id, kinds, before, query.limit)
     return {**answer, "next": None if place is None else house.cursors.write(question, place)}
+
+
+def _event_place(said: Sequence[Any]) -> EventPlace:
+    """Read where a history goes on; raises `UsageError`."""
+    with placed():
+        place = EventPlace(*said)
+        _, chain_id, *numbers = said
+        if not isinstance(chain_id, str) or not all(abs(each) < LARGEST_NUMBER for each in (place.time, *numbers)):
+            raise ValueError(place)
+        return place
 
 
 @room.get("/v1/accounts/{id}/liquidation-ladder", answer=Table)

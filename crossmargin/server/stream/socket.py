@@ -12,9 +12,8 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import Field
 
 from crossmargin.errors import Forbidden, UsageError
-from crossmargin.failures import failure_of
 from crossmargin.server.asking import message_of
-from crossmargin.server.middleware import AROUND, SERVER_FAULTS, check_left, counted, told
+from crossmargin.server.middleware import AROUND, check_left, counted, noted, told
 from crossmargin.server.route import Asked
 from crossmargin.server.stream.events import LONGEST_WANTED, MOST_WANTED, Wanted, wanted_of
 from crossmargin.server.stream.hub import Closing, Feed, Streams
@@ -166,9 +165,8 @@ class Conversation:
         await self._socket.close(code=WSCloseCode.GOING_AWAY, message=b"the service ends; come back")
 
     async def _refuse(self, name: str, error: Exception) -> None:
-        by, failure = self._request[AROUND], failure_of(error)
-        if failure.http_status >= SERVER_FAULTS:
-            by.log.warning("websocket_failed", code=failure.code, exc_info=error)
+        by = self._request[AROUND]
+        failure = noted(by, error, route="/v1/ws")
         said = {
             "code": failure.code,
             "title": failure.title,

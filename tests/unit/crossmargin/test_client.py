@@ -9,7 +9,6 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from crossmargin.client import Client
-from crossmargin.client import client as module
 
 
 async def test_a_long_event_is_read_and_a_wait_that_is_asked_for_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,7 +27,7 @@ async def test_a_long_event_is_read_and_a_wait_that_is_asked_for_is_kept(monkeyp
     async def pause(seconds: float) -> None:
         pauses.append(seconds)
 
-    monkeypatch.setattr(f"{module.__name__}.asyncio.sleep", pause)
+    monkeypatch.setattr("crossmargin.client.client.asyncio.sleep", pause)
     app = web.Application()
     app.router.add_get("/v1/stream", told)
     async with TestServer(app) as server, Client(str(server.make_url("/"))) as client:

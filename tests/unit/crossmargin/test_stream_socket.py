@@ -8,29 +8,23 @@ import json
 import socket as sockets
 import struct
 from collections.abc import AsyncIterator
-from contextlib import redirect_stderr
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 
 from crossmargin.api_keys import digest_of
-from crossmargin.logs import logger
-from crossmargin.redaction import Redactor
-from crossmargin.server.access import Access
 from crossmargin.server.metrics import Metrics
-from crossmargin.server.middleware import AROUND, Surroundings, surrounded
-from crossmargin.server.quota import Quotas
+from crossmargin.server.middleware import AROUND, surrounded
 from crossmargin.server.stream import socket
 from crossmargin.server.stream.hub import Hub, Streams
 from crossmargin.server.workers import Workers
 from crossmargin.settings import EventSettings
-from crossmargin.tracing import Untraced
 from indexer.store import MEMORY, ApiKeyRow, Store
+from tests.support.around import surroundings
 
 LIMITS = EventSettings(keep_s=3600, mark_move=0.01, streams=10, streams_per_key=10)
 HANDSHAKE = (
@@ -43,7 +37,7 @@ HANDSHAKE = (
 class House:
     """A server of nothing but websockets over an empty store, and what it logged."""
 
-    server: TestServer
+    server: BaseTestServer
     store: Store
     metrics: Metrics
     errors: io.StringIO
@@ -70,21 +64,10 @@ def holder(key: str) -> ApiKeyRow:
 
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
-    errors = io.StringIO()
-    with redirect_stderr(errors):
-        workers, metrics, log = Workers(), Metrics([]), logger(Redactor(), quiet=True)
-    around = Surroundings(
-        metrics=metrics,
-        redactor=Redactor(),
-        log=log,
-        access=Access("token", holder, anonymous=True),
-        quotas=Quotas(monotonic),
-        origins=frozenset(),
-        public=False,
-        tracing=Untraced(),
-    )
+    workers, (around, errors) = Workers(), surroundings(holder)
+    metrics = around.metrics
     with Store.open(MEMORY) as store:
-        streams = Streams(Hub(store, workers, metrics.streams, log), LIMITS)
+        streams = Streams(Hub(store, workers, metrics.streams, around.log), LIMITS)
         await streams.begin()
 
         async def open_websocket(request: web.Request) -> web.StreamResponse:

@@ -74,6 +74,14 @@ class SqlFormat(StrEnum):
     ARROW = "arrow"
 
 
+class Engine(StrEnum):
+    """What `revalue` runs on."""
+
+    DUCKDB = "duckdb"
+    DATAFUSION = "datafusion"
+    SPARK = "spark"
+
+
 class ProofLevel(StrEnum):
     """What `prove-coverage` looks for."""
 
@@ -663,6 +671,23 @@ def publish(context: Ctx) -> None:
     from crossmargin.cli import sql as asked
 
     asked.publish(context.obj)
+
+
+@app.command()
+def revalue(
+    context: Ctx,
+    engine: Annotated[Engine, typer.Option("--engine", help="What runs the views' SQL.")] = Engine.DUCKDB,
+    master: Annotated[
+        str | None, typer.Option("--master", metavar="URL", help="Spark's: local[*], spark://host:7077, …")
+    ] = None,
+    lake: Annotated[
+        str | None, typer.Option("--lake", metavar="FOLDER", help="Where book and rows lie; the configured lake, else.")
+    ] = None,
+) -> None:
+    """Compute the newest snapshot's margin accounts on an engine, from Parquet to Parquet in a lake."""
+    from crossmargin.cli import revaluing
+
+    revaluing.revalue(context.obj, engine.value, master=master, lake=lake)
 
 
 @lake_app.command("publish")

@@ -1,0 +1,1 @@
+"""The house's numbers of a whole book on engines that exist: DuckDB, DataFusion and Apache Spark, from the views' own SQL."""

@@ -22,7 +22,7 @@ FROM ${PYTHON}
 COPY --from=build /opt/crossmargin /opt/crossmargin
 RUN groupadd --system --gid 10001 crossmargin \
     && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /tmp crossmargin \
-    && install --directory --owner 10001 --group 10001 --mode 0750 /var/lib/crossmargin
+    && install --directory --owner 10001 --group 10001 --mode 0750 /var/lib/crossmargin /var/lib/lake
 ENV PATH=/opt/crossmargin/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /var/lib/crossmargin
 VOLUME /var/lib/crossmargin

@@ -37,6 +37,7 @@ from aggregator.oracle.mark import Observation
 from chains.auditing import Controlled
 from chains.identifiers import Account, parse_account, token
 from chains.model import AccountBytes, Reason
+from indexer.store.transfers import TransferRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,8 @@ class Book:
 
     `controls`: venue → what came of weighing it at the cut, where that was done; `levels`: venue → the weakest evidence up to the cut
     that nothing of it is missing; `account_bytes`: of some units that are accounts of a chain, what these last held;
-    `prices`: of some answers of price sources, what proves them; `messages`: by which wallets are members of accounts.
+    `prices`: of some answers of price sources, what proves them; `messages`: by which wallets are members of accounts;
+    `sent`: what is on its way to somebody between chains.
     """
 
     inputs: BookInputs
@@ -86,6 +88,7 @@ class Book:
     account_bytes: Mapping[UnitKey, AccountBytes] = field(default_factory=dict)
     prices: tuple[Proven, ...] = ()
     messages: tuple[Signed, ...] = ()
+    sent: tuple[TransferRow, ...] = ()
 
     @property
     def cuts(self) -> Mapping[str, Cut]:

@@ -11,8 +11,13 @@ from indexer.store.transfers import DELIVERED, PROVEN, TransferRow
 
 def in_flight(rows: Iterable[TransferRow], cuts: Mapping[str, Cut]) -> tuple[InFlight, ...]:
     """Return what was sent by the cut and is not there yet; of each message at most one."""
+    return tuple(map(_in_flight, on_the_way(rows, cuts)))
+
+
+def on_the_way(rows: Iterable[TransferRow], cuts: Mapping[str, Cut]) -> list[TransferRow]:
+    """Return those messages that were sent by the cut and have not arrived at it."""
     newest = max((cut.block.time for cut in cuts.values()), default=0)
-    return tuple(_in_flight(row) for row in rows if _sent(row, cuts, newest) and not _arrived(row, cuts))
+    return [row for row in rows if _sent(row, cuts, newest) and not _arrived(row, cuts)]
 
 
 def _sent(row: TransferRow, cuts: Mapping[str, Cut], newest: int) -> bool:
@@ -41,4 +46,6 @@ def _in_flight(row: TransferRow) -> InFlight:
         sent_at=rfc3339(row.sent_at),
         source_tx=row.source_tx,
         source=row.source,
+        evidence=row.grade,
+        checked=row.checked or None,
     )

@@ -7,6 +7,7 @@ BENCHMARKS = (
     "accounts",
     "api",
     "decode",
+    "engines",
     "fold",
     "journal",
     "margin",

@@ -113,7 +113,7 @@ class Archive:
             return prove(pack.folder, account)
         except NotThere as error:
             raise NoSuchThing(str(error)) from error
-        except (Fault, KeyError, OSError, ValueError) as error:
+        except (Fault, AttributeError, KeyError, OSError, TypeError, ValueError) as error:
             raise Unverified(f"{pack.folder} is no intact snapshot: {error}") from error
 
     def query(self, name: str | Path, sql: str) -> Document:

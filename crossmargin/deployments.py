@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from pathlib import PurePath
 from typing import Any
+from urllib.parse import urlsplit
 
 from chains.identifiers import SOLANA, namespace_of
 from chains.registry import PROTOCOLS
@@ -16,13 +20,17 @@ from crossmargin.packaged import config
 FILE = "deployments.toml"
 AAVE = "aave-v3"
 HEAD = """\
-# A configuration for crossmargin, written by `crossmargin init`. Set {variables}: the addresses of your nodes
-# (archive nodes: contracts are asked at past blocks). `crossmargin check` reads this file, `crossmargin doctor` measures the nodes.
+# A configuration for crossmargin, written by `crossmargin init`. {variables}Nodes are to be archive nodes: contracts are asked at past
+# blocks. `crossmargin check` reads this file, `crossmargin doctor` measures the nodes.
 # Each address is from the package, or the public repository of its maker at a commit, that stands beside it.
 
 [store]
-path = "data/crossmargin.duckdb"
+path = {store}
 """
+SET = "Set {variables} in the environment.\n# "
+DATA = "data"
+STORE = "crossmargin.duckdb"
+ENVIRONMENT_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 AUTO, RECENT = "auto", "recent"
 OBSERVED = "a recent final slot: of accounts nothing is known before they were first looked at"
 UNDATED = "no source says when it was deployed: nodes are asked, once"
@@ -85,7 +93,7 @@ def known() -> Deployments:
 
 def chosen(deployments: Deployments, names: Iterable[str], protocols: Iterable[str]) -> Deployments:
     """Return what is on some chains, of some protocols or of all; raises `UsageError` for a name that is not known."""
-    chains = [_chain(deployments, name) for name in dict.fromkeys(names)]
+    chains = [chain_named(deployments, name) for name in dict.fromkeys(names)]
     wanted = set(protocols) or set(deployments.protocols)
     if unknown := sorted(wanted - set(deployments.protocols)):
         raise UsageError(f'no deployments of protocol "{unknown[0]}" are known; use {", ".join(deployments.protocols)}')
@@ -103,8 +111,54 @@ def chosen(deployments: Deployments, names: Iterable[str], protocols: Iterable[s
 
 
 def variable(chain: Mapping[str, Any]) -> str:
-    """Return the environment variable that holds the address of a chain's node."""
+    """Return the environment variable that holds the address of a chain's node where nobody names another."""
     return f"{chain['name'].upper()}_RPC_URL"
+
+
+def reached(deployments: Deployments, nodes: Mapping[str, str]) -> Deployments:
+    """Return the same with where nodes are: chain id → what `node` gave of it."""
+    return replace(
+        deployments,
+        chains=[
+            {**chain, "rpc": nodes[chain["id"]]} if chain["id"] in nodes else chain for chain in deployments.chains
+        ],
+    )
+
+
+def node(said: str) -> str:
+    """Return where a node is, as a configuration writes it: `${NAME}` of the environment, or an address of this network.
+
+    An address of elsewhere may hold a key in any of its parts, so it is refused, and never repeated; raises `UsageError`.
+    """
+    if ENVIRONMENT_NAME.fullmatch(said):
+        return f"${{{said}}}"
+    if _is_near(said):
+        return said
+    raise UsageError(
+        "a node is the name of an environment variable that holds its address (BASE_RPC_URL), or an address of this network "
+        "without user, path and query (http://127.0.0.1:8545): what may hold a key does not go into the file"
+    )
+
+
+def _is_near(said: str) -> bool:
+    """Whether it is the bare address of a node on this machine or in a private network."""
+    try:
+        parts = urlsplit(said)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    if (
+        parts.scheme not in {"http", "https"}
+        or "@" in parts.netloc
+        or parts.path.strip("/")
+        or "?" in said
+        or "#" in said
+    ):
+        return False
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return host == "localhost"
 
 
 def start_variable(chain: Mapping[str, Any]) -> str:
@@ -114,14 +168,18 @@ def start_variable(chain: Mapping[str, Any]) -> str:
 
 def variables(deployments: Deployments) -> list[str]:
     """Return every environment variable that a configuration of these deployments asks for."""
-    named = [variable(chain) for chain in deployments.chains]
+    named = [
+        name.removeprefix("${").removesuffix("}") for chain in deployments.chains if (name := _rpc(chain))[0] == "$"
+    ]
     recent = {venue["chain"] for venue in deployments.venues if venue["start_block"] == RECENT}
     return named + [start_variable(chain) for chain in deployments.chains if chain["id"] in recent]
 
 
-def written(deployments: Deployments) -> str:
-    """Return a configuration of all of these deployments; it loads once the variables are set."""
-    parts = [HEAD.format(variables=" and ".join(variables(deployments)))]
+def written(deployments: Deployments, data: str = DATA) -> str:
+    """Return a configuration of all of these deployments, with its store in the folder `data`; it loads once the variables are set."""
+    named = " and ".join(variables(deployments))
+    store = _text(str(PurePath(data) / STORE))
+    parts = [HEAD.format(variables=SET.format(variables=named) if named else "", store=store)]
     for chain in deployments.chains:
         venues = [venue for venue in deployments.venues if venue["chain"] == chain["id"]]
         parts += [_chain_table(chain, venues), *(_venue_table(venue, chain) for venue in venues)]
@@ -134,7 +192,12 @@ def written(deployments: Deployments) -> str:
     return "\n".join(parts)
 
 
-def _chain(deployments: Deployments, name: str) -> Mapping[str, Any]:
+def _rpc(chain: Mapping[str, Any]) -> str:
+    return str(chain.get("rpc") or f"${{{variable(chain)}}}")
+
+
+def chain_named(deployments: Deployments, name: str) -> Mapping[str, Any]:
+    """Return a chain by its name or id; raises `UsageError`."""
     for chain in deployments.chains:
         if name in (chain["name"], chain["id"]):
             return chain
@@ -155,7 +218,7 @@ def _chain_of(asset_id: str) -> str:
 def _chain_table(chain: Mapping[str, Any], venues: Iterable[Mapping[str, Any]]) -> str:
     return (
         f"[[chain]]\nid = {_text(chain['id'])}\nname = {_text(chain['name'])}\n"
-        f'rpc = ["${{{variable(chain)}}}"]\nfinality = "finalized"\n'
+        f'rpc = [{_text(_rpc(chain))}]\nfinality = "finalized"\n'
         f"start_block = {_first(chain, venues)}  # not after any venue's\n"
     )
 

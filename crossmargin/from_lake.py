@@ -39,6 +39,7 @@ UNFILLED = (
     "fct_margin_position",
     "fct_mark",
     "fct_risk_run",
+    "fct_simulated_liquidation",
     "fct_stress",
     "fct_unit_health",
     "snapshot",
@@ -86,7 +87,18 @@ class Following:
         self._lock = Lock()
 
     def follow(self) -> LakeSet | None:
-        """Take the newest set over, and return it where it is another one than before; raises `StoreError`.
+        """Take the newest set over and publish it, and return it where it is another one than before; raises `StoreError`."""
+        made = self.take_newest()
+        if made is not None:
+            self.publish()
+        return made
+
+    def publish(self) -> None:
+        """Let strangers ask SQL of what is held, under the names that the configuration registered; raises `StoreError`."""
+        self._publisher.publish(self._store, int(self._clock()))
+
+    def take_newest(self) -> LakeSet | None:
+        """Take the newest set over, and return it where it is another one than before; raises `StoreError` and `NotStored`.
 
         What is held stays where the newest set is broken, or older than that.
         """
@@ -102,7 +114,6 @@ class Following:
             take(self._store, self._lake, made, self._held)
             self._held = made
             self._notice_age()
-            self._publisher.publish(self._store, int(self._clock()))
             return made
 
     def _notice_age(self) -> None:

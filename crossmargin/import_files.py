@@ -14,7 +14,7 @@ from crossmargin.errors import UsageError
 from crossmargin.histories import DAY, LARGEST_FILE, PARQUET, table_of_parquet
 from crossmargin.imports import day_of, day_of_row
 from crossmargin.transfers import COLUMNS as TRANSFER
-from crossmargin.transfers import DELIVERED_BLOCK
+from crossmargin.transfers import DELIVERED_BLOCK, EVIDENCE
 
 ASSET = "asset"
 LIQUIDITY = ("daily_volume_usd", "spread", "fee")
@@ -64,7 +64,7 @@ def transfer_document(path: Path, *, source: str | None) -> Document:
     """Return what a file says of messages of bridges; raises `UsageError`."""
     lines = list(_lines(path))
     _need(path, lines, TRANSFER)
-    rows = [{name: _plain(line.get(name)) for name in (*TRANSFER, DELIVERED_BLOCK)} for _, line in lines]
+    rows = [{name: _plain(line.get(name)) for name in (*TRANSFER, DELIVERED_BLOCK, EVIDENCE)} for _, line in lines]
     return {"source": source or path.name, "rows": rows}
 
 

@@ -10,9 +10,12 @@ from crossmargin.app import unlocked
 from crossmargin.documents import Document, moment
 from crossmargin.errors import NotStored, UsageError
 from crossmargin.settings import LakeSettings, Settings
-from indexer.lake import Joined, Lake, LakeSet, Parts, join, ledgers, read_set
+from indexer.lake import Joined, Lake, LakeSet, Parts, join, ledgers, read_set, tidy
 from indexer.lake.joining import reach
 from indexer.store import Store
+
+UNNAMED_S = 86_400
+"""For so long a file that nobody names may belong to a part that is being made."""
 
 
 class LakeParts:
@@ -48,6 +51,11 @@ def shown(settings: Settings) -> Document:
     if made is None:
         raise NotStored(f"{lake.name}: no set was joined here yet; run `crossmargin lake join`")
     return _set(made, reach(lake, [chain.spec.id for chain in settings.chains]))
+
+
+def tidied(settings: Settings, keep: int, now: float) -> Document:
+    """Remove all but the newest `keep` sets, and what only they named; raises `StoreError`."""
+    return {"removed": tidy(Lake.at(lake_settings(settings).url), keep=keep, before=int(now) - UNNAMED_S)}
 
 
 def lake_settings(settings: Settings) -> LakeSettings:

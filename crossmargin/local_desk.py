@@ -88,7 +88,7 @@ class LocalDesk:
         self._estimates = Estimates()
         self._risk = RiskRuns(store, settings.risk, clock)
         self._imports = Imports(self.catalogue, store, clock)
-        self._transfers = Transfers(store, clock)
+        self._transfers = Transfers(store, clock, settings.trust)
         self._policies = Policies(settings, store, clock)
         self._memberships = Memberships(settings, store, partial(connect, settings), clock)
         self._healths = Healths(settings, store, self._memberships, self._scene_of, clock)

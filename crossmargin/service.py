@@ -135,6 +135,7 @@ def _kit(parts: Parts, metrics: Metrics, token: str, guard: Guard) -> Kit:
         anonymous_sql=parts.settings.sql.anonymous,
         alerts=Alerts(parts.settings, parts.store, parts.desk, parts.watch),
         events=parts.settings.events,
+        trust=parts.settings.trust,
         tracing=parts.tracing,
         lake=parts.desk if isinstance(parts.desk, LakeDesk) else None,
     )

@@ -20,6 +20,7 @@ from aggregator.audit.members import Signed
 from aggregator.audit.snapshot import SnapshotExists, snapshot_id, write_snapshot
 from aggregator.book import Book, book_inputs, judged
 from aggregator.gather import Catalogue, UnitKey
+from aggregator.in_flight import on_the_way
 from aggregator.margin.inputs import Cut
 from aggregator.membership.proof import Scheme
 from chains.errors import ChainError
@@ -137,6 +138,7 @@ class Snapshots:
             levels={venue.id: level_of(reader, venue, cuts) for venue in catalogue.venues},
             prices=prices,
             messages=tuple(_messages(reader, catalogue)),
+            sent=tuple(on_the_way(reader.transfers(), cuts)),
             account_bytes=dict(_bytes(reader, book, self._settings.proofs)),
         )
         ledger = self._store.snapshots()

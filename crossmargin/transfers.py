@@ -7,18 +7,26 @@ An import is taken in when all of this holds of each of its rows, else `UsageErr
 3. it has a `delivered_block` if and only if it is delivered;
 4. it comes once.
 
+A row may have `evidence`: the message itself and what proves it (JSON, see docs/snapshots.md). An import whose evidence says something else
+than its row, or is not believed, is refused; what is not configured or not known here leaves it at grade D. What was proven once is held
+against what is said later.
+
 What is said of a message again is entered if it differs; a message never goes back, so that what is there already is not seen as on its
 way once more: rows of an earlier state than is known are left out, and counted as `older`.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from aggregator.audit.message_verifier import NOBODY, Fault, Trust, judged
+from aggregator.audit.messages import evidence_text
+from aggregator.audit.messages import row as written_row
 from chains.identifiers import IdentifierError, parse_account, parse_asset, parse_chain
 from crossmargin.documents import Document, harmless, moment
 from crossmargin.errors import UsageError
@@ -51,6 +59,9 @@ COLUMNS = (
     "state",
 )
 DELIVERED_BLOCK = "delivered_block"
+EVIDENCE = "evidence"
+LARGEST_EVIDENCE = 1_000_000
+"""Characters of the evidence of one message."""
 
 _PROTOCOL = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _HEX = re.compile(r"0[xX][0-9a-fA-F]+")
@@ -59,9 +70,10 @@ _HEX = re.compile(r"0[xX][0-9a-fA-F]+")
 class Transfers:
     """Takes in messages of bridges and tells what is known."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, trust: Trust = NOBODY) -> None:
         self._store = store
         self._clock = clock
+        self._trust = trust
 
     def take_in(self, said: Document) -> Document:
         """Enter messages: {source, rows: [{protocol, message, …}]}, all or nothing."""
@@ -72,6 +84,9 @@ class Transfers:
         digest = digest_of([source, given])
         rows = [_row(row, f"row {place}", source, now, digest) for place, row in enumerate(given, start=1)]
         _check_once(rows)
+        with self._store.reading() as reader:
+            held = {row.key: row.evidence for row in reader.transfers()}
+            rows = [self._judged(reader, row, held.get(row.key)) for row in rows]
         with self._store.transfers() as ledger:
             there = {row.key: row for row in ledger.rows()}
             ahead = [row for row in rows if row.key not in there or _step(row) >= _step(there[row.key])]
@@ -86,6 +101,23 @@ class Transfers:
             "older": len(rows) - len(ahead),
             "import": digest,
         }
+
+    def _judged(self, reader: Reader, row: TransferRow, held: str | None) -> TransferRow:
+        """Say how sure a message is by its own evidence, or by what is held of it already; raises `UsageError`."""
+
+        def known(chain: str, number: int, hashed: bytes) -> bool:
+            block = reader.block(chain, number)
+            if block is not None and block.hash != hashed:
+                raise Fault(f"block {number} of {chain} is another one here")
+            return block is not None
+
+        evidence = row.evidence or held
+        try:
+            found = judged(written_row(row), None if evidence is None else json.loads(evidence), self._trust, known)
+        except Fault as error:
+            told = harmless(str(error), longest=LONGEST)
+            raise UsageError(f"{row.protocol} {row.message}: its evidence is not of what is said: {told}") from error
+        return row._replace(evidence=evidence, grade=found.grade, checked=found.why)
 
     def listing(self, reader: Reader) -> Document:
         """Return the last that was said of every message."""
@@ -121,7 +153,20 @@ def _row(given: object, place: str, source: str, now: int, digest: str) -> Trans
         source=source,
         imported_at=now,
         digest=digest,
+        evidence=_evidence(given.get(EVIDENCE), place),
     )
+
+
+def _evidence(said: object, place: str) -> str | None:
+    if said is None or said == "":
+        return None
+    try:
+        found = evidence_text(said)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{place}: {EVIDENCE} must be an object in JSON") from error
+    if len(found) > LARGEST_EVIDENCE:
+        raise UsageError(f"{place}: {EVIDENCE} has more than {LARGEST_EVIDENCE:,} characters")
+    return found
 
 
 def _text(value: object, place: str, name: str) -> str:
@@ -207,7 +252,9 @@ def _step(row: TransferRow) -> int:
 
 def _said(row: TransferRow | None) -> tuple[Any, ...] | None:
     """Return what a row says, without when and by which import."""
-    return None if row is None else row[: TransferRow._fields.index("imported_at")]
+    if row is None:
+        return None
+    return *row[: TransferRow._fields.index("imported_at")], row.evidence, row.grade, row.checked
 
 
 def _line(row: TransferRow) -> Mapping[str, Any]:
@@ -228,4 +275,6 @@ def _line(row: TransferRow) -> Mapping[str, Any]:
         "source": row.source,
         "imported_at": moment(row.imported_at),
         "said_before": row.said_before,
+        "evidence": row.grade,
+        "checked": row.checked or None,
     }

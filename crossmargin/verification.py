@@ -1,79 +1,168 @@
-"""Checks snapshots for somebody who looks at them in a browser: one at a time, in a process that may not take long, check by check."""
+"""Snapshots verified for whoever asks: by a process of their own, one at a time, with bounds of time and memory."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Lock
 from time import monotonic
 from typing import Any
 
+from aggregator.audit.message_verifier import Trust
+from aggregator.audit.messages import written
 from crossmargin.archive import Archive
 from crossmargin.documents import Document
-from crossmargin.errors import Busy, Unverified
-from crossmargin.verification_worker import CHECKS, Question
+from crossmargin.errors import Busy, TooSlow, Unverified
+from crossmargin.sql.guard import import_paths
+from crossmargin.verification_worker import CHECKS, SKIPPED, Check, Question
 
-MOST_S = 50
-"""How long all checks of one snapshot may take."""
+LONGEST_S = 900.0
+SHOWN_S = 50
+"""How long the checks may take that somebody waits for in a browser."""
+
+MOST_BYTES = 4 << 30
+TOLD_FAULTS = 1000
 
 START = "import sys; sys.path[:0] = sys.argv[1:]; sys.argv[1:] = []; from crossmargin.verification_worker import main; main()"
+"""What the process runs: its imports are ours, whatever its environment lacks."""
+
 UNFINISHED = "unfinished"
 WHERE_ELSE = "`crossmargin snapshot verify`, or the verify.py of somebody whom you trust, takes its time"
 
 
 class Verification:
-    """Runs the checks; may be asked from any thread."""
+    """Verifies one snapshot at a time; may be called from any thread. `trust`: whose signatures of prices and messages count."""
 
-    def __init__(self, *, most_seconds: int = MOST_S) -> None:
-        self._most_seconds = most_seconds
-        self._lock = Lock()
+    def __init__(
+        self,
+        *,
+        longest_s: float = LONGEST_S,
+        shown_s: float = SHOWN_S,
+        most_bytes: int = MOST_BYTES,
+        trust: Trust | None = None,
+    ) -> None:
+        self._trust = None if trust is None else written(trust)
+        self._longest_s = longest_s
+        self._shown_s = shown_s
+        self._most_bytes = most_bytes
+        self._running = Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """Stop what is being verified, and verify nothing any more: nobody who asked keeps a service from ending."""
+        self._closed = True
+        if (process := self._process) is not None:
+            _kill(process)
+
+    def verify(self, folder: Path, *, key: str | None, witnesses: Sequence[str], recompute: bool) -> Document:
+        """Return what is wrong with a snapshot (`faults`) and what has to be known beside it (`notes`).
+
+        Raises `Busy` while another one is verified or the service ends, and `TooSlow` where the process had to be stopped.
+        """
+        question = Question(
+            folder=str(folder.resolve()),
+            key=key,
+            witnesses=tuple(witnesses),
+            recompute=recompute,
+            alone=True,
+            trust=self._trust,
+        )
+        with self._alone():
+            done, took_s = self._said(question, self._longest_s)
+        if {"tables", "recomputed"} - done.keys():
+            why = (
+                f"took longer than {self._longest_s:g} s"
+                if took_s >= self._longest_s
+                else "used more of the machine than it may"
+            )
+            raise TooSlow(f"verifying {why} and was stopped; take the folder and run its verify.py")
+        tables, again = done["tables"], done["recomputed"]
+        faults = [*tables["faults"], *again["faults"]]
+        if left_out := max(len(faults) - TOLD_FAULTS, 0):
+            faults = [*faults[:TOLD_FAULTS], f"and {left_out} more; `crossmargin snapshot verify` names all"]
+        return {
+            "snapshot": folder.name,
+            "manifest_hash": tables["manifest_hash"],
+            "faults": faults,
+            "notes": [*tables["notes"], *(again["notes"] if recompute else ())],
+            "recomputed": again["outcome"] != SKIPPED,
+            "intact": not faults,
+        }
 
     def check(self, archive: Archive, name: str, *, recorded: str | None, recompute: bool) -> Document:
-        """Check one snapshot of an archive; raises `NoSuchThing`, and `Busy` while another one is being checked.
+        """Check one snapshot of an archive; raises `NoSuchThing`, and `Busy` while another one is being checked or the service ends.
 
         `recorded`: the hash that a ledger has of it. Each of `checks` has a `code`, a `title`, an `outcome` (`right`, `wrong`, `skipped`,
         `unfinished`), `faults` and `notes`; `right` is whether all of them were made and nothing is wrong; `manifest` is
         empty where nobody signed it.
         """
         folder = archive.folder_of(name)
-        question = Question(folder=folder, recorded=recorded, before=_before(archive, name), recompute=recompute)
-        if not self._lock.acquire(blocking=False):
-            raise Busy("another snapshot is being checked; ask again in a moment")
-        try:
-            began = monotonic()
-            done = {each["code"]: each for each in self._run(question)}
-            took_s = monotonic() - began
-        finally:
-            self._lock.release()
+        question = Question(
+            folder=str(folder.resolve()),
+            recorded=recorded,
+            before=_before(archive, name),
+            recompute=recompute,
+            trust=self._trust,
+        )
+        with self._alone():
+            done, took_s = self._said(question, self._shown_s)
         checks = [done.get(code, _unfinished(code, title)) for code, title in CHECKS.items()]
         return {
             "snapshot": folder.name,
             "manifest": _manifest(archive, name),
             "checks": checks,
-            "right": all(each["outcome"] in {"right", "skipped"} for each in checks),
+            "right": all(each["outcome"] in {"right", SKIPPED} for each in checks),
             "took_s": round(took_s, 1),
         }
 
-    def _run(self, question: Question) -> Iterator[dict[str, Any]]:
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._running.acquire(blocking=False):
+            raise Busy("a snapshot is being verified already, and one is at a time; ask again in a moment")
+        try:
+            yield
+        finally:
+            self._running.release()
+
+    def _said(self, question: Question, longest_s: float) -> tuple[dict[str, Check], float]:
+        """Return the checks that were made in time, by code, and how many seconds they took."""
+        began = monotonic()
         with subprocess.Popen(  # noqa: S603 - this program, by its own interpreter
-            [sys.executable, "-I", "-c", START, *(path for path in sys.path if path)],
+            [sys.executable, "-I", "-c", START, *import_paths()],
             env={"LANG": "C.UTF-8"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         ) as process:
-            asked = question.text(self._most_seconds).encode()
+            self._process = process
+            asked = question.text(max(int(longest_s), 1), self._most_bytes).encode()
             try:
-                said, _ = process.communicate(asked, timeout=self._most_seconds)
+                if self._closed:
+                    _kill(process)
+                said, _ = process.communicate(asked, timeout=longest_s)
             except subprocess.TimeoutExpired:
-                process.kill()
+                _kill(process)
                 said, _ = process.communicate()
-        for line in said.splitlines(keepends=True):
-            if line.endswith(b"\n"):
-                yield json.loads(line)
+            finally:
+                self._process = None
+        if self._closed:
+            raise Busy("the service ends; ask again in a moment")
+        lines = [json.loads(line) for line in said.splitlines(keepends=True) if line.endswith(b"\n")]
+        return {each["code"]: each for each in lines}, monotonic() - began
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process and those that it made; one that has ended already is no fault."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _manifest(archive: Archive, name: str) -> Document:

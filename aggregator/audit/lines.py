@@ -27,6 +27,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "account_bytes": ("venue_id", "unit_id"),
     "price_proofs": ("place", "chain_id", "name"),
     "memberships": ("account", "digest"),
+    "messages": ("protocol", "message"),
     "marks": ("identity", "feeds"),
     "inputs": ("part", "key"),
 }

@@ -102,7 +102,7 @@ def signed(text: str, said: Mapping[str, str], scheme: str, signature: bytes) ->
     if scheme in {"ed25519", "solana-offchain"} and chain.startswith("solana"):
         raw = text.encode()
         beginning = b"\xffsolana offchain\x00\x01" + len(raw).to_bytes(2, "little")
-        return _ed25519(base58(address), raw if scheme == "ed25519" else beginning + raw, signature)
+        return _ed25519(prices.base58(address), raw if scheme == "ed25519" else beginning + raw, signature)
     return False
 
 
@@ -150,17 +150,6 @@ def _ed25519(key: bytes, message: bytes, signature: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
-
-
-ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-
-
-def base58(text: str) -> bytes:
-    """Read base 58; raises `ValueError`."""
-    number = 0
-    for char in text:
-        number = number * 58 + ALPHABET.index(char)
-    return bytes(len(text) - len(text.lstrip("1"))) + number.to_bytes((number.bit_length() + 7) // 8)
 
 
 # -- a snapshot -------------------------------------------------------------------------------------------------------
@@ -221,7 +210,7 @@ def _faults(account: str, member: Json, row: Json, slot: int) -> Iterator[str]:
         yield "the message expires before it was issued"
     if member["kind"] == ATTESTED and _moment(said["Expires at"]) <= slot:
         yield "the message had expired"
-    signature = bytes.fromhex(raw[2:]) if raw.startswith("0x") else base58(raw)
+    signature = bytes.fromhex(raw[2:]) if raw.startswith("0x") else prices.base58(raw)
     if scheme not in CONTRACTS and not signed(text, said, scheme, signature):
         yield "the wallet did not sign the message"
 

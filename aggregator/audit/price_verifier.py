@@ -25,7 +25,7 @@ from hashlib import sha256
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def _beside() -> Any:  # noqa: ANN401
@@ -77,20 +77,26 @@ class Checked:
 
 def receipt_faults(row: Json, evidence: Json, cut: Json) -> Iterator[str]:
     """Follow a log from its receipt to the header, and the header to the cut; raises `Fault`."""
-    header = _bytes(evidence["header"])
-    fields = state.decoded(header)
-    if int.from_bytes(fields[NUMBER]) != row["block"]:
-        raise Fault(f"the header is of block {int.from_bytes(fields[NUMBER])}, not of {row['block']}")
-    value = state.entry_at(fields[RECEIPTS_ROOT], _key(evidence["receipt"]), list(map(_bytes, evidence["nodes"])))
-    if value is None:
-        raise Fault(f"block {row['block']} has no receipt {evidence['receipt']}")
-    address, topics, data = state.decoded(value[1:] if value[0] < state.STRING else value)[LOGS][evidence["log"]]
+    header, (address, topics, data) = log_at(evidence, row["block"])
     if address != _bytes(row["source"]) or topics[0] != state.keccak(b"AnswerUpdated(int256,uint256,uint256)"):
         raise Fault("the log is not an answer of the source")
     told = int.from_bytes(topics[1], signed=True), int.from_bytes(data)
     if told != (int(row["answer_raw"]), row["updated_at"]):
         yield f"the log tells {told[0]} of {told[1]}, not {row['answer_raw']} of {row['updated_at']}"
     _linked(header, row["block"], evidence["link"], cut)
+
+
+def log_at(evidence: Json, number: int) -> tuple[bytes, tuple[bytes, list[bytes], bytes]]:
+    """Follow a log of a block from the receipts root of its header; returns the header and the log, raises `Fault`."""
+    header = _bytes(evidence["header"])
+    fields = state.decoded(header)
+    if int.from_bytes(fields[NUMBER]) != number:
+        raise Fault(f"the header is of block {int.from_bytes(fields[NUMBER])}, not of {number}")
+    value = state.entry_at(fields[RECEIPTS_ROOT], _key(evidence["receipt"]), list(map(_bytes, evidence["nodes"])))
+    if value is None:
+        raise Fault(f"block {number} has no receipt {evidence['receipt']}")
+    address, topics, data = state.decoded(value[1:] if value[0] < state.STRING else value)[LOGS][evidence["log"]]
+    return header, (address, topics, data)
 
 
 def _linked(header: bytes, number: int, link: Json, cut: Json) -> None:
@@ -158,6 +164,34 @@ class Reading:
         return int.from_bytes(self.take(count))
 
 
+class Vaa(NamedTuple):
+    """A message of Wormhole: set and signatures of those who say they signed `digest`, when (Unix seconds), and who emitted what.
+
+    `finality`: the consistency level, as the emitting chain counts.
+    """
+
+    guardian_set: int
+    signatures: list[tuple[int, bytes, bytes, int]]
+    digest: bytes
+    time: int
+    chain: int
+    emitter: bytes
+    sequence: int
+    finality: int
+    payload: bytes
+
+
+def vaa_in(raw: bytes) -> Vaa:
+    """Take a message of Wormhole apart; raises `Fault`."""
+    read = Reading(raw)
+    if read.number(1) != 1:
+        raise Fault("the message of Wormhole is of no known version")
+    index, signatures = read.number(4), [SIGNATURE.unpack(read.take(SIGNATURE.size)) for _ in range(read.number(1))]
+    digest = state.keccak(state.keccak(read.left))
+    time, _, chain, emitter, sequence, finality = BODY.unpack(read.take(BODY.size))
+    return Vaa(index, signatures, digest, time, chain, emitter, sequence, finality, read.left)
+
+
 def update_faults(row: Json, evidence: Json, guardians: Guardians) -> Iterator[str]:
     """Follow a signed price from its message to the root, and see who signed that; raises `Fault`."""
     data = Reading(_bytes(evidence["update"]))
@@ -167,15 +201,10 @@ def update_faults(row: Json, evidence: Json, guardians: Guardians) -> Iterator[s
     data.take(data.number(1))
     if data.number(1) != 0:
         raise Fault("the update has a proof of no known kind")
-    vaa = Reading(data.take(data.number(2)))
-    if vaa.number(1) != 1:
-        raise Fault("the message of Wormhole is of no known version")
-    index, signatures = vaa.number(4), [SIGNATURE.unpack(vaa.take(SIGNATURE.size)) for _ in range(vaa.number(1))]
-    body = vaa.left
-    time, _, chain, emitter, _, _ = BODY.unpack(vaa.take(BODY.size))
-    if (chain, emitter) != EMITTER:
+    vaa = vaa_in(data.take(data.number(2)))
+    if (vaa.chain, vaa.emitter) != EMITTER:
         raise Fault("the update was not emitted by Pyth")
-    magic, kind, _, _, root = ROOT.unpack(vaa.take(ROOT.size))
+    magic, kind, _, _, root = ROOT.unpack_from(vaa.payload)
     if magic != b"AUWV" or kind != 0:
         raise Fault("what was signed is no Merkle root")
     prices = list(_prices(data, root))
@@ -187,7 +216,7 @@ def update_faults(row: Json, evidence: Json, guardians: Guardians) -> Iterator[s
     if row["updated_at"] > row["block"]:
         yield "the price is of after it was fetched"
     if guardians:
-        _signed(state.keccak(state.keccak(body)), index, signatures, max(time, row["updated_at"]), guardians)
+        signed(vaa, max(vaa.time, row["updated_at"]), guardians)
 
 
 def _prices(data: Reading, root: bytes) -> Iterator[tuple[bytes, tuple[int, int, int]]]:
@@ -205,9 +234,9 @@ def _prices(data: Reading, root: bytes) -> Iterator[tuple[bytes, tuple[int, int,
             yield feed, (price * scale, confidence * scale, time)
 
 
-def _signed(
-    digest: bytes, index: int, signatures: Sequence[tuple[int, bytes, bytes, int]], time: int, guardians: Guardians
-) -> None:
+def signed(vaa: Vaa, time: int, guardians: Guardians) -> None:
+    """See that a quorum of a trusted set signed, which was in force at `time`; raises `Fault`."""
+    index, signatures = vaa.guardian_set, vaa.signatures
     if index not in guardians:
         raise Fault(f"guardian set {index} signed it, which is none of those that were given")
     addresses, until = guardians[index]
@@ -219,7 +248,7 @@ def _signed(
     if any(after <= before for before, after in pairwise(places)) or places[-1] >= len(addresses):
         raise Fault("its signatures are not in the order of the guardians, each once")
     for place, r, s, recovery in signatures:
-        if recovered(digest, int.from_bytes(r), int.from_bytes(s), recovery) != addresses[place]:
+        if recovered(vaa.digest, int.from_bytes(r), int.from_bytes(s), recovery) != addresses[place]:
             raise Fault(f"signature {place} is not that of guardian {place}")
 
 
@@ -376,6 +405,17 @@ def _sample_faults(rows: Sequence[Json], said: Mapping[Key, set[Said]], cut: Map
             yield f"{place} {chain}: other answers were proven than the hash of the block chooses"
 
 
+ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
+
+def base58(text: str) -> bytes:
+    """Read base 58; raises `ValueError`."""
+    number = 0
+    for char in text:
+        number = number * 58 + ALPHABET.index(char)
+    return bytes(len(text) - len(text.lstrip("1"))) + number.to_bytes((number.bit_length() + 7) // 8)
+
+
 def _lines(folder: Path, table: str) -> Iterator[bytes]:
     with (folder / f"{table}.ndjson").open("rb") as file:
         yield from file
@@ -394,10 +434,11 @@ def _hex(raw: bytes) -> str:
 
 
 def guardians_in(text: str) -> Guardians:
-    """Read guardian sets; raises `ValueError`, `KeyError` and `TypeError`."""
+    """Read guardian sets, a list or what stands at `guardian_sets`; raises `ValueError`, `KeyError` and `TypeError`."""
+    said = json.loads(text)
     return {
         int(each["index"]): ([_bytes(address) for address in each["addresses"]], each.get("until"))
-        for each in json.loads(text)
+        for each in (said if isinstance(said, list) else said.get("guardian_sets", []))
     }
 
 

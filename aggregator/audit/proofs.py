@@ -23,7 +23,7 @@ from aggregator.audit.verifier import (
 from chains.identifiers import format_address, parse_account
 
 ACCOUNT = ("account",)
-UNREADABLE = (Fault, OSError, KeyError, IndexError, TypeError, ValueError)
+UNREADABLE = (Fault, OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What comes of an index that is not there, or says something which cannot be."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,13 +16,22 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aggregator.audit import member_verifier, price_verifier, recomputed, state_verifier, states, tree_index, verifier
+from aggregator.audit import (
+    member_verifier,
+    message_verifier,
+    price_verifier,
+    recomputed,
+    state_verifier,
+    states,
+    tree_index,
+    verifier,
+)
 from aggregator.audit.columns import write_columns
 from aggregator.audit.inputs import NoInputs
 from aggregator.audit.lines import KEYS as ORDER
 from aggregator.audit.lines import rows_hash
 from aggregator.audit.manifest import FileEntry, Link, Manifest, TableEntry, decided, manifest, sha256_of, skews
-from aggregator.audit.price_verifier import Guardians
+from aggregator.audit.message_verifier import NOBODY, Trust
 from aggregator.audit.report.content import report
 from aggregator.audit.report.cover import Cover
 from aggregator.audit.signing import Signer
@@ -40,6 +49,7 @@ SCRIPTS = {
     "verify_state.py": state_verifier.__file__,
     "verify_prices.py": price_verifier.__file__,
     "verify_members.py": member_verifier.__file__,
+    "verify_messages.py": message_verifier.__file__,
 }
 """The stand-alone verifiers, as they were when the snapshot was made; who trusts nobody takes them from elsewhere."""
 
@@ -47,6 +57,14 @@ REPORT = "report.html"
 """The snapshot for people."""
 
 ROWS_PER_GROUP = 65_536
+
+LOOKS = 2
+"""How often a snapshot is gone through: by the stand-alone verifier, and more closely."""
+
+
+def unseen(_folder: Path) -> None:
+    """Nobody watches."""
+
 
 AMOUNTS = ("amount_raw", "protocol_raw")
 """Columns whose values hardly repeat."""
@@ -94,17 +112,23 @@ def verify(
     key: str | None = None,
     witnesses: Sequence[str] = (),
     recompute: bool = False,
-    guardians: Guardians | None = None,
+    trust: Trust | None = None,
+    looked: Callable[[Path], None] = unseen,
 ) -> Found:
     """Check a snapshot as its stand-alone verifiers do, its Parquet copies, and that its state proofs read what protocols keep where.
 
     `expected`: the hash that the manifest itself must have, as a ledger or another snapshot names it. `recompute`: compute everything
-    again from its inputs; raises `OtherMethodology` for one that another version made. `guardians`: whose signatures of prices count.
+    again from its inputs; raises `OtherMethodology` for one that another version made. `trust`: whose signatures of prices and messages
+    count.
+    `looked`: told of a folder each of the `LOOKS` times that it was gone through.
     """
     found = verifier.verify(folder, key=key, witnesses=witnesses)
+    looked(folder)
     if expected not in {None, found.hash}:
         found.faults.append(f"{MANIFEST} has the hash {found.hash}, expected was {expected}")
-    return _closely(folder, found, guardians, recompute=recompute)
+    found = _closely(folder, found, trust, recompute=recompute)
+    looked(folder)
+    return found
 
 
 def verify_chain(
@@ -113,15 +137,21 @@ def verify_chain(
     key: str | None = None,
     witnesses: Sequence[str] = (),
     recompute: bool = False,
-    guardians: Guardians | None = None,
+    trust: Trust | None = None,
+    looked: Callable[[Path], None] = unseen,
 ) -> dict[str, Found]:
     """Check snapshots likewise, and that each names the one that was made before it; by the names of their folders."""
     places = {folder.name: folder for folder in folders}
     found = verifier.verify_chain(places.values(), key=key, witnesses=witnesses)
-    return {name: _closely(places[name], each, guardians, recompute=recompute) for name, each in found.items()}
+    for folder in places.values():
+        looked(folder)
+    for name, each in found.items():
+        _closely(places[name], each, trust, recompute=recompute)
+        looked(places[name])
+    return found
 
 
-def _closely(folder: Path, found: Found, guardians: Guardians | None, *, recompute: bool) -> Found:
+def _closely(folder: Path, found: Found, trust: Trust | None, *, recompute: bool) -> Found:
     """Look at what the stand-alone verifier does not: Parquet copies, state proofs and their layouts."""
     if not found.faults:
         found.faults += [
@@ -133,25 +163,36 @@ def _closely(folder: Path, found: Found, guardians: Guardians | None, *, recompu
         found.faults += tree_index.faults(folder, found.manifest)
         found.faults += states.faults(folder)
         rest = [note for note in found.notes if not note.endswith(verifier.NOT_FOLLOWED)]
-        found.notes = [*states.notes(folder), *_followed(folder, found, guardians), *rest]
+        found.notes = [*states.notes(folder), *_followed(folder, found, trust), *rest]
     if recompute and not found.faults:
-        found.faults += _recomputed(folder)
-        accounts = found.manifest["tables"]["accounts"]["rows"]
-        found.notes.append(
-            f"computed again from its inputs: {accounts} accounts; whether these are true, nodes can tell"
-        )
+        faults, notes = recompute_all(folder, found.manifest)
+        found.faults += faults
+        found.notes += notes
     return found
 
 
-def _followed(folder: Path, found: Found, guardians: Guardians | None) -> list[str]:
-    """Follow what was signed of prices and memberships, and return what has to be known of it."""
+def recompute_all(folder: Path, manifest: Json) -> tuple[list[str], list[str]]:
+    """Compute a snapshot that is whole again from its inputs; returns faults and notes, raises `OtherMethodology`."""
+    accounts = manifest["tables"]["accounts"]["rows"]
+    note = f"computed again from its inputs: {accounts} accounts; whether these are true, nodes can tell"
+    return list(_recomputed(folder)), [note]
+
+
+def _followed(folder: Path, found: Found, trust: Trust | None) -> list[str]:
+    """Follow what was signed of prices, memberships and messages, and return what has to be known of it."""
     try:
-        prices, members = price_verifier.checked(folder, guardians), member_verifier.checked(folder)
+        looks = (
+            price_verifier.checked(folder, trust and trust.guardians),
+            member_verifier.checked(folder),
+            message_verifier.checked(folder, trust or NOBODY),
+        )
     except UNREADABLE as error:
-        found.faults.append(f"evidence of prices and members cannot be followed: {type(error).__name__} {error}")
+        found.faults.append(
+            f"evidence of prices, members and messages cannot be followed: {type(error).__name__} {error}"
+        )
         return []
-    found.faults += [*prices.faults, *members.faults]
-    return [*prices.notes, *members.notes]
+    found.faults += [fault for each in looks for fault in each.faults]
+    return [note for each in looks for note in each.notes]
 
 
 def _recomputed(folder: Path) -> Iterator[str]:

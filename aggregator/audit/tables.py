@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import rfc8785
 
-from aggregator.audit import inputs, members, prices, states
+from aggregator.audit import inputs, members, messages, prices, states
 from aggregator.audit.lines import Row, ordered
 from aggregator.book import AssessedAccount, Book
 from aggregator.margin import numbers, views
@@ -132,6 +132,7 @@ SCHEMAS: Mapping[str, Mapping[str, pa.DataType]] = {
     },
     prices.PRICES: prices.SCHEMA,
     members.MEMBERS: members.SCHEMA,
+    messages.MESSAGES: messages.SCHEMA,
     "marks": {"identity": TEXT, "low_usd": TEXT, "mid_usd": TEXT, "high_usd": TEXT, "state": TEXT, "feeds": TEXT},
     "inputs": {"part": TEXT, "key": TEXT, "document": TEXT},
 }
@@ -159,6 +160,7 @@ def tables(book: Book) -> dict[str, list[Row]]:
         "account_bytes": list(_bytes(book)),
         prices.PRICES: list(prices.rows(book.prices)),
         members.MEMBERS: list(members.rows(book.messages)),
+        messages.MESSAGES: list(messages.rows(book.sent)),
         "marks": _marks(book.accounts),
         "inputs": list(inputs.rows(book)),
     }

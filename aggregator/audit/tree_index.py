@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import accumulate, islice, pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -90,7 +91,7 @@ class Held:
     counts: npt.NDArray[np.int64]
     unknown: npt.NDArray[np.bool_]
     names: Sequence[str]
-    which: npt.NDArray[np.int64]
+    which: npt.NDArray[np.int32]
     amounts: bytes
 
 
@@ -101,9 +102,7 @@ def held_of(units: pa.Table, positions: pa.Table) -> list[Held]:
     asset, side, amount = (positions[name] for name in HELD)
     if not pc.all(pc.match_substring_regex(amount, "^(0|[1-9][0-9]*)$"), min_count=0, skip_nulls=False).as_py():
         raise Fault("a position has an amount that is none")
-    words = pc.binary_join_element_wise(*(each.cast(pa.string()) for each in (asset, side)), "|")
-    named = words.combine_chunks().dictionary_encode()
-    names, which = named.dictionary.to_pylist(), named.indices.to_numpy()
+    names, which = _named(asset, side)
     ends = np.concatenate([[0], np.cumsum(counts)])
     found = []
     for first in range(0, len(counts), verifier.LEAVES):
@@ -114,16 +113,27 @@ def held_of(units: pa.Table, positions: pa.Table) -> list[Held]:
     return found
 
 
+def _named(asset: pa.ChunkedArray, side: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int32]]:
+    """Name the sums that positions may add to, and say which each one does."""
+    assets, sides = (column.dictionary_encode().unify_dictionaries() for column in (asset, side))
+    words, ways = (column.chunk(0).dictionary.to_pylist() if column.num_chunks else [] for column in (assets, sides))
+    codes, turns = (
+        np.concatenate([np.empty(0, np.int32), *(chunk.indices.to_numpy() for chunk in column.chunks)])
+        for column in (assets, sides)
+    )
+    return [f"{word}|{way}" for word in words for way in ways], (codes * len(ways) + turns).astype(np.int32)
+
+
 def _counts(units: pa.Table, positions: pa.Table) -> npt.NDArray[np.int64]:
     """Count the positions of each unit; both are in their order."""
     counts = np.zeros(units.num_rows, np.int64)
     if not positions.num_rows:
         return counts
-    own = [positions[name].combine_chunks() for name in verifier.OWN]
+    own = [positions[name] for name in verifier.OWN]
     begins = np.zeros(positions.num_rows, np.bool_)
     begins[0] = True
     for column in own:
-        begins[1:] |= pc.not_equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False)
+        begins[1:] |= pc.not_equal(column[1:], column[:-1]).to_numpy()
     starts = np.flatnonzero(begins)
     theirs, all_units = (
         pc.binary_join_element_wise(*columns, "\n")
@@ -296,7 +306,7 @@ class TreeIndex:
     def _named(self, name: int) -> Iterator[int]:
         """Read the entries of an owner; they may begin at the end of the entries before those that begin with it."""
         blocks = self._said["owners"]
-        first = max(bisect_left([int(begin, 16) for begin, _ in blocks], name) - 1, 0)
+        first = max(bisect_left(blocks, f"{name:0{2 * NAME}x}", key=itemgetter(0)) - 1, 0)
         size = ENTRIES * ENTRY.itemsize
         with (self._folder / OWNERS).open("rb") as file:
             for number in range(first, len(blocks)):

@@ -99,8 +99,9 @@ class Shortfall:
 class InFlight:
     """What left one chain and was not seen to arrive: `asset` (CAIP-19) as it will arrive, `sender` and `recipient` CAIP-10.
 
-    `message`: the bridge and its id of it; `proven`: whether its sending was proven to where it goes. `sent_at` (RFC 3339), `source_tx`:
-    when and by which transaction it left; `source`: who said so.
+    `message`: the bridge and its id of it; `proven`: whether, by that word, its sending was proven to where it goes. `sent_at` (RFC 3339),
+    `source_tx`: when and by which transaction it left; `source`: who said so. `evidence`: how sure it is by the message itself, B where who
+    signed or accepted it was checked, or D; `checked`: why no surer.
     """
 
     message: str
@@ -113,6 +114,8 @@ class InFlight:
     sent_at: str | None = None
     source_tx: str | None = None
     source: str | None = None
+    evidence: str = "D"
+    checked: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

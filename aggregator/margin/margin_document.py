@@ -99,7 +99,11 @@ class InFlightView(Model):
     """CAIP-10."""
     recipient: str
     proven: bool
-    """Whether its sending was proven to where it goes; it counts nothing either way before it is there."""
+    """Whether somebody says that its sending was proven to where it goes; it counts nothing either way before it is there."""
+    evidence: str
+    """What was found of the message itself: B, who signed or accepted it was checked, or D, it is somebody's word."""
+    checked: str | None
+    """Why the evidence is no surer, and what of it is an import's word."""
     sent_at: str | None
     source_tx: str | None
     source: str | None

@@ -144,6 +144,8 @@ def _in_flight(sent: InFlight, context: Context, marks: Mapping[str, Mark | Unpr
         sender=sent.sender,
         recipient=sent.recipient,
         proven=sent.proven,
+        evidence=sent.evidence,
+        checked=sent.checked,
         sent_at=sent.sent_at,
         source_tx=sent.source_tx,
         source=sent.source,

@@ -21,6 +21,7 @@ from crossmargin.cli.health_view import price_rows, reasons, show_health
 from crossmargin.cli.output import add_rows, emit, facts, table, words, write_json
 from crossmargin.coverage import said
 from crossmargin.documents import Document
+from crossmargin.errors import UsageError
 from crossmargin.exits import ExitCode
 from crossmargin.recalled import recalled, recalled_positions
 
@@ -256,3 +257,12 @@ def inputs(context: Context, digest: str) -> None:
         write_json(json.loads(kept))
     else:
         sys.stdout.buffer.write(kept.encode("utf-8") + b"\n")
+
+
+def tools(context: Context) -> None:
+    """Answer as tools on stdin and stdout until stdin ends, where the extra is there; raises `UsageError`."""
+    try:
+        from crossmargin.cli.tools import serve
+    except ModuleNotFoundError as error:
+        raise UsageError("tools need the extra mcp: pip install 'crossmargin[mcp]'") from error
+    serve(context)

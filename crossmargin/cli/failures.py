@@ -25,18 +25,19 @@ def guarded(app: typer.Typer, arrange: Callable[[Sequence[str]], list[str]]) -> 
     arguments = sys.argv[1:]
     context = Context(json="--json" in arguments)
     signal.signal(signal.SIGTERM, _interrupt)
+    said = INTERRUPTED
     try:
         code = app(args=arrange(arguments), standalone_mode=False, obj=context, prog_name="crossmargin")
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.OK
-    except (KeyboardInterrupt, typer.Abort):
-        code = ExitCode.INTERRUPTED
+    except (KeyboardInterrupt, typer.Abort) as error:
+        code, said = ExitCode.INTERRUPTED, str(error) or INTERRUPTED
     except Exception as error:  # noqa: BLE001 - no traceback reaches a person unasked
         code = _explained(context, error)
     if code == ExitCode.INTERRUPTED:
-        report(context, "interrupted", ExitCode.INTERRUPTED, INTERRUPTED)
+        report(context, "interrupted", ExitCode.INTERRUPTED, said)
     sys.exit(code or ExitCode.OK)
 
 

@@ -13,6 +13,7 @@ from crossmargin.cli import figures
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import desk_of
 from crossmargin.cli.output import add_rows, emit, facts, table, words
+from crossmargin.cli.progress import counted_on
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 from crossmargin.imports import usd
@@ -37,8 +38,12 @@ def take_prices(
         raise UsageError(
             f"{', '.join(twice)}: several files have a history of it; import one of them, or one after the other"
         )
-    with desk_of(context, writes=True) as desk:
-        done: Document = {"imported": [desk.import_prices(document) for document in documents]}
+    done: Document = {"imported": []}
+    total = sum(len(document["days"]) for document in documents)
+    with desk_of(context, writes=True) as desk, counted_on(context, "importing days", total) as told:
+        for document in documents:
+            done["imported"].append(desk.import_prices(document))
+            told(len(document["days"]))
     emit(context, done, lambda console: _show_imported(console, done))
 
 

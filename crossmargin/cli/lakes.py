@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import sleep
+from time import sleep, time
 
 from crossmargin import lakes
 from crossmargin.cli.context import Context
@@ -40,6 +40,11 @@ def join(context: Context, every_s: int | None) -> None:
 def show(context: Context) -> None:
     """Show the set that readers see."""
     _said(context, lakes.shown(context.settings()))
+
+
+def tidy(context: Context, keep: int) -> None:
+    """Remove old sets, and say how many files went."""
+    _said(context, lakes.tidied(context.settings(), keep, time()))
 
 
 def _said(context: Context, document: Document) -> None:

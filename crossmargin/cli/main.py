@@ -74,6 +74,13 @@ class SqlFormat(StrEnum):
     ARROW = "arrow"
 
 
+class Engine(StrEnum):
+    """What `revalue` runs on."""
+
+    DUCKDB = "duckdb"
+    DATAFUSION = "datafusion"
+
+
 class ProofLevel(StrEnum):
     """What `prove-coverage` looks for."""
 
@@ -208,20 +215,34 @@ def init(
     context: Ctx,
     *,
     chain: Annotated[
-        list[str], typer.Option("--chain", metavar="NAME", help="A chain (base, eip155:8453); may be given again.")
-    ],
+        list[str] | None,
+        typer.Option("--chain", metavar="NAME", help="A chain (base, eip155:8453); may be given again."),
+    ] = None,
     protocol: Annotated[
         list[str] | None,
         typer.Option("--protocol", metavar="NAME", help="Only this protocol (aave-v3); may be given again."),
     ] = None,
+    node: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--node",
+            metavar="CHAIN=WHERE",
+            help="The environment variable with its address (base=MY_BASE_URL), or one of this network; may be given again.",
+        ),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="DIR", help="The folder of the store, from that of the file (data).")
+    ] = None,
     output: Annotated[
-        Path, typer.Option("--output", metavar="FILE", help="The file to write; it must not be there.")
-    ] = Path("crossmargin.toml"),
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="The file to write (crossmargin.toml); it must not be there."),
+    ] = None,
 ) -> None:
-    """Write a configuration for known deployments on some chains. Asks no network."""
+    """Write a configuration for known deployments on some chains; without --chain, ask on the terminal. Asks no network."""
     from crossmargin.cli import starting
 
-    starting.init(context.obj, chains=tuple(chain), protocols=tuple(protocol or ()), output=output)
+    answers = starting.Answers(chains=chain or (), protocols=protocol or (), nodes=node or (), data=data, output=output)
+    starting.init(context.obj, answers)
 
 
 @app.command()
@@ -665,6 +686,20 @@ def publish(context: Ctx) -> None:
     asked.publish(context.obj)
 
 
+@app.command()
+def revalue(
+    context: Ctx,
+    engine: Annotated[Engine, typer.Option("--engine", help="What runs the views' SQL.")] = Engine.DUCKDB,
+    lake: Annotated[
+        str | None, typer.Option("--lake", metavar="FOLDER", help="Where book and rows lie; the configured lake, else.")
+    ] = None,
+) -> None:
+    """Compute the newest snapshot's margin accounts on an engine, from Parquet to Parquet in a lake."""
+    from crossmargin.cli import revaluing
+
+    revaluing.revalue(context.obj, engine.value, lake=lake)
+
+
 @lake_app.command("publish")
 def lake_publish(context: Ctx) -> None:
     """Put the parts that are due into the lake: what each chain was at the cut-offs that became final."""
@@ -692,6 +727,27 @@ def lake_show(context: Ctx) -> None:
     from crossmargin.cli import lakes
 
     lakes.show(context.obj)
+
+
+@lake_app.command("tidy")
+def lake_tidy(
+    context: Ctx,
+    keep: Annotated[
+        int, typer.Option("--keep", metavar="SETS", min=2, help="So many sets are kept, the newest.")
+    ] = 100,
+) -> None:
+    """Remove old sets from the lake, and the files that nothing else names."""
+    from crossmargin.cli import lakes
+
+    lakes.tidy(context.obj, keep)
+
+
+@app.command()
+def mcp(context: Ctx) -> None:
+    """Answer a program that speaks the Model Context Protocol, on stdin and stdout: read-only tools. Needs the extra mcp."""
+    from crossmargin.cli import asking
+
+    asking.tools(context.obj)
 
 
 @app.command()
@@ -746,7 +802,11 @@ def snapshot_verify(
     seed: Annotated[str | None, typer.Option("--seed", help="What chooses them; by chance without it.")] = None,
     guardians: Annotated[
         Path | None,
-        typer.Option("--guardians", metavar="FILE", help="Guardian sets (JSON) that must have signed prices of Pyth."),
+        typer.Option(
+            "--guardians",
+            metavar="FILE",
+            help="Guardian sets and bridges (JSON) whom to believe about signed prices and messages.",
+        ),
     ] = None,
     tsa_cert: Annotated[
         list[Path] | None,

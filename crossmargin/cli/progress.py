@@ -8,7 +8,15 @@ from datetime import timedelta
 from time import monotonic
 
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn
+from rich.progress import (
+    BarColumn,
+    ProgressColumn,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
 
 from chains.errors import ChainError
@@ -40,11 +48,33 @@ def progress_on(context: Context, names: Mapping[str, str], traffic: Traffic | N
 
     if context.quiet:
         yield Lines(lambda _: None, names)
-    elif console.is_terminal:
+    elif shows_bars(context, console):
         with bars(console) as shown:
             yield BarListener(shown, names, say, traffic, each=bool(context.verbosity))
     else:
         yield Lines(say, names, traffic, each=bool(context.verbosity))
+
+
+def shows_bars(context: Context, console: Console) -> bool:
+    """Whether somebody watches who asked for no document."""
+    return console.is_terminal and not context.quiet and not context.json
+
+
+@contextmanager
+def counted_on(context: Context, what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Show how far some work is, where somebody watches; gives what is told of each part that is done.
+
+    `total`: of how many parts, from which the time that is left follows; `None` where nobody can tell: then only that time passes.
+    """
+    console = context.stderr()
+    if not shows_bars(context, console):
+        yield lambda _: None
+        return
+    left = [] if total is None else [TaskProgressColumn(), TextColumn("ETA"), TimeRemainingColumn()]
+    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), *left]
+    with Bars(*columns, console=console, transient=True) as shown:
+        task = shown.add_task(what, total=total)
+        yield lambda parts: shown.advance(task, parts)
 
 
 def bars(console: Console) -> Bars:

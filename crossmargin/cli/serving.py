@@ -60,9 +60,10 @@ def _serve_lake(context: Context, settings: Settings) -> None:
         without_unfilled(store)
         publisher = Publisher(settings.publish.folder, without=UNFILLED)
         following = Following(Lake.at(said.url), store, publisher, said, time)
-        following.follow()
+        following.take_newest()
         settings = stored_in(settings, store)
         store.register(registry_of(settings))
+        following.publish()
         desk = LakeDesk(settings, said, store, policy)
         if desk.begin_policy(accept=context.accept_policy) == SUPERSEDED:
             log.warning("policy_superseded", detail=SUPERSEDED_TOLD)

@@ -31,7 +31,7 @@ def listing(context: Context) -> None:
 
 
 def _show(console: Console, document: Document) -> None:
-    columns = ("message", "state", "asset", "raw amount", "from", "to", "sent at", "told by")
+    columns = ("message", "state", "asset", "raw amount", "from", "to", "sent at", "told by", "evidence")
     rows = [
         (
             f"{row['protocol']}:{row['message']}",
@@ -42,6 +42,7 @@ def _show(console: Console, document: Document) -> None:
             row["recipient"],
             row["sent_at"],
             row["source"],
+            row["evidence"],
         )
         for row in document["transfers"]
     ]

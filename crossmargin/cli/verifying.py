@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,12 +14,13 @@ from rich.console import Console
 
 from crossmargin.cli.context import Context
 from crossmargin.cli.output import emit, words
+from crossmargin.cli.progress import counted_on
 from crossmargin.cli.snapshots import found_folder
 from crossmargin.documents import Document
 from crossmargin.errors import NoSuchThing, NotComparable, Unverified, UsageError
 
 if TYPE_CHECKING:
-    from aggregator.audit.price_verifier import Guardians
+    from aggregator.audit.message_verifier import Trust
     from aggregator.audit.verifier import Found
 
 
@@ -29,8 +30,8 @@ class Checks:
 
     `key`: a public key that is known to be the operator's; `witnesses`: those that must have signed. `chain`: all snapshots of a folder.
     `recompute`: every number from the inputs in the snapshot. `nodes`: addresses of nodes to compare `sample` units of each venue with,
-    which `seed` chooses (`None`: by chance). `guardians`: a file of those who must have signed prices. `tsa_certificates`: files of
-    authorities of time stamps, one of which must have made one.
+    which `seed` chooses (`None`: by chance). `guardians`: a file of those who must have signed prices and messages. `tsa_certificates`:
+    files of authorities of time stamps, one of which must have made one.
     """
 
     key: str | None = None
@@ -53,9 +54,17 @@ def verify(context: Context, folder: Path, checks: Checks) -> None:
         raise UsageError("--against-node compares one snapshot: leave out --chain")
     folders = _folders(context, folder, checks)
     ways = partial(snapshot.verify_chain, folders) if checks.chain else partial(_verify_one, folders[0])
-    guardians, recompute = _guardians(checks.guardians), checks.recompute or bool(checks.nodes)
+    trust, recompute = _trust(checks.guardians), checks.recompute or bool(checks.nodes)
+    total = sum(map(size_of, folders)) * snapshot.LOOKS
     try:
-        found = ways(key=checks.key, witnesses=checks.witnesses, recompute=recompute, guardians=guardians)
+        with counted_on(context, "verifying", total) as told:
+            found = ways(
+                key=checks.key,
+                witnesses=checks.witnesses,
+                recompute=recompute,
+                trust=trust,
+                looked=lambda each: told(size_of(each)),
+            )
     except OtherMethodology as error:
         raise NotComparable(f"{folder} cannot be computed again: {error}; use the version that made it") from error
     _stamps({each: found[each.name] for each in folders}, checks.tsa_certificates)
@@ -71,24 +80,35 @@ def verify(context: Context, folder: Path, checks: Checks) -> None:
     emit(context, {"snapshots": items} if checks.chain else items[0], lambda console: _show(console, items))
 
 
+def size_of(folder: Path) -> int:
+    """Return the bytes of the files in a folder; what is not there has none."""
+    return sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
+
+
 def _verify_one(
-    folder: Path, *, key: str | None, witnesses: Sequence[str], recompute: bool, guardians: Guardians | None
+    folder: Path,
+    *,
+    key: str | None,
+    witnesses: Sequence[str],
+    recompute: bool,
+    trust: Trust | None,
+    looked: Callable[[Path], None],
 ) -> dict[str, Found]:
     from aggregator.audit import snapshot
 
-    found = snapshot.verify(folder, key=key, witnesses=witnesses, recompute=recompute, guardians=guardians)
+    found = snapshot.verify(folder, key=key, witnesses=witnesses, recompute=recompute, trust=trust, looked=looked)
     return {folder.name: found}
 
 
-def _guardians(file: Path | None) -> Guardians | None:
-    """Read whose signatures of prices count; raises `UsageError`."""
+def _trust(file: Path | None) -> Trust | None:
+    """Read whose signatures of prices and messages count; raises `UsageError`."""
     if file is None:
         return None
-    from aggregator.audit.price_verifier import guardians_in
+    from aggregator.audit.message_verifier import trust_in
 
     try:
-        return guardians_in(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return trust_in(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         wanted = '[{"index": 4, "addresses": ["0x…"], "until": null}]'
         raise UsageError(
             f"--guardians: {file} must hold sets such as {wanted} ({type(error).__name__} {error})"

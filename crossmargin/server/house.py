@@ -19,7 +19,6 @@ from crossmargin.server.stream.hub import Streams
 from crossmargin.server.workers import Workers
 from crossmargin.sql import Guard
 from crossmargin.verification import Verification
-from crossmargin.verified_apart import VerifiedApart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +34,6 @@ class House:
     workers: Workers
     guard: Guard
     archive: Archive
-    verifier: VerifiedApart
     streams: Streams
     anonymous_sql: bool
     """Whether anybody may ask SQL of what is published."""

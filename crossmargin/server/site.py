@@ -13,6 +13,7 @@ from time import monotonic
 
 from aiohttp import web
 
+from aggregator.audit.message_verifier import Trust
 from crossmargin.alerts import Alerts
 from crossmargin.archive import Archive
 from crossmargin.desk import Desk
@@ -43,7 +44,6 @@ from crossmargin.settings import EventSettings, ServerSettings
 from crossmargin.sql import Guard
 from crossmargin.tracing import Tracing
 from crossmargin.verification import Verification
-from crossmargin.verified_apart import VerifiedApart
 from crossmargin.watch import Watch
 from indexer.store import Store
 
@@ -56,7 +56,10 @@ WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - these are re
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kit:
-    """What a server is made of besides its desk; `token` is the owner's, `lookup` knows the keys of others."""
+    """What a server is made of besides its desk; `token` is the owner's, `lookup` knows the keys of others.
+
+    `trust`: whose signatures of prices and messages count where snapshots are verified.
+    """
 
     metrics: Metrics
     token: str
@@ -71,6 +74,7 @@ class Kit:
     anonymous_sql: bool
     alerts: Alerts
     events: EventSettings
+    trust: Trust
     tracing: Tracing
     lake: LakeDesk | None = None
 
@@ -106,7 +110,7 @@ async def serving(desk: Desk, server: ServerSettings, kit: Kit) -> AsyncIterator
         app = _application(desk, around, house)
 
         async def let_go(app: web.Application) -> None:
-            house.verifier.close()
+            house.verification.close()
             await house.streams.drain(app)
 
         app.on_shutdown.append(let_go)
@@ -155,13 +159,12 @@ def _house(kit: Kit, workers: Workers, *, anonymous: bool) -> House:
         workers=workers,
         guard=kit.guard,
         archive=kit.archive,
-        verifier=VerifiedApart(),
         streams=Streams(Hub(kit.store, workers, kit.metrics.streams, kit.log), kit.events),
         anonymous_sql=kit.anonymous_sql,
         books=Books(kit.lists.desk),
         alerts=kit.alerts,
         haircuts=HaircutHistory(kit.lists.desk),
-        verification=Verification(),
+        verification=Verification(trust=kit.trust),
         lake=kit.lake,
     )
 

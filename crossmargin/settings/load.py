@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from chains.model import ChainSpec, VenueSpec
-from crossmargin.settings import sections
+from crossmargin.settings import bridges, sections
 from crossmargin.settings.errors import SettingsError
 from crossmargin.settings.model import PublishSettings, RebalancingSettings, Settings, SnapshotSettings
 from crossmargin.settings.references import unresolved
@@ -21,7 +21,7 @@ S = TypeVar("S", ChainSpec, VenueSpec)
 
 FILE_NAME = "crossmargin.toml"
 VARIABLE = "CROSSMARGIN_CONFIG"
-LISTS = ("chain", "venue", "feed", "asset", "account")
+LISTS = ("chain", "venue", "feed", "asset", "account", "bridge")
 TABLES = (
     "store",
     "server",
@@ -36,6 +36,7 @@ TABLES = (
     "events",
     "webhooks",
     "policy",
+    "trust",
 )
 
 
@@ -124,6 +125,8 @@ class _Reader:
             webhooks=self._table("webhooks", lambda section: sections.webhooks(section, places)) or sections.WEBHOOKS,
             sql=self._table("sql", sections.sql) or sections.SQL,
             policy=self._table("policy", lambda section: sections.policy(section, places)),
+            bridges=self._list("bridge", bridges.bridge),
+            guardian_sets=self._table("trust", bridges.trust) or (),
         )
 
     def _table(self, key: str, read: Callable[[Section], T | None]) -> T | None:

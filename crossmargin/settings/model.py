@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from chains.model import ChainSpec, FeedSpec, VenueSpec
+from aggregator.audit.message_verifier import Bridge, Trust
+from chains.model import ChainSpec, FeedSpec, GuardianSet, VenueSpec
 
 PROOFS = 25
 """Of how many units of each venue a snapshot has state proofs, where a configuration says nothing."""
@@ -201,6 +202,9 @@ class Settings:
     events: EventSettings
     webhooks: WebhookSettings
     rebalancing: RebalancingSettings = RebalancingSettings()
+    bridges: tuple[Bridge, ...] = ()
+    guardian_sets: tuple[GuardianSet, ...] = ()
+    """Who signs messages of Wormhole; see `trust`."""
     lake: LakeSettings | None = None
     auto: frozenset[str] = frozenset()
     """Ids of the venues and chains whose first block is to be found; until it is, it is 0."""
@@ -209,6 +213,12 @@ class Settings:
     def webhook_secrets(self) -> Path:
         """The folder of the secrets that sign webhooks."""
         return self.webhooks.secrets or self.store.parent / "webhook-secrets"
+
+    @property
+    def trust(self) -> Trust:
+        """Whom to believe about signed prices and messages: the guardians of both, who are the same, and the bridges."""
+        sets = [*self.guardian_sets, *(each for chain in self.chains for each in chain.spec.guardian_sets)]
+        return Trust({each.number: (list(each.addresses), each.until) for each in sets}, self.bridges)
 
     def chain(self, chain_id: str) -> ChainSettings:
         """Return the settings of a configured chain."""

@@ -27,6 +27,9 @@ def unresolved(settings: Settings, *, chains_read: bool) -> Iterator[str]:
     yield from _twice("[[venue]]", (venue.id for venue in settings.venues))
     yield from _twice("[[asset]]", (asset.id for asset in settings.assets))
     yield from _twice("[[account]]", (account.id for account in settings.accounts))
+    yield from _twice("[[bridge]]", (f"{each.protocol} {each.chain}" for each in settings.bridges))
+    yield from _twice("[[bridge]]", (f"{each.protocol} {each.number}" for each in settings.bridges))
+    yield from _other_guardians(settings)
     yield from _same_contract(settings)
     yield from baseless(settings)
     if chains_read and settings.chains:
@@ -38,6 +41,14 @@ def _twice(place: str, keys: Iterable[Hashable]) -> Iterator[str]:
     for key, count in Counter(keys).items():
         if count > 1:
             yield f'{place} "{key}" is written {count} times; write it once'
+
+
+def _other_guardians(settings: Settings) -> Iterator[str]:
+    """A guardian set is the same for prices and for messages."""
+    signing = {each.number: each for chain in settings.chains for each in chain.spec.guardian_sets}
+    for each in settings.guardian_sets:
+        if signing.get(each.number, each) != each:
+            yield f"[trust] guardian set {each.number} is another one than in [[chain]]; write the same"
 
 
 def _same_contract(settings: Settings) -> Iterator[str]:

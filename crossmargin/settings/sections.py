@@ -289,7 +289,7 @@ def lake(section: Section, places: Places, store: Path) -> LakeSettings | None:
     url = section.need("url", _lake_url(places), write="name a folder, or a bucket: s3://bucket/path")
     period_s = section.get("period", values.whole_seconds, LAKE_PERIOD_S)
     stale_after_s = section.get("stale_after", values.whole_seconds, LAKE_STALE_AFTER_S)
-    work = section.get("work", places.path, store.parent / "lake")
+    work = section.get("work", places.path, store.parent / "lake-work")
     if period_s and stale_after_s and stale_after_s <= period_s:
         section.wrong("stale_after must be longer than period, or every set would be stale before the next one")
     return section.build(lambda: LakeSettings(url=url, period_s=period_s, stale_after_s=stale_after_s, work=work))

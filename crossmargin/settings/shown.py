@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from aggregator.audit.message_verifier import Bridge
 from chains.completeness import SECOND_NODE
 from chains.escrow import LIABILITY_MAX_AGE_S
 from chains.identifiers import EVM, PYTH, format_address, namespace_of
@@ -78,6 +79,8 @@ def effective(settings: Settings) -> dict[str, Any]:
         "events": _events(settings.events),
         "webhooks": {"secrets": str(settings.webhook_secrets), "loopback": settings.webhooks.loopback},
         "policy": {"path": str(settings.policy) if settings.policy else None},
+        "trust": {"guardian_sets": [_guardian_set(each) for each in settings.guardian_sets]},
+        "bridge": [_bridge(each) for each in settings.bridges],
     }
 
 
@@ -152,6 +155,20 @@ def _events(said: EventSettings) -> dict[str, Any]:
 def _guardians(spec: ChainSpec) -> dict[str, Any]:
     """Whose signatures are asked for, of a chain whose prices are signed."""
     return {"guardian_sets": list(map(_guardian_set, spec.guardian_sets))} if namespace_of(spec.id) == PYTH else {}
+
+
+def _bridge(known: Bridge) -> dict[str, Any]:
+    address = known.address[-20:] if namespace_of(known.chain) == EVM else known.address
+    return {
+        "protocol": known.protocol,
+        "chain": known.chain,
+        "number": str(known.number),
+        "address": format_address(known.chain, address),
+        "tokens": [
+            {"via": via, "asset": asset} | ({} if shared is None else {"shared_decimals": shared})
+            for via, (asset, shared) in known.tokens.items()
+        ],
+    }
 
 
 def _guardian_set(known: GuardianSet) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from chains.identifiers import EVM, PYTH, IdentifierError, namespace_of, parse_address
@@ -23,14 +23,19 @@ def guardian_sets(section: Section, chain_id: str) -> tuple[GuardianSet, ...]:
         return ()
     section.refuse("ws", "is not for signed prices, which are asked for at intervals; leave it out")
     none: tuple[GuardianSet, ...] = ()
-    sets = section.get("guardian_sets", values.several(_guardian_set), none)
-    indices = [each.number for each in sets or none]
-    if len(set(indices)) < len(indices):
-        section.wrong("guardian_sets names one index twice; write each set once")
+    sets = section.get("guardian_sets", values.several(guardian_set), none)
+    check_once(section, sets)
     return sets
 
 
-def _guardian_set(value: object) -> GuardianSet:
+def check_once(section: Section, sets: Sequence[GuardianSet] | None) -> None:
+    """Refuse two sets of one number."""
+    indices = [each.number for each in sets or ()]
+    if len(set(indices)) < len(indices):
+        section.wrong("guardian_sets names one index twice; write each set once")
+
+
+def guardian_set(value: object) -> GuardianSet:
     if not isinstance(value, dict):
         raise values.Unfit("must be a table such as { index = 4, addresses = [ … ] }")
     table = cast("Mapping[str, Any]", value)

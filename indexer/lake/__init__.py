@@ -5,6 +5,7 @@ from indexer.lake.parts import Parts, ledgers
 from indexer.lake.sets import ChainCut, LakeBroken, LakeFile, LakeSet, read_set
 from indexer.lake.storage import Lake, LakeRefused
 from indexer.lake.taking import take
+from indexer.lake.tidying import tidy
 
 __all__ = [
     "ChainCut",
@@ -20,4 +21,5 @@ __all__ = [
     "ledgers",
     "read_set",
     "take",
+    "tidy",
 ]

@@ -70,9 +70,18 @@ def read_whole(lake: Lake) -> LakeSet | None:
         return None
 
 
+def part_paths(lake: Lake) -> list[tuple[str, int]]:
+    """The path and cut-off of every part of every chain; raises `LakeBroken`."""
+    folders = [f"{PARTS}/{name}" for name in lake.names(PARTS)]
+    return [(path, cut_at) for folder in folders for cut_at, paths in _parts_in(lake, folder).items() for path in paths]
+
+
 def _parts(lake: Lake, chain_id: str) -> dict[int, list[str]]:
     """The paths of a chain's parts by cut-off."""
-    folder = f"{PARTS}/{folder_of(chain_id)}"
+    return _parts_in(lake, f"{PARTS}/{folder_of(chain_id)}")
+
+
+def _parts_in(lake: Lake, folder: str) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
     for name in lake.names(folder):
         head = name.partition("-")[0]

@@ -83,6 +83,21 @@ class Lake:
         except (OSError, pa.ArrowException) as error:
             raise LakeBroken(f"{self.name}: {folder} cannot be listed ({type(error).__name__})") from error
 
+    def found(self, folder: str) -> list[tuple[str, int]]:
+        """Every file below a folder, with when it was written in Unix seconds; raises `LakeBroken`."""
+        selector = pafs.FileSelector(self._full(folder), recursive=True, allow_not_found=True)
+        try:
+            infos = self.filesystem.get_file_info(selector)
+        except (OSError, pa.ArrowException) as error:
+            raise LakeBroken(f"{self.name}: {folder} cannot be listed ({type(error).__name__})") from error
+        files = [info for info in infos if info.type == pafs.FileType.File]
+        return [(info.path.removeprefix(f"{self.root}/"), int(info.mtime.timestamp())) for info in files]
+
+    def remove(self, path: str) -> None:
+        """Remove a file, if it is there; raises `LakeRefused`."""
+        with self._writing(path), suppress(FileNotFoundError):
+            self.filesystem.delete_file(self._full(path))
+
     def missing(self, files: Iterable[LakeFile]) -> list[LakeFile]:
         """Those of some files that are not there, or are of another size; raises `LakeBroken`."""
         wanted = list(files)

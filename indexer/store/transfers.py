@@ -17,7 +17,8 @@ class TransferRow(NamedTuple):
     """What counts of a message of a bridge (`protocol`); `said_before`: how often something else was said of it.
 
     `asset` (CAIP-19) as it arrives, with its `decimals`; `sender` on the source and `recipient` on the destination chain (CAIP-10);
-    `sent_at` and `imported_at` in Unix seconds; `delivered_block` of the destination chain, `None` before it is delivered.
+    `sent_at` and `imported_at` in Unix seconds; `delivered_block` of the destination chain, `None` before it is delivered. `evidence`: the
+    message itself and its proof (JSON), `None` without; `grade`: how sure it is by that, `B` or `D`, and `checked`: why no surer.
     """
 
     protocol: str
@@ -37,10 +38,17 @@ class TransferRow(NamedTuple):
     imported_at: int
     digest: str
     said_before: int = 0
+    evidence: str | None = None
+    grade: str = "D"
+    checked: str = ""
 
     @property
     def key(self) -> tuple[str, str]:
         return self.protocol, self.message
+
+
+SAID = TransferRow._fields.index("said_before")
+"""How many fields of a row are columns before the number of its import."""
 
 
 class TransferLedger:
@@ -57,7 +65,7 @@ class TransferLedger:
         """Append rows as one import, with the next number."""
         ((last,),) = self._con.execute("SELECT coalesce(max(import_number), 0) FROM transfer").fetchall()
         for row in rows:
-            insert(self._con, "transfer", (*row[:-1], last + 1))
+            insert(self._con, "transfer", (*row[:SAID], last + 1, row.evidence, row.grade, row.checked))
 
 
 def transfers(con: Con, recipients: Collection[str] | None = None) -> list[TransferRow]:

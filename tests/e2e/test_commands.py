@@ -63,6 +63,7 @@ COMMANDS = (
     "prices",
     "sql",
     "publish",
+    "mcp",
     "webhooks",
     "inputs",
     "snapshot",

@@ -21,6 +21,7 @@ from chains.evm.evidence.headers import encodings
 from crossmargin.demo.recording import Recording
 from crossmargin.demo.replay import ReplayNode
 from indexer.lake import Lake, LakeSet, read_set
+from tests.e2e.conftest import Indexed
 from tests.support.forked import Running, started
 from tests.support.recorded import Nodes, configure, crossmargin, environment, recorded
 
@@ -43,7 +44,8 @@ class Seen:
 
 def forked(recording: Recording) -> Recording:
     """The same chain, but another one from `FORKED_AT` on: blocks with other hashes, each of its own header."""
-    blocks, hashes = dict(recording.blocks), {}
+    blocks = dict(recording.blocks)
+    hashes: dict[object, str] = {}
     for number in range(FORKED_AT, recording.last + 1):
         said = recording.blocks[number]
         which = next(i for i, text in enumerate(encodings(said)) if f"0x{keccak(text).hex()}" == said["hash"])
@@ -264,4 +266,52 @@ def refused_or_answered(url: str) -> None:
 def refusal(url: str, route: str) -> dict[str, Any]:
     with pytest.raises(urllib.error.HTTPError) as refused:
         ask(url, route)
+    return dict(json.loads(refused.value.read()))
+
+
+def test_an_old_set_is_believed_by_nobody_and_sql_says_what_there_is(indexed: Indexed) -> None:
+    """Recorded chains end long ago: under the usual limit no chain of their set counts as known now."""
+    folder = indexed.folder
+    settings = folder / "crossmargin.toml"
+    settings.write_text(
+        f'{settings.read_text()}\n[lake]\nurl = "lake"\nperiod = "240h"\nstale_after = "480h"\n[sql]\nanonymous = true\n'
+    )
+    done(folder, "lake", "publish")
+    made = done(folder, "lake", "join")
+    shown = done(folder, "lake", "show")
+
+    with running(folder, "serve", "--lake", str(folder / "lake")) as (url, _):
+        now = ask(url, "/v1/accounts/hedged/health")
+        past = ask(url, f"/v1/accounts/hedged/health?at={made['cut_at']}")
+        held = sql(url, "SELECT set_id FROM lake_set")
+        chains = sql(url, "SELECT chain_id, finalized_block FROM dim_chain ORDER BY chain_id")
+        absent = refusal_of_sql(url, "SELECT * FROM fct_margin_account")
+
+    assert now["status"] == "unknown"
+    assert {reason["code"] for reason in now["reasons"]} >= {"lake_stale"}
+    assert "lake_stale" not in {reason["code"] for reason in past["reasons"]}
+    assert past["status"] != "unknown"
+    assert held == [[made["set"]]]
+    assert {chain: block for chain, block in chains if block is not None} == {
+        chain: cut["block"] for chain, cut in shown["cut"].items()
+    }
+    assert "fct_margin_account" in absent["detail"]
+
+
+def sql(url: str, query: str) -> list[list[Any]]:
+    rows: list[list[Any]] = posted(url, query)["rows"]
+    return rows
+
+
+def posted(url: str, query: str) -> dict[str, Any]:
+    asked = urllib.request.Request(  # noqa: S310 - our own loopback address
+        f"{url}/v1/sql", json.dumps({"query": query}).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(asked, timeout=60) as reply:  # noqa: S310 - ditto
+        return dict(json.load(reply))
+
+
+def refusal_of_sql(url: str, query: str) -> dict[str, Any]:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        posted(url, query)
     return dict(json.loads(refused.value.read()))

@@ -67,6 +67,36 @@ def test_a_book_is_liquidated_by_command_and_by_http_alike(indexed: Indexed) -> 
     assert answered == plain
 
 
+def test_late_prices_and_kept_runs_say_what_a_simulation_says(indexed: Indexed) -> None:
+    prompt = said(indexed, "liquidations", "lag", "--scenario", "worst-1d", "--hours", "0")
+    late = said(indexed, "liquidations", "lag", "--scenario", "worst-1d", "--hours", "24")
+    plain = said(indexed, "liquidations", "simulate", "--scenario", "worst-1d", "--accrue", "0")
+
+    [day], [behind] = prompt["days"], late["days"]
+    assert day["prompt"] == day["late"] == behind["prompt"]
+    assert any(Decimal(each["move"]) for each in day["moves"])
+    assert not any(Decimal(each["shown"]) for each in behind["moves"] if each["rule"] == "measured")
+    assert behind["late"] != day["late"]
+
+    said(indexed, "risk-run")
+    asked = (
+        "SELECT liquidated, sold_usd, bad_debt_usd, seed, policy_digest FROM public.fct_simulated_liquidation "
+        "WHERE run_id = (SELECT max(run_id) FROM public.fct_risk_run) AND scenario_id = 'worst-1d:low' "
+        "AND venue_id IS NULL AND depth = 1"
+    )
+    [[liquidated, sold, bad, seed, policy]] = said(indexed, "sql", asked)["rows"]
+    first = plain["orders"][0]
+    assert (liquidated, seed, policy) == (first["liquidated_units"], plain["terms"]["seed"], plain["policy"])
+    assert (Decimal(str(sold)), Decimal(str(bad))) == (Decimal(first["sold_usd"]), Decimal(first["bad_debt_usd"]))
+    more = said(indexed, "liquidations", "simulate", *CRASH, "--accrue", "30")
+    assert Decimal(more["flows"]["equity_before_usd"]) < Decimal(
+        said(indexed, "liquidations", "simulate", *CRASH)["flows"]["equity_before_usd"]
+    )
+    with service(indexed.folder, "serve"):
+        assert said(indexed, "liquidations", "lag", "--scenario", "worst-1d", "--hours", "24") == late
+        assert said(indexed, "liquidations", "simulate", *CRASH, "--accrue", "30") == more
+
+
 @pytest.mark.parametrize(
     "arguments, told",
     [
@@ -84,6 +114,10 @@ def test_a_book_is_liquidated_by_command_and_by_http_alike(indexed: Indexed) -> 
         (("simulate", "--scenario", "ftx-2022", "--shock", "ETH=-0.1"), "one scenario"),
         (("freeze", "--days", "-1"), "numbers of days"),
         (("freeze", "--days", "9999"), "numbers of days"),
+        (("simulate", "--accrue", "366"), "interest accrues for 0 to 365 days"),
+        (("lag", "--scenario", "flood"), "there is no window"),
+        (("lag", "--scenario", "worst-1d", "--hours", "-1"), "hours late"),
+        (("lag", "--scenario", "covid-2020"), "not every day of BTC"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(indexed: Indexed, arguments: tuple[str, ...], told: str) -> None:

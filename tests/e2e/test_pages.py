@@ -223,7 +223,9 @@ def test_what_was_changed_in_a_snapshot_is_found_and_named(
 def test_a_snapshot_that_follows_another_than_is_there_is_found(pages: Served) -> None:
     archive = Archive(pages.snapshots)
     last = max(map(archive.opened, archive.names()), key=lambda pack: int(pack.manifest["sequence"]))
-    question = Question(folder=last.folder, recorded=None, before=("another", f"sha256:{'0' * 64}"), recompute=False)
+    question = Question(
+        folder=str(last.folder), recorded=None, before=("another", f"sha256:{'0' * 64}"), recompute=False
+    )
     found = {each["code"]: each for each in checks(question)}
 
     assert found["chain"]["outcome"] == "wrong"
@@ -240,12 +242,12 @@ def changed(path: Path, before: bytes, after: bytes) -> None:
 
 def test_only_one_snapshot_is_verified_at_a_time_and_none_for_ever(pages: Served) -> None:
     archive = Archive(pages.snapshots)
-    hasty = Verification(most_seconds=0)
+    hasty = Verification(shown_s=0)
     found = hasty.check(archive, pages.newest, recorded=None, recompute=True)
 
     assert {each["outcome"] for each in found["checks"]} == {"unfinished"}
     assert not found["right"]
-    with hasty._lock, pytest.raises(Busy):
+    with hasty._running, pytest.raises(Busy):
         hasty.check(archive, pages.newest, recorded=None, recompute=False)
 
 

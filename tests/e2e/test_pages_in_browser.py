@@ -72,6 +72,27 @@ def test_a_page_complains_about_nothing_and_bars_nobody(visit: Visit, path: str)
     assert visit.sideways() == 0
 
 
+def test_a_slider_shows_what_would_become_of_an_account(visit: Visit) -> None:
+    visit.to("/ui/accounts/stretched")
+    visit.page.click("text=What if")
+    price, debt = (visit.page.locator(f"#what-if input[{which}]").first for which in ("data-shock", "data-less^=repay"))
+    visit.page.wait_for_load_state("load")
+    assert visit.page.locator("table").count() == 0
+
+    for slider in (price, debt):
+        with visit.page.expect_navigation():
+            slider.focus()
+            slider.press("PageDown")
+    rows = {row.inner_text().split("\t")[0]: row.inner_text() for row in visit.page.locator("tbody tr").all()}
+
+    moved = price.get_attribute("data-shock")
+    assert visit.page.locator("input[name=shock]").input_value().startswith(f"{moved}=-0.")
+    assert visit.page.locator("input[name=do]").input_value().startswith("repay:")
+    assert "health factor" in rows
+    assert int(price.input_value()) < 0 > int(debt.input_value())
+    assert visit.faults == []
+
+
 def test_a_broken_page_is_found(visit: Visit) -> None:
     """What is looked for above is there to be found."""
     visit.to("/ui/policy")

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from crossmargin.errors import Busy, TooSlow
-from crossmargin.verified_apart import VerifiedApart
+from crossmargin.verification import Verification
 from tests.e2e.conftest import Indexed
 from tests.e2e.test_service import get
 from tests.support.recorded import crossmargin, service
@@ -153,12 +153,12 @@ def test_a_changed_byte_is_found_and_nothing_is_given_out_of_it(made: Made) -> N
 def test_one_is_verified_at_a_time_within_bounds(made: Made) -> None:
     _, folder, names = made
     place, question = folder / names[0], dict[str, Any](key=None, witnesses=[], recompute=False)
-    busy = VerifiedApart()
+    busy = Verification()
     busy._running.acquire()
     with pytest.raises(Busy):
         busy.verify(place, **question)
     with pytest.raises(TooSlow, match="more of the machine"):
-        VerifiedApart(most_bytes=64 << 20).verify(place, **question)
+        Verification(most_bytes=64 << 20).verify(place, **question)
     with pytest.raises(TooSlow, match="longer than"):
-        VerifiedApart(longest_s=0.05).verify(place, **question)
-    assert VerifiedApart().verify(place, **question)["intact"]
+        Verification(longest_s=0.05).verify(place, **question)
+    assert Verification().verify(place, **question)["intact"]

@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 Service = dict[str, Any]
-SERVICES = ("crossmargin", "demo", "prometheus", "grafana")
+LAKE = ("lake-north", "lake-south", "lake-join", "lake-reader")
+SERVICES = ("crossmargin", "demo", *LAKE, "prometheus", "grafana")
 
 
 @pytest.fixture(scope="session")
@@ -75,12 +76,13 @@ def test_every_mounted_file_exists_or_is_the_operators_own(checkout: Path, compo
 
 
 def test_services_run_commands_that_exist(compose: dict[str, Any], commands: frozenset[str]) -> None:
-    for name in ("crossmargin", "demo"):
+    for name in ("crossmargin", "demo", *LAKE):
         words = compose["services"][name]["command"]
         command = next(word for word in words if word in commands)
+        inner = words[words.index(command) + 1 :][:1] if command == "lake" else []
         options = {word for word in words if word.startswith("--")}
 
-        assert options - set(re.findall(r"--[a-z-]+", help_of() + help_of(command))) == set()
+        assert options - set(re.findall(r"--[a-z-]+", help_of() + help_of(command, *inner))) == set()
 
 
 def test_the_image_is_pinned_and_installs_by_hash(dockerfile: list[tuple[str, str]]) -> None:

@@ -58,6 +58,7 @@ VIEWS = (
     "fct_breach_forecast",
     "fct_simulated_liquidation",
     "lake_set",
+    "event",
 )
 """Views that came after schema 9."""
 

@@ -33,6 +33,8 @@ PAGES = (
     "/ui/risk",
     "/ui/risk/haircuts",
     "/ui/accounts/stretched/advice",
+    "/ui/accounts/stretched/what-if",
+    "/ui/accounts/stretched/what-if?shock=ETH%3D-0.1",
     "/ui/risk/liquidations",
     "/ui/risk/liquidations?scenario=covid-2020",
     "/ui/sql",

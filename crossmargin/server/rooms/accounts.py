@@ -151,7 +151,7 @@ def _event_place(said: Sequence[Any]) -> EventPlace:
     """Read where a history goes on; raises `UsageError`."""
     with placed():
         place = EventPlace(*said)
-        _, chain_id, *numbers = place
+        _, chain_id, *numbers = said
         if not isinstance(chain_id, str) or not all(abs(each) < LARGEST_NUMBER for each in (place.time, *numbers)):
             raise ValueError(place)
         return place

@@ -123,7 +123,7 @@ def compare_snapshots(house: House, path: DifferencePath, query: LimitQuery) -> 
 def verify_snapshot(house: House, path: SnapshotPath, body: VerifyOrder) -> Document:
     """Check a snapshot as `crossmargin snapshot verify` does, in a process of its own, one at a time: its faults and notes."""
     folder = house.archive.named(path.name)
-    return house.verifier.verify(folder, key=body.key, witnesses=body.witnesses, recompute=body.recompute)
+    return house.verification.verify(folder, key=body.key, witnesses=body.witnesses, recompute=body.recompute)
 
 
 @room.post("/v1/snapshots/{name}/sql", answer=Table, scope=None, heavy=True, most_seconds=None)

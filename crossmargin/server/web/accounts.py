@@ -49,6 +49,7 @@ def account(health: Document, course: Document, status: Document) -> Page:
                 f'<section aria-label="Health">{gauge(interval.get("low"), interval.get("mid"), interval.get("high"))}</section>'
             ),
             figures(numbers),
+            _beside(health),
             _units(health),
             _drawn(course),
             _breakdown(health),
@@ -59,6 +60,12 @@ def account(health: Document, course: Document, status: Document) -> Page:
             _origin(health),
         ],
     )
+
+
+def _beside(health: Document) -> Html:
+    """Lead to what the account may do, and to what would become of it."""
+    here = account_path(health["account"])
+    return Html(f"<p>{link(f'{here}/what-if', 'What if')} · {link(f'{here}/advice', 'Advice')}</p>")
 
 
 def _interval(found: Document) -> Html | str:

@@ -29,7 +29,8 @@ def page(said: Any) -> Mapping[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "said", [None, 7, "x", {"a": 1}, ["x"], [None, None], [{}], [{"decimal": "x"}, "a"], [{"decimal": "sNaN"}, "a"], [[1]]]
+    "said",
+    [None, 7, "x", {"a": 1}, ["x"], [None, None], [{}], [{"decimal": "x"}, "a"], [{"decimal": "sNaN"}, "a"], [[1]]],
 )
 def test_a_place_that_is_none_in_its_list_is_refused(said: Any) -> None:
     with pytest.raises(UsageError, match="begin again without one"):

@@ -16,6 +16,7 @@ from chains.registry import PROTOCOLS
 from crossmargin import deployments
 from crossmargin.cli import starting
 from crossmargin.cli.context import Context
+from crossmargin.cli.starting import Answers
 from crossmargin.deployments import Deployments
 from crossmargin.errors import UsageError
 from crossmargin.settings import Settings, load
@@ -142,7 +143,7 @@ def test_the_example_agrees_with_the_deployments(checkout: Path, known: Deployme
 def test_init_writes_what_loads(tmp_path: Path, known: Deployments, name: str) -> None:
     path = tmp_path / "crossmargin.toml"
 
-    starting.init(Context(), chains=(name,), protocols=(), output=path)
+    starting.init(Context(), Answers(chains=(name,), protocols=(), output=path))
 
     settings = load(path, NODES)
     (chain,) = settings.chains
@@ -156,7 +157,7 @@ def test_init_writes_what_loads(tmp_path: Path, known: Deployments, name: str) -
 def test_init_takes_only_the_protocols_that_it_is_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "crossmargin.toml"
 
-    starting.init(Context(), chains=("base", "eip155:1"), protocols=("morpho-blue",), output=path)
+    starting.init(Context(), Answers(chains=("base", "eip155:1"), protocols=("morpho-blue",), output=path))
 
     settings = load(path, NODES)
     assert [venue.id for venue in settings.venues] == ["morpho-ethereum", "morpho-base"]
@@ -167,7 +168,7 @@ def test_init_takes_only_the_protocols_that_it_is_asked_for(tmp_path: Path) -> N
 def test_a_chain_that_is_named_twice_is_written_once(tmp_path: Path) -> None:
     path = tmp_path / "crossmargin.toml"
 
-    starting.init(Context(), chains=("base", "eip155:8453", "base"), protocols=(), output=path)
+    starting.init(Context(), Answers(chains=("base", "eip155:8453", "base"), protocols=(), output=path))
 
     assert [chain.spec.id for chain in load(path, NODES).chains] == ["eip155:8453"]
 
@@ -177,7 +178,7 @@ def test_init_leaves_a_file_alone_that_is_there(tmp_path: Path) -> None:
     path.write_text("mine")
 
     with pytest.raises(UsageError, match="is there already; name another file with --output"):
-        starting.init(Context(), chains=("base",), protocols=(), output=path)
+        starting.init(Context(), Answers(chains=("base",), protocols=(), output=path))
 
     assert path.read_text() == "mine"
 
@@ -205,7 +206,7 @@ def test_what_is_not_known_is_refused_with_what_is(tmp_path: Path, chain: str, p
     path = tmp_path / "crossmargin.toml"
 
     with pytest.raises(UsageError) as refusal:
-        starting.init(Context(), chains=(chain,), protocols=(protocol,), output=path)
+        starting.init(Context(), Answers(chains=(chain,), protocols=(protocol,), output=path))
 
     assert str(refusal.value) == message
     assert not path.exists()
@@ -213,7 +214,7 @@ def test_what_is_not_known_is_refused_with_what_is(tmp_path: Path, chain: str, p
 
 def test_init_on_solana_names_markets_of_protocols_that_are_known_here(tmp_path: Path, checkout: Path) -> None:
     path = tmp_path / "crossmargin.toml"
-    starting.init(Context(), chains=("solana",), protocols=(), output=path)
+    starting.init(Context(), Answers(chains=("solana",), protocols=(), output=path))
 
     settings = load(path, NODES)
     shipped = tomllib.loads((checkout / "config" / deployments.FILE).read_text(encoding="utf-8"))["venue"]

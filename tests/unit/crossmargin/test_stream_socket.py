@@ -77,7 +77,8 @@ async def house() -> AsyncIterator[House]:
         app = web.Application(middlewares=[surrounded(around)])
         app.router.add_get("/v1/ws", open_websocket)
         app.on_shutdown.append(streams.drain)
-        async with TestServer(app) as server:
+        server = TestServer(app)
+        async with server:
             yield House(server, store, metrics, errors)
         await asyncio.to_thread(workers.close)
 

@@ -18,6 +18,8 @@ from crossmargin.errors import UsageError
 from crossmargin.import_files import transfer_document
 from crossmargin.transfers import COLUMNS, Transfers
 from indexer.store import MEMORY, Store
+from tests.support import vaas
+from tests.support.hermes import OTHERS
 
 NOW = 1_764_000_000
 NORTH, SOUTH = "eip155:1", "eip155:10"
@@ -188,3 +190,47 @@ def test_a_file_of_either_kind_says_the_same(store: Store, tmp_path: Path) -> No
     text.write_text("message\n1\n", encoding="utf-8")
     with pytest.raises(UsageError, match="no column 'protocol'"):
         transfer_document(text, source=None)
+
+
+def test_a_message_that_guardians_signed_is_of_grade_b_and_stays_proven(store: Store) -> None:
+    desk = Transfers(store, lambda: NOW, vaas.TRUST)
+    desk.take_in({"source": "desk", "rows": [vaas.row()]})
+    desk.take_in({"source": "other", "rows": [vaas.SAID | {"state": "proven"}]})
+
+    (line,) = known(store)
+    assert (line["state"], line["evidence"], line["checked"]) == ("proven", "B", "who sent it is not in the message")
+    with store.reading() as reader:
+        (sent,) = in_flight(reader.transfers(), {NORTH: cut(5, SENT_AT + 60)})
+        assert (sent.evidence, sent.proven) == ("B", True)
+
+
+def test_a_message_without_evidence_or_without_names_is_somebodys_word(store: Store) -> None:
+    take(store, vaas.SAID | {"message": "2/ab/8"}, vaas.row())
+
+    assert [(line["evidence"], line["checked"].partition(";")[0]) for line in known(store)] == [
+        ("D", "no guardian sets are configured, so that nobody looked who signed it"),
+        ("D", "there is no evidence"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "said,why",
+    [
+        ({"amount_raw": "1500000001"}, "1500000000 arrives, not 1500000001"),
+        ({"evidence": vaas.evidence(keys=OTHERS)}, "signature 0 is not that of guardian 0"),
+        ({"evidence": "[]"}, "must be an object in JSON"),
+        ({"protocol": "cctp"}, "evidence is followed of wormhole, layerzero, ccip"),
+    ],
+)
+def test_evidence_of_something_else_is_refused_and_nothing_is_entered(store: Store, said: Any, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        Transfers(store, lambda: NOW, vaas.TRUST).take_in({"source": "desk", "rows": [vaas.row(**said)]})
+    assert known(store) == []
+
+
+def test_what_is_said_later_must_agree_with_what_was_proven(store: Store) -> None:
+    desk = Transfers(store, lambda: NOW, vaas.TRUST)
+    desk.take_in({"source": "desk", "rows": [vaas.row()]})
+
+    with pytest.raises(UsageError, match="arrives, not 99"):
+        desk.take_in({"source": "other", "rows": [vaas.SAID | {"amount_raw": "99"}]})

@@ -48,6 +48,7 @@ VIEWS = {
     "dim_feed",
     "dim_market",
     "dim_venue",
+    "event",
     "fct_at_risk",
     "fct_breach_forecast",
     "fct_risk_run",

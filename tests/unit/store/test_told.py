@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.unit.store.builders import CHAIN, OWNER, append, batch, block, event,
 
 WEEK = 7 * 86_400
 NOW = 10_000.0
+NOBODY: dict[str, list[str]] = {"owners": [], "venues": [], "assets": []}
 
 
 @pytest.fixture
@@ -112,3 +114,21 @@ def test_what_was_told_last_is_remembered_until_it_is_as_usual(store: Store) -> 
 def ids(store: Store) -> list[int]:
     with store.reading() as reader:
         return [row.id for row in reader.events_after(0, 1000)]
+
+
+def test_analysts_read_what_was_told(store: Store) -> None:
+    band = {**NOBODY, "scope": "account", "account": "acme", "before": {"band": "healthy"}, "after": {"band": "danger"}}
+    with store.events(1_700_000_000.0) as ledger:
+        ledger.tell([("health_band", band), ("mark", {**NOBODY, "assets": [f"{CHAIN}/slip44:60"]})])
+
+    found = store.query(
+        "SELECT kind, told_at, scope, account_id, band_before, band_after, asset_ids FROM public.event ORDER BY event_id",
+        timeout_s=9,
+        max_rows=9,
+    )
+
+    at = datetime.fromisoformat("2023-11-14T22:13:20")
+    assert found.rows == [
+        ("health_band", at, "account", "acme", "healthy", "danger", []),
+        ("mark", at, None, None, None, None, [f"{CHAIN}/slip44:60"]),
+    ]

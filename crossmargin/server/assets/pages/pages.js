@@ -42,3 +42,19 @@ for (const table of document.querySelectorAll("table")) {
     });
   });
 }
+
+const form = document.getElementById("what-if");
+if (form) {
+  const sliders = [...form.querySelectorAll("input[type=range]")];
+  const tokens = (slider) => (Math.abs(slider.value) === 100 ? slider.dataset.tokens : String(Number((slider.dataset.tokens * Math.abs(slider.value) / 100).toPrecision(8))));
+  form.querySelector("fieldset").hidden = false;
+  for (const slider of sliders) {
+    slider.addEventListener("input", () => { slider.nextElementSibling.textContent = `${slider.value} %`; });
+    slider.addEventListener("change", () => {
+      const moved = sliders.filter((each) => Number(each.value) !== 0);
+      form.elements.shock.value = moved.filter((each) => each.dataset.shock).map((each) => `${each.dataset.shock}=${each.value / 100}`).join(",");
+      form.elements.do.value = moved.filter((each) => each.dataset.tokens).map((each) => (each.value < 0 ? each.dataset.less : each.dataset.more) + tokens(each)).join(",");
+      form.requestSubmit();
+    });
+  }
+}

@@ -120,6 +120,21 @@ def test_the_root_by_parts_is_the_root_by_rows(count: int, tmp_path: Path, monke
     assert root_of(tmp_path, units, positions) == wanted
 
 
+def test_the_root_is_that_of_all_pieces_of_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verifier, "LEAVES", 8)
+    units, positions = book(random.Random(1), 40)
+    write(tmp_path, units, positions)
+
+    def pieces(table: pa.Table) -> pa.Table:
+        return pa.concat_tables([table.slice(0, 7), table.slice(7, 0), table.slice(7)])
+
+    of_units, of_positions = pieces(tabled("units", units)), pieces(tabled("positions", positions))
+
+    assert (
+        tree_index.write(tmp_path, of_units, of_positions, TERMS, starmap) == levels(list(leaves_of(tmp_path)))[-1][0]
+    )
+
+
 def test_parts_are_read_by_other_processes_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     units, positions = book(random.Random(1), 40)
     write(tmp_path, units, positions)

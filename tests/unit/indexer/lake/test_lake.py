@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from indexer.lake import LakeBroken, NotJoinable, join, ledgers, read_set, take
+from indexer.lake import LakeBroken, NotJoinable, join, ledgers, read_set, take, tidy
 from indexer.store import Store
 from tests.unit.indexer.lake.builders import (
     CHAINS,
@@ -170,3 +170,21 @@ def test_a_key_in_the_address_of_a_lake_is_refused_and_not_repeated() -> None:
     with pytest.raises(LakeBroken, match="give keys in the environment") as refused:
         lake_at(Path("unused")).at("s3://AKIA:verysecret@bucket/x")
     assert "verysecret" not in str(refused.value)
+
+
+def test_tidying_removes_what_no_kept_set_names_and_nothing_young(tmp_path: Path, one: Store) -> None:
+    lake = lake_at(tmp_path / "lake")
+    sets = []
+    for first, last in ((11, 14), (15, 18), (19, 22)):
+        publish(lake, one, tmp_path / "w1", CHAIN)
+        sets.append(join(lake, (CHAIN,), {}).made)
+        grow(one, CHAIN, first, last, last)
+
+    assert tidy(lake, keep=2, before=0) > 0
+    assert in_lake(tmp_path / "lake", sets[0])
+    assert tidy(lake, keep=2, before=1 << 40) > 0
+
+    assert not in_lake(tmp_path / "lake", sets[0])
+    assert [in_lake(tmp_path / "lake", made) for made in sets[1:]] == [True, True]
+    assert read_set(lake.filesystem, lake.root) == sets[-1]
+    assert join(lake, (CHAIN,), {}).made == sets[-1]

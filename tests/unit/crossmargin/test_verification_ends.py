@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from crossmargin import verified_apart
+from crossmargin import verification
 from crossmargin.errors import Busy
-from crossmargin.verified_apart import VerifiedApart
+from crossmargin.verification import Verification
 
 
 async def test_what_is_being_verified_ends_with_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = tmp_path / "begun"
-    monkeypatch.setattr(verified_apart, "START", f"import time; open({str(begun)!r}, 'w').close(); time.sleep(3600)")
-    apart = VerifiedApart()
+    monkeypatch.setattr(verification, "START", f"import time; open({str(begun)!r}, 'w').close(); time.sleep(3600)")
+    apart = Verification()
     asked = asyncio.create_task(asyncio.to_thread(apart.verify, tmp_path, key=None, witnesses=[], recompute=False))
     while not begun.exists():  # noqa: ASYNC110 - another process makes it
         await asyncio.sleep(0.01)

@@ -1,0 +1,149 @@
+"""A snapshot's book in a lake, and what engines make of it, each with where it comes from.
+
+    books/<id>/<table>/part-<n>.parquet        the book's tables; positions by ranges of accounts
+    books/<id>/book.json                       which files, their rows, sizes and SHA-256; written last
+    revaluations/<id>/part-*.parquet           `fct_margin_account` of a book
+    revaluations/<id>/revaluation.json         of which book, by which engine, version and SQL; and its files
+
+Both folders are filled under another name and take their own in one rename: whoever sees one sees all of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pyarrow.parquet as pq
+
+from aggregator.engines.dialects import definitions
+from aggregator.engines.running import ENGINES
+from indexer.lake.sets import LakeBroken
+from indexer.publish.segments import settled
+from indexer.store import Store
+from indexer.store.errors import StoreError
+from indexer.store.margin import TABLES
+from indexer.store.migrate import newest_schema
+from indexer.store.session import Con, table_of
+
+BOOKS, REVALUATIONS = "books", "revaluations"
+BOOK, REVALUATION = "book.json", "revaluation.json"
+ACCOUNTS_A_FILE = 100_000
+PARTED = "margin_position"
+
+Said = dict[str, Any]
+
+
+class NoBook(StoreError):
+    """The store has no snapshot's book yet."""
+
+
+def revalue(store: Store, lake: Path, engine: str) -> Said:
+    """Put the newest snapshot's book into a lake, run the views over it there, and return what `revaluation.json` says.
+
+    What is there already, by the same engine, version and SQL, is not made again. Raises `NoBook`, `EngineMissing` and `LakeBroken`.
+    """
+    with store.exporting() as con:
+        book = put_book(con, lake)
+        views = definitions(con, engine)
+    return revalued(lake, book, engine, views)
+
+
+def put_book(con: Con, lake: Path) -> str:
+    """Put the book that the store holds into the lake, and return its id; raises `NoBook`."""
+    found = con.execute("SELECT snapshot_id, slot_time FROM main.margin_snapshot").fetchall()
+    if not found:
+        raise NoBook("no snapshot was made yet, so there is no book to revalue; run `crossmargin snapshot create`")
+    ((snapshot_id, slot_time),) = found
+    with _drafted(lake / BOOKS) as (draft, name):
+        for table in TABLES:
+            _write(con, table, draft / table)
+        said = {"snapshot_id": snapshot_id, "slot_time": slot_time, "made_by": newest_schema(), "files": _files(draft)}
+        name.append(f"{slot_time:012d}-{_digest(said)[:32]}")
+        _put(draft / BOOK, said)
+    return name[0]
+
+
+def revalued(lake: Path, book: str, engine: str, views: Mapping[str, str]) -> Said:
+    """Run the views over a book of the lake, which is checked first; raises `EngineMissing` and `LakeBroken`."""
+    read_book(lake, book)
+    with _drafted(lake / REVALUATIONS) as (draft, name):
+        version = ENGINES[engine](views, lake / BOOKS / book, draft)
+        source = {"book": book, "engine": engine, "version": version, "sql": _digest(dict(views))}
+        for besides in [path for path in draft.iterdir() if path.suffix != ".parquet"]:
+            besides.unlink()
+        said = source | {"files": _files(draft)}
+        name.append(f"{book[:29]}.{engine}-{_digest(source)[:16]}")
+        _put(draft / REVALUATION, said)
+    return {"id": name[0], **json.loads((lake / REVALUATIONS / name[0] / REVALUATION).read_bytes())}
+
+
+def read_book(lake: Path, book: str) -> Said:
+    """What a book says of itself, once every file of it was found as it says; raises `LakeBroken`."""
+    place = lake / BOOKS / book
+    try:
+        said: Said = json.loads((place / BOOK).read_bytes())
+        for file in said["files"]:
+            if settled(place / file["path"]) != (file["sha256"], file["bytes"]):
+                raise LakeBroken(f"{place / file['path']}: is not what was put there")
+    except (OSError, ValueError, KeyError) as error:
+        raise LakeBroken(f"{place}: cannot be read ({type(error).__name__})") from error
+    listed = {file["path"] for file in said["files"]} | {BOOK}
+    if {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()} != listed:
+        raise LakeBroken(f"{place}: holds files that it does not name, and engines read whole folders")
+    return said
+
+
+def _write(con: Con, table: str, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    if table != PARTED:
+        pq.write_table(table_of(con, f"SELECT * FROM main.{table} ORDER BY ALL", {}), folder / "part-00000.parquet")  # noqa: S608 - our names
+        return
+    ((last,),) = con.execute(f"SELECT coalesce(max(account), 0) FROM main.{PARTED}").fetchall()  # noqa: S608 - our names
+    ask = f"SELECT * FROM main.{PARTED} WHERE account >= $first AND account < $end ORDER BY account, leg"  # noqa: S608 - our names
+    for number, first in enumerate(range(0, last + 1, ACCOUNTS_A_FILE)):
+        rows = table_of(con, ask, {"first": first, "end": first + ACCOUNTS_A_FILE})
+        pq.write_table(rows, folder / f"part-{number:05d}.parquet")
+
+
+@contextmanager
+def _drafted(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """A folder to fill, and a list for the name that it takes then; what has that name already stays."""
+    draft, name = folder / f".{uuid4().hex}", list[str]()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield draft, name
+        if not (folder / name[0]).exists():
+            os.rename(draft, folder / name[0])  # noqa: PTH104 - refuses a folder that holds something, where others would move into it
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _files(folder: Path) -> list[Said]:
+    found = []
+    for path in sorted(folder.rglob("*.parquet")):
+        digest, size = settled(path)
+        rows = pq.read_metadata(path).num_rows
+        found.append({"path": str(path.relative_to(folder)), "rows": rows, "bytes": size, "sha256": digest})
+    return found
+
+
+def _digest(said: Said) -> str:
+    return hashlib.sha256(_canonical(said)).hexdigest()
+
+
+def _put(path: Path, said: Said) -> None:
+    with path.open("xb") as file:
+        file.write(_canonical(said))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _canonical(said: Said) -> bytes:
+    return json.dumps(said, sort_keys=True, separators=(",", ":")).encode()

@@ -1,0 +1,61 @@
+"""One book on one engine: Parquet in, Parquet out, each engine reading and writing by itself so that no process has to hold all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from aggregator.engines.dialects import ANSWER
+from indexer.store.errors import StoreError
+from indexer.store.margin import TABLES
+
+Run = Callable[[Mapping[str, str], Path, Path], str]
+"""Queries by view, folder of the book (a folder of Parquet for each table), folder to write → the engine's version."""
+
+
+class EngineMissing(StoreError):
+    """The engine that was asked for is not installed here."""
+
+
+def in_duckdb(views: Mapping[str, str], book: Path, target: Path) -> str:
+    """Run in DuckDB, within this process."""
+    with duckdb.connect() as con:
+        for table in TABLES:
+            rows = con.read_parquet(str(book / table / "*.parquet"))
+            rows.create_view(table)
+        for name, query in views.items():
+            con.execute(f"CREATE VIEW {name} AS {query}")
+        con.table(ANSWER).write_parquet(str(_folder(target) / "part-0.parquet"))
+    return str(duckdb.__version__)
+
+
+def in_datafusion(views: Mapping[str, str], book: Path, target: Path) -> str:
+    """Run in DataFusion, within this process; raises `EngineMissing`."""
+    datafusion = _engine("datafusion")
+    plain = datafusion.SessionConfig().set("datafusion.execution.parquet.schema_force_view_types", "false")
+    context = datafusion.SessionContext(plain)  # text as text, which every reader of Parquet knows
+    for table in TABLES:
+        context.register_parquet(table, str(book / table))
+    for name, query in views.items():
+        context.sql(f"CREATE VIEW {name} AS {query}")
+    context.table(ANSWER).write_parquet(str(_folder(target)))
+    return str(datafusion.__version__)
+
+
+ENGINES: Mapping[str, Run] = {"duckdb": in_duckdb, "datafusion": in_datafusion}
+
+
+def _engine(module: str) -> Any:  # noqa: ANN401 - what an extra brings
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise EngineMissing(f"{module} is not installed; pip install 'crossmargin[{module}]'") from error
+
+
+def _folder(target: Path) -> Path:
+    target.mkdir(parents=True)
+    return target

@@ -65,6 +65,9 @@ UNREADABLE = (
 )
 SOLANA = "solana:"
 WORD = 32
+MOST_DECIMALS = 255
+"""Those of a token are a byte."""
+
 
 Json = dict[str, Any]
 Known = Callable[[str, int, bytes], bool]
@@ -136,6 +139,7 @@ def judged(row: Json, evidence: Json | None, trust: Trust, known: Known) -> Judg
         raise Fault(f"evidence is followed of {', '.join(ways)}, and this is of {row['protocol']}")
     trial = _Trial(trust, known, [], [], [])
     try:
+        _decimals(row["decimals"])
         ways[row["protocol"]](row, evidence, trial)
     except UNREADABLE as error:
         raise error if isinstance(error, Fault) else Fault(f"malformed: {type(error).__name__} {error}") from error
@@ -325,7 +329,7 @@ def _one_token(row: Json, source: int, amounts: bytes, trial: _Trial) -> None:
     if not row["asset"].lower().endswith(f":0x{_word(token, 1)[12:].hex()}"):
         raise Fault(f"0x{_word(token, 1)[12:].hex()} arrives, not {row['asset']}")
     trial.asset(trial.trust.of_number(CCIP, _number_of(trial, row)), f"{source}/{_padded(pool).hex()}", row)
-    theirs = int.from_bytes(extra) if len(extra) == WORD else row["decimals"]
+    theirs = _decimals(int.from_bytes(extra)) if len(extra) == WORD else row["decimals"]
     shift = row["decimals"] - theirs
     amount = _uint(token, 4)
     _same_amount(row, amount * 10**shift if shift >= 0 else amount // 10**-shift)
@@ -383,6 +387,13 @@ def _text(raw: bytes) -> bytes:
     if len(filled) < -length % WORD or any(filled):
         raise Fault("bytes of the message end too early, or are not filled up with zeros")
     return raw[WORD : WORD + length]
+
+
+def _decimals(said: int) -> int:
+    """Hold decimals against what a token can have, before a power is taken of them."""
+    if not 0 <= said <= MOST_DECIMALS:
+        raise Fault(f"a token has 0 to {MOST_DECIMALS} decimals, not {said}")
+    return said
 
 
 def _same_amount(row: Json, amount: int) -> None:

@@ -42,7 +42,7 @@ def configuration(nodes: Sequence[tuple[Recorded, str]], *, host: str, port: int
 
 
 def _chain(recorded: Recorded, url: str) -> Tables:
-    chain = {"id": recorded.chain_id, "name": recorded.label, "rpc": [url], "finality": "finalized", "poll": "50ms"}
+    chain = {"id": recorded.chain_id, "name": recorded.label, "rpc": [url], "finality": "finalized", "poll": "200ms"}
     match recorded:
         case Recording():
             yield "[[chain]]", chain

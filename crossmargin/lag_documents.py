@@ -16,8 +16,9 @@ from aggregator.risk.series import Series
 from aggregator.stressing import held_of
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
-from crossmargin.liquidation_asked import Asked, Known
+from crossmargin.liquidation_asked import Asked
 from crossmargin.liquidation_documents import RULES, by_lenders, flow, head, missing, terms_of, with_funds
+from crossmargin.liquidation_known import Known
 from crossmargin.stress_documents import accrued_days, library, number, usd
 
 LATE_RULES = (

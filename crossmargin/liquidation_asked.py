@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-from aggregator.liquidating import Curves
-from aggregator.risk.series import Series
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +26,6 @@ class Asked:
     days: tuple[int, ...] = ()
     accrue_days: int = 0
     lag_h: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What is known beside the book, by identity: prices of days before its cuts, and what sales lose."""
-
-    series: Mapping[str, Series] = field(default_factory=dict)
-    curves: Curves = field(default_factory=dict)
 
 
 def query_of(asked: Asked) -> dict[str, str | None]:

@@ -22,7 +22,8 @@ from aggregator.risk.scenarios import Scenario, ScenarioError, Severity
 from aggregator.risk.series import Series
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
-from crossmargin.liquidation_asked import Asked, Known
+from crossmargin.liquidation_asked import Asked
+from crossmargin.liquidation_known import Known
 from crossmargin.stress_documents import (
     accrued_days,
     as_of,

@@ -16,8 +16,8 @@ from aggregator.margin.stamp import policy_digest
 from aggregator.risk.liquidation import Outcome, Step, Terms
 from aggregator.risk.liquidation_run import simulate
 from aggregator.risk.scenarios import Scenario
-from crossmargin.liquidation_asked import Known
 from crossmargin.liquidation_documents import by_lenders, flow
+from crossmargin.liquidation_known import Known
 from crossmargin.stress_documents import happened, library, usd
 
 COLUMNS = (

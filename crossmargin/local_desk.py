@@ -36,8 +36,9 @@ from crossmargin.imports import Imports
 from crossmargin.lag_documents import late
 from crossmargin.lakes import LakeParts
 from crossmargin.liabilities import Liabilities
-from crossmargin.liquidation_asked import Asked, Known
+from crossmargin.liquidation_asked import Asked
 from crossmargin.liquidation_documents import frozen, simulated
+from crossmargin.liquidation_known import Known
 from crossmargin.memberships import Memberships
 from crossmargin.ordering import badness
 from crossmargin.parity import ParityAudit

@@ -13,7 +13,7 @@ from aggregator.book import Book
 from aggregator.margin.inputs import METHODOLOGY_VERSION
 from crossmargin.documents import Document
 from crossmargin.forecast_documents import forecasts
-from crossmargin.liquidation_asked import Known
+from crossmargin.liquidation_known import Known
 from crossmargin.liquidation_runs import COLUMNS as LIQUIDATIONS
 from crossmargin.liquidation_runs import liquidations
 from crossmargin.schedule import parse

@@ -205,8 +205,8 @@ class Unit:
         return self
 
     def owned(self, owner: bytes, place: int) -> None:
-        if place > self.place:
-            self.owner, self.place = owner, place
+        """Take the owner of the last row; of rows of one place, which a chain does not give of two owners, always the same one."""
+        self.place, self.owner = max((self.place, self.owner), (place, owner))
 
     def snapshot(self, unit_id: bytes) -> UnitSnapshot:
         positions = dict(sorted(self.positions.items(), key=_market_and_side))

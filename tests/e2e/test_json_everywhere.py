@@ -36,7 +36,7 @@ CALLS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("policy", "check"): ("policy.toml",),
     ("keys", "rotate"): (),
 }
-"""Words behind each command, in the order in which they are called: some need what others made."""
+"""Words behind each command; they are called in any order."""
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,9 @@ def folder(indexed_once: Indexed, tmp_path_factory: pytest.TempPathFactory) -> P
         f"asset,as_of,daily_volume_usd,spread,fee\nETH,{days[-1]},1000000,0.001,0.003\n"
     )
     (made / "policy.toml").write_text(config("policy.toml").read_text(encoding="utf-8"))
+    for needed in (("keys", "create"), ("prices", "import", "ETH.csv"), ("liquidity", "import", "liquidity.csv")):
+        done = crossmargin(made, *needed)
+        assert done.returncode == 0, done.stderr
     return made
 
 

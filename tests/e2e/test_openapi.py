@@ -32,6 +32,7 @@ STREAMS = {"GET /v1/stream", "GET /v1/ws"}
 """What is answered without an end, or in another protocol."""
 
 LEAST_ROUTES = 55
+PATIENCE_S = 120
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def wrong(operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode, hea
     )
     @given(case=operation.as_strategy(generation_mode=mode))
     def ask(case: Case[Any]) -> None:
-        answer = case.call(headers=headers)
+        answer = case.call(headers=headers, timeout=PATIENCE_S)
         without: list[CheckFunction] = [
             positive_data_acceptance,
             *([not_a_server_error] if answer.status_code == CANNOT_NOW else []),

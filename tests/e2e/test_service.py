@@ -261,7 +261,7 @@ def test_chains_are_read_in_the_serving_process_where_that_is_asked_for(nodes: N
 def test_a_chain_whose_node_is_silent_makes_its_accounts_unknown(nodes: Nodes, tmp_path: Path) -> None:
     """Over HTTP and by the command alike, and ready no more, until a node answers."""
     north = nodes.start(recorded()[0])
-    configure(tmp_path, [north], lambda text: text.replace('poll = "50ms"', 'poll = "50ms"\nstale_after = "1s"'))
+    configure(tmp_path, [north], lambda text: text.replace("poll = ", 'stale_after = "1s"\npoll = '))
     account = f"eip155:31337:{owner_of('hedged')}"
     with service(tmp_path, "run") as (url, _):
         until(lambda: get(url + "/readyz").status == 200)

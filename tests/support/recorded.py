@@ -93,10 +93,12 @@ def nodes_running() -> Iterator[Nodes]:
 
 
 def configure(folder: Path, nodes: Sequence[Node], edit: Callable[[str], str] = str) -> Path:
-    """Write the demonstration's configuration over some nodes, with one edit."""
+    """Write the demonstration's configuration over some nodes, with one edit, which changes something."""
     text = configuration([(node.recording, node.url) for node in nodes], host="127.0.0.1", port=0, public=False)
+    edited = edit(text)
+    assert edit is str or edited != text, "the edit finds nothing to change"
     path = folder / CONFIGURATION
-    path.write_text(edit(text), encoding="utf-8")
+    path.write_text(edited, encoding="utf-8")
     return path
 
 

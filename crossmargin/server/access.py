@@ -65,6 +65,11 @@ class Access:
         return holder_of(found)
 
 
+def turn_of(asker: Asker, remote: str | None) -> str:
+    """Return under which name an asker waits for threads: whoever has no key is told apart by address."""
+    return f"{ANONYMOUS} {remote}" if asker.id == ANONYMOUS else asker.id
+
+
 def check(asker: Asker, scope: Scope | None, *, signed: bool = False) -> None:
     """Refuse whoever may not ask this; raises `Unauthorized` and `Forbidden`.
 

@@ -13,7 +13,7 @@ from aiohttp.web_response import ContentCoding
 from crossmargin.desk import Desk
 from crossmargin.documents import encode, harmless
 from crossmargin.errors import AskElsewhere
-from crossmargin.server.access import Asker, check
+from crossmargin.server.access import Asker, check, turn_of
 from crossmargin.server.asking import asked_of, body_of
 from crossmargin.server.etags import etag, known
 from crossmargin.server.house import House
@@ -45,7 +45,9 @@ def handler_of(route: Route, desk: Desk, house: House, replies: Replies) -> Hand
         async def work() -> web.StreamResponse:
             given: dict[str, Any] = {"desk": desk, "house": house, "asker": asker, "request": request}
             given |= asked_of(route, request, body)
-            found = await _found(route, house, {name: given[name] for name in route.wanted})
+            found = await _found(
+                route, house, {name: given[name] for name in route.wanted}, turn_of(asker, request.remote)
+            )
             return found if isinstance(found, web.StreamResponse) else written(route, request, found)
 
         if route.method == GET:
@@ -67,12 +69,15 @@ async def refuse_elsewhere(request: web.Request) -> web.StreamResponse:
     )
 
 
-async def _found(route: Route, house: House, given: Mapping[str, Any]) -> bytes | web.StreamResponse:
+async def _found(route: Route, house: House, given: Mapping[str, Any], turn: str) -> bytes | web.StreamResponse:
     if inspect.iscoroutinefunction(route.work):
         found = await route.work(**given)
         return found if isinstance(found, web.StreamResponse) else _encoded(found)
     return await house.workers.do(
-        partial(_worked, route, house, given), heavy=route.heavy, most_seconds=route.most_seconds
+        partial(_worked, route, house, given),
+        heavy=route.heavy,
+        most_seconds=route.most_seconds,
+        asker=turn,
     )
 
 

@@ -18,7 +18,7 @@ from crossmargin.documents import Document, encode
 from crossmargin.local_desk import LocalDesk
 from crossmargin.server.etags import etag
 from crossmargin.server.quota import Clock
-from crossmargin.server.workers import Workers
+from crossmargin.server.workers import ITSELF, Workers
 from crossmargin.watch import Watch
 from indexer.store import Store
 
@@ -142,18 +142,18 @@ class Current:
             _ = self._judged(account)
         return now - kept.outdated_at < BRIDGED_S
 
-    async def ask_all(self, accounts: Sequence[str]) -> list[Kept | Exception]:
-        """Return the answers of several accounts, all of one state; of each that has none, why."""
+    async def ask_all(self, accounts: Sequence[str], asker: str) -> list[Kept | Exception]:
+        """Return the answers of several accounts, all of one state; of each that has none, why. `asker`: whose turn it is."""
         edition = self._store.edition
         known = {name: kept for name in accounts if (kept := self._exact(name, edition)) is not None}
         missing = [name for name in dict.fromkeys(accounts) if name not in known]
-        found = await self._judge_many(missing) if missing else {}
+        found = await self._judge_many(missing, asker) if missing else {}
         if missing and known and self._store.edition != edition:
-            known, found = {}, await self._judge_many(list(dict.fromkeys(accounts)))
+            known, found = {}, await self._judge_many(list(dict.fromkeys(accounts)), asker)
         return [known[name] if name in known else found[name] for name in accounts]
 
-    async def _judge_many(self, accounts: Sequence[str]) -> dict[str, Kept | Exception]:
-        found = await self._judge_all(accounts, heavy=True, most_seconds=None)
+    async def _judge_many(self, accounts: Sequence[str], asker: str) -> dict[str, Kept | Exception]:
+        found = await self._judge_all(accounts, heavy=True, most_seconds=None, asker=asker)
         for name, kept in found.items():
             if isinstance(kept, Kept):
                 self._keep(name, kept)
@@ -166,7 +166,7 @@ class Current:
         return kept
 
     async def _judge_all(
-        self, accounts: Sequence[str], *, heavy: bool, most_seconds: float | None
+        self, accounts: Sequence[str], *, heavy: bool, most_seconds: float | None, asker: str = ITSELF
     ) -> dict[str, Kept | Exception]:
         edition, doubts = self._store.edition, self._believed(self._clock())
 
@@ -177,7 +177,7 @@ class Current:
                 for name, document in zip(accounts, documents, strict=True)
             }
 
-        return await self._workers.do(judge, heavy=heavy, most_seconds=most_seconds)
+        return await self._workers.do(judge, heavy=heavy, most_seconds=most_seconds, asker=asker)
 
     def _judged(self, account: str) -> asyncio.Future[Kept]:
         running = self._running.get(account)

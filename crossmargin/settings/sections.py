@@ -58,7 +58,7 @@ MEMBERSHIP = MembershipSettings(check_every_s=6 * 3600)
 BACKUPS = "backups"
 NEVER = "never"
 ALL = "all"
-SQL = SqlSettings(anonymous=False, timeout_s=10, rows=10_000, bytes=16_000_000, workers=2)
+SQL = SqlSettings(anonymous=False, timeout_s=10, rows=10_000, bytes=16_000_000, workers=3)
 DAY_S = 86_400
 EVENTS = EventSettings(keep_s=7 * DAY_S, mark_move=0.05, streams=2000, streams_per_key=20)
 WEBHOOKS = WebhookSettings(secrets=None, loopback=False)

@@ -38,7 +38,7 @@ class Limits:
     timeout_s: int = 10
     rows: int = 10_000
     bytes: int = 16_000_000
-    workers: int = 2
+    workers: int = 3
 
 
 class Guard:

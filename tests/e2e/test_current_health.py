@@ -166,7 +166,7 @@ def test_answers_take_no_more_memory_than_they_may(
     monkeypatch.setattr(current, "MOST_BYTES", sum(sizes) // 2)
 
     async def asked(kept: Current) -> list[bool]:
-        await kept.ask_all(names)
+        await kept.ask_all(names, "reader")
         assert kept.weight <= sum(sizes) // 2
         return [kept.peek(name) is not None for name in names]
 

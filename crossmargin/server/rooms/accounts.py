@@ -15,6 +15,7 @@ from aggregator.margin.status import Status
 from crossmargin.desk import Desk
 from crossmargin.documents import Document, encode
 from crossmargin.ordering import badness, nearness
+from crossmargin.server.access import Asker, turn_of
 from crossmargin.server.answers import AccountAnswer, AccountPage, BatchAnswer, PositionsAnswer, Table
 from crossmargin.server.cursors import placed
 from crossmargin.server.house import House
@@ -102,13 +103,14 @@ def _place(account: Document) -> list[Any]:
 
 
 @room.post("/v1/health:batch", answer=BatchAnswer, scope=Scope.READ, most_bytes=LARGEST_BATCH_BYTES)
-async def show_healths(house: House, request: web.Request, body: Batch) -> bytes:
+async def show_healths(house: House, asker: Asker, request: web.Request, body: Batch) -> bytes:
     """Return the health documents of up to 1,000 accounts, all of one state; of each that has none, why."""
+    turn = turn_of(asker, request.remote)
     if body.at is None:
-        known = await house.current.ask_all(body.accounts)
+        known = await house.current.ask_all(body.accounts, turn)
         bodies = [each if isinstance(each, Exception) else each.body for each in known]
     else:
-        bodies = await house.workers.do(lambda: _judged(house, body), heavy=True, most_seconds=None)
+        bodies = await house.workers.do(lambda: _judged(house, body), heavy=True, most_seconds=None, asker=turn)
     return _joined(
         body.accounts, [_told(request[AROUND], each) if isinstance(each, Exception) else each for each in bodies]
     )
@@ -181,11 +183,18 @@ def show_account(desk: Desk, path: AccountPath) -> Document:
 
 
 @room.get("/v1/accounts/{id}/health", answer=HealthDocument)
-async def show_health(house: House, desk: Desk, path: AccountPath, query: AtQuery) -> bytes:
+async def show_health(
+    house: House, desk: Desk, asker: Asker, request: web.Request, path: AccountPath, query: AtQuery
+) -> bytes:
     """Return the health document of an account."""
     if query.at is None:
         return (await house.current.ask(path.id)).body
-    return await house.workers.do(lambda: encode(desk.health(path.id, query.at)), heavy=False, most_seconds=QUICK_S)
+    return await house.workers.do(
+        lambda: encode(desk.health(path.id, query.at)),
+        heavy=False,
+        most_seconds=QUICK_S,
+        asker=turn_of(asker, request.remote),
+    )
 
 
 @room.get("/v1/accounts/{id}/positions", answer=PositionsAnswer)

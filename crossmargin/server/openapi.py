@@ -108,8 +108,15 @@ class _Schemas:
     def name_sets(self, models: Iterable[type[BaseModel]]) -> None:
         """Let answers say from which set of a lake they are."""
         for model in models:
-            described = self.definitions.get(model.__name__, {})
-            described.setdefault("properties", {})[SERVED_FROM] = SET_NAMED
+            for described in self._objects(model.__name__):
+                described.setdefault("properties", {})[SERVED_FROM] = SET_NAMED
+
+    def _objects(self, name: str) -> list[dict[str, Any]]:
+        """Return the definition of an answer, or those of which it is one."""
+        described: dict[str, Any] = self.definitions[name]
+        if "anyOf" not in described:
+            return [described]
+        return [self.definitions[each["$ref"].rpartition("/")[2]] for each in described["anyOf"]]
 
     def of(self, model: type[BaseModel], mode: JsonSchemaMode) -> Mapping[str, Any]:
         return self._references[_described(model), mode]

@@ -16,17 +16,19 @@ from tests.support.browser import browsing
 ACCOUNT = "stretched"
 QUERY = """SELECT venue_id, side, count(*) AS positions, count(DISTINCT owner_address) AS owners
 FROM fct_position GROUP BY venue_id, side ORDER BY venue_id, side"""
+SCENARIO, SHOCK = "covid-2020", "ETH=-0.1"
 PHONE, WIDE = 360, 1080
 TALLEST = 1000
 """Pixels of a page that are shown: the beginning says enough."""
 
-ALSO_DARK = ("account", "snapshots")
-ALSO_NARROW = ("accounts", "account", "snapshot")
+ALSO_DARK = ("overview", "account", "snapshots", "risk", "what-if")
+ALSO_NARROW = ("overview", "accounts", "account", "snapshot", "risk", "liquidations", "what-if")
 
 
 def main(address: str, folder: Path) -> None:
     """Write a PNG for each page, and for some also in dark and narrow."""
     paths = _paths(address)
+    folder.mkdir(parents=True, exist_ok=True)
     with browsing() as browser:
         if browser is None:
             sys.exit(
@@ -62,7 +64,10 @@ def _paths(address: str) -> dict[str, str]:
         "haircuts": "/ui/haircuts",
         "haircuts-history": "/ui/haircuts/history",
         "risk": "/ui/risk",
-        "advice": "/ui/risk/haircuts",
+        "liquidations": f"/ui/risk/liquidations?scenario={SCENARIO}",
+        "recommended-haircuts": "/ui/risk/haircuts",
+        "account-advice": f"/ui/accounts/{ACCOUNT}/advice",
+        "what-if": f"/ui/accounts/{ACCOUNT}/what-if?{urlencode({'shock': SHOCK})}",
         "sql": f"/ui/sql?{urlencode({'query': QUERY})}",
     }
 

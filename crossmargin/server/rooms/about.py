@@ -6,7 +6,7 @@ from aiohttp import web
 
 from crossmargin.desk import Desk
 from crossmargin.documents import Document, encode
-from crossmargin.server.answers import Alive, Table
+from crossmargin.server.answers.service import Alive, Ready
 from crossmargin.server.house import House
 from crossmargin.server.route import Room
 
@@ -22,7 +22,7 @@ async def is_there() -> Document:
     return {"status": "ok"}
 
 
-@room.get("/readyz", answer=Table, scope=None, cached=False)
+@room.get("/readyz", answer=Ready, scope=None, cached=False)
 def is_ready(desk: Desk) -> web.Response:
     """Say that answers can be believed: every chain is followed, reached and near its head; else 503 with the reasons."""
     reasons = [chain["reason"] | {"chain": chain["chain"]} for chain in desk.status()["chains"] if chain["reason"]]

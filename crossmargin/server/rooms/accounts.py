@@ -16,7 +16,16 @@ from crossmargin.desk import Desk
 from crossmargin.documents import Document, encode
 from crossmargin.ordering import badness, nearness
 from crossmargin.server.access import Asker, turn_of
-from crossmargin.server.answers import AccountAnswer, AccountPage, BatchAnswer, PositionsAnswer, Table
+from crossmargin.server.answers.accounts import (
+    AccountAnswer,
+    AccountPage,
+    BatchAnswer,
+    HistoryAnswer,
+    LadderAnswer,
+    LadderPage,
+    LinkAnswer,
+    PositionsAnswer,
+)
 from crossmargin.server.cursors import placed
 from crossmargin.server.house import House
 from crossmargin.server.middleware import AROUND, Surroundings, noted, told
@@ -139,7 +148,7 @@ def _told(by: Surroundings, error: Exception) -> Document:
     return {"code": failure.code, "title": failure.title, "status": failure.http_status, "detail": told(by, failure)}
 
 
-@room.get("/v1/accounts/{id}/history", answer=Table)
+@room.get("/v1/accounts/{id}/history", answer=HistoryAnswer)
 def show_history(house: House, path: AccountPath, query: HistoryQuery) -> Document:
     """Return what the members of an account did at venues, newest first."""
     question = f"history {path.id} {query.kind}"
@@ -159,13 +168,13 @@ def _event_place(said: Sequence[Any]) -> EventPlace:
         return place
 
 
-@room.get("/v1/accounts/{id}/liquidation-ladder", answer=Table)
+@room.get("/v1/accounts/{id}/liquidation-ladder", answer=LadderAnswer)
 def show_ladder(house: House, path: AccountPath) -> Document:
     """Return at which price of which asset the house would liquidate an account, all others unchanged, nearest first."""
     return house.lists.ladder(path.id)
 
 
-@room.get("/v1/liquidation-ladder", answer=Table)
+@room.get("/v1/liquidation-ladder", answer=LadderPage)
 def list_ladder(house: House, query: LadderQuery) -> Document:
     """Return these prices of all configured accounts, nearest first."""
     rungs = house.lists.ladders(query.identity)
@@ -184,7 +193,7 @@ def show_account(desk: Desk, path: AccountPath) -> Document:
 
 @room.get("/v1/accounts/{id}/health", answer=HealthDocument)
 async def show_health(
-    house: House, desk: Desk, asker: Asker, request: web.Request, path: AccountPath, query: AtQuery
+    *, house: House, desk: Desk, asker: Asker, request: web.Request, path: AccountPath, query: AtQuery
 ) -> bytes:
     """Return the health document of an account."""
     if query.at is None:
@@ -203,13 +212,13 @@ def show_positions(desk: Desk, path: AccountPath, query: AtQuery) -> Document:
     return desk.positions(path.id, query.at)
 
 
-@room.post("/v1/accounts/{id}/members", answer=Table, scope=Scope.ADMIN, most_bytes=LARGEST_MESSAGE)
+@room.post("/v1/accounts/{id}/members", answer=LinkAnswer, scope=Scope.ADMIN, most_bytes=LARGEST_MESSAGE)
 def link_wallet(desk: Desk, path: AccountPath, body: Link) -> Document:
     """Take in a message by which a wallet belongs to an account: that it does, its signature says, that it is wanted, the key."""
     return desk.link(path.id, body.envelope, who=body.who)
 
 
-@room.post("/v1/accounts/{id}/members/revoke", answer=Table, scope=Scope.ADMIN)
+@room.post("/v1/accounts/{id}/members/revoke", answer=LinkAnswer, scope=Scope.ADMIN)
 def revoke_wallet(desk: Desk, path: AccountPath, body: Revocation) -> Document:
     """Take a wallet from an account without its signature."""
     return desk.revoke(path.id, body.wallet, note=body.note, who=body.who)

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from crossmargin.desk import Desk
 from crossmargin.documents import Document
-from crossmargin.server.answers import Table
+from crossmargin.server.answers.controls import Backup, ParityAnswer
 from crossmargin.server.questions import LONGEST_NAME
 from crossmargin.server.route import Asked, Room, Scope
 
@@ -40,13 +40,13 @@ def show_inputs(desk: Desk, path: DigestPath) -> bytes:
     return desk.inputs(path.digest).encode("utf-8")
 
 
-@room.post("/v1/backups", answer=Table, scope=Scope.ADMIN, heavy=True, most_seconds=None)
+@room.post("/v1/backups", answer=Backup, scope=Scope.ADMIN, heavy=True, most_seconds=None)
 def back_up(desk: Desk, body: BackupOrder) -> Document:
     """Write a copy of the store."""
     return desk.back_up(body.name, body.keep)
 
 
-@room.post("/v1/parity", answer=Table, scope=Scope.ADMIN, heavy=True, most_seconds=None)
+@room.post("/v1/parity", answer=ParityAnswer, scope=Scope.ADMIN, heavy=True, most_seconds=None)
 def audit_parity(desk: Desk, body: ParityOrder) -> Document:
     """Compare the next units of one venue, or of each, with their contracts' own views."""
     return desk.audit_parity(body.venue, body.sample, body.at)

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from crossmargin.desk import Desk
 from crossmargin.documents import Document
-from crossmargin.server.answers import Table
+from crossmargin.server.answers.risk import ForecastList, RiskRun
+from crossmargin.server.answers.rules import HaircutRecommendation
 from crossmargin.server.questions import AtQuery
 from crossmargin.server.route import Room, Scope
 
@@ -23,19 +24,19 @@ class ForecastQuery(AtQuery):
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="The same seed gives the same paths.")
 
 
-@room.get("/v1/forecasts", answer=Table, heavy=True)
+@room.get("/v1/forecasts", answer=ForecastList, heavy=True)
 def list_forecasts(desk: Desk, query: ForecastQuery) -> Document:
     """Return how likely accounts with debt are to be liquidatable within an hour, a day and a week, the likeliest first."""
     return desk.forecasts(query.at, top=query.top, seed=query.seed)
 
 
-@room.get("/v1/haircuts/recommendation", answer=Table, heavy=True)
+@room.get("/v1/haircuts/recommendation", answer=HaircutRecommendation, heavy=True)
 def recommend_haircuts(desk: Desk) -> Document:
     """Return what the haircuts of the policy in force would become, as a draft, with its effect on everybody; nothing is entered."""
     return desk.recommend_haircuts()
 
 
-@room.post("/v1/risk-runs", answer=Table, scope=Scope.ADMIN, heavy=True, most_seconds=None)
+@room.post("/v1/risk-runs", answer=RiskRun, scope=Scope.ADMIN, heavy=True, most_seconds=None)
 def run_risk(desk: Desk) -> Document:
     """Take the book through scenarios, prices and paths, and keep what it comes to for SQL (`fct_risk_run`)."""
     return desk.run_risk()

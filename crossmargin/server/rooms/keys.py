@@ -10,7 +10,7 @@ from pydantic import Field
 from crossmargin.desk import Desk
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
-from crossmargin.server.answers import Table
+from crossmargin.server.answers.service import KeyLine, KeyList, KeyMade
 from crossmargin.server.idempotency import HEADER
 from crossmargin.server.route import Asked, Room, Scope
 
@@ -33,13 +33,13 @@ class KeyOrder(Asked):
     who: str = Field(default="", max_length=80)
 
 
-@room.get("/v1/keys", answer=Table, scope=Scope.ADMIN)
+@room.get("/v1/keys", answer=KeyList, scope=Scope.ADMIN)
 def list_keys(desk: Desk) -> Document:
     """Return every API key that was ever made, without its secret."""
     return desk.api_keys()
 
 
-@room.post("/v1/keys", answer=Table, scope=Scope.ADMIN)
+@room.post("/v1/keys", answer=KeyMade, scope=Scope.ADMIN)
 def create_key(desk: Desk, request: web.Request, body: KeyOrder) -> Document:
     """Make an API key. Its secret is in this answer and nowhere else."""
     if HEADER in request.headers:
@@ -49,7 +49,7 @@ def create_key(desk: Desk, request: web.Request, body: KeyOrder) -> Document:
     )
 
 
-@room.post("/v1/keys/{id}/revoke", answer=Table, scope=Scope.ADMIN)
+@room.post("/v1/keys/{id}/revoke", answer=KeyLine, scope=Scope.ADMIN)
 def revoke_key(desk: Desk, path: KeyPath) -> Document:
     """Let a key hold no more."""
     return desk.revoke_api_key(path.id)

@@ -8,7 +8,8 @@ from crossmargin.desk import Desk
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 from crossmargin.liquidation_asked import Asked
-from crossmargin.server.answers import Table
+from crossmargin.server.answers.liquidations import FreezeAnswer, LagAnswer, LiquidationsAnswer
+from crossmargin.server.answers.risk import AdviceAnswer
 from crossmargin.server.questions import LONGEST_AT, AccountPath, AtQuery
 from crossmargin.server.route import Room
 
@@ -60,13 +61,13 @@ class AdviceQuery(AtQuery):
     usd: float | None = Field(default=None, description="USD at most; without it what the configuration says.")
 
 
-@room.get("/v1/liquidations", answer=Table, heavy=True)
+@room.get("/v1/liquidations", answer=LiquidationsAnswer, heavy=True)
 def simulate_liquidations(desk: Desk, query: SimulationQuery) -> Document:
     """Return what liquidations come to, round by round, in every order of sale."""
     return desk.liquidations(_asked(query), query.at)
 
 
-@room.get("/v1/liquidations/freeze", answer=Table, heavy=True)
+@room.get("/v1/liquidations/freeze", answer=FreezeAnswer, heavy=True)
 def simulate_freeze(desk: Desk, query: FreezeQuery) -> Document:
     """Return what they come to after prices stood still for some days, while interest accrued."""
     try:
@@ -76,13 +77,13 @@ def simulate_freeze(desk: Desk, query: FreezeQuery) -> Document:
     return desk.freeze(_asked(query, days), query.at)
 
 
-@room.get("/v1/liquidations/lag", answer=Table, heavy=True)
+@room.get("/v1/liquidations/lag", answer=LagAnswer, heavy=True)
 def simulate_lag(desk: Desk, query: LagQuery) -> Document:
     """Return what they come to on each day of a window that happened, while venues see prices late."""
     return desk.lag(_asked(query, lag_h=query.lag_hours), query.at)
 
 
-@room.get("/v1/accounts/{id}/advice", answer=Table)
+@room.get("/v1/accounts/{id}/advice", answer=AdviceAnswer)
 def show_advice(desk: Desk, path: AccountPath, query: AdviceQuery) -> Document:
     """Return what an account may do to be further from a liquidation, best first; nothing is done."""
     return desk.advise(path.id, query.usd, query.at)

@@ -11,7 +11,7 @@ from crossmargin.desk import Desk
 from crossmargin.documents import Document, encode
 from crossmargin.errors import Forbidden, UsageError
 from crossmargin.server.access import ANONYMOUS, OWNER, Asker, check
-from crossmargin.server.answers import Table
+from crossmargin.server.answers.controls import LakeParts, PublishedSet, Rows, SchemaAnswer
 from crossmargin.server.house import House
 from crossmargin.server.route import Asked, Room, Scope
 from crossmargin.sql import Answer, Form, form_of
@@ -33,7 +33,7 @@ class Query(Asked):
     formulas: bool = False
 
 
-@room.post("/v1/sql", answer=Table, scope=None, heavy=True, most_seconds=None)
+@room.post("/v1/sql", answer=Rows, scope=None, heavy=True, most_seconds=None)
 def ask_sql(desk: Desk, house: House, asker: Asker, request: web.Request, body: Query) -> web.Response:
     """Return the rows of one SELECT in the form that `Accept` asks for: JSON, CSV, an Arrow stream or Parquet."""
     admit(asker, house)
@@ -50,19 +50,19 @@ def ask_sql(desk: Desk, house: House, asker: Asker, request: web.Request, body: 
     return response(desk.rows(body.query, form, formulas=body.formulas))
 
 
-@room.post("/v1/publish", answer=Table, scope=Scope.ADMIN, heavy=True, most_seconds=None)
+@room.post("/v1/publish", answer=PublishedSet, scope=Scope.ADMIN, heavy=True, most_seconds=None)
 def publish(desk: Desk) -> Document:
     """Write what is final to the published files."""
     return desk.publish()
 
 
-@room.post("/v1/lake/parts", answer=Table, scope=Scope.ADMIN, heavy=True, most_seconds=None)
+@room.post("/v1/lake/parts", answer=LakeParts, scope=Scope.ADMIN, heavy=True, most_seconds=None)
 def publish_parts(desk: Desk) -> Document:
     """Put the parts of a lake that are due into it."""
     return desk.publish_parts()
 
 
-@room.get("/v1/schema", answer=Table)
+@room.get("/v1/schema", answer=SchemaAnswer)
 def show_schema(desk: Desk) -> Document:
     """Return every public view and column, with what it means."""
     return desk.schema()

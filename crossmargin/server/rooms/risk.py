@@ -7,7 +7,7 @@ from pydantic import Field
 from crossmargin.desk import Desk
 from crossmargin.documents import Document
 from crossmargin.imports import usd
-from crossmargin.server.answers import Table
+from crossmargin.server.answers.risk import AtRiskAnswer, StressAnswer, WhatIfAnswer
 from crossmargin.server.questions import AT, LONGEST_AT, AccountPath, AtQuery
 from crossmargin.server.route import Asked, Room, Scope
 
@@ -43,13 +43,13 @@ class WhatIf(Asked):
     at: str | None = Field(default=None, min_length=1, max_length=LONGEST_AT, description=AT)
 
 
-@room.post("/v1/accounts/{id}/what-if", answer=Table, scope=Scope.READ)
+@room.post("/v1/accounts/{id}/what-if", answer=WhatIfAnswer, scope=Scope.READ)
 def show_what_if(desk: Desk, path: AccountPath, body: WhatIf) -> Document:
     """Return an account's health before and after; nothing is done."""
     return desk.what_if(path.id, body.actions, body.shocks, body.at)
 
 
-@room.get("/v1/stress", answer=Table, heavy=True)
+@room.get("/v1/stress", answer=StressAnswer, heavy=True)
 def show_stress(desk: Desk, query: StressQuery) -> Document:
     """Return what scenarios do to everybody: who falls below one, what venues may liquidate, and what is lacking."""
     fund = None if query.fund_usd is None else usd(query.fund_usd, "fund_usd")
@@ -57,7 +57,7 @@ def show_stress(desk: Desk, query: StressQuery) -> Document:
     return desk.stress(query.severity, named, moves, query.at, fund_usd=fund, accrue_days=query.accrue_days)
 
 
-@room.get("/v1/at-risk", answer=Table, heavy=True)
+@room.get("/v1/at-risk", answer=AtRiskAnswer, heavy=True)
 def show_at_risk(desk: Desk, query: AtQuery) -> Document:
     """Return what may be liquidated at which price, of each identity by itself and of all at once, and whose it is."""
     return desk.at_risk(query.at)

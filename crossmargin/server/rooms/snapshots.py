@@ -12,7 +12,15 @@ from crossmargin.desk import Desk
 from crossmargin.documents import Document, encode
 from crossmargin.errors import UsageError
 from crossmargin.server.access import Asker
-from crossmargin.server.answers import Table
+from crossmargin.server.answers.snapshots import (
+    DifferenceAnswer,
+    ManifestAnswer,
+    PastRows,
+    ProofAnswer,
+    SnapshotList,
+    SnapshotMade,
+    VerifiedAnswer,
+)
 from crossmargin.server.house import House
 from crossmargin.server.questions import ACCOUNT, LONGEST_NAME
 from crossmargin.server.rooms.queries import admit, response
@@ -79,19 +87,19 @@ class PastQuery(Asked):
     formulas: bool = False
 
 
-@room.get("/v1/snapshots", answer=Table)
+@room.get("/v1/snapshots", answer=SnapshotList)
 def list_snapshots(desk: Desk) -> Document:
     """Return the ledger of snapshots, with late, failed and missed slots."""
     return desk.snapshots()
 
 
-@room.post("/v1/snapshots", answer=Table, scope=Scope.ADMIN, heavy=True, most_seconds=None)
+@room.post("/v1/snapshots", answer=SnapshotMade, scope=Scope.ADMIN, heavy=True, most_seconds=None)
 def create_snapshot(desk: Desk, body: SnapshotOrder) -> Document:
     """Write a snapshot of every account."""
     return desk.create_snapshot(body.at)
 
 
-@room.get("/v1/snapshots/{name}", answer=Table)
+@room.get("/v1/snapshots/{name}", answer=ManifestAnswer)
 def show_snapshot(house: House, path: SnapshotPath) -> Document:
     """Return what a snapshot says of itself: its manifest, by whose hash it is named."""
     return house.archive.manifest(house.archive.named(path.name))
@@ -105,28 +113,28 @@ def download_snapshot_file(house: House, path: FilePath) -> web.FileResponse:
     return web.FileResponse(found, headers=headers)
 
 
-@room.get("/v1/snapshots/{name}/proof/{account}", answer=Table, heavy=True)
+@room.get("/v1/snapshots/{name}/proof/{account}", answer=ProofAnswer, heavy=True)
 def prove_account(house: House, path: ProofPath) -> Document:
     """Return the proof that an account is in a snapshot, as `verify.py --proof` takes it."""
     archive = house.archive
     return archive.proof(archive.named(path.name), path.account)
 
 
-@room.get("/v1/snapshots/{name}/diff/{other}", answer=Table, heavy=True)
+@room.get("/v1/snapshots/{name}/diff/{other}", answer=DifferenceAnswer, heavy=True)
 def compare_snapshots(house: House, path: DifferencePath, query: LimitQuery) -> Document:
     """Return what became otherwise from one snapshot to another, and why."""
     archive = house.archive
     return archive.difference(archive.named(path.name), archive.named(path.other), most=query.limit)
 
 
-@room.post("/v1/snapshots/{name}/verify", answer=Table, scope=Scope.READ, heavy=True, most_seconds=None)
+@room.post("/v1/snapshots/{name}/verify", answer=VerifiedAnswer, scope=Scope.READ, heavy=True, most_seconds=None)
 def verify_snapshot(house: House, path: SnapshotPath, body: VerifyOrder) -> Document:
     """Check a snapshot as `crossmargin snapshot verify` does, in a process of its own, one at a time: its faults and notes."""
     folder = house.archive.named(path.name)
     return house.verification.verify(folder, key=body.key, witnesses=body.witnesses, recompute=body.recompute)
 
 
-@room.post("/v1/snapshots/{name}/sql", answer=Table, scope=None, heavy=True, most_seconds=None)
+@room.post("/v1/snapshots/{name}/sql", answer=PastRows, scope=None, heavy=True, most_seconds=None)
 def ask_snapshot(house: House, asker: Asker, request: web.Request, path: SnapshotPath, body: PastQuery) -> web.Response:
     """Return the rows of one SELECT over the tables of a snapshot, with the hash that names it; forms as of `/v1/sql`."""
     admit(asker, house)

@@ -10,7 +10,7 @@ from pydantic import Field
 from crossmargin.desk import Desk
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
-from crossmargin.server.answers import Table
+from crossmargin.server.answers.service import DeliveryLog, WebhookLine, WebhookList, WebhookMade, WebhookTried
 from crossmargin.server.idempotency import HEADER
 from crossmargin.server.route import Asked, Room, Scope
 from crossmargin.server.stream.events import LONGEST_WANTED, MOST_WANTED
@@ -38,13 +38,13 @@ class WebhookOrder(Asked):
     who: str = Field(default="", max_length=80)
 
 
-@room.get("/v1/webhooks", answer=Table, scope=Scope.ADMIN)
+@room.get("/v1/webhooks", answer=WebhookList, scope=Scope.ADMIN)
 def list_webhooks(desk: Desk) -> Document:
     """Return every webhook, without its secret."""
     return desk.webhooks()
 
 
-@room.post("/v1/webhooks", answer=Table, scope=Scope.ADMIN)
+@room.post("/v1/webhooks", answer=WebhookMade, scope=Scope.ADMIN)
 def add_webhook(desk: Desk, request: web.Request, body: WebhookOrder) -> Document:
     """Let events go to an address from now on. The secret that signs them is in this answer and nowhere else."""
     if HEADER in request.headers:
@@ -53,19 +53,19 @@ def add_webhook(desk: Desk, request: web.Request, body: WebhookOrder) -> Documen
     return desk.add_webhook(body.url, wanted, who=body.who)
 
 
-@room.post("/v1/webhooks/{id}/remove", answer=Table, scope=Scope.ADMIN)
+@room.post("/v1/webhooks/{id}/remove", answer=WebhookLine, scope=Scope.ADMIN)
 def remove_webhook(desk: Desk, path: WebhookPath) -> Document:
     """Send nothing there any more."""
     return desk.remove_webhook(path.id)
 
 
-@room.post("/v1/webhooks/{id}/test", answer=Table, scope=Scope.ADMIN)
+@room.post("/v1/webhooks/{id}/test", answer=WebhookTried, scope=Scope.ADMIN)
 def test_webhook(desk: Desk, path: WebhookPath) -> Document:
     """Send an event of the kind `test` once, and say what came of it; a disabled webhook that takes it is active again."""
     return desk.test_webhook(path.id)
 
 
-@room.get("/v1/webhooks/{id}/log", answer=Table, scope=Scope.ADMIN)
+@room.get("/v1/webhooks/{id}/log", answer=DeliveryLog, scope=Scope.ADMIN)
 def show_webhook_log(desk: Desk, path: WebhookPath) -> Document:
     """Return what became of the newest events of a webhook."""
     return desk.webhook_log(path.id)

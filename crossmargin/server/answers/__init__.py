@@ -1,0 +1,1 @@
+"""What routes answer: a module for each room, a model for each answer, with exactly the keys that are answered."""

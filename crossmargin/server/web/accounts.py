@@ -32,9 +32,9 @@ def account(health: Document, course: Document, status: Document) -> Page:
         ("Weakest venue unit", factor(health["min_unit_health_factor"])),
         ("Interval", _interval(interval)),
         ("Score", "–" if health["score"] is None else health["score"]),
-        ("Collateral", usd_down(health["collateral"]["raw"])),
-        ("Debt", usd_up(health["debt"]["raw"])),
-        ("Headroom", usd_down(health["headroom"])),
+        ("Collateral, USD", usd_down(health["collateral"]["raw"])),
+        ("Debt, USD", usd_up(health["debt"]["raw"])),
+        ("Headroom, USD", usd_down(health["headroom"])),
         ("Loan to value", percent(health["ltv"]) or "–"),
         ("24 h breach", percent(health["breach_probability_24h"]) or "not estimated"),
     ]

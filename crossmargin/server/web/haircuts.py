@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
-from aggregator.audit.report.page import figures
+from aggregator.audit.report.page import Html, figures
 from crossmargin.documents import Document, symbol
 from crossmargin.server.web.figures import percent
 from crossmargin.server.web.frame import Grid, Page, chain_warnings, link, standing_at, titled
 
 KEYS = ("market", "liquidity", "peg", "bridge", "chain", "static", "total")
-LAYER_COLUMNS = ("asset", "class", *KEYS, "assumed")
+LONGEST_CHAIN = 16
+LAYER_COLUMNS = ("asset", "on", "class", *KEYS, "assumed")
 PURPOSES = (("maintenance", "Haircuts for the maintenance margin"), ("initial", "Haircuts for the initial margin"))
 VERSION_COLUMNS = ("class", "policy", "from", "state", "haircut", "liquidation threshold", "initial factor")
 DAY_COLUMNS = ("asset", "at", "regime", "maintenance", "initial", "market", "liquidity")
@@ -60,18 +62,25 @@ def _layers(found: Document, purpose: str, title: str) -> Grid:
         rows=[
             (
                 titled(_name(asset, identity), asset["asset"]),
+                _place(asset),
                 asset["class"],
-                *(percent(asset[purpose][key]) for key in KEYS),
+                *(_layer(asset, purpose, key) for key in KEYS),
                 ", ".join(asset["assumed"]),
             )
             for identity, asset in layers
         ],
         plain=[
-            (asset["asset"], asset["class"], *(asset[purpose][key] for key in KEYS), " ".join(asset["assumed"]))
+            (
+                asset["asset"],
+                _chain(asset),
+                asset["class"],
+                *(asset[purpose][key] for key in KEYS),
+                " ".join(asset["assumed"]),
+            )
             for _, asset in layers
         ],
         numbers=frozenset(KEYS),
-        note="What is assumed rests on nothing that was measured here.",
+        note="What is assumed rests on nothing that was measured here; – is a layer that takes off nothing because nothing is known of it.",
     )
 
 
@@ -138,3 +147,20 @@ def _days(days: Sequence[Document]) -> Grid:
 
 def _name(asset: Document, identity: str) -> str:
     return symbol(asset["symbol"] or identity)
+
+
+def _layer(asset: Document, purpose: str, layer: str) -> str | None:
+    """Show a layer; one that is nothing only because nothing is known is none."""
+    share: str | None = asset[purpose][layer]
+    unknown = layer in asset["assumed"] and share is not None and not Decimal(share)
+    return None if unknown else percent(share)
+
+
+def _chain(asset: Document) -> str:
+    chain: str = asset["asset"].partition("/")[0]
+    return chain
+
+
+def _place(asset: Document) -> Html:
+    chain = _chain(asset)
+    return titled(chain if len(chain) <= LONGEST_CHAIN else f"{chain[:LONGEST_CHAIN]}…", chain)

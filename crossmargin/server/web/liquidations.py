@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from urllib.parse import quote, urlencode
 
 from aggregator.audit.report.page import Html, figures, text
@@ -15,16 +16,16 @@ ORDERS = (
     "order of sale",
     "units",
     "rounds",
-    "sold",
-    "lost in sales",
-    "accounts lose",
-    "bad debt",
-    "lenders lose",
+    "sold USD",
+    "lost in sales USD",
+    "accounts lose USD",
+    "bad debt USD",
+    "lenders lose USD",
     "left",
 )
-FREEZES = ("days", "interest", "units", "accounts lose", "bad debt", "lenders lose", "left")
-POOLS = ("venue", "market", "bad debt", "lenders lose", "share")
-ADVICE = ("do", "moved", "cost", "health after", "gain", "per 1,000 USD", "by cost")
+FREEZES = ("days", "interest USD", "units", "accounts lose USD", "bad debt USD", "lenders lose USD", "left")
+POOLS = ("venue", "market", "bad debt USD", "lenders lose USD", "share")
+ADVICE = ("do", "moved USD", "cost USD", "health after", "gain", "per 1,000 USD", "by cost")
 
 
 def liquidations(document: Document, frozen: Document, standing: Document, scenario: str) -> Page:
@@ -55,18 +56,18 @@ def liquidations(document: Document, frozen: Document, standing: Document, scena
     )
 
 
-def advice(document: Document, standing: Document) -> Page:
-    """Rank what one account may do."""
-    account = document["account"]
+def advice(document: Document, standing: Document, symbols: Mapping[str, str]) -> Page:
+    """Rank what one account may do; `symbols`: of assets, by id."""
+    account, budget = document["account"], f"{Decimal(document['budget_usd']):,.2f}"
     return Page(
         path=f"/ui/accounts/{quote(account, safe='')}/advice",
         title=f"Advice for {account}",
-        lead=f"What brings it further from a liquidation, moving up to {document['budget_usd']} USD; nothing is done, nothing signed.",
+        lead=f"What brings it further from a liquidation, moving up to {budget} USD; nothing is done, nothing signed.",
         as_of=with_doubts(document["as_of"], standing),
         warnings=chain_warnings(standing),
         parts=[
             figures([("Health", factor(document["health"])), ("Tried without use", document["useless"])]),
-            _advice(document["advice"]),
+            _advice(document["advice"], symbols),
             Html(f"<section><h2>By which rules</h2>{listed(document['rules'])}</section>"),
         ],
     )
@@ -159,7 +160,7 @@ def _rules(document: Document, frozen: Document) -> Html:
     )
 
 
-def _advice(found: Sequence[Document]) -> Grid:
+def _advice(found: Sequence[Document], symbols: Mapping[str, str]) -> Grid:
     names = ("moved_usd", "cost_usd", "health_after", "gain", "gain_per_thousand_usd", "rank_by_cost")
     return Grid(
         name="advice",
@@ -167,7 +168,7 @@ def _advice(found: Sequence[Document]) -> Grid:
         columns=ADVICE,
         rows=[
             (
-                _actions(each),
+                _shown(each, symbols),
                 usd_down(each["moved_usd"]),
                 usd_up(each["cost_usd"]),
                 factor(each["health_after"]),
@@ -186,3 +187,13 @@ def _advice(found: Sequence[Document]) -> Grid:
 def _actions(found: Document) -> str:
     done = "; ".join(f"{each['kind']} {each['tokens']} {each['asset']} at {each['venue']}" for each in found["actions"])
     return f"{done} (from outside)" if found["outside"] else done
+
+
+def _shown(found: Document, symbols: Mapping[str, str]) -> Html:
+    """The same with symbols, whose assets stand in their titles."""
+    done = "; ".join(
+        f"{text(each['kind'])} {text(each['tokens'])} {titled(symbols.get(each['asset'], each['asset']), each['asset'])} "
+        f"at {text(each['venue'])}"
+        for each in found["actions"]
+    )
+    return Html(f"{done} (from outside)" if found["outside"] else done)

@@ -71,7 +71,7 @@ def risk(run: Run, standing: Document, kind: str) -> Page:
             figures(
                 [
                     ("Run", head["run_id"]),
-                    ("Made", head["made_at"]),
+                    ("Made", f"{head['made_at']}".replace("T", " ").removesuffix("Z") + " UTC"),
                     ("Accounts", f"{head['accounts']:,}"),
                     ("Units judged", f"{head['units']:,}"),
                     ("Not judged", len(json.loads(head["left_out"]))),
@@ -132,7 +132,7 @@ def _heat(scenarios: Sequence[Mapping[str, Any]]) -> Grid:
             for name in names
         ],
         numbers=frozenset(columns[1:]),
-        note="Who falls that did not before, and how much debt is then more than all collateral; darker is more of their debt. "
+        note="Who falls that did not before · USD of debt that are then more than all collateral; darker is more of their debt. "
         "As CSV: both numbers of each cell. Nobody acts, and a frozen chain moves nothing by itself.",
     )
 
@@ -293,5 +293,5 @@ def _proposals(proposals: Sequence[Mapping[str, Any]]) -> Grid:
         ],
         plain=[tuple(each[key] for key in keys) for each in proposals],
         numbers=frozenset((*columns[3:6], columns[8])),
-        note="alert: it would have to rise by more than a day may, which somebody has to decide.",
+        note="alert: it would have to rise by more than a day may, which somebody has to decide." if proposals else "",
     )

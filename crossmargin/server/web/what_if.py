@@ -92,8 +92,8 @@ def _outcome(found: Document) -> Iterator[Html | Grid]:
         ("status", status_of(before["status"]), status_of(after["status"])),
         *((name.replace("_", " "), factor(before[name]), factor(after[name])) for name in FACTORS),
         ("score", before["score"], after["score"]),
-        *((name, usd_down(before[key]), usd_down(after[key])) for name, key in DOWN),
-        ("debt", usd_up(before["debt_usd"]), usd_up(after["debt_usd"])),
+        *((f"{name} USD", usd_down(before[key]), usd_down(after[key])) for name, key in DOWN),
+        ("debt USD", usd_up(before["debt_usd"]), usd_up(after["debt_usd"])),
     ]
     plain = [(name, before[name], after[name]) for name in ("status", *FACTORS, "score", "headroom")]
     old = {(each["venue"], each["unit_id"]): each for each in before["units"]}

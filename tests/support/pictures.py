@@ -16,19 +16,17 @@ from tests.support.browser import browsing
 ACCOUNT = "stretched"
 QUERY = """SELECT venue_id, side, count(*) AS positions, count(DISTINCT owner_address) AS owners
 FROM fct_position GROUP BY venue_id, side ORDER BY venue_id, side"""
-SCENARIO, SHOCK = "covid-2020", "ETH=-0.1"
 PHONE, WIDE = 360, 1080
 TALLEST = 1000
 """Pixels of a page that are shown: the beginning says enough."""
 
-ALSO_DARK = ("overview", "account", "snapshots", "risk", "what-if")
-ALSO_NARROW = ("overview", "accounts", "account", "snapshot", "risk", "liquidations", "what-if")
+ALSO_DARK = ("overview", "account", "snapshots", "risk", "what-if-shocked")
+ALSO_NARROW = ("accounts", "account", "snapshot", "risk", "liquidations", "what-if")
 
 
 def main(address: str, folder: Path) -> None:
     """Write a PNG for each page, and for some also in dark and narrow."""
     paths = _paths(address)
-    folder.mkdir(parents=True, exist_ok=True)
     with browsing() as browser:
         if browser is None:
             sys.exit(
@@ -64,10 +62,11 @@ def _paths(address: str) -> dict[str, str]:
         "haircuts": "/ui/haircuts",
         "haircuts-history": "/ui/haircuts/history",
         "risk": "/ui/risk",
-        "liquidations": f"/ui/risk/liquidations?scenario={SCENARIO}",
-        "recommended-haircuts": "/ui/risk/haircuts",
-        "account-advice": f"/ui/accounts/{ACCOUNT}/advice",
-        "what-if": f"/ui/accounts/{ACCOUNT}/what-if?{urlencode({'shock': SHOCK})}",
+        "risk-haircuts": "/ui/risk/haircuts",
+        "liquidations": "/ui/risk/liquidations?scenario=covid-2020",
+        "advice": f"/ui/accounts/{ACCOUNT}/advice",
+        "what-if": f"/ui/accounts/{ACCOUNT}/what-if",
+        "what-if-shocked": f"/ui/accounts/{ACCOUNT}/what-if?shock=ETH%3D-0.1",
         "sql": f"/ui/sql?{urlencode({'query': QUERY})}",
     }
 

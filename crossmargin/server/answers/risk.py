@@ -216,12 +216,18 @@ class WhatIfAnswer(Answer):
     notes: list[ReasonView]
 
 
+class AdvisedAction(Action):
+    """The same, with the token's symbol, which is empty where nobody says it."""
+
+    symbol: str
+
+
 class Advice(Answer):
     """What an account may do, and what it gains; `outside`: with what it does not have yet; gains `null`: without bound."""
 
     kind: str
     outside: bool
-    actions: list[Action]
+    actions: list[AdvisedAction]
     moved_usd: str
     cost_usd: str
     gain: str | None

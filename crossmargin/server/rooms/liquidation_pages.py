@@ -7,7 +7,6 @@ from pydantic import Field
 
 from crossmargin.desk import Desk
 from crossmargin.liquidation_asked import Asked
-from crossmargin.server.house import House
 from crossmargin.server.questions import AccountPath
 from crossmargin.server.rooms.pages import HTML, TableQuery, answered
 from crossmargin.server.route import Room
@@ -39,10 +38,9 @@ def show_liquidations(desk: Desk, query: ScenarioQuery) -> web.Response:
 
 
 @room.get("/ui/accounts/{id}/advice", answer=HTML, cached=False)
-def show_account_advice(desk: Desk, house: House, path: AccountPath, query: TableQuery) -> web.Response:
+def show_account_advice(desk: Desk, path: AccountPath, query: TableQuery) -> web.Response:
     """Return the page of what an account may do."""
-    symbols = {each["id"]: each["symbol"] or each["id"] for each in house.lists.assets()["assets"]}
-    return answered(liquidations.advice(desk.advise(path.id, None, None), desk.status(), symbols), query.csv)
+    return answered(liquidations.advice(desk.advise(path.id, None, None), desk.status()), query.csv)
 
 
 @room.get("/ui/accounts/{id}/what-if", answer=HTML, cached=False)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from aggregator.audit.report.page import Html, figures
+from aggregator.audit.report.page import figures, short
 from crossmargin.documents import Document, symbol
 from crossmargin.server.web.figures import percent
-from crossmargin.server.web.frame import Grid, Page, chain_warnings, link, standing_at, titled
+from crossmargin.server.web.frame import Grid, Page, chain_warnings, link, standing_at, titled, whole
 
 KEYS = ("market", "liquidity", "peg", "bridge", "chain", "static", "total")
-LONGEST_CHAIN = 16
 LAYER_COLUMNS = ("asset", "on", "class", *KEYS, "assumed")
 PURPOSES = (("maintenance", "Haircuts for the maintenance margin"), ("initial", "Haircuts for the initial margin"))
 VERSION_COLUMNS = ("class", "policy", "from", "state", "haircut", "liquidation threshold", "initial factor")
-DAY_COLUMNS = ("asset", "at", "regime", "maintenance", "initial", "market", "liquidity")
+DAY_COLUMNS = ("asset", "chain", "at", "regime", "maintenance", "initial", "market", "liquidity")
 PATH, HISTORY = "/ui/haircuts", "/ui/haircuts/history"
 
 
@@ -62,8 +61,8 @@ def _layers(found: Document, purpose: str, title: str) -> Grid:
         rows=[
             (
                 titled(_name(asset, identity), asset["asset"]),
-                _place(asset),
-                asset["class"],
+                titled(short(_chain(asset)), _chain(asset)),
+                whole(asset["class"]),
                 *(_layer(asset, purpose, key) for key in KEYS),
                 ", ".join(asset["assumed"]),
             )
@@ -120,7 +119,8 @@ def _days(days: Sequence[Document]) -> Grid:
         rows=[
             (
                 titled(_name(asset, identity), asset["asset"]),
-                day["at"],
+                titled(short(_chain(asset)), _chain(asset)),
+                whole(day["at"]),
                 day["regime"],
                 percent(asset["maintenance"]["total"]),
                 percent(asset["initial"]["total"]),
@@ -132,6 +132,7 @@ def _days(days: Sequence[Document]) -> Grid:
         plain=[
             (
                 asset["asset"],
+                _chain(asset),
                 day["at"],
                 day["regime"],
                 asset["maintenance"]["total"],
@@ -141,8 +142,12 @@ def _days(days: Sequence[Document]) -> Grid:
             )
             for asset, day, _ in lines
         ],
-        numbers=frozenset(DAY_COLUMNS[3:]),
+        numbers=frozenset(DAY_COLUMNS[4:]),
     )
+
+
+def _chain(asset: Document) -> str:
+    return str(asset["asset"]).partition("/")[0]
 
 
 def _name(asset: Document, identity: str) -> str:
@@ -154,13 +159,3 @@ def _layer(asset: Document, purpose: str, layer: str) -> str | None:
     share: str | None = asset[purpose][layer]
     unknown = layer in asset["assumed"] and share is not None and not Decimal(share)
     return None if unknown else percent(share)
-
-
-def _chain(asset: Document) -> str:
-    chain: str = asset["asset"].partition("/")[0]
-    return chain
-
-
-def _place(asset: Document) -> Html:
-    chain = _chain(asset)
-    return titled(chain if len(chain) <= LONGEST_CHAIN else f"{chain[:LONGEST_CHAIN]}…", chain)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from urllib.parse import quote, urlencode
 
 from aggregator.audit.report.page import Html, figures, text
-from crossmargin.documents import Document
-from crossmargin.server.web.figures import factor, percent, usd_down, usd_up
-from crossmargin.server.web.frame import Grid, Page, chain_warnings, link, listed, titled, with_doubts
+from crossmargin.documents import Document, symbol
+from crossmargin.server.web.figures import amount, factor, percent, usd_down, usd_up
+from crossmargin.server.web.frame import Grid, Page, chain_warnings, link, listed, titled, whole, with_doubts
 
 PATH = "/ui/risk/liquidations"
 ORDERS = (
@@ -56,18 +56,18 @@ def liquidations(document: Document, frozen: Document, standing: Document, scena
     )
 
 
-def advice(document: Document, standing: Document, symbols: Mapping[str, str]) -> Page:
-    """Rank what one account may do; `symbols`: of assets, by id."""
-    account, budget = document["account"], f"{Decimal(document['budget_usd']):,.2f}"
+def advice(document: Document, standing: Document) -> Page:
+    """Rank what one account may do."""
+    account, most = document["account"], Decimal(document["budget_usd"])
     return Page(
         path=f"/ui/accounts/{quote(account, safe='')}/advice",
         title=f"Advice for {account}",
-        lead=f"What brings it further from a liquidation, moving up to {budget} USD; nothing is done, nothing signed.",
+        lead=f"What brings it further from a liquidation, moving up to {most:,.0f} USD; nothing is done, nothing signed.",
         as_of=with_doubts(document["as_of"], standing),
         warnings=chain_warnings(standing),
         parts=[
             figures([("Health", factor(document["health"])), ("Tried without use", document["useless"])]),
-            _advice(document["advice"], symbols),
+            _advice(document["advice"]),
             Html(f"<section><h2>By which rules</h2>{listed(document['rules'])}</section>"),
         ],
     )
@@ -160,7 +160,7 @@ def _rules(document: Document, frozen: Document) -> Html:
     )
 
 
-def _advice(found: Sequence[Document], symbols: Mapping[str, str]) -> Grid:
+def _advice(found: Sequence[Document]) -> Grid:
     names = ("moved_usd", "cost_usd", "health_after", "gain", "gain_per_thousand_usd", "rank_by_cost")
     return Grid(
         name="advice",
@@ -168,7 +168,7 @@ def _advice(found: Sequence[Document], symbols: Mapping[str, str]) -> Grid:
         columns=ADVICE,
         rows=[
             (
-                _shown(each, symbols),
+                _done(each),
                 usd_down(each["moved_usd"]),
                 usd_up(each["cost_usd"]),
                 factor(each["health_after"]),
@@ -184,16 +184,18 @@ def _advice(found: Sequence[Document], symbols: Mapping[str, str]) -> Grid:
     )
 
 
-def _actions(found: Document) -> str:
-    done = "; ".join(f"{each['kind']} {each['tokens']} {each['asset']} at {each['venue']}" for each in found["actions"])
-    return f"{done} (from outside)" if found["outside"] else done
-
-
-def _shown(found: Document, symbols: Mapping[str, str]) -> Html:
-    """The same with symbols, whose assets stand in their titles."""
+def _done(found: Document) -> Html:
     done = "; ".join(
-        f"{text(each['kind'])} {text(each['tokens'])} {titled(symbols.get(each['asset'], each['asset']), each['asset'])} "
-        f"at {text(each['venue'])}"
+        f"{text(each['kind'])} {amount(each['tokens'])} {_token(each)} at {whole(each['venue'])}"
         for each in found["actions"]
     )
     return Html(f"{done} (from outside)" if found["outside"] else done)
+
+
+def _token(action: Document) -> Html:
+    return titled(symbol(action["symbol"]) or action["asset"], action["asset"])
+
+
+def _actions(found: Document) -> str:
+    done = "; ".join(f"{each['kind']} {each['tokens']} {each['asset']} at {each['venue']}" for each in found["actions"])
+    return f"{done} (from outside)" if found["outside"] else done

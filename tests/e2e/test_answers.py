@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import urllib.request
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,7 +17,6 @@ from crossmargin.server.rooms import routes
 from crossmargin.service_file import read
 from tests.e2e.conftest import Indexed
 from tests.e2e.test_policy import policy
-from tests.e2e.test_service import get
 from tests.support.recorded import CONFIGURATION, crossmargin, service
 
 ACCOUNT = "stretched"
@@ -49,12 +49,13 @@ class Client:
         return self._answered("POST", route, route.format(**path), json.dumps(body).encode())
 
     def _answered(self, method: str, route: str, path: str, body: bytes | None) -> Any:
-        answer = get(self._url + path, method=method, body=body, headers=self._headers)
-        assert answer.status == 200, (path, answer.body)
+        request = urllib.request.Request(self._url + path, data=body, headers=self._headers, method=method)  # noqa: S310 - loopback
+        with urllib.request.urlopen(request) as answer:  # noqa: S310 - ditto
+            said = answer.read()
         name = f"{method} {route}"
-        MODELS[name].model_validate_json(answer.body)
+        MODELS[name].model_validate_json(said)
         self.asked.add(name)
-        return json.loads(answer.body)
+        return json.loads(said)
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +73,14 @@ def client(indexed_once: Indexed, tmp_path_factory: pytest.TempPathFactory) -> I
         yield Client(url, said.token)
 
 
+@pytest.mark.timeout(900)
 def test_every_route_answers_exactly_what_its_model_says(client: Client) -> None:
     about_service(client)
     about_accounts(client)
     about_markets(client)
-    about_imports(client)
     about_risk(client)
+    about_imports(client)
+    about_days(client)
     about_snapshots(client)
     about_rules(client)
     about_what_is_kept(client)
@@ -186,12 +189,16 @@ def about_risk(client: Client) -> None:
     client.get("/v1/stress", "?fund_usd=1000")
     client.get("/v1/stress", "?shock=ETH%3D-0.5")
     client.get("/v1/at-risk")
-    assert client.get("/v1/forecasts")["unknown_accounts"] >= 0
     for query in ("", f"?scenario={WINDOW}"):
         client.get("/v1/liquidations", query)
         client.get("/v1/liquidations/freeze", query)
-    assert client.get("/v1/liquidations/lag", f"?scenario={WINDOW}")["days"]
     client.post("/v1/risk-runs", {})
+
+
+def about_days(client: Client) -> None:
+    """What rests on histories that were imported."""
+    client.get("/v1/forecasts")
+    assert client.get("/v1/liquidations/lag", f"?scenario={WINDOW}")["days"]
 
 
 def about_snapshots(client: Client) -> None:

@@ -20,6 +20,7 @@ from eth_hash.auto import keccak
 from chains.evm.evidence.headers import encodings
 from crossmargin.demo.recording import Recording
 from crossmargin.demo.replay import ReplayNode
+from crossmargin.server.answers.controls import LakeParts
 from indexer.lake import Lake, LakeSet, read_set
 from tests.e2e.conftest import Indexed
 from tests.support.forked import Running, started
@@ -200,7 +201,7 @@ def test_readers_say_what_one_process_says_at_one_cut_off(nodes: Nodes, tmp_path
 def publish_all(places: dict[str, Path], readers: Sequence[str]) -> None:
     """What a schedule does: parts of both chains, and the set, which readers then take."""
     for name in ("north", "south"):
-        done(places[name], "lake", "publish")
+        LakeParts.model_validate(done(places[name], "lake", "publish"))
     joined = done(places["join"], "lake", "join")
     assert joined["new"]
     until(lambda: all(served_set(url) == joined["set"] for url in readers))

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from crossmargin.server.answers.imports import LiabilitiesTaken, LiabilityList
 from tests.devnet.solana.chain import Devnet, build
 from tests.devnet.solana.pyth import FEED_IDS, price_account
 from tests.support.product import crossmargin, get, serving
@@ -62,7 +63,10 @@ class Desk:
         """The exit code of an import."""
         path = self.folder / "envelope.json"
         path.write_text(envelope)
-        return crossmargin(self.folder, "liabilities", "import", str(path), "--json").returncode
+        done = crossmargin(self.folder, "liabilities", "import", str(path), "--json")
+        if done.returncode == 0:
+            LiabilitiesTaken.model_validate_json(done.stdout)
+        return done.returncode
 
 
 @pytest.fixture
@@ -135,6 +139,7 @@ def test_the_service_takes_them_in_and_answers_with_them(desk: Desk) -> None:
         assert posted(f"{url}/v1/liabilities", honest) in {200, 201}
         served = get(f"{url}/v1/accounts/{desk.account}/health")
         listed = get(f"{url}/v1/liabilities")
+        LiabilityList.model_validate(listed)
 
     assert "liabilities_unknown" not in codes(served)
     assert unit(served)["liabilities"]["maintenance_requirement_usd"].startswith("50")

@@ -21,6 +21,7 @@ from crossmargin.errors import DeskError, NoSuchThing, UsageError
 from crossmargin.exits import ExitCode
 from crossmargin.memberships import Memberships
 from crossmargin.refusals import Conflict, NotForUs, NotSigned, Outdated, OutOfTime, Replayed
+from crossmargin.server.answers.accounts import LinkAnswer
 from crossmargin.settings import Settings, load
 from crossmargin.settings.model import MembershipSettings
 from crossmargin.wallets import new_message, wallet_of
@@ -69,7 +70,9 @@ class Office:
         raise AssertionError(f"{chain_id} was asked")
 
     def take_in(self, envelope: str, account: str = "acme") -> dict[str, Any]:
-        return dict(self.ledger.take_in(account, envelope, who="tester"))
+        taken = self.ledger.take_in(account, envelope, who="tester")
+        LinkAnswer.model_validate(taken)
+        return dict(taken)
 
     def account(self, name: str = "acme") -> MarginAccount:
         with self.store.reading() as reader:

@@ -16,6 +16,7 @@ from aggregator.margin.inputs import Cut
 from chains.model import Block, Finality
 from crossmargin.errors import UsageError
 from crossmargin.import_files import transfer_document
+from crossmargin.server.answers.imports import TransferList, TransfersTaken
 from crossmargin.transfers import COLUMNS, Transfers
 from indexer.store import MEMORY, Store
 from tests.support import vaas
@@ -49,13 +50,16 @@ def store() -> Iterator[Store]:
 
 
 def take(store: Store, *rows: object, source: str = "desk") -> dict[str, Any]:
-    return dict(Transfers(store, lambda: NOW).take_in({"source": source, "rows": list(rows)}))
+    taken = Transfers(store, lambda: NOW).take_in({"source": source, "rows": list(rows)})
+    TransfersTaken.model_validate(taken)
+    return dict(taken)
 
 
 def known(store: Store) -> list[dict[str, Any]]:
     with store.reading() as reader:
-        listed: list[dict[str, Any]] = Transfers(store, lambda: NOW).listing(reader)["transfers"]
-        return listed
+        listed = Transfers(store, lambda: NOW).listing(reader)
+    TransferList.model_validate(listed)
+    return list(listed["transfers"])
 
 
 def cut(number: int, time: int) -> Cut:

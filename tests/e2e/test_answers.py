@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, RootModel
 
 from crossmargin.documents import moment
+from crossmargin.server.answers.markets import ChainList
 from crossmargin.server.rooms import routes
 from crossmargin.service_file import read
 from tests.e2e.conftest import Indexed
@@ -109,7 +110,7 @@ def test_a_model_that_lacks_a_key_or_has_one_more_refuses_the_answer(client: Cli
     class Fewer(BaseModel):
         model_config = ConfigDict(extra="forbid")
 
-    class More(MODELS["GET /v1/chains"]):  # type: ignore[misc]
+    class More(ChainList):
         invented: str
 
     for wrong in (Fewer, More):

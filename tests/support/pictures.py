@@ -17,6 +17,7 @@ ACCOUNT = "stretched"
 QUERY = """SELECT venue_id, side, count(*) AS positions, count(DISTINCT owner_address) AS owners
 FROM fct_position GROUP BY venue_id, side ORDER BY venue_id, side"""
 PHONE, WIDE = 360, 1080
+PATIENCE_MS = 300_000
 TALLEST = 1000
 """Pixels of a page that are shown: the beginning says enough."""
 
@@ -75,7 +76,7 @@ def _shoot(browser: Browser, url: str, path: Path, *, width: int, scheme: Litera
     """Take the top of a page, as tall as it is, up to `TALLEST`."""
     context = browser.new_context(viewport=ViewportSize(width=width, height=600), color_scheme=scheme)
     page = context.new_page()
-    page.goto(url, wait_until="load")
+    page.goto(url, wait_until="load", timeout=PATIENCE_MS)
     tall: int = page.evaluate("document.documentElement.scrollHeight")
     clip = FloatRect(x=0, y=0, width=width, height=min(tall, TALLEST))
     page.screenshot(path=path, full_page=True, clip=clip)

@@ -9,14 +9,14 @@ from aggregator.book import Book, BookRow, book_inputs, judged, row
 from aggregator.governance.changes import changes
 from aggregator.governance.preview import Moved, Preview, Sums, compare
 from aggregator.governance.terms import Terms
-from aggregator.margin.numbers import rfc3339, text
+from aggregator.margin.numbers import text
 from aggregator.margin.status import Status
-from chains.identifiers import format_hash
 from crossmargin.cuts import Scene
 from crossmargin.documents import Document
 from crossmargin.estimates import Estimates
 from crossmargin.policies import change_of, described, under
 from crossmargin.policy_history import Entry, History
+from crossmargin.stress_documents import as_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +56,7 @@ def preview(judge: Judge, history: History, terms: Terms, now: int) -> Document:
     return {
         "policy": described(terms),
         "against": described(current.terms),
-        "as_of": {
-            chain_id: {
-                "block": cut.block.number,
-                "hash": format_hash(chain_id, cut.block.hash),
-                "time": rfc3339(cut.block.time),
-            }
-            for chain_id, cut in before.cuts.items()
-        },
+        "as_of": as_of(before),
         "changes": [change_of(change) for change in changed],
         "tightens": any(change.tightens for change in changed),
         "accounts": len(found.accounts),

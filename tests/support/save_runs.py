@@ -101,14 +101,14 @@ class SaveRun:
         for i, (label, result) in enumerate(zip(self._labels(), self._results(), strict=True)):
             if label.startswith("liquidate "):
                 _, who, _, _, _, debt, _, collateral, asked = label.split()
-                reserves = [from_base58(self.case["reserves"][each]["address"]) for each in (debt, collateral)]
+                owed, pledged = (from_base58(self.case["reserves"][each]["address"]) for each in (debt, collateral))
                 unit = from_base58(self.case["users"][who]["obligation"])
                 accepted = result["meta"]["err"] is None
                 before = max(index for index, last in enumerate(taken) if last < i)
                 done = done_by(result) if accepted else None
                 yield (
                     before,
-                    Liquidation(unit, result["slot"], result["blockTime"], accepted, *reserves, int(asked), done),
+                    Liquidation(unit, result["slot"], result["blockTime"], accepted, owed, pledged, int(asked), done),
                 )
 
     def reprices(self, index: int) -> bool:

@@ -28,7 +28,8 @@ async def test_the_same_storm_leaves_gaps_where_no_evidence_is_looked_for(seed: 
     try:
         left = await weather(seed, tmp_path, completeness="none")
     except AssertionError as stuck:
-        assert "left out earlier logs" in str(stuck)
-        return
+        if "left out earlier logs" in str(stuck):
+            return
+        raise
 
     assert left.difference is not None

@@ -17,6 +17,7 @@ from tests.unit.aggregator.engines.test_engines import agree, expected, rows_of
 WORKERS = "local-cluster[2,1,1024]"
 WORKER = b"CoarseGrainedExecutorBackend"
 FOLDERS = b"SPARK_EXECUTOR_DIRS="
+PAUSE = 0.1  # seconds between two looks
 
 
 @pytest.mark.timeout(0)  # several Java processes, on whatever else this machine does
@@ -45,6 +46,7 @@ def one_that_has_rows(run: threading.Thread) -> tuple[int, set[int]]:
         for pid in known:
             if any(part for folder in folders(pid) for part in folder.rglob("shuffle_*.data")):
                 return pid, known
+        run.join(PAUSE)
     raise AssertionError("Spark ended before a worker had rows")
 
 
@@ -52,6 +54,7 @@ def replaced(run: threading.Thread, known: set[int]) -> None:
     while run.is_alive():
         if workers() - known:
             return
+        run.join(PAUSE)
     raise AssertionError("Spark ended before another worker came")
 
 

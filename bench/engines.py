@@ -1,4 +1,4 @@
-"""A book's margin accounts on DuckDB and DataFusion: seconds from Parquet to Parquet, by size.
+"""A book's margin accounts on DuckDB, DataFusion and Spark: seconds from Parquet to Parquet, by size.
 
 `ENGINES_POSITIONS=N,N` chooses the sizes; five positions an account, files of 100,000. Engines are compared: sums of whole numbers
 exactly, sums of doubles to 1e-12.

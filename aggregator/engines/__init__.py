@@ -1,1 +1,1 @@
-"""The house's numbers of a whole book on engines that exist: DuckDB and DataFusion, from the views' own SQL."""
+"""The house's numbers of a whole book on engines that exist: DuckDB, DataFusion and Spark, from the views' own SQL."""

@@ -1,7 +1,8 @@
 """The published definition of the margin model as other engines read it: the same text, changed only where a dialect forces it.
 
 What is changed, and why: macros are written out and names of schemas left out (no other engine has DuckDB's), `MATERIALIZED` is left out
-(a hint), and microseconds become a time by each engine's own function. sqlglot spells the rest.
+(a hint), microseconds become a time by each engine's own function, and `= ANY` of a query is `IN` where only that is known. sqlglot
+spells the rest.
 """
 
 from __future__ import annotations
@@ -22,15 +23,19 @@ ANSWER = VIEWS[-1]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """`sqlglot`: whose spelling; `from_micros`: what makes a timestamp of microseconds, where sqlglot does not know."""
+    """`sqlglot`: whose spelling; `from_micros`: what makes a timestamp of microseconds, where sqlglot does not know;
+    `any_of_query`: whether `= ANY (SELECT …)` is understood.
+    """
 
     sqlglot: str
     from_micros: str | None = None
+    any_of_query: bool = True
 
 
 DIALECTS = {
     "duckdb": Dialect(sqlglot="duckdb"),
     "datafusion": Dialect(sqlglot="duckdb", from_micros="to_timestamp_micros"),
+    "spark": Dialect(sqlglot="spark", from_micros="timestamp_micros", any_of_query=False),
 }
 
 Macros = Mapping[str, tuple[list[str], exp.Expr]]
@@ -63,6 +68,8 @@ def _spelled(text: str, macros: Macros, dialect: Dialect) -> str:
         common.set("materialized", None)
     if dialect.from_micros is not None:
         query = query.transform(_timed, dialect.from_micros)
+    if not dialect.any_of_query:
+        query = query.transform(_within)
     return str(query.sql(dialect=dialect.sqlglot))
 
 
@@ -86,3 +93,10 @@ def _written_out(query: exp.Expr, macros: Macros) -> exp.Expr:
 def _timed(node: exp.Expr, function: str) -> exp.Expr:
     """Exchange what makes a timestamp of microseconds."""
     return exp.Anonymous(this=function, expressions=[node.this]) if isinstance(node, exp.UnixToTime) else node
+
+
+def _within(node: exp.Expr) -> exp.Expr:
+    """Write `= ANY` of a query as `IN`."""
+    if isinstance(node, exp.EQ) and isinstance(node.expression, exp.Any):
+        return exp.In(this=node.this, query=node.expression.this)
+    return node

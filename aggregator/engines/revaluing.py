@@ -23,19 +23,18 @@ from uuid import uuid4
 import pyarrow.parquet as pq
 
 from aggregator.engines.dialects import definitions
-from aggregator.engines.running import ENGINES
+from aggregator.engines.running import Run, running
 from indexer.lake.sets import LakeBroken
 from indexer.publish.segments import settled
 from indexer.store import Store
 from indexer.store.errors import StoreError
-from indexer.store.margin import TABLES
+from indexer.store.margin import PARTED, TABLES
 from indexer.store.migrate import newest_schema
 from indexer.store.session import Con, table_of
 
 BOOKS, REVALUATIONS = "books", "revaluations"
 BOOK, REVALUATION = "book.json", "revaluation.json"
 ACCOUNTS_A_FILE = 100_000
-PARTED = "margin_position"
 
 Said = dict[str, Any]
 
@@ -44,15 +43,16 @@ class NoBook(StoreError):
     """The store has no snapshot's book yet."""
 
 
-def revalue(store: Store, lake: Path, engine: str) -> Said:
+def revalue(store: Store, lake: Path, engine: str, *, master: str | None = None) -> Said:
     """Put the newest snapshot's book into a lake, run the views over it there, and return what `revaluation.json` says.
 
-    What is there already, by the same engine, version and SQL, is not made again. Raises `NoBook`, `EngineMissing` and `LakeBroken`.
+    `master` is the cluster of an engine that has one. What is there already, by the same engine, version and SQL, is not made again.
+    Raises `NoBook`, `EngineMissing`, `EngineFailed` and `LakeBroken`.
     """
     with store.exporting() as con:
         book = put_book(con, lake)
         views = definitions(con, engine)
-    return revalued(lake, book, engine, views)
+    return revalued(lake, book, engine, views, running(engine, master))
 
 
 def put_book(con: Con, lake: Path) -> str:
@@ -70,11 +70,11 @@ def put_book(con: Con, lake: Path) -> str:
     return name[0]
 
 
-def revalued(lake: Path, book: str, engine: str, views: Mapping[str, str]) -> Said:
-    """Run the views over a book of the lake, which is checked first; raises `EngineMissing` and `LakeBroken`."""
+def revalued(lake: Path, book: str, engine: str, views: Mapping[str, str], run: Run) -> Said:
+    """Run the views over a book of the lake, which is checked first; raises what `revalue` does."""
     read_book(lake, book)
     with _drafted(lake / REVALUATIONS) as (draft, name):
-        version = ENGINES[engine](views, lake / BOOKS / book, draft)
+        version = run(views, lake / BOOKS / book, draft)
         source = {"book": book, "engine": engine, "version": version, "sql": _digest(dict(views))}
         for besides in [path for path in draft.iterdir() if path.suffix != ".parquet"]:
             besides.unlink()

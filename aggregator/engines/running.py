@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib import import_module
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
+from aggregator.engines import spark
 from aggregator.engines.dialects import ANSWER
-from indexer.store.errors import StoreError
+from aggregator.engines.extras import engine
 from indexer.store.margin import TABLES
 
 Run = Callable[[Mapping[str, str], Path, Path], str]
 """Queries by view, folder of the book (a folder of Parquet for each table), folder to write → the engine's version."""
-
-
-class EngineMissing(StoreError):
-    """The engine that was asked for is not installed here."""
 
 
 def in_duckdb(views: Mapping[str, str], book: Path, target: Path) -> str:
@@ -35,7 +31,7 @@ def in_duckdb(views: Mapping[str, str], book: Path, target: Path) -> str:
 
 def in_datafusion(views: Mapping[str, str], book: Path, target: Path) -> str:
     """Run in DataFusion, within this process; raises `EngineMissing`."""
-    datafusion = _engine("datafusion")
+    datafusion = engine("datafusion", extra="datafusion")
     plain = datafusion.SessionConfig().set("datafusion.execution.parquet.schema_force_view_types", "false")
     context = datafusion.SessionContext(plain)  # text as text, which every reader of Parquet knows
     for table in TABLES:
@@ -46,14 +42,16 @@ def in_datafusion(views: Mapping[str, str], book: Path, target: Path) -> str:
     return str(datafusion.__version__)
 
 
-ENGINES: Mapping[str, Run] = {"duckdb": in_duckdb, "datafusion": in_datafusion}
+ENGINES: Mapping[str, Run] = {
+    "duckdb": in_duckdb,
+    "datafusion": in_datafusion,
+    "spark": partial(spark.in_spark, master=spark.LOCAL),
+}
 
 
-def _engine(module: str) -> Any:  # noqa: ANN401 - what an extra brings
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise EngineMissing(f"{module} is not installed; pip install 'crossmargin[{module}]'") from error
+def running(name: str, master: str | None = None) -> Run:
+    """What runs a book on an engine; `master` names a cluster, and is for Spark alone."""
+    return partial(spark.in_spark, master=master) if name == "spark" and master else ENGINES[name]
 
 
 def _folder(target: Path) -> Path:

@@ -79,6 +79,7 @@ class Engine(StrEnum):
 
     DUCKDB = "duckdb"
     DATAFUSION = "datafusion"
+    SPARK = "spark"
 
 
 class ProofLevel(StrEnum):
@@ -693,11 +694,14 @@ def revalue(
     lake: Annotated[
         str | None, typer.Option("--lake", metavar="FOLDER", help="Where book and rows lie; the configured lake, else.")
     ] = None,
+    master: Annotated[
+        str | None, typer.Option("--master", metavar="URL", help="Spark's cluster; all cores of this machine, else.")
+    ] = None,
 ) -> None:
     """Compute the newest snapshot's margin accounts on an engine, from Parquet to Parquet in a lake."""
     from crossmargin.cli import revaluing
 
-    revaluing.revalue(context.obj, engine.value, lake=lake)
+    revaluing.revalue(context.obj, engine.value, lake=lake, master=master)
 
 
 @lake_app.command("publish")

@@ -13,14 +13,16 @@ from crossmargin.errors import UsageError
 from crossmargin.lakes import lake_settings
 
 
-def revalue(context: Context, engine: str, *, lake: str | None) -> None:
+def revalue(context: Context, engine: str, *, lake: str | None, master: str | None) -> None:
     """Run the margin model's views over the book, and print where the rows are and what made them."""
     settings = context.settings()
     place = lake or lake_settings(settings).url
     if "://" in place:
         raise UsageError("engines read and write a lake that is a folder; give --lake FOLDER")
+    if master is not None and engine != "spark":
+        raise UsageError(f"--master names a cluster, and {engine} has none; leave it out, or give --engine spark")
     with unlocked(settings, read_only=True) as store:
-        said = revalued(store, Path(place).absolute(), engine)
+        said = revalued(store, Path(place).absolute(), engine, master=master)
     files = said["files"]
     document: Document = {
         **{name: said[name] for name in ("id", "book", "engine", "version", "sql")},

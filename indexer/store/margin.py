@@ -9,6 +9,9 @@ import pyarrow as pa
 from indexer.store.session import Con, staged
 from indexer.store.statements import statement
 
+PARTED = "margin_position"
+"""The table of positions, which alone grows with the book times what each account holds."""
+
 TABLES = (
     "margin_snapshot",
     "margin_holder",

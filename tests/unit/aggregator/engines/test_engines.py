@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,30 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from aggregator.engines.revaluing import BOOKS, REVALUATIONS, NoBook, Said, put_book, revalue
-from chains.model import Side
 from indexer.lake.sets import LakeBroken
 from indexer.store import Store
 from indexer.store.session import table_of
-from tests.unit.aggregator.arrays.books import ESTIMATED, OTHERS, toy
-from tests.unit.aggregator.arrays.test_sql import told
-
-ACCOUNTS = 200
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    chance = random.Random(7)
-    assets = range(ESTIMATED + OTHERS)
-    book = {
-        f"account-{number:03d}": [
-            (asset, chance.choice((Side.SUPPLY, Side.SUPPLY, Side.BORROW)), chance.lognormvariate(3, 2))
-            for asset in chance.sample(assets, chance.randint(0, 5))
-        ]
-        for number in range(ACCOUNTS)
-    }
-    made = Store.open(tmp_path_factory.mktemp("engines") / "store.duckdb")
-    told(made, toy(book, seed=3))
-    return made
+from tests.unit.aggregator.engines.conftest import ACCOUNTS
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "datafusion"])

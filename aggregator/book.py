@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from aggregator.audit.members import Signed
 from aggregator.audit.prices import Proven
+from aggregator.audit.sightings import Sighting
 from aggregator.courtesy import ALONE, Courtesy
 from aggregator.gather import (
     SOUND,
@@ -75,6 +76,7 @@ class Book:
 
     `controls`: venue → what came of weighing it at the cut, where that was done; `levels`: venue → the weakest evidence up to the cut
     that nothing of it is missing; `account_bytes`: of some units that are accounts of a chain, what these last held;
+    `looks`: venue whose accounts are read → since when they are known to be so;
     `prices`: of some answers of price sources, what proves them; `messages`: by which wallets are members of accounts;
     `sent`: what is on its way to somebody between chains.
     """
@@ -86,6 +88,7 @@ class Book:
     controls: Mapping[str, Controlled] = field(default_factory=dict)
     levels: Mapping[str, str | None] = field(default_factory=dict)
     account_bytes: Mapping[UnitKey, AccountBytes] = field(default_factory=dict)
+    looks: Mapping[str, Sighting] = field(default_factory=dict)
     prices: tuple[Proven, ...] = ()
     messages: tuple[Signed, ...] = ()
     sent: tuple[TransferRow, ...] = ()

@@ -63,7 +63,7 @@ class Catalogue:
     policy_stamp: PolicyStamp = UNNAMED
 
 
-TOTAL_DIFFERS, PROOF_DIFFERS = "total_differs", "proof_differs"
+TOTAL_DIFFERS, PROOF_DIFFERS, NODES_DIFFER = "total_differs", "proof_differs", "nodes_differ"
 """Reasons why a venue is not believed: a total, or a proof of storage, says something else than the journals."""
 
 UnitKey = tuple[str, bytes]

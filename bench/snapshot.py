@@ -89,6 +89,8 @@ def tables(folder: Path) -> dict[str, float]:
         "native": json.dumps({"healthFactor": "1500000000000000000", "totalDebtBase": "123456789012"}),
         "engine": "aave-3.5",
         "evidence": "D",
+        "observed_slot": None,
+        "skew_slots": None,
         "roles": "[]",
         "reasons": "[]",
     }

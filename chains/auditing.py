@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from chains.agreeing import Agreement
 from chains.model import AccountBytes, Block, FeedSpec, PriceAnswer, Side, UnitSnapshot, VenueSnapshot
 from chains.ports import Checked, Held, Outcome, Records, Summed
 from chains.proving import StateProof
@@ -123,7 +124,7 @@ class Controlled:
     """What came of weighing a whole venue.
 
     `told`: totals that the chain told by itself; `totals` and `holdings`: those that its contracts were asked for, by `replies`;
-    `proofs`: what some units have in storage, where that was asked for.
+    `proofs`: what some units have in storage, where that was asked for; `agreements`: what several nodes say of the accounts of some units.
     """
 
     told: tuple[Summed, ...] = ()
@@ -131,6 +132,7 @@ class Controlled:
     holdings: tuple[Held, ...] = ()
     replies: tuple[Reply, ...] = ()
     proofs: tuple[StateProof, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
 
     @property
     def sums(self) -> tuple[Summed, ...]:
@@ -225,6 +227,21 @@ class Revisiting(Protocol):
         """Return what the accounts of a venue's units are at `slot` or later; `None` where its units are no accounts of their own.
 
         Raises `ChainError`.
+        """
+        ...
+
+
+@runtime_checkable
+class Agreeable(Protocol):
+    """A chain whose nodes prove nothing of an account, and can be compared with each other."""
+
+    async def agree(
+        self, at: Block, stored: Mapping[bytes, AccountBytes], known: Sequence[Reply] | None = None
+    ) -> tuple[tuple[Agreement, ...], tuple[Reply, ...]]:
+        """Ask every configured node for the accounts of units as of a block or later; and return what they said.
+
+        `stored`: by unit, what is stored of its account as of the block. `known`: what was said before; nobody is asked then. Where fewer
+        than two nodes are configured nothing comes of it.
         """
         ...
 

@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 
 from aggregator.gather import TOTAL_DIFFERS, Condition
 from aggregator.margin.inputs import Cut
-from chains.auditing import Auditable, Controlled, Provable, Reply, WholeRecords
+from chains.agreeing import Agreed, Agreement
+from chains.auditing import Agreeable, Auditable, Controlled, Provable, Reply, WholeRecords
 from chains.errors import ChainError
-from chains.model import Block, UnitSnapshot, VenueSnapshot, VenueSpec
+from chains.identifiers import SOLANA, namespace_of
+from chains.model import AccountBytes, Block, UnitSnapshot, VenueSnapshot, VenueSpec
 from chains.ports import Chain, Cover, Outcome
 from chains.proving import Proved, StateProof, sampled
 from chains.registry import controls
-from crossmargin.doubts import of_proof, of_venues, shortfall_of, wrong_totals
+from crossmargin.doubts import of_agreement, of_proof, of_venues, shortfall_of, wrong_totals
 from crossmargin.watch import Clock
 from indexer.store import Reader, Store
 from indexer.store.controls import Findings, HoldingRow, Look, TotalRow, holding_row, total_row
@@ -49,6 +51,11 @@ class Weighed:
         """A proof that the journals are wrong, `None` where there is none."""
         return next((proof for proof in self.found.proofs if proof.outcome is Proved.DIFFERENT), None)
 
+    @property
+    def contradicted(self) -> list[Agreement]:
+        """What nodes say of accounts where they contradict each other."""
+        return [each for each in self.found.agreements if each.outcome is Agreed.DIFFERENT]
+
     def holdings(self) -> list[HoldingRow]:
         """Return what its contracts hold, as it is kept."""
         return [holding_row(self.look, held) for held in self.found.holdings]
@@ -74,7 +81,7 @@ class Controls:
         return tuple(
             self._weighed(reader, venue, cuts[venue.chain_id].block, insist=insist)
             for venue in wanted
-            if controls(venue.protocol) is not None
+            if controls(venue.protocol) is not None or namespace_of(venue.chain_id) == SOLANA
         )
 
     def _weighed(self, reader: Reader, venue: VenueSpec, at: Block, *, insist: bool) -> Weighed:
@@ -85,39 +92,55 @@ class Controls:
             block_hash=at.hash,
             venue_id=venue.id,
         )
-        snapshot, records = reader.venue_snapshot(venue, at), reader.records(venue.chain_id)
+        snapshot = reader.venue_snapshot(venue, at)
         known = reader.replies(look) if snapshot.markets else []
         try:
-            found = self._controlled(snapshot, records, known)
+            found = self._controlled(reader, snapshot, known)
         except ChainError:
             if insist:
                 raise
-            found = self._controlled(snapshot, records, [])
+            found = self._controlled(reader, snapshot, [])
         if known is None:
             self._store.add_look(look, Findings(totals=found.sums, holdings=found.holdings), found.replies)
         return Weighed(venue=venue, look=look, found=found)
 
-    def _controlled(self, snapshot: VenueSnapshot, records: WholeRecords, known: Sequence[Reply] | None) -> Controlled:
-        chain = self._connect(snapshot.venue.chain_id)
-        return asyncio.run(_found(chain, snapshot, records, known, proofs=self._proofs))
+    def _controlled(self, reader: Reader, snapshot: VenueSnapshot, known: Sequence[Reply] | None) -> Controlled:
+        return asyncio.run(_found(self._connect(snapshot.venue.chain_id), reader, snapshot, known, proofs=self._proofs))
 
 
 async def _found(
-    chain: Chain, snapshot: VenueSnapshot, records: WholeRecords, known: Sequence[Reply] | None, *, proofs: int | None
+    chain: Chain, reader: Reader, snapshot: VenueSnapshot, known: Sequence[Reply] | None, *, proofs: int | None
 ) -> Controlled:
+    records = reader.records(snapshot.venue.chain_id)
     async with aclosing(chain):
         if not isinstance(chain, Auditable) or not snapshot.markets:
             return Controlled()
         found = await _weighed(chain, snapshot, records, known)
-        if proofs == 0 or not isinstance(chain, Provable):
+        if proofs == 0 or not isinstance(chain, Provable | Agreeable):
             return found
         units = await asyncio.to_thread(_sample, snapshot, records, proofs)
+        if isinstance(chain, Agreeable):
+            stored = reader.account_bytes(chain.spec.id, snapshot.at.number, [unit.unit_id for unit in units])
+            agreed, said = await _agreed(chain, snapshot.at, stored, known)
+            return replace(found, agreements=agreed, replies=(*found.replies, *said))
         proven, said = await _proven(chain, snapshot, units, known)
         return replace(found, proofs=proven, replies=(*found.replies, *said))
 
 
 def _sample(snapshot: VenueSnapshot, records: WholeRecords, count: int | None) -> list[UnitSnapshot]:
     return sampled(snapshot.venue, snapshot.at, records.units_at(snapshot.venue.id, snapshot.at.number), count)
+
+
+async def _agreed(
+    chain: Agreeable, at: Block, stored: Mapping[bytes, AccountBytes], known: Sequence[Reply] | None
+) -> tuple[tuple[Agreement, ...], tuple[Reply, ...]]:
+    """Have nodes asked for accounts; what takes too long is unanswered."""
+    if known is not None:
+        return await chain.agree(at, stored, known)
+    try:
+        return await asyncio.wait_for(chain.agree(at, stored), PATIENCE_S)
+    except TimeoutError:
+        return await chain.agree(at, stored, [])
 
 
 async def _proven(
@@ -163,7 +186,12 @@ def doubting(condition: Condition, weighed: Sequence[Weighed], reader: Reader, c
     settled = {(row.venue_id, row.asset, row.market) for row in rows if row.outcome in {Cover.SHORT, Cover.COVERED}}
     before = [each for each in condition.shortfalls if (each.venue_id, each.asset, each.market) not in settled]
     short = [shortfall_of(row) for row in rows if row.outcome == Cover.SHORT]
-    return replace(condition, gaps=gaps, shortfalls=(*before, *short))
+    contradicted = {
+        (each.venue.id, agreement.unit_id): of_agreement(each.venue, agreement)
+        for each in weighed
+        for agreement in each.contradicted
+    }
+    return replace(condition, gaps=gaps, units={**condition.units, **contradicted}, shortfalls=(*before, *short))
 
 
 def _total(row: TotalRow) -> tuple[str, str, bytes, bytes]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import groupby
 
-from aggregator.gather import PROOF_DIFFERS, TOTAL_DIFFERS, DoubtedUnits
+from aggregator.gather import NODES_DIFFER, PROOF_DIFFERS, TOTAL_DIFFERS, DoubtedUnits
 from aggregator.margin.inputs import Shortfall
+from chains.agreeing import Agreement
 from chains.identifiers import format_address
 from chains.model import Reason, VenueSpec
 from chains.proving import StateProof
@@ -39,6 +41,14 @@ def of_proof(venue: VenueSpec, proof: StateProof) -> Reason:
     contract = format_address(venue.chain_id, proof.contract)
     detail = f"storage of {contract} proves other numbers of {unit} than are stored: {proof.detail}"
     return Reason(PROOF_DIFFERS, venue.id, f"{detail}; `crossmargin restate` mends what is stored")
+
+
+def of_agreement(venue: VenueSpec, found: Agreement) -> Reason:
+    """Say by what nodes say of its account why a unit is not believed: one of them is wrong, and it is not known which."""
+    slots = Counter(each.slot for each in found.answers)
+    slot = max(slots, key=lambda each: (slots[each], each))
+    detail = f"nodes contradict each other about its account at slot {slot}; find out which one is wrong, and take it out of `rpc`"
+    return Reason(NODES_DIFFER, f"{venue.id}/{format_address(venue.chain_id, found.unit_id)}", detail)
 
 
 def of_venues(wrong: Iterable[TotalRow]) -> Iterator[Reason]:

@@ -8,7 +8,7 @@ before anything was stored. For nodes that do not answer a slot waits a while; t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 from aggregator.arrayed import tables_of
 from aggregator.audit.manifest import Link
 from aggregator.audit.members import Signed
+from aggregator.audit.sightings import Sighting
 from aggregator.audit.snapshot import SnapshotExists, snapshot_id, write_snapshot
 from aggregator.book import Book, book_inputs, judged
 from aggregator.gather import Catalogue, UnitKey
@@ -27,6 +28,7 @@ from chains.errors import ChainError
 from chains.identifiers import SOLANA, Account, format_hash, namespace_of
 from chains.model import AccountBytes
 from chains.proving import sampled
+from chains.registry import is_observed
 from crossmargin.controls import Controls, doubting
 from crossmargin.coverage import level_of
 from crossmargin.cuts import Scene
@@ -140,6 +142,7 @@ class Snapshots:
             messages=tuple(_messages(reader, catalogue)),
             sent=tuple(on_the_way(reader.transfers(), cuts)),
             account_bytes=dict(_bytes(reader, book, self._settings.proofs)),
+            looks=dict(_looks(reader, catalogue, cuts)),
         )
         ledger = self._store.snapshots()
         link = _link(ledger, row)
@@ -218,6 +221,19 @@ def _bytes(reader: Reader, book: Book, count: int | None) -> Iterator[tuple[Unit
             units = [unit.unit_id for unit in sampled(spec, at, venue.units, count)]
             for unit_id, account in reader.account_bytes(spec.chain_id, at.number, units).items():
                 yield (spec.id, unit_id), account
+
+
+def _looks(reader: Reader, catalogue: Catalogue, cuts: Mapping[str, Cut]) -> Iterator[tuple[str, Sighting]]:
+    """Yield of each venue whose accounts are read when that was, as of the last look up to the cut."""
+    for venue in catalogue.venues:
+        cut = cuts.get(venue.chain_id)
+        if cut is not None and is_observed(venue.protocol):
+            at, look = cut.block, reader.look(venue.chain_id, cut.block.number, venue.id)
+            if look is None:
+                yield venue.id, Sighting(at.number)
+            else:
+                age = None if look.oldest_time is None else at.time - look.oldest_time
+                yield venue.id, Sighting(at.number, look.slot, look.oldest, age)
 
 
 def _messages(reader: Reader, catalogue: Catalogue) -> Iterator[Signed]:

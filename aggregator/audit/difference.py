@@ -13,9 +13,12 @@ BEFORE, AFTER = "before", "after"
 MOST_ROWS = 100
 """How many rows of a table are shown where nobody asks for more."""
 
-COMPARED = ("accounts", "units", "positions", "liabilities", "marks", "totals", "holdings")
+COMPARED = ("accounts", "units", "positions", "liabilities", "marks", "totals", "holdings", "looks")
 ALIKE: Mapping[str, tuple[str, ...]] = {"positions": ("venue_id", "unit_id", "market", "side", "asset")}
 """What says which row is which, where that is not the key: amounts are in the order of positions, and change."""
+
+AGES: Mapping[str, frozenset[str]] = {"units": frozenset({"observed_slot", "skew_slots"})}
+"""Columns that are others at every cut; `looks` has them once for each venue."""
 
 Columns = Mapping[str, tuple[Any, Any]]
 
@@ -127,7 +130,7 @@ def _table(tables: Rows, name: str, first: Pack, second: Pack, most: int) -> Jso
         return {"added": 0, "removed": 0, "changed": 0, "differing": 0, "rows": [], "left_out": 0, "comparable": False}
     key = ALIKE.get(name, tuple(first.tables[name]["key"]))
     shared = [column for column in first.tables[name]["columns"] if column in second.tables[name]["columns"]]
-    columns = [column for column in shared if column not in key]
+    columns = [column for column in shared if column not in key and column not in AGES.get(name, ())]
     query = _joined(name, key, columns)
     counts = dict(tables.rows(f"SELECT what, count(*) FROM ({query}) GROUP BY what"))  # noqa: S608 - our own columns
     order = ", ".join(map(_quoted, key))

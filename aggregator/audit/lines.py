@@ -25,6 +25,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "holdings": ("venue_id", "asset", "market", "contract"),
     "proofs": ("venue_id", "unit_id", "contract"),
     "account_bytes": ("venue_id", "unit_id"),
+    "looks": ("venue_id",),
+    "agreements": ("venue_id", "unit_id"),
     "price_proofs": ("place", "chain_id", "name"),
     "memberships": ("account", "digest"),
     "messages": ("protocol", "message"),

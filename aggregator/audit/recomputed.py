@@ -16,10 +16,12 @@ from aggregator.audit import states
 from aggregator.audit.inputs import Packed, read
 from aggregator.audit.lines import KEYS, Row
 from aggregator.audit.manifest import decided
+from aggregator.audit.sightings import AGREEMENTS, LOOKS, agreement_of, sighting_of
 from aggregator.audit.tables import RECOMPUTED, tables
 from aggregator.audit.verifier import MANIFEST, Json, lines_of
 from aggregator.book import Book, judged
-from aggregator.gather import PROOF_DIFFERS, TOTAL_DIFFERS
+from aggregator.gather import NODES_DIFFER, PROOF_DIFFERS, TOTAL_DIFFERS
+from chains.agreeing import Agreed
 from chains.auditing import Controlled
 from chains.identifiers import format_address
 from chains.ports import Cover, Outcome
@@ -35,12 +37,13 @@ LONGEST = 200
 def faults(folder: Path, packed: Packed | None = None) -> Iterator[str]:
     """Say what of an intact snapshot does not follow from its inputs; raises as `aggregator.audit.inputs.read` does."""
     packed = packed or read(folder)
-    found = {name: [json.loads(line) for line in lines_of(folder, name)] for name in KEYS}
-    book = _book(packed, found["proofs"])
+    manifest = json.loads((folder / MANIFEST).read_bytes())
+    there = manifest["tables"]
+    found = {name: [json.loads(line) for line in lines_of(folder, name)] if name in there else [] for name in KEYS}
+    book = _book(packed, found)
     computed = tables(book)
     for name in RECOMPUTED:
         yield from _shortened(name, list(_differences(name, found[name], computed[name])))
-    manifest = json.loads((folder / MANIFEST).read_bytes())
     for name, value in decided(book).items():
         if manifest.get(name) != value:
             yield f"{MANIFEST}: {name} is {_told(manifest.get(name))}, its inputs come to {_told(value)}"
@@ -49,13 +52,25 @@ def faults(folder: Path, packed: Packed | None = None) -> Iterator[str]:
     yield from _unheeded(packed, found)
 
 
-def _book(packed: Packed, proofs: Iterable[Json]) -> Book:
-    """Compute everything again; what was proven is the proofs' own word."""
-    by_venue: dict[str, list[Json]] = {}
-    for row in proofs:
-        by_venue.setdefault(row["venue_id"], []).append(row)
-    controls = {name: Controlled(proofs=tuple(map(states.outcome_of, rows))) for name, rows in by_venue.items()}
-    return replace(judged(packed.inputs), controls=controls, levels=packed.levels)
+def _book(packed: Packed, found: Mapping[str, Sequence[Json]]) -> Book:
+    """Compute everything again; what was proven, seen and agreed upon is the word of the tables of proofs, looks and agreements."""
+    proofs, agreements = _by_venue(found["proofs"]), _by_venue(found[AGREEMENTS])
+    controls = {
+        name: Controlled(
+            proofs=tuple(map(states.outcome_of, proofs.get(name, ()))),
+            agreements=tuple(map(agreement_of, agreements.get(name, ()))),
+        )
+        for name in proofs.keys() | agreements.keys()
+    }
+    looks = {row["venue_id"]: sighting_of(row) for row in found[LOOKS]}
+    return replace(judged(packed.inputs), controls=controls, levels=packed.levels, looks=looks)
+
+
+def _by_venue(rows: Iterable[Json]) -> dict[str, list[Json]]:
+    found: dict[str, list[Json]] = {}
+    for row in rows:
+        found.setdefault(row["venue_id"], []).append(row)
+    return found
 
 
 def _differences(name: str, said: Sequence[Row], computed: Sequence[Row]) -> Iterator[str]:
@@ -131,7 +146,7 @@ def _wrong_holdings(rows: Iterable[Json]) -> Iterator[str]:
 def _unheeded(packed: Packed, found: Mapping[str, Sequence[Json]]) -> Iterator[str]:
     """Name findings at the cut that were not let count against the venue that they are of."""
     condition = packed.inputs.condition
-    doubted = Counter((reason.code, reason.subject) for reason in condition.gaps)
+    doubted = Counter((reason.code, reason.subject) for reason in (*condition.gaps, *condition.units.values()))
     wanted = [
         *((TOTAL_DIFFERS, row["venue_id"]) for row in found["totals"] if row["outcome"] == Outcome.DIFFERENT),
         *((PROOF_DIFFERS, row["venue_id"]) for row in found["proofs"] if row["outcome"] == Proved.DIFFERENT),
@@ -139,6 +154,12 @@ def _unheeded(packed: Packed, found: Mapping[str, Sequence[Json]]) -> Iterator[s
     for code, venue_id in dict.fromkeys(wanted):
         if not doubted[code, venue_id]:
             yield f"inputs: {venue_id} is believed in spite of {code}"
+    yield from (
+        f"inputs: {subject} is believed in spite of {NODES_DIFFER}"
+        for row in found[AGREEMENTS]
+        if row["outcome"] == Agreed.DIFFERENT
+        and not doubted[NODES_DIFFER, subject := f"{row['venue_id']}/{row['unit_id']}"]
+    )
     chains = {venue.id: venue.chain_id for venue in packed.inputs.catalogue.venues}
     known = {
         (each.venue_id, format_address(chains[each.venue_id], each.asset), each.there, each.claims)

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aggregator.audit import (
+    account_verifier,
     member_verifier,
     message_verifier,
     price_verifier,
@@ -50,6 +51,7 @@ SCRIPTS = {
     "verify_prices.py": price_verifier.__file__,
     "verify_members.py": member_verifier.__file__,
     "verify_messages.py": message_verifier.__file__,
+    "verify_accounts.py": account_verifier.__file__,
 }
 """The stand-alone verifiers, as they were when the snapshot was made; who trusts nobody takes them from elsewhere."""
 
@@ -179,16 +181,17 @@ def recompute_all(folder: Path, manifest: Json) -> tuple[list[str], list[str]]:
 
 
 def _followed(folder: Path, found: Found, trust: Trust | None) -> list[str]:
-    """Follow what was signed of prices, memberships and messages, and return what has to be known of it."""
+    """Follow what was signed of prices, memberships and messages, and what was read of accounts, and return what has to be known of it."""
     try:
         looks = (
             price_verifier.checked(folder, trust and trust.guardians),
             member_verifier.checked(folder),
             message_verifier.checked(folder, trust or NOBODY),
+            account_verifier.checked(folder),
         )
     except UNREADABLE as error:
         found.faults.append(
-            f"evidence of prices, members and messages cannot be followed: {type(error).__name__} {error}"
+            f"evidence of prices, members, messages and accounts cannot be followed: {type(error).__name__} {error}"
         )
         return []
     found.faults += [fault for each in looks for fault in each.faults]

@@ -10,9 +10,11 @@ from typing import Any
 import pyarrow as pa
 import rfc8785
 
-from aggregator.audit import state_verifier
+from aggregator.audit import account_verifier, state_verifier
 from aggregator.audit.lines import Row
+from aggregator.audit.sightings import Sighting
 from aggregator.audit.verifier import UNITS, Json, lines_of, parsed
+from chains.agreeing import Agreed
 from chains.completeness import Level
 from chains.identifiers import format_address, from_base58
 from chains.model import Side, VenueSpec
@@ -36,7 +38,8 @@ _TEXTS = (
 )
 SCHEMA: Mapping[str, pa.DataType] = dict.fromkeys(_TEXTS, pa.string())
 
-GRADES = {Level.PROVEN.value: "B", Level.AGREED.value: "C"}
+BY_TWO, BY_WORD = account_verifier.BY_TWO, account_verifier.BY_WORD
+GRADES = {Level.PROVEN.value: "B", Level.AGREED.value: BY_TWO}
 """By the level of completeness; every other is D."""
 
 
@@ -52,9 +55,18 @@ def proven_places(proofs: Iterable[StateProof]) -> frozenset[PositionKey]:
     return frozenset(key for each in shown for key in (each.plus, each.minus) if key is not None)
 
 
-def grade(level: str | None, *, is_proven: bool) -> str:
-    """Return how sure a unit's amounts are: A by proofs of storage, B to D by the evidence that nothing of its venue is missing."""
-    return state_verifier.PROVEN_GRADE if is_proven else GRADES.get(level or "", "D")
+def grade(level: str | None, *, is_proven: bool, seen: Sighting | None = None, agreed: Agreed | None = None) -> str:
+    """Return how sure a unit's amounts are: A by proofs of storage, B to D by the evidence that nothing of its venue is missing.
+
+    `seen`, of accounts that are read: of before the cut they are one node's word for it, D, unless several nodes `agreed`. Where these
+    contradict each other it is D too.
+    """
+    if is_proven:
+        return state_verifier.PROVEN_GRADE
+    if agreed in {Agreed.AGREED, Agreed.DIFFERENT}:
+        return BY_TWO if agreed is Agreed.AGREED else BY_WORD
+    found = GRADES.get(level or "", BY_WORD)
+    return BY_WORD if seen is not None and not seen.is_at_cut else found
 
 
 def outcome_of(row: Json) -> StateProof:

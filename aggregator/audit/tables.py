@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import rfc8785
 
-from aggregator.audit import inputs, members, messages, prices, states
+from aggregator.audit import inputs, members, messages, prices, sightings, states
 from aggregator.audit.lines import Row, ordered
 from aggregator.book import AssessedAccount, Book
 from aggregator.margin import numbers, views
@@ -56,6 +56,8 @@ SCHEMAS: Mapping[str, Mapping[str, pa.DataType]] = {
         "native": TEXT,
         "engine": TEXT,
         "evidence": TEXT,
+        "observed_slot": INTEGER,
+        "skew_slots": INTEGER,
         "roles": TEXT,
         "reasons": TEXT,
     },
@@ -130,6 +132,8 @@ SCHEMAS: Mapping[str, Mapping[str, pa.DataType]] = {
         "sha256": TEXT,
         "closed": TRUTH,
     },
+    sightings.LOOKS: sightings.LOOK_SCHEMA,
+    sightings.AGREEMENTS: sightings.AGREEMENT_SCHEMA,
     prices.PRICES: prices.SCHEMA,
     members.MEMBERS: members.SCHEMA,
     messages.MESSAGES: messages.SCHEMA,
@@ -158,6 +162,14 @@ def tables(book: Book) -> dict[str, list[Row]]:
         "holdings": [row for venue in _weighed(book) for row in _holdings(venue, book.controls[venue.id])],
         "proofs": [row for venue in _weighed(book) for row in states.rows(venue, book.controls[venue.id].proofs)],
         "account_bytes": list(_bytes(book)),
+        sightings.LOOKS: [
+            sightings.look_row(venue, book.looks[venue.id]) for venue in book.catalogue.venues if venue.id in book.looks
+        ],
+        sightings.AGREEMENTS: [
+            row
+            for venue in _weighed(book)
+            for row in sightings.agreement_rows(venue, book.controls[venue.id].agreements)
+        ],
         prices.PRICES: list(prices.rows(book.prices)),
         members.MEMBERS: list(members.rows(book.messages)),
         messages.MESSAGES: list(messages.rows(book.sent)),
@@ -172,20 +184,32 @@ class Grades:
 
     def __init__(self, book: Book) -> None:
         self._levels = book.levels
+        self._looks = book.looks
+        self._agreed = {
+            (name, each.unit_id): each.outcome for name, found in book.controls.items() for each in found.agreements
+        }
         self._units = {name: states.proven(found.proofs) for name, found in book.controls.items()}
         self._places = {name: states.proven_places(found.proofs) for name, found in book.controls.items()}
 
     def of_unit(self, held_in: OpenUnit) -> str:
         """Return how sure all of a unit is."""
-        is_proven = held_in.unit.unit_id in self._units.get(held_in.venue.id, ())
-        return states.grade(self._levels.get(held_in.venue.id), is_proven=is_proven)
+        return self._grade(held_in, is_proven=held_in.unit.unit_id in self._units.get(held_in.venue.id, ()))
 
     def of_position(self, item: ValuedPosition) -> str:
         """Return how sure one position is: its own number may be proven where others of its unit are not."""
         held_in, position = item.held_in, item.position
         place = held_in.unit.unit_id, position.market, position.side
         is_proven = place in self._places.get(held_in.venue.id, ())
-        return states.grade(None, is_proven=True) if is_proven else self.of_unit(held_in)
+        return self._grade(held_in, is_proven=True) if is_proven else self.of_unit(held_in)
+
+    def _grade(self, held_in: OpenUnit, *, is_proven: bool) -> str:
+        venue_id = held_in.venue.id
+        return states.grade(
+            self._levels.get(venue_id),
+            is_proven=is_proven,
+            seen=self._looks.get(venue_id),
+            agreed=self._agreed.get((venue_id, held_in.unit.unit_id)),
+        )
 
 
 def schema(name: str) -> pa.Schema:
@@ -232,7 +256,7 @@ def _place(held_in: OpenUnit) -> tuple[str, bytes]:
 
 
 def _unit(held_in: OpenUnit, book: Book, evidence: str) -> Row:
-    unit, chain_id = held_in.unit, held_in.venue.chain_id
+    unit, chain_id, seen = held_in.unit, held_in.venue.chain_id, book.looks.get(held_in.venue.id)
     native = None if unit.native is None else {name: str(number) for name, number in unit.native.items()}
     return {
         "venue_id": held_in.venue.id,
@@ -247,6 +271,8 @@ def _unit(held_in: OpenUnit, book: Book, evidence: str) -> Row:
         "native": None if native is None else _json(native),
         "engine": unit.engine_version,
         "evidence": evidence,
+        "observed_slot": None if seen is None else seen.observed_slot,
+        "skew_slots": None if seen is None else seen.skew_slots,
         "roles": _json(list(unit.roles)),
         "reasons": _models(views.reasons(unit.reasons)),
     }

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequen
 from contextlib import contextmanager
 from importlib import import_module
 
+from chains.agreeing import Agreement, agreement
 from chains.auditing import Controlled, Later, Reply, WholeRecords
 from chains.completeness import SECOND_NODE
 from chains.controls import StoredWhole, told
@@ -15,6 +16,7 @@ from chains.model import AccountBytes, Block, ChainSpec, FeedSpec, Rows, Skipped
 from chains.ports import Batch, Checked, Examined, Head, Observer, RawReader, Records, StateReader
 from chains.registry import PROTOCOLS
 from chains.rpc import NodePool
+from chains.solana import agreeing
 from chains.solana.after import After, Nothing
 from chains.solana.asking import gathered
 from chains.solana.dialect import SolanaDialect
@@ -33,6 +35,9 @@ from chains.solana.stored import StoredSource
 
 SPAN_FIRST, SPAN_LAST = 20_000, 2_000_000
 UNSETTLED_SPAN = 500
+SEVERAL = 2
+"""So many nodes can agree."""
+
 MANY, FEW, FEWEST = 4_000, 500, 50
 """Transactions in one batch; a node that limits or lags is asked for fewer, until it gives."""
 
@@ -152,6 +157,20 @@ class SolanaChain:
         """Return what the accounts of a venue's units are at a slot or later, as nodes say now."""
         venue = next((each for each in self.read if each.venue.id == venue_id), None)
         return None if venue is None else await later(self.source, venue, slot, units)
+
+    async def agree(
+        self, at: Block, stored: Mapping[bytes, AccountBytes], known: Sequence[Reply] | None = None
+    ) -> tuple[tuple[Agreement, ...], tuple[Reply, ...]]:
+        """Ask every configured node for accounts, and compare them with each other and with what is stored."""
+        several = len(self._spec.rpc) >= SEVERAL
+        if known is None:
+            at_once = await agreeing.asked(self._spec, sorted(stored), at.number) if stored and several else {}
+            known = tuple(agreeing.replies(at_once))
+        said = agreeing.said_in(known)
+        if not several and not said:
+            return (), ()
+        found = (agreement(unit, account, said.get(unit, {})) for unit, account in sorted(stored.items()))
+        return tuple(found), tuple(known)
 
     async def control(
         self, snapshot: VenueSnapshot, records: WholeRecords, known: Sequence[Reply] | None = None

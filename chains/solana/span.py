@@ -48,6 +48,9 @@ PRICES = "account bytes as they were whenever the head was read; what they were 
 SECOND = "a second node said the same, of what differed between the answers at one later slot"
 OBSERVED = "observed"
 
+LOOKED = "look"
+"""What a look at a venue's accounts is called among answers: nothing is derived of it but how old they were at a slot."""
+
 BLOCK_SCHEMA = pa.schema(
     [
         ("slot", pa.int64()),
@@ -178,7 +181,9 @@ class Span:
                 "solana_block": _block_rows({**kept, **self.blocks}.values()),
                 "solana_transaction": _transaction_rows(said),
                 "solana_account": _account_rows(seen),
-                "solana_read": _read_rows({read: self.answers[read] for read in fold.used}),
+                "solana_read": pa.concat_tables(
+                    [_read_rows({read: self.answers[read] for read in fold.used}), self._look_rows(within=within)]
+                ),
             },
             rows=fold.rows,
             covered=(*self._covered(), *self._covered_by_reading(seen, within=within)),
@@ -292,6 +297,24 @@ class Span:
         if self.feeds.addresses:
             level, evidence = self._grade(PRICES)
             yield Covered(interest=FEEDS, first=self.first, last=self.last, level=level, evidence=evidence)
+
+    def _look_rows(self, *, within: bool) -> pa.Table:
+        """Say of each venue whose accounts were read since when their bytes are known: from the oldest answer of the look."""
+        level, _ = self._grade(ACCOUNTS)
+        rows = [
+            {
+                "slot": self.last,
+                "method": LOOKED,
+                "address": venue.venue.address,
+                "input": venue.venue.id.encode(),
+                "context_slot": self.source.looked_from,
+                "outcome": level,
+                "output": b"",
+            }
+            for venue in self.read
+            if within and self.reading.slots(venue)
+        ]
+        return pa.Table.from_pylist(rows, schema=READ_SCHEMA)
 
     def _grade(self, evidence: str) -> tuple[str, str]:
         """Return the level of what was looked at, and the evidence: one node's word, or two nodes'."""

@@ -160,7 +160,8 @@ def mend(con: Con, step: Restate) -> None:
 
 def prune(con: Con, chain_id: str, first: int, last: int) -> None:
     """Forget the blocks from `first` to below `last` on which nothing rests."""
-    con.execute(statement(family(chain_id).prune), {"chain_id": chain_id, "first": first, "last": last})
+    for name in family(chain_id).prune:
+        con.execute(statement(name), {"chain_id": chain_id, "first": first, "last": last})
 
 
 def cursor(con: Con, chain_id: str) -> Cursor | None:

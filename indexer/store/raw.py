@@ -32,11 +32,11 @@ class RawTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """The raw tables of one kind of network; `blocks` holds its blocks, `prune` is the statement that forgets some."""
+    """The raw tables of one kind of network; `blocks` holds its blocks, `prune` are the statements that forget some."""
 
     blocks: RawTable
     others: tuple[RawTable, ...]
-    prune: str
+    prune: tuple[str, ...]
 
     @property
     def tables(self) -> tuple[RawTable, ...]:
@@ -77,7 +77,7 @@ EVM_FAMILY = Family(
             repeats=True,
         ),
     ),
-    prune="prune_evm",
+    prune=("prune_evm",),
 )
 SOLANA_FAMILY = Family(
     blocks=RawTable(
@@ -107,7 +107,7 @@ SOLANA_FAMILY = Family(
             repeats=True,
         ),
     ),
-    prune="prune_solana",
+    prune=("prune_looks", "prune_solana"),
 )
 
 PYTH_FAMILY = Family(
@@ -125,7 +125,7 @@ PYTH_FAMILY = Family(
             identity=("fetched_at", "part"),
         ),
     ),
-    prune="prune_pyth",
+    prune=("prune_pyth",),
 )
 
 FAMILIES: Mapping[str, Family] = {SOLANA: SOLANA_FAMILY, PYTH: PYTH_FAMILY}

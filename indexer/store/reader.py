@@ -42,6 +42,17 @@ from indexer.store.webhooks import DeliveryRow, WebhookRow, deliveries, due, web
 Value = str | int | bytes
 
 
+class VenueLook(NamedTuple):
+    """A look at the accounts of a venue: the slot of its head, that of its oldest answer, and the Unix time of a block no later.
+
+    `oldest_time` is `None` where no block up to the oldest answer is stored.
+    """
+
+    slot: int
+    oldest: int
+    oldest_time: int | None
+
+
 class LakeSetRow(NamedTuple):
     """A set of a lake, by its id, and its cut-off in Unix seconds."""
 
@@ -169,6 +180,12 @@ class Reader:
         with staged(self._con, pa.table({"address": pa.array(addresses, pa.binary())})):
             found = self._con.execute(statement("tip_bytes"), values).fetchall()
         return {address: AccountBytes(*account) for address, *account in found}
+
+    def look(self, chain_id: str, slot: int, venue_id: str) -> VenueLook | None:
+        """The last look at the accounts of a venue up to a slot, `None` where none is stored."""
+        values = {"chain_id": chain_id, "number": slot, "venue_id": venue_id.encode()}
+        found = self._con.execute(statement("look_at"), values).fetchall()
+        return VenueLook(*found[0]) if found else None
 
     def units_behind(self, venue: VenueSpec, at: Block, after: bytes | None, count: int) -> list[bytes]:
         """The next so many units of a venue behind one, by id (`None`: from the first on); raises `BlockUnknown`."""

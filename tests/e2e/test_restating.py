@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,17 @@ def test_accounts_are_unknown_until_a_late_venue_is_filled_in(tmp_path: Path) ->
         )
 
         before = said(tmp_path, "health", account, code=3)
+        asked_at = datetime.now(UTC).isoformat(timespec="seconds")
         missing = said(tmp_path, "status", code=3)["chains"][0]["incomplete"]
         filled = said(tmp_path, "index")["restated"]
         after = said(tmp_path, "health", account, code=None)
         again = said(tmp_path, "restate", "--chain", chain, "--venue", "vault", "--cause", "a test")["restated"]
         refused = crossmargin(tmp_path, "restate", "--chain", chain, "--venue", "volt")
         ledger = said(tmp_path, "snapshot", "list")["snapshots"]
+        then = said(tmp_path, "health", account, "--known-at", asked_at, code=3)
+        below = str(after["as_of"][chain]["block"] - 1)
+        later = said(tmp_path, "snapshot", "create", "--at", below)["snapshot"]
+        differing = said(tmp_path, "snapshot", "diff", snapshot, later)
 
     assert (before["status"], before["debt"]["raw"]) == ("unknown", None)
     assert "venue_filling" in {reason["code"] for reason in before["reasons"]}
@@ -41,6 +47,13 @@ def test_accounts_are_unknown_until_a_late_venue_is_filled_in(tmp_path: Path) ->
     assert refused.returncode == 2
     assert "vault" in refused.stderr
     assert [(row["snapshot"], row["restated"]) for row in ledger] == [(snapshot, True)]
+    assert then["document"]["status"] == "unknown"
+    assert "status" in then["differing"]
+    told = [(each["code"], each["subject"]) for each in then["causes"] if each["code"] == "restatement"]
+    assert told == [("restatement", chain)]
+    assert {("restatement", chain), ("other_block", chain), ("new_configuration", None)} <= {
+        (each["code"], each["subject"]) for each in differing["causes"]
+    }
 
 
 def vault_table(custody: Custody) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +19,12 @@ from crossmargin.errors import Busy, TooSlow
 from crossmargin.verification import Verification
 from tests.e2e.conftest import Indexed
 from tests.e2e.test_service import get
-from tests.support.recorded import crossmargin, service
+from tests.support.hermes import GUARDIANS, OTHERS
+from tests.support.recorded import CONFIGURATION, crossmargin, service
+from tests.support.vaas import BRIDGE, HOME, NORTH, SOUTH, USD, evidence, row
+
+SENT = 1_736_467_200
+"""2025-01-10T00:00:00Z"""
 
 Made = tuple[str, Path, list[str]]
 
@@ -148,6 +154,44 @@ def test_a_changed_byte_is_found_and_nothing_is_given_out_of_it(made: Made) -> N
     assert stranger["intact"] is False
     assert any("marks.parquet" in fault for fault in changed["faults"])
     assert given == [409, 409]
+
+
+def believing(addresses: Sequence[bytes]) -> str:
+    """Write whom a service is to believe about messages: these guardians, and the bridge of the tests."""
+    listed = ", ".join(f'"0x{address.hex()}"' for address in addresses)
+    tokens = f'tokens = [{{ via = "2/0x{HOME[12:].hex()}", asset = "{USD}" }}]'
+    bridges = [(NORTH, 2, BRIDGE[12:], ""), (SOUTH, 24, bytes(20), tokens)]
+    return f"[trust]\nguardian_sets = [{{ index = {GUARDIANS.number}, addresses = [{listed}] }}]\n" + "".join(
+        f'[[bridge]]\nprotocol = "wormhole"\nchain = "{chain}"\nnumber = {number}\n'
+        f'address = "0x{address.hex()}"\n{told}\n'
+        for chain, number, address, told in bridges
+    )
+
+
+def test_a_service_believes_whom_its_configuration_trusts(indexed: Indexed) -> None:
+    folder, file = indexed.folder, indexed.folder / CONFIGURATION
+    before = file.read_text()
+    file.write_text(before + believing(GUARDIANS.addresses))
+    message = row(sent_at="2025-01-10T00:00:00Z", evidence=evidence(sent_at=SENT))
+    with (folder / "sent.csv").open("w", newline="") as lines:
+        writer = csv.DictWriter(lines, message)
+        writer.writeheader()
+        writer.writerow(message)
+    taken = crossmargin(folder, "transfers", "import", "sent.csv", "--source", "desk", "--json")
+    assert taken.returncode == 0, taken.stderr
+    name = json.loads(crossmargin(folder, "snapshot", "create", "--json").stdout)["snapshot"]
+    answers = []
+    for addresses in (GUARDIANS.addresses, [key.public_key.to_canonical_address() for key in OTHERS]):
+        file.write_text(before + believing(addresses))
+        with service(folder, "serve") as (url, _):
+            answers.append(json.loads(asked(f"{url}/v1/snapshots/{name}/verify", {}).body))
+    believed, doubted = answers
+
+    assert (believed["intact"], believed["faults"]) == (True, [])
+    assert "messages of bridges on their way: 1 of grade B; they count nothing" in believed["notes"]
+    assert not any("was not looked at" in note and "messages" in note for note in believed["notes"])
+    assert doubted["intact"] is False
+    assert "is not that of guardian 0" in doubted["faults"][0]
 
 
 def test_one_is_verified_at_a_time_within_bounds(made: Made) -> None:

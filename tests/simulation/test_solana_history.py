@@ -149,7 +149,9 @@ def test_whose_a_unit_is_that_was_made_before_is_asked(net: RecordedNet, tmp_pat
         lines = stored(store)
         assert lines == [row for row in expected(net) if row[0] not in earlier]
         assert sum(row[1] == "liquidation" for row in lines) > 3
-        asked = store.query("SELECT count(*) FROM main.solana_read", timeout_s=9, max_rows=9).rows[0][0]
+        asked = store.query(
+            "SELECT count(*) FROM main.solana_read WHERE method <> 'look'", timeout_s=9, max_rows=9
+        ).rows[0][0]
         assert (asked > 0) == (net.venue.protocol != "marginfi")  # whose events say it
     copy.write_bytes(path.read_bytes())
     with Store.open(copy) as store:

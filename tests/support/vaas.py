@@ -40,11 +40,13 @@ SAID = {
 }
 
 
-def evidence(*, amount: int = 1_500_000_000, keys: Sequence[PrivateKey] = KEYS, finality: int = 1) -> str:
+def evidence(
+    *, amount: int = 1_500_000_000, keys: Sequence[PrivateKey] = KEYS, finality: int = 1, sent_at: int = SENT_AT
+) -> str:
     """The evidence of `SAID`, as it is imported."""
     owner = bytes(12) + bytes.fromhex(OWNER[2:])
     payload = b"\1" + amount.to_bytes(32) + HOME + (2).to_bytes(2) + owner + (24).to_bytes(2) + bytes(32)
-    body = SENT_AT.to_bytes(4) + bytes(4) + (2).to_bytes(2) + BRIDGE + (7).to_bytes(8) + bytes([finality]) + payload
+    body = sent_at.to_bytes(4) + bytes(4) + (2).to_bytes(2) + BRIDGE + (7).to_bytes(8) + bytes([finality]) + payload
     digest = keccak(keccak(body))
     signed = b"".join(bytes([at]) + keys[at].sign_msg_hash(digest).to_bytes() for at in range(13))
     raw = b"\1" + GUARDIANS.number.to_bytes(4) + b"\x0d" + signed + body

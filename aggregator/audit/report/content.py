@@ -6,7 +6,7 @@ import json
 from collections import Counter
 
 from aggregator.audit.lines import Row
-from aggregator.audit.report import accounts, controls
+from aggregator.audit.report import accounts, controls, sent
 from aggregator.audit.report.cover import Cover, Tables
 from aggregator.audit.report.page import (
     MOST_ROWS,
@@ -28,7 +28,7 @@ from aggregator.audit.report.page import (
 GRADES = {
     "A": "storage proofs lead from the hash of the block to all that counts",
     "B": "receipts prove that no log of the venue is missing",
-    "C": "a second node gave the same",
+    "C": "a second node gave the same, of accounts that are read in the slot of the cut, or of one later slot",
     "D": "anything less",
 }
 
@@ -46,6 +46,8 @@ def report(cover: Cover, tables: Tables) -> str:
         accounts.worst(tables),
         _marks(tables),
         _evidence(tables),
+        _read(tables),
+        sent.messages(tables),
         _signature(cover),
         _verifying(cover),
     )
@@ -165,6 +167,42 @@ def _evidence(tables: Tables) -> Html:
     )
 
 
+def _read(tables: Tables) -> Html:
+    """Say how old accounts are that were read, and what several nodes say of them; nothing where no chain has such."""
+    if not tables["looks"]:
+        return Html("")
+    outcomes = Counter((row["venue_id"], row["outcome"]) for row in tables["agreements"])
+    rows = [
+        (
+            row["venue_id"],
+            row["slot"],
+            row["look_slot"],
+            row["observed_slot"],
+            row["skew_slots"],
+            row["skew_s"],
+            ", ".join(
+                f"{count:,} {what}" for (venue, what), count in sorted(outcomes.items()) if venue == row["venue_id"]
+            )
+            or "not asked",
+        )
+        for row in tables["looks"]
+    ]
+    columns = (
+        "venue",
+        "slot of the cut",
+        "look",
+        "seen as of",
+        "slots before",
+        "seconds at most",
+        "several nodes said",
+    )
+    note = (
+        "accounts of these venues are read and nothing proves them: seen as of the oldest answer of the last look up to the cut. Nodes are "
+        "asked about some accounts when the snapshot is made: agreed, where two or more say the same of one slot and it is what is stored"
+    )
+    return section("Accounts that were read", table(columns, rows, numbers=columns[1:6], note=note))
+
+
 def _signature(cover: Cover) -> Html:
     rows = [
         ("signed by the key", code(cover.signer["key"])),
@@ -183,6 +221,7 @@ def _verifying(cover: Cover) -> Html:
         (
             f"python verify.py {cover.name} --key KEY_OF_THE_OPERATOR",
             f"python verify_state.py {cover.name}",
+            f"python verify_accounts.py {cover.name}",
             f"crossmargin snapshot verify {cover.name} --key KEY_OF_THE_OPERATOR",
             f"crossmargin snapshot prove {cover.name} ACCOUNT > proof.json",
             f"python verify.py {cover.name} --proof proof.json",
@@ -192,8 +231,8 @@ def _verifying(cover: Cover) -> Html:
         "How to verify",
         paragraph(
             "Take the operator's key and verify.py from a place that you trust, not from this folder. The scripts check every file, "
-            "the tables, the tree and its sums, the signature, the chain and the state proofs. Whether the tables are true, "
-            "chains can tell: the blocks above name where to look."
+            "the tables, the tree and its sums, the signature, the chain, the state proofs and the ages of accounts. Whether the "
+            "tables are true, chains can tell: the blocks above name where to look."
         ),
         Html(f"<pre>{text(commands)}</pre>"),
     )

@@ -10,7 +10,7 @@ from aggregator.audit.lines import Row
 from aggregator.audit.report.cover import Cover, Tables
 from aggregator.audit.report.page import MOST_ROWS, Cell, Html, marked, paragraph, rest, section, short, table
 
-GOOD_OUTCOMES = {"equal", "within", "covered", "proven"}
+GOOD_OUTCOMES = {"equal", "within", "covered", "proven", "agreed"}
 BAD_OUTCOMES = {"different", "short"}
 
 
@@ -86,12 +86,15 @@ def _doubts(cover: Cover, tables: Tables) -> Iterator[tuple[Cell, ...]]:
     for name in ("stale_chains", "gaps"):
         for reason in cover.decided[name]:
             yield marked(reason["code"], "bad"), reason["subject"], None, reason["detail"]
-    for name in ("totals", "holdings", "proofs"):
+    for name in ("totals", "holdings", "proofs", "agreements"):
         wrong = Counter(
             (row["venue_id"], row["outcome"]) for row in tables[name] if row["outcome"] not in GOOD_OUTCOMES
         )
         for (venue, what), count in sorted(wrong.items()):
             yield outcome(what), venue, f"{count:,}", f"of {name}"
+    for row in tables["looks"]:
+        if row["skew_slots"] != 0:
+            yield marked("not seen at the cut", "warn"), row["venue_id"], None, age(row)
     states = Counter((row["venue_id"], row["state"]) for row in tables["liabilities"] if row["state"] != "known")
     for (venue, state), count in sorted(states.items()):
         yield (
@@ -102,6 +105,14 @@ def _doubts(cover: Cover, tables: Tables) -> Iterator[tuple[Cell, ...]]:
         )
     for (venue, reason), (count, detail) in sorted(_reasons(tables["units"]).items()):
         yield marked(reason, "warn"), venue, f"{count:,}", detail
+
+
+def age(row: Row) -> str:
+    """Say how old the accounts of a venue were at the cut."""
+    if row["observed_slot"] is None:
+        return "since when its accounts are known to be so was not kept"
+    seconds = "" if row["skew_s"] is None else f", at most {row['skew_s']:,} s"
+    return f"its accounts are as of slot {row['observed_slot']:,}, {row['skew_slots']:,} slots before the cut{seconds}"
 
 
 def _reasons(units: Iterable[Row]) -> dict[tuple[str, str], tuple[int, str]]:

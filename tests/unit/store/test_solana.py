@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from decimal import Decimal
 
 import pyarrow as pa
@@ -11,8 +12,10 @@ import pytest
 from chains.identifiers import base58
 from chains.model import AccountBytes, Rows, Side
 from chains.ports import Batch
+from chains.solana.span import LOOKED
 from indexer.steps import Append
 from indexer.store import NOTHING_FINAL, Cursor, StepRefused, Store
+from indexer.store.reader import VenueLook
 from tests.unit.store.builders import (
     CHAIN,
     MARKET,
@@ -31,6 +34,7 @@ from tests.unit.store.slots import (
     ALICE,
     BOB,
     CLUSTER,
+    SLOT_READ_SCHEMA,
     TOKEN_PROGRAM,
     account,
     accounts_table,
@@ -219,6 +223,56 @@ def test_final_blocks_stay_only_where_something_rests_on_them(store: Store) -> N
     assert store.cursor(CLUSTER) == Cursor(block=slot_block(9), finalized=5)
     finalize(store, 8, CLUSTER)
     assert slots(store) == [2, 4, 5, 8, 9]
+
+
+def looks_table(heads: Mapping[int, int]) -> pa.Table:
+    """Looks at a venue, by the slot of each head that of its oldest answer."""
+    rows = [
+        {
+            "slot": slot,
+            "method": LOOKED,
+            "address": BOB,
+            "input": VENUE.encode(),
+            "context_slot": oldest,
+            "outcome": "observed",
+            "output": b"",
+        }
+        for slot, oldest in heads.items()
+    ]
+    return pa.Table.from_pylist(rows, schema=SLOT_READ_SCHEMA)
+
+
+def test_the_last_look_up_to_a_slot_says_how_old_accounts_are(store: Store) -> None:
+    """Slot n has time 1000 + n / 2; 7 is skipped."""
+    append(store, raw_of(slot_batch(1, 9, skipped={7}), solana_read=looks_table({4: 3, 9: 7})))
+
+    with store.reading() as reader:
+        found = {slot: reader.look(CLUSTER, slot, VENUE) for slot in (3, 4, 8, 9)}
+        other = reader.look(CLUSTER, 9, "another")
+
+    assert found == {3: None, 4: VenueLook(4, 3, 1001), 8: VenueLook(4, 3, 1001), 9: VenueLook(9, 7, 1003)}
+    assert other is None
+
+
+def test_of_final_looks_the_first_of_each_minute_stays_with_its_block(store: Store) -> None:
+    append(
+        store, raw_of(slot_batch(1, 400), solana_read=looks_table(dict.fromkeys((10, 20, 149, 150, 299, 300, 390), 5)))
+    )
+
+    finalize(store, 310, CLUSTER)
+    assert [row[1] for row in content(store)["solana_read"]] == [10, 150, 300, 390]
+    assert slots(store)[:4] == [10, 150, 300, 310]
+    finalize(store, 400, CLUSTER)
+    assert [row[1] for row in content(store)["solana_read"]] == [10, 150, 300]
+
+
+def test_a_look_goes_with_its_fork(store: Store) -> None:
+    append(store, raw_of(slot_batch(1, 9), solana_read=looks_table({4: 3, 9: 8})))
+
+    rewind(store, 5, CLUSTER)
+
+    with store.reading() as reader:
+        assert reader.look(CLUSTER, 9, VENUE) == VenueLook(4, 3, 1001)
 
 
 def test_finalizing_one_kind_of_chain_leaves_the_other(store: Store) -> None:

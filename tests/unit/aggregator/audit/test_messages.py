@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from aggregator.audit import message_verifier
 from aggregator.audit.lines import line
 from aggregator.audit.message_verifier import NOBODY, Trust, trust_in
 from aggregator.audit.messages import written
-from aggregator.audit.snapshot import verify
+from aggregator.audit.snapshot import REPORT, verify
 from crossmargin.transfers import Transfers
 from crossmargin.verification import Verification
 from crossmargin.verification_worker import Question, checks
@@ -70,6 +71,23 @@ def test_without_a_name_it_is_said_that_nobody_looked(folder: Path) -> None:
 
     assert found.faults == []
     assert found.notes[-1] == "who signed or accepted 1 messages was not looked at: nobody was named"
+
+
+def test_the_report_shows_each_message_with_how_sure_it_is(folder: Path, tmp_path: Path) -> None:
+    shown = (folder / REPORT).read_text(encoding="utf-8")
+    _, _, section = shown.partition("<h2>Messages between chains</h2>")
+    section = section.partition("<h2>")[0]
+    body = section.partition("<tbody>")[2]
+
+    assert "1 graded B, 1 graded D" in section
+    assert body.count("<tr>") == 2
+    first, second = body.split("</tr>")[:2]
+    proven, unproven = sorted(rows(folder), key=lambda each: each["grade"])
+    for text, said in ((first, unproven), (second, proven)):
+        assert all(str(said[name]) in text for name in ("protocol", "source_chain", "asset", "amount_raw", "state"))
+    assert escape(unproven["checked"]) in first
+    none = (written_in(tmp_path / "none")[0] / REPORT).read_text(encoding="utf-8")
+    assert "None was known to be on its way at the cut." in none
 
 
 def test_strangers_are_named_in_the_process_that_a_server_asks(folder: Path) -> None:

@@ -22,7 +22,8 @@ from aggregator.audit.manifest import Link
 from aggregator.audit.signing import Signer
 from aggregator.audit.snapshot import manifest_hash, verify, write_snapshot
 from aggregator.audit.tables import RECOMPUTED, schema, tables
-from aggregator.audit.verifier import Fault, canonical
+from aggregator.audit.tree_index import FILES as INDEX_FILES
+from aggregator.audit.verifier import MANIFEST, Fault, canonical
 from aggregator.book import judged
 from aggregator.margin.inputs import OtherMethodology
 from tests.unit.aggregator.audit.test_verifier import (
@@ -194,6 +195,29 @@ def test_a_snapshot_without_inputs_cannot_be_computed_again(folder: Path) -> Non
     assert verify(folder).faults == []
     (fault,) = verify(folder, recompute=True).faults
     assert fault.startswith("it cannot be computed again: NoInputs inputs.ndjson is nothing to compute from")
+
+
+def test_a_snapshot_of_before_ages_were_kept_is_verified_as_ever(folder: Path) -> None:
+    older = json.loads((folder / MANIFEST).read_bytes())
+    columns = [name for name in older["tables"]["units"]["columns"] if name not in {"observed_slot", "skew_slots"}]
+    older["tables"]["units"]["columns"] = columns
+    late = [f"{table}.{form}" for table in ("looks", "agreements") for form in ("ndjson", "parquet")]
+    for table in ("looks", "agreements"):
+        del older["tables"][table]
+    for name in (*late, "verify_accounts.py", *INDEX_FILES):
+        del older["files"][name]
+        (folder / name).unlink()
+    rows = [{name: row[name] for name in columns} for row in rows_of(folder, "units")]
+    keep(folder, "units", rows)
+    fields = [schema("units").field(name) for name in columns]
+    pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(fields)), folder / "units.parquet")
+    (folder / MANIFEST).write_bytes(canonical(older))
+    sealed(folder)
+
+    found = verify(folder, recompute=True)
+
+    assert found.faults == []
+    assert not any("accounts are as of slot" in note for note in found.notes)
 
 
 def test_another_methodology_is_not_computed_again(folder: Path) -> None:

@@ -75,6 +75,7 @@ def test_it_says_what_the_snapshot_is_of(shown: str) -> None:
         "Worst accounts",
         "Marks",
         "Evidence",
+        "Messages between chains",
         "Signature and chain",
         "How to verify",
     ]

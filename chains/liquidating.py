@@ -98,8 +98,11 @@ class Exposed(Protocol):
         ...
 
     @property
-    def health_factor_wad(self) -> int:
-        """Return the venue's health factor: below 1e18 it may be liquidated; without a debt it is very large."""
+    def health_factor_wad(self) -> int | None:
+        """Return the venue's health factor: below 1e18 it may be liquidated; without a debt it is very large.
+
+        `None`: at these prices the venue's check says nothing, so that nobody is let to liquidate.
+        """
         ...
 
     def moved(self, times: Times) -> Self:

@@ -64,6 +64,7 @@ class _Run:
         self.exposed = {each.name: each.exposed for each in scene.borrowers}
         self.borrowers = {each.name: each for each in scene.borrowers}
         self.touched: set[str] = set()
+        self.unknown: set[str] = set()
         self.lines = _Lines(scene)
         self.steps: list[Step] = []
         self.sold: dict[str, float] = defaultdict(float)
@@ -78,7 +79,7 @@ class _Run:
         while not ended and rounds < self.terms.rounds:
             rounds += 1
             ended = not self._round(rounds)
-        standing = tuple(name for name, wad in self._below() if wad < WAD)
+        standing = tuple(name for name, _ in self._below())
         losses, funds, common = self._losses()
         return Outcome(
             terms=self.terms,
@@ -93,6 +94,7 @@ class _Run:
             sold=dict(sorted(self.sold.items())),
             liquidated=tuple(sorted({step.unit for step in self.steps})),
             standing=tuple(sorted(standing)),
+            unknown=tuple(sorted(self.unknown)),
             funds_left=funds,
             common_left=common,
             left=self.exposed,
@@ -111,7 +113,11 @@ class _Run:
         found = []
         for name in {*self.lines.near(self._shown()), *self.touched}:
             moved = self.exposed[name] = self.exposed[name].moved(self._exact(self.borrowers[name]))
-            if moved.debts and (wad := moved.health_factor_wad) < WAD:
+            if not moved.debts:
+                continue
+            if (wad := moved.health_factor_wad) is None:
+                self.unknown.add(name)
+            elif wad < WAD:
                 found.append((name, wad))
         return sorted(found, key=lambda each: (each[1], _drawn(self.terms.seed, each[0])))
 
@@ -125,12 +131,16 @@ class _Run:
         return {asset: times * self.late.get(asset, 1.0) for asset, times in self.times.items()}
 
     def _mark(self, sold: dict[str, float]) -> None:
-        """Let what was sold stay in the prices of its identity, wherever it is."""
+        """Let what was sold stay in the prices of its identity, wherever it is.
+
+        What a sale of any amount loses stays once: many small sales would else take a price to nothing.
+        """
         falls = {}
         for identity, amount in sold.items():
-            self.sold[identity] += amount
             outlet = self.scene.outlets[identity]
-            falls[identity] = STAYS * outlet.cost(amount, self.terms.depth)
+            before = outlet.least if self.sold[identity] > 0 else 0.0
+            falls[identity] = STAYS * (outlet.cost(amount, self.terms.depth) - before)
+            self.sold[identity] += amount
         for asset, identity in self.scene.identities.items():
             if (fall := falls.get(identity, 0.0)) > SMALLEST_STEP:
                 old, self.times[asset] = self.times[asset], max(self.times[asset] * (1 - fall), NEVER_BELOW)

@@ -66,6 +66,34 @@ def test_a_sale_marks_the_book_and_takes_others_with_it() -> None:
     assert_conserved(found)
 
 
+def test_what_any_amount_loses_stays_in_the_price_once() -> None:
+    # A sale loses 2 % whatever its amount. The first is liquidated in four rounds: half of 2 % stays once, not round by round,
+    # and the second, at 1,800 · 0.99 · 0.8 = 1,425.6 ≥ 1,420, is never reached.
+    first = Holding(supplied={WETH: 1}, owed={USDC: 1_500}, owner=owner(1))
+    second = Holding(supplied={WETH: 1}, owed={USDC: 1_420}, owner=owner(2))
+    made = scene(first, second, ether=-0.1)
+    fixed = {name: replace(outlet, fixed=0.02) for name, outlet in made.outlets.items()}
+    found = simulate(replace(made, outlets=fixed), replace(FREELY, venue_limit_usd=200.0))
+
+    assert {step.round for step in found.steps} == {1, 2, 3, 4}
+    assert [step.impact for step in found.steps] == pytest.approx([0.02 * step.seized for step in found.steps])
+    assert found.times[ETHER] == pytest.approx(0.9 * 0.99)
+    assert len(found.liquidated) == 1
+    assert found.ended
+    assert_conserved(found)
+
+
+def test_selling_more_never_brings_less() -> None:
+    # 1 − 0.02 − 0.001·√V of V brings the most at V = (0.98 / 0.0015)²; beyond that no more comes in, and no less.
+    outlet = Outlet(identity="X", fixed=0.02, slope=0.001)
+    best = (0.98 / 0.0015) ** 2
+
+    assert outlet.cost(best, 1.0) == pytest.approx(0.02 + 0.001 * math.sqrt(best))
+    brought = [sold * (1 - outlet.cost(sold, 1.0)) for sold in (best / 2, best, 2 * best, 9 * best)]
+    assert brought == pytest.approx([brought[0], best * 0.98 / 3, best * 0.98 / 3, best * 0.98 / 3])
+    assert brought[0] < brought[1]
+
+
 def test_what_nothing_is_left_for_is_forgiven_and_paid_by_the_fund_then_by_lenders() -> None:
     # 1 WETH of 2,000 falls by 60 % to 800 against 1,000: it pays for 727.27, and 272.73 are bad debt.
     fallen = Holding(supplied={WETH: 1}, owed={USDC: 1_000}, owner=owner(1))

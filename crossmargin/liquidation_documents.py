@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from aggregator.book import Book
 from aggregator.freezing import Reopened, later, reopened
 from aggregator.liquidating import Stage, stage_of
-from aggregator.margin.numbers import text
+from aggregator.margin.numbers import rounded, text
 from aggregator.margin.stamp import policy_digest
 from aggregator.risk.liquidation import Loss, Order, Outcome, Scene, Step, Terms
 from aggregator.risk.liquidation_run import compared
@@ -46,7 +46,7 @@ LARGEST_USD = 1e15
 NEXT_TO_NOTHING = 1e-6
 """USD; less is what is left of rounding."""
 
-FLOW = Decimal("0.000001")
+FLOW_PLACES = 6
 
 RULES = (
     "a venue's prices follow the market at once, and each unit is liquidated by its venue's own rules",
@@ -327,4 +327,4 @@ def missing(stage: Stage) -> Mapping[str, Any]:
 
 def flow(value: float) -> str:
     """Write USD to a millionth."""
-    return text(Decimal(repr(value)).quantize(FLOW))
+    return text(rounded(value, FLOW_PLACES, ROUND_HALF_EVEN))

@@ -78,11 +78,6 @@ class Exposed(Protocol):
         ...
 
     @property
-    def whole(self) -> bool:
-        """Tell whether all collateral is taken at once, so that there is nothing to choose."""
-        ...
-
-    @property
     def base_asset(self) -> bytes | None:
         """Return the token whose units the venue's prices are in, `None` for USD."""
         ...
@@ -177,7 +172,6 @@ class Weighted:
     forgives: bool
     base_asset: bytes | None = None
     times: Times | None = None
-    whole: bool = False
 
     @property
     def collaterals(self) -> tuple[Lot, ...]:

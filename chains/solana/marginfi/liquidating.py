@@ -61,7 +61,6 @@ class Liquidable:
     first: Mapping[bytes, Sides]
 
     rule = "marginfi"
-    whole = False
     base_asset: bytes | None = None
 
     @classmethod

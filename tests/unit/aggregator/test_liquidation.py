@@ -165,6 +165,19 @@ def test_who_is_late_liquidates_by_old_prices_and_sells_at_new_ones() -> None:
     assert simulate(replace(made, shown=made.moves), FREELY) == simulate(made, FREELY)
 
 
+@pytest.mark.parametrize("shown", [-0.1, 0.5])
+def test_the_cap_is_kept_at_the_prices_of_the_market(shown: float) -> None:
+    # 0.01·√V is 1 % at 1 USD and 5 % at 25: so much is sold in a round, whatever the venue takes ether for.
+    crowd = [Holding(supplied={WETH: 1}, owed={USDC: 2_900}, owner=owner(number)) for number in range(1, 4)]
+    made = replace(scene(*crowd, ether=-0.4, ETH=0.01), shown={ETHER: shown})
+    found = simulate(made, Terms(impact_cap=0.05, rounds=3))
+
+    sold: dict[int, float] = {}
+    for step in found.steps:
+        sold[step.round] = sold.get(step.round, 0.0) + step.seized
+    assert list(sold.values()) == pytest.approx([25] * 3, rel=1e-3)
+
+
 def test_orders_sell_in_their_order() -> None:
     both = Holding(supplied={WETH: 1, USDC: 500}, owed={USDC: 2_050}, owner=owner(1))
     found = compared(scene(both, ether=-0.1), FREELY)

@@ -50,8 +50,8 @@ FLOW_PLACES = 6
 
 RULES = (
     "a venue's prices follow the market at once, and each unit is liquidated by its venue's own rules",
-    "half of what a sale loses stays in the price of the identity on every chain, the other half has recovered by the next round; of "
-    "what any amount loses, half stays once in all",
+    "half of what a sale loses stays in the price of the identity on every chain, the other half has recovered by the next round",
+    "what a sale of any amount loses (spread, fee, the policy's word) stays half in the price as well, but once in all rounds",
     "what is paid for debts comes from elsewhere and moves no price",
     "in a round the lowest health factor comes first, equal ones in the order that the seed draws",
     "a sale loses what is told of its identity's depth, or the square root of its amount by volume and deviation",

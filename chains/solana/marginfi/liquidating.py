@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple, Self
 
-from chains.liquidating import BASIS_POINTS, UNMOVED, WAD, Lot, Portion, Taken, Times, largest, price_at
+from chains.liquidating import BASIS_POINTS, UNMOVED, Lot, Portion, Taken, Times, largest, price_at
 from chains.model import Reason
 from chains.solana.marginfi.fixed import (
     FRACTION_BITS,

@@ -46,4 +46,3 @@ def test_where_a_run_stopped_is_told() -> None:
 
     assert sunk["ended"]
     assert fallen == {"rounds": 2, "ended": True, "standing_units": 0, "unknown_units": 0}
-

@@ -6,7 +6,7 @@ Aave's rule is compared with the contracts (`tests/contract/test_liquidation_sim
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import pytest
@@ -38,7 +38,9 @@ def lot(asset: bytes, usd: float, threshold: int = 8_000) -> Lot:
 
 def compound(drawn: random.Random) -> Absorbable:
     owed = drawn.uniform(10, 50_000)
-    lots = [lot(asset, owed * drawn.uniform(0.5, 1.2), 8_500) for asset in drawn.sample([ETH, BTC], drawn.randint(1, 2))]
+    lots = [
+        lot(asset, owed * drawn.uniform(0.5, 1.2), 8_500) for asset in drawn.sample([ETH, BTC], drawn.randint(1, 2))
+    ]
     factors = Factors(85 * 10**16, 93 * 10**16)
     return Absorbable(
         lots=tuple(lots),
@@ -92,8 +94,13 @@ def marginfi(drawn: random.Random) -> Member:
 
 
 def exposed_of(rule: str, drawn: random.Random) -> Exposed:
-    made: Exposed = {"compound": compound, "euler": euler, "morpho": morpho, "marginfi": marginfi}[rule](drawn)
-    return made
+    rules: dict[str, Callable[[random.Random], Exposed]] = {
+        "compound": compound,
+        "euler": euler,
+        "morpho": morpho,
+        "marginfi": marginfi,
+    }
+    return rules[rule](drawn)
 
 
 def scene(rules: tuple[str, ...], seed: int) -> Scene:
@@ -163,9 +170,7 @@ def test_l8_no_rule_takes_more_than_there_is_or_is_allowed(rule: str, seed: int,
                 assert abs(had - has - said) <= 1, market
 
 
-def leftovers(
-    before: Exposed, collateral: bytes, debt: bytes, cover: int
-) -> Iterator[tuple[bytes, int, int, int]]:
+def leftovers(before: Exposed, collateral: bytes, debt: bytes, cover: int) -> Iterator[tuple[bytes, int, int, int]]:
     """Yield each market of a unit with what there was, what is left, and what is said to be gone."""
     if not cover:
         return

@@ -58,8 +58,8 @@ AMOUNT = re.compile(r"0|[1-9][0-9]{0,999}")
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 HASH = re.compile(r"sha256:[0-9a-f]{64}")
 LARGEST = 2**53 - 1
-MOST_ASIDE = 1 << 20
-"""Bytes of a file that says who signs or signed: whoever has the folder may write those of witnesses."""
+MOST_ASIDE, MOST_SAID = 1 << 20, 1 << 30
+"""Bytes of a file that says who signs or signed, which whoever has the folder may write, and of a manifest."""
 
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What comes of files that say something which cannot be: a forger may write anything."""
@@ -116,11 +116,11 @@ def parsed(raw: bytes, what: str) -> Any:  # noqa: ANN401
     return value
 
 
-def small(path: Path) -> bytes:
-    """Read a small file; raises `Fault` where it is none, such as a pipe that nobody writes to, and `OSError`."""
+def small(path: Path, most: int = MOST_ASIDE) -> bytes:
+    """Read a file of so many bytes at most; raises `Fault` where it is none, such as a pipe that nobody writes to, and `OSError`."""
     if not path.is_file():
         raise Fault(f"{path.name} is missing")
-    if (size := path.stat().st_size) > MOST_ASIDE:
+    if (size := path.stat().st_size) > most:
         raise Fault(f"{path.name} has {size} bytes, which is more than such a file has")
     return path.read_bytes()
 
@@ -593,9 +593,7 @@ def verify(folder: Path, *, key: str | None = None, witnesses: Sequence[str] = (
     """Check one snapshot by itself; `key`: a public key (hex) that is known to be the operator's, now or once."""
     found = Found()
     try:
-        if not (folder / MANIFEST).is_file():
-            raise Fault(f"{MANIFEST} is missing")
-        raw = (folder / MANIFEST).read_bytes()
+        raw = small(folder / MANIFEST, MOST_SAID)
         found.hash = sha256(raw)
         found.manifest = _manifest(raw)
         found.faults += shape_faults(found.manifest)
@@ -635,28 +633,37 @@ def shape_faults(manifest: Json) -> Iterator[str]:
     number, previous = manifest.get("sequence"), manifest.get("previous")
     if type(number) is not int or number < 1:
         yield f"{MANIFEST}: sequence is no number from 1 on"
-    elif not (previous is None if number == 1 else isinstance(previous, str) and HASH.fullmatch(previous)):
-        yield f"{MANIFEST}: previous is {'' if number == 1 else 'not '}the hash of a manifest, of number {number} of a chain"
+    elif "previous" not in manifest:
+        yield f"{MANIFEST} does not say what it follows"
+    elif number == 1 and previous is not None:
+        yield "it is the first of its chain, and names one before it"
+    elif number > 1 and not (isinstance(previous, str) and HASH.fullmatch(previous)):
+        yield f"{MANIFEST}: previous is not the hash of a manifest, of number {number} of a chain"
     files, tables = manifest.get("files"), manifest.get("tables")
-    if not isinstance(files, dict) or not isinstance(tables, dict):
+    if isinstance(files, dict) and isinstance(tables, dict):
+        yield from (
+            f"{MANIFEST}: {name} is not said by its hash and size"
+            for name in sorted(files)
+            if not _is_file(files[name])
+        )
+        yield from _table_faults(set(files), tables)
+    else:
         yield f"{MANIFEST} does not say what it must: files and tables by their names"
-        return
-    for name, entry in sorted(files.items()):
-        if not (isinstance(entry, dict) and set(entry) == {"sha256", "bytes"} and type(entry["bytes"]) is int):
-            yield f"{MANIFEST}: {name} is not said by its hash and size"
-    for name in (UNITS, POSITIONS, "proofs"):
-        if name not in tables:
-            yield f"{MANIFEST} has no table {name}"
+
+
+def _table_faults(files: set[str], tables: Json) -> Iterator[str]:
+    yield from (f"{MANIFEST} has no table {name}" for name in (UNITS, POSITIONS, "proofs") if name not in tables)
+    lines = {name.removesuffix(".ndjson") for name in files if name.endswith(".ndjson")}
+    yield from (f"{MANIFEST}: {name}.ndjson is not both a file and a table" for name in sorted(lines ^ set(tables)))
     for name, terms in sorted(tables.items()):
-        if f"{name}.ndjson" not in files:
-            yield f"{MANIFEST}: the table {name} is not among the files"
         if not _is_table(terms):
             yield f"{MANIFEST}: the table {name} is not said by its rows, its columns and the key among them"
-        elif name in (UNITS, POSITIONS) and tuple(terms["key"][: len(OWN)]) != OWN:
+        elif name in {UNITS, POSITIONS} and tuple(terms["key"][: len(OWN)]) != OWN:
             yield f"{MANIFEST}: {name} are not ordered by their units"
-    for name in sorted(files):
-        if name.endswith(".ndjson") and name.removesuffix(".ndjson") not in tables:
-            yield f"{MANIFEST}: {name} is not among the tables"
+
+
+def _is_file(entry: Any) -> bool:  # noqa: ANN401
+    return isinstance(entry, dict) and set(entry) == {"sha256", "bytes"} and type(entry["bytes"]) is int
 
 
 def _is_table(terms: Any) -> bool:  # noqa: ANN401
@@ -867,17 +874,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def proof_faults(path: Path, folder: Path, found: Found) -> list[str]:
-    """Say what is wrong with the proof of an account against a snapshot that was checked: it has the account's own line, and all its units."""
+    """Say what is wrong with the proof of an account against a snapshot that was checked.
+
+    It has the account's own line of `accounts`, and all units of its members.
+    """
     try:
         proof = json.loads(path.read_bytes())
         faults = [fault for unit in proof["units"] for fault in check_proof(unit, found.manifest["tree"])]
         if proof["manifest_hash"] != found.hash:
             faults.append(f"the proof is of the snapshot {proof['manifest_hash']}")
-        account = canonical(proof["account"])
-        if account not in lines_of(folder, "accounts"):
-            faults.append(
-                f"the account of the proof, {str(proof['account']['account'])[:200]}, is not in the snapshot as it is said"
-            )
+        if canonical(proof["account"]) not in lines_of(folder, "accounts"):
+            faults.append("the snapshot does not say of the account what the proof does")
         members = set(json.loads(proof["account"]["members"]))
         own = Counter(raw for raw in lines_of(folder, UNITS) if _owner(json.loads(raw)) in members)
         if Counter(unit["unit"].encode() for unit in proof["units"]) != own:

@@ -228,13 +228,16 @@ def faults(folder: Path, manifest: Json) -> list[str]:
 
 
 def differences(folder: Path, manifest: Json) -> list[str]:
-    """Name the files of an index that are not what it is written as again; as dear as the tree itself. Raises `OSError` and `Fault`."""
+    """Name the files of an index that are not what it is written as again; as dear as the tree itself. Raises `OSError`."""
     if INDEX not in manifest["files"]:
         return []
     units, positions = (pq.read_table(folder / f"{name}.parquet") for name in (UNITS, POSITIONS))
     terms = {name: (tuple(said["columns"]), tuple(said["key"])) for name, said in manifest["tables"].items()}
-    with verifier.hands_for(folder) as run:
-        _, written = _written(folder, units, positions, terms, run)
+    try:
+        with verifier.hands_for(folder) as run:
+            _, written = _written(folder, units, positions, terms, run)
+    except (Fault, *verifier.UNREADABLE) as error:
+        return [f"no index can be made of these tables: {error}"]
     files = manifest["files"]
     return [
         f"{name} is not the index of these tables"

@@ -43,7 +43,6 @@ SHARE = 0.2
 
 RUNS = 7
 SEED = 1
-SQL_ACCOUNTS = 100_000
 CASES = (Case(ones=0, first=1, third=0, offset=0.8), Case(ones=0.5, first=0.5, third=0, offset=0.8), Case(ones=0, first=0.5, third=0.5, offset=0.8))  # fmt: skip  # noqa: E501
 
 
@@ -256,9 +255,9 @@ def check(book: ArrayBook, world: World) -> None:
 
 
 def in_sql(keys: int, weights: str) -> None:
-    """The published view over a tenth of the accounts, and the arrays' sum of health factors beside it."""
-    world = World(SQL_ACCOUNTS, keys, weights, skewed=False)
-    entries = world.entries(SQL_ACCOUNTS)
+    """The published view over all accounts, and the arrays' sum of health factors beside it."""
+    world = World(ACCOUNTS, keys, weights, skewed=False)
+    entries = world.entries(ACCOUNTS)
     book = ArrayBook.build(entries, world.marks, world.estimates)
     with tempfile.TemporaryDirectory() as made, Store.open(Path(made) / "store.duckdb") as store:
         store.replace_margin(1, margin_tables(entries, world.marks, world.estimates, snapshot_id="s", slot_time=1))
@@ -266,7 +265,7 @@ def in_sql(keys: int, weights: str) -> None:
         spent = timed(lambda: answers.append(store.query(IN_SQL, timeout_s=300, max_rows=9).rows[0]))
         owing = [health for _, health in book.standing.below(float("inf"))]
         assert np.isclose(float(str(answers[0][1])), sum(owing), rtol=1e-12)
-        report(f"SQL, {SQL_ACCOUNTS:,} accounts", spent)
+        report(f"SQL, {ACCOUNTS:,} accounts", spent)
 
 
 class Spent(NamedTuple):

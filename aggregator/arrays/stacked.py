@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +43,9 @@ from aggregator.arrays.columns import (
 from aggregator.margin.equity import LARGEST_RATIO
 from aggregator.margin.house import JUST_BELOW_ONE, LEAST_LOSS
 
-STACK = 16384
-FEW = 16
-"""From so many stacks on, all cores take them; numpy lets go of the interpreter while it computes."""
+STACK = 8192
+"""So many accounts that their numbers stay near the core. One thread takes them: several would wait for the interpreter between steps
+as long as these take."""
 
 UNPRICED, SIZED = np.uint8(3), np.uint8(4)
 ROOTS = slice(0, SEEN - 1)
@@ -82,13 +81,19 @@ def revalue(
     sized = bool(np.any(marked & SIZED))
     moves = sized or bool(np.any(table[:, RISK]))
     columns = np.ascontiguousarray(table.T[: None if moves else RISK.start])
-    flat = correlation.reshape(-1, 2)
+    flat, unpriced = correlation.reshape(-1, 2), bool(np.any(marked & UNPRICED))
 
     def one(lanes: Indexes) -> None:
         supplied, owed = int(supplies[lanes[0]]), int(debts[lanes[0]])
         kinds, held = _of(lanes, starts, supplied + owed, legs, amounts)
+        flags[lanes] = said[lanes]
+        if unpriced:
+            flags[lanes] |= np.bitwise_or.reduce(marked[kinds] & UNPRICED, axis=0, initial=0)
+        if not moves:
+            sums, worth = plainly_counted(columns, kinds, held, supplied, fixed[fixed_at[lanes]])
+            write(lanes, sums, plain(sums[0], sums[1]), worth, results)
+            return
         marks = marked[kinds]
-        flags[lanes] = said[lanes] | np.bitwise_or.reduce(marks & UNPRICED, axis=0, initial=0)
         fetched = np.take(columns, kinds, axis=1)
         fetched *= held
         who = identities[kinds].astype(np.int64)
@@ -98,14 +103,8 @@ def revalue(
         found = solved(sums, fetched[RISK], who, supplied, flat, cases, kappa)
         write(lanes, sums, found, worth, results)
 
-    stacks = list(_stacks(accounts, supplies, debts))
-    if len(stacks) < FEW:
-        for lanes in stacks:
-            one(lanes)
-        return
-    with ThreadPoolExecutor() as pool:
-        for _ in pool.map(one, stacks):
-            pass
+    for lanes in _stacks(accounts, supplies, debts):
+        one(lanes)
 
 
 def _stacks(accounts: Indexes, supplies: Places, debts: Places) -> Iterator[Indexes]:
@@ -119,15 +118,37 @@ def _stacks(accounts: Indexes, supplies: Places, debts: Places) -> Iterator[Inde
             yield alike[first : first + STACK]
 
 
+def _piece(places: Indexes, apart: int) -> slice | None:
+    """Return the places as a slice if they follow one another, `apart` from each to the next."""
+    if len(places) > 1 and not np.all(places[1:] - places[:-1] == apart):
+        return None
+    return slice(int(places[0]), int(places[0]) + len(places) * apart)
+
+
 def _of(lanes: Indexes, starts: Indexes, size: int, legs: Places, amounts: Floats) -> tuple[NDArray[np.intp], Floats]:
     """Return legs and amounts of accounts of one size, (position, account); what lies in one piece is not looked up."""
     begins, count = starts[lanes], len(lanes)
-    if size and np.all(begins[1:] - begins[:-1] == size):
-        piece = slice(int(begins[0]), int(begins[0]) + count * size)
+    piece = _piece(begins, size) if size else None
+    if piece is not None:
         by_position = legs[piece].reshape(count, size).T.astype(np.intp, order="C")
         return by_position, np.ascontiguousarray(amounts[piece].reshape(count, size).T)
     at = begins + np.arange(size)[:, None]
     return legs[at].astype(np.intp), amounts[at]
+
+
+def plainly_counted(
+    columns: Floats, kinds: NDArray[np.intp], held: Floats, supplied: int, fixed: Floats
+) -> tuple[Floats, Floats]:
+    """Add up both sides where nothing has a market layer: what `counted` returns, with one position after the other in what is near."""
+    totals, part = np.empty((2, RISK.start, len(fixed))), np.empty((RISK.start, len(fixed)))
+    for side, first in enumerate((COLLATERAL, DEBT)):
+        totals[side, MID] = fixed[:, first]
+        totals[side, COUNTS] = fixed[:, FIXED[side]].T
+    for leg, (kind, amount) in enumerate(zip(kinds, held, strict=True)):
+        np.take(columns, kind, axis=1, out=part, mode="clip")
+        part *= amount
+        totals[int(leg >= supplied)] += part
+    return totals[:, COUNTS], totals[:, MID]
 
 
 def weigh(fetched: Floats, parts: Floats, held: Floats, who: Indexes, sized: Bits) -> None:
@@ -175,9 +196,7 @@ def solved(
     """Return, in the worst case of each, the health factor and E(1): (2, seen, account)."""
     covered, required = sums[0] - kappa * sums[2], sums[1] + kappa * sums[3]
     if not len(risks) or not len(cases) or not np.any(sums[2:]):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            factor = np.where(required > 0, np.maximum(covered, 0.0) / required, LARGEST_RATIO)
-        return np.stack([factor, covered - required])
+        return plain(covered, required)
     quadratics = _Quadratics(sums[2], sums[3], paired(risks, who, supplied, correlation), (1 - kappa) ** 2)
     owing = bool(np.any(required > 0))
     roots = _Roots(covered[ROOTS], required[ROOTS])
@@ -188,6 +207,15 @@ def solved(
         if owing:
             np.minimum(factor[ROOTS], roots.of(c[ROOTS], d[ROOTS], x[ROOTS]), out=factor[ROOTS])
     return np.stack([factor, covered - required - np.sqrt(spread)])
+
+
+def plain(covered: Floats, required: Floats) -> Floats:
+    """Return ratio and difference where nothing diversifies: (2, seen, account)."""
+    found = np.empty((2, *covered.shape))
+    found[0] = LARGEST_RATIO
+    np.divide(np.maximum(covered, 0.0), required, out=found[0], where=required > 0)
+    np.subtract(covered, required, out=found[1])
+    return found
 
 
 def paired(risks: Floats, who: Indexes, supplied: int, correlation: Floats) -> Floats:
@@ -281,9 +309,12 @@ def write(lanes: Indexes, sums: Floats, found: Floats, worth: Floats, results: F
     factor, excess = np.minimum(found[0, ROOTS], LARGEST_RATIO), found[1]
     agreed = np.where(excess[ROOTS] < 0, np.minimum(factor, JUST_BELOW_ONE), factor)
     mid_excess = np.where((excess[0] >= 0) & (factor[0] < 1), LEAST_LOSS, excess[0])
-    rows = np.empty((len(lanes), results.shape[1]))
+    piece = _piece(lanes, 1)
+    rows = np.empty((len(lanes), results.shape[1])) if piece is None else results[piece]
     rows[:, HEALTH] = agreed[0]
-    rows[:, HEALTH_LOW], rows[:, HEALTH_HIGH] = np.minimum(agreed[0], agreed[1]), np.maximum(agreed[0], agreed[2])
+    np.minimum(agreed[0], agreed[1], out=rows[:, HEALTH_LOW])
+    np.maximum(agreed[0], agreed[2], out=rows[:, HEALTH_HIGH])
     rows[:, EXCESS], rows[:, HEADROOM] = mid_excess, excess[3]
     rows[:, VALUE], rows[:, OWED], rows[:, REQUIRED] = worth[0], worth[1], sums[1, 0]
-    results[lanes] = rows
+    if piece is None:
+        results[lanes] = rows

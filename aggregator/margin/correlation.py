@@ -23,6 +23,9 @@ Vector = Mapping[str, float]
 
 NOTHING: Vector = {}
 
+Pairs = Sequence[tuple[int, int, float]]
+"""Row and column of a matrix, and the product of two risks."""
+
 
 def as_it_is(correlation: float) -> float:
     return correlation
@@ -85,22 +88,27 @@ class Correlations:
     order: Mapping[str, int] = field(default_factory=dict)
     cases: tuple[Case, ...] = ()
 
-    def form(self, case: Case, left: Risks, right: Risks) -> float:
-        """Return `left · M · right`, `M` being the case's matrix within each side and `-offset` times it across."""
-        matrix, offset = case.correlation, case.offset
-        return (
-            self._product(matrix, left.falls, right.falls)
-            + self._product(matrix, left.rises, right.rises)
-            - offset * (self._product(matrix, left.falls, right.rises) + self._product(matrix, left.rises, right.falls))
-        )
+    def forms(self, left: Risks, right: Risks) -> list[float]:
+        """Return `left · M · right` in each case, `M` being its matrix within each side and `-offset` times it across."""
+        falls, rises = self._pairs(left.falls, right.falls), self._pairs(left.rises, right.rises)
+        across = self._pairs(left.falls, right.rises), self._pairs(left.rises, right.falls)
+        return [
+            _added(falls, case.correlation)
+            + _added(rises, case.correlation)
+            - case.offset * (_added(across[0], case.correlation) + _added(across[1], case.correlation))
+            for case in self.cases
+        ]
 
-    def _product(self, matrix: Matrix, left: Vector, right: Vector) -> float:
+    def _pairs(self, left: Vector, right: Vector) -> Pairs:
+        if not (left and right):
+            return ()
         order = self.order
-        return math.fsum(
-            one * other * matrix[order[name]][order[counter]]
-            for name, one in left.items()
-            for counter, other in right.items()
-        )
+        places = [(order[name], risk) for name, risk in right.items()]
+        return [(order[name], place, one * other) for name, one in left.items() for place, other in places]
+
+
+def _added(pairs: Pairs, matrix: Matrix) -> float:
+    return math.fsum([product * matrix[row][column] for row, column, product in pairs]) if pairs else 0.0
 
 
 UNCORRELATED = Correlations()

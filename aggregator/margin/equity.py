@@ -125,17 +125,10 @@ def lines(resting: Sums, moving: Sums, model: Model) -> list[Line]:
     if spread == 0 or (resting.risks.nothing and moving.risks.nothing):
         return [Line(start=start, slope=slope)]
     unit = math.ldexp(1.0, math.frexp(max(resting.risks.largest, moving.risks.largest))[1])
-    still, move, form = resting.risks.over(unit), moving.risks.over(unit), model.correlations.form
+    still, move, forms = resting.risks.over(unit), moving.risks.over(unit), model.correlations.forms
     return [
-        Line(
-            start=start,
-            slope=slope,
-            q00=spread * form(case, still, still),
-            q01=spread * form(case, still, move),
-            q11=spread * form(case, move, move),
-            unit=unit,
-        )
-        for case in model.correlations.cases
+        Line(start=start, slope=slope, q00=spread * own, q01=spread * between, q11=spread * along, unit=unit)
+        for own, between, along in zip(forms(still, still), forms(still, move), forms(move, move), strict=True)
     ]
 
 

@@ -43,7 +43,7 @@ def two(correlation: float, regime: str = "calm") -> Correlations:
 
 
 def squares(found: Correlations, risks: Risks) -> list[float]:
-    return [found.form(case, risks, risks) for case in found.cases]
+    return found.forms(risks, risks)
 
 
 def test_the_cases_go_half_the_way_to_one_and_about_as_far_down_as_twice_the_distance() -> None:

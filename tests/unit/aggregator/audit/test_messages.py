@@ -16,6 +16,7 @@ from aggregator.audit.lines import line
 from aggregator.audit.message_verifier import NOBODY, Trust, trust_in
 from aggregator.audit.messages import written
 from aggregator.audit.snapshot import verify
+from aggregator.audit.verifier import Fault
 from crossmargin.transfers import Transfers
 from crossmargin.verification import Verification
 from crossmargin.verification_worker import Question, checks

@@ -294,7 +294,6 @@ MOST_HASHES = MOST_ROOTS = 256
 """Of a proof and of a report: each root is read out of all that stands behind it, so that many of them take for ever."""
 
 
-
 def _ccip(row: Json, evidence: Json, trial: _Trial) -> None:
     body = _at(_bytes(evidence["message"]), 0)
     message_id, source, destination, number = body[:WORD], _uint(body, 1), _uint(body, 2), _uint(body, 3)

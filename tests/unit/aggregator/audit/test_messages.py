@@ -16,7 +16,6 @@ from aggregator.audit.lines import line
 from aggregator.audit.message_verifier import NOBODY, Trust, trust_in
 from aggregator.audit.messages import written
 from aggregator.audit.snapshot import verify
-from aggregator.audit.verifier import Fault
 from crossmargin.transfers import Transfers
 from crossmargin.verification import Verification
 from crossmargin.verification_worker import Question, checks
@@ -122,5 +121,5 @@ def test_a_report_of_more_roots_than_are_followed_is_refused() -> None:
     word = (64).to_bytes(32)
     several = (30_000).to_bytes(32) + bytes(32 * 30_000)
 
-    with pytest.raises(Fault, match="commits 30000 roots, which is more than is followed"):
-        message_verifier._roots(word + word + several)  # noqa: SLF001
+    with pytest.raises(message_verifier.Fault, match="commits 30000 roots, which is more than is followed"):
+        message_verifier._roots(word + word + several)

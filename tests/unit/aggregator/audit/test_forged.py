@@ -35,7 +35,7 @@ __all__ = ["chain", "made", "room"]
 
 WITNESSED = witness_name(key_of(WITNESS))
 FORGED = ("manifest.json", "keys.json", "signature.json", "index.json", WITNESSED)
-PUT = (None, 0, -1, "x", [], {}, True, [[]], {"x": 1}, "2099-01-01T00:00:00Z", 2**53)
+PUT: tuple[Any, ...] = (None, 0, -1, "x", [], {}, True, [[]], {"x": 1}, "2099-01-01T00:00:00Z", 2**53)
 STEP = 7
 """Every so-many-th change is tried."""
 

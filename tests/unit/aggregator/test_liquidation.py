@@ -111,6 +111,18 @@ def test_what_nothing_is_left_for_is_forgiven_and_paid_by_the_fund_then_by_lende
     assert_conserved(found)
 
 
+def test_a_surplus_of_one_pays_no_loss_of_another_and_lenders_lose_no_more_than_all() -> None:
+    # 272.73 are lacking as above; 400 USD of the other's collateral are beyond its debt of 400, and 100 were lent.
+    fallen = Holding(supplied={WETH: 1}, owed={USDC: 1_000}, owner=owner(1))
+    sound = Holding(supplied={WETH: 1}, owed={USDC: 400}, owner=owner(2))
+    lender = Holding(supplied={USDC: 100}, flagged=(), owner=owner(3))
+    found = simulate(scene(fallen, sound, lender, ether=-0.6), FREELY)
+
+    [loss] = found.losses
+    assert loss.bad_debt == pytest.approx(1_000 - 800 / 1.1)
+    assert loss.share == 1
+
+
 def test_a_loss_of_one_pool_changes_no_other() -> None:
     """A venue that fails beside another leaves every liquidation and loss there as it is."""
     falling = Holding(supplied={WETH: 1}, owed={USDC: 1_000}, owner=owner(1))

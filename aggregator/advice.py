@@ -17,6 +17,7 @@ from aggregator.margin.document import HealthDocument
 from aggregator.margin.health import context_of, evaluate, open_units
 from aggregator.margin.inputs import HealthInputs
 from aggregator.margin.lookthrough import looked_through, shares_of
+from aggregator.margin.numbers import rounded, whole_tokens
 from aggregator.margin.valuation import Context, ValuedPosition, value_positions
 from aggregator.oracle.mark import Mark
 from aggregator.whatif import Action, Kind, WhatIfError, changed
@@ -240,9 +241,9 @@ class Market:
         return item.amount if most is None else min(item.amount, most / scale)
 
     def _tokens(self, item: ValuedPosition, usd: float) -> Decimal:
-        step = Decimal(1).scaleb(-item.position.decimals)
-        found = Decimal(repr(max(usd, 0.0) / self.price(item))).quantize(step, ROUND_DOWN)
-        return min(found, Decimal(item.position.amount_raw).scaleb(-item.position.decimals)) if item.is_debt else found
+        decimals = item.position.decimals
+        found = rounded(max(usd, 0.0) / self.price(item), decimals, ROUND_DOWN)
+        return min(found, whole_tokens(item.position.amount_raw, decimals)) if item.is_debt else found
 
     @staticmethod
     def _action(kind: Kind, item: ValuedPosition, tokens: Decimal) -> Action:

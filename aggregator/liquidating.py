@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from types import MappingProxyType
 
 from aggregator.book import Book
@@ -40,7 +41,10 @@ NO_CURVES: Curves = MappingProxyType({})
 
 
 def stage(units: Iterable[OpenUnit], context: Context, curves: Curves = NO_CURVES) -> Stage:
-    """Lay out units at the prices of their cut; `curves` stand for what is reckoned from volume."""
+    """Lay out units at the prices of their cut; `curves` stand for what is reckoned from volume.
+
+    Of assets of one identity that are of several classes, the one whose sale loses the most says where all are sold.
+    """
     borrowers: list[Borrower] = []
     left_out: dict[Reason, None] = {}
     lent: dict[Pool, int] = defaultdict(int)
@@ -59,9 +63,10 @@ def stage(units: Iterable[OpenUnit], context: Context, curves: Curves = NO_CURVE
         asset: identity_of(asset, context.assets)
         for asset in sorted({asset for each in borrowers for asset in each.assets.values()})
     }
-    outlets = {
-        identity: outlet_of(asset, identity, context, curves) for asset, identity in reversed(identities.items())
-    }
+    outlets: dict[str, Outlet] = {}
+    for asset, identity in identities.items():
+        sold_as = outlet_of(asset, identity, context, curves)
+        outlets[identity] = max(outlets.get(identity, sold_as), sold_as, key=attrgetter("fixed", "slope"))
     return Stage(
         scene=Scene(
             borrowers=tuple(borrowers),

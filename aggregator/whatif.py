@@ -16,6 +16,7 @@ from json import loads
 
 from aggregator.margin.health import open_units
 from aggregator.margin.inputs import Asset, HealthInputs, VenueInputs
+from aggregator.margin.numbers import EXACT, whole_tokens
 from aggregator.margin.valuation import identity_of
 from aggregator.oracle.mark import Observation, Reading
 from chains.identifiers import token
@@ -198,7 +199,7 @@ def _done(inputs: HealthInputs, action: Action) -> HealthInputs:
 
 def _acted(venue: VenueInputs, unit: UnitSnapshot, action: Action, inputs: HealthInputs) -> UnitSnapshot:
     found = _meant(venue, unit, action, inputs)
-    scaled = action.tokens * 10**found.decimals
+    scaled = EXACT.scaleb(action.tokens, found.decimals)
     if action.tokens <= 0 or scaled != int(scaled):
         raise WhatIfError(
             f"{action.tokens} is no amount of {found.symbol}: it must be positive, with at most {found.decimals} decimals"
@@ -207,7 +208,7 @@ def _acted(venue: VenueInputs, unit: UnitSnapshot, action: Action, inputs: Healt
     there = amount(unit.positions.get(key, 0))
     wanted = there + action.kind.sign * int(scaled)
     if wanted < 0:
-        has = Decimal(there).scaleb(-found.decimals)
+        has = whole_tokens(there, found.decimals)
         raise WhatIfError(f"{action.kind} {action.tokens} {found.symbol} at {action.venue}: there are only {has:f}")
     return replace(unit, positions={**unit.positions, key: _raw(amount, wanted, action)})
 

@@ -78,11 +78,6 @@ class Exposed(Protocol):
         ...
 
     @property
-    def whole(self) -> bool:
-        """Tell whether all collateral is taken at once, so that there is nothing to choose."""
-        ...
-
-    @property
     def base_asset(self) -> bytes | None:
         """Return the token whose units the venue's prices are in, `None` for USD."""
         ...
@@ -98,8 +93,11 @@ class Exposed(Protocol):
         ...
 
     @property
-    def health_factor_wad(self) -> int:
-        """Return the venue's health factor: below 1e18 it may be liquidated; without a debt it is very large."""
+    def health_factor_wad(self) -> int | None:
+        """Return the venue's health factor: below 1e18 it may be liquidated; without a debt it is very large.
+
+        `None`: at these prices the venue's check says nothing, so that nobody is let to liquidate.
+        """
         ...
 
     def moved(self, times: Times) -> Self:
@@ -174,7 +172,6 @@ class Weighted:
     forgives: bool
     base_asset: bytes | None = None
     times: Times | None = None
-    whole: bool = False
 
     @property
     def collaterals(self) -> tuple[Lot, ...]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN
 
 from aggregator.advice import Priced, Reach, Trade, advise, health_of, ranked_by_cost
 from aggregator.margin.document import HealthDocument
 from aggregator.margin.inputs import HealthInputs
-from aggregator.margin.numbers import text
+from aggregator.margin.numbers import rounded, text
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 from crossmargin.settings.model import RebalancingSettings
 
 MOST_TOLD = 20
 LARGEST_USD = 1e15
-PLACES = Decimal("0.000001")
+PLACES = 6
 
 RULES = (
     "each candidate is evaluated as any other inputs; gain is of the lower of the house's health factor and the weakest unit's",
@@ -98,8 +98,8 @@ def _health(value: float | None) -> str | None:
 
 def _ratio(value: float) -> str | None:
     """Round down; `null`: no bound."""
-    return None if math.isinf(value) else text(Decimal(repr(value)).quantize(PLACES, ROUND_FLOOR))
+    return None if math.isinf(value) else text(rounded(value, PLACES, ROUND_FLOOR))
 
 
 def _usd(value: float) -> str:
-    return text(Decimal(repr(value)).quantize(PLACES))
+    return text(rounded(value, PLACES, ROUND_HALF_EVEN))

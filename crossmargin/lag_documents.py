@@ -17,7 +17,16 @@ from aggregator.stressing import held_of
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 from crossmargin.liquidation_asked import Asked
-from crossmargin.liquidation_documents import RULES, by_lenders, flow, head, missing, terms_of, with_funds
+from crossmargin.liquidation_documents import (
+    RULES,
+    by_lenders,
+    flow,
+    head,
+    missing,
+    stopped,
+    terms_of,
+    with_funds,
+)
 from crossmargin.liquidation_known import Known
 from crossmargin.stress_documents import accrued_days, library, number, usd
 
@@ -95,5 +104,5 @@ def _told(outcome: Outcome) -> Document:
         "impact_usd": flow(outcome.total("impact")),
         "bad_debt_usd": usd(outcome.bad_debt),
         "lenders_lose_usd": usd(by_lenders(outcome)),
-        "standing_units": len(outcome.standing),
+        **stopped(outcome),
     }

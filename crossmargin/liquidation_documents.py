@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from aggregator.book import Book
 from aggregator.freezing import Reopened, later, reopened
 from aggregator.liquidating import Stage, stage_of
-from aggregator.margin.numbers import text
+from aggregator.margin.numbers import rounded, text
 from aggregator.margin.stamp import policy_digest
 from aggregator.risk.liquidation import Loss, Order, Outcome, Scene, Step, Terms
 from aggregator.risk.liquidation_run import compared
@@ -46,17 +46,20 @@ LARGEST_USD = 1e15
 NEXT_TO_NOTHING = 1e-6
 """USD; less is what is left of rounding."""
 
-FLOW = Decimal("0.000001")
+FLOW_PLACES = 6
 
 RULES = (
     "a venue's prices follow the market at once, and each unit is liquidated by its venue's own rules",
     "half of what a sale loses stays in the price of the identity on every chain, the other half has recovered by the next round",
+    "what a sale of any amount loses (spread, fee, the policy's word) stays half in the price as well, but once in all rounds",
     "what is paid for debts comes from elsewhere and moves no price",
     "in a round the lowest health factor comes first, equal ones in the order that the seed draws",
     "a sale loses what is told of its identity's depth, or the square root of its amount by volume and deviation",
     "where volume or moves of an identity are not known its sale loses what the policy says of its class, whatever the amount",
     "bad debt is what venues write off and what is owed beyond all collateral; it stays in the market that lent",
     "supplies are not reduced for what who lent loses",
+    "who may still be liquidated after the last round stays as he is; where not all has ended, losses are at least what is told",
+    "a unit of which its venue could not tell at some prices on the way is liquidated at none of these, and named as unknown",
 )
 FREEZE_RULES = (
     "prices stay as they are for so many days, and nobody acts or is liquidated on any chain",
@@ -117,7 +120,7 @@ def frozen(book: Book, asked: Asked, known: Known) -> Document:
     scene = with_funds(stage.scene, scenario, asked, book)
     found = reopened(book, sorted(set(days)), terms, scene, known.curves)
     funded = asked.fund_usd + math.fsum(scene.funds.values())
-    exhausted = [each.days for each in found if funded and by_lenders(each.outcome) > NEXT_TO_NOTHING]
+    exhausted = [each.days for each in found if funded and _is_exhausted(each.outcome)]
     return {
         **head(book, scenario, terms, (*FREEZE_RULES, *RULES)),
         "freezes": [_freeze(each) for each in found],
@@ -189,14 +192,12 @@ def _order(order: Order, outcome: Outcome) -> Document:
     return {
         "order": order.value,
         "liquidated_units": len(outcome.liquidated),
-        "rounds": outcome.rounds,
-        "ended": outcome.ended,
         "sold_usd": flow(outcome.total("seized")),
         "impact_usd": flow(outcome.total("impact")),
         "accounts_lose_usd": flow(outcome.total("lost")),
         "bad_debt_usd": usd(outcome.bad_debt),
         "lenders_lose_usd": usd(by_lenders(outcome)),
-        "standing_units": len(outcome.standing),
+        **stopped(outcome),
     }
 
 
@@ -227,6 +228,7 @@ def _outcome(outcome: Outcome, scene: Scene) -> Document:
         ],
         "units": [_unit(name, steps) for name, steps in ranked[:UNITS]],
         "standing": list(outcome.standing[:UNITS]),
+        "unknown": list(outcome.unknown[:UNITS]),
     }
 
 
@@ -290,9 +292,23 @@ def _freeze(found: Reopened) -> Document:
         "bad_debt_usd": usd(outcome.bad_debt),
         "lenders_lose_usd": usd(by_lenders(outcome)),
         "funds_left_usd": flow(_left(outcome)),
-        "standing_units": len(outcome.standing),
+        **stopped(outcome),
         "pools": [_loss(loss) for loss in outcome.losses],
     }
+
+
+def stopped(outcome: Outcome) -> Document:
+    """Say where a run stopped: `ended` or not after its last round, and how many units may be liquidated still, or are not known."""
+    return {
+        "rounds": outcome.rounds,
+        "ended": outcome.ended,
+        "standing_units": len(outcome.standing),
+        "unknown_units": len(outcome.unknown),
+    }
+
+
+def _is_exhausted(outcome: Outcome) -> bool:
+    return by_lenders(outcome) > NEXT_TO_NOTHING and _left(outcome) <= NEXT_TO_NOTHING
 
 
 def by_lenders(outcome: Outcome) -> float:
@@ -311,4 +327,4 @@ def missing(stage: Stage) -> Mapping[str, Any]:
 
 def flow(value: float) -> str:
     """Write USD to a millionth."""
-    return text(Decimal(repr(value)).quantize(FLOW))
+    return text(rounded(value, FLOW_PLACES, ROUND_HALF_EVEN))

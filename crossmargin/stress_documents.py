@@ -16,7 +16,7 @@ from typing import Any
 from aggregator.at_risk import TOP, Point, Spread, at_risk
 from aggregator.book import Book
 from aggregator.freezing import later
-from aggregator.margin.numbers import rfc3339, text
+from aggregator.margin.numbers import rfc3339, rounded, text
 from aggregator.risk.extremes import TOGETHER
 from aggregator.risk.lived import worst
 from aggregator.risk.scenarios import (
@@ -42,7 +42,7 @@ from crossmargin.packaged import config
 FRAGILE = 20
 """Units that are named, of those that fall in some scenario."""
 
-CENT = Decimal("0.01")
+CENT_PLACES = 2
 PLACES = 6
 MOST_ACCRUED = 365
 """Days of interest that are added at most."""
@@ -309,7 +309,7 @@ def reasons(found: Iterable[Reason]) -> list[dict[str, str]]:
 
 def usd(value: float) -> str:
     """Write USD, rounded up to a cent."""
-    return text(Decimal(repr(value)).quantize(CENT, ROUND_CEILING))
+    return text(rounded(value, CENT_PLACES, ROUND_CEILING))
 
 
 def number(value: float) -> str:

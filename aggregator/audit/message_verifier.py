@@ -290,7 +290,8 @@ COMMITTED = keccak(
 )
 ANY_TO_EVM = keccak(b"Any2EVMMessageHashV1")
 LEAF, NODE = bytes(WORD), (1).to_bytes(WORD)
-MOST_HASHES = 256
+MOST_HASHES = MOST_ROOTS = 256
+"""Of a proof and of a report: each root is read out of all that stands behind it, so that many of them take for ever."""
 
 
 def _ccip(row: Json, evidence: Json, trial: _Trial) -> None:
@@ -346,7 +347,9 @@ def _roots(data: bytes) -> list[tuple[int, bytes, int, int, bytes]]:
     found = []
     for place in (0, 1):
         several = _at(data, place)
-        for number in range(_uint(several, 0)):
+        if (count := _uint(several, 0)) > MOST_ROOTS:
+            raise Fault(f"a report commits {count} roots, which is more than is followed")
+        for number in range(count):
             root = _at(several[WORD:], number)
             found.append((_uint(root, 0), _text(_at(root, 1)), _uint(root, 2), _uint(root, 3), _word(root, 4)))
     return found
@@ -397,7 +400,7 @@ def _decimals(said: int) -> int:
 
 
 def _same_amount(row: Json, amount: int) -> None:
-    if amount != int(row["amount_raw"]):
+    if str(amount) != row["amount_raw"]:
         raise Fault(f"{amount} arrives, not {row['amount_raw']}")
 
 

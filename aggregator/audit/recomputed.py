@@ -9,16 +9,20 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from aggregator.audit import states
-from aggregator.audit.inputs import Packed, read
+from aggregator.audit import states, tree_index
+from aggregator.audit.inputs import INPUTS, LEVEL, Packed, read
 from aggregator.audit.lines import KEYS, Row
-from aggregator.audit.manifest import decided
+from aggregator.audit.manifest import decided, skews
+from aggregator.audit.report import cover
+from aggregator.audit.report.content import report
 from aggregator.audit.sightings import AGREEMENTS, LOOKS, agreement_of, sighting_of
-from aggregator.audit.tables import RECOMPUTED, tables
-from aggregator.audit.verifier import MANIFEST, Json, lines_of
+from aggregator.audit.tables import RECOMPUTED, SCHEMAS, tables
+from aggregator.audit.verifier import KEYS as HISTORY
+from aggregator.audit.verifier import MANIFEST, SIGNATURE, Json, lines_of
 from aggregator.book import Book, judged
 from aggregator.gather import NODES_DIFFER, PROOF_DIFFERS, TOTAL_DIFFERS
 from chains.agreeing import Agreed
@@ -30,26 +34,75 @@ from chains.proving import Proved
 MOST = 20
 """How many differences of one table are told one by one."""
 
+FIXED = frozenset({"format", "slot_time", "files", "tables", "tree", "sequence", "previous"})
+"""What a manifest says that does not follow from inputs."""
+
 LONGEST = 200
 """How much of a value is told."""
 
 
 def faults(folder: Path, packed: Packed | None = None) -> Iterator[str]:
     """Say what of an intact snapshot does not follow from its inputs; raises as `aggregator.audit.inputs.read` does."""
-    packed = packed or read(folder)
     manifest = json.loads((folder / MANIFEST).read_bytes())
-    there = manifest["tables"]
-    found = {name: [json.loads(line) for line in lines_of(folder, name)] if name in there else [] for name in KEYS}
+    if wrong := list(_undescribed(manifest)):
+        yield from wrong
+        return
+    packed = packed or read(folder)
+    found = {name: [json.loads(line) for line in lines_of(folder, name)] for name in KEYS}
     book = _book(packed, found)
     computed = tables(book)
     for name in RECOMPUTED:
         yield from _shortened(name, list(_differences(name, found[name], computed[name])))
-    for name, value in decided(book).items():
+    follows = decided(book) | {"skew_s": skews(due(manifest), book)}
+    for name, value in follows.items():
         if manifest.get(name) != value:
             yield f"{MANIFEST}: {name} is {_told(manifest.get(name))}, its inputs come to {_told(value)}"
+    yield from (
+        f"{MANIFEST} says {name}, which follows from nothing" for name in sorted(set(manifest) - FIXED - set(follows))
+    )
+    yield from tree_index.differences(folder, manifest)
     yield from _wrong_totals(found["totals"])
     yield from _wrong_holdings(found["holdings"])
     yield from _unheeded(packed, found)
+
+
+def page(folder: Path, manifest: Json, name: str) -> str:
+    """Return the report that this version writes of a snapshot whose tables and manifest are right."""
+    found = {name: [json.loads(line) for line in lines_of(folder, name)] for name in KEYS}
+    signed = json.loads((folder / SIGNATURE).read_bytes())["key"]
+    history = json.loads((folder / HISTORY).read_bytes())["keys"]
+    front = cover.Cover(
+        name=name,
+        slot_time=manifest["slot_time"],
+        decided={name: value for name, value in manifest.items() if name not in FIXED | {"skew_s"}},
+        levels={row["key"]: json.loads(row["document"]) for row in found[INPUTS] if row["part"] == LEVEL},
+        skews=manifest["skew_s"],
+        tree=manifest["tree"],
+        sequence=manifest["sequence"],
+        previous=manifest["previous"],
+        signer=next(entry for entry in history if entry["key"] == signed),
+    )
+    return report(front, found)
+
+
+def due(manifest: Json) -> int:
+    """Return the moment of a snapshot, Unix seconds; raises `ValueError` for one that no calendar has."""
+    return int(datetime.fromisoformat(manifest["slot_time"]).timestamp())
+
+
+def _undescribed(manifest: Json) -> Iterator[str]:
+    """Name tables that a manifest lacks, or whose columns and order are others than this version's."""
+    for name in sorted(KEYS.keys() | manifest["tables"].keys()):
+        if name not in manifest["tables"]:
+            yield f"{MANIFEST} has no table {name}"
+        elif name not in KEYS:
+            yield f"{MANIFEST}: nothing follows for a table {name}"
+        elif any(tuple(manifest["tables"][name][said]) != own for said, own in _terms(name)):
+            yield f"{MANIFEST}: the table {name} has other columns, or another order"
+
+
+def _terms(name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return ("columns", tuple(SCHEMAS[name])), ("key", KEYS[name])
 
 
 def _book(packed: Packed, found: Mapping[str, Sequence[Json]]) -> Book:

@@ -71,7 +71,7 @@ def unseen(_folder: Path) -> None:
 AMOUNTS = ("amount_raw", "protocol_raw")
 """Columns whose values hardly repeat."""
 
-UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+UNREADABLE = verifier.UNREADABLE
 """What comes of inputs that say something which cannot be: a forger may write anything."""
 
 
@@ -162,8 +162,8 @@ def _closely(folder: Path, found: Found, trust: Trust | None, *, recompute: bool
             if not _same_rows(folder, name, found.manifest)
         ]
     if not found.faults:
-        found.faults += tree_index.faults(folder, found.manifest)
-        found.faults += states.faults(folder)
+        found.faults += _indexed_and_proven(folder, found.manifest)
+    if not found.faults:
         rest = [note for note in found.notes if not note.endswith(verifier.NOT_FOLLOWED)]
         found.notes = [*states.notes(folder), *_followed(folder, found, trust), *rest]
     if recompute and not found.faults:
@@ -175,9 +175,31 @@ def _closely(folder: Path, found: Found, trust: Trust | None, *, recompute: bool
 
 def recompute_all(folder: Path, manifest: Json) -> tuple[list[str], list[str]]:
     """Compute a snapshot that is whole again from its inputs; returns faults and notes, raises `OtherMethodology`."""
+    faults = list(_recomputed(folder))
+    if faults:
+        return faults, []
     accounts = manifest["tables"]["accounts"]["rows"]
     note = f"computed again from its inputs: {accounts} accounts; whether these are true, nodes can tell"
-    return list(_recomputed(folder)), [note]
+    return faults, [note, *_notes(folder, manifest)]
+
+
+def _indexed_and_proven(folder: Path, manifest: Json) -> list[str]:
+    try:
+        return [*tree_index.faults(folder, manifest), *states.faults(folder)]
+    except (OSError, verifier.Fault, *UNREADABLE) as error:
+        return [f"the index or state proofs cannot be followed: {type(error).__name__} {error}"]
+
+
+def _notes(folder: Path, manifest: Json) -> Iterator[str]:
+    """Name files that are signed and of which no number is computed: what this version would have written is all that is known of them."""
+    own = {name: sha256(Path(source).read_bytes()) for name, source in SCRIPTS.items()}
+    own |= {REPORT: sha256(recomputed.page(folder, manifest, snapshot_id(recomputed.due(manifest))).encode("utf-8"))}
+    tables = {f"{name}.{kind}" for name in ORDER for kind in ("ndjson", "parquet")}
+    for name, entry in sorted(manifest["files"].items()):
+        if name in own and own[name] != entry["sha256"]:
+            yield f"{name} is not as this version writes it: believe the tables, and verifiers of somebody whom you trust"
+        elif name not in own and name not in {*tables, *tree_index.FILES, KEYS}:
+            yield f"{name}: nothing here knows what it is"
 
 
 def _followed(folder: Path, found: Found, trust: Trust | None) -> list[str]:
@@ -189,7 +211,7 @@ def _followed(folder: Path, found: Found, trust: Trust | None) -> list[str]:
             message_verifier.checked(folder, trust or NOBODY),
             account_verifier.checked(folder),
         )
-    except UNREADABLE as error:
+    except (OSError, verifier.Fault, *UNREADABLE) as error:
         found.faults.append(
             f"evidence of prices, members, messages and accounts cannot be followed: {type(error).__name__} {error}"
         )
@@ -206,14 +228,14 @@ def _recomputed(folder: Path) -> Iterator[str]:
         if said != METHODOLOGY_VERSION:
             raise
         yield f"inputs: {error}, and {MANIFEST} says {said}"
-    except (*UNREADABLE, MalformedInputs, NoInputs, Unsupported, verifier.Fault) as error:
+    except (OSError, *UNREADABLE, MalformedInputs, NoInputs, Unsupported, verifier.Fault) as error:
         yield f"it cannot be computed again: {type(error).__name__} {error}"
 
 
 def _same_rows(folder: Path, name: str, manifest: Json) -> bool:
     try:
         return rows_hash(folder / f"{name}.parquet") == str(manifest["files"][f"{name}.ndjson"]["sha256"])
-    except (KeyError, OSError, pa.ArrowException):
+    except (OSError, pa.ArrowException, verifier.Fault, *UNREADABLE):
         return False
 
 

@@ -65,6 +65,17 @@ def write(folder: Path, units: pa.Table, positions: pa.Table, terms: Mapping[str
 
     `terms`: columns and key of each table. Raises `OSError`, and `Fault` where there is no tree.
     """
+    root, written = _written(folder, units, positions, terms, run)
+    for name, texts in written.items():
+        with (folder / name).open("wb") as file:
+            file.writelines(texts)
+    return root
+
+
+def _written(
+    folder: Path, units: pa.Table, positions: pa.Table, terms: Mapping[str, Terms], run: Run
+) -> tuple[Node, dict[str, list[bytes]]]:
+    """Return the root, and what is written into each file."""
     parts = verifier.tree_parts(folder, terms)
     grown = list(run(part_of, [(*part, held) for part, held in zip(parts, held_of(units, positions), strict=True)]))
     built, above = _top([node for node, _ in grown])
@@ -77,11 +88,7 @@ def write(folder: Path, units: pa.Table, positions: pa.Table, terms: Mapping[str
         "parts": [list(span) for span in pairwise(ends)],
         "owners": [list(each) for each in hashes(owners)],
     }
-    with (folder / NODES).open("wb") as file:
-        file.writelines([*texts, above])
-    (folder / OWNERS).write_bytes(owners)
-    (folder / INDEX).write_bytes(verifier.canonical(said))
-    return built
+    return built, {NODES: [*texts, above], OWNERS: [owners], INDEX: [verifier.canonical(said)]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +220,30 @@ def faults(folder: Path, manifest: Json) -> list[str]:
     if INDEX not in manifest["files"]:
         return []
     owners = owners_of(pq.read_table(folder / f"{UNITS}.parquet", columns=list(OWNED_BY)))
-    said = json.loads((folder / INDEX).read_bytes())
-    same = sha256(owners) == manifest["files"][OWNERS]["sha256"]
-    if same and said["owners"] == [list(each) for each in hashes(owners)]:
+    said = verifier.parsed((folder / INDEX).read_bytes(), INDEX)
+    same = manifest["files"].get(OWNERS, {}).get("sha256") == sha256(owners)
+    if same and isinstance(said, dict) and said.get("owners") == [list(each) for each in hashes(owners)]:
         return []
     return [f"{OWNERS} does not have the owners of {UNITS}"]
+
+
+def differences(folder: Path, manifest: Json) -> list[str]:
+    """Name the files of an index that are not what it is written as again; as dear as the tree itself. Raises `OSError`."""
+    if INDEX not in manifest["files"]:
+        return []
+    units, positions = (pq.read_table(folder / f"{name}.parquet") for name in (UNITS, POSITIONS))
+    terms = {name: (tuple(said["columns"]), tuple(said["key"])) for name, said in manifest["tables"].items()}
+    try:
+        with verifier.hands_for(folder) as run:
+            _, written = _written(folder, units, positions, terms, run)
+    except (Fault, *verifier.UNREADABLE) as error:
+        return [f"no index can be made of these tables: {error}"]
+    files = manifest["files"]
+    return [
+        f"{name} is not the index of these tables"
+        for name, texts in written.items()
+        if files.get(name, {}).get("sha256") != sha256(b"".join(texts))
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,15 @@ NOT_FOLLOWED = "lines of state proofs were not followed: verify_state.py does th
 UNWITNESSED = "nobody else signed it: until somebody does, its operator could write the past anew"
 
 KEY = re.compile(r"[0-9a-f]{64}")
-AMOUNT = re.compile(r"0|[1-9][0-9]*")
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+AMOUNT = re.compile(r"0|[1-9][0-9]{0,999}")
+TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+HASH = re.compile(r"sha256:[0-9a-f]{64}")
 LARGEST = 2**53 - 1
+MOST_ASIDE, MOST_SAID = 1 << 20, 1 << 30
+"""Bytes of a file that says who signs or signed, which whoever has the folder may write, and of a manifest."""
+
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What comes of files that say something which cannot be: a forger may write anything."""
 
 Json = dict[str, Any]
 
@@ -108,6 +114,15 @@ def parsed(raw: bytes, what: str) -> Any:  # noqa: ANN401
     if not same:
         raise Fault(f"{what} is not in canonical form")
     return value
+
+
+def small(path: Path, most: int = MOST_ASIDE) -> bytes:
+    """Read a file of so many bytes at most; raises `Fault` where it is none, such as a pipe that nobody writes to, and `OSError`."""
+    if not path.is_file():
+        raise Fault(f"{path.name} is missing")
+    if (size := path.stat().st_size) > most:
+        raise Fault(f"{path.name} has {size} bytes, which is more than such a file has")
+    return path.read_bytes()
 
 
 def sha256(raw: bytes) -> str:
@@ -546,6 +561,8 @@ def key_faults(history: Sequence[Json]) -> list[str]:
             faults.append(f"{KEYS}: {entry['key']} does not replace the key before it")
         if before and not signed_by(before["key"], entry["signature"], rotation_message(entry)):
             faults.append(f"{KEYS}: {entry['key']} was not named by the key before it")
+        if not number and entry["signature"] is not None:
+            faults.append(f"{KEYS}: nobody named {entry['key']}, the first, and something else is said")
         if before and entry["from"] <= before["from"]:
             faults.append(f"{KEYS}: {entry['key']} signs from {entry['from']}, not after the key before it")
         if not signed_by(entry["key"], entry["consent"], rotation_message(entry)):
@@ -576,22 +593,30 @@ def verify(folder: Path, *, key: str | None = None, witnesses: Sequence[str] = (
     """Check one snapshot by itself; `key`: a public key (hex) that is known to be the operator's, now or once."""
     found = Found()
     try:
-        raw = (folder / MANIFEST).read_bytes()
+        raw = small(folder / MANIFEST, MOST_SAID)
         found.hash = sha256(raw)
         found.manifest = _manifest(raw)
-        with hands_for(folder) as run:
-            found.faults += file_faults(folder, found.manifest, run)
-            if found.faults or not is_sound(folder, found.manifest, run):
-                found.faults += _tables(folder, found.manifest)
+        found.faults += shape_faults(found.manifest)
+        if not found.faults:
+            _files(folder, found)
         _signature(folder, raw, found, key)
         _witnesses(folder, found, witnesses)
         if proofs := found.manifest["tables"]["proofs"]["rows"]:
             found.notes.append(f"{proofs} {NOT_FOLLOWED}")
     except (OSError, Fault) as error:
         found.faults.append(str(error))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        found.faults.append(f"{MANIFEST} does not say what it must: {type(error).__name__} {error}")
+    except UNREADABLE as error:
+        found.faults.append(
+            f"{MANIFEST}, or a file beside it, does not say what it must: {type(error).__name__} {error}"
+        )
     return found
+
+
+def _files(folder: Path, found: Found) -> None:
+    with hands_for(folder) as run:
+        found.faults += file_faults(folder, found.manifest, run)
+        if found.faults or not is_sound(folder, found.manifest, run):
+            found.faults += _tables(folder, found.manifest)
 
 
 def _manifest(raw: bytes) -> Json:
@@ -599,6 +624,55 @@ def _manifest(raw: bytes) -> Json:
     if isinstance(value, dict) and value.get("format") == FORMAT:
         return value
     raise Fault(f"{MANIFEST} is not of the format {FORMAT}")
+
+
+def shape_faults(manifest: Json) -> Iterator[str]:
+    """Name what a manifest does not say in the way that everything else here rests on."""
+    if not (isinstance(manifest.get("slot_time"), str) and TIME.fullmatch(manifest["slot_time"])):
+        yield f"{MANIFEST}: slot_time is no time in UTC"
+    number, previous = manifest.get("sequence"), manifest.get("previous")
+    if type(number) is not int or number < 1:
+        yield f"{MANIFEST}: sequence is no number from 1 on"
+    elif "previous" not in manifest:
+        yield f"{MANIFEST} does not say what it follows"
+    elif number == 1 and previous is not None:
+        yield "it is the first of its chain, and names one before it"
+    elif number > 1 and not (isinstance(previous, str) and HASH.fullmatch(previous)):
+        yield f"{MANIFEST}: previous is not the hash of a manifest, of number {number} of a chain"
+    files, tables = manifest.get("files"), manifest.get("tables")
+    if isinstance(files, dict) and isinstance(tables, dict):
+        yield from (
+            f"{MANIFEST}: {name} is not said by its hash and size"
+            for name in sorted(files)
+            if not _is_file(files[name])
+        )
+        yield from _table_faults(set(files), tables)
+    else:
+        yield f"{MANIFEST} does not say what it must: files and tables by their names"
+
+
+def _table_faults(files: set[str], tables: Json) -> Iterator[str]:
+    yield from (f"{MANIFEST} has no table {name}" for name in (UNITS, POSITIONS, "proofs") if name not in tables)
+    lines = {name.removesuffix(".ndjson") for name in files if name.endswith(".ndjson")}
+    yield from (f"{MANIFEST}: {name}.ndjson is not both a file and a table" for name in sorted(lines ^ set(tables)))
+    for name, terms in sorted(tables.items()):
+        if not _is_table(terms):
+            yield f"{MANIFEST}: the table {name} is not said by its rows, its columns and the key among them"
+        elif name in {UNITS, POSITIONS} and tuple(terms["key"][: len(OWN)]) != OWN:
+            yield f"{MANIFEST}: {name} are not ordered by their units"
+
+
+def _is_file(entry: Any) -> bool:  # noqa: ANN401
+    return isinstance(entry, dict) and set(entry) == {"sha256", "bytes"} and type(entry["bytes"]) is int
+
+
+def _is_table(terms: Any) -> bool:  # noqa: ANN401
+    if not isinstance(terms, dict) or set(terms) != {"rows", "columns", "key"} or type(terms["rows"]) is not int:
+        return False
+    lists = [terms["columns"], terms["key"]]
+    if not all(isinstance(each, list) and each and all(isinstance(name, str) for name in each) for each in lists):
+        return False
+    return all(len(set(each)) == len(each) for each in lists) and set(terms["key"]) <= set(terms["columns"])
 
 
 def file_faults(folder: Path, manifest: Json, run: Run) -> Iterator[str]:
@@ -643,10 +717,12 @@ def _tables(folder: Path, manifest: Json) -> Iterator[str]:
             yield f"{name}.ndjson has {count} rows, the manifest says {terms['rows']}"
     try:
         found = described(levels(list(leaves_of(folder)))[-1][0])
-    except (OSError, Fault, KeyError, TypeError) as error:
+    except (OSError, Fault, *UNREADABLE) as error:
         yield f"the tree cannot be built: {error}"
         return
     said = manifest["tree"]
+    if set(said) != set(found):
+        yield f"{MANIFEST}: the tree is not said by its hash and its sums"
     if found["sums"] != said["sums"]:
         wrong = sorted(set(found["sums"].items()) ^ set(said["sums"].items()))
         yield f"the sums over all units are not those of the manifest: {', '.join(sorted({key for key, _ in wrong}))}"
@@ -693,8 +769,10 @@ def _signature(folder: Path, raw: bytes, found: Found, trusted: str | None) -> N
     if not (folder / SIGNATURE).is_file():
         found.faults.append(f"{SIGNATURE} is missing: nobody stands for this snapshot")
         return
-    said = parsed((folder / SIGNATURE).read_bytes(), SIGNATURE)
-    history = parsed((folder / KEYS).read_bytes(), KEYS)["keys"]
+    said, whole = parsed(small(folder / SIGNATURE), SIGNATURE), parsed(small(folder / KEYS), KEYS)
+    history = whole["keys"]
+    if set(said) != {"key", "signature"} or set(whole) != {"keys"}:
+        found.faults.append(f"{SIGNATURE} or {KEYS} says more than who signs, which nobody signed")
     found.faults += key_faults(history)
     if not signed_by(said["key"], said["signature"], SIGNED_DOMAIN + raw):
         found.faults.append(f"{SIGNATURE}: the manifest was not signed by {said['key']}")
@@ -720,8 +798,10 @@ def _witnesses(folder: Path, found: Found, wanted: Sequence[str]) -> None:
     """Check who else signed the hash of the manifest."""
     seen: set[str] = set()
     for path in sorted(each for each in folder.iterdir() if WITNESS.fullmatch(each.name)):
-        said = parsed(path.read_bytes(), path.name)
-        if signed_by(said["key"], said["signature"], witness_message(found.hash)):
+        said = parsed(small(path), path.name)
+        if set(said) != {"key", "signature"}:
+            found.faults.append(f"{path.name} says more or less than who signed, and how")
+        elif signed_by(said["key"], said["signature"], witness_message(found.hash)):
             seen.add(said["key"])
         else:
             found.faults.append(f"{path.name}: {said['key']} did not sign the hash of this manifest")
@@ -748,10 +828,8 @@ def verify_chain(folders: Iterable[Path], *, key: str | None = None, witnesses: 
         number, expected = after.manifest["sequence"], before.manifest["sequence"] + 1
         if number != expected:
             after.faults.append(f"it is number {number} of its chain, and {expected} is not here")
-        elif after.manifest["previous"] != before.hash:
-            after.faults.append(f"it follows {after.manifest['previous']}, the one before it is {before.hash}")
-    if linked and linked[0].manifest["sequence"] == 1 and linked[0].manifest["previous"] is not None:
-        linked[0].faults.append("it is the first of its chain, and names one before it")
+        elif (previous := after.manifest.get("previous")) != before.hash:
+            after.faults.append(f"it follows {previous}, the one before it is {before.hash}")
     if linked and linked[0].manifest["sequence"] > 1:
         linked[0].notes.append(f"what comes before number {linked[0].manifest['sequence']} of its chain is not here")
     return found
@@ -786,25 +864,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if asked.proof is not None and len(found) == 1:
         (each,) = found.values()
-        each.faults += proof_faults(asked.proof, each)
+        each.faults += proof_faults(asked.proof, folders[0], each)
     report = {name: {"hash": each.hash, "faults": each.faults, "notes": each.notes} for name, each in found.items()}
     if asked.json:
-        sys.stdout.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(report, indent=2) + "\n")
     else:
-        sys.stdout.writelines(f"{line}\n" for line in _told(report))
+        sys.stdout.writelines(f"{plain(line)}\n" for line in _told(report))
     return 4 if any(each.faults for each in found.values()) or not found else 0
 
 
-def proof_faults(path: Path, found: Found) -> list[str]:
-    """Say what is wrong with the proof of an account against a snapshot that was checked."""
+def proof_faults(path: Path, folder: Path, found: Found) -> list[str]:
+    """Say what is wrong with the proof of an account against a snapshot that was checked.
+
+    It has the account's own line of `accounts`, and all units of its members.
+    """
     try:
         proof = json.loads(path.read_bytes())
         faults = [fault for unit in proof["units"] for fault in check_proof(unit, found.manifest["tree"])]
         if proof["manifest_hash"] != found.hash:
             faults.append(f"the proof is of the snapshot {proof['manifest_hash']}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if canonical(proof["account"]) not in lines_of(folder, "accounts"):
+            faults.append("the snapshot does not say of the account what the proof does")
+        members = set(json.loads(proof["account"]["members"]))
+        own = Counter(raw for raw in lines_of(folder, UNITS) if _owner(json.loads(raw)) in members)
+        if Counter(unit["unit"].encode() for unit in proof["units"]) != own:
+            faults.append(f"the account has {own.total()} units in the snapshot, and the proof does not have these")
+    except (OSError, Fault, *UNREADABLE) as error:
         return [f"{path.name} is no proof: {type(error).__name__} {error}"]
     return faults
+
+
+def _owner(unit: Json) -> str:
+    return f"{unit['chain_id']}:{unit['owner']}"
+
+
+def plain(text: str) -> str:
+    """Write what a terminal would act on, or cannot write, as an escape: names of files and keys are whatever a forger wrote."""
+    return "".join(each if each.isascii() and each.isprintable() else f"\\u{ord(each):04x}" for each in text)
 
 
 def _told(report: Mapping[str, Json]) -> Iterator[str]:

@@ -14,49 +14,56 @@ RATIO_PLACES = 6
 PRICE_PLACES = 12
 AMOUNT_PLACES = 12
 
-_EXACT = Context(prec=700)
+EXACT = Context(prec=700)
+"""Room for any amount: the usual context has 28 digits, which 10^11 tokens of 18 decimals do not fit."""
+
 _LATEST_TIME = 253_402_300_799
 
 
 def usd_down(value: float) -> Decimal:
-    return _rounded(value, USD_PLACES, ROUND_FLOOR)
+    return rounded(value, USD_PLACES, ROUND_FLOOR)
 
 
 def usd_up(value: float) -> Decimal:
-    return _rounded(value, USD_PLACES, ROUND_CEILING)
+    return rounded(value, USD_PLACES, ROUND_CEILING)
 
 
 def amount_down(value: float) -> Decimal:
     """Return an amount of whole tokens, which may be in parts."""
-    return _rounded(value, AMOUNT_PLACES, ROUND_FLOOR)
+    return rounded(value, AMOUNT_PLACES, ROUND_FLOOR)
 
 
 def ratio_down(value: float) -> Decimal:
-    return _rounded(value, RATIO_PLACES, ROUND_FLOOR)
+    return rounded(value, RATIO_PLACES, ROUND_FLOOR)
 
 
 def ratio_up(value: float) -> Decimal:
-    return _rounded(value, RATIO_PLACES, ROUND_CEILING)
+    return rounded(value, RATIO_PLACES, ROUND_CEILING)
 
 
 def price(value: float) -> Decimal:
     """Round to the nearest: a price is good news on one side and bad news on the other."""
-    return _rounded(value, PRICE_PLACES, ROUND_HALF_EVEN)
+    return rounded(value, PRICE_PLACES, ROUND_HALF_EVEN)
 
 
 def wad_down(value: int) -> Decimal:
     """Turn a wad into a ratio of the usual places, downward."""
-    return _EXACT.scaleb(Decimal(value * 10**RATIO_PLACES // WAD), -RATIO_PLACES)
+    return EXACT.scaleb(Decimal(value * 10**RATIO_PLACES // WAD), -RATIO_PLACES)
+
+
+def whole_tokens(raw: int, decimals: int) -> Decimal:
+    """Return a raw amount in whole units, exactly."""
+    return EXACT.scaleb(Decimal(raw), -decimals)
 
 
 def scaled(raw: int, decimals: int) -> str:
     """Write a raw amount in whole units, exactly."""
-    return text(_EXACT.scaleb(Decimal(raw), -decimals))
+    return text(whole_tokens(raw, decimals))
 
 
 def base_amount(raw: int, unit: int) -> str:
     """Write an amount of a venue's base currency: downward, and exact where its unit is 10^8 or less."""
-    return text(_EXACT.scaleb(Decimal(raw * 10**USD_PLACES // unit), -USD_PLACES))
+    return text(EXACT.scaleb(Decimal(raw * 10**USD_PLACES // unit), -USD_PLACES))
 
 
 def text(value: Decimal) -> str:
@@ -71,6 +78,6 @@ def rfc3339(unix_s: int) -> str | None:
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _rounded(value: float, places: int, rounding: str) -> Decimal:
+def rounded(value: float, places: int, rounding: str) -> Decimal:
     """Round the shortest decimal that stands for a float, so that 0.3 down is 0.3."""
-    return Decimal(repr(value)).quantize(Decimal(1).scaleb(-places), rounding=rounding, context=_EXACT)
+    return Decimal(repr(value)).quantize(Decimal(1).scaleb(-places), rounding=rounding, context=EXACT)

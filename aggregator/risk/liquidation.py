@@ -1,7 +1,8 @@
 """What a simulated liquidation is made of: borrowers, where collateral is sold, the rules that are chosen, and who gains and loses what.
 
 USD are float64 of whole dollars. A sale of V in one round loses `fixed + slope · √V` of itself, the square-root law of the liquidity layer
-with its monotone envelope (`aggregator.margin.layers.sale_cost`), or what a depth curve says; half of it stays in the price.
+with its monotone envelope (`aggregator.margin.layers.sale_cost`), or what a depth curve says; half of it stays in the price, of `fixed`
+once in all.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from aggregator.margin.layers import sale_cost
 from chains.liquidating import Exposed
 
 STAYS = 0.5
@@ -70,8 +72,13 @@ class Outlet:
         if sold_usd <= 0:
             return 0.0
         thick = sold_usd / depth
-        found = self._curved(thick) if self.curve else self.fixed + self._rooted(thick)
+        found = self._curved(thick) if self.curve else sale_cost(thick, fixed=self.fixed, slope=self.slope)
         return min(found, MOST_IMPACT)
+
+    @property
+    def least(self) -> float:
+        """The share that selling anything at all loses, whatever the amount."""
+        return 0.0 if self.curve else min(self.fixed, MOST_IMPACT)
 
     def room(self, cap: float, depth: float) -> float:
         """Return how much may be sold in one round before its amount costs so much, USD; infinite where it makes no difference."""
@@ -82,9 +89,6 @@ class Outlet:
         if self.slope < LEAST_SLOPE:
             return math.inf
         return (cap / self.slope) ** 2 * depth
-
-    def _rooted(self, thick: float) -> float:
-        return self.slope * math.sqrt(thick)
 
     def _curved(self, thick: float) -> float:
         """Go straight between the points of the curve, and on beyond its last one as far as from the origin to it."""
@@ -203,8 +207,8 @@ class Outcome:
 
     `equity_before` at the moved prices, `equity_after` at the last ones; the difference is what accounts lost in liquidations, less what
     they were forgiven, and `revalued`: what the mark of sales on prices took from what everybody holds, less what is owed. `standing`:
-    units that may be liquidated still; `times`: asset → last price over that at the cut; `ended`: nothing more happened, before the last
-    round; `left`: unit → what became of it.
+    units that may be liquidated still; `unknown`: those of which their venue could not tell at some prices on the way; `times`: asset →
+    last price over that at the cut; `ended`: nothing more happened, before the last round; `left`: unit → what became of it.
     """
 
     terms: Terms
@@ -219,6 +223,7 @@ class Outcome:
     sold: Mapping[str, float]
     liquidated: tuple[str, ...]
     standing: tuple[str, ...]
+    unknown: tuple[str, ...]
     funds_left: Mapping[str, float]
     common_left: float
     left: Mapping[str, Exposed] = field(repr=False)

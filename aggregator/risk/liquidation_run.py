@@ -64,12 +64,14 @@ class _Run:
         self.exposed = {each.name: each.exposed for each in scene.borrowers}
         self.borrowers = {each.name: each for each in scene.borrowers}
         self.touched: set[str] = set()
+        self.unknown: set[str] = set()
         self.lines = _Lines(scene)
         self.steps: list[Step] = []
         self.sold: dict[str, float] = defaultdict(float)
         self.forgiven: dict[Pool, float] = defaultdict(float)
         self.revalued = 0.0
         self.net: dict[str, float] = defaultdict(float)
+        self.given: dict[str, float] = defaultdict(float)
         for borrower in scene.borrowers:
             self.count(borrower, 1)
 
@@ -78,7 +80,7 @@ class _Run:
         while not ended and rounds < self.terms.rounds:
             rounds += 1
             ended = not self._round(rounds)
-        standing = tuple(name for name, wad in self._below() if wad < WAD)
+        standing = tuple(name for name, _ in self._below())
         losses, funds, common = self._losses()
         return Outcome(
             terms=self.terms,
@@ -93,6 +95,7 @@ class _Run:
             sold=dict(sorted(self.sold.items())),
             liquidated=tuple(sorted({step.unit for step in self.steps})),
             standing=tuple(sorted(standing)),
+            unknown=tuple(sorted(self.unknown)),
             funds_left=funds,
             common_left=common,
             left=self.exposed,
@@ -111,7 +114,11 @@ class _Run:
         found = []
         for name in {*self.lines.near(self._shown()), *self.touched}:
             moved = self.exposed[name] = self.exposed[name].moved(self._exact(self.borrowers[name]))
-            if moved.debts and (wad := moved.health_factor_wad) < WAD:
+            if not moved.debts:
+                continue
+            if (wad := moved.health_factor_wad) is None:
+                self.unknown.add(name)
+            elif wad < WAD:
                 found.append((name, wad))
         return sorted(found, key=lambda each: (each[1], _drawn(self.terms.seed, each[0])))
 
@@ -120,17 +127,25 @@ class _Run:
             token: _fraction(self.times[asset] * self.late.get(asset, 1.0)) for token, asset in borrower.assets.items()
         }
 
+    def seen(self, borrower: Borrower, lot: Lot) -> float:
+        """Return what a venue takes a token for, relative to what the market does."""
+        return self.late.get(borrower.assets[lot.asset], 1.0)
+
     def _shown(self) -> dict[str, float]:
         """Return prices as venues see them: late ones know what sales did to the market, and not yet what the scenario did."""
         return {asset: times * self.late.get(asset, 1.0) for asset, times in self.times.items()}
 
     def _mark(self, sold: dict[str, float]) -> None:
-        """Let what was sold stay in the prices of its identity, wherever it is."""
+        """Let what was sold stay in the prices of its identity, wherever it is.
+
+        What a sale of any amount loses stays once: many small sales would else take a price to nothing.
+        """
         falls = {}
         for identity, amount in sold.items():
-            self.sold[identity] += amount
             outlet = self.scene.outlets[identity]
-            falls[identity] = STAYS * outlet.cost(amount, self.terms.depth)
+            before = outlet.least if self.sold[identity] > 0 else 0.0
+            falls[identity] = STAYS * (outlet.cost(amount, self.terms.depth) - before)
+            self.sold[identity] += amount
         for asset, identity in self.scene.identities.items():
             if (fall := falls.get(identity, 0.0)) > SMALLEST_STEP:
                 old, self.times[asset] = self.times[asset], max(self.times[asset] * (1 - fall), NEVER_BELOW)
@@ -143,12 +158,19 @@ class _Run:
             for lot in lots:
                 self.net[borrower.assets[lot.asset]] += side * lot.amount_raw * lot.each * borrower.base_usd
 
+    def give(self, borrower: Borrower, lot: Lot, amount_raw: int) -> None:
+        """Let a unit have what its venue gives it back: it is among its collateral no more, and still its own."""
+        asset, usd = borrower.assets[lot.asset], amount_raw * lot.each * borrower.base_usd
+        self.given[asset] += usd
+        self.net[asset] += usd
+
     def worth(self, borrower: Borrower, lot: Lot, amount_raw: int) -> float:
         """Return what an amount is worth at the prices of now, USD."""
         return amount_raw * lot.each * borrower.base_usd * self.times[borrower.assets[lot.asset]]
 
     def _equity(self) -> float:
-        return math.fsum(part for each in self.scene.borrowers for part in self._parts(each))
+        given = (usd * self.times[asset] for asset, usd in self.given.items())
+        return math.fsum([*given, *(part for each in self.scene.borrowers for part in self._parts(each))])
 
     def _parts(self, borrower: Borrower) -> Iterator[float]:
         exposed = self.exposed[borrower.name]
@@ -241,6 +263,8 @@ class _Selling:
         for portion in taken.seized:
             lot = _lot(before.collaterals, portion)
             self.sold[self._identity(borrower, lot)] += run.worth(borrower, lot, portion.amount_raw)
+        for portion in taken.returned:
+            run.give(borrower, _lot(before.debts, portion), portion.amount_raw)
         for portion in taken.forgiven:
             lot = _lot(before.debts, portion)
             run.forgiven[pool_of(borrower, lot.market)] += run.worth(borrower, lot, portion.amount_raw)
@@ -266,18 +290,19 @@ class _Selling:
             fee=usd(lots, taken.fee),
             relieved=usd(debts, taken.relieved),
             returned=usd(debts, taken.returned),
-            impact=math.fsum(
-                self._impact(self._identity(borrower, lot := _lot(lots, each)), self._usd(borrower, lot, each))
-                for each in taken.seized
-            ),
+            impact=self._impact(borrower, lots, taken.seized),
             forgiven=usd(debts, taken.forgiven),
         )
 
-    def _usd(self, borrower: Borrower, lot: Lot, portion: Portion) -> float:
-        return self.run.worth(borrower, lot, portion.amount_raw)
+    def _impact(self, borrower: Borrower, lots: tuple[Lot, ...], seized: Iterable[Portion]) -> float:
+        """Return what these sales add to all that the round's sales of their identities lose; what is of one is sold together."""
+        amounts: dict[str, float] = defaultdict(float)
+        for portion in seized:
+            lot = _lot(lots, portion)
+            amounts[self._identity(borrower, lot)] += self.run.worth(borrower, lot, portion.amount_raw)
+        return math.fsum(self._added(identity, amount) for identity, amount in amounts.items())
 
-    def _impact(self, identity: str, amount: float) -> float:
-        """Return what this sale adds to all that the round's sales of the identity lose."""
+    def _added(self, identity: str, amount: float) -> float:
         outlet, depth, sold = self.run.scene.outlets[identity], self.run.terms.depth, self.sold[identity]
         whole = sold + amount
         return whole * outlet.cost(whole, depth) - sold * outlet.cost(sold, depth)
@@ -288,9 +313,9 @@ class _Selling:
         exposed = run.exposed[borrower.name]
         outlet = run.scene.outlets[identity]
         room = outlet.room(run.terms.impact_cap, run.terms.depth) - self.sold[identity]
-        if room <= 0 and not exposed.whole:
+        if room <= 0:
             return 0
-        usd = max(room, 0.0) / exposed.incentive(pledged.market)
+        usd = room / exposed.incentive(pledged.market) * run.seen(borrower, pledged) / run.seen(borrower, debt)
         if run.terms.venue_limit_usd is not None:
             usd = min(usd, max(run.terms.venue_limit_usd - self.spent[borrower.venue], 0.0))
         each = run.worth(borrower, debt, 1)

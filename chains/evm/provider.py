@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,11 @@ from web3.types import RPCEndpoint, RPCResponse
 
 from chains.evm.logs import unhex
 from chains.rpc import RpcFault
+
+DEPTH = 1_000
+"""How deep calls may go: py_ecc, which web3 brings along, allows 100,000, and nested JSON of a stranger then ends the process."""
+
+sys.setrecursionlimit(DEPTH)
 
 
 class _Refusing(AsyncBaseProvider):

@@ -60,6 +60,7 @@ def _show_lag(console: Console, document: Document) -> None:
     ]
     console.print(words(f"{document['window']['name']}, venues {document['lag_hours']} h late", "bold"))
     console.print(add_rows(table("day", *LATE, right=LATE), rows))
+    _show_stops(console, [each[name] for each in document["days"] for name in ("prompt", "late")])
     _show_missing(console, document)
 
 
@@ -70,6 +71,7 @@ def _show(console: Console, document: Document) -> None:
     rows = [(name.removesuffix("_usd").replace("_", " "), figures.usd_up(amount)) for name, amount in flows.items()]
     console.print(add_rows(table("", "USD", right=("USD",)), rows))
     _show_pools(console, document["pools"])
+    _show_stops(console, document["orders"])
     _show_missing(console, document)
 
 
@@ -104,7 +106,17 @@ def _show_freeze(console: Console, document: Document) -> None:
     console.print(add_rows(table("days", *FREEZES, right=("days", *FREEZES)), rows))
     if document["fund_exhausted_after_days"] is not None:
         console.print(words(f"nothing of the funds is left after {document['fund_exhausted_after_days']} days", "bold"))
+    _show_stops(console, document["freezes"])
     _show_missing(console, document)
+
+
+def _show_stops(console: Console, found: list[Document]) -> None:
+    """Say where not all has ended, so that more would be lost, and whom venues could not tell of."""
+    if not all(each["ended"] for each in found):
+        rounds = max(each["rounds"] for each in found)
+        console.print(words(f"not all has ended after {rounds} rounds: losses are at least what is told", "yellow"))
+    if unknown := max((each["unknown_units"] for each in found), default=0):
+        console.print(words(f"units of which their venue could not tell on the way: {unknown}", "yellow"))
 
 
 def _show_pools(console: Console, pools: list[Document]) -> None:

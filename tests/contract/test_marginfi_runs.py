@@ -131,6 +131,7 @@ def test_a_liquidation_takes_and_leaves_what_the_program_did(moments: list[Momen
             assert exposed.most(asset, debt) == 0, place
             refused += 1
             continue
+        assert exposed.health_factor_wad is not None, place
         assert exposed.health_factor_wad < 10**18, place
         left, event = exposed.after(asset, debt, seized), probe["event"]
         health = check(left.legs, Requirement.MAINTENANCE)

@@ -29,7 +29,6 @@ class Liquidable:
     category: VenuePrice | None
 
     rule = "aave-v3"
-    whole = False
     base_asset: bytes | None = None
 
     @classmethod

@@ -32,7 +32,6 @@ class Absorbable:
     times: Times | None = None
 
     rule = "compound-v3"
-    whole = True
     base_asset: bytes | None = None
 
     @property

@@ -12,6 +12,7 @@ from typing import Self
 from chains.evm.morpho_blue.maths import (
     PRICE_SCALE,
     WAD,
+    TooLarge,
     Totals,
     liquidation_incentive_factor,
     max_borrow_down,
@@ -38,7 +39,6 @@ class Liquidable:
     times: Times | None = None
 
     rule = "morpho"
-    whole = False
 
     @property
     def base_asset(self) -> bytes | None:
@@ -65,10 +65,13 @@ class Liquidable:
         return max(round(self.price * Fraction(moved)), 1)
 
     @property
-    def health_factor_wad(self) -> int:
+    def health_factor_wad(self) -> int | None:
         if not self.shares:
             return WAD * WAD
-        return mul_div_down(max_borrow_down(self.pledged.amount_raw, self.quote, self.lltv), WAD, self.owed)
+        try:
+            return mul_div_down(max_borrow_down(self.pledged.amount_raw, self.quote, self.lltv), WAD, self.owed)
+        except TooLarge:
+            return None
 
     def moved(self, times: Times) -> Self:
         return replace(self, times=times)
@@ -79,7 +82,8 @@ class Liquidable:
 
     def most(self, collateral: bytes, debt: bytes, cap: int | None = None) -> int:
         del collateral, debt
-        if self.health_factor_wad >= WAD or not self.pledged.amount_raw:
+        health_factor = self.health_factor_wad
+        if health_factor is None or health_factor >= WAD or not self.pledged.amount_raw:
             return 0
         most = self.owed if self._seized(self.shares) <= self.pledged.amount_raw else self._assets(self._all())
         return most if cap is None or cap >= most else cap
@@ -107,7 +111,7 @@ class Liquidable:
         done = Taken(
             paid=Portion(debt, paid),
             seized=(Portion(collateral, seized),),
-            relieved=(Portion(debt, paid),),
+            relieved=(Portion(debt, self.owed - (0 if gone else left.owed) - lost),),
             forgiven=(Portion(debt, lost),) if lost else (),
         )
         return (replace(left, shares=0) if gone else left), done

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple, Self
 
-from chains.liquidating import BASIS_POINTS, UNMOVED, WAD, Lot, Portion, Taken, Times, largest, price_at
+from chains.liquidating import BASIS_POINTS, UNMOVED, Lot, Portion, Taken, Times, largest, price_at
 from chains.model import Reason
 from chains.solana.marginfi.fixed import (
     FRACTION_BITS,
@@ -61,7 +61,6 @@ class Liquidable:
     first: Mapping[bytes, Sides]
 
     rule = "marginfi"
-    whole = False
     base_asset: bytes | None = None
 
     @classmethod
@@ -77,8 +76,10 @@ class Liquidable:
 
     @property
     def collaterals(self) -> tuple[Lot, ...]:
+        """Return deposits that have a price: an isolated one without is worth nothing to the check, and cannot be taken."""
         emode = emode_of(leg.bank for leg in self.legs if leg.balance.owes)
-        lots = (self._lot(leg, _held(leg) >> FRACTION_BITS, emode) for leg in self.legs if leg.balance.holds)
+        held = (leg for leg in self.legs if leg.balance.holds and leg.bank.address in self.first)
+        lots = (self._lot(leg, _held(leg) >> FRACTION_BITS, emode) for leg in held)
         return tuple(lot for lot in lots if lot.amount_raw)
 
     @property
@@ -86,9 +87,9 @@ class Liquidable:
         return tuple(self._lot(leg, -(-_owed(leg) >> FRACTION_BITS), None) for leg in self.legs if leg.balance.owes)
 
     @property
-    def health_factor_wad(self) -> int:
+    def health_factor_wad(self) -> int | None:
         values = check(self.legs, Requirement.MAINTENANCE)
-        return WAD if isinstance(values, Reason) else health_factor_wad(values.assets, values.liabilities)
+        return None if isinstance(values, Reason) else health_factor_wad(values.assets, values.liabilities)
 
     def moved(self, times: Times) -> Self:
         """Move spot prices and their intervals alike; each is a price of the bank's own token."""
@@ -130,13 +131,17 @@ class Liquidable:
         """Return how many raw units of a deposit may be taken at once, for `cap` raw units of debt at most."""
         pledged, owed, before = self._leg(collateral), self._leg(debt), _health(self.legs)
         states = {pledged.bank.operational_state, owed.bank.operational_state}
-        if before is None or before > 0 or collateral == debt or not states <= {OPERATIONAL, REDUCE_ONLY}:
+        priced = {collateral, debt} <= set(self.first)
+        if before is None or before > 0 or collateral == debt or not priced or not states <= {OPERATIONAL, REDUCE_ONLY}:
             return 0
 
         def permitted(seized: int) -> bool:
-            if cap is not None and self.settled(collateral, debt, seized).paid >> FRACTION_BITS > cap:
+            try:
+                if cap is not None and self.settled(collateral, debt, seized).paid >> FRACTION_BITS > cap:
+                    return False
+                left = self.after(collateral, debt, seized)
+            except Overflowed:
                 return False
-            left = self.after(collateral, debt, seized)
             health, still = _health(left.legs), any(lot.market == debt for lot in left.debts)
             return still and health is not None and health <= 0
 

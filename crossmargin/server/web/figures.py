@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 
 from aggregator.audit.report.page import Html, marked, text
+from aggregator.margin.numbers import EXACT
 from crossmargin.server.web.frame import titled
 
 UNITS = ((Decimal(10) ** 9, "bn"), (Decimal(10) ** 6, "M"), (Decimal(10) ** 3, "k"))
@@ -48,7 +49,7 @@ def factor(value: str | None) -> Html:
     """A health factor, down to four places."""
     if value is None:
         return titled("–", "there is no debt, or it is not known")
-    return titled(f"{Decimal(value).quantize(FOUR, ROUND_FLOOR):,}", value)
+    return titled(f"{Decimal(value).quantize(FOUR, ROUND_FLOOR, EXACT):,}", value)
 
 
 def percent(value: str | None) -> str | None:

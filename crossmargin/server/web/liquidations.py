@@ -92,7 +92,7 @@ def _orders(orders: Sequence[Document]) -> Grid:
             (
                 each["order"].replace("_", " "),
                 each["liquidated_units"],
-                each["rounds"],
+                each["rounds"] if each["ended"] else f"{each['rounds']}+",
                 *(usd_up(each[name]) for name in (*names[3:], *more[:2])),
                 each["standing_units"],
             )
@@ -100,7 +100,8 @@ def _orders(orders: Sequence[Document]) -> Grid:
         ],
         plain=[tuple(each[name] for name in (*names, *more)) for each in orders],
         numbers=frozenset(ORDERS[1:]),
-        note="Selling what is least liquid first moves loss from lenders to owners. Left: units that may be liquidated still.",
+        note="Selling what is least liquid first moves loss from lenders to owners. Left: units that may be liquidated still; "
+        "with a plus behind the rounds not all has ended, and losses are at least these.",
     )
 
 

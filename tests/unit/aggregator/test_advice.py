@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from aggregator.advice import Advised, Reach, advise, carried, health_of, swapped
 from aggregator.margin.health import evaluate
 from aggregator.margin.inputs import HealthInputs
-from aggregator.whatif import Kind, WhatIfError, changed
+from aggregator.whatif import Action, Kind, WhatIfError, changed
+from chains.model import Side
 from tests.unit.aggregator.builders import (
     CHAIN,
     OTHER_CHAIN,
@@ -82,6 +84,24 @@ def test_a_swap_and_a_move_are_what_leaves_and_what_arrives() -> None:
         carried(found, ("toy-1", "toy-2"), "WETH", Decimal("0.5"), BOTH)
     with pytest.raises(WhatIfError, match="is 0 supplies"):
         swapped(found, "toy-1", ("WETH", "DOGE"), Decimal(1))
+
+
+def test_amounts_of_any_width_are_exact() -> None:
+    # A thousandth of a cent a token: 1,000,000 USD are 10^11 of 18 decimals, 30 digits. 10^11 and one raw unit are owed there.
+    cheap = PRICES | {WETH: Price(usd=1e-5)}
+    here = venue(cheap, Holding(supplied={USDC: 2_000_000}, owed={WETH: 1e11}))
+    [unit] = here.units
+    debt = (WETH, Side.BORROW)
+    here = replace(here, units=(replace(unit, positions={**unit.positions, debt: 10**29 + 1}),))
+    found = inputs(here, observations=(observation(WETH, 1e-5), observation(USDC, 1.0)))
+    advice = advise(found, evaluate(found), 1_000_000.0, Reach())
+
+    assert advice is not None
+    [repay] = [each for each in advice.priced if each.trade.kind is Advised.REPAY]
+    assert float(repay.trade.actions[0].tokens) == pytest.approx(1e11)
+    exact = Action(kind=Kind.REPAY, venue="toy-1", asset="WETH", tokens=Decimal("99999999999.123456789123456789"))
+    [venue_after] = changed(found, [exact], {}).venues
+    assert venue_after.units[0].positions[debt] == 10**29 + 1 - 99999999999123456789123456789
 
 
 def test_nothing_is_advised_where_nothing_is_known() -> None:

@@ -8,15 +8,16 @@ from datetime import date
 import pytest
 
 from aggregator.histories import depth_curves
-from aggregator.liquidating import outlet_of
+from aggregator.liquidating import outlet_of, stage
 from aggregator.margin.layers import index_of
+from aggregator.margin.policy import parse_policy
 from aggregator.margin.risk import Liquidity, RiskInputs
 from chains.identifiers import token
 from crossmargin.errors import UsageError
 from crossmargin.imports import depth_of
 from indexer.store import ImportedLiquidity
-from tests.unit.aggregator.builders import CHAIN, OTHER_CHAIN, WETH
-from tests.unit.aggregator.test_stressing import book
+from tests.unit.aggregator.builders import CHAIN, OTHER_CHAIN, POLICY, WETH
+from tests.unit.aggregator.test_stressing import book, borrowers
 
 TOLD = "1000:0.001;50000:0.02"
 
@@ -75,3 +76,17 @@ def test_a_sale_follows_what_is_told_while_it_is_fresh() -> None:
     assert found.cost(500, 0.1) == pytest.approx(0.001 + 0.019 * 4_000 / 49_000)
     assert outlet_of(asset, "ETH", context, curves).curve == ()
     assert outlet_of(asset, "ETH", fresh).curve == ()
+
+
+@pytest.mark.parametrize("thin", [CHAIN, OTHER_CHAIN])
+def test_an_identity_is_sold_as_the_worst_of_its_classes(thin: str) -> None:
+    layers = "[layers.class.major]\nliquidity = 0.01\n[layers.class.default]\nliquidity = 0.2\n"
+    made = book({CHAIN: borrowers(2, 1), OTHER_CHAIN: borrowers(2, 2)})
+    worse = str(token(thin, WETH))
+    context = replace(
+        made.context,
+        policy=parse_policy(POLICY + layers),
+        assets={**made.context.assets, worse: replace(made.context.assets[worse], asset_class="default")},
+    )
+
+    assert stage(made.units, context).scene.outlets["ETH"].fixed == 0.2

@@ -66,6 +66,34 @@ def test_a_sale_marks_the_book_and_takes_others_with_it() -> None:
     assert_conserved(found)
 
 
+def test_what_any_amount_loses_stays_in_the_price_once() -> None:
+    # A sale loses 2 % whatever its amount. The first is liquidated in four rounds: half of 2 % stays once, not round by round,
+    # and the second, at 1,800 · 0.99 · 0.8 = 1,425.6 ≥ 1,420, is never reached.
+    first = Holding(supplied={WETH: 1}, owed={USDC: 1_500}, owner=owner(1))
+    second = Holding(supplied={WETH: 1}, owed={USDC: 1_420}, owner=owner(2))
+    made = scene(first, second, ether=-0.1)
+    fixed = {name: replace(outlet, fixed=0.02) for name, outlet in made.outlets.items()}
+    found = simulate(replace(made, outlets=fixed), replace(FREELY, venue_limit_usd=200.0))
+
+    assert {step.round for step in found.steps} == {1, 2, 3, 4}
+    assert [step.impact for step in found.steps] == pytest.approx([0.02 * step.seized for step in found.steps])
+    assert found.times[ETHER] == pytest.approx(0.9 * 0.99)
+    assert len(found.liquidated) == 1
+    assert found.ended
+    assert_conserved(found)
+
+
+def test_selling_more_never_brings_less() -> None:
+    # 1 − 0.02 − 0.001·√V of V brings the most at V = (0.98 / 0.0015)²; beyond that no more comes in, and no less.
+    outlet = Outlet(identity="X", fixed=0.02, slope=0.001)
+    best = (0.98 / 0.0015) ** 2
+
+    assert outlet.cost(best, 1.0) == pytest.approx(0.02 + 0.001 * math.sqrt(best))
+    brought = [sold * (1 - outlet.cost(sold, 1.0)) for sold in (best / 2, best, 2 * best, 9 * best)]
+    assert brought == pytest.approx([brought[0], best * 0.98 / 3, best * 0.98 / 3, best * 0.98 / 3])
+    assert brought[0] < brought[1]
+
+
 def test_what_nothing_is_left_for_is_forgiven_and_paid_by_the_fund_then_by_lenders() -> None:
     # 1 WETH of 2,000 falls by 60 % to 800 against 1,000: it pays for 727.27, and 272.73 are bad debt.
     fallen = Holding(supplied={WETH: 1}, owed={USDC: 1_000}, owner=owner(1))
@@ -81,6 +109,18 @@ def test_what_nothing_is_left_for_is_forgiven_and_paid_by_the_fund_then_by_lende
     assert loss.share == pytest.approx((bad - 150) / 1_000)
     assert (found.funds_left["toy-1"], found.common_left) == pytest.approx((0, 0))
     assert_conserved(found)
+
+
+def test_a_surplus_of_one_pays_no_loss_of_another_and_lenders_lose_no_more_than_all() -> None:
+    # 272.73 are lacking as above; 400 USD of the other's collateral are beyond its debt of 400, and 100 were lent.
+    fallen = Holding(supplied={WETH: 1}, owed={USDC: 1_000}, owner=owner(1))
+    sound = Holding(supplied={WETH: 1}, owed={USDC: 400}, owner=owner(2))
+    lender = Holding(supplied={USDC: 100}, flagged=(), owner=owner(3))
+    found = simulate(scene(fallen, sound, lender, ether=-0.6), FREELY)
+
+    [loss] = found.losses
+    assert loss.bad_debt == pytest.approx(1_000 - 800 / 1.1)
+    assert loss.share == 1
 
 
 def test_a_loss_of_one_pool_changes_no_other() -> None:
@@ -135,6 +175,19 @@ def test_who_is_late_liquidates_by_old_prices_and_sells_at_new_ones() -> None:
     assert blind.bad_debt == pytest.approx(300)
     assert_conserved(late)
     assert simulate(replace(made, shown=made.moves), FREELY) == simulate(made, FREELY)
+
+
+@pytest.mark.parametrize("shown", [-0.1, 0.5])
+def test_the_cap_is_kept_at_the_prices_of_the_market(shown: float) -> None:
+    # 0.01·√V is 1 % at 1 USD and 5 % at 25: so much is sold in a round, whatever the venue takes ether for.
+    crowd = [Holding(supplied={WETH: 1}, owed={USDC: 2_900}, owner=owner(number)) for number in range(1, 4)]
+    made = replace(scene(*crowd, ether=-0.4, ETH=0.01), shown={ETHER: shown})
+    found = simulate(made, Terms(impact_cap=0.05, rounds=3))
+
+    sold: dict[int, float] = {}
+    for step in found.steps:
+        sold[step.round] = sold.get(step.round, 0.0) + step.seized
+    assert list(sold.values()) == pytest.approx([25] * 3, rel=1e-3)
 
 
 def test_orders_sell_in_their_order() -> None:

@@ -172,6 +172,7 @@ def test_l8_no_cover_takes_more_than_there_is_or_is_allowed(seed: int, ether: fl
     for borrower in made.borrowers[:6]:
         times = {lot.asset: 1 + made.moves.get(borrower.assets[lot.asset], 0.0) for lot in borrower.exposed.collaterals}
         exposed: Exposed = borrower.exposed.moved({asset: Fraction(value) for asset, value in times.items()})
+        assert exposed.health_factor_wad is not None
         for pledged in exposed.collaterals:
             for owed in exposed.debts:
                 most = exposed.most(pledged.market, owed.market)

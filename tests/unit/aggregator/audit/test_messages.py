@@ -109,6 +109,7 @@ def test_strangers_are_named_on_the_page(folder: Path) -> None:
     "said",
     [
         {"amount_raw": "1500000001"},
+        {"amount_raw": "1_500_000_000"},
         {"recipient": f"{SOUTH}:0x{'22' * 20}"},
         {"asset": f"{SOUTH}/erc20:0x{'22' * 20}"},
         {"decimals": 9},
@@ -131,3 +132,12 @@ def test_whom_to_believe_is_read_as_it_was_written() -> None:
     assert trust_in(written(TRUST)) == TRUST
     assert trust_in("[]") == NOBODY
     assert OWNER in SAID["recipient"]
+
+
+def test_a_report_of_more_roots_than_are_followed_is_refused() -> None:
+    """Each root is read out of all that stands behind it: 30,000 of them would be a thousand million copies of words."""
+    word = (64).to_bytes(32)
+    several = (30_000).to_bytes(32) + bytes(32 * 30_000)
+
+    with pytest.raises(message_verifier.Fault, match="commits 30000 roots, which is more than is followed"):
+        message_verifier._roots(word + word + several)

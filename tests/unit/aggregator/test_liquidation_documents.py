@@ -1,0 +1,48 @@
+"""What is said of simulated liquidations: numbers of any width, and funds of which nothing is left."""
+
+from __future__ import annotations
+
+from aggregator.risk.liquidation_run import simulate
+from crossmargin.liquidation_asked import Asked
+from crossmargin.liquidation_documents import flow, frozen, stopped
+from crossmargin.liquidation_known import Known
+from crossmargin.server.web.figures import factor
+from crossmargin.stress_documents import usd
+from tests.unit.aggregator.builders import CHAIN, OTHER_CHAIN, USDC, WETH, Holding
+from tests.unit.aggregator.test_liquidation import FREELY, scene
+from tests.unit.aggregator.test_stressing import book, owner
+
+SUNK = Holding(supplied={WETH: 1}, owed={USDC: 1_000}, owner=owner(1))
+
+
+def test_numbers_of_any_width_are_written() -> None:
+    assert flow(1e25) == "1" + "0" * 25 + ".000000"
+    assert flow(-1.5) == "-1.500000"
+    assert usd(1e30) == "1" + "0" * 30 + ".00"
+    assert usd(0.001) == "0.01"
+    assert "1" + ",000" * 9 + ".0000" in factor("1" + "0" * 27)
+
+
+def test_a_fund_is_exhausted_once_nothing_of_it_is_left() -> None:
+    # ETH falls by 60 %: at the venue that falls 272.73 are lacking, and the fund of the other one is of no use there.
+    made = book({CHAIN: [SUNK], OTHER_CHAIN: [Holding(supplied={USDC: 1}, owner=owner(2))]})
+
+    def exhausted(*funds: str, common: float = 0.0) -> int | None:
+        asked = Asked(shocks=("ETH=-0.6",), funds=funds, fund_usd=common, days=(0,), depth=1.0)
+        found: int | None = frozen(made, asked, Known())["fund_exhausted_after_days"]
+        return found
+
+    assert exhausted("toy-1=10") == 0
+    assert exhausted("toy-1=10", common=5.0) == 0
+    assert exhausted("toy-2=10") is None
+    assert exhausted(common=1e6) is None
+    assert exhausted() is None
+
+
+def test_where_a_run_stopped_is_told() -> None:
+    both = scene(SUNK, ether=-0.6), scene(Holding(supplied={WETH: 1}, owed={USDC: 1_500}, owner=owner(1)), ether=-0.1)
+
+    sunk, fallen = (stopped(simulate(each, FREELY)) for each in both)
+
+    assert sunk["ended"]
+    assert fallen == {"rounds": 2, "ended": True, "standing_units": 0, "unknown_units": 0}

@@ -212,14 +212,20 @@ class _Selling:
             exposed = run.exposed[name]
             if not exposed.debts:
                 return
-            debt = max(exposed.debts, key=lambda lot: (run.worth(borrower, lot, lot.amount_raw), lot.market))
             pledged = next((lot for lot in exposed.collaterals if lot.market == market), None)
             if pledged is None:
                 continue
-            cap = self._cap(borrower, pledged, debt, share)
-            cover = 0 if cap == 0 else exposed.most(market, debt.market, cap)
-            if cover > 0:
-                self._take(borrower, pledged, debt, cover)
+            for debt in self._debts(borrower):
+                cap = self._cap(borrower, pledged, debt, share)
+                cover = 0 if cap == 0 else exposed.most(market, debt.market, cap)
+                if cover > 0:
+                    self._take(borrower, pledged, debt, cover)
+                    break
+
+    def _debts(self, borrower: Borrower) -> list[Lot]:
+        """Return debts, what is worth most first: some venues let only one of them be paid."""
+        lots = self.run.exposed[borrower.name].debts
+        return sorted(lots, key=lambda lot: (self.run.worth(borrower, lot, lot.amount_raw), lot.market), reverse=True)
 
     def _take(self, borrower: Borrower, pledged: Lot, debt: Lot, cover: int) -> None:
         run, name = self.run, borrower.name

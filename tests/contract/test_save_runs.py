@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from chains.identifiers import base58, from_base58
-from chains.model import WHOLE_VENUE
+from chains.model import WHOLE_VENUE, VenueUnit
 from chains.solana.save import open_book
 from chains.solana.save.book import Book
 from chains.solana.save.layout import Obligation, obligations
+from chains.solana.save.liquidating import Liquidable
+from chains.solana.save.refresh import Refreshed, refreshed
 from chains.solana.save.tips import unit_of
-from chains.solana.save.unit import Refreshed, refreshed
-from tests.support.save_runs import VARIABLE, Journals, SaveRun, load, runs
+from tests.support.save_runs import VARIABLE, Done, Journals, Liquidation, SaveRun, load, runs
 
 FIELDS_OF_A_RESERVE, FIELDS_OF_AN_OBLIGATION = 12, 13
 REASONS = {"stale": "price_stale", "too wide": "price_uncertain"}
@@ -99,6 +100,46 @@ def test_just_those_are_liquidatable_whom_the_program_let_be_liquidated(run: Sav
 
     assert min(compared[True], compared[False]) > 5
     assert compared.total() >= len(attempts) - 1
+
+
+def test_a_liquidation_takes_and_leaves_what_the_program_did(run: SaveRun) -> None:
+    journals, met = Journals(run.venue()), Counter[str]()
+    attempts = list(run.liquidations())
+    for index, (_, changed) in enumerate(run.looks()):
+        journals.take(changed)
+        left: dict[bytes, Liquidable] = {}
+        for attempt in (each for before, each in attempts if before == index):
+            unit = open_book(journals.snapshot(attempt.slot, attempt.time))(journals.unit(attempt.unit))
+            if unit.native is None or run.reprices(index):
+                met["prices are not known"] += 1
+                continue
+            exposed = left.get(attempt.unit) or exposed_of(unit)
+            most = exposed.most(attempt.collateral, attempt.debt, attempt.asked)
+            assert (most > 0) == attempt.accepted, attempt
+            if attempt.done is not None:
+                left[attempt.unit] = assert_as_done(exposed, attempt, attempt.done)
+            met["accepted" if attempt.accepted else "refused"] += 1
+
+    assert met["accepted"] > 3, met
+    assert met["refused"] > 5, met
+
+
+def exposed_of(unit: VenueUnit) -> Liquidable:
+    found = unit.liquidating() if unit.liquidating else ()
+    assert isinstance(found, Liquidable), found
+    return found
+
+
+def assert_as_done(exposed: Liquidable, attempt: Liquidation, program: Done) -> Liquidable:
+    """What is paid, withdrawn, redeemed and kept is the program's to the raw unit; what is left is what the next attempt finds."""
+    collateral, debt = attempt.collateral, attempt.debt
+    settled = exposed.settled(collateral, debt, attempt.asked)
+    left, done = exposed.taken(collateral, debt, exposed.most(collateral, debt, attempt.asked))
+    assert settled is not None
+    (seized,), (fee,) = done.seized, done.fee
+    ours = Done(done.paid.amount_raw, settled.withdrawn, seized.amount_raw + fee.amount_raw, fee.amount_raw)
+    assert ours == program, attempt
+    return left
 
 
 def test_what_happened_between_two_looks_is_what_the_transactions_did(run: SaveRun) -> None:

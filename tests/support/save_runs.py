@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,16 +23,35 @@ SHARED = Path(__file__).parents[3] / "shared" / "fixtures" / "solana" / "runs"
 VARIABLE = "CROSSMARGIN_SOLANA_RUNS"
 PROGRAM = "solend"
 
+PRICE_AND_CONFIDENCE = slice(73, 93)
+"""Of an account of Pyth's receiver that was verified in full."""
+
 Seen = tuple[bytes, AccountBytes]
 
 
+class Done(NamedTuple):
+    """What a liquidation moved: raw units paid, collateral tokens withdrawn, raw units redeemed for them, and of those the fee."""
+
+    paid: int
+    withdrawn: int
+    redeemed: int
+    fee: int
+
+
 class Liquidation(NamedTuple):
-    """An attempt to liquidate an obligation, and whether the program let it happen."""
+    """An attempt to liquidate an obligation, and whether the program let it happen.
+
+    `asked`: raw units of the debt; `done`: what it was, `None` where it was refused.
+    """
 
     unit: bytes
     slot: int
     time: int
     accepted: bool
+    debt: bytes
+    collateral: bytes
+    asked: int
+    done: Done | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +100,25 @@ class SaveRun:
         taken = [order[sample["last_signature"]] for sample in self.samples]
         for i, (label, result) in enumerate(zip(self._labels(), self._results(), strict=True)):
             if label.startswith("liquidate "):
-                unit = from_base58(self.case["users"][label.split()[1]]["obligation"])
+                _, who, _, _, _, debt, _, collateral, asked = label.split()
+                owed, pledged = (from_base58(self.case["reserves"][each]["address"]) for each in (debt, collateral))
+                unit = from_base58(self.case["users"][who]["obligation"])
                 accepted = result["meta"]["err"] is None
                 before = max(index for index, last in enumerate(taken) if last < i)
-                yield before, Liquidation(unit, result["slot"], result["blockTime"], accepted)
+                done = done_by(result) if accepted else None
+                yield (
+                    before,
+                    Liquidation(unit, result["slot"], result["blockTime"], accepted, owed, pledged, int(asked), done),
+                )
+
+    def reprices(self, index: int) -> bool:
+        """Whether a price has changed at the sample after this one, so that it is not known when."""
+        return index + 1 < len(self.samples) and self._prices(index) != self._prices(index + 1)
+
+    def _prices(self, index: int) -> list[bytes]:
+        accounts = self.samples[index]["accounts"]
+        oracles = [accounts[each["oracle"]] for each in self.case["reserves"].values()]
+        return [account_bytes(0, each).data[PRICE_AND_CONFIDENCE] for each in oracles]
 
     def _labels(self) -> list[str]:
         return [each["label"] for each in self.transactions]
@@ -128,6 +163,17 @@ class Journals:
             positions={(market, side): amount for (unit, market, side), amount in held.items() if unit == unit_id},
             settings={(market, aspect): text for (unit, market, aspect), text in settings.items() if unit == unit_id},
         )
+
+
+def done_by(result: dict[str, Any]) -> Done:
+    """What balances of tokens say of a liquidation, whose accounts are in the order of the instruction."""
+    message, moved = result["transaction"]["message"], Counter[str]()
+    for sign, balances in ((-1, "preTokenBalances"), (1, "postTokenBalances")):
+        for each in result["meta"][balances]:
+            moved[message["accountKeys"][each["accountIndex"]]] += sign * int(each["uiTokenAmount"]["amount"])
+    named = [message["accountKeys"][i] for i in message["instructions"][-1]["accounts"]]
+    repaid, collateral, liquidity, fee = (moved[named[place]] for place in (4, 7, 8, 9))
+    return Done(repaid, -collateral, -liquidity, fee)
 
 
 def account_bytes(slot: int, account: dict[str, Any] | None) -> AccountBytes:

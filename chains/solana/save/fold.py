@@ -36,7 +36,7 @@ from chains.solana.save.layout import (
     reserve_fields,
 )
 from chains.solana.save.price import price_state
-from chains.solana.save.reserve import pool_state, terms_state
+from chains.solana.save.reserve import liquidation_state, pool_state, terms_state
 from chains.solana.save.tips import LENDING_MARKET, NOTHING, POOL, PRICE, TERMS, Tips
 
 Seen = tuple[bytes, AccountBytes]
@@ -128,7 +128,7 @@ def _enter_reserve(tips: Tips, address: bytes, account: AccountBytes) -> None:
     except Malformed as problem:
         _set_aside(tips, address, account, "malformed_account:reserve", str(problem))
         return
-    tips.market(account.slot, address, TERMS, terms_state(fields))
+    tips.market(account.slot, address, TERMS, terms_state(fields) | liquidation_state(fields))
     tips.market(account.slot, address, POOL, pool_state(fields))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from chains.solana.save import maths
 from chains.solana.save.layout import ISOLATED, NO_ORACLE, NOBODY, hexed, unhexed
@@ -19,6 +19,17 @@ UNLIMITED = 2**64 - 1
 BASIS_POINTS = 100
 """In one percent."""
 
+DECA_BASIS_POINT = 10 * BASIS_POINT
+MOST_FEE = 50
+
+
+class Liquidation(NamedTuple):
+    """What is taken of a reserve's collateral beyond what is paid: `usual` to `most`, and the protocol's `fee` on top, wads."""
+
+    usual: int
+    most: int
+    fee: int
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
@@ -26,7 +37,7 @@ class Terms:
 
     `symbol`: none, a reserve does not tell it; `price_offset`: basis points.
     `added_weight`: what a debt weighs more than its value, in basis points; `close_limit`: whole USD of attributed debt above which
-    obligations stay closeable.
+    obligations stay closeable. `liquidation`: `None` where it was not stored.
     """
 
     asset: bytes
@@ -49,6 +60,7 @@ class Terms:
     isolated: bool
     price_offset: int
     close_limit: int
+    liquidation: Liquidation | None = None
 
 
 def terms_state(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,6 +90,18 @@ def terms_state(fields: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def liquidation_state(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the aspect `terms` says of liquidations: bonuses in percent, the fee in tenths of one, within the program's bounds."""
+    usual = fields["liquidation_bonus"]
+    return {
+        "liquidation": [
+            usual,
+            max(usual, fields["max_liquidation_bonus"]),
+            min(fields["protocol_liquidation_fee"], MOST_FEE),
+        ]
+    }
+
+
 def _oracle(address: bytes) -> str | None:
     return None if address == NO_ORACLE else hexed(address)
 
@@ -86,7 +110,16 @@ def terms_of(state: Mapping[str, Any]) -> Terms:
     """Read the aspect `terms`."""
     oracles = {name: unhexed(state[name]) if state[name] else None for name in ("pyth", "switchboard", "extra")}
     numbers = {name: int(state[name]) for name in ("super_max_rate", "added_weight", "price_offset", "close_limit")}
-    return Terms(**{**state, **oracles, **numbers, "asset": unhexed(state["asset"])})
+    return Terms(
+        **{**state, **oracles, **numbers, "asset": unhexed(state["asset"]), "liquidation": _liquidation(state)}
+    )
+
+
+def _liquidation(state: Mapping[str, Any]) -> Liquidation | None:
+    if "liquidation" not in state:
+        return None
+    usual, most, fee = state["liquidation"]
+    return Liquidation(usual * PERCENT, most * PERCENT, fee * DECA_BASIS_POINT)
 
 
 @dataclass(frozen=True, kw_only=True)

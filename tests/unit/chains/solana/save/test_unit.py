@@ -12,7 +12,7 @@ from chains.solana.save import doubts, open_book
 from chains.solana.save.book import Book
 from chains.solana.save.layout import NO_ORACLE, Borrow, Deposit, Obligation
 from chains.solana.save.options import ENGINES, check_options, engine_of
-from chains.solana.save.unit import Refreshed, refreshed
+from chains.solana.save.refresh import Refreshed, refreshed
 from tests.support.save_accounts import (
     MARKET_ADDRESS,
     SLOT,

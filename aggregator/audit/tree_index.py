@@ -164,21 +164,21 @@ def part_of(units: Part, positions: Part, held: Held) -> tuple[Node, bytes]:
         unknown=held.unknown.tolist(),
         names=held.names,
         which=held.which.tolist(),
-        amounts=list(map(int, held.amounts.split())),
+        amounts=held.amounts.decode().split(),
     )
-    built = sums.levels(verifier.leaves_of_lines(raw, verifier.read(positions), holdings, sums))
+    leaves = verifier.leaves_of_lines(raw, verifier.read(positions), holdings, sums)
+    built = sums.levels(sums.joined(leaves, GROUP))
     ends = islice(re.finditer(b"\n", raw), GROUP - 1, None, GROUP)
     starts = [units.begin, *(units.begin + end.end() for end in ends)]
     if starts[-1] != units.end:
         starts.append(units.end)
-    return sums.named(built[-1][0]), _text(sums, starts, built[min(GROUP.bit_length(), len(built)) - 1 :])
+    return sums.named(built[-1][0]), _text(sums, starts, built)
 
 
 def _top(roots: Sequence[Node]) -> tuple[Node, bytes]:
     """Join the roots of parts, and return the root of all and what the index has of the nodes up to it."""
     sums = Spelled({name for node in roots for name in node.sums})
-    nodes = [(node.hash, {sums.places[name]: amount for name, amount in node.sums.items()}) for node in roots]
-    built = sums.levels(nodes or [(verifier.EMPTY.hash, {sums.units: 0, sums.unknown: 0})])
+    built = sums.levels([*map(sums.spelled, roots or [verifier.EMPTY])])
     return sums.named(built[-1][0]), _text(sums, [], built)
 
 
@@ -189,7 +189,7 @@ def _text(sums: Spelled, starts: Sequence[int], built: Iterable[Sequence[Branch]
 
 
 def _node_text(node: Branch) -> bytes:
-    hashed, sums = node
+    hashed, sums, _ = node
     return f"{hashed.hex()} {' '.join([f'{place}:{amount}' for place, amount in sorted(sums.items())])}\n".encode()
 
 

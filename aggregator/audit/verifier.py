@@ -24,10 +24,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice, pairwise, starmap
+from io import BytesIO
+from itertools import chain, islice, pairwise, starmap
 from json.encoder import encode_basestring
 from multiprocessing import get_context
-from operator import itemgetter, le, lt
+from operator import add, itemgetter, le, lt
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -241,9 +242,16 @@ SPAN = 1 << 25
 
 _CHUNK = 1 << 20
 _TEXT = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\bfnrt]|u00(?:0[0-7bef]|1[0-9a-f]))[^"\\\x00-\x1f]*+)*+"'
-_VALUE = rb"(?:%s|0|-?[1-9][0-9]{0,14}|true|false|null)" % _TEXT
 _PICKED = rb'"([^"\\\x00-\x1f]*+)"'
+_BARE, _BARE_PICKED = rb'"[^"]*+"', rb'"([^"]*+)"'
 _NUMBER = rb'"(0|[1-9][0-9]*+)"'
+_LOW = bytes(range(0x20))
+
+AT_ONCE = 1 << 18
+"""About how many bytes of lines are looked at together: what is made of them stays near."""
+
+NEAR = 32
+"""Leaves that are joined together: a power of two."""
 
 OWN = ("venue_id", "unit_id")
 STATUS, HELD = "status", ("asset", "side", "amount_raw")
@@ -322,7 +330,10 @@ def _counted(parts: Iterable[Rows], follows: Callable[[Edge, Edge], bool]) -> in
 
 def rows_of(part: Part) -> Rows:
     """Read a part of a table; raises `Fault` for a row that is not plain or does not follow the one before it."""
-    return _followed(part, *_picked(part, read(part)))
+    found = Following(part)
+    for rows in picked(part, read(part)):
+        found.add(rows)
+    return found.rows()
 
 
 def read(part: Part) -> bytes:
@@ -331,38 +342,74 @@ def read(part: Part) -> bytes:
         return file.read(part.end - part.begin)
 
 
-def pattern_of(part: Part) -> tuple[re.Pattern[bytes], dict[str, int]]:
-    """Compile what a plain line is, and say which group is which column; another one at the end is always empty."""
-    names = sorted(set(part.columns), key=lambda each: each.encode("utf-16-be"))
+def groups_of(part: Part) -> dict[str, int]:
+    """Say which group of the pattern of a part is which column; another one at the end is always empty."""
     wanted = {*part.key, *part.picked}
-    groups = {name: number for number, name in enumerate(name for name in names if name in wanted)}
-    values = {name: _NUMBER if name == HELD[-1] else _PICKED for name in groups}
+    return {name: number for number, name in enumerate(name for name in _spelled(part) if name in wanted)}
+
+
+def _spelled(part: Part) -> list[str]:
+    return sorted(set(part.columns), key=lambda each: each.encode("utf-16-be"))
+
+
+def pattern_of(part: Part, *, bare: bool = False) -> re.Pattern[bytes]:
+    """Compile what a plain line is; `bare`: where neither backslashes nor signs below space are, but for ends of lines."""
+    text, picked_text = (_BARE, _BARE_PICKED) if bare else (_TEXT, _PICKED)
+    value = rb"(?:%s|0|-?[1-9][0-9]{0,14}|true|false|null)" % text
+    values = {name: _NUMBER if name == HELD[-1] else picked_text for name in groups_of(part)}
     fields = [
-        re.escape(json.dumps(name, ensure_ascii=False).encode()) + b":" + values.get(name, _VALUE) for name in names
+        re.escape(json.dumps(name, ensure_ascii=False).encode()) + b":" + values.get(name, value)
+        for name in _spelled(part)
     ]
-    return re.compile(rb"^\{%s\}()\n" % b",".join(fields), re.MULTILINE), groups
+    return re.compile(rb"^\{%s\}()\n" % b",".join(fields), re.MULTILINE)
 
 
-def _picked(part: Part, raw: bytes) -> tuple[list[tuple[bytes, ...]], dict[str, int]]:
-    """Return the columns that are wanted of all lines; raises `Fault` where one is not plain.
+def picked(part: Part, raw: bytes) -> Iterator[list[tuple[bytes, ...]]]:
+    """Yield the columns that are wanted of all lines, some at a time; raises `Fault` where one is not plain.
 
-    A match begins and ends with a line, so that as many as there are ends of lines are all of them.
+    A match begins and ends with a line, so that as many as there are ends of lines are all of them. Where no backslash is, and ends of
+    lines are all the signs below space, a text is whatever is between quotes.
     """
-    pattern, groups = pattern_of(part)
-    rows = pattern.findall(raw)
-    if len(rows) != raw.count(b"\n") or not (raw.endswith(b"\n") or not raw):
-        raise Fault(f"{part.path.name}: not all lines are plain")
-    if not raw.isascii():
-        raw.decode("utf-8")
-    return rows, groups
+    (whole, bare), begin = (pattern_of(part, bare=bare) for bare in (False, True)), 0
+    while begin < len(raw):
+        end = raw.find(b"\n", begin + AT_ONCE) + 1 or len(raw)
+        lines = raw[begin:end]
+        if b"\\" in lines:
+            rows, ends = whole.findall(lines), lines.count(b"\n")
+        else:
+            rows, ends = bare.findall(lines), len(lines) - len(lines.translate(None, _LOW))
+        if len(rows) != ends or not lines.endswith(b"\n"):
+            raise Fault(f"{part.path.name}: not all lines are plain")
+        if not lines.isascii():
+            lines.decode("utf-8")
+        yield rows
+        begin = end
 
 
-def _followed(part: Part, rows: Sequence[tuple[bytes, ...]], groups: Mapping[str, int]) -> Rows:
-    pick = itemgetter(*(groups[name] for name in part.key), len(groups))
-    keys = list(map(pick, rows))
-    if not all(map(le if part.path.stem == POSITIONS else lt, keys, islice(keys, 1, None))):
-        raise Fault(f"{part.path.name}: not all lines are in their order")
-    return Rows(len(keys), (keys[0], keys[-1]) if keys else None)
+class Following:
+    """Whether rows of a part are in their order, and how many there are."""
+
+    def __init__(self, part: Part) -> None:
+        groups = groups_of(part)
+        self._pick = itemgetter(*(groups[name] for name in part.key), len(groups))
+        self._name, self._follows = part.path.name, le if part.path.stem == POSITIONS else lt
+        self._count = 0
+        self._edges: tuple[Edge, Edge] | None = None
+
+    def add(self, rows: Sequence[tuple[bytes, ...]]) -> None:
+        """Take the next rows; raises `Fault` for one that does not follow the one before it."""
+        keys = list(map(self._pick, rows))
+        if not keys:
+            return
+        first, last = self._edges or (keys[0], None)
+        before = [] if last is None else [last]
+        if not all(map(self._follows, chain(before, keys), islice(keys, 1 - len(before), None))):
+            raise Fault(f"{self._name}: not all lines are in their order")
+        self._edges = first, keys[-1]
+        self._count += len(keys)
+
+    def rows(self) -> Rows:
+        return Rows(self._count, self._edges)
 
 
 def _parts(folder: Path, name: str, columns: tuple[str, ...], key: tuple[str, ...]) -> Iterator[Part]:
@@ -438,63 +485,100 @@ def key_of(row: Json, key: Sequence[str] = OWN) -> tuple[str, ...]:
 def subtree(units: Part, positions: Part) -> tuple[Rows, Rows, Node]:
     """Read a part of units with their positions, and build the tree over them; raises `Fault` as `rows_of` does."""
     of_units, held, sums, leaves = leaves_of_part(units, positions)
-    return of_units, held, sums.named(sums.levels(leaves)[-1][0])
+    return of_units, held, sums.named(sums.levels(sums.joined(leaves, NEAR))[-1][0])
 
 
-def leaves_of_part(units: Part, positions: Part) -> tuple[Rows, Rows, Spelled, list[Branch]]:
+def leaves_of_part(units: Part, positions: Part) -> tuple[Rows, Rows, Spelled, Iterator[Branch]]:
     """Read a part of units with their positions as leaves, and how their sums are spelled; raises `Fault` as `rows_of` does."""
-    raw, lines = read(units), read(positions)
-    rows, places = _picked(units, raw)
-    own, held_in = _picked(positions, lines)
-    found = _followed(units, rows, places), _followed(positions, own, held_in)
-    count_of = Counter(map(itemgetter(*(held_in[column] for column in OWN)), own))
-    named = list(map(itemgetter(held_in["asset"], held_in["side"]), own))
+    raw, lines, places = read(units), read(positions), groups_of(units)
+    of_units = Following(units)
+    own: list[Edge] = []
+    unknown: list[bool] = []
+    for rows in picked(units, raw):
+        of_units.add(rows)
+        own += map(itemgetter(*(places[column] for column in OWN)), rows)
+        unknown += [row[places[STATUS]] == b"unknown" for row in rows]
+    found, count_of, named, amounts = _held(positions, lines)
     numbers = {name: number for number, name in enumerate(dict.fromkeys(named))}
     held = Holdings(
-        counts=[count_of.get(unit, 0) for unit in map(itemgetter(*(places[column] for column in OWN)), rows)],
-        unknown=[row[places[STATUS]] == b"unknown" for row in rows],
+        counts=[count_of.get(unit, 0) for unit in own],
+        unknown=unknown,
         names=[f"{asset.decode()}|{side.decode()}" for asset, side in numbers],
         which=list(map(numbers.__getitem__, named)),
-        amounts=list(map(int, map(itemgetter(held_in["amount_raw"]), own))),
+        amounts=b"\n".join(amounts).decode().split(),
     )
     sums = Spelled(held.names)
-    return *found, sums, leaves_of_lines(raw, lines, held, sums)
+    return of_units.rows(), found, sums, leaves_of_lines(raw, lines, held, sums)
+
+
+def _held(part: Part, lines: bytes) -> tuple[Rows, Mapping[Edge, int], list[Edge], list[bytes]]:
+    """Read positions: how many each unit has, and of each the asset with the side, and the amount."""
+    groups, found = groups_of(part), Following(part)
+    unit_of, name_of = (itemgetter(*(groups[column] for column in columns)) for columns in (OWN, HELD[:2]))
+    amount_of = itemgetter(groups[HELD[-1]])
+    count_of: Counter[Edge] = Counter()
+    named: list[Edge] = []
+    amounts: list[bytes] = []
+    for rows in picked(part, lines):
+        found.add(rows)
+        count_of.update(map(unit_of, rows))
+        named += map(name_of, rows)
+        amounts += map(amount_of, rows)
+    return found.rows(), count_of, named, amounts
 
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
     """What units hold, in the order of their lines: of each how many positions it has and whether it is not known.
 
-    Of each position `which` of the `names` of sums it adds to, and the amount.
+    Of each position `which` of the `names` of sums it adds to, and the amount as it is written.
     """
 
     counts: Sequence[int]
     unknown: Sequence[bool]
     names: Sequence[str]
     which: Sequence[int]
-    amounts: Sequence[int]
+    amounts: Sequence[str]
 
 
-def leaves_of_lines(units: bytes, positions: bytes, held: Holdings, sums: Spelled) -> list[Branch]:
+def leaves_of_lines(units: bytes, positions: bytes, held: Holdings, sums: Spelled) -> Iterator[Branch]:
     """Make leaves of lines, each with its end, and of what they say; raises `Fault` where these are not as many."""
-    lines, held_lines = units.split(b"\n"), positions.split(b"\n")
-    if not sum(held.counts) == len(held.which) == len(held.amounts) == len(held_lines) - 1:
-        raise Fault("a position is of no unit")
     places = [sums.places[name] for name in held.names]
-    codes, amounts, leaves, at = list(map(places.__getitem__, held.which)), held.amounts, [], 0
-    for line, unknown, count in zip(lines[:-1], held.unknown, held.counts, strict=True):
-        end = at + count
-        amount_of = {sums.units: 1, sums.unknown: int(unknown)}
-        for code, amount in zip(codes[at:end], amounts[at:end], strict=True):
-            amount_of[code] = amount_of.get(code, 0) + amount
-        text = b"\n".join((line, *held_lines[at:end], b""))
-        leaves.append((hashlib.sha256(LEAF + text).digest(), amount_of))
-        at = end
-    return leaves
+    codes = list(map(places.__getitem__, held.which))
+    if not sum(held.counts) == len(codes) == len(held.amounts):
+        raise Fault("a position is of no unit")
+    amounts = zip(codes, map(int, held.amounts), strict=True)
+    texts = zip(codes, map(add, map(sums.starts.__getitem__, codes), held.amounts), strict=True)
+    held_lines, at = BytesIO(positions), 0
+    for line, unknown, count in zip(BytesIO(units), held.unknown, held.counts, strict=True):
+        one, one_text = sums.ones[unknown]
+        own, amount_of, text_of = (
+            list(islice(held_lines, count)),
+            dict(islice(amounts, count)),
+            dict(islice(texts, count)),
+        )
+        if len(own) < count:
+            raise Fault("a position is of no unit")
+        at += count
+        if len(amount_of) < count:
+            amount_of = _added(codes[at - count : at], held.amounts[at - count : at])
+            text_of = sums.texts(amount_of)
+        amount_of.update(one)
+        text_of.update(one_text)
+        yield hashlib.sha256(b"".join((LEAF, line, *own))).digest(), amount_of, text_of
+    if held_lines.readline():
+        raise Fault("a position is of no unit")
 
 
-Branch = tuple[bytes, dict[int, int]]
-"""The hash and the sums of a node, by the places of their names."""
+def _added(codes: Iterable[int], amounts: Iterable[str]) -> dict[int, int]:
+    sums: dict[int, int] = {}
+    for code, amount in zip(codes, amounts, strict=True):
+        sums[code] = sums.get(code, 0) + int(amount)
+    return sums
+
+
+Branch = tuple[bytes, dict[int, int], dict[int, str]]
+"""The hash and the sums of a node, by the places of their names; each sum as written behind its name, or nothing where most are new."""
 
 
 class Spelled:
@@ -503,10 +587,25 @@ class Spelled:
     def __init__(self, names: Iterable[str]) -> None:
         self.names = sorted({*names, UNITS, UNKNOWN}, key=lambda name: name.encode("utf-16-be"))
         self.places = {name: place for place, name in enumerate(self.names)}
-        self.units, self.unknown = self.places[UNITS], self.places[UNKNOWN]
-        self._starts = [json.dumps(name, ensure_ascii=False) + ':"' for name in self.names]
+        self.starts = [f'{json.dumps(name, ensure_ascii=False)}:"' for name in self.names]
+        self._forms = [start.replace("%", "%%") + "%d" for start in self.starts]
+        counted = ({self.places[UNITS]: 1, self.places[UNKNOWN]: unknown} for unknown in (0, 1))
+        self.ones = [(sums, self.texts(sums)) for sums in counted]
 
-    def levels(self, nodes: Sequence[Branch]) -> list[list[Branch]]:
+    def texts(self, sums: Mapping[int, int]) -> dict[int, str]:
+        """Write sums behind their names."""
+        return {place: f"{self.starts[place]}{amount}" for place, amount in sums.items()}
+
+    def spelled(self, node: Node) -> Branch:
+        """Return a node with the places of its sums."""
+        sums = {self.places[name]: amount for name, amount in node.sums.items()}
+        return node.hash, sums, self.texts(sums)
+
+    def named(self, node: Branch) -> Node:
+        """Return a node with the names of its sums."""
+        return Node(node[0], {self.names[place]: amount for place, amount in sorted(node[1].items())})
+
+    def levels(self, nodes: Iterable[Branch]) -> list[list[Branch]]:
         """Join nodes in pairs until there is one; of an odd number the last goes up as it is. The last level is the root."""
         built = [list(nodes)]
         while len(level := built[-1]) > 1:
@@ -514,21 +613,35 @@ class Spelled:
             built.append(pairs + level[len(pairs) * 2 :])
         return built
 
-    def named(self, node: Branch) -> Node:
-        """Return a node with the names of its sums."""
-        return Node(node[0], {self.names[place]: amount for place, amount in sorted(node[1].items())})
+    def joined(self, leaves: Iterable[Branch], size: int) -> Iterator[Branch]:
+        """Yield the nodes above so many leaves, a power of two, each: the nodes of one level."""
+        leaves = iter(leaves)
+        while group := list(islice(leaves, size)):
+            yield self.levels(group)[-1][0]
 
     def _joined(self, left: Branch, right: Branch) -> Branch:
-        (left_hash, left_sums), (right_hash, right_sums) = left, right
-        text = b"".join((NODE, left_hash, self._hash(left_sums), right_hash, self._hash(right_sums)))
-        sums = dict(left_sums)
-        for place, amount in right_sums.items():
-            sums[place] = sums.get(place, 0) + amount
-        return hashlib.sha256(text).digest(), sums
+        """Join two nodes; only sums that both have are added and written anew."""
+        (left_hash, left_sums, left_texts), (right_hash, right_sums, right_texts) = left, right
+        text = b"".join((NODE, left_hash, self._hash(left), right_hash, self._hash(right)))
+        sums, both = left_sums | right_sums, left_sums.keys() & right_sums.keys()
+        texts: dict[int, str] = {}
+        if len(both) * 2 < len(sums) and left_texts and right_texts:
+            texts, starts = left_texts | right_texts, self.starts
+            for place in both:
+                sums[place] = amount = left_sums[place] + right_sums[place]
+                texts[place] = f"{starts[place]}{amount}"
+        else:
+            added = map(add, map(left_sums.__getitem__, both), map(right_sums.__getitem__, both))
+            sums.update(zip(both, added, strict=True))
+        return hashlib.sha256(text).digest(), sums, texts
 
-    def _hash(self, sums: Mapping[int, int]) -> bytes:
-        starts = self._starts
-        text = '",'.join([f"{starts[place]}{sums[place]}" for place in sorted(sums)])
+    def _hash(self, node: Branch) -> bytes:
+        _, sums, texts = node
+        if texts:
+            text = '",'.join(map(texts.__getitem__, sorted(texts)))
+        else:
+            places = sorted(sums)
+            text = '",'.join(map(self._forms.__getitem__, places)) % tuple(map(sums.__getitem__, places))
         return hashlib.sha256(f'{{{text}"}}'.encode()).digest()
 
 

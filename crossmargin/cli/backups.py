@@ -10,6 +10,7 @@ from crossmargin.backups import backup_document
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import desk_of
 from crossmargin.cli.output import emit, facts, words
+from crossmargin.cli.progress import counted_on
 from crossmargin.documents import Document
 from crossmargin.errors import NoSuchThing, Unverified, UsageError
 from crossmargin.service_file import running
@@ -19,7 +20,7 @@ from indexer.store.backup import restore as put_back
 
 def backup(context: Context, *, name: str | None, keep: int | None) -> None:
     """Copy the store as it is; while a service runs, it does so, and goes on meanwhile."""
-    with desk_of(context, writes=True) as desk:
+    with desk_of(context, writes=True) as desk, counted_on(context, "copying the store"):
         document = desk.back_up(name, keep)
     emit(context, document, lambda console: _show(console, document))
 

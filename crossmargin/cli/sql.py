@@ -12,6 +12,7 @@ from rich.console import Console
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import desk_of
 from crossmargin.cli.output import add_rows, emit, facts, table, words, write_json
+from crossmargin.cli.progress import counted_on
 from crossmargin.documents import Document, harmless, symbol
 from crossmargin.errors import UsageError
 from crossmargin.sql.answers import Answer, Form
@@ -80,7 +81,7 @@ def _tables_of(context: Context, snapshot: Path) -> Asked:
 
 def publish(context: Context) -> None:
     """Publish, and say what."""
-    with desk_of(context, writes=True) as desk:
+    with desk_of(context, writes=True) as desk, counted_on(context, "publishing"):
         document = desk.publish()
     emit(context, document, lambda console: facts(console, document))
 

@@ -120,6 +120,45 @@ def test_the_root_by_parts_is_the_root_by_rows(count: int, tmp_path: Path, monke
     assert root_of(tmp_path, units, positions) == wanted
 
 
+@pytest.mark.parametrize("tokens", [1, 3, 12, 200])
+@pytest.mark.parametrize("count", [31, 33, 150])
+def test_sums_that_few_or_many_units_have_lead_to_the_root_by_rows(
+    tokens: int, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifier, "AT_ONCE", 1_000)
+    chance = random.Random(tokens)
+    units, positions = book(chance, count)
+    for position in positions:
+        position["asset"] = f"100%d/{chance.randrange(tokens)}"
+    write(tmp_path, units, positions)
+    wanted = levels(list(leaves_of(tmp_path)))[-1][0]
+    ((of_units, held),) = verifier.tree_parts(tmp_path, TERMS)
+
+    counted, counted_held, root = verifier.subtree(of_units, held)
+
+    assert (counted.count, counted_held.count, root) == (len(units), len(positions), wanted)
+    assert root_of(tmp_path, units, positions) == wanted
+
+
+@pytest.mark.parametrize("at_once", [1, 1_000, 1_000_000])
+def test_rows_out_of_order_are_found_wherever_what_is_read_together_ends(
+    at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifier, "AT_ONCE", at_once)
+    units, _ = book(random.Random(1), 30)
+    path = tmp_path / "units.ndjson"
+    write_columns(tabled("units", units), path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    columns, key = TERMS["units"]
+    assert verifier.rows_of(verifier.Part(path, 0, path.stat().st_size, columns, key)).count == len(units)
+
+    for first in range(len(lines) - 1):
+        swapped = [*lines[:first], lines[first + 1], lines[first], *lines[first + 2 :]]
+        path.write_bytes(b"".join(swapped))
+        with pytest.raises(Fault, match="not all lines are in their order"):
+            verifier.rows_of(verifier.Part(path, 0, path.stat().st_size, columns, key))
+
+
 def test_the_root_is_that_of_all_pieces_of_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verifier, "LEAVES", 8)
     units, positions = book(random.Random(1), 40)

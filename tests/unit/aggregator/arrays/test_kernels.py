@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,24 @@ def _by_numpy(book: ArrayBook) -> ArrayBook:
     again = ArrayBook.build(changed, marks, STATIC, stacked.revalue)
     assert len(again.standing) == len(book.standing)
     return again
+
+
+def test_what_one_account_has_besides_changes_nobody_else() -> None:
+    charged = [replace(entry, besides=(0.0, 0.0, 0.0, 0.0, 30.0, 30.0)) for entry in ENTRIES[:2]]
+    book = ArrayBook.build(charged, MARKS, STATIC, stacked.revalue)
+    before = book.standing.account("a1")
+
+    book.change([replace(charged[0], besides=(0.0, 0.0, 0.0, 0.0, 900.0, 900.0))])
+
+    book.revalue()
+    assert book.standing.account("a1") == before
+    changed = book.standing.account("a0")
+    assert changed is not None
+    assert changed.maintenance_debt == 700.0 + 900.0
+    book.change([charged[0]])
+    again = book.standing.account("a0")
+    assert again is not None
+    assert again.maintenance_debt == 700.0 + 30.0
 
 
 def test_a_compiler_that_fails_leaves_numpy_and_says_so(

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from aggregator.arrays import compiled, stacked
-from aggregator.arrays.book import ArrayBook
+from aggregator.arrays.book import ArrayBook, Entry
 from aggregator.arrays.entries import entry_of, estimates_of, marks_of
+from aggregator.arrays.kernels import Revalue
 from aggregator.arrays.legs import Price
-from aggregator.arrays.standing import HeldBack, Numbers
+from aggregator.arrays.standing import HeldBack, Numbers, Standing
 from aggregator.arrays.tables import margin_tables
 from aggregator.oracle.mark import Unpriced
 from chains.model import Side
 from indexer.store import Store
-from tests.unit.aggregator.arrays.books import toy
+from tests.unit.aggregator.arrays.books import Toy, toy
 from tests.unit.aggregator.arrays.odd import odd
 from tests.unit.aggregator.arrays.test_equal import APART, agrees
 from tests.unit.aggregator.arrays.test_sql import asked
@@ -36,6 +40,49 @@ def test_kernels_agree_with_each_account_by_itself_and_to_the_bit_with_each_othe
         assert np.array_equal(book.standing.flags, plainly.standing.flags), number
         for name in world.accounts:
             agrees(book, world, name)
+
+
+@pytest.mark.parametrize("kernel", [compiled.revalue, stacked.revalue], ids=["compiled", "numpy"])
+@pytest.mark.parametrize("first", range(1000, 1020, 10))
+def test_a_book_that_changes_is_to_the_bit_the_book_that_is_made_anew(first: int, kernel: Revalue) -> None:
+    """Accounts come, change and go, and marks move, while somebody still reads an older version, or nobody does."""
+    for number in range(first, first + 10):
+        world, chance = odd(number), random.Random(number)
+        entries = entries_of(world)
+        book = ArrayBook.build(entries.values(), _marks(world), estimates_of(world.context), kernel)
+        read = [(book.standing, book.standing.rows.copy())]
+        for step in range(5):
+            other = odd(number + 5000 * step)
+            some = {name: held for name, held in other.accounts.items() if chance.random() < 0.5}
+            gone = [name for name in world.accounts if name not in some and chance.random() < 0.2]
+            left = {name: held for name, held in world.accounts.items() if name not in gone}
+            world = replace(world, accounts={**left, **some, f"b{step}": [(step, SUPPLY, 1.0)]})
+            world = world.repriced(other.context.feed_marks) if chance.random() < 0.4 else world
+            before, entries = entries, entries_of(world)
+            book.change([each for each in entries.values() if each != before.get(each.name)], _marks(world))
+            book.remove(gone)
+
+            fresh = ArrayBook.build(entries.values(), _marks(world), estimates_of(world.context), kernel)
+            for name in {*entries, *gone}:
+                assert numbers(book.standing, name) == numbers(fresh.standing, name), (number, step, name)
+            assert sorted(book.standing.unmeasured()) == fresh.standing.unmeasured()
+            read = [*read, (book.standing, book.standing.rows.copy())][-chance.randint(1, 3) :]
+        assert all(np.array_equal(standing.rows, rows) for standing, rows in read)
+
+
+def entries_of(world: Toy) -> dict[str, Entry]:
+    return {name: entry_of(name, world.assessed(name), world.context) for name in world.accounts}
+
+
+def _marks(world: Toy) -> Mapping[str, Price | None]:
+    return marks_of((world.assessed(name) for name in world.accounts), world.context)
+
+
+def numbers(standing: Standing, name: str) -> Numbers | str | None:
+    try:
+        return standing.account(name)
+    except HeldBack:
+        return "held back"
 
 
 def test_sql_agrees_with_arrays(tmp_path: Path) -> None:

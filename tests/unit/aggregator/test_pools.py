@@ -9,7 +9,7 @@ import pytest
 from aggregator.margin.canonical import from_json, to_json
 from aggregator.margin.document import HealthDocument
 from aggregator.margin.health import evaluate
-from aggregator.margin.inputs import HealthInputs, InFlight, VenueInputs
+from aggregator.margin.inputs import Asset, HealthInputs, InFlight, VenueInputs
 from aggregator.margin.policy import parse_policy
 from aggregator.margin.policy_text import PolicyError
 from aggregator.margin.status import Status
@@ -67,9 +67,11 @@ def test_without_a_table_everything_is_in_one_pool() -> None:
     assert (pool.health_factor, pool.maintenance_margin) == (document.health_factor, document.maintenance_margin)
 
 
-def test_a_deficit_of_an_isolated_unit_is_nobody_elses() -> None:
-    lost = answer(here(borrower(8000, weth=10)), there(borrower(2500, weth=1)), pools=ALONE)
-    alone = answer(here(borrower(8000, weth=10)), there(Holding()), pools=ALONE)
+@pytest.mark.parametrize("said", ["", "count_excess = true\n"])
+def test_a_deficit_of_an_isolated_unit_is_nobody_elses(said: str) -> None:
+    """Not even where what such a unit has left is the account's."""
+    lost = answer(here(borrower(8000, weth=10)), there(borrower(2500, weth=1)), pools=ALONE + said)
+    alone = answer(here(borrower(8000, weth=10)), there(Holding()), pools=ALONE + said)
 
     assert without_verdict(lost) == without_verdict(alone)
     (isolated,) = [pool for pool in lost.pools if pool.kind == "isolated"]
@@ -133,6 +135,19 @@ def test_limits_cut_what_new_debt_may_rest_on_and_liquidate_nobody(limit: str, h
 
     assert document.headroom == headroom
     assert document.health_factor == "2.112500"  # (16000 + 900) / 8000, as without a limit
+
+
+def test_of_one_identity_the_strictest_limit_of_its_assets_counts() -> None:
+    """Of 20000 in all 1000 count: 0.05 · (10000 · 0.75 + 10000 · 0.5) − 100."""
+    limit = '\n[[pool]]\nid = "main"\n[pool.cap_usd]\nmajor = 9000\ndefault = 1000\n'
+    holding = Holding(supplied={WETH: 5, JUNK: 5}, owed={USDC: 100}, flagged=(WETH, JUNK, USDC))
+    known = venue({**PRICES, JUNK: Price(usd=2000)}, holding, name="toy-1")
+    alike = Asset(id=str(token(CHAIN, JUNK)), symbol="JUNK", asset_class="default", same_as="ETH")
+    asked = account(known, pools=limit)
+
+    document = evaluate(replace(asked, assets=(*asked.assets, alike)))
+
+    assert document.headroom == "525.00000000"
 
 
 def test_what_is_free_within_limits_leaves_the_initial_margin_covered() -> None:

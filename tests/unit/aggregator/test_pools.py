@@ -10,10 +10,13 @@ from aggregator.margin.canonical import from_json, to_json
 from aggregator.margin.document import HealthDocument
 from aggregator.margin.health import evaluate
 from aggregator.margin.inputs import Asset, HealthInputs, InFlight, VenueInputs
+from aggregator.margin.layers import Purpose
 from aggregator.margin.policy import parse_policy
 from aggregator.margin.policy_text import PolicyError
 from aggregator.margin.status import Status
 from chains.identifiers import token
+from chains.model import Side
+from tests.unit.aggregator.arrays.books import toy
 from tests.unit.aggregator.builders import (
     CHAIN,
     JUNK,
@@ -169,6 +172,15 @@ def test_each_debt_requires_a_minimum_by_its_chain() -> None:
 
     assert document.health_factor == "1.600000"  # 3200 / (950 + 50 + 999 + 1)
     assert document.debt.raw == "1949.00000000"
+
+
+@pytest.mark.parametrize(("owed", "charge"), [(0.0, 0.0), (1e-6, 30.0)])
+def test_a_debt_of_nothing_requires_nothing(owed: float, charge: float) -> None:
+    charged = '\n[[pool]]\nid = "main"\nminimum_charge_usd = { other = 30.0 }\n'
+
+    assessed = toy({"a": [(0, Side.SUPPLY, 1.0), (8, Side.BORROW, owed)]}, model=charged).assessed("a")
+
+    assert assessed.house.requirements(Purpose.MAINTENANCE) == charge
 
 
 def test_what_another_system_requires_is_of_the_pool_of_its_escrow() -> None:

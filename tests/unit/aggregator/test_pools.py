@@ -84,6 +84,16 @@ def test_a_deficit_of_an_isolated_unit_is_nobody_elses(said: str) -> None:
     assert lost.status is Status.LIQUIDATABLE
 
 
+def test_units_of_one_isolated_pool_do_not_stand_for_each_other() -> None:
+    both = ALONE.replace('["toy-10"]', '["toy-1", "toy-10"]')
+
+    document = answer(here(borrower(8000, weth=10)), there(borrower(2500, weth=1)), pools=both)
+
+    assert [pool.health_factor for pool in document.pools] == ["2.000000", "0.640000"]
+    assert document.health_factor is None
+    assert document.status is Status.LIQUIDATABLE
+
+
 @pytest.mark.parametrize("said, factor", [("", "2.000000"), ("count_excess = true\n", "2.187500")])
 def test_what_an_isolated_unit_has_left_counts_only_where_its_pool_says_so(said: str, factor: str) -> None:
     """1600 − 100 = 1500 more against 8000."""
@@ -174,7 +184,7 @@ def test_each_debt_requires_a_minimum_by_its_chain() -> None:
     assert document.debt.raw == "1949.00000000"
 
 
-@pytest.mark.parametrize(("owed", "charge"), [(0.0, 0.0), (1e-6, 30.0)])
+@pytest.mark.parametrize("owed, charge", [(0.0, 0.0), (1e-6, 30.0)])
 def test_a_debt_of_nothing_requires_nothing(owed: float, charge: float) -> None:
     charged = '\n[[pool]]\nid = "main"\nminimum_charge_usd = { other = 30.0 }\n'
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from decimal import ROUND_FLOOR, Decimal
 
 from aggregator.advice import Priced, Reach, Trade, advise, health_of, ranked_by_cost
@@ -42,13 +43,14 @@ def advised(inputs: HealthInputs, before: HealthDocument, usd: float | None, set
     whole = before.model_dump(mode="json")
     priced = () if found is None else found.priced
     ranks = ranked_by_cost(priced)
+    symbols = {each.asset: each.symbol for venue in before.venues for unit in venue.units for each in unit.positions}
     return {
         "account": before.account,
         "as_of": whole["as_of"],
         "status": whole["status"],
         "health": _health(health_of(before)),
         "budget_usd": _usd(budget),
-        "advice": [_told(each, ranks[place]) for place, each in enumerate(priced[:MOST_TOLD])],
+        "advice": [_told(each, ranks[place], symbols) for place, each in enumerate(priced[:MOST_TOLD])],
         "helpful": len(priced),
         "useless": 0 if found is None else found.useless,
         "refused": [] if found is None else list(found.refused),
@@ -57,12 +59,12 @@ def advised(inputs: HealthInputs, before: HealthDocument, usd: float | None, set
     }
 
 
-def _told(found: Priced, rank: int) -> Document:
+def _told(found: Priced, rank: int, symbols: Mapping[str, str]) -> Document:
     after = found.after
     return {
         "kind": found.trade.kind.value,
         "outside": found.trade.outside,
-        "actions": _actions(found.trade),
+        "actions": _actions(found.trade, symbols),
         "moved_usd": _usd(found.trade.moved_usd),
         "cost_usd": _usd(found.trade.cost_usd),
         "gain": _ratio(found.gain),
@@ -77,9 +79,15 @@ def _told(found: Priced, rank: int) -> Document:
     }
 
 
-def _actions(trade: Trade) -> list[Document]:
+def _actions(trade: Trade, symbols: Mapping[str, str]) -> list[Document]:
     return [
-        {"kind": each.kind.value, "venue": each.venue, "asset": each.asset, "tokens": text(each.tokens)}
+        {
+            "kind": each.kind.value,
+            "venue": each.venue,
+            "asset": each.asset,
+            "symbol": symbols.get(each.asset, ""),
+            "tokens": text(each.tokens),
+        }
         for each in trade.actions
     ]
 

@@ -20,8 +20,8 @@ PHONE, WIDE = 360, 1080
 TALLEST = 1000
 """Pixels of a page that are shown: the beginning says enough."""
 
-ALSO_DARK = ("account", "snapshots")
-ALSO_NARROW = ("accounts", "account", "snapshot")
+ALSO_DARK = ("account", "snapshots", "risk")
+ALSO_NARROW = ("accounts", "account", "snapshot", "risk", "what-if")
 
 
 def main(address: str, folder: Path) -> None:
@@ -62,7 +62,11 @@ def _paths(address: str) -> dict[str, str]:
         "haircuts": "/ui/haircuts",
         "haircuts-history": "/ui/haircuts/history",
         "risk": "/ui/risk",
-        "advice": "/ui/risk/haircuts",
+        "risk-haircuts": "/ui/risk/haircuts",
+        "liquidations": "/ui/risk/liquidations?scenario=covid-2020",
+        "advice": f"/ui/accounts/{ACCOUNT}/advice",
+        "what-if": f"/ui/accounts/{ACCOUNT}/what-if",
+        "what-if-shocked": f"/ui/accounts/{ACCOUNT}/what-if?shock=ETH%3D-0.1",
         "sql": f"/ui/sql?{urlencode({'query': QUERY})}",
     }
 

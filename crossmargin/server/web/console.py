@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -16,6 +17,8 @@ LONGEST = 2_500
 """Characters of a query that fits into an address; `POST /v1/sql` takes longer ones."""
 
 MOST_SHOWN = 500
+NUMBER = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|DECIMAL\([0-9, ]+\)|DOUBLE|FLOAT)$")
+"""Types of columns whose values are compared by where their digits stand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +65,8 @@ def _form(sql: str) -> Html:
 
 def _rows(sql: str, found: Document) -> Html:
     head = "".join(_head(column) for column in found["columns"])
-    body = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in found["rows"][:MOST_SHOWN])
+    styles = [_style(column) for column in found["columns"]]
+    body = "\n".join(f"<tr>{''.join(map(_cell, row, styles))}</tr>" for row in found["rows"][:MOST_SHOWN])
     return Html(
         '<section aria-labelledby="rows"><div class="head"><h2 id="rows">Rows</h2><span class="csv">'
         f'<a href="{_asking(sql, csv="true")}" download="rows.csv" aria-label="Rows as CSV">CSV</a></span></div>\n'
@@ -73,11 +77,15 @@ def _rows(sql: str, found: Document) -> Html:
 
 
 def _head(column: Document) -> str:
-    return f'<th scope="col" title="{text(column["type"])}">{text(column["name"])}</th>'
+    return f'<th scope="col"{_style(column)} title="{text(column["type"])}">{text(column["name"])}</th>'
 
 
-def _cell(value: object) -> str:
-    return f"<td>{ABSENT if value is None else text(value)}</td>"
+def _style(column: Document) -> str:
+    return ' class="number"' if NUMBER.match(column["type"]) else ""
+
+
+def _cell(value: object, style: str) -> str:
+    return f"<td{style}>{ABSENT if value is None else text(value)}</td>"
 
 
 def _counted(found: Document) -> str:

@@ -13,7 +13,7 @@ from aggregator.margin import numbers
 from crossmargin.documents import Document
 from crossmargin.server.books import BookView, Entry, lagging
 from crossmargin.server.web.figures import factor, usd_down, usd_up
-from crossmargin.server.web.frame import STYLES, Grid, Page, chain_warnings, link, status, titled, with_doubts
+from crossmargin.server.web.frame import STYLES, Grid, Page, chain_warnings, link, status, titled, whole, with_doubts
 
 PATH = "/ui/accounts"
 COLUMNS = (
@@ -91,7 +91,7 @@ def _row(entry: Entry) -> tuple[object, ...]:
         row.score,
         usd_down(_said(row.collateral_usd)),
         usd_up(_said(row.debt_usd)),
-        ", ".join(sorted(entry.venues)),
+        whole(*sorted(entry.venues)),
         entry.members,
     )
 

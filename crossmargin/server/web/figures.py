@@ -56,6 +56,11 @@ def percent(value: str | None) -> str | None:
     return None if value is None else f"{(Decimal(value) * 100).quantize(CENTS, ROUND_CEILING):,} %"
 
 
+def counted(number: int | None) -> str | None:
+    """A count, or so many seconds, with its thousands apart."""
+    return None if number is None else f"{number:,}"
+
+
 def amount(value: str) -> Html:
     """An amount of tokens with at most six significant digits; all of it on pointing at it."""
     number = Decimal(value)

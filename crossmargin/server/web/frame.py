@@ -150,6 +150,11 @@ def titled(shown: object, whole: object) -> Html:
     return Html(f'<span title="{text(whole)}">{text(shown)}</span>')
 
 
+def whole(*names: str) -> Html:
+    """Show names of which none is torn at the end of a line."""
+    return Html(", ".join(f'<span class="whole">{text(name)}</span>' for name in names))
+
+
 def cut(value: object, longest: int = 120) -> Html | None:
     """Show the beginning of what may be long; all of it is there for who points at it."""
     if value is None or value == "":

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aggregator.audit.report.page import figures
+from aggregator.audit.report.page import figures, short
 from crossmargin.documents import Document, symbol
 from crossmargin.server.web.figures import percent
-from crossmargin.server.web.frame import Grid, Page, chain_warnings, link, standing_at, titled
+from crossmargin.server.web.frame import Grid, Page, chain_warnings, link, standing_at, titled, whole
 
 KEYS = ("market", "liquidity", "peg", "bridge", "chain", "static", "total")
-LAYER_COLUMNS = ("asset", "class", *KEYS, "assumed")
+LAYER_COLUMNS = ("asset", "chain", "class", *KEYS, "assumed")
 PURPOSES = (("maintenance", "Haircuts for the maintenance margin"), ("initial", "Haircuts for the initial margin"))
 VERSION_COLUMNS = ("class", "policy", "from", "state", "haircut", "liquidation threshold", "initial factor")
-DAY_COLUMNS = ("asset", "at", "regime", "maintenance", "initial", "market", "liquidity")
+DAY_COLUMNS = ("asset", "chain", "at", "regime", "maintenance", "initial", "market", "liquidity")
 PATH, HISTORY = "/ui/haircuts", "/ui/haircuts/history"
 
 
@@ -60,14 +60,21 @@ def _layers(found: Document, purpose: str, title: str) -> Grid:
         rows=[
             (
                 titled(_name(asset, identity), asset["asset"]),
-                asset["class"],
+                titled(short(_chain(asset)), _chain(asset)),
+                whole(asset["class"]),
                 *(percent(asset[purpose][key]) for key in KEYS),
                 ", ".join(asset["assumed"]),
             )
             for identity, asset in layers
         ],
         plain=[
-            (asset["asset"], asset["class"], *(asset[purpose][key] for key in KEYS), " ".join(asset["assumed"]))
+            (
+                asset["asset"],
+                _chain(asset),
+                asset["class"],
+                *(asset[purpose][key] for key in KEYS),
+                " ".join(asset["assumed"]),
+            )
             for _, asset in layers
         ],
         numbers=frozenset(KEYS),
@@ -111,7 +118,8 @@ def _days(days: Sequence[Document]) -> Grid:
         rows=[
             (
                 titled(_name(asset, identity), asset["asset"]),
-                day["at"],
+                titled(short(_chain(asset)), _chain(asset)),
+                whole(day["at"]),
                 day["regime"],
                 percent(asset["maintenance"]["total"]),
                 percent(asset["initial"]["total"]),
@@ -123,6 +131,7 @@ def _days(days: Sequence[Document]) -> Grid:
         plain=[
             (
                 asset["asset"],
+                _chain(asset),
                 day["at"],
                 day["regime"],
                 asset["maintenance"]["total"],
@@ -132,8 +141,12 @@ def _days(days: Sequence[Document]) -> Grid:
             )
             for asset, day, _ in lines
         ],
-        numbers=frozenset(DAY_COLUMNS[3:]),
+        numbers=frozenset(DAY_COLUMNS[4:]),
     )
+
+
+def _chain(asset: Document) -> str:
+    return str(asset["asset"]).partition("/")[0]
 
 
 def _name(asset: Document, identity: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from urllib.parse import quote, urlencode
 
 from aggregator.audit.report.page import Html, figures, text
-from crossmargin.documents import Document
-from crossmargin.server.web.figures import factor, percent, usd_down, usd_up
-from crossmargin.server.web.frame import Grid, Page, chain_warnings, link, listed, titled, with_doubts
+from crossmargin.documents import Document, symbol
+from crossmargin.server.web.figures import amount, factor, percent, usd_down, usd_up
+from crossmargin.server.web.frame import Grid, Page, chain_warnings, link, listed, titled, whole, with_doubts
 
 PATH = "/ui/risk/liquidations"
 ORDERS = (
@@ -57,11 +58,11 @@ def liquidations(document: Document, frozen: Document, standing: Document, scena
 
 def advice(document: Document, standing: Document) -> Page:
     """Rank what one account may do."""
-    account = document["account"]
+    account, most = document["account"], Decimal(document["budget_usd"])
     return Page(
         path=f"/ui/accounts/{quote(account, safe='')}/advice",
         title=f"Advice for {account}",
-        lead=f"What brings it further from a liquidation, moving up to {document['budget_usd']} USD; nothing is done, nothing signed.",
+        lead=f"What brings it further from a liquidation, moving up to {most:,.0f} USD; nothing is done, nothing signed.",
         as_of=with_doubts(document["as_of"], standing),
         warnings=chain_warnings(standing),
         parts=[
@@ -167,7 +168,7 @@ def _advice(found: Sequence[Document]) -> Grid:
         columns=ADVICE,
         rows=[
             (
-                _actions(each),
+                _done(each),
                 usd_down(each["moved_usd"]),
                 usd_up(each["cost_usd"]),
                 factor(each["health_after"]),
@@ -181,6 +182,18 @@ def _advice(found: Sequence[Document]) -> Grid:
         numbers=frozenset(ADVICE[1:]),
         note="By what health gains for each dollar moved; health is the lower of the house's health factor and the weakest unit's.",
     )
+
+
+def _done(found: Document) -> Html:
+    done = "; ".join(
+        f"{text(each['kind'])} {amount(each['tokens'])} {_token(each)} at {whole(each['venue'])}"
+        for each in found["actions"]
+    )
+    return Html(f"{done} (from outside)" if found["outside"] else done)
+
+
+def _token(action: Document) -> Html:
+    return titled(symbol(action["symbol"]) or action["asset"], action["asset"])
 
 
 def _actions(found: Document) -> str:

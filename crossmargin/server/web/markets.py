@@ -7,8 +7,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN
 
 from aggregator.audit.report.page import marked, short
 from crossmargin.documents import Document
-from crossmargin.server.web.figures import price_of
-from crossmargin.server.web.frame import Grid, Page, chain_warnings, standing_at, titled, with_doubts
+from crossmargin.server.web.figures import counted, price_of
+from crossmargin.server.web.frame import Grid, Page, chain_warnings, standing_at, titled, whole, with_doubts
 
 ROUNDED = {"low": ROUND_FLOOR, "mid": ROUND_HALF_EVEN, "high": ROUND_CEILING}
 SOUND = frozenset({"ok", "degraded"})
@@ -49,6 +49,7 @@ def chains(status: Document) -> Page:
                 title="Chains",
                 columns=CHAIN_COLUMNS,
                 rows=[_chain(chain) for chain in found],
+                plain=[_plain_chain(chain) for chain in found],
                 numbers=frozenset({"block", "final", "head", "behind s"}),
             ),
             Grid(
@@ -56,6 +57,18 @@ def chains(status: Document) -> Page:
                 title="Coverage",
                 columns=COVER_COLUMNS,
                 rows=[
+                    (
+                        whole(name),
+                        whole(each["interest"]),
+                        counted(each["first"]),
+                        counted(each["last"]),
+                        each["weakest"],
+                        counted(each["unproven_blocks"]),
+                        len(each["findings"]) or None,
+                    )
+                    for name, each in cover
+                ],
+                plain=[
                     (
                         name,
                         *(each[key] for key in ("interest", "first", "last", "weakest", "unproven_blocks")),
@@ -82,7 +95,7 @@ def _marks(found: Sequence[Document]) -> Grid:
                     "good" if price["state"] == "ok" else "warn" if price["state"] in SOUND else "bad",
                 ),
                 *(price[key] and price_of(price[key], towards) for key, towards in ROUNDED.items()),
-                price["age_s"],
+                counted(price["age_s"]),
                 ", ".join(price["operators"]),
                 ", ".join(price["reasons"]),
             )
@@ -109,9 +122,10 @@ def _feeds(feeds: Sequence[tuple[str, Document]]) -> Grid:
             (
                 identity,
                 titled(short(feed["feed"]), feed["feed"]),
-                *(feed[key] for key in ("kind", "chain")),
+                whole(feed["kind"]),
+                titled(short(feed["chain"]), feed["chain"]),
                 feed["price_usd"] and price_of(feed["price_usd"]),
-                *(feed[key] for key in ("age_s", "heartbeat_s")),
+                *(counted(feed[key]) for key in ("age_s", "heartbeat_s")),
                 marked("yes", "good") if feed["used"] else marked("no", "bad"),
                 feed["reason"],
             )
@@ -135,8 +149,21 @@ def _chain(chain: Document) -> tuple[object, ...]:
     indexed = chain["indexed"] or {"block": None, "time": None}
     believed = marked("yes", "good") if chain["reason"] is None else marked(chain["reason"]["code"], "bad")
     return (
+        titled(short(chain["chain"]), chain["chain"]),
+        whole(chain["name"]),
+        chain["state"],
+        counted(indexed["block"]),
+        indexed["time"] and whole(indexed["time"]),
+        *(counted(chain[key]) for key in ("finalized_block", "head_block", "lag_seconds")),
+        believed,
+    )
+
+
+def _plain_chain(chain: Document) -> tuple[object, ...]:
+    indexed = chain["indexed"] or {"block": None, "time": None}
+    return (
         *(chain[key] for key in ("chain", "name", "state")),
         *(indexed[key] for key in ("block", "time")),
         *(chain[key] for key in ("finalized_block", "head_block", "lag_seconds")),
-        believed,
+        "yes" if chain["reason"] is None else chain["reason"]["code"],
     )

@@ -24,6 +24,7 @@ KINDS = {
     "failure": "Something fails",
     "together": "Correlations of one",
 }
+SHOWN = ("window", "failure", "together", "grid")
 SHADES = (0.0, 0.001, 0.01, 0.05, 0.2)
 """Shares of all debt that is lacking, from which on a cell is darker."""
 
@@ -71,7 +72,7 @@ def risk(run: Run, standing: Document, kind: str) -> Page:
             figures(
                 [
                     ("Run", head["run_id"]),
-                    ("Made", head["made_at"]),
+                    ("Made", f"{str(head['made_at'])[:16].replace('T', ' ')} UTC"),
                     ("Accounts", f"{head['accounts']:,}"),
                     ("Units judged", f"{head['units']:,}"),
                     ("Not judged", len(json.loads(head["left_out"]))),
@@ -98,6 +99,13 @@ def kind_of(scenario: str) -> str:
     return "window" if scenario.rpartition(":")[2] in {"low", "close", "day"} else "failure"
 
 
+def _place(scenario: str) -> tuple[int, float, str]:
+    """What happened comes before what is made up, and of what falls alike the deepest first."""
+    kind = kind_of(scenario)
+    move = float(scenario.removeprefix("all").rstrip("%")) if kind == "grid" else 0.0
+    return SHOWN.index(kind), move, scenario
+
+
 def _kinds(kind: str) -> Html:
     items = "".join(
         f'<li><a href="{PATH}?kind={name}"{" aria-current=" + chr(34) + "true" + chr(34) if name == kind else ""}>{text(said)}</a></li>'
@@ -108,7 +116,7 @@ def _kinds(kind: str) -> Html:
 
 def _heat(scenarios: Sequence[Mapping[str, Any]]) -> Grid:
     """A scenario a line; of the house and of each venue who falls newly, and what is lacking, darker where it is more."""
-    names = dict.fromkeys(each["scenario_id"] for each in scenarios)
+    names = sorted({each["scenario_id"] for each in scenarios}, key=_place)
     venues = sorted({each["venue_id"] for each in scenarios if each["venue_id"]})
     cells = {(each["scenario_id"], each["venue_id"]): each for each in scenarios}
     said = {each["scenario_id"]: each["name"] for each in scenarios}
@@ -293,5 +301,5 @@ def _proposals(proposals: Sequence[Mapping[str, Any]]) -> Grid:
         ],
         plain=[tuple(each[key] for key in keys) for each in proposals],
         numbers=frozenset((*columns[3:6], columns[8])),
-        note="alert: it would have to rise by more than a day may, which somebody has to decide.",
+        note="alert: it would have to rise by more than a day may, which somebody has to decide." if proposals else "",
     )

@@ -361,6 +361,17 @@ def test_while_something_is_missing_no_number_that_rests_on_debt_is_told() -> No
     assert document.completeness.complete is False
 
 
+def test_the_lowest_health_factor_of_venues_is_not_told_while_one_of_them_is_unknown() -> None:
+    known = venue(PRICES, borrower(1000, weth=1))
+    silent = venue(PRICES, replace(borrower(1, weth=1), mute="state_unavailable"), name="toy-10", chain=OTHER_CHAIN)
+
+    document = evaluate(inputs(known, silent))
+
+    assert evaluate(inputs(known)).min_unit_health_factor == "1.600000"
+    assert document.min_unit_health_factor is None
+    assert document.status is Status.UNKNOWN
+
+
 def test_a_stale_chain_without_anything_that_counts_is_only_listed() -> None:
     elsewhere = venue(PRICES, borrower(1000, weth=1), name="toy-10", chain=OTHER_CHAIN)
     here = venue(PRICES, Holding(supplied={JUNK: 1}, flagged=()))

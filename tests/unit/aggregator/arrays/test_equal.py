@@ -202,6 +202,14 @@ def test_one_identity_on_two_positions_is_sold_together(kernel: Revalue) -> None
 
 
 @KERNELS
+def test_what_is_not_estimated_is_not_sold_with_what_is(kernel: Revalue) -> None:
+    """Selling A0 costs more the more of it there is; of A6, which nobody estimated, nothing is known, and a lot is there."""
+    world = toy({"a": [(0, SUPPLY, 10_000.0), (5, BORROW, 100.0), (6, SUPPLY, 1e7)]})
+
+    assert agrees(world.arrays(kernel), world, "a")
+
+
+@KERNELS
 def test_by_hand(kernel: Revalue) -> None:
     """10 at 100 USD of a class that leaves 0.5 against 200 USD of debt at 1.25, nothing estimated: 500 / 250."""
     world = toy({"a": [(6, SUPPLY, 10.0), (8, BORROW, 200.0)]}).repriced({"A6": mark(6, 100.0), "A8": mark(8, 1.0)})

@@ -12,6 +12,7 @@ BENCHMARKS = (
     "journal",
     "margin",
     "publish",
+    "scale",
     "snapshot",
     "store",
     "streams",

@@ -140,6 +140,12 @@ def test_late_answers_are_used_and_their_mark_is_stale() -> None:
     assert priced(mark("ETH", [said(2000.0, age_s=3810)], TIMES)).state is State.DEGRADED
 
 
+def test_one_answer_in_time_is_enough_for_a_mark_not_to_be_late() -> None:
+    found = priced(mark("ETH", [said(2000.0, age_s=3600 + 300), said(2000.0, "pyth")], TIMES))
+
+    assert (found.state, found.reasons) == (State.OK, ())
+
+
 def test_age_widens_smoothly_up_to_the_limit_and_never_beyond_what_is_believed() -> None:
     about = About(daily_deviation=ETH_A_DAY)
     widths = [
@@ -326,6 +332,17 @@ def test_the_same_feed_twice_adds_nothing() -> None:
 
     assert (twice.low, twice.mid, twice.high, twice.state) == (once.low, once.mid, once.high, once.state)
     assert refused(twice) == {"chainlink": Refusal.SAID_TWICE}
+
+
+def test_of_one_feed_said_twice_the_wider_word_stays() -> None:
+    """Two assets of one identity may name it, each with a deviation of its own."""
+    narrow, wide = said(2000.0, deviation=0.001), replace(said(2000.0, deviation=0.05), asset="eip155:1/slip44:60")
+
+    for words in ([narrow, wide], [wide, narrow]):
+        found = priced(mark("ETH", words, TIMES))
+
+        assert (found.low, found.high) == (1900.0, 2100.0)
+        assert refused(found) == {"chainlink": Refusal.SAID_TWICE}
 
 
 def test_a_mean_gives_way_to_one_feed_and_a_median_does_not() -> None:

@@ -271,9 +271,9 @@ def statuses(url: str, *parts: str) -> list[int]:
     where = urlsplit(url)
     with socket.create_connection((where.hostname or "", where.port or 0), timeout=10) as connection:
         said = b""
-        for part in parts:
+        for number, part in enumerate(parts, 1):
             connection.sendall(part.encode())
-            connection.settimeout(0.7)
+            connection.settimeout(2.5 if number == len(parts) else 0.3)
             try:
                 while piece := connection.recv(65536):
                     said += piece

@@ -111,10 +111,11 @@ class Tips:
                     *place, self.venue_id, address, held.owner, WHOLE_VENUE, OBLIGATION_SETTING, text, ENGINE, Basis.OBSERVED
                 )
             )  # fmt: skip
-        old = amounts_of(before.held) if before and before.held.owner == held.owner else {}
+        old = amounts_of(before.held) if before else {}
         new = amounts_of(held)
+        moved = before is not None and before.held.owner != held.owner
         for (market, side), amount in (new | dict.fromkeys(old.keys() - new.keys(), 0)).items():
-            if old.get((market, side), 0) != amount:
+            if old.get((market, side), 0) != amount or (moved and amount):
                 asset = self.mints.get(market, market)
                 self.rows.positions.append(
                     PositionChange(

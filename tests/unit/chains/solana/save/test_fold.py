@@ -271,6 +271,21 @@ def test_a_recorded_history_gives_the_same_rows_in_any_cut(cuts: set[int]) -> No
     assert len(whole.rows) > 200
 
 
+def test_whoever_has_an_obligation_next_has_nothing_of_what_was_there_before() -> None:
+    """What the owner before had, and the next one has not, is nothing from then on, in any cut."""
+    first = obligation(ALICE, [Deposit(SOL, 5, 0), Deposit(USDC, 7, 0)], [])
+    second = obligation(BOB, [Deposit(SOL, 0, 0)], [])
+    looks = [(ACCOUNT, ours(data)._replace(slot=SLOT + place)) for place, data in enumerate((first, second))]
+    whole, apart = journals(), journals()
+    whole.take(looks)
+    for look in looks:
+        apart.take([look])
+
+    last = {(row.market, row.side): (row.owner, row.amount_raw) for row in whole.rows.positions}
+    assert last == {(SOL, Side.SUPPLY): (BOB, 0), (USDC, Side.SUPPLY): (BOB, 0)}
+    assert rows_of(apart.rows) == rows_of(whole.rows)
+
+
 DEPOSITS = st.lists(st.builds(Deposit, st.sampled_from([SOL, USDC]), st.integers(0, 3), st.just(0)), max_size=2)
 BORROWS = st.lists(
     st.builds(Borrow, st.sampled_from([SOL, USDC]), st.just(WAD), st.sampled_from([0, 1, 2 * 10**38])), max_size=2

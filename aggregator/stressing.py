@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from aggregator.arrays.book import ArrayBook, Entry
 from aggregator.arrays.columns import OWED, VALUE
-from aggregator.arrays.entries import entry_of, estimates_of, price_of
+from aggregator.arrays.entries import entry_of, estimates_of, held, price_of
 from aggregator.arrays.legs import Price
 from aggregator.arrays.standing import Standing
 from aggregator.book import Book
@@ -335,11 +335,11 @@ class HouseBook:
 
     def _entry(self, name: str, assessment: Assessment, context: Context) -> Entry:
         made = entry_of(name, assessment, context)
-        items = [each.item for part in assessment.house.parts for each in part.weighed if each.item.matters]
         holdings = []
-        for item, (leg, amount) in zip(items, made.holdings, strict=True):
-            mark = f"{item.asset_id} {leg.mark}"
-            self._marks[mark] = item.asset_id, price_of(item.mark, context)
+        for (each, _), (leg, amount) in zip(held(assessment), made.holdings, strict=True):
+            asset_id = each.item.asset_id
+            mark = f"{asset_id} {leg.mark}"
+            self._marks[mark] = asset_id, price_of(each.item.mark, context)
             holdings.append((replace(leg, mark=mark), amount))
         return replace(made, holdings=holdings)
 

@@ -16,7 +16,8 @@ from indexer.loop import Progress
 TICK_S = 30.0
 LEAST_PAUSE_S = 1.0
 SHARE = 3
-"""Between two fills there is a pause of so many times what the last took, a tick at most: a large book leaves time for everything else."""
+"""Between two fills there is a pause of so many times what the last took: a large book leaves time for everything else. A tick after a
+fill the next begins, whatever happened, so that a silent chain shows in the book that long after its `stale_after`, and a fill."""
 
 
 class BookKeeper:
@@ -62,8 +63,9 @@ class BookKeeper:
                 self._told(await asyncio.to_thread(self._take))
             except Exception as error:  # noqa: BLE001 - the next step or tick tries again
                 self._log.warning("book_not_taken", kind=type(error).__name__, error=str(error))
-            await self._wait(self._stop, min(TICK_S, max(LEAST_PAUSE_S, SHARE * (monotonic() - begun))))
-            await self._wait(self._due, TICK_S)
+            pause_s = min(TICK_S, max(LEAST_PAUSE_S, SHARE * (monotonic() - begun)))
+            await self._wait(self._stop, pause_s)
+            await self._wait(self._due, TICK_S - pause_s)
 
     async def _wait(self, event: asyncio.Event, limit_s: float) -> None:
         with suppress(TimeoutError):

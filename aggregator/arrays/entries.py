@@ -45,7 +45,7 @@ def _case(case: CorrelationCase, correlation: Iterable[Iterable[float]]) -> Case
 
 def entry_of(name: str, assessment: Assessment, context: Context) -> Entry:
     """Turn an assessed account into what arrays hold of it."""
-    house, held = assessment.house, [each for part in assessment.house.parts for each in part.weighed]
+    house = assessment.house
     heard = {unit.standing for unit in assessment.units}
     flags = {
         HAS_DEBT: assessment.cross_debt,
@@ -56,7 +56,7 @@ def entry_of(name: str, assessment: Assessment, context: Context) -> Entry:
     required = house.required
     return Entry(
         name=name,
-        holdings=[(leg_of(each, context), each.item.amount) for each in held if each.item.matters],
+        holdings=[(leg_of(each, context), amount) for each, amount in held(assessment)],
         besides=(
             required.collateral,
             house.gains(Bound.LOW, Purpose.INITIAL),
@@ -67,6 +67,17 @@ def entry_of(name: str, assessment: Assessment, context: Context) -> Entry:
         ),
         said=sum(flag for flag, holds in flags.items() if holds),
     )
+
+
+def held(assessment: Assessment) -> list[tuple[Weighed, float]]:
+    """Return what counts, with its amount in tokens: what cross pools have, and nothing of what isolated ones have without a price.
+
+    That adds to no sum; but while it has no price, no high bound is known, and no debt.
+    """
+    together = [each for part in assessment.house.parts for each in part.weighed if each.item.matters]
+    alone = [each for pool in assessment.pools if pool.part.pool.isolated for each in pool.part.weighed]
+    unpriced = [each for each in alone if each.item.matters and isinstance(each.item.mark, Unpriced)]
+    return [*((each, each.item.amount) for each in together), *((each, 0.0) for each in unpriced)]
 
 
 def apart(house: House, context: Context) -> bool:

@@ -6,7 +6,7 @@ A run is changed in place while it has the room, and else moves to the end; when
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,7 +25,8 @@ WIDELY = 62
 class Layout:
     """`starts`, `rooms`, `supplies`, `debts`, `fixed_at` and `said` by account; `legs` and `amounts` (tokens) by place; `fixed` (rows, 6).
 
-    `end`: the first place that nobody has; `holes`: how many before it nobody has any more.
+    `end`: the first place that nobody has; `holes`: how many before it nobody has any more. `own`: account → the row of `fixed` that is
+    written for it alone; rows that a layout begins with may be several accounts'.
     """
 
     starts: Indexes
@@ -39,6 +40,7 @@ class Layout:
     fixed: Floats
     end: int
     holes: int = 0
+    own: dict[int, int] = field(default_factory=dict)
 
     @classmethod
     def packed(
@@ -94,10 +96,11 @@ class Layout:
         if not any(numbers):
             self.fixed_at[account] = 0
             return
-        if self.fixed_at[account] == 0:
-            self.fixed_at[account] = len(self.fixed)
+        if account not in self.own:
+            self.own[account] = len(self.fixed)
             self.fixed = np.concatenate([self.fixed, np.zeros((1, self.fixed.shape[1]))])
-        self.fixed[self.fixed_at[account]] = numbers
+        self.fixed_at[account] = self.own[account]
+        self.fixed[self.own[account]] = numbers
 
     def _move(self, account: int, room: int) -> None:
         self.holes += int(self.rooms[account])

@@ -357,11 +357,14 @@ def _venue_observation(context: Context, venue: VenueSpec, asset_id: str, price:
 
 
 def last_value(item: ValuedPosition) -> float | None:
-    """Return what an unpriced supply was last known to be worth in USD, at most: by its newest answer, or by its venue."""
+    """Return what an unpriced supply was last known to be worth in USD, at most: by its newest answer, or by its venue.
+
+    A rate is no price: by it alone nothing is known.
+    """
     readings = [
         old.observation.reading
         for old in item.mark.discarded
-        if old.refusal in LAST_KNOWN and old.observation.reading is not None
+        if old.refusal in LAST_KNOWN and old.observation.reading is not None and old.observation.of is None
     ]
     if readings:
         newest = max(readings, key=lambda reading: reading.updated_at)

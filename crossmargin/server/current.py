@@ -46,17 +46,21 @@ Doubts = tuple[Reason, ...]
 
 @dataclass(slots=True, kw_only=True)
 class Kept:
-    """An answer with its ETag; what it was true under; and how often it was asked for this second."""
+    """An answer with its ETag; what it was true under; and how often it was asked for this second, and in the one before.
+
+    `true_at`: when it was last known to be what would be judged.
+    """
 
     body: bytes
     tag: str
     edition: int
     doubts: Doubts
     until: float
+    true_at: float
     asked: int = 0
+    asked_before: int = 0
     second: int = 0
     refreshing: bool = False
-    outdated_at: float | None = None
     compressed: bytes | None = None
 
     @property
@@ -111,7 +115,7 @@ class Current:
         if kept.until <= now or _doubted(kept.doubts) != _doubted(doubts):
             return None
         if kept.edition == self._store.edition and kept.doubts == doubts:
-            kept.outdated_at = None
+            kept.true_at = now
             return kept
         return kept if self._bridges(account, kept, now) else None
 
@@ -133,14 +137,12 @@ class Current:
 
         What is doubted of which chain is the same then; the block that a chain has come to, which the words name, need not be.
         """
-        if kept.asked < HOT_PER_S or kept.edition < self._floor:
+        if max(kept.asked, kept.asked_before) < HOT_PER_S or kept.edition < self._floor:
             return False
-        if kept.outdated_at is None:
-            kept.outdated_at = now
         if not kept.refreshing:
             kept.refreshing = True
             _ = self._judged(account)
-        return now - kept.outdated_at < BRIDGED_S
+        return now - kept.true_at < BRIDGED_S
 
     async def ask_all(self, accounts: Sequence[str], asker: str) -> list[Kept | Exception]:
         """Return the answers of several accounts, all of one state; of each that has none, why. `asker`: whose turn it is."""
@@ -168,12 +170,13 @@ class Current:
     async def _judge_all(
         self, accounts: Sequence[str], *, heavy: bool, most_seconds: float | None, asker: str = ITSELF
     ) -> dict[str, Kept | Exception]:
-        edition, doubts = self._store.edition, self._believed(self._clock())
+        begun = self._clock()
+        edition, doubts = self._store.edition, self._believed(begun)
 
         def judge() -> dict[str, Kept | Exception]:
             documents = self._desk.healths(accounts, None)
             return {
-                name: document if isinstance(document, Exception) else self._made(document, edition, doubts)
+                name: document if isinstance(document, Exception) else self._made(document, edition, doubts, begun)
                 for name, document in zip(accounts, documents, strict=True)
             }
 
@@ -215,14 +218,15 @@ class Current:
             found |= await self._outcomes([name])
         return found
 
-    def _made(self, document: Document, edition: int, doubts: Doubts) -> Kept:
+    def _made(self, document: Document, edition: int, doubts: Doubts, begun: float) -> Kept:
         body = encode(document)
         return Kept(
             body=body,
             tag=etag(body),
             edition=edition,
             doubts=doubts,
-            until=self._clock() + SIGNED_S if _rests_on_time(document) else math.inf,
+            until=begun + SIGNED_S if _rests_on_time(document) else math.inf,
+            true_at=begun,
         )
 
     def _settle(self, account: str, done: asyncio.Future[Kept]) -> None:
@@ -235,7 +239,7 @@ class Current:
     def _keep(self, account: str, kept: Kept) -> None:
         before = self._forget(account)
         if before is not None:
-            kept.asked, kept.second = before.asked, before.second
+            kept.asked, kept.asked_before, kept.second = before.asked, before.asked_before, before.second
         self._kept[account] = kept
         self._weight += kept.weight
         while len(self._kept) > MOST_KEPT or self._weight > MOST_BYTES:
@@ -280,8 +284,8 @@ def _doubted(doubts: Doubts) -> list[tuple[str, str]]:
 
 def _count(kept: Kept, second: int) -> None:
     if kept.second != second:
-        kept.asked = kept.asked if second - kept.second == 1 and kept.asked >= HOT_PER_S else 0
-        kept.second = second
+        kept.asked_before = kept.asked if second - kept.second == 1 else 0
+        kept.asked, kept.second = 0, second
     kept.asked += 1
 
 

@@ -22,7 +22,7 @@ from crossmargin.app import opened, policy_of
 from crossmargin.documents import Document
 from crossmargin.local_desk import LocalDesk
 from crossmargin.server import current
-from crossmargin.server.current import DOUBTED_S, HOT_PER_S, Current
+from crossmargin.server.current import BRIDGED_S, DOUBTED_S, HOT_PER_S, Current
 from crossmargin.server.workers import Workers
 from crossmargin.settings import load
 from crossmargin.watch import Watch
@@ -207,6 +207,44 @@ def test_what_is_asked_all_the_time_is_answered_while_a_chain_catches_up_and_no_
         assert (await kept.ask("hedged")).doubts == watch.told
 
     on_current(desk, store, asked, watch, lambda: now[0])
+
+
+def test_what_was_true_longer_than_a_second_ago_is_not_answered_however_often_it_was_asked(
+    stored: tuple[LocalDesk, Store],
+) -> None:
+    desk, store = stored
+    now = [1000.0]
+
+    async def asked(kept: Current) -> None:
+        first = await kept.ask("hedged")
+        for _ in range(HOT_PER_S):
+            assert kept.peek("hedged") is first
+        with store.memberships():
+            """The state of the store counts as another."""
+        now[0] += BRIDGED_S + 0.5
+        assert kept.peek("hedged") is None
+        assert (await kept.ask("hedged")).edition == store.edition
+
+    on_current(desk, store, asked, clock=lambda: now[0])
+
+
+def test_what_was_asked_often_once_is_not_bridged_for_who_asks_now_and_then(stored: tuple[LocalDesk, Store]) -> None:
+    desk, store = stored
+    now = [1000.0]
+
+    async def asked(kept: Current) -> None:
+        first = await kept.ask("hedged")
+        for _ in range(HOT_PER_S):
+            assert kept.peek("hedged") is first
+        for _ in range(3):
+            now[0] += 0.9
+            assert kept.peek("hedged") is first
+        with store.memberships():
+            """The state of the store counts as another."""
+        now[0] += 0.1
+        assert kept.peek("hedged") is None
+
+    on_current(desk, store, asked, clock=lambda: now[0])
 
 
 def on_current(

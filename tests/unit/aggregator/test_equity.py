@@ -124,6 +124,14 @@ def test_what_covers_and_what_is_covered_differ_by_what_is_left() -> None:
     assert found.loan_to_value == pytest.approx(1 / found.health_factor)
 
 
+def test_where_risk_takes_more_than_there_is_nothing_covers_and_all_the_rest_is_owed() -> None:
+    """100 that may rise by half: 150 are to be covered, by nothing."""
+    found = measure(add_up([owed("BTC", 100, market=0.5)]), model())
+
+    assert (found.collateral, found.debt, found.excess) == (0.0, 150.0, -150.0)
+    assert found.loan_to_value is None
+
+
 def test_risks_of_one_identity_are_one() -> None:
     parts = add_up([held("ETH", 0.1, market=0.3)] * 10)
 

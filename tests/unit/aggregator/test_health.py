@@ -6,12 +6,15 @@ from dataclasses import replace
 
 import pytest
 
+from aggregator.margin.account import LOW_BOUND_NOT_HEALTHY
 from aggregator.margin.canonical import from_json, to_json
 from aggregator.margin.document import HealthDocument
 from aggregator.margin.health import evaluate
 from aggregator.margin.inputs import OtherMethodology
 from aggregator.margin.status import Status
-from chains.model import FeedSpec, Reason
+from aggregator.oracle.mark import Discarded, Refusal, Unpriced
+from chains.model import FeedSpec, Reason, Side
+from tests.unit.aggregator.arrays.books import mark, toy
 from tests.unit.aggregator.builders import (
     CHAIN,
     JUNK,
@@ -307,6 +310,25 @@ def test_unpriced_house_collateral_counts_zero_and_the_status_stands_while_that_
     assert codes(document) == {"collateral_unpriced"}
 
 
+@pytest.mark.parametrize(
+    "last, in_doubt",
+    [(None, True), (1.0, True), (0.99, False)],  # ten of it: unknown; 1 % of the 1000 that have a price; less
+)
+def test_below_one_without_it_collateral_leaves_doubt_unless_it_was_last_known_to_be_dust(
+    last: float | None,
+    in_doubt: bool,  # noqa: FBT001
+) -> None:
+    known = observation(WETH, last, age_s=99_999)
+    stale = [] if last is None else [Discarded(observation=known, age_s=99_999, refusal=Refusal.STALE)]
+    world = toy({"a": [(6, Side.SUPPLY, 10.0), (0, Side.SUPPLY, 10.0), (8, Side.BORROW, 600.0)]})
+    priced = world.repriced({"A6": mark(6, 100.0), "A8": mark(8, 1.0)})
+
+    assessed = priced.repriced({"A0": Unpriced(identity="A0", discarded=tuple(stale))}).assessed("a")
+
+    assert assessed.margins.mid.health_factor < 1  # 10 · 100 · 0.5 / 600
+    assert (LOW_BOUND_NOT_HEALTHY in assessed.reasons) is in_doubt
+
+
 def test_what_a_stranger_can_send_changes_no_status() -> None:
     for owed in (500, 1100, 1550, 1610):
         plain = venue(PRICES, borrower(owed, weth=1))
@@ -325,6 +347,29 @@ def test_a_stale_chain_with_debt_or_counted_collateral_makes_the_account_unknown
 
         assert document.status is Status.UNKNOWN
         assert "chain_stale" in codes(document)
+
+
+def test_while_something_is_missing_no_number_that_rests_on_debt_is_told() -> None:
+    gap = Reason("logs_missing", CHAIN, "blocks 5 to 7 are not there")
+
+    document = evaluate(inputs(venue(PRICES, borrower(1000, weth=1)), gaps=[gap]))
+
+    assert (document.status, document.health_factor, document.health_factor_interval) == (Status.UNKNOWN, None, None)
+    assert (document.debt.raw, document.headroom, document.ltv, document.risk_adjusted_ltv) == (None, None, None, None)
+    assert document.maintenance_margin.excess is None
+    assert document.free_collateral == ()
+    assert document.completeness.complete is False
+
+
+def test_the_lowest_health_factor_of_venues_is_not_told_while_one_of_them_is_unknown() -> None:
+    known = venue(PRICES, borrower(1000, weth=1))
+    silent = venue(PRICES, replace(borrower(1, weth=1), mute="state_unavailable"), name="toy-10", chain=OTHER_CHAIN)
+
+    document = evaluate(inputs(known, silent))
+
+    assert evaluate(inputs(known)).min_unit_health_factor == "1.600000"
+    assert document.min_unit_health_factor is None
+    assert document.status is Status.UNKNOWN
 
 
 def test_a_stale_chain_without_anything_that_counts_is_only_listed() -> None:

@@ -140,6 +140,12 @@ def test_late_answers_are_used_and_their_mark_is_stale() -> None:
     assert priced(mark("ETH", [said(2000.0, age_s=3810)], TIMES)).state is State.DEGRADED
 
 
+def test_one_answer_in_time_is_enough_for_a_mark_not_to_be_late() -> None:
+    found = priced(mark("ETH", [said(2000.0, age_s=3600 + 300), said(2000.0, "pyth")], TIMES))
+
+    assert (found.state, found.reasons) == (State.OK, ())
+
+
 def test_age_widens_smoothly_up_to_the_limit_and_never_beyond_what_is_believed() -> None:
     about = About(daily_deviation=ETH_A_DAY)
     widths = [
@@ -301,6 +307,34 @@ def test_far_from_the_mean_of_an_hour_is_volatile() -> None:
     assert (found.state, found.reasons[0]) == (State.VOLATILE, "far_from_the_hour")
 
 
+def test_far_below_the_mean_of_an_hour_is_volatile_too() -> None:
+    found = priced(mark("ETH", [said(300.0, past=[(4000, 2000.0)])], TIMES))
+
+    assert found.state is State.VOLATILE
+    assert found.reasons[0] == "far_from_the_hour"
+
+
+def test_a_mark_by_rates_alone_is_in_no_better_state_than_what_they_multiply() -> None:
+    """What is worth 1.1 ether while the only word on ether has jumped."""
+    rate = replace(said(1.1), kind="redemption-rate", of="ETH", heartbeat_s=None, operator=None)
+
+    jumped = marks_of({"ETH": [said(1600.0, past=[(600, 2000.0)])], "stETH": [rate]}, TIMES)
+    sound = marks_of({"ETH": [said(2000.0)], "stETH": [rate]}, TIMES)
+
+    assert priced(jumped["ETH"]).state is State.HELD
+    assert (priced(jumped["stETH"]).state, priced(jumped["stETH"]).reasons[0]) == (State.HELD, "base_in_doubt")
+    assert (priced(sound["stETH"]).state, priced(sound["stETH"]).reasons) == (State.DEGRADED, ("too_few_operators",))
+
+
+def test_the_bounds_hold_a_mean_that_leaves_the_medians() -> None:
+    words = [said(100.0), said(100.0, "pyth"), said(99.1, "switchboard")]
+
+    found = priced(mark("ETH", words, TIMES, rules=MarkRules(mode=Mode.MEAN)))
+
+    assert found.low == found.mid == pytest.approx((100 + 100 + 99.1) / 3)
+    assert found.high == 100.0
+
+
 def test_means_over_time_are_of_what_was_said_and_unknown_where_that_does_not_reach() -> None:
     known = priced(mark("ETH", [said(2000.0, age_s=100, past=[(4000, 1000.0), (200, 1900.0)])], TIMES))
     short = priced(mark("ETH", [said(2000.0, age_s=100, past=[(400, 1900.0)])], TIMES))
@@ -326,6 +360,17 @@ def test_the_same_feed_twice_adds_nothing() -> None:
 
     assert (twice.low, twice.mid, twice.high, twice.state) == (once.low, once.mid, once.high, once.state)
     assert refused(twice) == {"chainlink": Refusal.SAID_TWICE}
+
+
+def test_of_one_feed_said_twice_the_wider_word_stays() -> None:
+    """Two assets of one identity may name it, each with a deviation of its own."""
+    narrow, wide = said(2000.0, deviation=0.001), replace(said(2000.0, deviation=0.05), asset="eip155:1/slip44:60")
+
+    for words in ([narrow, wide], [wide, narrow]):
+        found = priced(mark("ETH", words, TIMES))
+
+        assert (found.low, found.high) == (1900.0, 2100.0)
+        assert refused(found) == {"chainlink": Refusal.SAID_TWICE}
 
 
 def test_a_mean_gives_way_to_one_feed_and_a_median_does_not() -> None:

@@ -9,11 +9,14 @@ import pytest
 from aggregator.margin.canonical import from_json, to_json
 from aggregator.margin.document import HealthDocument
 from aggregator.margin.health import evaluate
-from aggregator.margin.inputs import HealthInputs, InFlight, VenueInputs
+from aggregator.margin.inputs import Asset, HealthInputs, InFlight, VenueInputs
+from aggregator.margin.layers import Purpose
 from aggregator.margin.policy import parse_policy
 from aggregator.margin.policy_text import PolicyError
 from aggregator.margin.status import Status
 from chains.identifiers import token
+from chains.model import Side
+from tests.unit.aggregator.arrays.books import toy
 from tests.unit.aggregator.builders import (
     CHAIN,
     JUNK,
@@ -67,9 +70,11 @@ def test_without_a_table_everything_is_in_one_pool() -> None:
     assert (pool.health_factor, pool.maintenance_margin) == (document.health_factor, document.maintenance_margin)
 
 
-def test_a_deficit_of_an_isolated_unit_is_nobody_elses() -> None:
-    lost = answer(here(borrower(8000, weth=10)), there(borrower(2500, weth=1)), pools=ALONE)
-    alone = answer(here(borrower(8000, weth=10)), there(Holding()), pools=ALONE)
+@pytest.mark.parametrize("said", ["", "count_excess = true\n"])
+def test_a_deficit_of_an_isolated_unit_is_nobody_elses(said: str) -> None:
+    """Not even where what such a unit has left is the account's."""
+    lost = answer(here(borrower(8000, weth=10)), there(borrower(2500, weth=1)), pools=ALONE + said)
+    alone = answer(here(borrower(8000, weth=10)), there(Holding()), pools=ALONE + said)
 
     assert without_verdict(lost) == without_verdict(alone)
     (isolated,) = [pool for pool in lost.pools if pool.kind == "isolated"]
@@ -77,6 +82,16 @@ def test_a_deficit_of_an_isolated_unit_is_nobody_elses() -> None:
     assert isolated.status is Status.LIQUIDATABLE
     assert lost.health_factor == "2.000000"
     assert lost.status is Status.LIQUIDATABLE
+
+
+def test_units_of_one_isolated_pool_do_not_stand_for_each_other() -> None:
+    both = ALONE.replace('["toy-10"]', '["toy-1", "toy-10"]')
+
+    document = answer(here(borrower(8000, weth=10)), there(borrower(2500, weth=1)), pools=both)
+
+    assert [pool.health_factor for pool in document.pools] == ["2.000000", "0.640000"]
+    assert document.health_factor is None
+    assert document.status is Status.LIQUIDATABLE
 
 
 @pytest.mark.parametrize("said, factor", [("", "2.000000"), ("count_excess = true\n", "2.187500")])
@@ -135,6 +150,19 @@ def test_limits_cut_what_new_debt_may_rest_on_and_liquidate_nobody(limit: str, h
     assert document.health_factor == "2.112500"  # (16000 + 900) / 8000, as without a limit
 
 
+def test_of_one_identity_the_strictest_limit_of_its_assets_counts() -> None:
+    """Of 20000 in all 1000 count: 0.05 · (10000 · 0.75 + 10000 · 0.5) − 100."""
+    limit = '\n[[pool]]\nid = "main"\n[pool.cap_usd]\nmajor = 9000\ndefault = 1000\n'
+    holding = Holding(supplied={WETH: 5, JUNK: 5}, owed={USDC: 100}, flagged=(WETH, JUNK, USDC))
+    known = venue({**PRICES, JUNK: Price(usd=2000)}, holding, name="toy-1")
+    alike = Asset(id=str(token(CHAIN, JUNK)), symbol="JUNK", asset_class="default", same_as="ETH")
+    asked = account(known, pools=limit)
+
+    document = evaluate(replace(asked, assets=(*asked.assets, alike)))
+
+    assert document.headroom == "525.00000000"
+
+
 def test_what_is_free_within_limits_leaves_the_initial_margin_covered() -> None:
     """Without w USDC the share of WETH may be half of 21000 − w."""
     document = answer(here(borrower(7000, weth=10, usdc=1000)), pools='\n[[pool]]\nid = "main"\nmax_share = 0.5\n')
@@ -154,6 +182,15 @@ def test_each_debt_requires_a_minimum_by_its_chain() -> None:
 
     assert document.health_factor == "1.600000"  # 3200 / (950 + 50 + 999 + 1)
     assert document.debt.raw == "1949.00000000"
+
+
+@pytest.mark.parametrize("owed, charge", [(0.0, 0.0), (1e-6, 30.0)])
+def test_a_debt_of_nothing_requires_nothing(owed: float, charge: float) -> None:
+    charged = '\n[[pool]]\nid = "main"\nminimum_charge_usd = { other = 30.0 }\n'
+
+    assessed = toy({"a": [(0, Side.SUPPLY, 1.0), (8, Side.BORROW, owed)]}, model=charged).assessed("a")
+
+    assert assessed.house.requirements(Purpose.MAINTENANCE) == charge
 
 
 def test_what_another_system_requires_is_of_the_pool_of_its_escrow() -> None:

@@ -12,8 +12,11 @@ from aggregator.margin.marks_policy import Validity
 from aggregator.margin.policy import StatusPolicy
 from aggregator.margin.risk import AssetRisk, RiskInputs
 from aggregator.margin.status import Status, held_band
-from aggregator.oracle.mark import Observation
+from aggregator.margin.valuation import last_value
+from aggregator.oracle.mark import Discarded, Observation, Refusal, Unpriced
 from aggregator.oracle.rules import State
+from chains.model import Side
+from tests.unit.aggregator.arrays.books import toy
 from tests.unit.aggregator.builders import (
     JUNK,
     USDC,
@@ -197,3 +200,18 @@ def test_an_estimated_deviation_widens_what_is_old() -> None:
     assert estimated.low is not None
     assert float(estimated.low) == pytest.approx(2000 * (1 - 2.326 * 0.04 / 24**0.5))
     assert estimated.basis == "estimated"
+
+
+def test_a_rate_is_not_what_a_supply_was_last_known_to_be_worth() -> None:
+    """Ten at a rate of 1.1 of something worth 2000 are no eleven dollars, which would be dust beside any debt."""
+    rate = replace(observation(WETH, 1.1), kind="redemption-rate", of="ETH", heartbeat_s=None, operator=None)
+    left_out = Discarded(observation=rate, age_s=0, refusal=Refusal.NOT_VALID)
+    market = Discarded(observation=observation(WETH, 2200.0, age_s=60), age_s=60, refusal=Refusal.NOT_VALID)
+    world = toy({"a": [(0, Side.SUPPLY, 10.0)]})
+
+    def last(*discarded: Discarded) -> float | None:
+        unpriced = world.repriced({"A0": Unpriced(identity="A0", discarded=discarded)})
+        return last_value(unpriced.assessed("a").positions[0])
+
+    assert last(left_out) is None
+    assert last(left_out, market) == 22_000.0

@@ -54,3 +54,25 @@ async def test_it_is_filled_at_once_and_after_each_step_whatever_failed_before()
 
     assert (first.number, second.number) == (1, 2)
     assert live.version is second
+
+
+async def test_time_alone_fills_it_a_tick_after_the_last_fill_however_long_the_pause_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The pause is part of the tick: as long as one, it leaves nothing to wait for behind it."""
+    waited: list[float] = []
+    live, told = LiveBook(), asyncio.Queue[Version]()
+    monkeypatch.setattr(book_keeper, "LEAST_PAUSE_S", book_keeper.TICK_S)
+
+    class Counting(BookKeeper):
+        async def _wait(self, event: asyncio.Event, limit_s: float) -> None:
+            del event
+            waited.append(limit_s)
+            await asyncio.sleep(0)
+
+    keeper = Counting(lambda: live.take(EMPTY), told.put_nowait, logger(Redactor(), quiet=True))
+    async with asyncio.timeout(60), keeper.keeping():
+        await told.get()
+        await told.get()
+
+    assert waited[:2] == [book_keeper.TICK_S, 0.0]

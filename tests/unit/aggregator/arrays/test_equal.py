@@ -16,7 +16,7 @@ from aggregator.arrays.kernels import Revalue
 from aggregator.arrays.legs import Price
 from aggregator.arrays.standing import HeldBack
 from aggregator.margin.account import Assessment
-from aggregator.margin.house import Bound, value
+from aggregator.margin.house import Bound, Margin, value
 from aggregator.oracle.mark import Mark, Unpriced
 from aggregator.oracle.rules import State
 from chains.model import Side
@@ -95,13 +95,17 @@ def agrees(book: ArrayBook, world: Toy, name: str) -> bool:
         assert ours.maintenance_excess == near(mid.maintenance.excess, rel=1e-12, abs=scale)
     assert (ours.health_factor is None) is not theirs.measurable
     if theirs.measurable:
-        # What risk leaves of collateral is a difference too: where it leaves next to nothing, a bit of the whole is much of it.
-        of_all = 1e-12 * gross(theirs) / mid.debt if mid.debt else 0.0
-        assert (ours.health_factor, ours.low) == near((mid.health_factor, low.health_factor), rel=1e-12, abs=of_all)
+        assert ours.health_factor == near(mid.health_factor, rel=1e-12, abs=of_all(theirs, mid))
+        assert ours.low == near(low.health_factor, rel=1e-12, abs=of_all(theirs, low))
         assert (ours.high is None) is not theirs.collateral_known
         if theirs.collateral_known:
-            assert ours.high == near(high.health_factor, rel=1e-12, abs=of_all)
+            assert ours.high == near(high.health_factor, rel=1e-12, abs=of_all(theirs, high))
     return True
+
+
+def of_all(assessed: Assessment, seen: Margin) -> float:
+    """A bit of the whole in health factors: what risk leaves of collateral is a difference, of which it is much where little is left."""
+    return 1e-12 * gross(assessed) / seen.maintenance_debt if seen.maintenance_debt else 0.0
 
 
 def gross(assessed: Assessment) -> float:
@@ -195,6 +199,14 @@ def test_one_identity_on_two_positions_is_sold_together(kernel: Revalue) -> None
     halves = toy({"a": [(0, SUPPLY, 5_000.0), (0, SUPPLY, 5_000.0), (5, BORROW, 100.0)]}).arrays(kernel)
 
     assert halves.standing.account("a") == whole
+
+
+@KERNELS
+def test_what_is_not_estimated_is_not_sold_with_what_is(kernel: Revalue) -> None:
+    """Selling A0 costs more the more of it there is; of A6, which nobody estimated, nothing is known, and a lot is there."""
+    world = toy({"a": [(0, SUPPLY, 10_000.0), (5, BORROW, 100.0), (6, SUPPLY, 1e7)]})
+
+    assert agrees(world.arrays(kernel), world, "a")
 
 
 @KERNELS

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +52,52 @@ def _by_numpy(book: ArrayBook) -> ArrayBook:
     again = ArrayBook.build(changed, marks, STATIC, stacked.revalue)
     assert len(again.standing) == len(book.standing)
     return again
+
+
+def test_what_one_account_has_besides_changes_nobody_else() -> None:
+    charged = [replace(entry, besides=(0.0, 0.0, 0.0, 0.0, 30.0, 30.0)) for entry in ENTRIES[:2]]
+    book = ArrayBook.build(charged, MARKS, STATIC, stacked.revalue)
+    before = book.standing.account("a1")
+
+    book.change([replace(charged[0], besides=(0.0, 0.0, 0.0, 0.0, 900.0, 900.0))])
+
+    book.revalue()
+    assert book.standing.account("a1") == before
+    changed = book.standing.account("a0")
+    assert changed is not None
+    assert changed.maintenance_debt == 700.0 + 900.0
+    book.change([charged[0]])
+    again = book.standing.account("a0")
+    assert again is not None
+    assert again.maintenance_debt == 700.0 + 30.0
+
+
+@pytest.mark.parametrize(
+    "price",
+    [
+        Price(1.0, 1.0, math.inf),
+        Price(1.0, 0.5, 2.0),
+        Price(1.0, 2.0, 1.5),
+        Price(0.0, 0.0, 0.0),
+        Price(-1.0, 1.0, 1.0),
+        Price(1.0, math.nan, 2.0),
+    ],
+)
+def test_a_mark_that_is_none_is_refused_and_changes_nothing(price: Price) -> None:
+    book = ArrayBook.build(ENTRIES, MARKS, STATIC, stacked.revalue)
+    before = book.standing
+
+    with pytest.raises(ValueError, match="the mark of ETH"):
+        book.reprice({"USD": Price(2.0, 2.0, 2.0), "ETH": price})
+
+    assert book.standing is before
+    assert np.array_equal(book.revalue().rows, before.rows)
+
+
+@pytest.mark.parametrize("amount", [-1.0, math.nan, math.inf])
+def test_an_amount_that_is_none_is_refused(amount: float) -> None:
+    with pytest.raises(ValueError, match="an amount of ETH"):
+        ArrayBook.build([Entry(name="a", holdings=[(HELD, amount)])], MARKS, STATIC, stacked.revalue)
 
 
 def test_a_compiler_that_fails_leaves_numpy_and_says_so(

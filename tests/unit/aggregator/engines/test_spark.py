@@ -6,6 +6,7 @@ import os
 import signal
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ FOLDERS = b"SPARK_EXECUTOR_DIRS="
 PAUSE = 0.1  # seconds between two looks
 
 
-@pytest.mark.timeout(0)  # several Java processes, on whatever else this machine does
+@pytest.mark.timeout(1800)  # several Java processes, on whatever else this machine does
 def test_a_worker_killed_in_the_middle_changes_nothing(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -30,32 +31,22 @@ def test_a_worker_killed_in_the_middle_changes_nothing(
     run = threading.Thread(target=lambda: said.append(revalue(store, tmp_path / "lake", "spark", master=WORKERS)))
 
     run.start()
-    first, known = one_that_has_rows(run)
-    os.kill(first, signal.SIGKILL)
-    replaced(run, known)
+    os.kill(one_that_has_rows(run), signal.SIGKILL)
     run.join()
 
     agree(rows_of(tmp_path / "lake", said[0]), expected(store))
     assert [path.name for path in tmp_path.iterdir()] == ["lake"]
 
 
-def one_that_has_rows(run: threading.Thread) -> tuple[int, set[int]]:
-    """A worker that wrote rows for the next stage, which are lost with it; and all workers."""
+def one_that_has_rows(run: threading.Thread) -> int:
+    """A worker that wrote rows for the next stage, which are lost with it."""
     while run.is_alive():
-        known = workers()
-        for pid in known:
-            if any(part for folder in folders(pid) for part in folder.rglob("shuffle_*.data")):
-                return pid, known
+        for pid in workers():
+            with suppress(OSError):  # what is looked at may be gone
+                if any(part for folder in folders(pid) for part in folder.rglob("shuffle_*.data")):
+                    return pid
         run.join(PAUSE)
     raise AssertionError("Spark ended before a worker had rows")
-
-
-def replaced(run: threading.Thread, known: set[int]) -> None:
-    while run.is_alive():
-        if workers() - known:
-            return
-        run.join(PAUSE)
-    raise AssertionError("Spark ended before another worker came")
 
 
 def folders(pid: int) -> list[Path]:

@@ -46,19 +46,25 @@ class Simulation(Answer):
     left_out: list[ReasonView]
 
 
-class OrderOutcome(Answer):
+class Stopped(Answer):
+    """Where a run stopped: `ended` or not after its last round; units that may be liquidated still, and that are not known."""
+
+    rounds: int
+    ended: bool
+    standing_units: int
+    unknown_units: int
+
+
+class OrderOutcome(Stopped):
     """What an order of sale comes to."""
 
     order: str
     liquidated_units: int
-    rounds: int
-    ended: bool
     sold_usd: str
     impact_usd: str
     accounts_lose_usd: str
     bad_debt_usd: str
     lenders_lose_usd: str
-    standing_units: int
 
 
 class Flows(Answer):
@@ -140,9 +146,10 @@ class LiquidationsAnswer(Simulation):
     prices: list[SalePrice]
     units: list[LiquidatedUnit]
     standing: list[str]
+    unknown: list[str]
 
 
-class Freeze(Answer):
+class Freeze(Stopped):
     """What they come to after prices stood still for some days."""
 
     days: int
@@ -154,7 +161,6 @@ class Freeze(Answer):
     bad_debt_usd: str
     lenders_lose_usd: str
     funds_left_usd: str
-    standing_units: int
     pools: list[PoolLoss]
 
 
@@ -181,7 +187,7 @@ class ShownMove(AssetMove):
     shown: str
 
 
-class LagOutcome(Answer):
+class LagOutcome(Stopped):
     """What liquidations of a day come to."""
 
     liquidated_units: int
@@ -190,7 +196,6 @@ class LagOutcome(Answer):
     impact_usd: str
     bad_debt_usd: str
     lenders_lose_usd: str
-    standing_units: int
 
 
 class LagDay(Answer):

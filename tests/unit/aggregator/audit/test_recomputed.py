@@ -197,7 +197,9 @@ def test_a_snapshot_without_inputs_cannot_be_computed_again(folder: Path) -> Non
     assert fault.startswith("it cannot be computed again: NoInputs inputs.ndjson is nothing to compute from")
 
 
-def test_a_snapshot_of_before_ages_were_kept_is_verified_as_ever(folder: Path) -> None:
+def test_a_snapshot_of_before_ages_were_kept_is_verified_as_ever_and_computed_again_by_its_own_version(
+    folder: Path,
+) -> None:
     older = json.loads((folder / MANIFEST).read_bytes())
     columns = [name for name in older["tables"]["units"]["columns"] if name not in {"observed_slot", "skew_slots"}]
     older["tables"]["units"]["columns"] = columns
@@ -214,10 +216,15 @@ def test_a_snapshot_of_before_ages_were_kept_is_verified_as_ever(folder: Path) -
     (folder / MANIFEST).write_bytes(canonical(older))
     sealed(folder)
 
-    found = verify(folder, recompute=True)
+    found, again = verify(folder), verify(folder, recompute=True)
 
     assert found.faults == []
     assert not any("accounts are as of slot" in note for note in found.notes)
+    assert again.faults == [
+        "manifest.json has no table agreements",
+        "manifest.json has no table looks",
+        "manifest.json: the table units has other columns, or another order",
+    ]
 
 
 def test_another_methodology_is_not_computed_again(folder: Path) -> None:

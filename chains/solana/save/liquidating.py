@@ -95,9 +95,9 @@ class Liquidable:
         )  # fmt: skip
 
     @property
-    def health_factor_wad(self) -> int:
+    def health_factor_wad(self) -> int | None:
         answer = self._refreshed()
-        return WAD if answer is None else health_of(answer)
+        return None if answer is None else health_of(answer)
 
     def moved(self, times: Times) -> Self:
         """Move the price of each reserve by its token."""

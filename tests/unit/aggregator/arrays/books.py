@@ -34,6 +34,19 @@ usd_like = true
 cap = 0.9
 liquidity = 0.02
 """
+APART = '[[pool]]\nid = "alone"\nkind = "isolated"\nvenues = ["toy-2"]\nminimum_charge_usd = { other = 50.0 }\n'
+TOGETHER = """
+[[pool]]
+id = "here"
+venues = ["toy-1"]
+eligible = ["major", "stable"]
+minimum_charge_usd = { other = 30.0 }
+[[pool]]
+id = "there"
+venues = ["toy-2"]
+"""
+"""Pools: the second venue by itself, and one for each venue."""
+
 ESTIMATED, OTHERS = 6, 3
 DECIMALS = 6
 VENUE = VenueSpec(id="toy-1", protocol="toy", chain_id=CHAIN, address=b"\xaa" * 20, start_block=1)

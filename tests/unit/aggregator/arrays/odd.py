@@ -11,7 +11,7 @@ from aggregator.margin.valuation import make_context
 from aggregator.oracle.mark import Mark, Unpriced
 from aggregator.oracle.rules import State
 from chains.model import Side
-from tests.unit.aggregator.arrays.books import ESTIMATED, OTHERS, Holding, Toy, identity, toy
+from tests.unit.aggregator.arrays.books import APART, ESTIMATED, OTHERS, TOGETHER, Holding, Toy, identity, toy
 
 COUNT = ESTIMATED + OTHERS
 MODELS = (
@@ -23,19 +23,10 @@ MODELS = (
 )
 POOLS = (
     "",
-    '[[pool]]\nid = "alone"\nkind = "isolated"\nvenues = ["toy-2"]\nminimum_charge_usd = { other = 50.0 }\n',
+    APART,
     '[[pool]]\nid = "alone"\nkind = "isolated"\nvenues = ["toy-2"]\ncount_excess = true\n',
     '[[pool]]\nid = "nobody"\nvenues = ["toy-9"]\nminimum_charge_usd = { other = 7.0 }\n',
-    """
-[[pool]]
-id = "here"
-venues = ["toy-1"]
-eligible = ["major", "stable"]
-minimum_charge_usd = { other = 30.0 }
-[[pool]]
-id = "there"
-venues = ["toy-2"]
-""",
+    TOGETHER,
 )
 AMOUNTS = (0.0, 1e-6, 1.0, 3e5, 1e12, 1e25)
 PRICES = (1e-12, 1e-3, 1.0, 2_000.0, 1e8)

@@ -20,19 +20,8 @@ from aggregator.margin.house import Bound, Margin, value
 from aggregator.oracle.mark import Mark, Unpriced
 from aggregator.oracle.rules import State
 from chains.model import Side
-from tests.unit.aggregator.arrays.books import ESTIMATED, OTHERS, Holding, Toy, identity, mark, toy
+from tests.unit.aggregator.arrays.books import APART, ESTIMATED, OTHERS, TOGETHER, Holding, Toy, identity, mark, toy
 
-APART = '[[pool]]\nid = "alone"\nkind = "isolated"\nvenues = ["toy-2"]\nminimum_charge_usd = { other = 50.0 }\n'
-TOGETHER = """
-[[pool]]
-id = "here"
-venues = ["toy-1"]
-eligible = ["major", "stable"]
-minimum_charge_usd = { other = 30.0 }
-[[pool]]
-id = "there"
-venues = ["toy-2"]
-"""
 LIMITED = '[[pool]]\nid = "main"\nmax_share = { other = 0.5 }\n'
 KERNELS = pytest.mark.parametrize("kernel", [compiled.revalue, stacked.revalue], ids=["compiled", "numpy"])
 REGIMES = pytest.mark.parametrize(

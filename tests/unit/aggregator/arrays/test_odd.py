@@ -20,9 +20,9 @@ from aggregator.arrays.tables import margin_tables
 from aggregator.oracle.mark import Unpriced
 from chains.model import Side
 from indexer.store import Store
-from tests.unit.aggregator.arrays.books import Toy, toy
+from tests.unit.aggregator.arrays.books import APART, Toy, toy
 from tests.unit.aggregator.arrays.odd import odd
-from tests.unit.aggregator.arrays.test_equal import APART, agrees
+from tests.unit.aggregator.arrays.test_equal import agrees
 from tests.unit.aggregator.arrays.test_sql import asked
 
 TOGETHER = 15

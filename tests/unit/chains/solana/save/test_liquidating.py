@@ -61,6 +61,14 @@ def test_half_way_to_the_largest_threshold_the_bonus_is_half_way_too() -> None:
     assert owing(840_000_000).incentive(SOL) == 1.085
 
 
+def test_what_the_program_cannot_compute_is_unknown_and_nobody_is_liquidated() -> None:
+    exposed = owing(900_000_000).moved({SOL_MINT: Fraction(10**60)})
+
+    assert exposed.health_factor_wad is None
+    assert exposed.most(SOL, USDC) == 0
+    assert exposed.moved({}).health_factor_wad == owing(900_000_000).health_factor_wad
+
+
 def test_the_bonus_with_the_fee_is_a_quarter_at_most() -> None:
     market = book(liquidation_bonus=20, max_liquidation_bonus=30, protocol_liquidation_fee=50)
 
@@ -137,7 +145,9 @@ def test_value_is_kept_and_a_liquidation_takes_no_more_than_there_is(
     assume(cover > 0)
     left, done = exposed.taken(SOL, USDC, cover)
 
-    assert exposed.health_factor_wad < WAD
+    health = exposed.health_factor_wad
+    assert health is not None
+    assert health < WAD
     assert done.paid.amount_raw == cover <= (debt if cap is None else min(cap, debt))
     taken = sum(each.amount_raw for each in (*done.seized, *done.fee))
     before, after = (sum(lot.amount_raw for lot in each.collaterals) for each in (exposed, left))

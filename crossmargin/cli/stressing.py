@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import typer
 from rich.console import Console
 
+from aggregator.margin.numbers import total
 from crossmargin.cli import figures
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import desk_of
@@ -104,9 +105,7 @@ def _scenario(scenario: Document) -> tuple[object, ...]:
 
 
 def _sum(venues: Sequence[Document], key: str) -> str:
-    from decimal import Decimal
-
-    return str(sum((Decimal(each[key]) for each in venues), Decimal(0)))
+    return str(total(each[key] for each in venues))
 
 
 def _show_at_risk(console: Console, document: Document) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from aggregator.audit.report.page import Html, code, figures, short, text
+from aggregator.margin.numbers import total
 from crossmargin.documents import Document, symbol
 from crossmargin.server.web.charts import Point
 from crossmargin.server.web.charts import course as chart
@@ -139,7 +140,7 @@ def _breakdown(health: Document) -> Grid:
 
 def _sum_of(positions: Sequence[Document], side: str) -> tuple[int, Decimal | None]:
     values = [position["value_usd"] for position in positions if position["side"] == side]
-    return len(values), None if None in values else sum(map(Decimal, values), Decimal(0))
+    return len(values), None if None in values else total(values)
 
 
 def _usd(found: tuple[int, Decimal | None], shown: Callable[[str | None], Html]) -> Html | None:

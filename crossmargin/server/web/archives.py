@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from decimal import Decimal
 from urllib.parse import quote, urlencode
 
 from aggregator.audit.report.page import Html, code, figures, marked, short, text
+from aggregator.margin.numbers import scaled
 from crossmargin.documents import Document, symbol
 from crossmargin.server.web.calendar import calendar
 from crossmargin.server.web.explorer import account_path, brief
@@ -281,7 +281,7 @@ def _tokens(raw: str | None, decimals: int | None) -> Html | None:
         return None
     if decimals is None:
         return titled(raw, f"{raw} raw units: positions name several decimals")
-    return amount(f"{Decimal(raw).scaleb(-decimals):f}")
+    return amount(scaled(int(raw), decimals))
 
 
 def _worst(found: Document) -> Grid:

@@ -25,6 +25,7 @@ from aggregator.margin.venue import BASIS_POINTS, unit_name
 from aggregator.risk.exposures import Exposures, Floats, Indexes, stressed
 from aggregator.risk.extremes import smallest_multiple, together
 from aggregator.risk.scenarios import LARGEST_RISE, NOTHING_LEFT, Held, Library, Scenario
+from aggregator.told import Told, each_told, untold
 from chains.identifiers import Account, token
 from chains.model import Reason, Side, UnitPosition
 
@@ -160,10 +161,12 @@ def _beta(identity: str, context: Context, market: str) -> float | None:
     return beta if beta > 0 else None
 
 
-def stress(book: Book, scenarios: Sequence[Scenario], fund_usd: float | None = None) -> Stressed:
+def stress(
+    book: Book, scenarios: Sequence[Scenario], fund_usd: float | None = None, *, told: Told = untold
+) -> Stressed:
     """Take a book through scenarios that were made for it; raises `ScenarioError` where one says nothing of a held asset.
 
-    `fund_usd`: also find the multiple of each at which units lack more than that.
+    `fund_usd`: also find the multiple of each at which units lack more than that. `told`: who waits for it.
     """
     units, houses = units_of(book), HouseBook(book)
     moves = moves_of(units.assets, scenarios)
@@ -175,7 +178,7 @@ def stress(book: Book, scenarios: Sequence[Scenario], fund_usd: float | None = N
             venues=_by_venue(units, moves[:, place], lacking.shortfalls[:, place]),
             multiple=None if fund_usd is None else reverse(units, scenario, fund_usd),
         )
-        for place, scenario in enumerate(scenarios)
+        for place, scenario in enumerate(each_told(told, "scenarios", scenarios))
     )
     found = [
         Fragile(unit=units.names[row], breaches=int(outcome.breaches[row]), worst_usd=float(outcome.worst[row]))

@@ -20,6 +20,7 @@ from aggregator.risk.liquidation import Loss, Order, Outcome, Scene, Step, Terms
 from aggregator.risk.liquidation_run import compared
 from aggregator.risk.scenarios import Scenario, ScenarioError, Severity
 from aggregator.risk.series import Series
+from aggregator.told import Told, untold
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 from crossmargin.liquidation_asked import Asked
@@ -92,7 +93,7 @@ def terms_of(asked: Asked, depth: float) -> Terms:
     )
 
 
-def simulated(book: Book, asked: Asked, known: Known) -> Document:
+def simulated(book: Book, asked: Asked, known: Known, told: Told = untold) -> Document:
     """Liquidate a book after a scenario, in every order of sale; raises `UsageError`."""
     terms = terms_of(asked, 1.0 if asked.depth is None else asked.depth)
     scenario, stage = (
@@ -100,7 +101,7 @@ def simulated(book: Book, asked: Asked, known: Known) -> Document:
         stage_of(later(book, accrued_days(asked.accrue_days)), known.curves),
     )
     scene = with_funds(stage.scene, scenario, asked, book)
-    outcomes = compared(scene, terms)
+    outcomes = compared(scene, terms, told)
     return {
         **head(book, scenario, terms, RULES),
         "accrued_days": asked.accrue_days,
@@ -110,7 +111,7 @@ def simulated(book: Book, asked: Asked, known: Known) -> Document:
     }
 
 
-def frozen(book: Book, asked: Asked, known: Known) -> Document:
+def frozen(book: Book, asked: Asked, known: Known, told: Told = untold) -> Document:
     """Let the market stand still before a scenario, for several numbers of days; raises `UsageError`."""
     days = asked.days or (0, *library().freeze_days)
     if len(days) > MOST_FREEZES or not all(0 <= each <= LONGEST_FREEZE for each in days):
@@ -118,7 +119,7 @@ def frozen(book: Book, asked: Asked, known: Known) -> Document:
     terms = terms_of(asked, library().freeze_depth if asked.depth is None else asked.depth)
     scenario, stage = _scenario(book, asked, known.series), stage_of(book, known.curves)
     scene = with_funds(stage.scene, scenario, asked, book)
-    found = reopened(book, sorted(set(days)), terms, scene, known.curves)
+    found = reopened(book, sorted(set(days)), terms, scene, known.curves, told=told)
     funded = asked.fund_usd + math.fsum(scene.funds.values())
     exhausted = [each.days for each in found if funded and _is_exhausted(each.outcome)]
     return {

@@ -33,6 +33,7 @@ from aggregator.risk.scenarios import (
 )
 from aggregator.risk.series import Series
 from aggregator.stressing import Group, Houses, all_at_once, held_of, stress
+from aggregator.told import Told, untold
 from chains.identifiers import format_hash
 from chains.model import Reason
 from crossmargin.documents import Document, harmless
@@ -119,7 +120,7 @@ def library() -> Library:
     return parse_library(tomllib.loads(config("scenarios.toml").read_text(encoding="utf-8")))
 
 
-def stressed(book: Book, wanted: Wanted, series: Mapping[str, Series]) -> Document:
+def stressed(book: Book, wanted: Wanted, series: Mapping[str, Series], told: Told = untold) -> Document:
     """Take a book through scenarios; `series`: what is known of prices before it, by identity.
 
     Raises `UsageError` for what is not known or cannot be meant.
@@ -127,7 +128,8 @@ def stressed(book: Book, wanted: Wanted, series: Mapping[str, Series]) -> Docume
     try:
         held = held_of(book, library().mapping.market)
         made = _made(book, held, Severity(wanted.severity), series)
-        found = stress(later(book, wanted.accrue_days), list(_chosen(wanted, held, made)), wanted.fund_usd)
+        book_then, scenarios = later(book, wanted.accrue_days), list(_chosen(wanted, held, made))
+        found = stress(book_then, scenarios, wanted.fund_usd, told=told)
     except ScenarioError as error:
         raise UsageError(str(error)) from error
     return {

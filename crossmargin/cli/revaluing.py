@@ -8,6 +8,7 @@ from aggregator.engines.revaluing import revalue as revalued
 from crossmargin.app import unlocked
 from crossmargin.cli.context import Context
 from crossmargin.cli.output import emit, facts
+from crossmargin.cli.progress import counted_on
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 from crossmargin.lakes import lake_settings
@@ -21,7 +22,7 @@ def revalue(context: Context, engine: str, *, lake: str | None, master: str | No
         raise UsageError("engines read and write a lake that is a folder; give --lake FOLDER")
     if master is not None and engine != "spark":
         raise UsageError(f"--master names a cluster, and {engine} has none; leave it out, or give --engine spark")
-    with unlocked(settings, read_only=True) as store:
+    with unlocked(settings, read_only=True) as store, counted_on(context, f"computing with {engine}"):
         said = revalued(store, Path(place).absolute(), engine, master=master)
     files = said["files"]
     document: Document = {

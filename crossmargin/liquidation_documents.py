@@ -106,7 +106,7 @@ def simulated(book: Book, asked: Asked, known: Known, told: Told = untold) -> Do
         **head(book, scenario, terms, RULES),
         "accrued_days": asked.accrue_days,
         "orders": [_order(order, outcome) for order, outcome in outcomes.items()],
-        **_outcome(outcomes[terms.order], scene),
+        **_outcome(outcomes[terms.order], scene, stage),
         **missing(stage),
     }
 
@@ -202,7 +202,7 @@ def _order(order: Order, outcome: Outcome) -> Document:
     }
 
 
-def _outcome(outcome: Outcome, scene: Scene) -> Document:
+def _outcome(outcome: Outcome, scene: Scene, stage: Stage) -> Document:
     by_unit: dict[str, list[Step]] = {}
     for step in outcome.steps:
         by_unit.setdefault(step.unit, []).append(step)
@@ -219,7 +219,7 @@ def _outcome(outcome: Outcome, scene: Scene) -> Document:
             "equity_after_usd": flow(outcome.equity_after),
         },
         "venues": _by_venue(outcome),
-        "pools": [_loss(loss) for loss in outcome.losses],
+        "pools": [_loss(loss, stage) for loss in outcome.losses],
         "funds_left_usd": {venue: flow(left) for venue, left in sorted(outcome.funds_left.items())},
         "fund_left_usd": flow(outcome.common_left),
         "sold_usd": {identity: flow(amount) for identity, amount in outcome.sold.items()},
@@ -246,10 +246,11 @@ def _by_venue(outcome: Outcome) -> Document:
     }
 
 
-def _loss(loss: Loss) -> Document:
+def _loss(loss: Loss, stage: Stage) -> Document:
     return {
         "venue": loss.pool.venue,
         "market": loss.pool.market,
+        "symbol": stage.symbols.get(loss.pool) or None,
         "bad_debt_usd": usd(loss.bad_debt),
         "by_venue_fund_usd": flow(loss.by_fund),
         "by_fund_usd": flow(loss.by_common),
@@ -294,7 +295,7 @@ def _freeze(found: Reopened) -> Document:
         "lenders_lose_usd": usd(by_lenders(outcome)),
         "funds_left_usd": flow(_left(outcome)),
         **stopped(outcome),
-        "pools": [_loss(loss) for loss in outcome.losses],
+        "pools": [_loss(loss, found.stage) for loss in outcome.losses],
     }
 
 

@@ -8,6 +8,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from rich.text import Text
 
 from aggregator.margin.numbers import EXACT, to_places
+from crossmargin.documents import symbol
 
 NONE = "–"
 SECONDS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
@@ -91,6 +92,12 @@ def age(seconds: int | None) -> str:
 def short(address: str) -> str:
     """An address by its two ends."""
     return address if len(address) <= 14 else f"{address[:8]}…{address[-4:]}"  # noqa: PLR2004
+
+
+def market(told: Mapping[str, str | None]) -> str:
+    """A market by the token that it is of, where that is known, and the ends of its address."""
+    address = short(str(told["market"]))
+    return f"{symbol(told['symbol'])} ({address})" if told["symbol"] else address
 
 
 def chain(chain_id: str) -> str:

@@ -123,7 +123,7 @@ def _show_stops(console: Console, found: list[Document]) -> None:
 def _show_pools(console: Console, pools: list[Document]) -> None:
     rows = [
         (
-            f"{each['venue']} {each['market']}",
+            f"{each['venue']} {figures.market(each)}",
             figures.usd_up(each["bad_debt_usd"]),
             figures.usd_up(each["by_venue_fund_usd"]),
             figures.usd_up(each["by_fund_usd"]),

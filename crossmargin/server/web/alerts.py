@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from aggregator.audit.report.page import Html, figures, marked, short
 from crossmargin.documents import Document
+from crossmargin.server.web.figures import market
 from crossmargin.server.web.frame import Grid, Page, chain_warnings, cut, link, standing_at, titled
 
 OPEN_COLUMNS = ("kind", "chain", "of", "block", "what")
@@ -172,7 +173,7 @@ def _changes(lines: Sequence[Document]) -> Grid:
         rows=[
             (
                 *(each[key] for key in keys[:5]),
-                each["market"] and titled(short(each["market"]), each["market"]),
+                each["market"] and market(each),
                 cut(each["before"]),
                 cut(each["after"]),
             )

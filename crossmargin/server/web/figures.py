@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 
-from aggregator.audit.report.page import Html, marked, text
+from aggregator.audit.report.page import Html, marked, short, text
 from aggregator.margin.numbers import EXACT, to_places
+from crossmargin.documents import Document, symbol
 from crossmargin.server.web.frame import titled
 
 UNITS = ((9, "bn"), (6, "M"), (3, "k"))
@@ -75,6 +76,12 @@ def price_of(value: str, rounding: str = ROUND_HALF_EVEN) -> Html:
     if abs(number) >= 1:
         return titled(f"{to_places(number, 6, rounding):,}", value)
     return titled(f"{Context(prec=6, rounding=rounding).plus(number):f}", value)
+
+
+def market(told: Document) -> Html:
+    """A market by the token that it is of, where that is known, and the ends of its address; all of it on pointing at it."""
+    address = short(told["market"])
+    return titled(f"{symbol(told['symbol'])} ({address})" if told["symbol"] else address, told["market"])
 
 
 def gauge(low: str | None, mid: str | None, high: str | None) -> Html:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
-from aggregator.audit.report.page import Html, code, figures, marked, short, text
+from aggregator.audit.report.page import Html, code, figures, marked, text
 from aggregator.margin.numbers import scaled
 from crossmargin.documents import Document, symbol
 from crossmargin.server.web.calendar import calendar
@@ -20,6 +20,7 @@ from crossmargin.server.web.frame import (
     cut,
     link,
     listed,
+    shortened,
     standing_at,
     status,
     titled,
@@ -348,7 +349,7 @@ def _proven(units: Sequence[tuple[Document, Document]]) -> Grid:
             (
                 unit["venue_id"],
                 unit["chain_id"],
-                titled(short(unit["unit_id"]), unit["unit_id"]),
+                shortened(unit["unit_id"]),
                 status(unit["status"]),
                 factor(unit["health_factor"]),
                 unit["evidence"],

@@ -298,7 +298,7 @@ def _freeze(found: Reopened) -> Document:
 
 
 def stopped(outcome: Outcome) -> Document:
-    """Say where a run stopped: `ended` or not after its last round, and how many units may be liquidated still, or are not known."""
+    """Say where a run stopped: `ended` or not after its last round, and how many units with something to take may be liquidated still, or are not known."""
     return {
         "rounds": outcome.rounds,
         "ended": outcome.ended,

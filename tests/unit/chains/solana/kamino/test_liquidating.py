@@ -164,7 +164,11 @@ def test_an_elevation_group_has_its_own_threshold_and_bonus() -> None:
         "debt_reserve": USDC,
         "max_reserves_as_collateral": 3,
     }
-    terms: dict[str, Any] = {"market": {"elevation_groups": [group]}, "group": {"elevation_groups": b"\x01"}, "elevation_group": 1}
+    terms: dict[str, Any] = {
+        "market": {"elevation_groups": [group]},
+        "group": {"elevation_groups": b"\x01"},
+        "elevation_group": 1,
+    }
 
     assert owing(899_000_000, **terms).most(SOL, USDC) == 0
     assert owing(935_000_000, **terms).incentive(SOL) == pytest.approx(1.03)

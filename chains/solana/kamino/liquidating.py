@@ -1,12 +1,13 @@
 """An obligation as `LiquidateObligationAndRedeemReserveCollateral` takes it, for its loan-to-value.
 
 Source: klend `state/liquidation_operations.rs` (`calculate_liquidation`, `max_liquidatable_borrowed_amount`, `calculate_liquidation_bonus`,
-`calculate_protocol_liquidation_fee`), `lending_market/lending_operations.rs` (`liquidate_obligation`, `post_liquidate_redeem`), as they are
-since obligations are deleveraged one by one (1.8); klend 1.7 differs from it in nothing that was recorded. Of several debts the one with
-the highest borrow factor is paid, of several deposits the one with the lowest threshold is taken. The bonus is how far the loan-to-value is
-beyond its limit, within bounds, and never more than what is left of the collateral's value; near bad debt it is the smaller of both
-reserves' bonuses for that. Interest and exchange rates of reserves stay as at the block. What the program liquidates for other reasons
-(deleveraging, a debt that is due) is not simulated, and what the market's owner writes off neither.
+`calculate_protocol_liquidation_fee`), `lending_market/lending_operations.rs` (`liquidate_obligation`, `post_liquidate_redeem`). For the
+loan-to-value they are the same since obligations are deleveraged one by one, and still where debts have terms and owners place orders;
+klend 1.7 differs in nothing that was recorded. Of several debts the one with the highest borrow factor is paid, of several deposits the
+one with the lowest threshold is taken. The bonus is how far the loan-to-value is beyond its limit, within bounds, and never more than
+what is left of the collateral's value; near bad debt it is the smaller of both reserves' bonuses for that. Interest and exchange rates of
+reserves stay as at the block. What the program liquidates for other reasons (deleveraging, a debt that is due) is not simulated, and what
+the market's owner writes off neither.
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
@@ -64,6 +64,9 @@ class Store:
         """How subscribers are told of what is stored; `None`: not at all."""
         self.edition = 0
         """How often something was written since it was opened: as long as it is the same, so are all answers."""
+        self._committing = False
+        self._known: tuple[int, dict[Hashable, Any]] = (-1, {})
+        self._knowing = Lock()
 
     @classmethod
     def open(
@@ -128,6 +131,16 @@ class Store:
         """Open one consistent state for several questions, on a connection of the caller's own."""
         with self._session() as con:
             yield Reader(con)
+
+    @contextmanager
+    def reading_on(self) -> Iterator[Reader]:
+        """Open the newest state likewise; what was asked of exactly this state before is not read again."""
+        before = self._exact()
+        with self._session() as con:
+            con.execute(
+                "SELECT count(*) FROM main.lake_set"
+            ).fetchall()  # the transaction takes its state with its first question
+            yield Reader(con, self._known_of(before) if before == self._exact() else None)
 
     def chains(self) -> list[str]:
         """Every chain with a block, by id."""
@@ -376,14 +389,31 @@ class Store:
         if self._spool is not None:
             self._spool.settle()
 
+    def _exact(self) -> int | None:
+        """The edition that whoever reads now sees, `None` while that cannot be told."""
+        return None if self._committing else self.edition
+
+    def _known_of(self, edition: int | None) -> dict[Hashable, Any] | None:
+        """What was read of one edition; nothing of an older one is kept in mind."""
+        if edition is None:
+            return None
+        with self._knowing:
+            if self._known[0] < edition:
+                self._known = (edition, {})
+            return self._known[1] if self._known[0] == edition else None
+
     @contextmanager
     def _writing(self) -> Iterator[Con]:
         with self._lock:
             if self._rebuilding:
                 raise StoreError(f"{self.path}: is being rebuilt; write to it when that is done")
-            with transaction(self._writer, what=f"{self.path}: cannot be written") as con:
-                yield con
-            self.edition += 1
+            try:
+                with transaction(self._writer, what=f"{self.path}: cannot be written") as con:
+                    yield con
+                    self._committing = True
+                self.edition += 1
+            finally:
+                self._committing = False
 
     @contextmanager
     def _session(self, schema: str | None = None) -> Iterator[Con]:

@@ -64,7 +64,7 @@ RUN: Mapping[str, str] = {
     "crossmargin webhooks log ID": "crossmargin webhooks log {webhook}",
     "crossmargin inputs DIGEST": "crossmargin inputs {digest}",
     "crossmargin index --until BLOCK": f"crossmargin index --chain {NORTH} --until 150",
-    "crossmargin doctor --chain ID": f"crossmargin doctor --chain {NORTH}",
+    "crossmargin doctor --chain ID": "crossmargin doctor --chain north",
     "crossmargin restate --chain ID --from BLOCK": f"crossmargin restate --chain {NORTH} --from 190",
     "crossmargin restate --chain ID --venue VENUE": f"crossmargin restate --chain {NORTH} --venue aave-north",
     "crossmargin what-if ID": "crossmargin what-if acme --shock ETH=-0.1",

@@ -38,6 +38,10 @@ def test_answers_become_a_configuration_that_loads(tmp_path: Path) -> None:
         code = shown.end()
 
     assert code == 0, shown.seen
+    assert (
+        "next: set ETHEREUM_RPC_URL, then run crossmargin check, then crossmargin doctor, then crossmargin index"
+        in shown.seen
+    )
     settings = load(tmp_path / "crossmargin.toml", {"ETHEREUM_RPC_URL": "https://node.example"})
     assert {chain.spec.name: chain.spec.rpc for chain in settings.chains} == {
         "ethereum": ("https://node.example",),
@@ -60,6 +64,7 @@ def test_the_same_answers_as_options_write_the_same(tmp_path: Path) -> None:
             ],
         )
         assert shown.end() == 0, shown.seen
+    assert "then run crossmargin --config asked.toml check" in shown.seen
     done = crossmargin(
         tmp_path,
         *(

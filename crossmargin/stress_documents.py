@@ -39,9 +39,6 @@ from crossmargin.documents import Document, harmless
 from crossmargin.errors import UsageError
 from crossmargin.packaged import config
 
-FRAGILE = 20
-"""Units that are named, of those that fall in some scenario."""
-
 CENT_PLACES = 2
 PLACES = 6
 MOST_ACCRUED = 365
@@ -157,10 +154,9 @@ def stressed(book: Book, wanted: Wanted, series: Mapping[str, Series]) -> Docume
         ],
         "not_made": {name: str(why) for name, why in made.items() if isinstance(why, ScenarioError)},
         "fragile": [
-            {"unit": each.unit, "scenarios": each.breaches, "worst_usd": usd(each.worst_usd)}
-            for each in found.fragile[:FRAGILE]
+            {"unit": each.unit, "scenarios": each.breaches, "worst_usd": usd(each.worst_usd)} for each in found.fragile
         ],
-        "fragile_units": len(found.fragile),
+        "fragile_units": found.fragile_units,
         "unmeasured": list(found.unmeasured),
         "left_out": reasons(found.left_out),
     }

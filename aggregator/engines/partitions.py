@@ -178,11 +178,12 @@ def tallies_of_table(rows: pa.Table) -> Iterator[dict[Key, Tally]]:
         yield {Key(row["of"], row["place"], row["name"]): tally}
 
 
-def mapped(book: str, parts: Sequence[str], places: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Do the parts whose numbers come (`id`): what an engine calls with batches of rows."""
-    for batch in places:
-        for place in batch.column("id").to_pylist():
-            yield from table_of_tallies(tallied(Path(book), parts[place])).to_batches()
+def as_arrow(book: str, part: str) -> bytes:
+    """Return what one file comes to as a stream of Arrow: what a worker of a cluster sends."""
+    sink, rows = pa.BufferOutputStream(), table_of_tallies(tallied(Path(book), part))
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    return bytes(sink.getvalue())
 
 
 def unit_rows(units: Units) -> pa.Table:

@@ -17,20 +17,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from aggregator.engines.dialects import ANSWER
 from aggregator.engines.extras import EngineFailed, Ran, engine
-from aggregator.engines.partitions import mapped, tallies_of_table
-from aggregator.risk.tallies import added
+from aggregator.engines.partitions import TALLIES, as_arrow, tallies_of_table
+from aggregator.risk.tallies import Tallies, added
 from indexer.store.margin import PARTED, TABLES
 
 LOCAL = "local[*]"
 LOOPBACK = "127.0.0.1"
 TOLD = 2_000
-TALLIED = "tallies.parquet"
-ROWS = "of string, place int, name string, count bigint, newly bigint, owed array<double>, lacking array<double>"
-"""The columns of `partitions.TALLIES`."""
+TALLIED = "tallies.arrow"
 
 SHUFFLED_A_FILE = 2
 """Partitions of a shuffle for each file of positions: Spark's own 200 cost a small book more than its rows."""
@@ -75,11 +73,13 @@ def in_spark(views: Mapping[str, str], book: Path, target: Path, parts: Sequence
             )
         if ended.returncode:
             raise EngineFailed(f"Spark gave up: {(folder / 'log').read_text(errors='replace')[-TOLD:]}")
-        found = pq.read_table(folder / TALLIED) if parts else None
-        return Ran(
-            version=(folder / "version").read_text(),
-            tallies={} if found is None else added(tallies_of_table(found)),
-        )
+        tallies = _tallies(folder / TALLIED) if parts else {}
+        return Ran(version=(folder / "version").read_text(), tallies=tallies)
+
+
+def _tallies(path: Path) -> Tallies:
+    with pa.OSFile(str(path)) as file:
+        return added(tallies_of_table(pa.ipc.open_file(file).read_all()))
 
 
 def _session(folder: Path, book: Path, master: str) -> dict[str, str]:
@@ -128,9 +128,10 @@ def _run(folder: Path) -> None:
         session.sql(query).createOrReplaceTempView(name)
     session.table(ANSWER).write.parquet(work["target"])
     if parts := work["parts"]:
-        numbers = session.range(0, len(parts), 1, len(parts))
-        found = numbers.mapInArrow(partial(mapped, work["book"], parts), ROWS)
-        pq.write_table(found.toArrow(), folder / TALLIED)
+        told = session.sparkContext.parallelize(parts, len(parts)).map(partial(as_arrow, work["book"]))
+        with pa.OSFile(str(folder / TALLIED), "wb") as file, pa.ipc.new_file(file, TALLIES) as writer:
+            for stream in told.collect():
+                writer.write_table(pa.ipc.open_stream(stream).read_all())
     (folder / "version").write_text(session.version)
     session.stop()
 

@@ -114,6 +114,11 @@ class LocalDesk:
         self.webhook_register = Webhooks(store, secrets, clock, loopback=settings.webhooks.loopback)
         self._parity = ParityAudit(settings, store, partial(connect, settings), clock)
 
+    @property
+    def store(self) -> Store:
+        """The store that it answers from."""
+        return self._store
+
     def health(self, account: str, at: str | None) -> Document:
         return self._healths.document(account, at)
 
@@ -257,26 +262,26 @@ class LocalDesk:
         accrue_days: int = 0,
     ) -> Document:
         wanted = wanted_of(severity, scenarios, shocks, fund_usd, accrue_days)
-        book, known = self._book_and_known(at)
+        book, known = self.book_and_known(at)
         return stressed(book, wanted, known.series, self._told)
 
     def at_risk(self, at: str | None) -> Document:
         return risked(self._book(at))
 
     def liquidations(self, asked: Asked, at: str | None) -> Document:
-        book, known = self._book_and_known(at)
+        book, known = self.book_and_known(at)
         return simulated(book, asked, known, self._told)
 
     def freeze(self, asked: Asked, at: str | None) -> Document:
-        book, known = self._book_and_known(at)
+        book, known = self.book_and_known(at)
         return frozen(book, asked, known, self._told)
 
     def lag(self, asked: Asked, at: str | None) -> Document:
-        book, known = self._book_and_known(at)
+        book, known = self.book_and_known(at)
         return late(book, asked, known, self._told)
 
     def forecasts(self, at: str | None, *, top: int, seed: int) -> Document:
-        book, known = self._book_and_known(at)
+        book, known = self.book_and_known(at)
         return forecasts(book, known.series, top=top, seed=seed)
 
     def run_risk(self) -> Document:
@@ -312,7 +317,8 @@ class LocalDesk:
         with self._scene(at, self._chains()) as scene:
             return self._judge(scene).as_it_is()
 
-    def _book_and_known(self, at: str | None) -> tuple[Book, Known]:
+    def book_and_known(self, at: str | None) -> tuple[Book, Known]:
+        """Return everybody's accounts at a cut, and what is known beside them."""
         with self._scene(at, self._chains()) as scene:
             return self._judge(scene).as_it_is(), self._known(scene)
 

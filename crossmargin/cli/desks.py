@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from aggregator.told import Told, untold
 from crossmargin.cli.context import Context
@@ -13,6 +14,9 @@ from crossmargin.errors import UsageError
 from crossmargin.remote_desk import RemoteDesk
 from crossmargin.service_file import running
 from crossmargin.settings import Settings
+
+if TYPE_CHECKING:
+    from crossmargin.local_desk import LocalDesk
 
 SUPERSEDED = "superseded"
 SUPERSEDED_TOLD = (
@@ -38,7 +42,7 @@ def desk_of(context: Context, *, writes: bool = False, told: Told = untold) -> I
 
 
 @contextmanager
-def local(context: Context, settings: Settings, *, writes: bool, told: Told = untold) -> Iterator[Desk]:
+def local(context: Context, settings: Settings, *, writes: bool, told: Told = untold) -> Iterator[LocalDesk]:
     """Open the store for one question, under the policy that its ledger has in force."""
     from crossmargin.app import must_exist, opened, policy_of
     from crossmargin.local_desk import LocalDesk

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from indexer.mirror.pieces import Given, Held, Marks, Outcome, Piece, Table, by_block, marks_of, whole
@@ -17,6 +18,10 @@ from indexer.store.statements import statement
 MOST_ROWS = 250_000
 """Rows of journals in one piece, unless a block alone has more."""
 
+NOWHERE = Place("", 0)
+UNFINISHED = -1
+"""The edition of a piece after which there is more: no store is ever there."""
+
 
 def give(store: Store, chain_id: str, held: Held, *, most_rows: int = MOST_ROWS) -> Piece:
     """Return what makes a mirror hold what the store does, or a part of the way there; raises `StoreError`."""
@@ -30,7 +35,11 @@ def give(store: Store, chain_id: str, held: Held, *, most_rows: int = MOST_ROWS)
         if above is None:
             given = Given(place=place, edition=edition, digests={})
             return Piece(outcome=Outcome.COMPARE, given=given)
-        return _piece(con, chain_id, held, above, _end(con, chain_id, now, above, most_rows), now, (place, edition))
+        end = _end(con, chain_id, now, above, most_rows)
+        piece = _piece(con, chain_id, held, above, end)
+    more = end != now
+    given = replace(piece.given, place=place, edition=UNFINISHED if more else edition)
+    return replace(piece, given=given, more=more)
 
 
 def _shared(store: Store, con: Con, chain_id: str, held: Held, now: Cursor | None) -> int | None:
@@ -74,35 +83,29 @@ def _end(con: Con, chain_id: str, now: Cursor | None, above: int, most_rows: int
     return Cursor(block=end, finalized=last)
 
 
-def _piece(
-    con: Con, chain_id: str, held: Held, above: int, end: Cursor | None, now: Cursor | None, at: tuple[Place, int]
-) -> Piece:
+def _piece(con: Con, chain_id: str, held: Held, above: int, end: Cursor | None) -> Piece:
+    """All rows above a block up to where the piece ends; `given` lacks where the store is."""
     last = end.block.number if end else NONE_STAYS
     blocks_above = min(above, held.finalized - 1) if held.finalized > NOTHING_FINAL else NONE_STAYS
-    tables = {}
-    name = family(chain_id).blocks.name
+    tables, digests = {}, {}
     for table, column in by_block(chain_id).items():
         text = statement("mirror_rows", table=table, block=column)
-        values = {"chain_id": chain_id, "above": blocks_above if table == name else above, "last": last}
-        rows = table_of(con, text, values)
+        first = blocks_above if table == family(chain_id).blocks.name else above
+        rows = table_of(con, text, {"chain_id": chain_id, "above": first, "last": last})
         if rows.num_rows:
             tables[table] = Table(rows=rows, by_block=True)
     known = held.given.digests if held.given is not None else {}
-    digests = {}
     for table, question in whole().items():
         values = {"chain_id": chain_id} | ({"last": last} if "$last" in question else {})
         digests[table] = _digest(con, question, values)
         if digests[table] != known.get(table):
             tables[table] = Table(rows=table_of(con, question, values), by_block=False)
-    place, edition = at
-    more = end != now
     return Piece(
         outcome=Outcome.ROWS,
-        given=Given(place=place, edition=-1 if more else edition, digests=digests),
+        given=Given(place=NOWHERE, edition=UNFINISHED, digests=digests),
         above=above,
         blocks_above=blocks_above,
         cursor=end,
-        more=more,
         tables=tables,
     )
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from chains.identifiers import EVM, namespace_of
 from chains.model import Block
-from indexer.mirror.pieces import SPANS, Given, Held, MirrorWrong, Outcome, Piece, by_block, marks_of, whole
+from indexer.mirror.pieces import SPANS, Given, Held, MirrorWrong, Outcome, Piece, Table, by_block, marks_of, whole
 from indexer.store import Store
 from indexer.store.apply import NOTHING_FINAL, cursor, set_cursor
 from indexer.store.changes import NONE_STAYS
+from indexer.store.connection import first_line
+from indexer.store.errors import StoreError
 from indexer.store.journals import DERIVED, Journal, arranged
 from indexer.store.raw import blocks, family
-from indexer.store.session import Con, staged
+from indexer.store.session import Con, staged, table_of
 from indexer.store.statements import statement
 from indexer.store.tips import append_derived, delete_above, rewind_derived
 from indexer.store.told import tell_liquidations
@@ -40,11 +43,21 @@ def take(store: Store, chain_id: str, held: Held, piece: Piece) -> None:
     """Let a store that holds `held` of a chain hold what a piece says; raises `MirrorWrong` and other `StoreError`."""
     if piece.outcome is not Outcome.ROWS:
         return
-    check(chain_id, held, piece)
+    try:
+        _take(store, chain_id, held, piece)
+    except StoreError as error:
+        if isinstance(error.__cause__, duckdb.DataError | duckdb.IntegrityError):
+            raise _wrong(chain_id, f"does not fit its tables ({first_line(error.__cause__)})") from error
+        raise
+
+
+def _take(store: Store, chain_id: str, held: Held, piece: Piece) -> None:
     with store.refilling(chain_id, piece.above) as con:
         now = cursor(con, chain_id)
         if (now.block if now else None) != held.block:
             raise MirrorWrong(f"{chain_id}: what was given is for another state than the one that is stored")
+        piece = replace(piece, tables={name: _shaped(con, chain_id, name, each) for name, each in piece.tables.items()})
+        check(chain_id, held, piece)
         _replace(con, chain_id, held, piece)
         set_cursor(con, chain_id, piece.cursor)
         _check_end(con, chain_id, piece)
@@ -69,31 +82,53 @@ def _replace(con: Con, chain_id: str, held: Held, piece: Piece) -> None:
     append_derived(con, chain_id, [arranged(journal, _as_folded(journal, rows)) for journal, rows in given])
 
 
+def _shaped(con: Con, chain_id: str, name: str, table: Table) -> Table:
+    """Rows with the very columns that the table has here; raises `MirrorWrong`."""
+    columns, questions = by_block(chain_id), whole()
+    if name not in (columns if table.by_block else questions):
+        raise _wrong(chain_id, f"names the table {name}")
+    values: dict[str, object] = {"chain_id": chain_id, "last": NONE_STAYS}
+    if table.by_block:
+        text = statement("mirror_rows", table=name, block=columns[name])
+        values["above"] = NONE_STAYS
+    else:
+        text = questions[name]
+    ours = table_of(con, text, {key: value for key, value in values.items() if f"${key}" in text}).schema
+    try:
+        return replace(table, rows=table.rows.cast(ours))
+    except (pa.ArrowException, ValueError) as error:
+        raise _wrong(chain_id, f"has other columns in {name}") from error
+
+
 def _as_folded(journal: Journal, rows: pa.Table) -> pa.Table:
     """Rows as they are stored under the names that folds give them."""
     return rows.select(journal.columns).rename_columns(["block", *journal.columns[1:]])
 
 
+def _wrong(chain_id: str, what: str) -> MirrorWrong:
+    return MirrorWrong(f"{chain_id}: what was given {what}; nothing of it is taken")
+
+
 def check(chain_id: str, held: Held, piece: Piece) -> None:
     """Refuse a piece with rows of other tables, blocks or chains, or with blocks that do not follow each other; raises `MirrorWrong`."""
-    say: Callable[[str], MirrorWrong] = lambda what: MirrorWrong(f"{chain_id}: what was given {what}; nothing of it is taken")  # noqa: E731
     last = piece.cursor.block.number if piece.cursor else NONE_STAYS
     reached = held.block.number if held.block else NONE_STAYS
     if not NONE_STAYS <= piece.blocks_above <= piece.above <= reached:
-        raise say(f"begins above block {piece.above}, and blocks to {reached} are held")
+        raise _wrong(chain_id, f"begins above block {piece.above}, and blocks to {reached} are held")
     if last < piece.above or (held.finalized > NOTHING_FINAL and piece.blocks_above >= held.finalized):
-        raise say(f"ends with block {last} and leaves blocks to {piece.blocks_above} as they are")
-    columns, others = by_block(chain_id), whole()
+        raise _wrong(chain_id, f"ends with block {last} and leaves blocks to {piece.blocks_above} as they are")
+    columns = by_block(chain_id)
     for name, table in piece.tables.items():
-        if name not in (columns if table.by_block else others):
-            raise say(f"names the table {name}")
         if table.by_block:
             first = piece.blocks_above if name == family(chain_id).blocks.name else piece.above
             numbers = pc.min_max(table.rows[columns[name]]).as_py()
             if table.rows.num_rows and not first < numbers["min"] <= numbers["max"] <= last:
-                raise say(f"has rows of {name} from block {numbers['min']} to {numbers['max']}, and is of {first + 1} to {last}")
-        elif "chain_id" not in table.rows.column_names or set(table.rows["chain_id"].to_pylist()) - {chain_id}:
-            raise say(f"has rows of another chain in {name}")
+                raise _wrong(
+                    chain_id,
+                    f"has rows of {name} from block {numbers['min']} to {numbers['max']}, and is of {first + 1} to {last}",
+                )
+        elif set(table.rows["chain_id"].to_pylist()) - {chain_id}:
+            raise _wrong(chain_id, f"has rows of another chain in {name}")
 
 
 def _check_end(con: Con, chain_id: str, piece: Piece) -> None:

@@ -56,7 +56,9 @@ class Changes:
             oldest = self._number - len(self._noted)
             if since.opening != self._opening or not oldest <= since.number <= self._number:
                 return None
-            floors = [floor for number, chain, floor in self._noted if number > since.number and chain in {chain_id, None}]
+            floors = [
+                floor for number, chain, floor in self._noted if number > since.number and chain in {chain_id, None}
+            ]
         known = [floor for floor in floors if floor is not None]
         return min([block, *known]) if len(known) == len(floors) else None
 

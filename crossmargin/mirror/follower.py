@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeVar
@@ -13,14 +11,11 @@ from typing import Any, TypeVar
 from chains.errors import ChainError, NodeBusy, NodeWrong
 from chains.model import Finality, Reason
 from chains.ports import Head
-from chains.rpc.transport import Received, Transport
-from crossmargin.documents import encode
-from crossmargin.mirror import versions
-from crossmargin.mirror.source import WAIT_S
-from crossmargin.mirror.wire import LARGEST, MEDIA_TYPE, SightSaid, block_of, head_of, question, read
+from chains.rpc.transport import Transport
+from crossmargin.mirror.asking import asked, transport_to, understood
+from crossmargin.mirror.wire import SightSaid, block_of
 from crossmargin.redaction import label
 from crossmargin.settings import ChainSettings
-from crossmargin.settings.model import IndexerSettings
 from crossmargin.watch import Clock, Heard, Watch
 from indexer.loop import Listener, Progress
 from indexer.mirror import Given, Held, MirrorWrong, Outcome, Piece, held_of, take
@@ -29,17 +24,7 @@ from indexer.store.raw import family
 
 T = TypeVar("T")
 
-TIMEOUT_S = WAIT_S + 50.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
-CODE = re.compile(r"[a-z][a-z-]{0,39}")
-OK, BUSY = 200, frozenset({408, 429, 500, 502, 503, 504})
-REFUSALS = {
-    401: "does not know the key in indexer_key, or none is written; make one there with"
-    " `crossmargin keys api create --scope follow`",
-    403: "does not let the key in indexer_key follow; it needs the scope follow",
-    404: "does not follow this chain, or is of an earlier version",
-    421: "follows no chain; name a service that runs `crossmargin run`",
-}
 
 
 @dataclass(slots=True)
@@ -65,7 +50,7 @@ class Mirror:
     async def follow(self, stop: asyncio.Event) -> None:
         """Hold what the indexer holds until `stop` is set; raises `StoreError` where the own store refuses."""
         memory = _Memory()
-        transport = _transport(self._indexer)
+        transport = transport_to(self._indexer)
         try:
             while not stop.is_set():
                 try:
@@ -88,13 +73,11 @@ class Mirror:
         """Ask once and take what is given, unless `stop` is set before it came."""
         chain_id, sent_at, began = self._chain_id, self._clock(), monotonic()
         held = await asyncio.to_thread(held_of, self._store, chain_id, memory.given, compared=memory.compared)
-        body = await until(stop, self._asked(transport, held))
+        body = await until(stop, asked(transport, self._indexer, chain_id, held))
         if body is None:
             return
         try:
-            head, rest = head_of(body)
-            versions.check(chain_id, head.get("made_by"), self._label)
-            said, piece = await asyncio.to_thread(read, chain_id, head, rest)
+            said, piece = await asyncio.to_thread(understood, chain_id, body, self._label)
             fetched = monotonic()
             await asyncio.to_thread(take, self._store, chain_id, held, piece)
         except MirrorWrong as error:
@@ -107,20 +90,6 @@ class Mirror:
             waited = min(said.waited_s, fetched - began)
             seconds = {"fetch": fetched - began - waited, "store": monotonic() - fetched}
             self._tell(held, piece, said.sight, seconds)
-
-    async def _asked(self, transport: Transport, held: Held) -> bytes:
-        url = f"{self._indexer.url}/v1/chains/{self._chain_id}/rows"
-        answer = await transport.post(url, self._label, encode(question(held).model_dump()))
-        if answer.status != OK:
-            raise self._refused(answer)
-        if answer.headers.get("Content-Type", "").partition(";")[0] != MEDIA_TYPE:
-            raise NodeWrong(f"{self._label} answers, and is no indexer")
-        return answer.body
-
-    def _refused(self, answer: Received) -> ChainError:
-        said = REFUSALS.get(answer.status, f"refuses with status {answer.status}{_code(answer.body)}")
-        kind: Callable[[str], ChainError] = NodeBusy if answer.status in BUSY else NodeWrong
-        return kind(f"the indexer at {self._label} {said}")
 
     def _hear(self, sight: SightSaid, told_at: float) -> None:
         """Note what the indexer sees; `told_at`: not later than the moment in which it said so."""
@@ -162,21 +131,6 @@ class Mirror:
                 seconds=seconds,
             )
         )
-
-
-def _code(body: bytes) -> str:
-    """The fixed word of a problem document, and nothing else of what a stranger may say."""
-    try:
-        said = json.loads(body)
-    except ValueError:
-        return ""
-    code = said.get("code") if isinstance(said, dict) else None
-    return f" ({code})" if isinstance(code, str) and CODE.fullmatch(code) else ""
-
-
-def _transport(indexer: IndexerSettings) -> Transport:
-    said: dict[str, Any] = {} if indexer.key is None else {"Authorization": f"Bearer {indexer.key}"}
-    return Transport(timeout_s=TIMEOUT_S, most_bytes=LARGEST, headers=said)
 
 
 def _head(sight: SightSaid) -> Head | None:

@@ -18,13 +18,14 @@ from indexer.mirror import Held, Piece
 
 TIMEOUT_S = WAIT_S + 50.0
 CODE = re.compile(r"[a-z][a-z-]{0,39}")
+UNTOLD = "no reason told"
 OK, BUSY = 200, frozenset({408, 429, 500, 502, 503, 504})
 REFUSALS = {
-    401: "does not know the key in indexer_key, or none is written; make one there with"
+    "unauthorized": "does not know the key in indexer_key, or none is written; make one there with"
     " `crossmargin keys api create NAME --scope follow`",
-    403: "does not let the key in indexer_key follow; it needs the scope follow",
-    404: "does not follow this chain, or is of an earlier version",
-    421: "follows no chain; name a service that runs `crossmargin run`",
+    "forbidden": "does not let the key in indexer_key follow; it needs the scope follow",
+    "not-found": "does not follow this chain, or is of an earlier version",
+    "ask-elsewhere": "follows no chain; name a service that runs `crossmargin run`",
 }
 
 
@@ -54,7 +55,8 @@ def understood(chain_id: str, body: bytes, name: str) -> tuple[PieceSaid, Piece]
 
 
 def _refused(answer: Received, name: str) -> ChainError:
-    said = REFUSALS.get(answer.status, f"refuses with status {answer.status}{_code(answer.body)}")
+    code = _code(answer.body)
+    said = REFUSALS.get(code, f"refuses with status {answer.status} ({code})")
     kind: Callable[[str], ChainError] = NodeBusy if answer.status in BUSY else NodeWrong
     return kind(f"the indexer at {name} {said}")
 
@@ -64,6 +66,6 @@ def _code(body: bytes) -> str:
     try:
         said = json.loads(body)
     except ValueError:
-        return ""
+        return UNTOLD
     code = said.get("code") if isinstance(said, dict) else None
-    return f" ({code})" if isinstance(code, str) and CODE.fullmatch(code) else ""
+    return code if isinstance(code, str) and CODE.fullmatch(code) else UNTOLD

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import select
+import shutil
+import socket
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -13,8 +16,8 @@ import pytest
 
 from indexer.mirror.pieces import by_block, whole
 from indexer.store.journals import JOURNALS
-from tests.support.recorded import Nodes, configure, recorded
-from tests.support.services import ask, done, forked, killed, running, switch, until
+from tests.support.recorded import Nodes, configure, crossmargin, recorded
+from tests.support.services import ask, done, forked, indexed, killed, running, switch, until
 
 CHAINS = ("eip155:31337", "eip155:31338")
 ACCOUNTS = ("stretched", "hedged", "liquidated")

@@ -118,7 +118,7 @@ class Watch:
         """Take over what an indexer sees: that it answers makes nothing fresh, only what its nodes answered does."""
         self._see(
             chain_id,
-            head=heard.head,
+            head=None if heard.polled_at is None else heard.head,
             polled_at=heard.polled_at,
             fault=heard.fault,
             stopped=heard.stopped,

@@ -29,7 +29,7 @@ def give(store: Store, chain_id: str, held: Held, *, most_rows: int = MOST_ROWS)
     before = held.given
     if before is not None and before.place == place and before.edition == edition:
         return Piece(outcome=Outcome.SAME, given=before)
-    with store.exporting() as con:
+    with store.copying() as con:
         now = cursor(con, chain_id)
         above = _shared(store, con, chain_id, held, now)
         if above is None:

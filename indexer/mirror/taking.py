@@ -27,7 +27,7 @@ from indexer.store.told import tell_liquidations
 
 def held_of(store: Store, chain_id: str, given: Given | None, *, compared: bool = False) -> Held:
     """What a mirror says that it holds; `compared`: with the marks by which the other store finds what differs."""
-    with store.exporting() as con:
+    with store.copying() as con:
         now = cursor(con, chain_id)
         block, finalized = (now.block, now.finalized) if now else (None, NOTHING_FINAL)
         held = Held(block=block, finalized=finalized, given=given)

@@ -367,6 +367,12 @@ class Store:
             yield con
 
     @contextmanager
+    def copying(self) -> Iterator[Con]:
+        """Open one consistent state of chains for somebody who copies their rows."""
+        with self._session() as con:
+            yield con
+
+    @contextmanager
     def refilling(self, chain_id: str | None = None, above: int | None = ANYWHERE) -> Iterator[Con]:
         """Let somebody put other rows into the tables, all of them or none: readers see those of before until then.
 

@@ -298,7 +298,10 @@ def _freeze(found: Reopened) -> Document:
 
 
 def stopped(outcome: Outcome) -> Document:
-    """Say where a run stopped: `ended` or not after its last round, and how many units may be liquidated still, or are not known."""
+    """Say where a run stopped: `ended` or not after its last round.
+
+    And how many units of which something is left to take may be liquidated still, and of how many that is not known.
+    """
     return {
         "rounds": outcome.rounds,
         "ended": outcome.ended,

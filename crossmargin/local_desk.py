@@ -107,6 +107,11 @@ class LocalDesk:
         self.webhook_register = Webhooks(store, secrets, clock, loopback=settings.webhooks.loopback)
         self._parity = ParityAudit(settings, store, partial(connect, settings), clock)
 
+    @property
+    def store(self) -> Store:
+        """The store that it answers from."""
+        return self._store
+
     def health(self, account: str, at: str | None) -> Document:
         return self._healths.document(account, at)
 
@@ -250,26 +255,26 @@ class LocalDesk:
         accrue_days: int = 0,
     ) -> Document:
         wanted = wanted_of(severity, scenarios, shocks, fund_usd, accrue_days)
-        book, known = self._book_and_known(at)
+        book, known = self.book_and_known(at)
         return stressed(book, wanted, known.series)
 
     def at_risk(self, at: str | None) -> Document:
         return risked(self._book(at))
 
     def liquidations(self, asked: Asked, at: str | None) -> Document:
-        book, known = self._book_and_known(at)
+        book, known = self.book_and_known(at)
         return simulated(book, asked, known)
 
     def freeze(self, asked: Asked, at: str | None) -> Document:
-        book, known = self._book_and_known(at)
+        book, known = self.book_and_known(at)
         return frozen(book, asked, known)
 
     def lag(self, asked: Asked, at: str | None) -> Document:
-        book, known = self._book_and_known(at)
+        book, known = self.book_and_known(at)
         return late(book, asked, known)
 
     def forecasts(self, at: str | None, *, top: int, seed: int) -> Document:
-        book, known = self._book_and_known(at)
+        book, known = self.book_and_known(at)
         return forecasts(book, known.series, top=top, seed=seed)
 
     def run_risk(self) -> Document:
@@ -308,7 +313,8 @@ class LocalDesk:
             held = None if self.live.version is None else self.live.version.book
             return Judge(scene=scene, estimates=self._estimates, held=held).as_it_is()
 
-    def _book_and_known(self, at: str | None) -> tuple[Book, Known]:
+    def book_and_known(self, at: str | None) -> tuple[Book, Known]:
+        """Return everybody's accounts at a cut, and what is known beside them."""
         with self._scene(at, self._chains()) as scene:
             held = None if self.live.version is None else self.live.version.book
             return Judge(scene=scene, estimates=self._estimates, held=held).as_it_is(), self._known(scene)

@@ -80,7 +80,7 @@ class _Run:
         while not ended and rounds < self.terms.rounds:
             rounds += 1
             ended = not self._round(rounds)
-        standing = tuple(name for name, _ in self._below())
+        standing = tuple(name for name, _ in self._below() if self.exposed[name].collaterals)
         losses, funds, common = self._losses()
         return Outcome(
             terms=self.terms,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from crossmargin.cli.context import Context
 from crossmargin.cli.output import words
@@ -12,6 +13,9 @@ from crossmargin.errors import UsageError
 from crossmargin.remote_desk import RemoteDesk
 from crossmargin.service_file import running
 from crossmargin.settings import Settings
+
+if TYPE_CHECKING:
+    from crossmargin.local_desk import LocalDesk
 
 SUPERSEDED = "superseded"
 SUPERSEDED_TOLD = (
@@ -37,7 +41,7 @@ def desk_of(context: Context, *, writes: bool = False) -> Iterator[Desk]:
 
 
 @contextmanager
-def local(context: Context, settings: Settings, *, writes: bool) -> Iterator[Desk]:
+def local(context: Context, settings: Settings, *, writes: bool) -> Iterator[LocalDesk]:
     """Open the store for one question, under the policy that its ledger has in force."""
     from crossmargin.app import must_exist, opened, policy_of
     from crossmargin.local_desk import LocalDesk

@@ -43,6 +43,12 @@ SET_NAMED = {
         "lake_set": {"type": "string"},
         "cut_at": {"type": "string", "format": "date-time"},
         "finality": {"const": "finalized"},
+        "revaluation": {
+            "type": "string",
+            "description": "Which revaluation of the set the answer is, where it is one.",
+        },
+        "engine": {"type": "string", "description": "What made it."},
+        "digest": {"type": "string", "description": "The SHA-256 of the file that holds the answer."},
     },
     "required": ["lake_set", "cut_at", "finality"],
 }

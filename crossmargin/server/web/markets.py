@@ -151,7 +151,7 @@ def _chain(chain: Document) -> tuple[object, ...]:
     return (
         shortened(chain["chain"]),
         whole(chain["name"]),
-        chain["state"],
+        titled(f"{chain['state']} elsewhere", chain["indexer"]) if chain["indexer"] else chain["state"],
         counted(indexed["block"]),
         indexed["time"] and whole(indexed["time"]),
         *(counted(chain[key]) for key in ("finalized_block", "head_block", "lag_seconds")),

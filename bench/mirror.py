@@ -65,9 +65,7 @@ def measure(source: Store, mirror: Store) -> None:
     print(
         f"  the first load: {whole / 1e6:,.1f} MB in {len(first)} pieces, indexer {give_s:.2f} s, aggregator {take_s:.2f} s"
     )
-    print(
-        f"  comparing all of it: indexer {given_s:.2f} s, aggregator {asked_s:.2f} s, equal to block {piece.above}"
-    )
+    print(f"  comparing all of it: indexer {given_s:.2f} s, aggregator {asked_s:.2f} s, equal to block {piece.above}")
 
 
 def step(source: Store, mirror: Store, given: Given | None) -> tuple[Given, tuple[int, float, float]]:

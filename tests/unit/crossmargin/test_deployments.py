@@ -199,7 +199,10 @@ def test_init_leaves_a_file_alone_that_is_there(tmp_path: Path) -> None:
         (
             "tron",
             "aave-v3",
-            'no deployments on chain "tron" are known; use one of arbitrum, avalanche, base, bnb, ethereum, gnosis, optimism, polygon',
+            (
+                'no deployments on chain "tron" are known; use one of arbitrum, avalanche, base, bnb, ethereum, gnosis, '
+                "optimism, polygon, solana"
+            ),
         ),
         ("gnosis", "morpho-blue", "none of these protocols is known on gnosis; there use aave-v3"),
     ],

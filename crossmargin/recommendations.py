@@ -67,9 +67,7 @@ def recommend(judge: Judge, policies: Policies, series: Mapping[str, Series], no
     }
 
 
-def proposals(
-    assets: Iterable[Asset], policy: Policy, series: Mapping[str, Series], today: date
-) -> Iterator[Proposal]:
+def proposals(assets: Iterable[Asset], policy: Policy, series: Mapping[str, Series], today: date) -> Iterator[Proposal]:
     """Yield what each class's margins would become by prices up to the day before `today`, the UTC day of the cut."""
     assets = tuple(assets)
     by_id = {asset.id: asset for asset in assets}
@@ -114,19 +112,23 @@ def _proposal(name: str, policy: Policy, purpose: Purpose, current: float, one: 
         else (horizon.maintenance_s, horizon.maintenance_tail)
     )
     beside = 1 - (1 - layers.liquidity) * (1 - layers.peg)
-    parts = targets(one.returns, tail=tail, horizon_s=seconds) | _challenged(one, seconds)
+    parts = targets(one.returns, tail=tail, horizon_s=seconds) | challenged(one, seconds)
     whole = {each: 1 - (1 - values) * (1 - beside) for each, values in parts.items()}
     advice = advise(whole, current, Bounds(least=beside, most=max(layers.cap, beside)))
     return Proposal(asset_class=name, purpose=purpose, identity=one.identity, advice=advice)
 
 
-def _challenged(one: Series, horizon_s: int) -> dict[str, Floats]:
-    """Return what a challenger learnt, as far back as the other parts go: where it learnt nothing it raises nothing."""
+def challenged(one: Series, horizon_s: int) -> dict[str, Floats]:
+    """Return what a challenger learnt, as far back as the other parts go: where it learnt nothing it raises nothing.
+
+    Of the first day alone the lowest and the highest price may be unknown; nothing rests on them.
+    """
     if not one.ranged.all():
         return {}
-    history = History(asset=one.identity, first=one.until(one.last).last, closes=one.closes)
+    history = History(asset=one.identity, first=date.fromordinal(int(one.days[0])), closes=one.closes)
+    lows, highs = (np.where(np.isnan(each), one.closes, each) for each in (one.lows, one.highs))
     try:
-        found = learnt(Bars(history=history, lows=one.lows, highs=one.highs))
+        found = learnt(Bars(history=history, lows=lows, highs=highs))
     except BadHistory:
         return {}
     scaled = -np.expm1(math.sqrt(horizon_s / DAY_S) * np.log1p(-np.minimum(found, 1 - 1e-9)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -13,8 +14,9 @@ from aggregator.margin.inputs import Asset
 from aggregator.margin.layers import Purpose
 from aggregator.margin.policy import Policy
 from aggregator.risk.recommend import Move
-from aggregator.risk.series import PriceDay, Series, series_of
-from crossmargin.recommendations import Proposal, proposals
+from aggregator.risk.series import PriceDay, Series, series_of, series_of_bars
+from crossmargin.recommendations import Proposal, challenged, proposals
+from tests.support.walks import walks
 from tests.unit.aggregator.builders import POLICY
 
 START, DAYS = date(2020, 1, 1), 700
@@ -29,7 +31,8 @@ def asset(identity: str, asset_class: str = "major") -> Asset:
 def moving(identity: str, deviation: float, *, days: int = DAYS) -> Series:
     """Prices of as many days from `START` on that go up and down by turns."""
     found = series_of(
-        identity, [PriceDay(START + timedelta(n), 100.0 + 100 * deviation * (n % 2), None, None, "x") for n in range(days)]
+        identity,
+        [PriceDay(START + timedelta(n), 100.0 + 100 * deviation * (n % 2), None, None, "x") for n in range(days)],
     )
     assert found is not None
     return found
@@ -38,6 +41,19 @@ def moving(identity: str, deviation: float, *, days: int = DAYS) -> Series:
 def proposed(*known: Series, assets: tuple[Asset, ...], policy: Policy = TERMS.policy) -> Mapping[Purpose, Proposal]:
     found = proposals(assets, policy, {one.identity: one for one in known}, TODAY)
     return {each.purpose: each for each in found}
+
+
+def test_a_first_day_without_a_range_keeps_nobody_from_learning() -> None:
+    [bars] = walks("A", 1100)
+    whole = series_of_bars(bars)
+    lows, highs = whole.lows.copy(), whole.highs.copy()
+    lows[0] = highs[0] = np.nan
+
+    assert challenged(whole, 86_400)["challenger"] == pytest.approx(
+        challenged(replace(whole, lows=lows, highs=highs), 86_400)["challenger"]
+    )
+    lows[7] = np.nan
+    assert challenged(replace(whole, lows=lows), 86_400) == {}
 
 
 def test_a_class_of_calm_identities_is_lowered() -> None:

@@ -85,7 +85,7 @@ def targets(returns: Floats, *, tail: float, horizon_s: int) -> dict[str, Floats
 def advise(
     parts: dict[str, Floats], current: float, bounds: Bounds | None = None, rules: Publishing | None = None
 ) -> Advice:
-    """Propose what follows `current`, by the targets of the last days (each n ≥ 1 long); raises `ValueError` for none, and for no numbers."""
+    """Propose what follows `current`, by the targets of the last days (each n ≥ 1 long); raises `ValueError` for none or no numbers."""
     bounds, rules = bounds or Bounds(), rules or Publishing()
     if not parts or any(len(each) == 0 for each in parts.values()):
         raise ValueError("there is no day that tells a target")

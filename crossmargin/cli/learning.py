@@ -98,6 +98,8 @@ def _show_advice(console: Console, document: Document, out: Path | None) -> None
     console.print(add_rows(table(*columns, right=columns[3:6]), rows))
     if document["without_history"]:
         console.print(f"without a history that is long enough: {', '.join(document['without_history'])}")
+    if unmeasured := sorted({name for each in document["proposals"] for name in each["unmeasured"]}):
+        console.print(f"not measured, so that their classes are not lowered: {', '.join(unmeasured)}")
     effect = document["preview"]
     if effect is None:
         console.print("nothing changes")

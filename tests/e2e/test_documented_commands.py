@@ -113,6 +113,7 @@ ELSEWHERE: Mapping[str, tuple[str, str]] = {
         "def test_what_is_published_is_read_by_duckdb",
     ),
     "docker compose up": ("tests/packaging/test_containers.py", "docker-compose.yml"),
+    "docker compose --profile live up": ("tests/packaging/test_containers.py", "docker-compose.yml"),
     "docker compose --profile lake up": ("tests/packaging/test_containers.py", "docker-compose.yml"),
     "make demo": ("tests/e2e/test_demo.py", '"demo"'),
     "make demo ARGS=--no-serve": ("tests/e2e/test_demo.py", '"--no-serve"'),

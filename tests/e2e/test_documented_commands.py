@@ -113,6 +113,10 @@ ELSEWHERE: Mapping[str, tuple[str, str]] = {
         "def test_what_is_published_is_read_by_duckdb",
     ),
     "docker compose up": ("tests/packaging/test_containers.py", "docker-compose.yml"),
+    "docker compose run --rm live-north --config crossmargin.toml keys api create aggregator --scope follow": (
+        "tests/packaging/test_containers.py",
+        "docker-compose.yml",
+    ),
     "docker compose --profile live up": ("tests/packaging/test_containers.py", "docker-compose.yml"),
     "docker compose --profile lake up": ("tests/packaging/test_containers.py", "docker-compose.yml"),
     "make demo": ("tests/e2e/test_demo.py", '"demo"'),

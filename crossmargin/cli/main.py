@@ -930,7 +930,8 @@ def keys_api_create(
     name: Annotated[str, typer.Argument(help="Whose key it is, in your own words.")],
     *,
     scope: Annotated[
-        list[str], typer.Option("--scope", help="What it allows: read, sql, import or admin; may be given again.")
+        list[str],
+        typer.Option("--scope", help="What it allows: read, sql, import, follow or admin; may be given again."),
     ] = ["read"],  # noqa: B006 - typer copies it
     quota: Annotated[int | None, typer.Option("--quota", help="Requests a minute; without it any number.")] = None,
     expires: Annotated[str | None, typer.Option("--expires", help="After how long, such as 90d; never.")] = None,

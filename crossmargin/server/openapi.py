@@ -26,6 +26,7 @@ REFUSALS = {
     "404": "Nothing is known by that name.",
     "409": "The store does not reach there, or something else was said before.",
     "413": "The body is too large.",
+    "421": "Another service has what is asked for.",
     "429": "The quota of the key is used up; see `Retry-After`.",
     "503": "It cannot be answered now.",
 }

@@ -20,6 +20,7 @@ from indexer.store import controls, ledger, margin, risk_runs
 from indexer.store.api_keys import ApiKeyLedger
 from indexer.store.apply import Cursor, apply_step, cursor
 from indexer.store.backup import Backup, back_up
+from indexer.store.changes import ANYWHERE, Changes, change_of
 from indexer.store.connection import MEMORY, connect, first_line, is_new, made
 from indexer.store.controls import Findings, Look, ParityRun
 from indexer.store.errors import StoreBroken, StoreError
@@ -60,6 +61,8 @@ class Store:
         self._clerk = root.cursor()
         self._clerks_lock = RLock()
         self._rebuilding = False
+        self.changes = Changes()
+        """Since when rows of a chain are others than before; for whoever holds a copy of them."""
         self.telling: Telling | None = None
         """How subscribers are told of what is stored; `None`: not at all."""
         self.edition = 0
@@ -121,7 +124,7 @@ class Store:
 
     def apply(self, step: Step) -> None:
         """Fold one step into the store, all of it or nothing; raises `StepRefused` or another `StoreError`."""
-        with self._writing() as con:
+        with self._changing(change_of(step)), self._writing() as con:
             apply_step(con, step)
             if self.telling is not None:
                 tell_step(con, step, self.telling)
@@ -194,7 +197,7 @@ class Store:
 
         Until then other readers see the rows of before, and no other step can be applied. Raises `StoreError`.
         """
-        with self._writing() as con:
+        with self._changing((chain_id, ANYWHERE)), self._writing() as con:
             self._rebuilding = True
             try:
                 rebuild = Rebuild(con, chain_id)
@@ -364,9 +367,18 @@ class Store:
             yield con
 
     @contextmanager
-    def refilling(self) -> Iterator[Con]:
-        """Let somebody put other rows into the tables, all of them or none: readers see those of before until then."""
-        with self._writing() as con:
+    def copying(self) -> Iterator[Con]:
+        """Open one consistent state of chains for somebody who copies their rows."""
+        with self._session() as con:
+            yield con
+
+    @contextmanager
+    def refilling(self, chain_id: str | None = None, above: int | None = ANYWHERE) -> Iterator[Con]:
+        """Let somebody put other rows into the tables, all of them or none: readers see those of before until then.
+
+        With a `chain_id` only into those of that chain, and with a block only rows `above` it.
+        """
+        with self._changing((chain_id, above)), self._writing() as con:
             yield con
 
     def query(self, sql: str, *, timeout_s: float, max_rows: int, public: bool = False) -> QueryResult:
@@ -401,6 +413,18 @@ class Store:
             if self._known[0] < edition:
                 self._known = (edition, {})
             return self._known[1] if self._known[0] == edition else None
+
+    @contextmanager
+    def _changing(self, change: tuple[str | None, int | None] | None) -> Iterator[None]:
+        """Note a change before it can be seen, and once more when it is there or came to nothing."""
+        if change is None:
+            yield
+            return
+        self.changes.note(*change)
+        try:
+            yield
+        finally:
+            self.changes.note(*change)
 
     @contextmanager
     def _writing(self) -> Iterator[Con]:

@@ -50,9 +50,9 @@ def _beyond(lake: Lake, some: Sequence[LakeFile], others: Sequence[LakeFile]) ->
     if not left or not right:
         return bool(left)
     with duckdb.connect() as con:
-        for name, files in (("some", left), ("others", right)):
+        for name, files in (("these", left), ("those", right)):
             con.register(name, pa.concat_tables([lake.rows(file) for file in files]))
-        return bool(con.execute("FROM some EXCEPT ALL FROM others LIMIT 1").fetchall())
+        return bool(con.execute("SELECT 1 FROM (FROM these EXCEPT ALL FROM those) LIMIT 1").fetchall())
 
 
 def _names(parts: Sequence[LakeSet]) -> str:

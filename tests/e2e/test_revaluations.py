@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.e2e.conftest import Indexed
-from tests.e2e.test_lake import ask, done, plain, running
+from tests.e2e.test_lake import plain
+from tests.support.services import ask, done, running
 
 ROUTES = {"stress": "/v1/stress", "at-risk": "/v1/at-risk"}
 EVERYTHING = ("--with", "stress,at-risk")

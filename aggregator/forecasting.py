@@ -142,7 +142,7 @@ def _exposures(rows: Sequence[Row]) -> Exposures:
         starts=np.array([0, *accumulate(len(legs) for _, legs in rows)], np.int64),
         assets=np.array([place for _, legs in rows for place, _ in legs], np.int32),
         amounts=np.array([weight for _, legs in rows for _, weight in legs], np.float64),
-        bases=np.array([base if math.isfinite(base) else math.copysign(1e300, base) for base, _ in rows], np.float64),
+        bases=np.array([math.copysign(1e300, base) if math.isinf(base) else base for base, _ in rows], np.float64),
         groups=np.zeros(len(rows), np.int32),
     )
 

@@ -28,6 +28,7 @@ from aggregator.risk.exposures import Exposures, Floats, Indexes, stressed
 from aggregator.risk.extremes import smallest_multiple, together
 from aggregator.risk.scenarios import LARGEST_RISE, NOTHING_LEFT, Held, Library, Scenario
 from aggregator.risk.tallies import NOTHING, Key, Of, Tallies, Tally, added, exactly, of_kind
+from aggregator.told import Told, each_told, untold
 from chains.identifiers import Account, token
 from chains.model import Reason, Side, UnitPosition
 
@@ -177,13 +178,15 @@ def _beta(identity: str, context: Context, market: str) -> float | None:
     return beta if beta > 0 else None
 
 
-def stress(book: Book, scenarios: Sequence[Scenario], fund_usd: float | None = None) -> Stressed:
+def stress(
+    book: Book, scenarios: Sequence[Scenario], fund_usd: float | None = None, *, told: Told = untold
+) -> Stressed:
     """Take a book through scenarios that were made for it; raises `ScenarioError` where one says nothing of a held asset.
 
-    `fund_usd`: also find the multiple of each at which units lack more than that.
+    `fund_usd`: also find the multiple of each at which units lack more than that. `told`: who waits for it.
     """
     units = units_of(book)
-    tallies = added([units_fallen(units, scenarios), HouseBook.of(book).fallen(scenarios)])
+    tallies = added([units_fallen(units, scenarios, told), HouseBook.of(book).fallen(scenarios)])
     found = stressed_of(tallies, scenarios, outline_of(book, units))
     if fund_usd is None:
         return found
@@ -197,11 +200,11 @@ def outline_of(book: Book, units: Units) -> Outline:
     return Outline(accounts=len(book.accounts), units=len(units.names), venues=units.venues, left_out=units.left_out)
 
 
-def units_fallen(units: Units, scenarios: Sequence[Scenario]) -> dict[Key, Tally]:
+def units_fallen(units: Units, scenarios: Sequence[Scenario], told: Told = untold) -> dict[Key, Tally]:
     """Count who of some units falls in which scenario; raises `ScenarioError` where one says nothing of a held asset."""
     moves = moves_of(units.assets, scenarios)
     outcome, found = stressed(units.counted, moves), dict[Key, Tally]()
-    for place in range(len(scenarios)):
+    for place, _ in enumerate(each_told(told, "scenarios", scenarios)):
         for venue, tally in _by_venue(units, moves[:, place]).items():
             found[Key(Of.VENUE, place, venue)] = tally
     fell = np.flatnonzero(outcome.breaches)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from aggregator.governance.terms import Terms, read_terms
+from aggregator.histories import today_of
 from aggregator.margin.inputs import Asset
 from aggregator.margin.layers import Purpose
 from aggregator.margin.numbers import rfc3339
@@ -36,18 +37,22 @@ HEAD = "policy"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """What one margin of a class would become, by the identity of it that needs the most."""
+    """What one margin of a class would become, by the identity of it that needs the most.
+
+    `unmeasured`: identities of the class of which too little is known, or nothing of late; with any the class is not lowered.
+    """
 
     asset_class: str
     purpose: Purpose
     identity: str
     advice: Advice
+    unmeasured: tuple[str, ...] = ()
 
 
 def recommend(judge: Judge, policies: Policies, series: Mapping[str, Series], now: int) -> Document:
-    """Advise on every class with an identity of more than `WINDOW` days, and preview the policy that would follow."""
-    current = policies.at(now).terms
-    found = list(_proposals(judge.scene.catalogue.assets, current.policy, series))
+    """Advise on every class with an identity of more than `WINDOW` days up to now, and preview the policy that would follow."""
+    current, today = policies.at(now).terms, today_of(judge.scene.cuts)
+    found = [] if today is None else list(proposals(judge.scene.catalogue.assets, current.policy, series, today))
     changed = [each for each in found if each.advice.move is not Move.KEEP]
     terms = _drafted(current, changed, now) if changed else None
     return {
@@ -62,20 +67,33 @@ def recommend(judge: Judge, policies: Policies, series: Mapping[str, Series], no
     }
 
 
-def _proposals(assets: tuple[Asset, ...], policy: Policy, series: Mapping[str, Series]) -> Iterator[Proposal]:
+def proposals(assets: Iterable[Asset], policy: Policy, series: Mapping[str, Series], today: date) -> Iterator[Proposal]:
+    """Yield what each class's margins would become by prices up to the day before `today`, the UTC day of the cut."""
+    assets = tuple(assets)
     by_id = {asset.id: asset for asset in assets}
     classes: dict[str, set[str]] = {}
     for asset in assets:
         classes.setdefault(asset.asset_class, set()).add(identity_of(asset.id, by_id))
+    oldest = today - timedelta(days=1, seconds=policy.estimates.ages.history_max_age_s)
     for name, identities in sorted(classes.items()):
-        known = {one: series[one] for one in sorted(identities) if one in series and len(series[one].returns) > WINDOW}
+        known = [series[one] for one in sorted(identities) if one in series and _tells(series[one], oldest)]
+        unmeasured = tuple(sorted(identities - {one.identity for one in known}))
         for purpose in Purpose if known else ():
             current = _current(policy.of_class(name), purpose)
             if current is not None:
-                yield max(
-                    (_proposal(name, policy, purpose, current, one) for one in known.values()),
-                    key=lambda each: (each.advice.proposed, each.advice.target),
-                )
+                found = (_proposal(name, policy, purpose, current, one) for one in known)
+                neediest = max(found, key=lambda each: (each.advice.proposed, each.advice.target))
+                yield _not_lowered(neediest, unmeasured) if unmeasured else neediest
+
+
+def _tells(one: Series, oldest: date) -> bool:
+    return len(one.returns) > WINDOW and one.last >= oldest
+
+
+def _not_lowered(found: Proposal, unmeasured: tuple[str, ...]) -> Proposal:
+    advice = found.advice
+    kept = replace(advice, proposed=advice.current, move=Move.KEEP) if advice.move is Move.LOWER else advice
+    return replace(found, advice=kept, unmeasured=unmeasured)
 
 
 def _current(of_class: ClassPolicy, purpose: Purpose) -> float | None:
@@ -94,19 +112,23 @@ def _proposal(name: str, policy: Policy, purpose: Purpose, current: float, one: 
         else (horizon.maintenance_s, horizon.maintenance_tail)
     )
     beside = 1 - (1 - layers.liquidity) * (1 - layers.peg)
-    parts = targets(one.returns, tail=tail, horizon_s=seconds) | _challenged(one, seconds)
+    parts = targets(one.returns, tail=tail, horizon_s=seconds) | challenged(one, seconds)
     whole = {each: 1 - (1 - values) * (1 - beside) for each, values in parts.items()}
     advice = advise(whole, current, Bounds(least=beside, most=max(layers.cap, beside)))
     return Proposal(asset_class=name, purpose=purpose, identity=one.identity, advice=advice)
 
 
-def _challenged(one: Series, horizon_s: int) -> dict[str, Floats]:
-    """Return what a challenger learnt, as far back as the other parts go: where it learnt nothing it raises nothing."""
+def challenged(one: Series, horizon_s: int) -> dict[str, Floats]:
+    """Return what a challenger learnt, as far back as the other parts go: where it learnt nothing it raises nothing.
+
+    Of the first day alone the lowest and the highest price may be unknown; nothing rests on them.
+    """
     if not one.ranged.all():
         return {}
-    history = History(asset=one.identity, first=one.until(one.last).last, closes=one.closes)
+    history = History(asset=one.identity, first=date.fromordinal(int(one.days[0])), closes=one.closes)
+    lows, highs = (np.where(np.isnan(each), one.closes, each) for each in (one.lows, one.highs))
     try:
-        found = learnt(Bars(history=history, lows=one.lows, highs=one.highs))
+        found = learnt(Bars(history=history, lows=lows, highs=highs))
     except BadHistory:
         return {}
     scaled = -np.expm1(math.sqrt(horizon_s / DAY_S) * np.log1p(-np.minimum(found, 1 - 1e-9)))
@@ -121,7 +143,7 @@ def _drafted(current: Terms, changed: list[Proposal], now: int) -> Terms:
         advice = each.advice
         value = advice.proposed if each.purpose is Purpose.INITIAL else 1 - advice.proposed
         tightens |= each.purpose is Purpose.MAINTENANCE and advice.proposed > advice.current
-        text = _replaced(text, f"class.{each.asset_class}", KEYS[each.purpose], f"{round(value, 9):g}")
+        text = _replaced(text, f"class.{each.asset_class}", KEYS[each.purpose], repr(round(value, 9)))
     since = now + (current.head.notice_s if tightens else 0)
     day = datetime.fromtimestamp(now, UTC).date().isoformat()
     head = {
@@ -159,4 +181,5 @@ def _line(each: Proposal) -> dict[str, Any]:
         "move": advice.move.value,
         "binding": advice.binding,
         "calm_days": advice.calm_days,
+        "unmeasured": list(each.unmeasured),
     }

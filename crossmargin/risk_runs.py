@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from aggregator.book import Book
 from aggregator.margin.inputs import METHODOLOGY_VERSION
+from aggregator.told import Told, untold
 from crossmargin.documents import Document
 from crossmargin.forecast_documents import forecasts
 from crossmargin.liquidation_known import Known
@@ -60,10 +61,10 @@ class RiskRuns:
             last = reader.last_risk_run()
         return parse(self._settings.schedule).after(self._since if last is None else last) <= self._clock()
 
-    def run(self, judge: Callable[[], Judged]) -> Document:
+    def run(self, judge: Callable[[], Judged], told: Told = untold) -> Document:
         """Take the book through everything and keep what it comes to; raises `UsageError` for a book that is empty."""
         judged, now = judge(), int(self._clock())
-        stress, curves = stressed(judged.book, Wanted(), judged.known.series), risked(judged.book)
+        stress, curves = stressed(judged.book, Wanted(), judged.known.series, told), risked(judged.book)
         chances = forecasts(judged.book, judged.known.series, top=MOST_FORECASTS, seed=SEED)
         left_out = [*stress["left_out"], *({"code": "unmeasured", "subject": name} for name in stress["unmeasured"])]
         run = RiskRun(
@@ -82,7 +83,7 @@ class RiskRuns:
             SCENARIO: scenario_rows(stress),
             CURVE: curve_rows(curves),
             FORECAST: _forecasts(chances),
-            LIQUIDATION: liquidations(judged.book, judged.known, SEED),
+            LIQUIDATION: liquidations(judged.book, judged.known, SEED, told),
         }
         tables = {name: table_of(COLUMNS[name], list(found)) for name, found in rows.items()}
         number = self._store.add_risk_run(run, tables, self._settings.keep)

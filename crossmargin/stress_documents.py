@@ -33,6 +33,7 @@ from aggregator.risk.scenarios import (
 )
 from aggregator.risk.series import Series
 from aggregator.stressing import Group, Houses, Stressed, all_at_once, held_of, stress
+from aggregator.told import Told, untold
 from chains.identifiers import format_hash
 from chains.model import Reason
 from crossmargin.documents import Document, harmless
@@ -121,14 +122,14 @@ def library() -> Library:
     return parse_library(tomllib.loads(library_text()))
 
 
-def stressed(book: Book, wanted: Wanted, series: Mapping[str, Series]) -> Document:
+def stressed(book: Book, wanted: Wanted, series: Mapping[str, Series], told: Told = untold) -> Document:
     """Take a book through scenarios; `series`: what is known of prices before it, by identity.
 
     Raises `UsageError` for what is not known or cannot be meant.
     """
     try:
         scenarios, said = scenarios_of(book, wanted, series)
-        found = stress(later(book, wanted.accrue_days), scenarios, wanted.fund_usd)
+        found = stress(later(book, wanted.accrue_days), scenarios, wanted.fund_usd, told=told)
     except ScenarioError as error:
         raise UsageError(str(error)) from error
     return stress_document(said, found)

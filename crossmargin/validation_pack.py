@@ -165,17 +165,16 @@ def haircuts_plot(lines: Sequence[Line]) -> str:
 
 
 def reliability_plot(name: str, found: Mapping[str, Any]) -> str:
-    """Draw the share that came true over the chance that was announced, both by factors of ten, from a thousandth to 1."""
+    """Draw the share that came true over the chance that was announced, both by factors of ten, from a thousandth (or less) to 1."""
     first, last = (f"{_at(each):.1f} {_up(each):.1f}" for each in (RAREST, 1.0))
     shapes = [f'<path d="M {first} L {last}" stroke="#8a8f98" stroke-dasharray="4 4"/>']
     for each in found["classes"]:
         said, came = float(each["announced"]), float(each["realised"])
-        if said >= RAREST and came > 0:
-            colour = "#15803d" if each["holds"] else "#b91c1c"
-            shapes.append(
-                f'<circle cx="{_at(said):.1f}" cy="{_up(max(came, RAREST)):.1f}" r="5" fill="{colour}">'
-                f"<title>announced {100 * said:.2f} %, came true {100 * came:.2f} %, {each['cases']} cases</title></circle>"
-            )
+        colour = "#15803d" if each["holds"] else "#b91c1c"
+        shapes.append(
+            f'<circle cx="{_at(max(said, RAREST)):.1f}" cy="{_up(max(came, RAREST)):.1f}" r="5" fill="{colour}">'
+            f"<title>announced {100 * said:.2f} %, came true {100 * came:.2f} %, {each['cases']} cases</title></circle>"
+        )
     for part in (RAREST, 0.01, 0.1, 1.0):
         shapes.append(f'<text x="{_at(part):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{100 * part:g} %</text>')
         shapes.append(f'<text x="{EDGE - 6}" y="{_up(part) + 4:.1f}" text-anchor="end">{100 * part:g} %</text>')

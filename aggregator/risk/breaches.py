@@ -25,7 +25,7 @@ def breaches(accounts: Indexes, rows: Exposures, paths: Paths, kernel: Kernel | 
     """Return in how many paths each account breaches within an hour, a day and all days (accounts, 3).
 
     `accounts` (accounts + 1): where an account's rows begin; the rows' assets are places of `paths.identities`. A row is gone at an equity
-    of 0 or less. Raises `ValueError` for an asset without paths.
+    of 0 or less. Raises `ValueError` for an asset without paths, and for a move that is no number: nobody is safe by it.
     """
     if len(rows.assets) and rows.assets.max() >= len(paths.identities):
         raise ValueError(f"asset {rows.assets.max()} has no paths; there are {len(paths.identities)} identities")
@@ -33,6 +33,8 @@ def breaches(accounts: Indexes, rows: Exposures, paths: Paths, kernel: Kernel | 
         raise ValueError(
             f"accounts must rise from 0 to {len(rows.bases)}, the number of rows, each with a row at least"
         )
+    if not np.isfinite(paths.moves).all():
+        raise ValueError("a move of a price is no finite number")
     counts = np.zeros((len(accounts) - 1, len(ENDS)), np.int64)
     worth = len(rows.assets) * paths.moves.shape[1] >= WORTH_COMPILING
     run = kernel or (fastest() if worth else in_numpy)

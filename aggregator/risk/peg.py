@@ -27,7 +27,7 @@ class Discount(NamedTuple):
 def below_a_dollar(series: Series, share: float) -> Discount | None:
     """Return the larger of the rare discount of closes and `share` of the worst that ever was, lows included."""
     lows = np.where(np.isnan(series.lows), series.closes, np.minimum(series.lows, series.closes))
-    return _discount(1 - series.closes, 1 - lows, series, share, "usd")
+    return _discount(1 - series.closes, 1 - lows, int(series.days[-1]), share, "usd")
 
 
 def below_fair(series: Series, fair: Series, share: float) -> Discount | None:
@@ -39,11 +39,11 @@ def below_fair(series: Series, fair: Series, share: float) -> Discount | None:
     if len(days) == 0:
         return None
     discounts = 1 - series.closes[ours] / fair.closes[theirs]
-    return _discount(discounts, discounts, series, share, "redemption")
+    return _discount(discounts, discounts, int(days[-1]), share, "redemption")
 
 
-def _discount(closes: Floats, lows: Floats, series: Series, share: float, basis: str) -> Discount | None:
+def _discount(closes: Floats, lows: Floats, last: int, share: float, basis: str) -> Discount | None:
     if len(closes) < FEWEST:
         return None
     fall = max(0.0, float(np.quantile(closes, RARE)), share * float(lows.max()))
-    return Discount(min(fall, 1.0), int(series.days[-1]), basis)
+    return Discount(min(fall, 1.0), last, basis)

@@ -85,11 +85,13 @@ def targets(returns: Floats, *, tail: float, horizon_s: int) -> dict[str, Floats
 def advise(
     parts: dict[str, Floats], current: float, bounds: Bounds | None = None, rules: Publishing | None = None
 ) -> Advice:
-    """Propose what follows `current`, by the targets of the last days (each n ≥ 1 long); raises `ValueError` for none."""
+    """Propose what follows `current`, by the targets of the last days (each n ≥ 1 long); raises `ValueError` for none or no numbers."""
     bounds, rules = bounds or Bounds(), rules or Publishing()
     if not parts or any(len(each) == 0 for each in parts.values()):
         raise ValueError("there is no day that tells a target")
     whole = np.max(np.stack(list(parts.values())), axis=0)
+    if not np.isfinite(whole).all():
+        raise ValueError("a target is not a number, and would pass for a calm day")
     kept = np.clip(np.ceil(np.round(whole / rules.step, 9)) * rules.step, bounds.least, bounds.most)
     target, calm = round(float(kept[-1]), 9), _calm_days(kept, current - rules.slack)
     if target > current + 1e-12:

@@ -102,16 +102,20 @@ def _target(until: str) -> Until:
 
 
 def chosen_chains(settings: Settings, chains: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the chains that were asked for, or all; raises `UsageError` for one that is not configured."""
+    """Return the chains that were asked for, by id or by name, or all; raises `UsageError` for one that is not configured."""
     known = [chain.spec.id for chain in settings.chains]
-    for chain_id in chains:
+    named = {chain.spec.name: chain.spec.id for chain in settings.chains}
+    asked = [named.get(name, name) for name in chains]
+    for chain_id in asked:
+        if ":" not in chain_id:
+            raise UsageError(f'--chain: no chain "{chain_id}" is configured; {nearest(chain_id, [*named, *known])}')
         try:
             parse_chain(chain_id)
         except IdentifierError as error:
             raise UsageError(f"--chain: {error}") from error
         if chain_id not in known:
             raise UsageError(f"--chain {chain_id} is not configured; {nearest(chain_id, known)}")
-    return tuple(dict.fromkeys(chains)) or tuple(known)
+    return tuple(dict.fromkeys(asked)) or tuple(known)
 
 
 def _reached(store: Store, chain_id: str) -> dict[str, object]:

@@ -16,6 +16,7 @@ from crossmargin.app import unlocked
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import local
 from crossmargin.cli.output import emit, facts
+from crossmargin.cli.progress import counted_on
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 from crossmargin.from_lake import Following, begun, held_set, lake_at, reader_settings
@@ -58,7 +59,7 @@ def revalue(
         raise UsageError(f"--master names a cluster, and {engine} has none; leave it out, or give --engine spark")
     wanted = wanted_of(severity, scenarios, (), None)
     asked = Asked(place=place, of_set=of_set, tables=asked_tables(tables), wanted=wanted)
-    with _booked(context, asked) as (store, more):
+    with _booked(context, asked) as (store, more), counted_on(context, f"computing with {engine}"):
         said = revalued(store, Path(place).absolute(), engine, master=master, more=more)
     files = said["files"]
     document: Document = {

@@ -207,7 +207,7 @@ class HaircutList(Answer):
 
 
 class HaircutProposal(Answer):
-    """What a class's haircut would become, and because of what."""
+    """What a class's haircut would become, and because of what; `unmeasured`: identities for whose sake it is not lowered."""
 
     asset_class: str = Field(alias="class")
     margin: str
@@ -218,6 +218,7 @@ class HaircutProposal(Answer):
     move: str
     binding: str
     calm_days: int
+    unmeasured: list[str]
 
 
 class HaircutRecommendation(Answer):

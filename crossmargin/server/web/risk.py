@@ -258,6 +258,9 @@ def advice(found: Document, standing: Document) -> Page:
                 f'<p class="soft">Without a history that is long enough: {text(", ".join(found["without_history"]))}.</p>'
             )
         )
+    if unmeasured := sorted({name for each in found["proposals"] for name in each["unmeasured"]}):
+        names = text(", ".join(unmeasured))
+        parts.append(Html(f'<p class="soft">Not measured, so that their classes are not lowered: {names}.</p>'))
     if effect is None:
         parts.append(Html("<p>Nothing changes.</p>"))
     else:

@@ -375,7 +375,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.M
 
     with pytest.raises(SettingsError, match=r"there is no configuration file at x\.toml"):
         locate(Path("x.toml"), {})
-    with pytest.raises(SettingsError, match="name one with --config FILE or in CROSSMARGIN_CONFIG"):
+    with pytest.raises(
+        SettingsError,
+        match="write one with `crossmargin init`, or name one with --config FILE or in CROSSMARGIN_CONFIG",
+    ):
         locate(None, {})
 
 

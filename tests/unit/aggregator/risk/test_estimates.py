@@ -211,6 +211,18 @@ def test_a_discount_against_what_is_redeemed_takes_the_rate_of_the_day() -> None
     assert [(peg.identity, peg.fall, peg.basis) for peg in found.pegs] == [("rETH", 0.05, "redemption")]
 
 
+def test_a_discount_is_as_old_as_the_last_day_that_both_prices_are_known_of() -> None:
+    eth = series("ETH", normal(400))
+    market = replace(eth, identity="rETH", closes=eth.closes * 0.95)
+    known = Histories(
+        series={"ETH": eth.until(eth.last - timedelta(30)), "rETH": market}, rates={"rETH": {START.toordinal(): 1.0}}
+    )
+
+    found = estimate(known, {"ETH": Trait(), "rETH": Trait(pegged=True, base="ETH")}, POLICY, day_after(eth))
+
+    assert [(peg.last_day, peg.fresh) for peg in found.pegs] == [((eth.last - timedelta(30)).isoformat(), False)]
+
+
 def test_swings_and_depths_of_days_without_a_gap_are_those_of_bars() -> None:
     known = series("ETH", normal(900), low=0.97)
     history = History(asset="ETH", first=START, closes=known.closes)

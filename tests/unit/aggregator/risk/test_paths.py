@@ -212,3 +212,14 @@ def test_what_cannot_be_counted_is_refused() -> None:
     with pytest.raises(ValueError, match="each with a row"):
         breaches(np.array([0, 0, 1]), own, drawn)
     assert len(accounts) == 2
+
+
+@pytest.mark.parametrize("kernel", [in_numpy, fastest()], ids=["numpy", "fastest"])
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_nobody_is_safe_by_what_is_no_number(kernel: object, wrong: float) -> None:
+    drawn = paths(risk("A"), known("A"), count=10)
+    moves = drawn.moves.copy()
+    moves[0, 3] = wrong
+
+    with pytest.raises(ValueError, match="no finite number"):
+        breaches(*rows([[[(0, 1.0)]]], [[1.0]]), replace(drawn, moves=moves), kernel)  # type: ignore[arg-type]

@@ -135,3 +135,8 @@ def test_bounds_are_kept_and_named() -> None:
     assert (high.proposed, high.binding) == (0.6, "most")
     with pytest.raises(ValueError, match="no day"):
         advise({}, 0.1)
+
+
+def test_what_is_no_number_is_not_a_calm_day() -> None:
+    with pytest.raises(ValueError, match="not a number"):
+        said([0.1] * 9 + [float("nan")], 0.2)

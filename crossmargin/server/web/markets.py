@@ -8,7 +8,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN
 from aggregator.audit.report.page import marked
 from crossmargin.documents import Document
 from crossmargin.server.web.figures import counted, price_of
-from crossmargin.server.web.frame import Grid, Page, chain_warnings, shortened, standing_at, whole, with_doubts
+from crossmargin.server.web.frame import Grid, Page, chain_warnings, shortened, standing_at, titled, whole, with_doubts
 
 ROUNDED = {"low": ROUND_FLOOR, "mid": ROUND_HALF_EVEN, "high": ROUND_CEILING}
 SOUND = frozenset({"ok", "degraded"})

@@ -35,6 +35,7 @@ from aggregator.margin.status import Status
 from aggregator.margin.valuation import Context, OpenUnit, identity_of, make_context
 from aggregator.observations import observe
 from aggregator.oracle.mark import Observation
+from aggregator.told import Told, each_told, untold
 from chains.auditing import Controlled
 from chains.identifiers import Account, parse_account, token
 from chains.model import AccountBytes, Reason
@@ -172,10 +173,11 @@ def book_inputs(
     )
 
 
-def judged(inputs: BookInputs, before: Book | None = None, *, courtesy: Courtesy = ALONE) -> Book:
+def judged(inputs: BookInputs, before: Book | None = None, *, courtesy: Courtesy = ALONE, told: Told = untold) -> Book:
     """Open every venue once and judge every account: a pure function of the inputs.
 
     `before`: any book; of it is kept what all that decides it leaves as it was, which changes no number. `courtesy`: to whom it gives way.
+    `told`: who waits for it.
     """
     catalogue, condition = inputs.catalogue, inputs.condition
     units = _opened(inputs, before, courtesy)
@@ -198,7 +200,10 @@ def judged(inputs: BookInputs, before: Book | None = None, *, courtesy: Courtesy
         inputs=inputs,
         context=context,
         units=units,
-        accounts=tuple(_assessed(account, by_owner, context, inputs, kept) for account in courtesy.paced(accounts)),
+        accounts=tuple(
+            _assessed(account, by_owner, context, inputs, kept)
+            for account in courtesy.paced(each_told(told, "judging accounts", accounts))
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from aggregator.margin.health import open_units
 from aggregator.margin.inputs import VenueInputs
 from aggregator.risk.liquidation import Outcome, Scene, Terms
 from aggregator.risk.liquidation_run import simulate
+from aggregator.told import Told, each_told, untold
 
 DAY_S = 86_400
 
@@ -47,10 +48,15 @@ def later(book: Book, days: int) -> Book:
     return judged(replace(book.inputs, venues=venues))
 
 
-def reopened(book: Book, days: Sequence[int], terms: Terms, like: Scene, curves: Curves = NO_CURVES) -> list[Reopened]:
+def reopened(
+    book: Book, days: Sequence[int], terms: Terms, like: Scene, curves: Curves = NO_CURVES, *, told: Told = untold
+) -> list[Reopened]:
     """Let a market stand still for each of some numbers of days, and then move as `like` does; its funds are those of `like`."""
     now = _owed(stage_of(book).scene)
-    return [_reopened(frozen(book, each, curves), each, terms, like, now) for each in days]
+    return [
+        _reopened(frozen(book, each, curves), each, terms, like, now)
+        for each in each_told(told, "lengths of a freeze", days)
+    ]
 
 
 def _reopened(found: Stage, days: int, terms: Terms, like: Scene, now: dict[str, float]) -> Reopened:

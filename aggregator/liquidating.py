@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from types import MappingProxyType
 
@@ -19,19 +19,21 @@ from aggregator.risk.liquidation import MOST_IMPACT, Borrower, Outlet, Pool, Sce
 from aggregator.risk.liquidation_run import pool_of
 from chains.identifiers import Account, token
 from chains.liquidating import Exposed
-from chains.model import Reason, Side
+from chains.model import Reason, Side, UnitPosition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """A scene without moves and funds; `left_out`: units and venues that are not in it, and why; `assumed`: identities whose sale is
-    the policy's word, since nobody knows their volume or how their price moves; `curved`: those whose depth somebody told.
+    the policy's word, since nobody knows their volume or how their price moves; `curved`: those whose depth somebody told;
+    `symbols`: what is owed in each pool is called.
     """
 
     scene: Scene
     left_out: tuple[Reason, ...]
     assumed: tuple[str, ...]
     curved: tuple[str, ...] = ()
+    symbols: Mapping[Pool, str] = field(default_factory=dict)
 
 
 Curves = Mapping[str, Curve]
@@ -48,10 +50,14 @@ def stage(units: Iterable[OpenUnit], context: Context, curves: Curves = NO_CURVE
     borrowers: list[Borrower] = []
     left_out: dict[Reason, None] = {}
     lent: dict[Pool, int] = defaultdict(int)
+    symbols: dict[Pool, str] = {}
     for held_in in units:
         for position in held_in.unit.positions:
+            pool = Pool(held_in.venue.id, "0x" + position.market.hex())
             if position.side is Side.SUPPLY:
-                lent[Pool(held_in.venue.id, "0x" + position.market.hex())] += position.amount_raw
+                lent[pool] += position.amount_raw
+            elif pool not in symbols:
+                symbols[pool] = _symbol(position, held_in.venue.chain_id, context)
         if held_in.unit.has_debt:
             found = _borrower(held_in, context)
             if isinstance(found, Borrower):
@@ -77,6 +83,7 @@ def stage(units: Iterable[OpenUnit], context: Context, curves: Curves = NO_CURVE
         left_out=tuple(left_out),
         assumed=tuple(sorted(name for name, outlet in outlets.items() if outlet.slope == 0 and not outlet.curve)),
         curved=tuple(sorted(name for name, outlet in outlets.items() if outlet.curve)),
+        symbols=symbols,
     )
 
 
@@ -101,6 +108,11 @@ def outlet_of(asset: str, identity: str, context: Context, curves: Curves = NO_C
     if not math.isfinite(slope):
         return Outlet(identity=identity, fixed=MOST_IMPACT, volume_usd=volume)
     return Outlet(identity=identity, fixed=fixed, slope=slope, volume_usd=volume)
+
+
+def _symbol(position: UnitPosition, chain: str, context: Context) -> str:
+    configured = context.assets.get(str(token(chain, position.asset)))
+    return (configured.symbol if configured else None) or position.symbol
 
 
 def _borrower(held_in: OpenUnit, context: Context) -> Borrower | tuple[Reason, ...]:

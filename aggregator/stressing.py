@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from aggregator.arrays.book import ArrayBook, Entry
 from aggregator.arrays.columns import OWED, VALUE
 from aggregator.arrays.entries import entry_of, estimates_of, held, price_of
+from aggregator.arrays.estimates import Estimates
+from aggregator.arrays.kernels import Revalue
 from aggregator.arrays.legs import Price
 from aggregator.arrays.standing import Standing
 from aggregator.book import Book
@@ -25,6 +27,8 @@ from aggregator.margin.venue import BASIS_POINTS, unit_name
 from aggregator.risk.exposures import Exposures, Floats, Indexes, stressed
 from aggregator.risk.extremes import smallest_multiple, together
 from aggregator.risk.scenarios import LARGEST_RISE, NOTHING_LEFT, Held, Library, Scenario
+from aggregator.risk.tallies import NOTHING, Key, Of, Tallies, Tally, added, exactly, of_kind
+from aggregator.told import Told, each_told, untold
 from chains.identifiers import Account, token
 from chains.model import Reason, Side, UnitPosition
 
@@ -33,6 +37,9 @@ LEAST_PRICE = 1e-12
 
 AGREES = 1e-6
 """How near to the venue's own health factor Σ value·threshold / Σ debt must be for the rule to be taken for the venue's."""
+
+MOST_FRAGILE = 20
+"""Units that are named, of those that fall in some scenario."""
 
 Truths = NDArray[np.bool_]
 
@@ -96,16 +103,27 @@ class Fragile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """What is stressed: how many accounts, how many units of which venues; and which units are not, with why."""
+
+    accounts: int
+    units: int
+    venues: tuple[str, ...]
+    left_out: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stressed:
     """All outcomes; `unmeasured`: accounts that no scenario judges by the house's rules, `left_out`: units that none judges by a venue's.
 
-    `fragile`: every unit that falls somewhere, the most often first.
+    `fragile`: of the `fragile_units` that fall somewhere those that do most often, the most often first, `MOST_FRAGILE` at most.
     """
 
     accounts: int
     units: int
     results: tuple[Result, ...]
     fragile: tuple[Fragile, ...] = field(repr=False)
+    fragile_units: int
     unmeasured: tuple[str, ...]
     left_out: tuple[Reason, ...]
 
@@ -160,34 +178,79 @@ def _beta(identity: str, context: Context, market: str) -> float | None:
     return beta if beta > 0 else None
 
 
-def stress(book: Book, scenarios: Sequence[Scenario], fund_usd: float | None = None) -> Stressed:
+def stress(
+    book: Book, scenarios: Sequence[Scenario], fund_usd: float | None = None, *, told: Told = untold
+) -> Stressed:
     """Take a book through scenarios that were made for it; raises `ScenarioError` where one says nothing of a held asset.
 
-    `fund_usd`: also find the multiple of each at which units lack more than that.
+    `fund_usd`: also find the multiple of each at which units lack more than that. `told`: who waits for it.
     """
-    units, houses = units_of(book), HouseBook(book)
+    units = units_of(book)
+    tallies = added([units_fallen(units, scenarios, told), HouseBook.of(book).fallen(scenarios)])
+    found = stressed_of(tallies, scenarios, outline_of(book, units))
+    if fund_usd is None:
+        return found
+    multiples = [reverse(units, scenario, fund_usd) for scenario in scenarios]
+    pairs = zip(found.results, multiples, strict=True)
+    return replace(found, results=tuple(replace(result, multiple=multiple) for result, multiple in pairs))
+
+
+def outline_of(book: Book, units: Units) -> Outline:
+    """Say what of a book is stressed."""
+    return Outline(accounts=len(book.accounts), units=len(units.names), venues=units.venues, left_out=units.left_out)
+
+
+def units_fallen(units: Units, scenarios: Sequence[Scenario], told: Told = untold) -> dict[Key, Tally]:
+    """Count who of some units falls in which scenario; raises `ScenarioError` where one says nothing of a held asset."""
     moves = moves_of(units.assets, scenarios)
-    outcome, lacking = stressed(units.counted, moves), stressed(units.whole, moves)
-    results = tuple(
-        Result(
-            scenario=scenario,
-            house=houses.after(scenario),
-            venues=_by_venue(units, moves[:, place], lacking.shortfalls[:, place]),
-            multiple=None if fund_usd is None else reverse(units, scenario, fund_usd),
-        )
-        for place, scenario in enumerate(scenarios)
-    )
-    found = [
-        Fragile(unit=units.names[row], breaches=int(outcome.breaches[row]), worst_usd=float(outcome.worst[row]))
-        for row in np.flatnonzero(outcome.breaches)
-    ]
+    outcome, found = stressed(units.counted, moves), dict[Key, Tally]()
+    for place, _ in enumerate(each_told(told, "scenarios", scenarios)):
+        for venue, tally in _by_venue(units, moves[:, place]).items():
+            found[Key(Of.VENUE, place, venue)] = tally
+    fell = np.flatnonzero(outcome.breaches)
+    fragile = [(int(outcome.breaches[row]), float(outcome.worst[row]), units.names[row]) for row in fell]
+    found[Key(Of.FRAGILE_UNITS, 0)] = Tally(count=len(fragile))
+    for breaches, worst, name in sorted(fragile, key=_by_fragility)[:MOST_FRAGILE]:
+        found[Key(Of.FRAGILE, 0, name)] = Tally(count=breaches, lacking=(worst,))
+    return found
+
+
+def _by_fragility(each: tuple[int, float, str]) -> tuple[int, float, str]:
+    breaches, worst, name = each
+    return -breaches, worst, name
+
+
+def stressed_of(tallies: Tallies, scenarios: Sequence[Scenario], outline: Outline) -> Stressed:
+    """Read what became of a whole book out of the tallies of all its parts."""
+    fragile = [(tally.count, tally.shortfall_usd, name) for name, tally in of_kind(tallies, Of.FRAGILE).items()]
     return Stressed(
-        accounts=len(book.accounts),
-        units=len(units.names),
-        results=results,
-        fragile=tuple(sorted(found, key=lambda each: (-each.breaches, each.worst_usd, each.unit))),
-        unmeasured=houses.unmeasured,
-        left_out=units.left_out,
+        accounts=outline.accounts,
+        units=outline.units,
+        results=tuple(
+            Result(
+                scenario=scenario,
+                house=_house(tallies.get(Key(Of.HOUSE, place), NOTHING)),
+                venues={name: _group(tallies.get(Key(Of.VENUE, place, name), NOTHING)) for name in outline.venues},
+            )
+            for place, scenario in enumerate(scenarios)
+        ),
+        fragile=tuple(
+            Fragile(unit=name, breaches=breaches, worst_usd=worst)
+            for breaches, worst, name in sorted(fragile, key=_by_fragility)[:MOST_FRAGILE]
+        ),
+        fragile_units=tallies.get(Key(Of.FRAGILE_UNITS, 0), NOTHING).count,
+        unmeasured=tuple(of_kind(tallies, Of.UNMEASURED)),
+        left_out=outline.left_out,
+    )
+
+
+def _house(tally: Tally) -> Houses:
+    return Houses(below=tally.count, newly=tally.newly, debt_usd=tally.debt_usd, shortfall_usd=tally.shortfall_usd)
+
+
+def _group(tally: Tally) -> Group:
+    return Group(
+        liquidatable=tally.count, newly=tally.newly, debt_usd=tally.debt_usd, shortfall_usd=tally.shortfall_usd
     )
 
 
@@ -225,14 +288,15 @@ def equities(exposures: Exposures, moves: Floats) -> Floats:
     return exposures.bases + gained.astype(np.float64)
 
 
-def _by_venue(units: Units, moves: Floats, shortfalls: Floats) -> dict[str, Group]:
+def _by_venue(units: Units, moves: Floats) -> dict[str, Tally]:
     before, after, owed = units.counted.bases < 0, equities(units.counted, moves) < 0, debts_of(units, moves)
+    lacking = np.maximum(-equities(units.whole, moves), 0.0)
     return {
-        venue: Group(
-            liquidatable=int(np.sum(mine := after & (units.counted.groups == place))),
-            newly=int(np.sum(mine & ~before)),
-            debt_usd=math.fsum(owed[mine]),
-            shortfall_usd=float(shortfalls[place]),
+        venue: Tally(
+            count=int(np.sum(fallen := after & (mine := units.counted.groups == place))),
+            newly=int(np.sum(fallen & ~before)),
+            owed=exactly(owed[fallen].tolist()),
+            lacking=exactly(lacking[mine].tolist()),
         )
         for place, venue in enumerate(units.venues)
     }
@@ -321,47 +385,66 @@ def _exposures(held: Sequence[Sequence[tuple[int, float]]], groups: NDArray[np.i
     )
 
 
-class HouseBook:
-    """The accounts in arrays, each asset with a price of its own, so that two of one identity may move apart."""
+Marks = Mapping[str, tuple[str, Price | None]]
+"""Name of a mark → the asset that has it, and its price."""
 
-    def __init__(self, book: Book) -> None:
-        self._marks: dict[str, tuple[str, Price | None]] = {}
-        entries = [self._entry(each.account.id, each.assessment, book.context) for each in book.accounts]
-        marks = {name: price for name, (_, price) in self._marks.items()}
-        self._arrays = ArrayBook.build(entries, marks, estimates_of(book.context))
+
+class HouseBook:
+    """Accounts in arrays, each asset with a price of its own, so that two of one identity may move apart."""
+
+    def __init__(
+        self, entries: Sequence[Entry], marks: Marks, estimates: Estimates, kernel: Revalue | None = None
+    ) -> None:
+        self._marks = marks
+        self._arrays = ArrayBook.build(entries, {name: price for name, (_, price) in marks.items()}, estimates, kernel)
         standing = self._arrays.standing
         self._before = {name for name, _ in standing.below(1.0)}
         self.unmeasured = tuple(standing.unmeasured())
 
-    def _entry(self, name: str, assessment: Assessment, context: Context) -> Entry:
-        made = entry_of(name, assessment, context)
-        holdings = []
-        for (each, _), (leg, amount) in zip(held(assessment), made.holdings, strict=True):
-            asset_id = each.item.asset_id
-            mark = f"{asset_id} {leg.mark}"
-            self._marks[mark] = asset_id, price_of(each.item.mark, context)
-            holdings.append((replace(leg, mark=mark), amount))
-        return replace(made, holdings=holdings)
+    @classmethod
+    def of(cls, book: Book) -> HouseBook:
+        """Lay a book out."""
+        return cls(*house_entries(book), estimates_of(book.context))
 
-    def after(self, scenario: Scenario) -> Houses:
-        """Return what is left of accounts, from below: who is in doubt already is not judged (`unmeasured`)."""
+    def fallen(self, scenarios: Sequence[Scenario]) -> dict[Key, Tally]:
+        """Count who falls in which scenario, from below: who is in doubt already is not judged (`unmeasured`)."""
+        found = {Key(Of.HOUSE, place): self._after(scenario) for place, scenario in enumerate(scenarios)}
+        return found | {Key(Of.UNMEASURED, 0, name): Tally(count=1) for name in self.unmeasured}
+
+    def _after(self, scenario: Scenario) -> Tally:
         moves = {applied.asset: applied.move for applied in scenario.moves}
         marks = {
             name: None if price is None else _moved(price, moves[asset] if asset in moves else scenario.move(asset))
             for name, (asset, price) in self._marks.items()
         }
-        return self._houses(self._arrays.reprice(marks))
+        return self._tally(self._arrays.reprice(marks))
 
-    def _houses(self, standing: Standing) -> Houses:
+    def _tally(self, standing: Standing) -> Tally:
         below = [name for name, _ in standing.below(1.0)]
         places: Indexes = np.array([standing.places[name] for name in below], np.int64)
         value, owed = standing.rows[places, VALUE], standing.rows[places, OWED]
-        return Houses(
-            below=len(below),
+        return Tally(
+            count=len(below),
             newly=len(set(below) - self._before),
-            debt_usd=math.fsum(owed),
-            shortfall_usd=math.fsum(np.maximum(owed - value, 0.0)),
+            owed=exactly(owed.tolist()),
+            lacking=exactly(np.maximum(owed - value, 0.0).tolist()),
         )
+
+
+def house_entries(book: Book) -> tuple[list[Entry], Marks]:
+    """Return the accounts of a book as `HouseBook` takes them."""
+    marks: dict[str, tuple[str, Price | None]] = {}
+    return [_entry(each.account.id, each.assessment, book.context, marks) for each in book.accounts], marks
+
+
+def _entry(name: str, assessment: Assessment, context: Context, marks: dict[str, tuple[str, Price | None]]) -> Entry:
+    made, holdings = entry_of(name, assessment, context), []
+    for (each, _), (leg, amount) in zip(held(assessment), made.holdings, strict=True):
+        asset_id = each.item.asset_id
+        mark = f"{asset_id} {leg.mark}"
+        marks[mark] = asset_id, price_of(each.item.mark, context)
+        holdings.append((replace(leg, mark=mark), amount))
+    return replace(made, holdings=holdings)
 
 
 def _moved(price: Price, move: float) -> Price:

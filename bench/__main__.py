@@ -11,6 +11,7 @@ BENCHMARKS = (
     "fold",
     "journal",
     "margin",
+    "mirror",
     "publish",
     "scale",
     "snapshot",

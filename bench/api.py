@@ -103,7 +103,9 @@ def backfill() -> None:
         with service(place, ()) as url:
             path = f"/v1/accounts/eip155:{task.chain_id}:{account}/health"
             until(lambda: stored(url) > 0)
-            show("backfill", wrk(url + path))
+            get(url + path)
+            for _ in range(ROUNDS):
+                show("backfill", wrk(url + path))
             print(f"  block {stored(url):,} of {task.head:,} at its end")
 
 

@@ -16,6 +16,7 @@
 | `DeepFork`         | stop      | the chain left a block that was final for this store      |
 | `HistoryGone`      | stop      | no node has the state of a block that is needed           |
 | `Unsupported`      | stop      | a protocol version or contract that is not known exactly  |
+| `FollowedElsewhere`| stop      | another service follows the chain, and no node is known   |
 
 Those of kind stop are `Stop`; all are `ChainError`.
 """
@@ -113,3 +114,7 @@ class HistoryGone(Stop):
 
 class Unsupported(Stop):
     """A protocol version or contract that is not known exactly, and so is not approximated."""
+
+
+class FollowedElsewhere(Stop):
+    """Another service follows the chain and has its nodes: only there can it be asked."""

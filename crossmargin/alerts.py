@@ -24,8 +24,13 @@ FROM public.fct_parity_check WHERE is_newest AND outcome = 'different'
 ORDER BY checked_at DESC, chain_id, venue_id, unit_id, view, contract_address, market LIMIT {MOST_OF_A_KIND}
 """  # noqa: S608 - our own number
 GOVERNED = f"""
-SELECT chain_id, venue_id, block_number, market_address, kind, aspect, state_before, state
-FROM public.venue_alert WHERE NOT is_first ORDER BY block_number DESC, chain_id, venue_id, aspect, market_address LIMIT {MOST_OF_A_KIND}
+WITH named AS (
+    SELECT chain_id, venue_id, market_address, any_value(symbol) AS symbol
+    FROM public.dim_market GROUP BY ALL HAVING count(DISTINCT asset_address) = 1
+)
+SELECT chain_id, venue_id, block_number, market_address, symbol, kind, aspect, state_before, state
+FROM public.venue_alert LEFT JOIN named USING (chain_id, venue_id, market_address)
+WHERE NOT is_first ORDER BY block_number DESC, chain_id, venue_id, aspect, market_address LIMIT {MOST_OF_A_KIND}
 """  # noqa: S608 - ditto
 
 
@@ -97,7 +102,7 @@ class Alerts:
 
 
 DIFFERENCE = ("chain", "venue", "block", "unit", "view", "contract", "market", "ours", "theirs", "checked_at")
-CHANGE = ("chain", "venue", "block", "market", "kind", "aspect", "before", "after")
+CHANGE = ("chain", "venue", "block", "market", "symbol", "kind", "aspect", "before", "after")
 
 
 def _open(status: Document) -> Iterator[dict[str, Any]]:

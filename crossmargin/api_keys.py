@@ -15,7 +15,7 @@ from crossmargin.remembered import Remembered
 from crossmargin.watch import Clock
 from indexer.store import ApiKeyRow, Store
 
-SCOPES = ("read", "sql", "import", "admin")
+SCOPES = ("read", "sql", "import", "follow", "admin")
 ID_BYTES, SECRET_BYTES = 6, 32
 WRITTEN = re.compile(r"cm_([0-9a-f]{12})_([0-9a-f]{64})")
 LONGEST_NAME = 80

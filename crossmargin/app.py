@@ -9,10 +9,12 @@ from typing import Protocol
 
 from aggregator.margin.policy import Policy
 from chains import registry
+from chains.errors import FollowedElsewhere
 from chains.model import ChainSpec, FeedSpec, VenueSpec
 from chains.ports import Chain, Observer
 from crossmargin.policies import policy_path, terms_of
 from crossmargin.policy_names import unknown_in_pools
+from crossmargin.redaction import label
 from crossmargin.settings import Settings, SettingsError
 from indexer.lacking import Configured
 from indexer.loop import Listener
@@ -88,10 +90,25 @@ def configured(settings: Settings, chain_id: str) -> Configured:
     )
 
 
+def must_follow_here(settings: Settings, *chain_ids: str) -> None:
+    """Refuse what only the process can do that follows a chain; raises `FollowedElsewhere`, which says where that is."""
+    for chain_id in chain_ids:
+        indexer = settings.chain(chain_id).indexer
+        if indexer is not None:
+            raise FollowedElsewhere(
+                f"chain {chain_id} is followed by the indexer at {label(indexer.url)}, and has no nodes and no raw rows here;"
+                " do this there"
+            )
+
+
 def connect(
     settings: Settings, chain_id: str, observer: Observer | None = None, part: Configured | None = None
 ) -> Chain:
-    """Make the adapter of a configured chain over its nodes; `observer` is told of all that passes, also of mended faults."""
+    """Make the adapter of a configured chain over its nodes; `observer` is told of all that passes, also of mended faults.
+
+    Raises `FollowedElsewhere`.
+    """
+    must_follow_here(settings, chain_id)
     here = part or configured(settings, chain_id)
     return registry.connect(here.spec, here.venues, here.feeds, observer=observer)
 
@@ -100,6 +117,7 @@ def connect_apart(
     settings: Settings, chain_id: str, observer: Observer | None = None, part: Configured | None = None
 ) -> Chain:
     """Make the same chain, read by a process of its own, so that whoever serves here answers while history comes in."""
+    must_follow_here(settings, chain_id)
     here = part or configured(settings, chain_id)
     return RemoteChain(here.spec, here.venues, here.feeds, observer=observer)
 

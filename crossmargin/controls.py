@@ -7,7 +7,7 @@ on, however often it is made.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -62,9 +62,21 @@ class Weighed:
 
 
 class Controls:
-    """Weighs the venues of a cut, and has some of their units proven: `proofs` of each venue, `None` for all."""
+    """Weighs the venues of a cut, and has some of their units proven: `proofs` of each venue, `None` for all.
 
-    def __init__(self, store: Store, connect: Connect, clock: Clock, *, proofs: int | None = 0) -> None:
+    Those on chains that are followed `elsewhere` are weighed there: what was found travels with the chain.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        connect: Connect,
+        clock: Clock,
+        *,
+        proofs: int | None = 0,
+        elsewhere: Collection[str] = (),
+    ) -> None:
+        self._elsewhere = elsewhere
         self._proofs = proofs
         self._store = store
         self._connect = connect
@@ -77,7 +89,8 @@ class Controls:
 
         Else a venue whose nodes fail stays unanswered at this block.
         """
-        wanted = sorted((venue for venue in venues if venue.chain_id in cuts), key=lambda venue: venue.id)
+        here = [venue for venue in venues if venue.chain_id in cuts and venue.chain_id not in self._elsewhere]
+        wanted = sorted(here, key=lambda venue: venue.id)
         return tuple(
             self._weighed(reader, venue, cuts[venue.chain_id].block, insist=insist)
             for venue in wanted

@@ -16,6 +16,7 @@ from chains.identifiers import SOLANA, namespace_of
 from chains.registry import PROTOCOLS
 from crossmargin.errors import UsageError
 from crossmargin.packaged import config
+from crossmargin.settings.section import nearest
 
 FILE = "deployments.toml"
 AAVE = "aave-v3"
@@ -96,7 +97,9 @@ def chosen(deployments: Deployments, names: Iterable[str], protocols: Iterable[s
     chains = [chain_named(deployments, name) for name in dict.fromkeys(names)]
     wanted = set(protocols) or set(deployments.protocols)
     if unknown := sorted(wanted - set(deployments.protocols)):
-        raise UsageError(f'no deployments of protocol "{unknown[0]}" are known; use {", ".join(deployments.protocols)}')
+        raise UsageError(
+            f'no deployments of protocol "{unknown[0]}" are known; {nearest(unknown[0], deployments.protocols)}'
+        )
     ids = {chain["id"] for chain in chains}
     venues = [venue for venue in deployments.venues if venue["chain"] in ids and venue["protocol"] in wanted]
     for chain in chains:
@@ -201,7 +204,7 @@ def chain_named(deployments: Deployments, name: str) -> Mapping[str, Any]:
     for chain in deployments.chains:
         if name in (chain["name"], chain["id"]):
             return chain
-    raise UsageError(f'no deployments on chain "{name}" are known; use {", ".join(deployments.names)}')
+    raise UsageError(f'no deployments on chain "{name}" are known; {nearest(name, deployments.names)}')
 
 
 def _has_venue(deployments: Deployments, chain: Mapping[str, Any], venues: Iterable[Mapping[str, Any]]) -> None:

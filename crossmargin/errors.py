@@ -10,7 +10,7 @@ DeskError
 ├── TooSlow           the answer takes longer than it may
 ├── Repeated          the key of a question that is sent again names another question
 ├── Forgotten         what was asked for is not kept any more
-├── AskElsewhere      this service reads a lake, which does not hold that
+├── AskElsewhere      another service has that: this one reads a lake, or follows nothing
 ├── NotStored         the store does not reach there, or no node can say
 ├── Unverified        what was checked does not hold
 ├── NotComparable     there is nothing here to compare it with
@@ -133,10 +133,10 @@ class NotStored(DeskError):
 
 
 class AskElsewhere(DeskError):
-    """The service reads a lake, which does not hold what is asked for."""
+    """Another service has what is asked for: this one reads a lake, aggregates, or follows no chain."""
 
     code = "ask-elsewhere"
-    title = "This is not answered from a lake"
+    title = "Another service answers this"
     http_status = 421
     exit_code = ExitCode.USAGE
 

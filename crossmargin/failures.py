@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from aggregator.audit.snapshot import SnapshotExists
 from aggregator.margin.policy_text import PolicyError
-from chains.errors import ChainError, NoContract, Unsupported, WrongChain
-from crossmargin.errors import DeskError, NotStored
+from chains.errors import ChainError, FollowedElsewhere, NoContract, Unsupported, WrongChain
+from crossmargin.errors import AskElsewhere, DeskError, NotStored
 from crossmargin.exits import ExitCode
 from crossmargin.settings import SettingsError
 from indexer.store.errors import BlockUnknown, ConfigRefused, QueryRefused, StoreError
@@ -42,6 +42,9 @@ _KINDS = (
     _Kind((QueryRefused,), "The query is refused", ExitCode.USAGE, 400),
     _Kind((BlockUnknown,), NotStored.title, NotStored.exit_code, NotStored.http_status, NotStored.code),
     _Kind((SnapshotExists,), "Another snapshot is there already", ExitCode.FAILED, 409),
+    _Kind(
+        (FollowedElsewhere,), AskElsewhere.title, AskElsewhere.exit_code, AskElsewhere.http_status, AskElsewhere.code
+    ),
     _Kind(CONFIGURATION, "The configuration does not fit what is there", ExitCode.USAGE, 503),
     _Kind((ChainError,), "The chain could not be asked", ExitCode.FAILED, 503),
     _Kind((StoreError,), "The store could not do this", ExitCode.FAILED, 503),

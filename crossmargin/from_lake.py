@@ -8,17 +8,25 @@ from pathlib import Path
 from threading import Lock
 from typing import TypeVar, cast
 
+from aggregator.book import Book
+from aggregator.engines.revaluing import REVALUATIONS
 from aggregator.gather import Condition
 from aggregator.margin.inputs import Cut
 from chains.errors import NodeBusy
 from chains.model import Reason
 from chains.ports import Chain
+from crossmargin.app import policy_of, registry_of
 from crossmargin.cuts import Cuts
 from crossmargin.documents import Document, moment
 from crossmargin.errors import Busy, NotStored
+from crossmargin.liquidation_known import Known
 from crossmargin.local_desk import LocalDesk
+from crossmargin.previews import Judge
+from crossmargin.revaluations import AT_RISK, STRESS, Premise, premise_of, revalued
 from crossmargin.settings import LakeSettings, Settings
 from crossmargin.settings.sections import LAKE_PERIOD_S, LAKE_STALE_AFTER_S
+from crossmargin.starts import stored_in
+from crossmargin.stress_documents import Wanted, wanted_of
 from crossmargin.watch import Clock
 from indexer.lake import Lake, LakeSet, read_set, take
 from indexer.publish import Publisher
@@ -141,6 +149,39 @@ class LakeDesk(LocalDesk):
     def sql(self, query: str) -> Document:
         return self.named(lambda: super(LakeDesk, self).sql(query))
 
+    def stress(
+        self,
+        severity: str,
+        scenarios: Sequence[str],
+        shocks: Sequence[str],
+        at: str | None,
+        *,
+        fund_usd: float | None,
+        accrue_days: int = 0,
+    ) -> Document:
+        """Return what an engine made of the very set, where it is what would be computed here; else compute it."""
+        wanted = wanted_of(severity, scenarios, shocks, fund_usd, accrue_days)
+        found = self._revalued(STRESS, wanted, at)
+        return found or super().stress(severity, scenarios, shocks, at, fund_usd=fund_usd, accrue_days=accrue_days)
+
+    def at_risk(self, at: str | None) -> Document:
+        """Return what an engine made of the very set, where it is what would be computed here; else compute it."""
+        return self._revalued(AT_RISK, None, at) or super().at_risk(at)
+
+    def _revalued(self, table: str, wanted: Wanted | None, at: str | None) -> Document | None:
+        lake = Lake.at(self._lake.url)
+        if at is not None or not lake.names(REVALUATIONS):
+            return None
+        with self._scene(None, self._chains()) as scene:
+            made = held_set(scene.reader)
+            return revalued(lake, made, premise_of(scene, made.set_id), table, wanted)
+
+    def whole(self) -> tuple[Book, Known, Premise]:
+        """Return everybody's accounts as the set has them, what is known beside them, and what they rest on."""
+        with self._scene(None, self._chains()) as scene:
+            book = Judge(scene=scene, estimates=self._estimates).as_it_is()
+            return book, self._known(scene), premise_of(scene, held_set(scene.reader).set_id)
+
     def named(self, work: Callable[[], T]) -> T:
         """Return what is made of one set, a document with the name of that set."""
         made, found = self._of_one_set(work)
@@ -174,9 +215,19 @@ class LakeDesk(LocalDesk):
         )
 
 
+def begun(settings: Settings, lake: LakeSettings, store: Store, following: Following) -> tuple[Settings, LakeDesk]:
+    """Take the newest set over, and return the settings that it makes whole, and the desk over it; raises `StoreError`."""
+    policy = policy_of(settings)
+    following.take_newest()
+    settings = stored_in(settings, store)
+    store.register(registry_of(settings))
+    return settings, LakeDesk(settings, lake, store, policy)
+
+
 def with_set(document: Document, made: LakeSetRow) -> Document:
     """Say in a document which set it is of."""
-    return {**document, SERVED_FROM: {"lake_set": made.set_id, "cut_at": moment(made.cut_at), "finality": "finalized"}}
+    named = {"lake_set": made.set_id, "cut_at": moment(made.cut_at), "finality": "finalized"}
+    return {**document, SERVED_FROM: {**document.get(SERVED_FROM, {}), **named}}
 
 
 def held_set(reader: Reader) -> LakeSetRow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TypeAlias
 
 from aggregator.gather import gather
@@ -48,7 +49,7 @@ class Healths:
 
     def evaluated(self, name: str, at: str | None) -> Evaluated:
         """Judge one account; raises what stands in `REASONS`."""
-        with self._store.reading() as reader:
+        with self._reading(at) as reader:
             account = resolve(self._settings, name)
             chains = self._memberships.chains_by(reader)(account)
             return _judged(reader, self._scene_of(reader, at, chains), account)
@@ -59,12 +60,15 @@ class Healths:
 
     def documents(self, names: Sequence[str], at: str | None) -> list[Document | NoAnswer]:
         """Return the health documents of several accounts, of one state; of each that has none, why."""
-        with self._store.reading() as reader:
+        with self._reading(at) as reader:
             found = self._all(reader, list(dict.fromkeys(names)), at)
         judged = {name: each for name, each in found.items() if not isinstance(each, REASONS)}
         sent = dict(zip(judged, self._kept_as_sent(list(judged.values()), at), strict=True))
         problems = {name: each for name, each in found.items() if isinstance(each, REASONS)}
         return [sent[name] if name in sent else problems[name] for name in names]
+
+    def _reading(self, at: str | None) -> AbstractContextManager[Reader]:
+        return self._store.reading_on() if at is None else self._store.reading()
 
     def _all(self, reader: Reader, names: Sequence[str], at: str | None) -> dict[str, Evaluated | NoAnswer]:
         found: dict[str, Evaluated | NoAnswer] = {}

@@ -14,6 +14,7 @@ from aggregator.risk.lived import Moment, lagging, worst
 from aggregator.risk.scenarios import ScenarioError, Window
 from aggregator.risk.series import Series
 from aggregator.stressing import held_of
+from aggregator.told import Told, each_told, untold
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 from crossmargin.liquidation_asked import Asked
@@ -38,7 +39,7 @@ LATE_RULES = (
 )
 
 
-def late(book: Book, asked: Asked, known: Known) -> Document:
+def late(book: Book, asked: Asked, known: Known, told: Told = untold) -> Document:
     """Liquidate a book at each day of a window, with venues that are late and with venues that are not; raises `UsageError`."""
     if asked.scenario is None or asked.shocks:
         raise UsageError("a lag needs days that happened: name a window of the library, or the worst days (worst-3d)")
@@ -51,7 +52,7 @@ def late(book: Book, asked: Asked, known: Known) -> Document:
         raise UsageError(str(error)) from error
     stage = stage_of(later(book, accrued_days(asked.accrue_days)), known.curves)
     scene = with_funds(stage.scene, None, asked, book)
-    days = [_day(moment, scene, terms) for moment in moments]
+    days = [_day(moment, scene, terms) for moment in each_told(told, "days", moments)]
     return {
         **head(book, None, terms, LATE_RULES),
         "accrued_days": asked.accrue_days,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from threading import Lock
 
+from aggregator.told import Told, each_told, untold
 from crossmargin.app import unlocked
 from crossmargin.documents import Document, moment
 from crossmargin.errors import NotStored, UsageError
@@ -26,12 +27,13 @@ class LakeParts:
         self._store = store
         self._lock = Lock()
 
-    def publish(self) -> Document:
+    def publish(self, told: Told = untold) -> Document:
         """Publish the parts that are due, and return which; raises `StoreError` and `UsageError`."""
         said = lake_settings(self._settings)
         parts = Parts(Lake.at(said.url), said.work, period_s=said.period_s)
         with self._lock:
-            made = [part for chain in self._settings.chains for part in parts.publish(self._store, chain.spec.id)]
+            chains = each_told(told, "chains", self._settings.chains)
+            made = [part for chain in chains for part in parts.publish(self._store, chain.spec.id)]
         return {"parts": [_part(each) for each in made]}
 
 

@@ -20,6 +20,7 @@ from aggregator.risk.liquidation import Loss, Order, Outcome, Scene, Step, Terms
 from aggregator.risk.liquidation_run import compared
 from aggregator.risk.scenarios import Scenario, ScenarioError, Severity
 from aggregator.risk.series import Series
+from aggregator.told import Told, untold
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 from crossmargin.liquidation_asked import Asked
@@ -92,7 +93,7 @@ def terms_of(asked: Asked, depth: float) -> Terms:
     )
 
 
-def simulated(book: Book, asked: Asked, known: Known) -> Document:
+def simulated(book: Book, asked: Asked, known: Known, told: Told = untold) -> Document:
     """Liquidate a book after a scenario, in every order of sale; raises `UsageError`."""
     terms = terms_of(asked, 1.0 if asked.depth is None else asked.depth)
     scenario, stage = (
@@ -100,17 +101,17 @@ def simulated(book: Book, asked: Asked, known: Known) -> Document:
         stage_of(later(book, accrued_days(asked.accrue_days)), known.curves),
     )
     scene = with_funds(stage.scene, scenario, asked, book)
-    outcomes = compared(scene, terms)
+    outcomes = compared(scene, terms, told)
     return {
         **head(book, scenario, terms, RULES),
         "accrued_days": asked.accrue_days,
         "orders": [_order(order, outcome) for order, outcome in outcomes.items()],
-        **_outcome(outcomes[terms.order], scene),
+        **_outcome(outcomes[terms.order], scene, stage),
         **missing(stage),
     }
 
 
-def frozen(book: Book, asked: Asked, known: Known) -> Document:
+def frozen(book: Book, asked: Asked, known: Known, told: Told = untold) -> Document:
     """Let the market stand still before a scenario, for several numbers of days; raises `UsageError`."""
     days = asked.days or (0, *library().freeze_days)
     if len(days) > MOST_FREEZES or not all(0 <= each <= LONGEST_FREEZE for each in days):
@@ -118,7 +119,7 @@ def frozen(book: Book, asked: Asked, known: Known) -> Document:
     terms = terms_of(asked, library().freeze_depth if asked.depth is None else asked.depth)
     scenario, stage = _scenario(book, asked, known.series), stage_of(book, known.curves)
     scene = with_funds(stage.scene, scenario, asked, book)
-    found = reopened(book, sorted(set(days)), terms, scene, known.curves)
+    found = reopened(book, sorted(set(days)), terms, scene, known.curves, told=told)
     funded = asked.fund_usd + math.fsum(scene.funds.values())
     exhausted = [each.days for each in found if funded and _is_exhausted(each.outcome)]
     return {
@@ -201,7 +202,7 @@ def _order(order: Order, outcome: Outcome) -> Document:
     }
 
 
-def _outcome(outcome: Outcome, scene: Scene) -> Document:
+def _outcome(outcome: Outcome, scene: Scene, stage: Stage) -> Document:
     by_unit: dict[str, list[Step]] = {}
     for step in outcome.steps:
         by_unit.setdefault(step.unit, []).append(step)
@@ -218,7 +219,7 @@ def _outcome(outcome: Outcome, scene: Scene) -> Document:
             "equity_after_usd": flow(outcome.equity_after),
         },
         "venues": _by_venue(outcome),
-        "pools": [_loss(loss) for loss in outcome.losses],
+        "pools": [_loss(loss, stage) for loss in outcome.losses],
         "funds_left_usd": {venue: flow(left) for venue, left in sorted(outcome.funds_left.items())},
         "fund_left_usd": flow(outcome.common_left),
         "sold_usd": {identity: flow(amount) for identity, amount in outcome.sold.items()},
@@ -245,10 +246,11 @@ def _by_venue(outcome: Outcome) -> Document:
     }
 
 
-def _loss(loss: Loss) -> Document:
+def _loss(loss: Loss, stage: Stage) -> Document:
     return {
         "venue": loss.pool.venue,
         "market": loss.pool.market,
+        "symbol": stage.symbols.get(loss.pool) or None,
         "bad_debt_usd": usd(loss.bad_debt),
         "by_venue_fund_usd": flow(loss.by_fund),
         "by_fund_usd": flow(loss.by_common),
@@ -293,12 +295,15 @@ def _freeze(found: Reopened) -> Document:
         "lenders_lose_usd": usd(by_lenders(outcome)),
         "funds_left_usd": flow(_left(outcome)),
         **stopped(outcome),
-        "pools": [_loss(loss) for loss in outcome.losses],
+        "pools": [_loss(loss, found.stage) for loss in outcome.losses],
     }
 
 
 def stopped(outcome: Outcome) -> Document:
-    """Say where a run stopped: `ended` or not after its last round, and how many units may be liquidated still, or are not known."""
+    """Say where a run stopped: `ended` or not after its last round.
+
+    And how many units of which something is left to take may be liquidated still, and of how many that is not known.
+    """
     return {
         "rounds": outcome.rounds,
         "ended": outcome.ended,

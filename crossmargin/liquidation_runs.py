@@ -16,6 +16,7 @@ from aggregator.margin.stamp import policy_digest
 from aggregator.risk.liquidation import Outcome, Step, Terms
 from aggregator.risk.liquidation_run import simulate
 from aggregator.risk.scenarios import Scenario
+from aggregator.told import Told, each_told, untold
 from crossmargin.liquidation_documents import by_lenders, flow
 from crossmargin.liquidation_known import Known
 from crossmargin.stress_documents import happened, library, usd
@@ -40,10 +41,11 @@ COLUMNS = (
 Row = dict[str, Any]
 
 
-def liquidations(book: Book, known: Known, seed: int) -> Iterator[Row]:
+def liquidations(book: Book, known: Known, seed: int, told: Told = untold) -> Iterator[Row]:
     """Yield what each scenario comes to, in all and by venue; nothing of a book whose venues' rules are not known."""
     scene, policy = stage_of(book, known.curves).scene, policy_digest(book.context.policy)
-    for scenario in happened(book, known.series) if scene.borrowers else ():
+    scenarios = list(happened(book, known.series)) if scene.borrowers else []
+    for scenario in each_told(told, "liquidations", scenarios):
         moves = {each.asset: each.move for each in scenario.moves}
         for depth in (1.0, library().thin):
             outcome = simulate(replace(scene, moves=moves), Terms(depth=depth, seed=seed))

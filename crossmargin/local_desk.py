@@ -18,6 +18,7 @@ from aggregator.margin.document import HealthDocument
 from aggregator.margin.inputs import Asset, Cut, MarginAccount
 from aggregator.margin.policy import Policy
 from aggregator.shared import SharedJournals
+from aggregator.told import Told, untold
 from chains.identifiers import parse_account
 from crossmargin.advice_documents import advised, reach_of
 from crossmargin.api_keys import ApiKeys
@@ -74,15 +75,23 @@ SQL_BYTES = 1 << 30
 
 
 class LocalDesk:
-    """See `Desk`. With a `watch`, chains that cannot be followed are not believed."""
+    """See `Desk`. With a `watch`, chains that cannot be followed are not believed; `told`: who waits for what takes long."""
 
     def __init__(
-        self, settings: Settings, store: Store, policy: Policy, *, watch: Watch | None = None, clock: Clock = time
+        self,
+        settings: Settings,
+        store: Store,
+        policy: Policy,
+        *,
+        watch: Watch | None = None,
+        clock: Clock = time,
+        told: Told = untold,
     ) -> None:
         self._settings = settings
         self._store = store
         self._watch = watch
         self._clock = clock
+        self._told = told
         self.catalogue = catalogue_of(settings, policy)
         self.courtesy = Courtesy()
         self.live = LiveBook(courtesy=self.courtesy)
@@ -93,8 +102,10 @@ class LocalDesk:
         self._policies = Policies(settings, store, clock)
         self._memberships = Memberships(settings, store, partial(connect, settings), clock)
         self._healths = Healths(settings, store, self._memberships, self._scene_of, clock)
-        controls = Controls(store, partial(connect, settings), clock, proofs=settings.snapshot.proofs)
-        prices = PriceProofs(store, partial(connect, settings), clock, count=settings.snapshot.proofs)
+        asked = partial(connect, settings)
+        elsewhere = frozenset(chain.spec.id for chain in settings.chains if chain.indexer is not None)
+        controls = Controls(store, asked, clock, proofs=settings.snapshot.proofs, elsewhere=elsewhere)
+        prices = PriceProofs(store, asked, clock, count=settings.snapshot.proofs, elsewhere=elsewhere)
         self._snapshots = Snapshots(settings.snapshot, store, clock, controls, prices)
         self._backups = Backups(settings.backups, store, clock)
         self._liabilities = Liabilities(settings.venues, store, clock)
@@ -104,6 +115,11 @@ class LocalDesk:
         secrets = SecretFolder(settings.webhook_secrets)
         self.webhook_register = Webhooks(store, secrets, clock, loopback=settings.webhooks.loopback)
         self._parity = ParityAudit(settings, store, partial(connect, settings), clock)
+
+    @property
+    def store(self) -> Store:
+        """The store that it answers from."""
+        return self._store
 
     def health(self, account: str, at: str | None) -> Document:
         return self._healths.document(account, at)
@@ -178,7 +194,7 @@ class LocalDesk:
         return self._publishing.publish()
 
     def publish_parts(self) -> Document:
-        return self._parts.publish()
+        return self._parts.publish(self._told)
 
     def publish_due(self) -> Document | None:
         """Publish what is final where a slot of the schedule has come since it was published last; `None` where none has."""
@@ -197,7 +213,7 @@ class LocalDesk:
         with self._snapshot_scene(at, self._chains()) as scene:
             if not scene.cuts:
                 raise NotStored("nothing is indexed at that time, so there is nothing to snapshot; index first")
-            return self._snapshots.create(scene)
+            return self._snapshots.create(scene, self._told)
 
     def back_up(self, name: str | None, keep: int | None) -> Document:
         return self._backups.make(name, keep)
@@ -248,30 +264,30 @@ class LocalDesk:
         accrue_days: int = 0,
     ) -> Document:
         wanted = wanted_of(severity, scenarios, shocks, fund_usd, accrue_days)
-        book, known = self._book_and_known(at)
-        return stressed(book, wanted, known.series)
+        book, known = self.book_and_known(at)
+        return stressed(book, wanted, known.series, self._told)
 
     def at_risk(self, at: str | None) -> Document:
         return risked(self._book(at))
 
     def liquidations(self, asked: Asked, at: str | None) -> Document:
-        book, known = self._book_and_known(at)
-        return simulated(book, asked, known)
+        book, known = self.book_and_known(at)
+        return simulated(book, asked, known, self._told)
 
     def freeze(self, asked: Asked, at: str | None) -> Document:
-        book, known = self._book_and_known(at)
-        return frozen(book, asked, known)
+        book, known = self.book_and_known(at)
+        return frozen(book, asked, known, self._told)
 
     def lag(self, asked: Asked, at: str | None) -> Document:
-        book, known = self._book_and_known(at)
-        return late(book, asked, known)
+        book, known = self.book_and_known(at)
+        return late(book, asked, known, self._told)
 
     def forecasts(self, at: str | None, *, top: int, seed: int) -> Document:
-        book, known = self._book_and_known(at)
+        book, known = self.book_and_known(at)
         return forecasts(book, known.series, top=top, seed=seed)
 
     def run_risk(self) -> Document:
-        return self._risk.run(self._judged)
+        return self._risk.run(self._judged, self._told)
 
     def run_due_risk(self) -> Document | None:
         """Take the book through everything where that is due; `None` where it is not."""
@@ -279,17 +295,15 @@ class LocalDesk:
 
     def _judged(self) -> Judged:
         with self._scene(None, self._chains()) as scene:
-            held = None if self.live.version is None else self.live.version.book
             return Judged(
-                book=Judge(scene=scene, estimates=self._estimates, held=held).as_it_is(),
+                book=self._judge(scene).as_it_is(),
                 known=self._known(scene),
                 policy=self._policies.in_force(scene.reader, moment_of(scene.cuts)).terms.head.version,
             )
 
     def recommend_haircuts(self) -> Document:
         with self._scene(None, self._chains()) as scene:
-            held = None if self.live.version is None else self.live.version.book
-            judge = Judge(scene=scene, estimates=self._estimates, held=held)
+            judge = self._judge(scene)
             series = self._estimates.series(scene.reader, scene.cuts, self.catalogue)
             return recommend(judge, self._policies.history(scene.reader), series, int(self._clock()))
 
@@ -303,13 +317,16 @@ class LocalDesk:
 
     def _book(self, at: str | None) -> Book:
         with self._scene(at, self._chains()) as scene:
-            held = None if self.live.version is None else self.live.version.book
-            return Judge(scene=scene, estimates=self._estimates, held=held).as_it_is()
+            return self._judge(scene).as_it_is()
 
-    def _book_and_known(self, at: str | None) -> tuple[Book, Known]:
+    def book_and_known(self, at: str | None) -> tuple[Book, Known]:
+        """Return everybody's accounts at a cut, and what is known beside them."""
         with self._scene(at, self._chains()) as scene:
-            held = None if self.live.version is None else self.live.version.book
-            return Judge(scene=scene, estimates=self._estimates, held=held).as_it_is(), self._known(scene)
+            return self._judge(scene).as_it_is(), self._known(scene)
+
+    def _judge(self, scene: Scene) -> Judge:
+        held = None if self.live.version is None else self.live.version.book
+        return Judge(scene=scene, estimates=self._estimates, held=held, told=self._told)
 
     def _known(self, scene: Scene) -> Known:
         today = today_of(scene.cuts)
@@ -369,8 +386,7 @@ class LocalDesk:
     def preview_policy(self, text: str) -> Document:
         terms = self._policies.read(text)
         with self._scene(None, self._chains()) as scene:
-            held = None if self.live.version is None else self.live.version.book
-            judge = Judge(scene=scene, estimates=self._estimates, held=held)
+            judge = self._judge(scene)
             return preview(judge, self._policies.history(scene.reader), terms, int(self._clock()))
 
     def schedule_policy(self, text: str, *, emergency: bool, who: str) -> Document:

@@ -71,7 +71,8 @@ class ParityAudit:
         made = {(run.chain_id, run.venue_id): run.checked_at for run in reader.parity_runs()}
         for venue in self._settings.venues:
             last, cursor = made.get((venue.chain_id, venue.id)), reader.cursor(venue.chain_id)
-            if cursor is None or not _comparable(venue):
+            elsewhere = self._settings.chain(venue.chain_id).indexer is not None
+            if cursor is None or elsewhere or not _comparable(venue):
                 continue
             believed = watch is None or watch.doubt(venue.chain_id, cursor.block) is None
             if believed and (last is None or after(last) <= self._clock()):

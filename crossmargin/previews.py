@@ -11,6 +11,7 @@ from aggregator.governance.preview import Moved, Preview, Sums, compare
 from aggregator.governance.terms import Terms
 from aggregator.margin.numbers import text
 from aggregator.margin.status import Status
+from aggregator.told import Told, untold
 from crossmargin.cuts import Scene
 from crossmargin.documents import Document
 from crossmargin.estimates import Estimates
@@ -21,25 +22,29 @@ from crossmargin.stress_documents import as_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """Judges everybody at a scene's cut by any policy; `held`: a book in memory, of which is kept what is the same."""
+    """Judges everybody at a scene's cut by any policy; `held`: a book in memory, of which is kept what is the same;
+    `told`: who waits for it.
+    """
 
     scene: Scene
     estimates: Estimates
     held: Book | None = None
+    told: Told = untold
 
     def as_it_is(self) -> Book:
         """Return the book under the policy of the scene."""
         scene = self.scene
         inputs = book_inputs(scene.reader, scene.cuts, scene.catalogue, scene.condition, risk=scene.risk)
-        return judged(inputs, self.held)
+        return judged(inputs, self.held, told=self.told)
 
     def under(self, entry: Entry, before: Book | None = None) -> Book:
         """Return the book under a policy, estimates included; `before`: the same scene under another one."""
         scene, catalogue = self.scene, under(self.scene.catalogue, entry)
         risk = self.estimates.at(scene.reader, scene.cuts, catalogue, scene.condition)
         if before is not None:
-            return judged(replace(before.inputs, catalogue=catalogue, risk=risk), before)
-        return judged(book_inputs(scene.reader, scene.cuts, catalogue, scene.condition, risk=risk), self.held)
+            return judged(replace(before.inputs, catalogue=catalogue, risk=risk), before, told=self.told)
+        inputs = book_inputs(scene.reader, scene.cuts, catalogue, scene.condition, risk=risk)
+        return judged(inputs, self.held, told=self.told)
 
 
 def preview(judge: Judge, history: History, terms: Terms, now: int) -> Document:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import aclosing
 
 from aggregator.audit.prices import MARK, Proven, Told, told
@@ -29,15 +29,28 @@ PATIENCE_S = 120.0
 
 DIFFERS = "price_differs"
 COMPUTED = "it is computed of what other sources said"
+ELSEWHERE = "its chain is followed by another service, which has the nodes"
 
 Sourced = tuple[Told, bytes, PriceAnswer]
 """An answer, the source that gave it, and the same answer as the journals have it."""
 
 
 class PriceProofs:
-    """Has answers proven: so many of each chain that marks rest on, and as many that venues take for prices; `None`: all."""
+    """Has answers proven: so many of each chain that marks rest on, and as many that venues take for prices; `None`: all.
 
-    def __init__(self, store: Store, connect: Callable[[str], Chain], clock: Clock, *, count: int | None = 0) -> None:
+    Those of chains that are followed `elsewhere` stay unanswered.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        connect: Callable[[str], Chain],
+        clock: Clock,
+        *,
+        count: int | None = 0,
+        elsewhere: Collection[str] = (),
+    ) -> None:
+        self._elsewhere = elsewhere
         self._store = store
         self._connect = connect
         self._clock = clock
@@ -58,6 +71,10 @@ class PriceProofs:
         )
 
     def _of_chain(self, reader: Reader, chain_id: str, at: Block, chosen: Sequence[Told]) -> Iterator[Proven]:
+        if chain_id in self._elsewhere:
+            for each in chosen:
+                yield Proven(each, PriceProof(_bytes(each.name), each.answer, Proved.UNANSWERED, ELSEWHERE, ""))
+            return
         if namespace_of(chain_id) == PYTH:
             for each in chosen:
                 bodies = reader.updates(chain_id, each.answer.block)

@@ -12,12 +12,12 @@ PLAIN_WORD = re.compile(r"[a-z]{1,15}|v?\d+")
 
 
 class Redactor:
-    """Replaces every part of the known node addresses that could be a secret."""
+    """Replaces every part of the known node addresses that could be a secret, and other `secrets` whole."""
 
-    def __init__(self, addresses: Iterable[str] = ()) -> None:
+    def __init__(self, addresses: Iterable[str] = (), *, secrets: Iterable[str] = ()) -> None:
         labels = {address: label(address) for address in addresses}
         parts = {part: HIDDEN for address in labels for part in _parts(address)}
-        self._words = {**parts, **labels}
+        self._words = {**parts, **labels, **dict.fromkeys(secrets, HIDDEN)}
         longest_first = sorted(self._words, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from aggregator.book import Book
 from aggregator.margin.inputs import METHODOLOGY_VERSION
+from aggregator.told import Told, untold
 from crossmargin.documents import Document
 from crossmargin.forecast_documents import forecasts
 from crossmargin.liquidation_known import Known
@@ -60,10 +61,10 @@ class RiskRuns:
             last = reader.last_risk_run()
         return parse(self._settings.schedule).after(self._since if last is None else last) <= self._clock()
 
-    def run(self, judge: Callable[[], Judged]) -> Document:
+    def run(self, judge: Callable[[], Judged], told: Told = untold) -> Document:
         """Take the book through everything and keep what it comes to; raises `UsageError` for a book that is empty."""
         judged, now = judge(), int(self._clock())
-        stress, curves = stressed(judged.book, Wanted(), judged.known.series), risked(judged.book)
+        stress, curves = stressed(judged.book, Wanted(), judged.known.series, told), risked(judged.book)
         chances = forecasts(judged.book, judged.known.series, top=MOST_FORECASTS, seed=SEED)
         left_out = [*stress["left_out"], *({"code": "unmeasured", "subject": name} for name in stress["unmeasured"])]
         run = RiskRun(
@@ -79,12 +80,12 @@ class RiskRuns:
             left_out=json.dumps(left_out),
         )
         rows = {
-            SCENARIO: _scenarios(stress),
-            CURVE: _curves(curves),
+            SCENARIO: scenario_rows(stress),
+            CURVE: curve_rows(curves),
             FORECAST: _forecasts(chances),
-            LIQUIDATION: liquidations(judged.book, judged.known, SEED),
+            LIQUIDATION: liquidations(judged.book, judged.known, SEED, told),
         }
-        tables = {name: _table(COLUMNS[name], list(found)) for name, found in rows.items()}
+        tables = {name: table_of(COLUMNS[name], list(found)) for name, found in rows.items()}
         number = self._store.add_risk_run(run, tables, self._settings.keep)
         return {
             "run": number,
@@ -97,7 +98,8 @@ class RiskRuns:
         }
 
 
-def _scenarios(document: Document) -> Iterator[dict[str, Any]]:
+def scenario_rows(document: Document) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a stress document."""
     for each in document["scenarios"]:
         house = each["house"]
         of = {"scenario": each["id"], "name": each["name"]}
@@ -111,7 +113,8 @@ def _usd(group: Mapping[str, str]) -> dict[str, float]:
     return {name: float(group[name]) for name in ("debt_usd", "shortfall_usd")}
 
 
-def _curves(document: Document) -> Iterator[dict[str, Any]]:
+def curve_rows(document: Document) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a document of what is at risk."""
     curves = [(None, document["jointly"]), *((each["identity"], each["points"]) for each in document["alone"])]
     for identity, points in curves:
         for point in points:
@@ -127,7 +130,8 @@ def _forecasts(document: Document) -> Iterator[dict[str, Any]]:
         yield {"account": each["account"], "status": "unknown", "reason": f"{reason['code']}: {reason['detail']}"}
 
 
-def _table(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> pa.Table:
+def table_of(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> pa.Table:
+    """Return rows as a table of these columns."""
     return pa.table({name: pa.array([row.get(name) for row in rows], _type(name)) for name in columns})
 
 

@@ -32,6 +32,9 @@ from crossmargin.from_lake import Following, LakeDesk
 from crossmargin.lists import Lists
 from crossmargin.local_desk import LocalDesk
 from crossmargin.logs import Logger
+from crossmargin.mirror.beacon import Beacon
+from crossmargin.mirror.follower import Mirror
+from crossmargin.mirror.source import Source
 from crossmargin.pauses import short_pauses
 from crossmargin.redaction import Redactor
 from crossmargin.restating import LogRestating
@@ -87,12 +90,12 @@ async def running_service(parts: Parts, *listeners: Listener) -> AsyncIterator[s
         check_keys(parts.settings.server, has_keys=parts.desk.keys.any_active())
         token = secrets.token_urlsafe(TOKEN_BYTES)
         settings = parts.settings
-        guard = stack.enter_context(_guarding(parts))
+        guard, beacon = stack.enter_context(_guarding(parts)), Beacon()
         url = await stack.enter_async_context(
             serving(
                 parts.desk,
                 settings.server,
-                _kit(parts, metrics, token, guard),
+                _kit(parts, metrics, token, guard, beacon),
             )
         )
         stack.enter_context(announced(settings.store, Service(pid=os.getpid(), url=url, token=token)))
@@ -103,7 +106,7 @@ async def running_service(parts: Parts, *listeners: Listener) -> AsyncIterator[s
         if parts.following is not None:
             stack.enter_context(_taking(parts, parts.following))
         if parts.watch is not None:
-            told = Listeners(parts.watch, metrics, LogListener(parts.log), keeper, *parts.tracing.listeners, *listeners)
+            told = Listeners(metrics, LogListener(parts.log), keeper, beacon, *parts.tracing.listeners, *listeners)
             await stack.enter_async_context(_followers(parts, parts.watch, told, metrics))
             await stack.enter_async_context(_ticking(parts))
             await stack.enter_async_context(_auditing(parts))
@@ -120,7 +123,7 @@ def _courier(parts: Parts, metrics: Metrics) -> Courier:
     return Courier(parts.store, parts.desk.webhook_register, metrics.webhooks, parts.log, clock=time, keep_s=keep_s)
 
 
-def _kit(parts: Parts, metrics: Metrics, token: str, guard: Guard) -> Kit:
+def _kit(parts: Parts, metrics: Metrics, token: str, guard: Guard, beacon: Beacon) -> Kit:
     return Kit(
         metrics=metrics,
         token=token,
@@ -137,6 +140,7 @@ def _kit(parts: Parts, metrics: Metrics, token: str, guard: Guard) -> Kit:
         events=parts.settings.events,
         trust=parts.settings.trust,
         tracing=parts.tracing,
+        source=None if parts.watch is None else Source(parts.store, parts.watch, beacon, time),
         lake=parts.desk if isinstance(parts.desk, LakeDesk) else None,
     )
 
@@ -160,7 +164,11 @@ async def _followers(parts: Parts, watch: Watch, listener: Listener, metrics: Me
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for chain in parts.settings.chains:
-            take = partial(_take, parts, chain, listener=listener, stop=stop, observer=metrics.nodes.of(chain.spec.id))
+            if chain.indexer is not None:
+                take = partial(Mirror(chain, parts.store, watch, listener, time).follow, stop)
+            else:
+                told, observer = Listeners(watch, listener), metrics.nodes.of(chain.spec.id)
+                take = partial(_take, parts, chain, listener=told, stop=stop, observer=observer)
             group.create_task(_follow(parts, chain.spec.id, take, watch=watch, metrics=metrics, stop=stop))
         try:
             yield

@@ -24,6 +24,7 @@ from aggregator.gather import Catalogue, UnitKey
 from aggregator.in_flight import on_the_way
 from aggregator.margin.inputs import Cut
 from aggregator.membership.proof import Scheme
+from aggregator.told import Told, untold
 from chains.errors import ChainError
 from chains.identifiers import SOLANA, Account, format_hash, namespace_of
 from chains.model import AccountBytes
@@ -74,11 +75,11 @@ class Snapshots:
             lines = [self._line(row) for row in reversed(reader.snapshots())]
         return {"snapshots": [{**line, "restated": line["snapshot"] in restated} for line in lines]}
 
-    def create(self, scene: Scene) -> Document:
+    def create(self, scene: Scene, told: Told = untold) -> Document:
         """Make a snapshot on request, as of the newest block of the cut; made again, it is the same one."""
         slot_time = max(cut.block.time for cut in scene.cuts.values())
         row = new_entry(MANUAL, slot_time, f"{snapshot_id(slot_time)}-{MANUAL}")
-        done = self._written(row, scene)
+        done = self._written(row, scene, told)
         held = {held.snapshot_id: held for held in self._store.snapshots()}
         if row.snapshot_id not in held:
             with self._store.snapshot_ledger() as ledger:
@@ -125,7 +126,7 @@ class Snapshots:
             for chain_id, cursor in cursors.items()
         )
 
-    def _written(self, row: SnapshotRow, scene: Scene) -> SnapshotRow:
+    def _written(self, row: SnapshotRow, scene: Scene, told: Told = untold) -> SnapshotRow:
         reader, cuts, catalogue = scene.reader, scene.cuts, scene.catalogue
         insist = row.schedule != MANUAL and self._clock() < row.slot_time + LATE_S
         weighed = self._controls.weigh(reader, cuts, catalogue.venues, insist=insist)
@@ -133,7 +134,7 @@ class Snapshots:
         inputs = book_inputs(reader, cuts, catalogue, condition, risk=scene.risk)
         prices = self._prices.prove(reader, inputs)
         condition = replace(inputs.condition, gaps=(*inputs.condition.gaps, *doubts(prices)))
-        book = judged(replace(inputs, condition=condition))
+        book = judged(replace(inputs, condition=condition), told=told)
         book = replace(
             book,
             controls={each.venue.id: each.found for each in weighed},

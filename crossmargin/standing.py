@@ -12,6 +12,7 @@ from crossmargin.coverage import coverage_document
 from crossmargin.documents import Document, moment
 from crossmargin.outdated import outdated
 from crossmargin.packaged import program_version
+from crossmargin.redaction import label
 from crossmargin.settings import ChainSettings, Settings
 from crossmargin.watch import Watch
 from indexer.lacking import lacking
@@ -68,6 +69,7 @@ def _chain(chain: ChainSettings, reader: Reader, watch: Watch | None, now: float
         "lag_seconds": None if cursor is None else max(0, int(now) - cursor.block.time),
         "polled_at": moment(int(sight.polled_at)) if sight is not None and sight.polled_at is not None else None,
         "fault": sight.fault if sight is not None else None,
+        "indexer": None if chain.indexer is None else label(chain.indexer.url),
         "reason": None if reason is None else reason._asdict(),
         "coverage": coverage_document(
             chain.spec,

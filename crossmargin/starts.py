@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from chains.identifiers import format_address
 from chains.model import VenueSpec
 from chains.ports import Start
 from chains.registry import find_start
@@ -69,11 +68,12 @@ async def _asked(settings: Settings, venues: Collection[VenueSpec]) -> list[Star
 def _whole(settings: Settings, starts: Starts) -> Settings:
     filled = _filled(settings, starts)
     open_ = [venue for venue in settings.venues if venue.id in filled.auto]
-    problems = [
-        f'[[venue]] "{venue.id}": start_block = "auto": nobody looked yet where'
-        f" {format_address(venue.chain_id, venue.address)} was deployed; run `crossmargin index`"
-        for venue in open_
-    ]
+    names = ", ".join(f'"{venue.id}"' for venue in open_)
+    problems = (
+        [f'start_block = "auto" of {names}: nobody looked yet where it was deployed; run `crossmargin index`']
+        if open_
+        else []
+    )
     problems += [
         f'[[chain]] "{name}": {NO_VENUE}' for name in sorted(filled.auto - {venue.id for venue in open_}) if not open_
     ]

@@ -13,7 +13,7 @@ from decimal import ROUND_CEILING, Decimal
 from functools import cache
 from typing import Any
 
-from aggregator.at_risk import TOP, Point, Spread, at_risk
+from aggregator.at_risk import TOP, AtRisk, Point, Spread, at_risk
 from aggregator.book import Book
 from aggregator.freezing import later
 from aggregator.margin.numbers import rfc3339, rounded, text
@@ -32,15 +32,13 @@ from aggregator.risk.scenarios import (
     shocked,
 )
 from aggregator.risk.series import Series
-from aggregator.stressing import Group, Houses, all_at_once, held_of, stress
+from aggregator.stressing import Group, Houses, Stressed, all_at_once, held_of, stress
+from aggregator.told import Told, untold
 from chains.identifiers import format_hash
 from chains.model import Reason
 from crossmargin.documents import Document, harmless
 from crossmargin.errors import UsageError
 from crossmargin.packaged import config
-
-FRAGILE = 20
-"""Units that are named, of those that fall in some scenario."""
 
 CENT_PLACES = 2
 PLACES = 6
@@ -113,28 +111,51 @@ def _shock(said: str) -> tuple[str, float]:
         raise UsageError(f'"{said}" is no shock; write an identity or asset and its relative move: ETH=-0.3') from None
 
 
+def library_text() -> str:
+    """Return the file of the scenarios that ship."""
+    return config("scenarios.toml").read_text(encoding="utf-8")
+
+
 @cache
 def library() -> Library:
     """Return the scenarios that ship."""
-    return parse_library(tomllib.loads(config("scenarios.toml").read_text(encoding="utf-8")))
+    return parse_library(tomllib.loads(library_text()))
 
 
-def stressed(book: Book, wanted: Wanted, series: Mapping[str, Series]) -> Document:
+def stressed(book: Book, wanted: Wanted, series: Mapping[str, Series], told: Told = untold) -> Document:
     """Take a book through scenarios; `series`: what is known of prices before it, by identity.
 
     Raises `UsageError` for what is not known or cannot be meant.
     """
     try:
-        held = held_of(book, library().mapping.market)
-        made = _made(book, held, Severity(wanted.severity), series)
-        found = stress(later(book, wanted.accrue_days), list(_chosen(wanted, held, made)), wanted.fund_usd)
+        scenarios, said = scenarios_of(book, wanted, series)
+        found = stress(later(book, wanted.accrue_days), scenarios, wanted.fund_usd, told=told)
     except ScenarioError as error:
         raise UsageError(str(error)) from error
-    return {
+    return stress_document(said, found)
+
+
+def scenarios_of(book: Book, wanted: Wanted, series: Mapping[str, Series]) -> tuple[list[Scenario], Document]:
+    """Make the scenarios that are wanted of a book, and what their document says beside numbers; raises `ScenarioError`, `UsageError`."""
+    held = held_of(book, library().mapping.market)
+    made = _made(book, held, Severity(wanted.severity), series)
+    said = {
         "as_of": as_of(book),
         "library": library().version,
         "severity": wanted.severity,
         "accrued_days": wanted.accrue_days,
+        "not_made": {name: str(why) for name, why in made.items() if isinstance(why, ScenarioError)},
+    }
+    return list(_chosen(wanted, held, made)), said
+
+
+def stress_document(said: Document, found: Stressed) -> Document:
+    """Write what became of a book; `said`: see `scenarios_of`."""
+    return {
+        "as_of": said["as_of"],
+        "library": said["library"],
+        "severity": said["severity"],
+        "accrued_days": said["accrued_days"],
         "accounts": found.accounts,
         "units": found.units,
         "scenarios": [
@@ -155,12 +176,11 @@ def stressed(book: Book, wanted: Wanted, series: Mapping[str, Series]) -> Docume
             }
             for result in found.results
         ],
-        "not_made": {name: str(why) for name, why in made.items() if isinstance(why, ScenarioError)},
+        "not_made": said["not_made"],
         "fragile": [
-            {"unit": each.unit, "scenarios": each.breaches, "worst_usd": usd(each.worst_usd)}
-            for each in found.fragile[:FRAGILE]
+            {"unit": each.unit, "scenarios": each.breaches, "worst_usd": usd(each.worst_usd)} for each in found.fragile
         ],
-        "fragile_units": len(found.fragile),
+        "fragile_units": found.fragile_units,
         "unmeasured": list(found.unmeasured),
         "left_out": reasons(found.left_out),
     }
@@ -172,9 +192,14 @@ def risked(book: Book) -> Document:
         found = at_risk(book, library())
     except ScenarioError as error:
         raise UsageError(str(error)) from error
+    return risk_document({"as_of": as_of(book), "library": library().version}, found)
+
+
+def risk_document(said: Document, found: AtRisk) -> Document:
+    """Write what is liquidated at which price; `said`: of what, by which library."""
     return {
-        "as_of": as_of(book),
-        "library": library().version,
+        "as_of": said["as_of"],
+        "library": said["library"],
         "units": found.units,
         "jointly": [_spread(point) for point in found.jointly],
         "alone": [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 
@@ -39,6 +39,22 @@ class Sight:
     stopped: bool = False
     broken: bool = False
     polls: int = 0
+    doubt: Reason | None = None
+    by: str | None = None
+    """The indexer that follows the chain, where that is another process; `doubt` is its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What an indexer that follows a chain says that it sees, see `Sight`."""
+
+    head: Head | None
+    polled_at: float | None
+    fault: str | None
+    stopped: bool
+    broken: bool
+    doubt: Reason | None
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +114,24 @@ class Watch:
         """Note that a follower ended for good."""
         self._see(chain_id, fault=str(error), stopped=True)
 
+    def heard(self, chain_id: str, heard: Heard) -> None:
+        """Take over what an indexer sees: that it answers makes nothing fresh, only what its nodes answered does."""
+        self._see(
+            chain_id,
+            head=None if heard.polled_at is None else heard.head,
+            polled_at=heard.polled_at,
+            fault=heard.fault,
+            stopped=heard.stopped,
+            broken=heard.broken,
+            doubt=heard.doubt,
+            by=heard.by,
+        )
+
+    @property
+    def chains(self) -> Collection[str]:
+        """The chains that are followed."""
+        return self._limits
+
     def sight(self, chain_id: str) -> Sight:
         """Return the last that was seen of a chain."""
         with self._lock:
@@ -122,7 +156,7 @@ class Watch:
             return Reason("chain_stale", chain_id, "nothing is indexed yet")
         if sight.head.latest.time - indexed.time > limit:
             return Reason("chain_behind", chain_id, f"indexed to block {indexed.number}, far behind the head")
-        return None
+        return sight.doubt
 
     def at_head_after(self, chain_id: str, moment: int, indexed: Block | None) -> bool:
         """Whether a node was asked well after a moment, and everything that it knew is indexed."""

@@ -1,10 +1,12 @@
-"""What engines are that extras bring, and how they fail."""
+"""What engines are that extras bring, what they return, and how they fail."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from aggregator.risk.tallies import Tallies
 from indexer.store.errors import StoreError
 
 
@@ -14,6 +16,14 @@ class EngineMissing(StoreError):
 
 class EngineFailed(StoreError):
     """The engine that was asked for ended without an answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """The version of the engine that ran, and what all parts came to."""
+
+    version: str
+    tallies: Tallies
 
 
 def engine(module: str, *, extra: str) -> Any:  # noqa: ANN401 - what an extra brings

@@ -2,7 +2,9 @@
 
     books/<id>/<table>/part-<n>.parquet        the book's tables; positions by ranges of accounts
     books/<id>/book.json                       which files, their rows, sizes and SHA-256; written last
+    books/<id>/risk_…/part-<n>.parquet         of some: what scenarios and curves are made of (`partitions`)
     revaluations/<id>/part-*.parquet           `fct_margin_account` of a book
+    revaluations/<id>/<table>/part-*.parquet   of a book with more: what parts came to, as tables
     revaluations/<id>/revaluation.json         of which book, by which engine, version and SQL; and its files
 
 Both folders are filled under another name and take their own in one rename: whoever sees one sees all of it.
@@ -14,8 +16,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,7 +26,9 @@ from uuid import uuid4
 import pyarrow.parquet as pq
 
 from aggregator.engines.dialects import definitions
+from aggregator.engines.partitions import Task, parts_of, task_of
 from aggregator.engines.running import Run, running
+from aggregator.risk.tallies import Tallies
 from indexer.lake.sets import LakeBroken
 from indexer.publish.segments import settled
 from indexer.store import Store
@@ -35,50 +40,84 @@ from indexer.store.session import Con, table_of
 BOOKS, REVALUATIONS = "books", "revaluations"
 BOOK, REVALUATION = "book.json", "revaluation.json"
 ACCOUNTS_A_FILE = 100_000
+OF = ("lake_set", "premise", "program")
+"""What a book says that its revaluations say too: the set of the lake that it is, what else it rests on, and the program that made it."""
 
 Said = dict[str, Any]
+Besides = Callable[[Path], None]
+"""Writes more tables below a folder."""
+
+Told = Callable[[Task, Tallies, Path], None]
+"""Writes what the parts of a book came to below a folder."""
 
 
 class NoBook(StoreError):
     """The store has no snapshot's book yet."""
 
 
-def revalue(store: Store, lake: Path, engine: str, *, master: str | None = None) -> Said:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class More:
+    """What is asked of a book beside its margin accounts: `of`: what its cut is of; `put` writes its parts, `told` what they come to."""
+
+    of: Said
+    put: Besides | None = None
+    told: Told | None = None
+
+
+def revalue(store: Store, lake: Path, engine: str, *, master: str | None = None, more: More | None = None) -> Said:
     """Put the newest snapshot's book into a lake, run the views over it there, and return what `revaluation.json` says.
 
     `master` is the cluster of an engine that has one. What is there already, by the same engine, version and SQL, is not made again.
     Raises `NoBook`, `EngineMissing`, `EngineFailed` and `LakeBroken`.
     """
     with store.exporting() as con:
-        book = put_book(con, lake)
+        book = put_book(con, lake, more)
         views = definitions(con, engine)
-    return revalued(lake, book, engine, views, running(engine, master))
+    return revalued(lake, book, engine, views, running(engine, master), told=None if more is None else more.told)
 
 
-def put_book(con: Con, lake: Path) -> str:
+def put_book(con: Con, lake: Path, more: More | None = None) -> str:
     """Put the book that the store holds into the lake, and return its id; raises `NoBook`."""
-    found = con.execute("SELECT snapshot_id, slot_time FROM main.margin_snapshot").fetchall()
-    if not found:
-        raise NoBook("no snapshot was made yet, so there is no book to revalue; run `crossmargin snapshot create`")
-    ((snapshot_id, slot_time),) = found
+    snapshot_id, slot_time = newest(con)
     with _drafted(lake / BOOKS) as (draft, name):
         for table in TABLES:
             _write(con, table, draft / table)
-        said = {"snapshot_id": snapshot_id, "slot_time": slot_time, "made_by": newest_schema(), "files": _files(draft)}
+        if more is not None and more.put is not None:
+            more.put(draft)
+        of = {} if more is None else more.of
+        said = {
+            "snapshot_id": snapshot_id,
+            "slot_time": slot_time,
+            "made_by": newest_schema(),
+            **of,
+            "files": _files(draft),
+        }
         name.append(f"{slot_time:012d}-{_digest(said)[:32]}")
         _put(draft / BOOK, said)
     return name[0]
 
 
-def revalued(lake: Path, book: str, engine: str, views: Mapping[str, str], run: Run) -> Said:
-    """Run the views over a book of the lake, which is checked first; raises what `revalue` does."""
-    read_book(lake, book)
+def newest(con: Con) -> tuple[str, int]:
+    """Return which snapshot's book a store holds, and of which slot in Unix seconds; raises `NoBook`."""
+    found: list[tuple[str, int]] = con.execute("SELECT snapshot_id, slot_time FROM main.margin_snapshot").fetchall()
+    if not found:
+        raise NoBook("no snapshot was made yet, so there is no book to revalue; run `crossmargin snapshot create`")
+    return found[0]
+
+
+def revalued(
+    lake: Path, book: str, engine: str, views: Mapping[str, str], run: Run, *, told: Told | None = None
+) -> Said:
+    """Run the views over a book of the lake, which is checked first, and its parts, if it has any; raises what `revalue` does."""
+    held, place = read_book(lake, book), lake / BOOKS / book
     with _drafted(lake / REVALUATIONS) as (draft, name):
-        version = run(views, lake / BOOKS / book, draft)
-        source = {"book": book, "engine": engine, "version": version, "sql": _digest(dict(views))}
+        ran = run(views, place, draft, parts_of(place))
+        source = {"book": book, "engine": engine, "version": ran.version, "sql": _digest(dict(views))}
         for besides in [path for path in draft.iterdir() if path.suffix != ".parquet"]:
             besides.unlink()
-        said = source | {"files": _files(draft)}
+        if told is not None:
+            told(task_of(place), ran.tallies, draft)
+        said = source | {key: held[key] for key in OF if key in held} | {"files": _files(draft)}
         name.append(f"{book[:29]}.{engine}-{_digest(source)[:16]}")
         _put(draft / REVALUATION, said)
     return {"id": name[0], **json.loads((lake / REVALUATIONS / name[0] / REVALUATION).read_bytes())}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,15 +10,16 @@ import duckdb
 
 from aggregator.engines import spark
 from aggregator.engines.dialects import ANSWER
-from aggregator.engines.extras import engine
+from aggregator.engines.extras import Ran, engine
+from aggregator.engines.pooled import in_processes
 from indexer.store.margin import TABLES
 
-Run = Callable[[Mapping[str, str], Path, Path], str]
-"""Queries by view, folder of the book (a folder of Parquet for each table), folder to write → the engine's version."""
+Run = Callable[[Mapping[str, str], Path, Path, Sequence[str]], Ran]
+"""Queries by view, folder of the book (a folder of Parquet for each table), folder to write, and the book's files that come to tallies."""
 
 
-def in_duckdb(views: Mapping[str, str], book: Path, target: Path) -> str:
-    """Run in DuckDB, within this process."""
+def in_duckdb(views: Mapping[str, str], book: Path, target: Path, parts: Sequence[str] = ()) -> Ran:
+    """Run in DuckDB, within this process; parts in processes beside it."""
     with duckdb.connect() as con:
         for table in TABLES:
             rows = con.read_parquet(str(book / table / "*.parquet"))
@@ -26,11 +27,11 @@ def in_duckdb(views: Mapping[str, str], book: Path, target: Path) -> str:
         for name, query in views.items():
             con.execute(f"CREATE VIEW {name} AS {query}")
         con.table(ANSWER).write_parquet(str(_folder(target) / "part-0.parquet"))
-    return str(duckdb.__version__)
+    return Ran(version=str(duckdb.__version__), tallies=in_processes(book, parts))
 
 
-def in_datafusion(views: Mapping[str, str], book: Path, target: Path) -> str:
-    """Run in DataFusion, within this process; raises `EngineMissing`."""
+def in_datafusion(views: Mapping[str, str], book: Path, target: Path, parts: Sequence[str] = ()) -> Ran:
+    """Run in DataFusion, within this process, parts in processes beside it; raises `EngineMissing`."""
     datafusion = engine("datafusion", extra="datafusion")
     plain = datafusion.SessionConfig().set("datafusion.execution.parquet.schema_force_view_types", "false")
     context = datafusion.SessionContext(plain)  # text as text, which every reader of Parquet knows
@@ -39,7 +40,7 @@ def in_datafusion(views: Mapping[str, str], book: Path, target: Path) -> str:
     for name, query in views.items():
         context.sql(f"CREATE VIEW {name} AS {query}")
     context.table(ANSWER).write_parquet(str(_folder(target)))
-    return str(datafusion.__version__)
+    return Ran(version=str(datafusion.__version__), tallies=in_processes(book, parts))
 
 
 ENGINES: Mapping[str, Run] = {

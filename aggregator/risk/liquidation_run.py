@@ -30,6 +30,7 @@ from aggregator.risk.liquidation import (
     Step,
     Terms,
 )
+from aggregator.told import Told, each_told, untold
 from chains.liquidating import WAD, Lot, Portion, Taken
 
 NEAR = 1e-6
@@ -45,9 +46,10 @@ def simulate(scene: Scene, terms: Terms) -> Outcome:
     return _Run(scene, terms).outcome()
 
 
-def compared(scene: Scene, terms: Terms) -> dict[Order, Outcome]:
+def compared(scene: Scene, terms: Terms, told: Told = untold) -> dict[Order, Outcome]:
     """Do it in every order of sale; all else alike."""
-    return {order: simulate(scene, replace(terms, order=order)) for order in Order}
+    orders = each_told(told, "orders of sale", list(Order))
+    return {order: simulate(scene, replace(terms, order=order)) for order in orders}
 
 
 class _Run:
@@ -80,7 +82,7 @@ class _Run:
         while not ended and rounds < self.terms.rounds:
             rounds += 1
             ended = not self._round(rounds)
-        standing = tuple(name for name, _ in self._below())
+        standing = tuple(name for name, _ in self._below() if self.exposed[name].collaterals)
         losses, funds, common = self._losses()
         return Outcome(
             terms=self.terms,

@@ -45,9 +45,10 @@ class Received:
 
 
 class Transport:
-    """One HTTP client for all nodes of a chain."""
+    """One HTTP client for all nodes of a chain; `headers`: more of them, of which no message tells."""
 
-    def __init__(self, *, timeout_s: float, most_bytes: int) -> None:
+    def __init__(self, *, timeout_s: float, most_bytes: int, headers: Mapping[str, str] | None = None) -> None:
+        self._headers = {**_HEADERS, **(headers or {})}
         self._timeout_s = timeout_s
         self._most_bytes = most_bytes
         self._session: aiohttp.ClientSession | None = None
@@ -81,7 +82,9 @@ class Transport:
             raise NodeBusy(f"{label} cannot be reached ({type(error).__name__})") from None
 
     async def _asked(self, method: str, url: str, label: str, body: bytes | None) -> Received:
-        async with self._client().request(method, url, data=body, headers=_HEADERS, allow_redirects=False) as reply:
+        async with self._client().request(
+            method, url, data=body, headers=self._headers, allow_redirects=False
+        ) as reply:
             if (reply.content_length or 0) > self._most_bytes:
                 reply.close()
                 raise Oversized(f"{label} answers with more than {self._most_bytes} bytes")

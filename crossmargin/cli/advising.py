@@ -9,7 +9,7 @@ from crossmargin.cli import figures
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import desk_of
 from crossmargin.cli.output import add_rows, emit, table, words
-from crossmargin.documents import Document
+from crossmargin.documents import Document, symbol
 from crossmargin.exits import ExitCode
 
 COLUMNS = ("moved USD", "cost USD", "health after", "gain", "per 1,000 USD", "by cost", "score")
@@ -28,7 +28,8 @@ def _show(console: Console, document: Document) -> None:
     rows = [
         (
             "; ".join(
-                f"{each['kind']} {each['tokens']} {each['asset']} at {each['venue']}" for each in found["actions"]
+                f"{each['kind']} {each['tokens']} {symbol(each['symbol']) or each['asset']} at {each['venue']}"
+                for each in found["actions"]
             ),
             figures.usd_up(found["moved_usd"]),
             figures.usd_up(found["cost_usd"]),

@@ -177,6 +177,9 @@ def _show_status(console: Console, document: Document) -> None:
     for chain in document["chains"]:
         if chain["reason"]:
             console.print(words(f"{chain['chain']}: {chain['reason']['detail']}", "yellow"), soft_wrap=True)
+        if chain["indexer"]:
+            told = f"{chain['chain']}: comes from the indexer at {chain['indexer']}"
+            console.print(words(told), soft_wrap=True)
         if chain["fault"]:
             console.print(words(f"{chain['chain']}: {chain['fault']}", "yellow"), soft_wrap=True)
         for old in chain["outdated"]:

@@ -35,13 +35,15 @@ def restore(context: Context, folder: Path, *, verify_only: bool) -> None:
     path = _found(context, folder, verify_only=verify_only)
     try:
         if verify_only:
-            told = backup_document(verify(path), path)
+            with counted_on(context, "checking"):
+                told = backup_document(verify(path), path)
             emit(context, told, lambda console: console.print(words(f"{path} is whole: {told['sha256']}", "green")))
             return
         settings = context.settings()
         if (service := running(settings.store)) is not None:
             raise UsageError(f"process {service.pid} serves {settings.store}; stop it first")
-        document = backup_document(put_back(path, settings.store), path) | {"store": str(settings.store)}
+        with counted_on(context, "checking and copying"):
+            document = backup_document(put_back(path, settings.store), path) | {"store": str(settings.store)}
     except BackupBroken as error:
         raise Unverified(str(error)) from error
     emit(context, document, lambda console: _show(console, document))

@@ -37,7 +37,14 @@ class Context:
         from crossmargin.settings import load, locate
 
         settings = load(locate(self.config))
-        self.redactor = Redactor(url for chain in settings.chains for url in (*chain.spec.rpc, *chain.spec.ws))
+        indexers = [chain.indexer for chain in settings.chains if chain.indexer is not None]
+        self.redactor = Redactor(
+            [
+                *(url for chain in settings.chains for url in (*chain.spec.rpc, *chain.spec.ws)),
+                *(indexer.url for indexer in indexers),
+            ],
+            secrets=[indexer.key for indexer in indexers if indexer.key is not None],
+        )
         return settings
 
     def stdout(self) -> Console:

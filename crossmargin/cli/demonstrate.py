@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from aggregator.margin.numbers import total
 from chains.identifiers import SOLANA, namespace_of
 from crossmargin.cli import figures
 from crossmargin.cli.context import Context
@@ -205,13 +206,13 @@ def _nothing(_: Document) -> str:
 def _on_solana(health: Document) -> str:
     """What the account's members on Solana hold, at the house's marks."""
     values = (
-        Decimal(position["value_usd"] or 0)
+        position["value_usd"] or "0"
         for venue in health["venues"]
         if namespace_of(venue["chain"]) == SOLANA
         for unit in venue["units"]
         for position in unit["positions"]
     )
-    return str(sum(values, Decimal(0)))
+    return str(total(values))
 
 
 ACCOUNT: Sequence[Row] = (

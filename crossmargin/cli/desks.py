@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from aggregator.told import Told, untold
 from crossmargin.cli.context import Context
 from crossmargin.cli.output import words
 from crossmargin.desk import Desk
@@ -12,6 +14,9 @@ from crossmargin.errors import UsageError
 from crossmargin.remote_desk import RemoteDesk
 from crossmargin.service_file import running
 from crossmargin.settings import Settings
+
+if TYPE_CHECKING:
+    from crossmargin.local_desk import LocalDesk
 
 SUPERSEDED = "superseded"
 SUPERSEDED_TOLD = (
@@ -21,8 +26,8 @@ SUPERSEDED_TOLD = (
 
 
 @contextmanager
-def desk_of(context: Context, *, writes: bool = False) -> Iterator[Desk]:
-    """Give the desk; `writes`: what is asked for is kept in the store. Raises `StoreError`."""
+def desk_of(context: Context, *, writes: bool = False, told: Told = untold) -> Iterator[Desk]:
+    """Give the desk; `writes`: what is asked for is kept in the store; `told`: who waits, a service tells nothing. Raises `StoreError`."""
     settings = context.settings()
     service = running(settings.store)
     if service is not None and (remote := RemoteDesk(service)).answers():
@@ -32,12 +37,12 @@ def desk_of(context: Context, *, writes: bool = False) -> Iterator[Desk]:
             )
         yield remote
         return
-    with local(context, settings, writes=writes) as desk:
+    with local(context, settings, writes=writes, told=told) as desk:
         yield desk
 
 
 @contextmanager
-def local(context: Context, settings: Settings, *, writes: bool) -> Iterator[Desk]:
+def local(context: Context, settings: Settings, *, writes: bool, told: Told = untold) -> Iterator[LocalDesk]:
     """Open the store for one question, under the policy that its ledger has in force."""
     from crossmargin.app import must_exist, opened, policy_of
     from crossmargin.local_desk import LocalDesk
@@ -48,7 +53,7 @@ def local(context: Context, settings: Settings, *, writes: bool) -> Iterator[Des
     writes = writes or context.accept_policy
     settings = stored(settings, writes=writes)
     with opened(settings, read_only=not writes) as store:
-        desk = LocalDesk(settings, store, policy)
+        desk = LocalDesk(settings, store, policy, told=told)
         if desk.begin_policy(accept=context.accept_policy, writes=writes) == SUPERSEDED:
             context.stderr().print(words(SUPERSEDED_TOLD, "yellow"), soft_wrap=True)
         yield desk

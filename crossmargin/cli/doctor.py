@@ -20,6 +20,7 @@ from crossmargin.cli.indexing import chosen_chains
 from crossmargin.cli.output import add_rows, emit, table, words
 from crossmargin.documents import Document, moment
 from crossmargin.exits import ExitCode
+from crossmargin.mirror.survey import surveyed
 from crossmargin.settings import ChainSettings, Settings
 from crossmargin.starts import told
 from crossmargin.verdicts import RECENT, Case, Verdict, best_head, judge
@@ -41,7 +42,7 @@ def doctor(context: Context, *, chains: tuple[str, ...]) -> None:
     settings = told(context.settings())
     asked = chosen_chains(settings, chains)
     if not context.quiet:
-        count = sum(len(settings.chain(chain_id).spec.rpc) for chain_id in asked)
+        count = sum(len(settings.chain(chain_id).spec.rpc) or 1 for chain_id in asked)
         context.stderr().print(f"measuring {count} node{'s' if count > 1 else ''} …", soft_wrap=True)
     document = scrubbed(context, asyncio.run(_measured(settings, asked)))
     emit(context, document, lambda console: _show(console, document))
@@ -55,6 +56,10 @@ async def _measured(settings: Settings, asked: Sequence[str]) -> Document:
 
 
 async def _chain(settings: Settings, chain: ChainSettings) -> dict[str, Any]:
+    if chain.indexer is not None:
+        found = await surveyed(chain, chain.indexer)
+        usable = found["problem"] is None
+        return {"chain": chain.spec.id, "name": chain.spec.name, "usable": usable, "nodes": [], "indexer": found}
     venues, feeds = settings.venues_of(chain.spec.id), settings.feeds_of(chain.spec.id)
     surveys = await registry.survey(chain.spec, venues, feeds)
     best = best_head(surveys)
@@ -102,6 +107,8 @@ def exit_code(document: Document) -> ExitCode:
     """1 where a chain has no node that can be used, 3 where one of its nodes cannot be used or may not be believed."""
     if not all(chain["usable"] for chain in document["chains"]):
         return ExitCode.FAILED
+    if any(chain["indexer"]["doubt"] for chain in document["chains"] if "indexer" in chain):
+        return ExitCode.UNKNOWN
     verdicts = {each["verdict"] for chain in document["chains"] for each in chain["nodes"]}
     return ExitCode.UNKNOWN if verdicts & {"doubtful", "unusable"} else ExitCode.OK
 
@@ -122,6 +129,9 @@ def scrubbed(context: Context, document: Any) -> Any:  # noqa: ANN401 - any JSON
 def _show(console: Console, document: Document) -> None:
     for chain in document["chains"]:
         console.print(words(f"{chain['name']}  {chain['chain']}", "bold"))
+        if "indexer" in chain:
+            _show_indexer(console, chain["indexer"])
+            continue
         roomy = console.width >= ROOMY
         console.print(_table(chain, roomy=roomy))
         for each in chain["nodes"]:
@@ -131,6 +141,21 @@ def _show(console: Console, document: Document) -> None:
                 console.print(words(f"{each['node']}: {_more(each)}"), soft_wrap=True)
         if not chain["usable"]:
             console.print(words("no node of this chain can be used", "bold red"))
+
+
+def _show_indexer(console: Console, found: Document) -> None:
+    """One line: it follows the chain, or why it cannot be used."""
+    if found["problem"] is not None:
+        console.print(words(found["problem"], "bold red"), soft_wrap=True)
+        return
+    head = "no head yet" if found["head"] is None else f"head {found['head']['block']:,}"
+    heard = "" if found["heard_s"] is None else f", a node told it {found['heard_s']} s ago"
+    told = f"comes from the indexer at {found['indexer']}: {head}{heard}, {found['latency_ms']} ms"
+    doubt = found["doubt"]
+    console.print(
+        words(told if doubt is None else f"{told}; {doubt}", "green" if doubt is None else "bold yellow"),
+        soft_wrap=True,
+    )
 
 
 def _table(chain: Document, *, roomy: bool) -> Table:

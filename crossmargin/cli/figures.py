@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 from rich.text import Text
+
+from aggregator.margin.numbers import EXACT, to_places
+from crossmargin.documents import symbol
 
 NONE = "–"
 SECONDS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
@@ -29,27 +32,31 @@ def factor(value: str | None) -> str:
     if value is None:
         return NONE
     number = Decimal(value)
-    return "> 1,000,000" if number > HUGE else f"{number.quantize(Decimal('0.0001'), ROUND_FLOOR):,}"
+    return "> 1,000,000" if number > HUGE else f"{to_places(number, 4, ROUND_FLOOR):,}"
 
 
 def usd_down(value: str | None) -> str:
     """What is owned."""
-    return NONE if value is None else f"{Decimal(value).quantize(Decimal('0.01'), ROUND_FLOOR):,}"
+    return NONE if value is None else f"{to_places(Decimal(value), 2, ROUND_FLOOR):,}"
 
 
 def usd_up(value: str | None) -> str:
     """What is owed."""
-    return NONE if value is None else f"{Decimal(value).quantize(Decimal('0.01'), ROUND_CEILING):,}"
+    return NONE if value is None else f"{to_places(Decimal(value), 2, ROUND_CEILING):,}"
 
 
 def percent(value: str | None) -> str:
     """A ratio as a percentage, upward."""
-    return NONE if value is None else f"{(Decimal(value) * 100).quantize(Decimal('0.01'), ROUND_CEILING):,}%"
+    return NONE if value is None else f"{_percents(value, ROUND_CEILING):,}%"
 
 
 def percent_down(value: str | None) -> str:
     """A ratio that is good news as a percentage."""
-    return NONE if value is None else f"{(Decimal(value) * 100).quantize(Decimal('0.01'), ROUND_FLOOR):,}%"
+    return NONE if value is None else f"{_percents(value, ROUND_FLOOR):,}%"
+
+
+def _percents(value: str, rounding: str) -> Decimal:
+    return to_places(EXACT.scaleb(Decimal(value), 2), 2, rounding)
 
 
 def amount(value: str, *, up: bool) -> str:
@@ -59,15 +66,14 @@ def amount(value: str, *, up: bool) -> str:
         return "0"
     places = max(0, 5 - number.adjusted()) if number.adjusted() < 5 else 0  # noqa: PLR2004
     rounding = ROUND_CEILING if up else ROUND_FLOOR
-    return f"{number.quantize(Decimal(1).scaleb(-min(places, 18)), rounding):,f}"
+    return f"{to_places(number, min(places, 18), rounding):,f}"
 
 
 def price(value: str | None) -> str:
     if value is None:
         return NONE
     number = Decimal(value)
-    places = "0.01" if abs(number) >= 10 else "0.000001"  # noqa: PLR2004
-    return f"{number.quantize(Decimal(places)):,}"
+    return f"{to_places(number, 2 if abs(number) >= 10 else 6, ROUND_HALF_EVEN):,}"  # noqa: PLR2004
 
 
 def age(seconds: int | None) -> str:
@@ -86,6 +92,12 @@ def age(seconds: int | None) -> str:
 def short(address: str) -> str:
     """An address by its two ends."""
     return address if len(address) <= 14 else f"{address[:8]}…{address[-4:]}"  # noqa: PLR2004
+
+
+def market(told: Mapping[str, str | None]) -> str:
+    """A market by the token that it is of, where that is known, and the ends of its address."""
+    address = short(str(told["market"]))
+    return f"{symbol(told['symbol'])} ({address})" if told["symbol"] else address
 
 
 def chain(chain_id: str) -> str:

@@ -8,17 +8,18 @@ from crossmargin.cli import figures
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import desk_of
 from crossmargin.cli.output import add_rows, emit, table
+from crossmargin.cli.progress import told_on
 from crossmargin.documents import Document
 
 
 def watch_list(context: Context, *, top: int, seed: int, at: str | None) -> None:
-    with desk_of(context) as desk:
+    with told_on(context, "reading the book") as told, desk_of(context, told=told) as desk:
         document = desk.forecasts(at, top=top, seed=seed)
     emit(context, document, lambda console: _show(console, document))
 
 
 def risk_run(context: Context) -> None:
-    with desk_of(context, writes=True) as desk:
+    with told_on(context, "reading the book") as told, desk_of(context, writes=True, told=told) as desk:
         document = desk.run_risk()
     emit(context, document, lambda console: console.print(_told(document)))
 

@@ -9,7 +9,7 @@ from functools import partial
 from rich.console import Console
 
 from chains.identifiers import IdentifierError, format_hash, parse_chain
-from crossmargin.app import opened, policy_of, restater
+from crossmargin.app import must_follow_here, opened, policy_of, restater
 from crossmargin.cli.aside import Aside, names_of, show_restated
 from crossmargin.cli.context import Context
 from crossmargin.cli.output import add_rows, emit, table
@@ -39,6 +39,7 @@ def index(context: Context, *, until: str, chains: tuple[str, ...]) -> None:
     policy_of(settings)
     settings = run(found(settings))
     target, chosen = _target(until), chosen_chains(settings, chains)
+    must_follow_here(settings, *chosen)
     if isinstance(target, int) and len(chosen) > 1:
         raise UsageError(f"block {target} of which chain? Name one with --chain, or index until latest or finalized")
     traffic = Counted()
@@ -73,6 +74,7 @@ async def _index_all(chains: Sequence[Restater], until: Until) -> None:
 def rebuild(context: Context) -> None:
     """Derive every chain again from its raw rows."""
     settings = stored(context.settings(), writes=True)
+    must_follow_here(settings, *(chain.spec.id for chain in settings.chains))
     with opened(settings) as store, progress_on(context, names_of(settings)) as listener:
         for chain in settings.chains:
             chain_id = chain.spec.id
@@ -100,16 +102,20 @@ def _target(until: str) -> Until:
 
 
 def chosen_chains(settings: Settings, chains: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the chains that were asked for, or all; raises `UsageError` for one that is not configured."""
+    """Return the chains that were asked for, by id or by name, or all; raises `UsageError` for one that is not configured."""
     known = [chain.spec.id for chain in settings.chains]
-    for chain_id in chains:
+    named = {chain.spec.name: chain.spec.id for chain in settings.chains}
+    asked = [named.get(name, name) for name in chains]
+    for chain_id in asked:
+        if ":" not in chain_id:
+            raise UsageError(f'--chain: no chain "{chain_id}" is configured; {nearest(chain_id, [*named, *known])}')
         try:
             parse_chain(chain_id)
         except IdentifierError as error:
             raise UsageError(f"--chain: {error}") from error
         if chain_id not in known:
             raise UsageError(f"--chain {chain_id} is not configured; {nearest(chain_id, known)}")
-    return tuple(dict.fromkeys(chains)) or tuple(known)
+    return tuple(dict.fromkeys(asked)) or tuple(known)
 
 
 def _reached(store: Store, chain_id: str) -> dict[str, object]:

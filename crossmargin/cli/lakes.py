@@ -8,13 +8,14 @@ from crossmargin import lakes
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import desk_of
 from crossmargin.cli.output import emit, facts, words
+from crossmargin.cli.progress import counted_on, told_on
 from crossmargin.documents import Document
 from indexer.store import StoreError
 
 
 def publish(context: Context) -> None:
     """Publish the parts that are due, and say which."""
-    with desk_of(context) as desk:
+    with told_on(context, "publishing parts") as told, desk_of(context, told=told) as desk:
         document = desk.publish_parts()
     emit(context, document, lambda console: facts(console, document))
 
@@ -23,7 +24,9 @@ def join(context: Context, every_s: int | None) -> None:
     """Join the newest set once, or again and again."""
     settings = context.settings()
     if every_s is None:
-        _said(context, lakes.joined(settings))
+        with counted_on(context, "joining"):
+            document = lakes.joined(settings)
+        _said(context, document)
         return
     lakes.lake_settings(settings)
     while True:

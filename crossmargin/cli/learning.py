@@ -14,6 +14,7 @@ from crossmargin.cli import figures
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import desk_of
 from crossmargin.cli.output import add_rows, emit, table, words
+from crossmargin.cli.progress import told_on
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 from crossmargin.exits import ExitCode
@@ -26,7 +27,7 @@ STYLES = {"keep": "", "raise": "yellow", "alert": "bold red", "lower": "green"}
 
 def recommend(context: Context, *, out: Path | None) -> None:
     """Print the advice, and write the draft of a policy where there is one."""
-    with desk_of(context) as desk:
+    with told_on(context, "reading the book") as told, desk_of(context, told=told) as desk:
         document = desk.recommend_haircuts()
     draft = document["draft"]
     if out is not None and draft is not None:

@@ -8,6 +8,7 @@ from crossmargin.cli import figures
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import desk_of
 from crossmargin.cli.output import add_rows, emit, table, words
+from crossmargin.cli.progress import told_on
 from crossmargin.documents import Document
 from crossmargin.liquidation_asked import Asked
 
@@ -27,19 +28,19 @@ POOLS = ("bad debt USD", "venue's fund USD", "fund USD", "lenders lose USD", "sh
 
 
 def simulate(context: Context, asked: Asked, *, at: str | None) -> None:
-    with desk_of(context) as desk:
+    with told_on(context, "reading the book") as told, desk_of(context, told=told) as desk:
         document = desk.liquidations(asked, at)
     emit(context, document, lambda console: _show(console, document))
 
 
 def freeze(context: Context, asked: Asked, *, at: str | None) -> None:
-    with desk_of(context) as desk:
+    with told_on(context, "reading the book") as told, desk_of(context, told=told) as desk:
         document = desk.freeze(asked, at)
     emit(context, document, lambda console: _show_freeze(console, document))
 
 
 def lag(context: Context, asked: Asked, *, at: str | None) -> None:
-    with desk_of(context) as desk:
+    with told_on(context, "reading the book") as told, desk_of(context, told=told) as desk:
         document = desk.lag(asked, at)
     emit(context, document, lambda console: _show_lag(console, document))
 
@@ -122,7 +123,7 @@ def _show_stops(console: Console, found: list[Document]) -> None:
 def _show_pools(console: Console, pools: list[Document]) -> None:
     rows = [
         (
-            f"{each['venue']} {each['market']}",
+            f"{each['venue']} {figures.market(each)}",
             figures.usd_up(each["bad_debt_usd"]),
             figures.usd_up(each["by_venue_fund_usd"]),
             figures.usd_up(each["by_fund_usd"]),

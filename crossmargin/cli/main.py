@@ -690,6 +690,7 @@ def publish(context: Ctx) -> None:
 @app.command()
 def revalue(
     context: Ctx,
+    *,
     engine: Annotated[Engine, typer.Option("--engine", help="What runs the views' SQL.")] = Engine.DUCKDB,
     lake: Annotated[
         str | None, typer.Option("--lake", metavar="FOLDER", help="Where book and rows lie; the configured lake, else.")
@@ -697,11 +698,32 @@ def revalue(
     master: Annotated[
         str | None, typer.Option("--master", metavar="URL", help="Spark's cluster; all cores of this machine, else.")
     ] = None,
+    tables: Annotated[
+        str | None, typer.Option("--with", metavar="TABLES", help="Also stress, at-risk, or both: stress,at-risk.")
+    ] = None,
+    of_set: Annotated[
+        bool, typer.Option("--set", help="Of the lake's newest set, not of the newest snapshot.")
+    ] = False,
+    severity: Annotated[
+        str, typer.Option("--severity", metavar="day|close|low", help="Which of a window's moves counts.")
+    ] = "low",
+    scenarios: Annotated[
+        list[str] | None, typer.Option("--scenario", metavar="NAME", help="Which scenarios; again for more. All, else.")
+    ] = None,
 ) -> None:
-    """Compute the newest snapshot's margin accounts on an engine, from Parquet to Parquet in a lake."""
+    """Compute a whole book's margin accounts on an engine, and what is at risk, from Parquet to Parquet in a lake."""
     from crossmargin.cli import revaluing
 
-    revaluing.revalue(context.obj, engine.value, lake=lake, master=master)
+    revaluing.revalue(
+        context.obj,
+        engine.value,
+        lake=lake,
+        master=master,
+        tables=tables,
+        of_set=of_set,
+        severity=severity,
+        scenarios=scenarios or (),
+    )
 
 
 @lake_app.command("publish")
@@ -908,7 +930,8 @@ def keys_api_create(
     name: Annotated[str, typer.Argument(help="Whose key it is, in your own words.")],
     *,
     scope: Annotated[
-        list[str], typer.Option("--scope", help="What it allows: read, sql, import or admin; may be given again.")
+        list[str],
+        typer.Option("--scope", help="What it allows: read, sql, import, follow or admin; may be given again."),
     ] = ["read"],  # noqa: B006 - typer copies it
     quota: Annotated[int | None, typer.Option("--quota", help="Requests a minute; without it any number.")] = None,
     expires: Annotated[str | None, typer.Option("--expires", help="After how long, such as 90d; never.")] = None,

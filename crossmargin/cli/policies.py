@@ -12,6 +12,7 @@ from crossmargin.cli import figures
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import desk_of
 from crossmargin.cli.output import add_rows, emit, facts, table, words
+from crossmargin.cli.progress import told_on
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 from crossmargin.exits import ExitCode
@@ -48,7 +49,7 @@ def check(context: Context, source: str) -> None:
 def preview(context: Context, source: str, *, fail: bool) -> None:
     """Print what a file would do; exits 5 where it is to `fail` and anybody falls below 1."""
     text = _read(source)
-    with desk_of(context) as desk:
+    with told_on(context, "reading the book") as told, desk_of(context, told=told) as desk:
         document = desk.preview_policy(text)
     emit(context, document, lambda console: _show_preview(console, document))
     if fail and document["newly_below"]:

@@ -10,7 +10,7 @@ from time import monotonic
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    ProgressColumn,
+    Task,
     TaskID,
     TaskProgressColumn,
     TextColumn,
@@ -18,7 +18,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as Bars
+from rich.text import Text
 
+from aggregator.told import Told, untold
 from chains.errors import ChainError
 from chains.ports import Head
 from crossmargin.cli import figures
@@ -28,6 +30,7 @@ from crossmargin.traffic import Traffic
 from indexer.loop import Listener, Progress
 
 LINE_EVERY_S = 3.0
+TELL_EVERY_S = 0.1
 
 Say = Callable[[str], None]
 Clock = Callable[[], float]
@@ -70,11 +73,64 @@ def counted_on(context: Context, what: str, total: int | None = None) -> Iterato
     if not shows_bars(context, console):
         yield lambda _: None
         return
-    left = [] if total is None else [TaskProgressColumn(), TextColumn("ETA"), TimeRemainingColumn()]
-    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), *left]
-    with Bars(*columns, console=console, transient=True) as shown:
+    with parts(console) as shown:
         task = shown.add_task(what, total=total)
-        yield lambda parts: shown.advance(task, parts)
+        yield lambda done: shown.advance(task, done)
+
+
+@contextmanager
+def told_on(context: Context, what: str) -> Iterator[Told]:
+    """Show how far work is that tells of itself, where somebody watches; until it tells anything, that time passes."""
+    console = context.stderr()
+    if not shows_bars(context, console):
+        yield untold
+        return
+    with parts(console) as shown:
+        yield PartListener(shown, what)
+
+
+def parts(console: Console) -> Bars:
+    """Bars of parts: how long it took, and, where it is known of how many, what is left."""
+    return Bars(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TaskProgressColumn(),
+        Left(),
+        console=console,
+        transient=True,
+    )
+
+
+class Left(TimeRemainingColumn):
+    """The time that is left; nothing where nobody can tell."""
+
+    def render(self, task: Task) -> Text:
+        return Text() if task.total is None else Text("ETA ").append_text(super().render(task))
+
+
+class PartListener:
+    """Moves one bar for each kind of work, and draws anew no more often than somebody can see."""
+
+    def __init__(self, shown: Bars, first: str) -> None:
+        self._bars = shown
+        self._before: TaskID | None = shown.add_task(first, total=None)
+        self._tasks: dict[str, TaskID] = {}
+        self._told_at = 0.0
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        now = monotonic()
+        if 0 < done < total and now - self._told_at < TELL_EVERY_S:
+            return
+        self._told_at = now
+        if self._before is not None:
+            self._bars.update(self._before, visible=False)
+            self._before = None
+        if what not in self._tasks:
+            self._tasks[what] = self._bars.add_task(what, total=total)
+        elif not done:
+            self._bars.reset(self._tasks[what], total=total)
+        self._bars.update(self._tasks[what], completed=done)
 
 
 def bars(console: Console) -> Bars:

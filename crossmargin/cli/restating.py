@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossmargin.app import must_exist, opened, restater
+from crossmargin.app import must_exist, must_follow_here, opened, restater
 from crossmargin.cli.aside import Aside, names_of, show_restated
 from crossmargin.cli.context import Context
 from crossmargin.cli.indexing import chosen_chains
@@ -27,6 +27,7 @@ def restate(
     must_exist(settings)
     settings = run(found(settings))
     (chain_id,) = chosen_chains(settings, (chain,))
+    must_follow_here(settings, chain_id)
     traffic = Counted()
     with opened(settings) as store, progress_on(context, names_of(settings), traffic) as listener:
         _check(settings, chain_id, _stored(store, chain_id), venue, first)

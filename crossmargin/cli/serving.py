@@ -11,20 +11,20 @@ from tempfile import TemporaryDirectory
 from time import time
 
 from crossmargin import lakes
-from crossmargin.app import Connect, connect, connect_apart, must_exist, opened, policy_of, registry_of, unlocked
+from crossmargin.app import Connect, connect, connect_apart, must_exist, opened, policy_of, unlocked
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import SUPERSEDED, SUPERSEDED_TOLD
 from crossmargin.cli.output import write_json
 from crossmargin.cli.tasks import run as started
 from crossmargin.cli.tasks import until_interrupted
-from crossmargin.from_lake import UNFILLED, Following, LakeDesk, lake_at, reader_settings, without_unfilled
+from crossmargin.from_lake import UNFILLED, Following, begun, lake_at, reader_settings, without_unfilled
 from crossmargin.local_desk import LocalDesk
 from crossmargin.logs import logger
 from crossmargin.outdated import outdated
 from crossmargin.server.site import check_host
 from crossmargin.service import Parts, serve_until
 from crossmargin.settings import ServerSettings, Settings
-from crossmargin.starts import found, stored, stored_in
+from crossmargin.starts import found, stored
 from crossmargin.tracing import tracing_of
 from crossmargin.watch import Watch
 from indexer.lake import Lake
@@ -53,18 +53,14 @@ def serve(
 
 def _serve_lake(context: Context, settings: Settings) -> None:
     """Serve the newest set of a lake out of a store that is gone afterwards."""
-    policy = policy_of(settings)
     said = lakes.lake_settings(settings)
     log = logger(context.redactor, as_json=context.log_json, quiet=context.quiet, verbosity=context.verbosity)
     with unlocked(settings) as store, closing(tracing_of(os.environ, log)) as tracing:
         without_unfilled(store)
         publisher = Publisher(settings.publish.folder, without=UNFILLED)
         following = Following(Lake.at(said.url), store, publisher, said, time)
-        following.take_newest()
-        settings = stored_in(settings, store)
-        store.register(registry_of(settings))
+        settings, desk = begun(settings, said, store, following)
         following.publish()
-        desk = LakeDesk(settings, said, store, policy)
         if desk.begin_policy(accept=context.accept_policy) == SUPERSEDED:
             log.warning("policy_superseded", detail=SUPERSEDED_TOLD)
         parts = Parts(

@@ -11,7 +11,7 @@ from crossmargin.cli import figures
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import desk_of
 from crossmargin.cli.output import add_rows, emit, facts, table, words, write_json
-from crossmargin.cli.progress import counted_on
+from crossmargin.cli.progress import told_on
 from crossmargin.cli.snapshot_diff import show_difference
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
@@ -28,7 +28,7 @@ STYLES = {
 
 
 def create(context: Context, *, at: str | None) -> None:
-    with desk_of(context, writes=True) as desk, counted_on(context, "writing a snapshot"):
+    with told_on(context, "writing a snapshot") as told, desk_of(context, writes=True, told=told) as desk:
         document = desk.create_snapshot(at)
     emit(context, document, lambda console: facts(console, document))
 

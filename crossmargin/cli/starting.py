@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import typer
+from rich.console import Console
 
 from crossmargin import deployments
 from crossmargin.cli.context import Context
 from crossmargin.cli.output import emit, facts, words
 from crossmargin.deployments import Deployments
+from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 
 T = TypeVar("T")
@@ -60,7 +63,15 @@ def init(context: Context, answers: Answers) -> None:
         "chains": [chain["name"] for chain in chosen.chains],
         "venues": [venue["id"] for venue in chosen.venues],
     }
-    emit(context, document, lambda console: facts(console, document))
+    emit(context, document, lambda console: _show(console, document))
+
+
+def _show(console: Console, document: Document) -> None:
+    facts(console, document)
+    option = "" if document["path"] == FILE else f"--config {shlex.quote(document['path'])} "
+    ways = ", then ".join(f"crossmargin {option}{name}" for name in ("check", "doctor", "index"))
+    set_ = f"set {', '.join(document['variables'])}, then run " if document["variables"] else "run "
+    console.print(words(f"next: {set_}{ways}"), soft_wrap=True)
 
 
 def _asked(context: Context, known: Deployments, given: Answers) -> Answers:

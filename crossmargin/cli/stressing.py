@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import typer
 from rich.console import Console
 
+from aggregator.margin.numbers import total
 from crossmargin.cli import figures
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import desk_of
 from crossmargin.cli.output import add_rows, emit, table, words
+from crossmargin.cli.progress import told_on
 from crossmargin.documents import Document
 from crossmargin.exits import ExitCode
 
@@ -40,13 +42,13 @@ def stress(
     fund: float | None,
     accrue: int,
 ) -> None:
-    with desk_of(context) as desk:
+    with told_on(context, "reading the book") as told, desk_of(context, told=told) as desk:
         document = desk.stress(severity, scenarios, shocks, at, fund_usd=fund, accrue_days=accrue)
     emit(context, document, lambda console: _show_stress(console, document))
 
 
 def at_risk(context: Context, *, at: str | None) -> None:
-    with desk_of(context) as desk:
+    with told_on(context, "reading the book") as told, desk_of(context, told=told) as desk:
         document = desk.at_risk(at)
     emit(context, document, lambda console: _show_at_risk(console, document))
 
@@ -104,9 +106,7 @@ def _scenario(scenario: Document) -> tuple[object, ...]:
 
 
 def _sum(venues: Sequence[Document], key: str) -> str:
-    from decimal import Decimal
-
-    return str(sum((Decimal(each[key]) for each in venues), Decimal(0)))
+    return str(total(each[key] for each in venues))
 
 
 def _show_at_risk(console: Console, document: Document) -> None:

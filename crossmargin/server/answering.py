@@ -17,10 +17,12 @@ from crossmargin.server.access import Asker, check, turn_of
 from crossmargin.server.asking import asked_of, body_of
 from crossmargin.server.etags import etag, known
 from crossmargin.server.house import House
-from crossmargin.server.idempotency import Replies
+from crossmargin.server.idempotency import LARGEST_KEPT, Replies
+from crossmargin.server.pieces import Pieces
 from crossmargin.server.problems import LONGEST_PATH
 from crossmargin.server.route import Route, Scope
 
+Body = bytes | Pieces
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 ASKER: web.RequestKey[Asker] = web.RequestKey("asker", Asker)
@@ -69,7 +71,7 @@ async def refuse_elsewhere(request: web.Request) -> web.StreamResponse:
     )
 
 
-async def _found(route: Route, house: House, given: Mapping[str, Any], turn: str) -> bytes | web.StreamResponse:
+async def _found(route: Route, house: House, given: Mapping[str, Any], turn: str) -> Body | web.StreamResponse:
     if inspect.iscoroutinefunction(route.work):
         found = await route.work(**given)
         return found if isinstance(found, web.StreamResponse) else _encoded(found)
@@ -81,20 +83,22 @@ async def _found(route: Route, house: House, given: Mapping[str, Any], turn: str
     )
 
 
-def _worked(route: Route, house: House, given: Mapping[str, Any]) -> bytes | web.StreamResponse:
+def _worked(route: Route, house: House, given: Mapping[str, Any]) -> Body | web.StreamResponse:
     work = partial(route.work, **given)
     found = work() if house.lake is None or route.tag == OWN_TAG else house.lake.named(work)
     return found if isinstance(found, web.StreamResponse) else _encoded(found)
 
 
-def _encoded(found: object) -> bytes:
+def _encoded(found: object) -> Body:
+    if isinstance(found, Pieces):
+        return found.whole() if found.size <= LARGEST_KEPT else found
     return found if isinstance(found, bytes) else encode(found)
 
 
-def written(route: Route, request: web.Request, body: bytes) -> web.Response:
+def written(route: Route, request: web.Request, body: Body) -> web.Response:
     """Answer with a body, or with 304 to who has it."""
     kind = route.answer if isinstance(route.answer, str) else JSON
-    if not route.cached:
+    if not route.cached or isinstance(body, Pieces):
         return _compressed(request, web.Response(body=body, headers={"Content-Type": kind}))
     tag = etag(body)
     headers = {"ETag": tag, "Cache-Control": REVALIDATED}
@@ -105,6 +109,7 @@ def written(route: Route, request: web.Request, body: bytes) -> web.Response:
 
 def _compressed(request: web.Request, answer: web.Response) -> web.Response:
     answer.headers["Vary"] = "Accept-Encoding"
-    if (answer.content_length or 0) >= WORTH_COMPRESSING and "gzip" in request.headers.get("Accept-Encoding", ""):
+    size = answer.body.size if isinstance(answer.body, Pieces) else answer.content_length or 0
+    if size >= WORTH_COMPRESSING and "gzip" in request.headers.get("Accept-Encoding", ""):
         answer.enable_compression(ContentCoding.gzip)
     return answer

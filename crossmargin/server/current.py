@@ -170,6 +170,8 @@ class Current:
     async def _judge_all(
         self, accounts: Sequence[str], *, heavy: bool, most_seconds: float | None, asker: str = ITSELF
     ) -> dict[str, Kept | Exception]:
+        if self._blocks[0] < 0:
+            self._blocks = await self._look()
         begun = self._clock()
         edition, doubts = self._store.edition, self._believed(begun)
 

@@ -10,6 +10,7 @@ from crossmargin.archive import Archive
 from crossmargin.from_lake import LakeDesk
 from crossmargin.haircut_history import HaircutHistory
 from crossmargin.lists import Lists
+from crossmargin.mirror.source import Source
 from crossmargin.server.books import Books
 from crossmargin.server.current import Current
 from crossmargin.server.cursors import Cursors
@@ -42,5 +43,8 @@ class House:
     alerts: Alerts
     haircuts: HaircutHistory
     verification: Verification
+    source: Source | None
+    """Gives rows to aggregators, where chains are followed."""
+
     lake: LakeDesk | None = None
     """The desk, where it answers out of a lake."""

@@ -26,6 +26,7 @@ REFUSALS = {
     "404": "Nothing is known by that name.",
     "409": "The store does not reach there, or something else was said before.",
     "413": "The body is too large.",
+    "421": "Another service has what is asked for.",
     "429": "The quota of the key is used up; see `Retry-After`.",
     "503": "It cannot be answered now.",
 }
@@ -42,6 +43,12 @@ SET_NAMED = {
         "lake_set": {"type": "string"},
         "cut_at": {"type": "string", "format": "date-time"},
         "finality": {"const": "finalized"},
+        "revaluation": {
+            "type": "string",
+            "description": "Which revaluation of the set the answer is, where it is one.",
+        },
+        "engine": {"type": "string", "description": "What made it."},
+        "digest": {"type": "string", "description": "The SHA-256 of the file that holds the answer."},
     },
     "required": ["lake_set", "cut_at", "finality"],
 }

@@ -35,6 +35,7 @@ class Scope(StrEnum):
     READ = "read"
     SQL = "sql"
     IMPORT = "import"
+    FOLLOW = "follow"
     ADMIN = "admin"
 
 

@@ -22,6 +22,7 @@ from crossmargin.from_lake import ANSWERED, LakeDesk
 from crossmargin.haircut_history import HaircutHistory
 from crossmargin.lists import Lists
 from crossmargin.logs import Logger
+from crossmargin.mirror.source import Source
 from crossmargin.redaction import Redactor
 from crossmargin.server.access import Access, Lookup
 from crossmargin.server.answering import OWN_TAG, handler_of, refuse_elsewhere
@@ -76,6 +77,7 @@ class Kit:
     events: EventSettings
     trust: Trust
     tracing: Tracing
+    source: Source | None = None
     lake: LakeDesk | None = None
 
 
@@ -111,6 +113,8 @@ async def serving(desk: Desk, server: ServerSettings, kit: Kit) -> AsyncIterator
 
         async def let_go(app: web.Application) -> None:
             house.verification.close()
+            if house.source is not None:
+                house.source.close()
             await house.streams.drain(app)
 
         app.on_shutdown.append(let_go)
@@ -165,6 +169,7 @@ def _house(kit: Kit, workers: Workers, *, anonymous: bool) -> House:
         alerts=kit.alerts,
         haircuts=HaircutHistory(kit.lists.desk),
         verification=Verification(trust=kit.trust),
+        source=kit.source,
         lake=kit.lake,
     )
 

@@ -51,7 +51,10 @@ def locate(option: Path | None, environment: Mapping[str, str] = os.environ) -> 
     if option or environment.get(VARIABLE):
         raise SettingsError(None, (f"there is no configuration file at {path}",))
     raise SettingsError(
-        None, (f"there is no {FILE_NAME} in this folder; name one with --config FILE or in {VARIABLE}",)
+        None,
+        (
+            f"there is no {FILE_NAME} in this folder; write one with `crossmargin init`, or name one with --config FILE or in {VARIABLE}",
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from aggregator.audit.message_verifier import Bridge, Trust
@@ -13,16 +13,26 @@ PROOFS = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IndexerSettings:
+    """The service that follows a chain: its address, and the API key that it gave for this, `None` where it asks for none."""
+
+    url: str = field(repr=False)
+    key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChainSettings:
     """A chain, how often its head is asked for, and after how long without an answer it counts as stale.
 
     `halted_after_s`: how far its last block may be behind another chain's before it counts as halted, `None`: as far as may be.
+    `indexer`: who follows it, where this process does not; then it has no nodes here.
     """
 
     spec: ChainSpec
     poll_s: float
     stale_after_s: float
     halted_after_s: float | None = None
+    indexer: IndexerSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

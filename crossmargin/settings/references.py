@@ -35,6 +35,7 @@ def unresolved(settings: Settings, *, chains_read: bool) -> Iterator[str]:
     if chains_read and settings.chains:
         yield from _other_chains(settings)
         yield from late_chains(settings)
+        yield from _unfindable(settings)
 
 
 def _twice(place: str, keys: Iterable[Hashable]) -> Iterator[str]:
@@ -144,6 +145,17 @@ def _other_chains(settings: Settings) -> Iterator[str]:
     for place, chain_id in named:
         if chain_id not in known:
             yield f"{place} is on a chain that is not configured: {unknown('chain', chain_id, known)}"
+
+
+def _unfindable(settings: Settings) -> Iterator[str]:
+    """Where a contract begins is asked of nodes, and a chain with an indexer has none here."""
+    indexed = {chain.spec.id for chain in settings.chains if chain.indexer is not None}
+    for venue in settings.venues:
+        if venue.id in settings.auto and venue.chain_id in indexed:
+            yield (
+                f'[[venue]] "{venue.id}": start_block = "auto" asks nodes, and {venue.chain_id} comes from an indexer;'
+                " write the block that `crossmargin status` shows there"
+            )
 
 
 def late_chains(settings: Settings) -> Iterator[str]:

@@ -27,6 +27,7 @@ from crossmargin.settings.model import (
     AuditSettings,
     ChainSettings,
     EventSettings,
+    IndexerSettings,
     LakeSettings,
     MembershipSettings,
     PublishSettings,
@@ -93,8 +94,8 @@ def store(section: Section, places: Places) -> StoreSettings | None:
 def chain(section: Section) -> ChainSettings | None:
     chain_id = section.need("id", names.own_chain_id)
     name = section.get("name", values.text, chain_id)
-    rpc = section.need("rpc", values.several(values.node))
-    ws: tuple[str, ...] = section.get("ws", values.one_or_several(values.websocket), ())
+    indexer = _indexer(section)
+    rpc, ws = _nodes(section) if indexer is None else _no_nodes(section)
     finality = section.get("finality", _finality_of(chain_id), "finalized")
     start_block = section.get("start_block", _first_block, 0)
     completeness = _completeness(section, chain_id)
@@ -121,8 +122,29 @@ def chain(section: Section) -> ChainSettings | None:
             poll_s=poll_s,
             stale_after_s=stale_after_s,
             halted_after_s=halted_after_s,
+            indexer=indexer,
         )
     )
+
+
+def _indexer(section: Section) -> IndexerSettings | None:
+    """The service that follows this chain, where a configuration names one in place of nodes."""
+    url = section.get("indexer", values.service, None)
+    if url is None:
+        section.refuse("indexer_key", "is for a chain with an indexer; a node's key stands in its address in rpc")
+        return None
+    return IndexerSettings(url=url, key=section.get("indexer_key", values.text, None))
+
+
+def _nodes(section: Section) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    rpc = section.need("rpc", values.several(values.node))
+    return rpc, section.get("ws", values.one_or_several(values.websocket), ())
+
+
+def _no_nodes(section: Section) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    for key in ("rpc", "ws"):
+        section.refuse(key, "names nodes, and indexer names who asks them; leave one of them out")
+    return (), ()
 
 
 def venue(section: Section) -> VenueSpec | None:

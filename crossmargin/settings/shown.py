@@ -11,9 +11,10 @@ from chains.escrow import LIABILITY_MAX_AGE_S
 from chains.identifiers import EVM, PYTH, format_address, namespace_of
 from chains.model import ChainSpec, FeedSpec, GuardianSet, VenueSpec
 from chains.registry import REDEMPTION_RATE, SEQUENCER_UPTIME
-from crossmargin.redaction import label
+from crossmargin.redaction import HIDDEN, label
 from crossmargin.settings.escrows import LIABILITY_MAX_AGE
 from crossmargin.settings.model import (
+    ChainSettings,
     EventSettings,
     LakeSettings,
     RebalancingSettings,
@@ -34,8 +35,7 @@ def effective(settings: Settings) -> dict[str, Any]:
             {
                 "id": chain.spec.id,
                 "name": chain.spec.name,
-                "rpc": [label(address) for address in chain.spec.rpc],
-                "ws": [label(address) for address in chain.spec.ws],
+                **_source(chain),
                 "finality": chain.spec.finality,
                 "start_block": _start(settings, chain.spec),
                 **({"completeness": chain.spec.completeness} if _says_completeness(chain.spec) else {}),
@@ -81,6 +81,17 @@ def effective(settings: Settings) -> dict[str, Any]:
         "policy": {"path": str(settings.policy) if settings.policy else None},
         "trust": {"guardian_sets": [_guardian_set(each) for each in settings.guardian_sets]},
         "bridge": [_bridge(each) for each in settings.bridges],
+    }
+
+
+def _source(chain: ChainSettings) -> dict[str, Any]:
+    """Where a chain's rows come from: nodes, or the indexer that asks them."""
+    if chain.indexer is not None:
+        key = {} if chain.indexer.key is None else {"indexer_key": HIDDEN}
+        return {"indexer": label(chain.indexer.url), **key}
+    return {
+        "rpc": [label(address) for address in chain.spec.rpc],
+        "ws": [label(address) for address in chain.spec.ws],
     }
 
 

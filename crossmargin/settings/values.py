@@ -118,6 +118,14 @@ def node(value: object) -> str:
     return _reachable(value, ("http", "https"), "https://node.example:8545/…")
 
 
+def service(value: object) -> str:
+    """The address of a running service; its key is another value, so that nothing of this one is secret but who wrote it so."""
+    said = _reachable(value, ("http", "https"), "https://indexer.example:8080")
+    if (parts := urlsplit(said)).query or parts.fragment:
+        raise Unfit("must be the address of a service without a query")
+    return said.rstrip("/")
+
+
 def websocket(value: object) -> str:
     """The address of a node, for news."""
     return _reachable(value, ("ws", "wss"), "wss://node.example:8900/…")

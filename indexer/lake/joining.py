@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from indexer.lake.choosing import fullest
 from indexer.lake.parts import PARTS, folder_of
 from indexer.lake.sets import LATEST, SET, SETS, LakeBroken, LakeFile, LakeSet, parsed, read_set, written
 from indexer.lake.storage import Lake, LakeRefused
@@ -29,7 +30,8 @@ def join(lake: Lake, chains: Sequence[str], ledgers: Mapping[LakeFile, bytes]) -
     """Publish the newest set of all `chains`, with what people said (`ledgers`: file → bytes); raises `StoreError`.
 
     Every file is looked at, and read whole unless the set before has it too, before anything names the set. A part that is not as it
-    was published is passed over for another one of its cut-off, or an older cut-off; no chain is ever left out, or of another time.
+    was published is passed over for another one of its cut-off, or an older cut-off; so are parts of one cut-off that contradict each
+    other. No chain is ever left out, or of another time.
     """
     held = read_whole(lake)
     found = {chain_id: _parts(lake, chain_id) for chain_id in chains}
@@ -111,14 +113,16 @@ def _merged(lake: Lake, parts: Sequence[Sequence[str]], ledgers: Mapping[LakeFil
 
 
 def _whole(lake: Lake, paths: Sequence[str]) -> LakeSet:
-    """The first of some parts of one chain and cut-off that is as it was published, with all its files; raises `LakeBroken`."""
-    faults = []
+    """Of some parts of one chain and cut-off that are as they were published the fullest; raises `LakeBroken`."""
+    found, faults = list[LakeSet](), list[str]()
     for path in sorted(paths):
         try:
-            return _checked(lake, path)
+            found.append(_checked(lake, path))
         except LakeBroken as error:
             faults.append(str(error))
-    raise LakeBroken("; ".join(faults))
+    if not found:
+        raise LakeBroken("; ".join(faults))
+    return fullest(lake, found)
 
 
 def _checked(lake: Lake, path: str) -> LakeSet:

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import duckdb
 
+from chains.identifiers import format_hash
 from indexer.store.connection import SETTINGS, first_line, forget, is_new
 from indexer.store.errors import StoreBroken, StoreError
 from indexer.store.migrate import applied
@@ -41,7 +42,7 @@ class BackupBroken(StoreBroken):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backup:
     """What a backup says of itself. `made_at`: Unix seconds; `schema`: the newest migration; `tables`: rows by schema.table;
-    `chains`: the newest block of each as {number, hash (hex), finalized}.
+    `chains`: the newest block of each as {number, hash (as the chain writes it), finalized}.
     """
 
     format: int = FORMAT
@@ -221,7 +222,10 @@ def _copied(con: Con, source: str) -> tuple[dict[str, int], dict[str, Any]]:
         if tables != copied:
             raise StoreError(f"{source}: the copy has other rows than the store; try again, and look after the disk")
         heads = con.execute(statement("heads")).fetchall()
-    chains = {chain: {"number": number, "hash": hashed, "finalized": final} for chain, number, hashed, final in heads}
+    chains = {
+        chain: {"number": number, "hash": format_hash(chain, hashed), "finalized": final}
+        for chain, number, hashed, final in heads
+    }
     return tables, chains
 
 

@@ -47,6 +47,14 @@ class Answer:
     document: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What was kept at once: documents under their digests (digest → account and text), and answers."""
+
+    inputs: Mapping[str, tuple[str, str]]
+    answers: Sequence[Answer]
+
+
 class SnapshotLedger:
     """The ledger of snapshots within a transaction: what is asked and what is entered are of one state."""
 
@@ -87,6 +95,21 @@ def save_answers(con: Con, answers: Sequence[Answer]) -> None:
     ((held,),) = con.execute("SELECT count(*) FROM health_answer").fetchall()
     if held > INPUTS_KEPT + PRUNED_AT_ONCE:
         con.execute(statement("answer_prune"), {"kept": INPUTS_KEPT})
+
+
+def save_sent(con: Con, sent: Sequence[Sent]) -> None:
+    """Keep what was sent, in its order; what is kept already changes nothing."""
+    inputs = {digest: document for each in sent for digest, document in each.inputs.items()}
+    if inputs:
+        save_inputs(con, inputs)
+    staged_once: dict[str, Answer] = {}
+    for answer in (answer for each in sent for answer in each.answers):
+        if answer.account_id in staged_once:
+            save_answers(con, list(staged_once.values()))
+            staged_once = {}
+        staged_once[answer.account_id] = answer
+    if staged_once:
+        save_answers(con, list(staged_once.values()))
 
 
 def answer_known(con: Con, account_id: str, until: int) -> Answer | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -36,10 +37,14 @@ from indexer.store.restate import Restatement, logs_gone, restated_snapshots, re
 from indexer.store.session import Con, staged
 from indexer.store.statements import statement
 from indexer.store.told import EventEnds, EventRow, event_ends, event_of, events_after, subjects
-from indexer.store.transfers import TransferRow, transfers
+from indexer.store.transfers import TransferRow, any_transfers, transfers
 from indexer.store.webhooks import DeliveryRow, WebhookRow, deliveries, due, webhooks
 
+T = TypeVar("T")
 Value = str | int | bytes
+
+MOST_KNOWN = 4096
+"""So many answers of one state are kept in mind, as often as they are asked for."""
 
 
 class VenueLook(NamedTuple):
@@ -61,10 +66,26 @@ class LakeSetRow(NamedTuple):
 
 
 class Reader:
-    """One consistent state of the store; valid within `Store.reading()`."""
+    """One consistent state of the store; valid within `Store.reading()`.
 
-    def __init__(self, con: Con) -> None:
+    `known`: what was read of this very state before, and what will be, by what was asked: nobody changes what stands there.
+    """
+
+    def __init__(self, con: Con, known: dict[Hashable, Any] | None = None) -> None:
         self._con = con
+        self._known = known
+
+    def _once(self, asked: Hashable, read: Callable[[], T]) -> T:
+        """Read what was not read of this state yet; two threads may both read it, and read the same."""
+        if self._known is None:
+            return read()
+        if asked not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[asked] = found = read()
+            return found
+        known: T = self._known[asked]
+        return known
 
     def chains(self) -> list[str]:
         """Every chain with a block, by id."""
@@ -74,11 +95,13 @@ class Reader:
 
     def cursor(self, chain_id: str) -> Cursor | None:
         """How far a chain is stored, `None` for a chain without a block."""
-        return cursor(self._con, chain_id)
+        return self._once(("cursor", chain_id), lambda: cursor(self._con, chain_id))
 
     def block(self, chain_id: str, number: int) -> Block | None:
         """One stored block; a final block without rows is not kept."""
-        return next(iter(blocks(self._con, chain_id, number, number)), None)
+        return self._once(
+            ("block", chain_id, number), lambda: next(iter(blocks(self._con, chain_id, number, number)), None)
+        )
 
     def block_at_time(self, chain_id: str, time: int) -> Block | None:
         """The last stored block at or before a Unix time."""
@@ -87,6 +110,9 @@ class Reader:
 
     def block_below(self, chain_id: str, number: int) -> Block | None:
         """The newest stored block at or below a height."""
+        return self._once(("block_below", chain_id, number), lambda: self._block_below(chain_id, number))
+
+    def _block_below(self, chain_id: str, number: int) -> Block | None:
         found = self._con.execute(statement("block_below"), {"chain_id": chain_id, "number": number}).fetchall()
         return block_of(found[0]) if found else None
 
@@ -110,19 +136,19 @@ class Reader:
 
     def coverage(self, chain_id: str) -> list[Covered]:
         """Which spans of a chain are complete, and by which proof."""
-        return coverage(self._con, chain_id)
+        return self._once(("coverage", chain_id), lambda: coverage(self._con, chain_id))
 
     def complete_feeds(self) -> set[tuple[str, str, bytes, bytes | None]]:
         """The feeds of which nothing is missing, see `indexer.store.register.identity`."""
-        return complete_feeds(self._con)
+        return self._once(("complete_feeds",), lambda: complete_feeds(self._con))
 
     def makers(self) -> dict[tuple[str, str], int]:
         """By chain and venue (or `FEEDS`), the version of the derivation that made the rows (`chains.derivations`)."""
-        return makers(self._con)
+        return self._once(("makers",), lambda: makers(self._con))
 
     def restatements(self, chain_id: str) -> list[Restatement]:
         """What of a chain was restated, in order."""
-        return restatements(self._con, chain_id)
+        return self._once(("restatements", chain_id), lambda: restatements(self._con, chain_id))
 
     def restated_snapshots(self) -> set[str]:
         """The ids of snapshots that speak of something that was restated after they were made."""
@@ -135,7 +161,7 @@ class Reader:
 
     def findings(self, chain_id: str) -> list[Finding]:
         """Where stored blocks of a chain are known to be wrong, in order."""
-        return findings(self._con, chain_id)
+        return self._once(("findings", chain_id), lambda: findings(self._con, chain_id))
 
     def counts(self, chain_id: str) -> dict[str, int]:
         """How many rows of a chain every raw table of its kind, every journal and the quarantine hold."""
@@ -151,13 +177,18 @@ class Reader:
 
     def doubtful(self, chain_id: str, at: Block) -> list[str]:
         """The venues (or `FEEDS`) of which something in quarantine may have changed any number up to a block, by id."""
+        return self._once(("doubtful", chain_id, at), lambda: self._doubtful(chain_id, at))
+
+    def _doubtful(self, chain_id: str, at: Block) -> list[str]:
         number = self._as_of(chain_id, at).number
         found = self._con.execute(statement("quarantine_doubts"), {"chain_id": chain_id, "number": number}).fetchall()
         return [venue_id for (venue_id,) in found]
 
     def venue_snapshot(self, venue: VenueSpec, at: Block) -> VenueSnapshot:
         """All that decides a venue's numbers at a block, apart from single units; raises `BlockUnknown`."""
-        return asof.venue_snapshot(self._as_of(venue.chain_id, at), venue, at)
+        asked = ("venue_snapshot", venue.id, at)
+        found = self._once(asked, lambda: asof.venue_snapshot(self._as_of(venue.chain_id, at), venue, at))
+        return found if found.venue == venue else replace(found, venue=venue)
 
     def unit_snapshots(
         self,
@@ -261,7 +292,9 @@ class Reader:
 
     def control_doubts(self, row: type[Row], chain_id: str, number: int) -> list[Row]:
         """What checks of a kind found wrong that is so at a block."""
-        return controls.doubts(self._con, row, chain_id, number)
+        return self._once(
+            ("control_doubts", row, chain_id, number), lambda: controls.doubts(self._con, row, chain_id, number)
+        )
 
     def owners(self, venue: VenueSpec, at: Block) -> list[bytes]:
         """Everybody who owns a unit of a venue at a block, even an empty one; raises `BlockUnknown`."""
@@ -269,17 +302,20 @@ class Reader:
 
     def feeds(self, chain_id: str, at: Block) -> Mapping[bytes, str]:
         """The phase of every followed feed at a block: proxy → JSON text; raises `BlockUnknown`."""
-        return asof.feeds(self._as_of(chain_id, at))
+        return self._once(("feeds", chain_id, at), lambda: asof.feeds(self._as_of(chain_id, at)))
 
     def answers(self, chain_id: str, at: Block) -> Mapping[bytes, PriceAnswer]:
         """The last answer of every price source at a block; raises `BlockUnknown`."""
-        return asof.answers(self._as_of(chain_id, at))
+        return self._once(("answers", chain_id, at), lambda: asof.answers(self._as_of(chain_id, at)))
 
     def recent_answers(
         self, chain_id: str, at: Block, sources: Sequence[bytes], window_s: int
     ) -> Mapping[bytes, tuple[PriceAnswer, ...]]:
         """What price sources said in the seconds before a block, see `indexer.store.asof`; raises `BlockUnknown`."""
-        return asof.recent_answers(self._as_of(chain_id, at), at, sources, window_s)
+        return self._once(
+            ("recent_answers", chain_id, at, tuple(sources), window_s),
+            lambda: asof.recent_answers(self._as_of(chain_id, at), at, sources, window_s),
+        )
 
     def feed_answer(self, chain_id: str, proxy: bytes, at: Block) -> tuple[str, PriceAnswer | None] | None:
         """The phase of a feed at a block and its source's last answer; `None` if it is not followed; raises `BlockUnknown`."""
@@ -307,11 +343,13 @@ class Reader:
 
     def transfers(self, recipients: Collection[str] | None = None) -> list[TransferRow]:
         """What counts of what is or was on its way between chains, to some accounts (CAIP-10) or to all."""
+        if not self._once(("transfers",), lambda: any_transfers(self._con)):
+            return []
         return transfers(self._con, recipients)
 
     def newest_import(self) -> int:
         """The number of the last import of prices or liquidity, 0 before the first."""
-        return histories.newest_import(self._con)
+        return self._once(("newest_import",), lambda: histories.newest_import(self._con))
 
     def feed_days(self, chain_id: str, at: Block, feeds: Sequence[bytes]) -> list[FeedDay]:
         """What feeds said by UTC days up to a block; raises `BlockUnknown`."""
@@ -323,15 +361,15 @@ class Reader:
 
     def policies(self) -> list[PolicyRow]:
         """Every policy of the ledger, in the order in which they were entered."""
-        return policies(self._con)
+        return self._once(("policies",), lambda: policies(self._con))
 
     def membership_evidence(self) -> list[EvidenceRow]:
         """Every message of a membership, in the order in which they were taken in."""
-        return evidence(self._con)
+        return self._once(("membership_evidence",), lambda: evidence(self._con))
 
     def membership_checks(self) -> list[CheckRow]:
         """Every answer of a contract wallet about its message, by block."""
-        return checks(self._con)
+        return self._once(("membership_checks",), lambda: checks(self._con))
 
     def lake_set(self) -> LakeSetRow | None:
         """The set of a lake that is held, `None` where chains are indexed or no set was taken over yet."""
@@ -361,4 +399,5 @@ class Reader:
             raise StoreError(f"{path}: cannot be written ({first_line(error)})") from error
 
     def _as_of(self, chain_id: str, at: Block) -> asof.AsOf:
-        return asof.as_of(self._con, chain_id, at)
+        held = self._once(("as_of", chain_id, at), lambda: asof.as_of(self._con, chain_id, at))
+        return replace(held, con=self._con)

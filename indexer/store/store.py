@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
@@ -20,7 +20,8 @@ from indexer.store import controls, ledger, margin, risk_runs
 from indexer.store.api_keys import ApiKeyLedger
 from indexer.store.apply import Cursor, apply_step, cursor
 from indexer.store.backup import Backup, back_up
-from indexer.store.connection import connect, first_line, is_new, made
+from indexer.store.changes import ANYWHERE, Changes, change_of
+from indexer.store.connection import MEMORY, connect, first_line, is_new, made
 from indexer.store.controls import Findings, Look, ParityRun
 from indexer.store.errors import StoreBroken, StoreError
 from indexer.store.histories import HistoryLedger
@@ -38,6 +39,7 @@ from indexer.store.register import Registry, register
 from indexer.store.restate import StoredTables, uncover
 from indexer.store.risk_runs import RiskRun
 from indexer.store.session import Con, insert, transaction
+from indexer.store.spool import Spool
 from indexer.store.tips import StoredState
 from indexer.store.told import EventLedger, Telling, tell_liquidations, tell_step
 from indexer.store.transfers import TransferLedger
@@ -52,16 +54,22 @@ class Store:
 
     def __init__(self, root: Con, path: Path | str) -> None:
         self.path = path
+        self._spool = None if str(path) == MEMORY else Spool(Path(path), self._enter)
         self._root = root
         self._writer = root.cursor()
         self._lock = RLock()
         self._clerk = root.cursor()
         self._clerks_lock = RLock()
         self._rebuilding = False
+        self.changes = Changes()
+        """Since when rows of a chain are others than before; for whoever holds a copy of them."""
         self.telling: Telling | None = None
         """How subscribers are told of what is stored; `None`: not at all."""
         self.edition = 0
         """How often something was written since it was opened: as long as it is the same, so are all answers."""
+        self._committing = False
+        self._known: tuple[int, dict[Hashable, Any]] = (-1, {})
+        self._knowing = Lock()
 
     @classmethod
     def open(
@@ -83,10 +91,24 @@ class Store:
         except BaseException:
             root.close()
             raise
-        return cls(root, path)
+        store = cls(root, path)
+        try:
+            store._take_up(read_only=read_only)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _take_up(self, *, read_only: bool) -> None:
+        if self._spool is not None and read_only:
+            self._spool.remember()
+        elif self._spool is not None:
+            self._spool.recover()
 
     def close(self) -> None:
         """Close the file; a reader that is still at work finishes first."""
+        if self._spool is not None:
+            self._spool.close()
         with self._lock, self._clerks_lock:
             self._writer.close()
             self._clerk.close()
@@ -102,7 +124,7 @@ class Store:
 
     def apply(self, step: Step) -> None:
         """Fold one step into the store, all of it or nothing; raises `StepRefused` or another `StoreError`."""
-        with self._writing() as con:
+        with self._changing(change_of(step)), self._writing() as con:
             apply_step(con, step)
             if self.telling is not None:
                 tell_step(con, step, self.telling)
@@ -112,6 +134,16 @@ class Store:
         """Open one consistent state for several questions, on a connection of the caller's own."""
         with self._session() as con:
             yield Reader(con)
+
+    @contextmanager
+    def reading_on(self) -> Iterator[Reader]:
+        """Open the newest state likewise; what was asked of exactly this state before is not read again."""
+        before = self._exact()
+        with self._session() as con:
+            con.execute(
+                "SELECT count(*) FROM main.lake_set"
+            ).fetchall()  # the transaction takes its state with its first question
+            yield Reader(con, self._known_of(before) if before == self._exact() else None)
 
     def chains(self) -> list[str]:
         """Every chain with a block, by id."""
@@ -165,7 +197,7 @@ class Store:
 
         Until then other readers see the rows of before, and no other step can be applied. Raises `StoreError`.
         """
-        with self._writing() as con:
+        with self._changing((chain_id, ANYWHERE)), self._writing() as con:
             self._rebuilding = True
             try:
                 rebuild = Rebuild(con, chain_id)
@@ -195,13 +227,17 @@ class Store:
     def save_sent(self, inputs: Mapping[str, tuple[str, str]], answers: Sequence[Answer]) -> None:
         """Keep documents under their digests (digest → account and text), once, and what was answered about accounts, one answer of each.
 
-        Both or neither; waits for no step that is being applied.
+        Both or neither, and whatever happens to the process then; waits for no step that is being applied.
         """
+        sent = ledger.Sent(inputs=dict(inputs), answers=list(answers))
+        if self._spool is None:
+            self._enter([sent])
+        else:
+            self._spool.add(sent)
+
+    def _enter(self, sent: Sequence[ledger.Sent]) -> None:
         with self._clerks_lock, transaction(self._clerk, what=f"{self.path}: cannot be written") as con:
-            if inputs:
-                ledger.save_inputs(con, inputs)
-            if answers:
-                ledger.save_answers(con, answers)
+            ledger.save_sent(con, sent)
 
     def save_input(self, digest: str, account_id: str, document: str) -> None:
         """Keep one document likewise."""
@@ -213,6 +249,8 @@ class Store:
 
     def load_input(self, digest: str) -> str | None:
         """The document of a digest, if it was kept."""
+        if self._spool is not None and (waiting := self._spool.document(digest)) is not None:
+            return waiting
         with self.reading() as reader:
             return reader.load_input(digest)
 
@@ -311,6 +349,7 @@ class Store:
 
     def back_up(self, folder: Path, made_at: int) -> Backup:
         """Copy the whole store as it is now into a new folder, one of the `allowed`; waits for no writer. Raises `StoreError`."""
+        self._settle()
         try:
             con = self._root.cursor()
         except duckdb.Error as error:
@@ -323,13 +362,23 @@ class Store:
     @contextmanager
     def exporting(self) -> Iterator[Con]:
         """Open one consistent state for somebody who writes files of it, below the folders that are allowed."""
+        self._settle()
         with self._session() as con:
             yield con
 
     @contextmanager
-    def refilling(self) -> Iterator[Con]:
-        """Let somebody put other rows into the tables, all of them or none: readers see those of before until then."""
-        with self._writing() as con:
+    def copying(self) -> Iterator[Con]:
+        """Open one consistent state of chains for somebody who copies their rows."""
+        with self._session() as con:
+            yield con
+
+    @contextmanager
+    def refilling(self, chain_id: str | None = None, above: int | None = ANYWHERE) -> Iterator[Con]:
+        """Let somebody put other rows into the tables, all of them or none: readers see those of before until then.
+
+        With a `chain_id` only into those of that chain, and with a block only rows `above` it.
+        """
+        with self._changing((chain_id, above)), self._writing() as con:
             yield con
 
     def query(self, sql: str, *, timeout_s: float, max_rows: int, public: bool = False) -> QueryResult:
@@ -337,22 +386,58 @@ class Store:
 
         `public`: a name without a schema is that of a public view; every other table has to be called by its schema.
         """
+        self._settle()
         with self._session(PUBLIC if public else None) as con:
             return query(con, sql, timeout_s=timeout_s, max_rows=max_rows, public=public)
 
     def query_table(self, sql: str, *, timeout_s: float, max_rows: int, public: bool = False) -> QueryTable:
         """Answer one likewise, as Arrow."""
+        self._settle()
         with self._session(PUBLIC if public else None) as con:
             return query_table(con, sql, timeout_s=timeout_s, max_rows=max_rows, public=public)
+
+    def _settle(self) -> None:
+        """Let SQL see the answers that are kept and not entered yet."""
+        if self._spool is not None:
+            self._spool.settle()
+
+    def _exact(self) -> int | None:
+        """The edition that whoever reads now sees, `None` while that cannot be told."""
+        return None if self._committing else self.edition
+
+    def _known_of(self, edition: int | None) -> dict[Hashable, Any] | None:
+        """What was read of one edition; nothing of an older one is kept in mind."""
+        if edition is None:
+            return None
+        with self._knowing:
+            if self._known[0] < edition:
+                self._known = (edition, {})
+            return self._known[1] if self._known[0] == edition else None
+
+    @contextmanager
+    def _changing(self, change: tuple[str | None, int | None] | None) -> Iterator[None]:
+        """Note a change before it can be seen, and once more when it is there or came to nothing."""
+        if change is None:
+            yield
+            return
+        self.changes.note(*change)
+        try:
+            yield
+        finally:
+            self.changes.note(*change)
 
     @contextmanager
     def _writing(self) -> Iterator[Con]:
         with self._lock:
             if self._rebuilding:
                 raise StoreError(f"{self.path}: is being rebuilt; write to it when that is done")
-            with transaction(self._writer, what=f"{self.path}: cannot be written") as con:
-                yield con
-            self.edition += 1
+            try:
+                with transaction(self._writer, what=f"{self.path}: cannot be written") as con:
+                    yield con
+                    self._committing = True
+                self.edition += 1
+            finally:
+                self._committing = False
 
     @contextmanager
     def _session(self, schema: str | None = None) -> Iterator[Con]:

@@ -68,6 +68,11 @@ class TransferLedger:
             insert(self._con, "transfer", (*row[:SAID], last + 1, row.evidence, row.grade, row.checked))
 
 
+def any_transfers(con: Con) -> bool:
+    """Whether anything was ever said of what is on its way."""
+    return bool(con.execute("SELECT EXISTS (SELECT 1 FROM transfer)").fetchall()[0][0])
+
+
 def transfers(con: Con, recipients: Collection[str] | None = None) -> list[TransferRow]:
     """What counts of every message, or of those to some accounts (CAIP-10), by protocol and message."""
     wanted = None if recipients is None else sorted(recipients)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from chains.model import Side
+from chains.solana.jupiter_lend.liquidating import Liquidable
 from tests.support.jupiter_accounts import Journals, Setting, accounts_of, position_address
 from tests.support.jupiter_crowd import Crowd
 from tests.support.jupiter_parts import Reverted
@@ -86,6 +87,57 @@ def test_who_may_be_liquidated_is_whom_a_liquidation_reaches(seed: int) -> None:
             assert absorbed or refused == "VaultBranchDebtTooLow"
         reached[bool(before)] += 1
     assert min(reached[True], reached[False]) > 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_simulated_liquidation_leaves_what_the_vault_s_leaves(seed: int) -> None:
+    """One of all at once: each position to two raw units and a hundred-millionth, by which factors differ.
+
+    All together pay what the vault is paid, but for what branches owe and no position does: a ten-thousandth for each time.
+    """
+    crowd, met = Crowd(seed), Counter[str]()
+    for look in range(40):
+        crowd.live(6)
+        exposed = exposed_of(crowd, 100 + look)
+        absorbed = {number for number, each in exposed.items() if each.limits and each.now.tick > each.limits.max_tick}
+        found = {number: each.struck(None) for number, each in exposed.items() if number not in absorbed}
+        try:
+            taken, paid = crowd.vault.liquidate(2 * crowd.vault.state.total_borrow + 1000, crowd.rate // 10**7 * 10**7)
+        except Reverted:
+            continue
+        assert all((crowd.vault.fetch(each).supply, crowd.vault.fetch(each).debt) == (0, 0) for each in absorbed)
+        for number, each in found.items():
+            after = crowd.vault.fetch(number)
+            assert each is not None
+            assert (each.left.supply, each.left.debt, each.left.tick) == (
+                near(after.supply),
+                near(after.debt),
+                after.tick,
+            )
+        assert sum(each.paid for each in found.values() if each) == pytest.approx(paid, rel=5e-4, abs=100)
+        assert sum(each.seized for each in found.values() if each) == pytest.approx(taken, rel=5e-4, abs=100)
+        met["liquidated"] += len(found)
+        met["absorbed"] += len(absorbed)
+    assert met["liquidated"] > 0
+    assert met.total() > 10
+
+
+def near(amount: int) -> object:
+    return pytest.approx(amount, rel=1e-8, abs=2)
+
+
+def exposed_of(crowd: Crowd, slot: int) -> dict[int, Liquidable]:
+    """Positions that a liquidation reaches, by their number."""
+    journals = Journals()
+    journals.fold(accounts_of(crowd.vault, replace(SETTING, price=crowd.rate // 10**7), slot))
+    units = journals.units(slot, SETTING.time)
+    found = {}
+    for number in crowd.vault.positions:
+        unit = units[position_address(7, number)]
+        exposed = unit.liquidating() if unit.liquidating and unit.liquidatable else None
+        if isinstance(exposed, Liquidable):
+            found[number] = exposed
+    return found
 
 
 def struck(crowd: Crowd, rate: int) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from chains.identifiers import base58
 from chains.model import Reason, VenueUnit
 from chains.solana.kamino import Kamino
 from chains.solana.kamino.layout import OBLIGATION
+from chains.solana.kamino.liquidating import Liquidable
 from chains.solana.kamino.refresh import Refreshed
 from chains.solana.kamino.unit import Book, open_book
 from chains.solana.layouts import read
-from tests.support.kamino_runs import Adapter, Journals, Sample, liquidations, load, runs
+from tests.support.kamino_runs import Adapter, Attempt, Done, Journals, Sample, attempts, liquidations, load, runs
 
 RUNS = runs()
 
@@ -91,6 +93,53 @@ def test_who_the_program_liquidates_is_liquidatable_and_who_it_calls_healthy_is_
         assert (unit.health_factor_wad < WAD) is (error is None)
     assert {error for _, _, error in attempts} == {None, HEALTHY}
     assert len(attempts) > 10
+
+
+@pytest.mark.parametrize("folder", RUNS.values(), ids=RUNS)
+def test_a_liquidation_takes_and_leaves_what_the_program_did(folder: Path) -> None:
+    spec, samples = load(folder)
+    adapter, met = Adapter(spec), Counter[str]()
+    tried = list(attempts(folder))
+    for number, sample in enumerate(samples):
+        adapter.look(sample.accounts)
+        for attempt in (each for before, each in tried if before == number):
+            if attempt.done is None:
+                assert exposed_at(adapter, attempt).most(attempt.collateral, attempt.debt, attempt.asked) == 0
+                met["refused"] += 1
+                continue
+            # prices are renewed before a liquidation, and the sample after it is taken at once
+            after = samples[number + 1].accounts
+            adapter.look({each: after[each]._replace(slot=sample.slot) for each in prices(adapter)})
+            assert_as_done(exposed_at(adapter, attempt), attempt, attempt.done)
+            met["accepted"] += 1
+
+    assert met["accepted"] > 3
+    assert met["refused"] > 5
+
+
+def prices(adapter: Adapter) -> set[bytes]:
+    return set(adapter.kamino.others(adapter.journals)) - {adapter.kamino.venue.address}
+
+
+def exposed_at(adapter: Adapter, attempt: Attempt) -> Liquidable:
+    """An obligation as it stood when it was tried to liquidate it."""
+    snapshot = adapter.journals.venue_snapshot(adapter.kamino.venue, attempt.slot, attempt.time)
+    (unit,) = (each for each in adapter.journals.unit_snapshots() if each.unit_id == attempt.obligation)
+    valued = open_book(snapshot)(unit)
+    found = valued.liquidating() if valued.liquidating else ()
+    assert isinstance(found, Liquidable), found
+    return found
+
+
+def assert_as_done(exposed: Liquidable, attempt: Attempt, program: Done) -> None:
+    """What is paid, withdrawn, redeemed and kept is the program's to the raw unit."""
+    collateral, debt = attempt.collateral, attempt.debt
+    settled = exposed.settled(collateral, debt, attempt.asked)
+    _, done = exposed.taken(collateral, debt, exposed.most(collateral, debt, attempt.asked))
+    assert settled is not None
+    (seized,), (fee,) = done.seized, done.fee
+    ours = Done(done.paid.amount_raw, settled.withdrawn, seized.amount_raw + fee.amount_raw, fee.amount_raw)
+    assert ours == program, attempt
 
 
 @pytest.mark.parametrize("folder", RUNS.values(), ids=RUNS)

@@ -99,6 +99,24 @@ def test_what_is_not_whole_is_named_and_not_put_anywhere(indexed: Indexed) -> No
     )
 
 
+def test_blocks_are_named_as_everywhere_and_the_older_way_is_still_taken(indexed: Indexed) -> None:
+    """Backups of earlier versions name hashes in capitals, without 0x."""
+    made = said(indexed.folder, "backup", "named")
+    paper = Path(made["path"]) / "backup.json"
+    named = json.loads(paper.read_text())
+    heads = {chain["chain"]: chain["indexed"]["hash"] for chain in said(indexed.folder, "status")["chains"]}
+
+    assert {chain: head["hash"] for chain, head in named["chains"].items()} == heads
+    assert {chain: head["hash"] for chain, head in made["chains"].items()} == heads
+
+    for head in named["chains"].values():
+        head["hash"] = head["hash"].removeprefix("0x").upper()
+    paper.write_text(json.dumps(named))
+    (indexed.folder / STORE).unlink()
+    assert said(indexed.folder, "restore", "named")["sha256"] == made["sha256"]
+    assert {chain["chain"]: chain["indexed"]["hash"] for chain in said(indexed.folder, "status")["chains"]} == heads
+
+
 def test_the_newest_stay_and_strange_names_are_refused(indexed: Indexed) -> None:
     said(indexed.folder, "backup", "one")
     last = said(indexed.folder, "backup", "two", "--keep", "1")

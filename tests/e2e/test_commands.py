@@ -234,6 +234,7 @@ def test_sql_prints_rows_as_asked(indexed: Indexed) -> None:
         (("index", "--until", "soon"), 2, "--until must be latest, finalized or a block"),
         (("index", "--until", "5"), 2, "block 5 of which chain?"),
         (("index", "--chain", "eip155:5"), 2, "is not configured"),
+        (("doctor", "--chain", "nort"), 2, 'no chain "nort" is configured; did you mean "north"?'),
         (("serve", "--host", "192.0.2.1"), 2, "say that it is meant with --public"),
         (("run", "--host", "192.168.1.1"), 2, "--public"),
         (("snapshot", "verify", "nothing"), 2, "there is no snapshot nothing"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 import shutil
 import socket
+import urllib.request
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,7 @@ from crossmargin.documents import Document
 from crossmargin.local_desk import LocalDesk
 from crossmargin.server import current
 from crossmargin.server.current import BRIDGED_S, DOUBTED_S, HOT_PER_S, Current
+from crossmargin.server.idempotency import LARGEST_KEPT
 from crossmargin.server.workers import Workers
 from crossmargin.settings import load
 from crossmargin.watch import Watch
@@ -78,6 +81,20 @@ def test_a_batch_has_of_each_account_what_is_answered_of_it_alone(url: str) -> N
     first, unknown, again = json.loads(answer.body)["results"]
     assert first == again == {"account": "hedged", "health": alone, "problem": None}
     assert (unknown["health"], unknown["problem"]["code"], unknown["problem"]["status"]) == (None, "not-found", 404)
+
+
+def test_a_batch_of_megabytes_is_whole_also_where_it_travels_compressed(url: str) -> None:
+    alone = json.loads(get(url + HEALTH).body)
+    asked = json.dumps({"accounts": ["hedged", "nobody"] * 250}).encode()
+
+    plain = get(url + "/v1/health:batch", body=asked)
+    packing = urllib.request.Request(url + "/v1/health:batch", data=asked, headers={"Accept-Encoding": "gzip"})  # noqa: S310 - loopback
+    with urllib.request.urlopen(packing, timeout=60) as answer:  # noqa: S310 - loopback
+        coding, packed = answer.headers["Content-Encoding"], answer.read()
+
+    assert len(plain.body) > LARGEST_KEPT
+    assert [each["health"] for each in json.loads(plain.body)["results"]] == [alone, None] * 250
+    assert (coding, gzip.decompress(packed)) == ("gzip", plain.body.encode())
 
 
 @pytest.fixture(scope="module")

@@ -3,65 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from crossmargin.settings import load
-from tests.support.forked import COMMAND
 from tests.support.product import crossmargin
+from tests.support.terminal import Terminal, terminal
 
 CANARY = "canary-7d1f"
 CTRL_C, CTRL_D = "\x03", "\x04"
-
-
-class Terminal:
-    """A command that runs at a terminal of its own."""
-
-    def __init__(self, pid: int, line: int) -> None:
-        self._pid, self._line = pid, line
-        self.seen = ""
-
-    def until(self, wanted: str) -> str:
-        """Read until it says something; gives what came since the last time. What never says it ends, and the test fails."""
-        start = len(self.seen)
-        while wanted not in self.seen[start:]:
-            more = self._read()
-            assert more, f"ended without saying {wanted!r}: {self.seen}"
-            self.seen += more
-        return self.seen[start:]
-
-    def type(self, text: str) -> None:
-        os.write(self._line, text.encode())
-
-    def end(self) -> int:
-        while more := self._read():
-            self.seen += more
-        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-
-    def _read(self) -> str:
-        assert select.select([self._line], [], [], 60)[0], f"says nothing more: {self.seen}"
-        try:
-            return os.read(self._line, 65_536).decode()
-        except OSError:  # the other side is gone
-            return ""
-
-
-@contextmanager
-def terminal(folder: Path, *arguments: str, environment: Mapping[str, str] = os.environ) -> Iterator[Terminal]:
-    pid, line = pty.fork()
-    if pid == 0:
-        os.chdir(folder)
-        os.execve(COMMAND, ["crossmargin", *arguments], {**environment, "COLUMNS": "200", "NO_COLOR": "1"})  # noqa: S606
-    try:
-        yield Terminal(pid, line)
-    finally:
-        os.close(line)
 
 
 def conversed(shown: Terminal, answers: Sequence[tuple[str, str]]) -> None:
@@ -86,6 +38,10 @@ def test_answers_become_a_configuration_that_loads(tmp_path: Path) -> None:
         code = shown.end()
 
     assert code == 0, shown.seen
+    assert (
+        "next: set ETHEREUM_RPC_URL, then run crossmargin check, then crossmargin doctor, then crossmargin index"
+        in shown.seen
+    )
     settings = load(tmp_path / "crossmargin.toml", {"ETHEREUM_RPC_URL": "https://node.example"})
     assert {chain.spec.name: chain.spec.rpc for chain in settings.chains} == {
         "ethereum": ("https://node.example",),
@@ -108,6 +64,7 @@ def test_the_same_answers_as_options_write_the_same(tmp_path: Path) -> None:
             ],
         )
         assert shown.end() == 0, shown.seen
+    assert "then run crossmargin --config asked.toml check" in shown.seen
     done = crossmargin(
         tmp_path,
         *(

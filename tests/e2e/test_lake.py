@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import json
-import signal
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import pytest
-from eth_hash.auto import keccak
 
-from chains.evm.evidence.headers import encodings
-from crossmargin.demo.recording import Recording
-from crossmargin.demo.replay import ReplayNode
 from crossmargin.server.answers.controls import LakeParts
 from indexer.lake import Lake, LakeSet, read_set
 from tests.e2e.conftest import Indexed
-from tests.support.forked import Running, started
-from tests.support.recorded import Nodes, configure, crossmargin, environment, recorded
+from tests.support.recorded import Nodes, configure, recorded
+from tests.support.services import ask, done, forked, killed, running, switch, until
+from tests.support.services import indexed as stands_at
 
 ACCOUNTS = ("stretched", "hedged", "liquidated")
 CHAINS = ("eip155:31337", "eip155:31338")
-FORKED_AT = 146
-GIVE_UP_S = 240
 JOURNALS = ("position_change", "market_change", "account_change", "price_observation", "lending_event")
 KEPT = ("evm_block", *JOURNALS, "cursor", "indexed_venue", "indexed_feed", "derived_by")
 
@@ -41,67 +34,6 @@ class Seen:
     answers: list[dict[str, Any]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     silent: int = 0
-
-
-def forked(recording: Recording) -> Recording:
-    """The same chain, but another one from `FORKED_AT` on: blocks with other hashes, each of its own header."""
-    blocks = dict(recording.blocks)
-    hashes: dict[object, str] = {}
-    for number in range(FORKED_AT, recording.last + 1):
-        said = recording.blocks[number]
-        which = next(i for i, text in enumerate(encodings(said)) if f"0x{keccak(text).hex()}" == said["hash"])
-        other = {**said, "extraData": "0xf0", "parentHash": hashes.get(said["parentHash"], said["parentHash"])}
-        other["hash"] = f"0x{keccak(list(encodings(other))[which]).hex()}"
-        hashes[said["hash"]] = other["hash"]
-        blocks[number] = other
-    logs = [{**log, "blockHash": hashes.get(log["blockHash"], log["blockHash"])} for log in recording.logs]
-    return replace(recording, blocks=blocks, logs=logs)
-
-
-def switch(node: ReplayNode, recording: Recording, head: int) -> None:
-    """Let a node follow another branch."""
-    node.recording, node.head = recording, head
-    node._by_hash = {header["hash"]: number for number, header in recording.blocks.items()}
-
-
-@contextmanager
-def running(folder: Path, *arguments: str) -> Iterator[tuple[str, Running]]:
-    """A service, until the block ends or it is killed; gives its address."""
-    with (
-        (folder / f"{arguments[0]}.log").open("a") as errors,
-        started([*arguments, "--port", "0"], folder=folder, environment=environment(None), errors=errors) as process,
-    ):
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().removeprefix("serving on ").strip(), process
-        finally:
-            if process.poll() is None:
-                process.terminate()
-            assert process.wait(timeout=60) in {0, -signal.SIGKILL}
-
-
-def ask(url: str, route: str) -> dict[str, Any]:
-    with urllib.request.urlopen(url + route, timeout=60) as reply:  # noqa: S310 - our own loopback address
-        return dict(json.load(reply))
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + GIVE_UP_S
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def indexed(url: str) -> tuple[int, str]:
-    """The last block of the first chain of a service, and its hash."""
-    said = ask(url, "/v1/status")["chains"][0]["indexed"]
-    return (-1, "") if said is None else (said["block"], said["hash"])
-
-
-def done(folder: Path, *arguments: str) -> dict[str, Any]:
-    ended = crossmargin(folder, *arguments, "--json")
-    assert ended.returncode == 0, ended.stderr
-    return dict(json.loads(ended.stdout))
 
 
 def in_lake(lake: Path) -> Callable[[str], str]:
@@ -163,28 +95,28 @@ def test_readers_say_what_one_process_says_at_one_cut_off(nodes: Nodes, tmp_path
     with ExitStack() as stack:
         north_url, _ = stack.enter_context(running(places["north"], "run"))
         south_url, south_process = stack.enter_context(running(places["south"], "run"))
-        until(lambda: indexed(north_url)[0] == indexed(south_url)[0] == 150)
+        until(lambda: stands_at(north_url)[0] == stands_at(south_url)[0] == 150)
         publish_all(places, [])
         readers = [stack.enter_context(running(places["reader"], *serve)) for _ in range(3)]
         urls = [url for url, _ in readers]
         with watched(urls, seen, stop):
             switch(north, forked(recorded()[0]), 155)
             south.set_head(155)
-            until(lambda: indexed(north_url) == (155, north.recording.blocks[155]["hash"]))
-            until(lambda: indexed(south_url)[0] == 155)
+            until(lambda: stands_at(north_url) == (155, north.recording.blocks[155]["hash"]))
+            until(lambda: stands_at(south_url)[0] == 155)
             publish_all(places, urls)
             killed(south_process)
             killed(readers[2][1])
             switch(north, recorded()[0], 165)
             south.set_head(165)
             south_url, _ = stack.enter_context(running(places["south"], "run"))
-            until(lambda: indexed(north_url) == (165, north.recording.blocks[165]["hash"]))
-            until(lambda: indexed(south_url)[0] == 165)
+            until(lambda: stands_at(north_url) == (165, north.recording.blocks[165]["hash"]))
+            until(lambda: stands_at(south_url)[0] == 165)
             urls[2] = stack.enter_context(running(places["reader"], *serve))[0]
             publish_all(places, urls)
             north.set_head(199)
             south.set_head(202)
-            until(lambda: indexed(north_url)[0] == 199 and indexed(south_url)[0] == 202)
+            until(lambda: stands_at(north_url)[0] == 199 and stands_at(south_url)[0] == 202)
             publish_all(places, urls)
         said = {account: [ask(url, f"/v1/accounts/{account}/health") for url in urls] for account in ACCOUNTS}
         assert told(north_url, 'crossmargin_reorgs_total{chain="eip155:31337"} 2.0')
@@ -205,11 +137,6 @@ def publish_all(places: dict[str, Path], readers: Sequence[str]) -> None:
     joined = done(places["join"], "lake", "join")
     assert joined["new"]
     until(lambda: all(served_set(url) == joined["set"] for url in readers))
-
-
-def killed(process: Running) -> None:
-    process.kill()
-    process.wait(timeout=60)
 
 
 def told(url: str, line: str) -> bool:

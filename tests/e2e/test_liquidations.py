@@ -34,7 +34,7 @@ def test_a_book_is_liquidated_by_command_and_by_http_alike(indexed: Indexed) -> 
     change = flows["accounts_lose_usd"] - flows["forgiven_usd"] + flows["revalued_usd"]
     assert flows["equity_before_usd"] - flows["equity_after_usd"] == pytest.approx(change, abs=Decimal("0.01"))
     assert flows["accounts_lose_usd"] > 0
-    assert found["pools"]
+    assert {each["symbol"] for each in found["pools"]} == {"USDC"}
     paid = sum(Decimal(each["by_fund_usd"]) for each in found["pools"])
     assert Decimal(found["fund_left_usd"]) == pytest.approx(1_000 - paid, abs=Decimal("0.01"))
     assert set(found["assumed"]) == {each["identity"] for each in found["prices"]}
@@ -53,9 +53,10 @@ def test_a_book_is_liquidated_by_command_and_by_http_alike(indexed: Indexed) -> 
     assert Decimal(later["bad_debt_usd"]) > Decimal(now["bad_debt_usd"])
     assert frozen["fund_exhausted_after_days"] == (0 if Decimal(now["bad_debt_usd"]) > 1 else 30)
 
-    for arguments in (("simulate", *CRASH), ("freeze", *CRASH)):
-        shown = crossmargin(indexed.folder, "liquidations", *arguments)
-        assert shown.returncode == 0, shown.stderr
+    shown = [crossmargin(indexed.folder, "liquidations", way, *CRASH) for way in ("simulate", "freeze")]
+    assert [each.returncode for each in shown] == [0, 0], shown[0].stderr + shown[1].stderr
+    pool = found["pools"][0]
+    assert f"{pool['venue']} USDC ({pool['market'][:8]}…{pool['market'][-4:]})" in shown[0].stdout
     with service(indexed.folder, "serve") as (url, _):
         assert said(indexed, "liquidations", "simulate", *CRASH, "--depth", "0.1") == plain
         assert (

@@ -43,6 +43,15 @@ class Visit:
         wide: int = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         return wide
 
+    def torn(self) -> list[str]:
+        """Names of columns that are torn into lines, as they are where a table is squeezed."""
+        names: list[str] = self.page.evaluate(
+            """[...document.querySelectorAll(".wide th")]
+               .filter(each => each.getBoundingClientRect().height > 2 * parseFloat(getComputedStyle(each).lineHeight))
+               .map(each => each.textContent)"""
+        )
+        return names
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -70,6 +79,7 @@ def test_a_page_complains_about_nothing_and_bars_nobody(visit: Visit, path: str)
     assert visit.faults == []
     assert violations == []
     assert visit.sideways() == 0
+    assert visit.torn() == []
 
 
 def test_a_slider_shows_what_would_become_of_an_account(visit: Visit) -> None:

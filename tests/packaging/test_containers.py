@@ -15,7 +15,8 @@ import yaml
 
 Service = dict[str, Any]
 LAKE = ("lake-north", "lake-south", "lake-join", "lake-reader")
-SERVICES = ("crossmargin", "demo", *LAKE, "prometheus", "grafana")
+LIVE = ("live-north", "live-south", "live-aggregator")
+SERVICES = ("crossmargin", "demo", *LAKE, *LIVE, "prometheus", "grafana")
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +77,7 @@ def test_every_mounted_file_exists_or_is_the_operators_own(checkout: Path, compo
 
 
 def test_services_run_commands_that_exist(compose: dict[str, Any], commands: frozenset[str]) -> None:
-    for name in ("crossmargin", "demo", *LAKE):
+    for name in ("crossmargin", "demo", *LAKE, *LIVE):
         words = compose["services"][name]["command"]
         command = next(word for word in words if word in commands)
         inner = words[words.index(command) + 1 :][:1] if command == "lake" else []

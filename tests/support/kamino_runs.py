@@ -6,10 +6,11 @@ import base64
 import gzip
 import json
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -82,6 +83,62 @@ def liquidations(folder: Path) -> list[tuple[int, bytes, int | None]]:
             for said in json.loads(kept.read_text())
         ]
     return list(_attempts(folder))
+
+
+class Done(NamedTuple):
+    """What a liquidation moved: raw units paid, cTokens withdrawn, raw units redeemed for them, and of those the fee."""
+
+    paid: int
+    withdrawn: int
+    redeemed: int
+    fee: int
+
+
+class Attempt(NamedTuple):
+    """An attempt to liquidate; `asked`: raw units of the debt, `done`: what it moved, `None` where the program refused."""
+
+    obligation: bytes
+    slot: int
+    time: int
+    debt: bytes
+    collateral: bytes
+    asked: int
+    done: Done | None
+
+
+def attempts(folder: Path) -> Iterator[tuple[int, Attempt]]:
+    """Every attempt to liquidate with the index of the sample before it, as the transaction itself tells it."""
+    with gzip.open(folder / "samples.json.gz", "rt", encoding="utf-8") as file:
+        last = {sample.get("last_signature"): number for number, sample in enumerate(json.load(file))}
+    before = 0
+    for said in _transactions(folder):
+        result = said["result"]
+        if said["label"].startswith("liquidate "):
+            yield said.get("sample", before + 1) - 1, _attempt(said["label"], result)
+        before = last.get(result["transaction"]["signatures"][0], before)
+
+
+def _transactions(folder: Path) -> list[dict[str, Any]]:
+    packed = folder / "transactions.json.gz"
+    raw = gzip.decompress(packed.read_bytes()) if packed.exists() else (folder / "transactions.json").read_bytes()
+    found: list[dict[str, Any]] = json.loads(raw)
+    return found
+
+
+def _attempt(label: str, result: Mapping[str, Any]) -> Attempt:
+    """Read an attempt; the last instruction is the liquidation, its accounts in the order of the program's description."""
+    message, meta = result["transaction"]["message"], result["meta"]
+    named = [message["accountKeys"][place] for place in message["instructions"][-1]["accounts"]]
+    moved = Counter[str]()
+    for sign, balances in ((-1, "preTokenBalances"), (1, "postTokenBalances")):
+        for each in meta[balances]:
+            moved[message["accountKeys"][each["accountIndex"]]] += sign * int(each["uiTokenAmount"]["amount"])
+    obligation, debt, collateral = (from_base58(named[place]) for place in (1, 4, 7))
+    paid, withdrawn, redeemed, fee = (moved[named[place]] for place in (6, 10, 11, 12))
+    done = Done(paid, -withdrawn, -redeemed, fee) if meta["err"] is None else None
+    return Attempt(
+        obligation, result["slot"], result["blockTime"], debt, collateral, int(label.rsplit(maxsplit=1)[-1]), done
+    )
 
 
 def _attempts(folder: Path) -> Iterator[tuple[int, bytes, int | None]]:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from aggregator.audit.lines import Row
 from aggregator.audit.report.cover import Tables
 from aggregator.audit.report.page import Html, bars, code, marked, paragraph, section, table
+from aggregator.margin.numbers import total
 
 WORST = 25
 STATES = ("liquidatable", "danger", "watch", "healthy", "no_debt", "unknown")
@@ -29,13 +30,9 @@ EDGES = ("1", "1.02", "1.05", "1.1", "1.2", "1.5", "2", "3")
 def health(tables: Tables) -> Html:
     accounts = tables["accounts"]
     states = Counter(row["status"] for row in accounts)
-    debts: dict[str, Decimal] = dict.fromkeys(STATES, Decimal(0))
-    unknown_debts = 0
-    for row in accounts:
-        if row["debt_usd"] is None:
-            unknown_debts += 1
-        else:
-            debts[row["status"]] += Decimal(row["debt_usd"])
+    known = [row for row in accounts if row["debt_usd"] is not None]
+    unknown_debts = len(accounts) - len(known)
+    debts = {state: total(row["debt_usd"] for row in known if row["status"] == state) for state in STATES}
     factors = Counter(_band(row["health_factor"]) for row in accounts if row["health_factor"] is not None)
     names = [_band_name(place) for place in range(len(EDGES) + 1)]
     styled = [

@@ -1,5 +1,6 @@
 """Drift v2: cross-margin accounts of deposits, loans and perpetual futures; a unit is one sub-account."""
 
+from chains.derivations import Change, Remedy
 from chains.solana.drift.fold import Drift
 from chains.solana.drift.unit import doubts, open_book
 
@@ -7,4 +8,6 @@ adapter = Drift
 
 OBSERVED = True
 
-__all__ = ["OBSERVED", "Drift", "adapter", "doubts", "open_book"]
+CHANGES = (Change("fees of liquidations of spot markets", Remedy.REBUILD),)
+
+__all__ = ["CHANGES", "OBSERVED", "Drift", "adapter", "doubts", "open_book"]

@@ -82,6 +82,8 @@ SPOT_MARKET = Layout(
         "initial_liability_weight": (648, "u32"),
         "maintenance_liability_weight": (652, "u32"),
         "imf_factor": (656, "u32"),
+        "liquidator_fee": (660, "u32"),
+        "if_liquidation_fee": (664, "u32"),
         "optimal_utilization": (668, "u32"),
         "optimal_borrow_rate": (672, "u32"),
         "max_borrow_rate": (676, "u32"),

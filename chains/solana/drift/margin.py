@@ -41,6 +41,8 @@ ISOLATED_POOL = 1
 """The pool whose accounts may hold the quote asset of the first, for nothing."""
 
 MOST_OPEN_ORDERS = 32
+WAD = 10**18
+MAX_UINT256 = 2**256 - 1
 U32 = 2**32
 
 
@@ -105,6 +107,20 @@ class Calculation:
     num_spot_liabilities: int = 0
     num_perp_liabilities: int = 0
     invalid: dict[bytes, Validity] = field(default_factory=dict)
+
+
+def is_open(total: Total, being_liquidated: bool) -> bool:  # noqa: FBT001 - as `Account` yields them
+    """Whether anybody may liquidate: the requirement is not met, or the buffer on top of it is not while a liquidation runs."""
+    return total.margin_shortage > 0 if being_liquidated else not total.is_met
+
+
+def health_factor_wad(total: Total, being_liquidated: bool) -> int:  # noqa: FBT001 - ditto
+    """Return collateral over requirement, below 1e18 just where anybody may liquidate."""
+    if total.total_collateral < 0:
+        return 0
+    required = total.margin_requirement
+    ratio = MAX_UINT256 if required == 0 else total.total_collateral * WAD // required
+    return min(ratio, WAD - 1) if is_open(total, being_liquidated) else ratio
 
 
 class Balances(NamedTuple):

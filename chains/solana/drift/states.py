@@ -36,7 +36,7 @@ INTEREST_PAUSED = 1
 """Bit of a spot market's paused operations: no interest accrues."""
 
 LIQUIDATIONS_PAUSED = 16
-"""Bit of the exchange's status."""
+"""Bit of the exchange's status, and of a spot market's paused operations."""
 
 _STATE_WIDE = ("slots_before_stale_for_margin", "confidence_interval_max_size", "too_volatile_ratio")
 _STATE_NARROW = ("liquidation_margin_buffer_ratio", "exchange_status")
@@ -45,6 +45,9 @@ _SPOT_NARROW = (
     "maintenance_liability_weight", "imf_factor", "optimal_utilization", "optimal_borrow_rate", "max_borrow_rate", "oracle_source",
     "status", "asset_tier", "paused_operations", "min_borrow_rate", "pool_id", "total_factor",
 )  # fmt: skip
+_SPOT_LIQUIDATION = ("liquidator_fee", "if_liquidation_fee")
+"""What a spot market says of liquidations, which older journals do not hold."""
+
 _SPOT_WIDE = ("scale_initial_asset_weight_start",)
 _SPOT_TOTALS = (
     "last_oracle_price_twap", "last_oracle_price_twap_5min", "deposit_balance", "borrow_balance", "cumulative_deposit_interest",
@@ -94,7 +97,7 @@ def state_text(data: bytes) -> str:
 def spot_texts(data: bytes) -> tuple[str, str]:
     """Return what matters of a spot market's bytes: its configuration, and its totals."""
     told = read(SPOT_MARKET.fields, data)
-    terms = _picked(told, _SPOT_NARROW, _SPOT_WIDE) | {
+    terms = _picked(told, (*_SPOT_NARROW, *_SPOT_LIQUIDATION), _SPOT_WIDE) | {
         "asset": "0x" + told["mint"].hex(),
         "symbol": _name(told["name"]),
         "ltv": told["initial_asset_weight"],
@@ -132,7 +135,7 @@ class Rails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpotMarket:
-    """A spot market as stored, or with interest (`interest.py`)."""
+    """A spot market as stored, or with interest (`interest.py`); fees of liquidations are `None` where they were not stored."""
 
     address: bytes
     mint: bytes
@@ -163,6 +166,8 @@ class SpotMarket:
     cumulative_deposit_interest: int
     cumulative_borrow_interest: int
     last_interest_ts: int
+    liquidator_fee: int | None = None
+    if_liquidation_fee: int | None = None
 
     @property
     def confidence_multiplier(self) -> int:
@@ -225,7 +230,8 @@ def spot_of(address: bytes, terms: str, totals: str | None) -> SpotMarket | str:
     if PROBLEM in told:
         return str(told[PROBLEM])
     told |= json.loads(totals or "{}")
-    numbers = _numbers(told, (*_SPOT_NARROW, *_SPOT_WIDE, *_SPOT_TOTALS))
+    fees = tuple(name for name in _SPOT_LIQUIDATION if name in told)
+    numbers = _numbers(told, (*_SPOT_NARROW, *_SPOT_WIDE, *_SPOT_TOTALS, *fees))
     mint = bytes.fromhex(told["asset"][2:])
     return SpotMarket(address=address, mint=mint, symbol=told["symbol"], oracle=from_base58(told["oracle"]), **numbers)
 

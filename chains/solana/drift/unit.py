@@ -25,14 +25,21 @@ from chains.solana.drift.accounts import (
 from chains.solana.drift.book import Book
 from chains.solana.drift.exposure import BASE_UNIT, exposure, positions_of, sum_base
 from chains.solana.drift.integers import Refused
-from chains.solana.drift.margin import Balances, Calculation, Context, Total, World, calculate
+from chains.solana.drift.liquidating import Liquidable
+from chains.solana.drift.margin import (
+    Balances,
+    Calculation,
+    Context,
+    Total,
+    World,
+    calculate,
+    health_factor_wad,
+    is_open,
+)
 from chains.solana.drift.spot import Requirement
 from chains.solana.drift.states import LIQUIDATIONS_PAUSED, perp_address, spot_address
 from chains.solana.programs import doubts as unstated
 from chains.solana.programs import known
-
-WAD = 10**18
-MAX_UINT256 = 2**256 - 1
 
 _NOBODY = User(max_margin_ratio=0, margin_mode=0, pool_id=0, status=0, spot=(), perp=())
 _CONTEXTS = {
@@ -83,7 +90,17 @@ class Account:
             positions=positions,
             reasons=(*unknown, *self._noted(native)),
             engine_version=self.book.engine,
+            liquidating=self.liquidating,
         )
+
+    def liquidating(self) -> Liquidable | tuple[Reason, ...]:
+        """Return the account with interest as it would be liquidated, or why that is not known."""
+        if unknown := tuple(dict.fromkeys(self._unknown())):
+            return unknown
+        world = self._world(accrued=True)
+        if isinstance(world, Reason):
+            return (world,)
+        return Liquidable.of(self.unit.unit_id, self.user, self.balances, world)
 
     @cached_property
     def balances(self) -> Balances:
@@ -188,7 +205,7 @@ class Account:
         for market, total in sorted(found.isolated.items()):
             numbers |= {f"isolated_{market}_{name}{suffix}": value for name, value in _sums(total).items()}
         numbers[f"health{suffix}"] = 0 if self.user.is_being_liquidated else health(found.cross)
-        numbers[f"liquidatable{suffix}"] = int(any(_is_open(*each) for each in self._totals(found)))
+        numbers[f"liquidatable{suffix}"] = int(any(is_open(*each) for each in self._totals(found)))
         if not suffix:
             numbers |= _validity(found)
         return numbers
@@ -274,20 +291,6 @@ def _validity(found: Calculation) -> dict[str, int]:
         "num_spot_liabilities": found.num_spot_liabilities,
         "num_perp_liabilities": found.num_perp_liabilities,
     }
-
-
-def _is_open(total: Total, being_liquidated: bool) -> bool:  # noqa: FBT001 - as `_totals` yields them
-    """Whether anybody may liquidate: the requirement is not met, or the buffer on top of it is not while a liquidation runs."""
-    return total.margin_shortage > 0 if being_liquidated else not total.is_met
-
-
-def health_factor_wad(total: Total, being_liquidated: bool) -> int:  # noqa: FBT001 - ditto
-    """Return collateral over requirement, below 1e18 just where anybody may liquidate."""
-    if total.total_collateral < 0:
-        return 0
-    required = total.margin_requirement
-    ratio = MAX_UINT256 if required == 0 else total.total_collateral * WAD // required
-    return min(ratio, WAD - 1) if _is_open(total, being_liquidated) else ratio
 
 
 def health(total: Total) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 
 from chains.identifiers import base58, from_base58
 from chains.model import WHOLE_VENUE, Reason, Side, UnitPosition, UnitSnapshot, VenuePrice, VenueSnapshot, VenueUnit
+from chains.solana.jupiter_lend.liquidating import Liquidable, Rules, health_of, is_liquidatable
 from chains.solana.jupiter_lend.lookups import RAW_DECIMALS, ledger_of
 from chains.solana.jupiter_lend.maths import COLD_TICK, ONE_X48, Refused, div_up
 from chains.solana.jupiter_lend.oracle import RATE_ONE
@@ -26,7 +27,6 @@ from chains.solana.jupiter_lend.vaults import Book, VaultView
 from chains.solana.programs import doubts as unstated
 from chains.solana.programs import known
 
-WAD = 10**18
 BASE_UNIT = 10**RAW_DECIMALS
 
 
@@ -59,7 +59,7 @@ class Account:
             unit_id=self.unit.unit_id,
             owner=self.unit.owner,
             native=native,
-            health_factor_wad=self._health(native) if native else None,
+            health_factor_wad=self._health() if native else None,
             liquidatable=bool(native.get("liquidatable")) if native else None,
             has_debt=self.has_debt,
             collateral_base=self._collateral_base() if native else None,
@@ -68,7 +68,21 @@ class Account:
             positions=tuple(self._positions()),
             reasons=(*unknown, *self._noted()),
             engine_version=self.book.engine,
+            liquidating=self.liquidating,
         )
+
+    def liquidating(self) -> Liquidable | tuple[Reason, ...]:
+        """Return the position as it would be liquidated, or why that is not known."""
+        if unknown := tuple(dict.fromkeys(self._unknown())):
+            return unknown
+        vault, now, prices = self.vault, self.now, self.prices
+        if isinstance(vault, Reason) or isinstance(now, Reason) or isinstance(prices, Reason) or not now.debt:
+            return ()
+        if isinstance(vault.liquidate_rate, Reason):
+            return (vault.liquidate_rate,)
+        rules = Rules(vault.vault, vault.decimals, prices, vault.shares, vault.terms["liquidation_bonus"])
+        dust = int(self.told["dust"])
+        return Liquidable(rules, now, dust, vault.liquidate_rate, vault.liquidate_rate)
 
     @cached_property
     def closed(self) -> bool:
@@ -165,7 +179,7 @@ class Account:
             found["collateral_factor_tick"] = self.vault.collateral_factor_tick
         return found
 
-    def _health(self, native: dict[str, int]) -> int | None:
+    def _health(self) -> int | None:
         """Return the ratio at which the position may be liquidated over its own, below 1e18 just where it may be."""
         now = self.now
         if isinstance(now, Reason) or not now.debt or isinstance(self.vault, Reason):
@@ -173,8 +187,7 @@ class Account:
         limits = self.vault.limits
         if isinstance(limits, Reason):
             return None
-        health = limits.threshold * WAD * now.supply // (now.debt * ONE_X48)
-        return min(health, WAD - 1) if native["liquidatable"] else max(health, WAD)
+        return health_of(now, limits)
 
     def _normal(self, side: Side) -> int:
         """Return an amount with interest and nine decimals: collateral down, debt up."""
@@ -226,11 +239,3 @@ class Account:
             return VenuePrice(1, 1, self.vault.oracle, at.time, at.number)
         found = self.vault.liquidate_rate
         return None if isinstance(found, Reason) else VenuePrice(found, RATE_ONE, self.vault.oracle, at.time, at.number)
-
-
-def is_liquidatable(now: Settled, liquidation_tick: int) -> bool:
-    """Tell whether a liquidation would reach a position: its tick is above the vault's.
-
-    One that was liquidated down to the very edge, the first part above the vault's tick, is left alone (`liquidate`).
-    """
-    return now.tick > liquidation_tick and not (now.tick == liquidation_tick + 1 and now.partials == 1)

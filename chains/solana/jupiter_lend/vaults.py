@@ -36,6 +36,13 @@ class Limits(NamedTuple):
     threshold: int
 
 
+class Shares(NamedTuple):
+    """From which share of its collateral's worth, in thousandths, a debt is liquidated, and from which the position is absorbed."""
+
+    threshold: int
+    most: int
+
+
 class _Told(NamedTuple):
     """A vault's tokens' decimals by side, its state, and its terms, as the journals say them."""
 
@@ -157,12 +164,14 @@ class VaultView:
         if isinstance(prices, Reason):
             return prices
         try:
-            one = u128(_per_collateral(found, prices, 1) * ONE_X48 // RATE_ONE)
-            threshold = one * self._thousandths("liquidation_threshold") // THREE_DECIMALS
-            most = one * self._thousandths("liquidation_max_limit") // THREE_DECIMALS
-            return Limits(found, tick_at_ratio(threshold)[0], tick_at_ratio(most)[0], threshold)
+            return limits_at(found, prices, self.shares)
         except Refused as error:
             return Reason("oracle_refused", base58(self.oracle), str(error))
+
+    @property
+    def shares(self) -> Shares:
+        """At which shares of their collateral's worth positions are liquidated and absorbed."""
+        return Shares(self._thousandths("liquidation_threshold"), self._thousandths("liquidation_max_limit"))
 
     @cached_property
     def collateral_factor_tick(self) -> int | Reason:
@@ -174,7 +183,7 @@ class VaultView:
             return prices
         try:
             checked = (
-                u128(_per_collateral(found, prices, LOWEST_RATE_OPERATE) * self._thousandths("ltv")) // THREE_DECIMALS
+                u128(per_collateral(found, prices, LOWEST_RATE_OPERATE) * self._thousandths("ltv")) // THREE_DECIMALS
             )
             return tick_at_ratio(u128(checked * ONE_X48 // RATE_ONE))[0]
         except Refused as error:
@@ -185,11 +194,18 @@ class VaultView:
         return factor // _BPS_OF_THOUSANDTH
 
 
-def _per_collateral(found: int, prices: Prices, least: int) -> int:
+def limits_at(found: int, prices: Prices, shares: Shares) -> Limits:
+    """Return up to where positions may stand at an oracle's rate; raises `Refused`."""
+    one = u128(per_collateral(found, prices) * ONE_X48 // RATE_ONE)
+    threshold, most = (one * share // THREE_DECIMALS for share in shares)
+    return Limits(found, tick_at_ratio(threshold)[0], tick_at_ratio(most)[0], threshold)
+
+
+def per_collateral(found: int, prices: Prices, least: int = 1) -> int:
     """Return raw debt for raw collateral, times 10^15, at an oracle's rate of so much at least; raises `Refused`."""
     if not least <= found <= HIGHEST_RATE or prices.borrow == 0:
         raise Refused("VaultInvalidOraclePrice")
-    per_collateral = u128(found * prices.supply // prices.borrow)
-    if per_collateral == 0:
+    worth = u128(found * prices.supply // prices.borrow)
+    if worth == 0:
         raise Refused("VaultInvalidOraclePrice")
-    return min(per_collateral, HIGHEST_PER_COLLATERAL)
+    return min(worth, HIGHEST_PER_COLLATERAL)

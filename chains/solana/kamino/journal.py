@@ -47,6 +47,11 @@ _CONFIG_NUMBERS = (
     "debt_term_seconds", "rewards_amount_per_slot",
 )  # fmt: skip
 
+_LIQUIDATION_NUMBERS = (
+    "protocol_liquidation_fee_pct", "min_liquidation_bonus_bps", "max_liquidation_bonus_bps", "bad_debt_liquidation_bonus_bps",
+)  # fmt: skip
+"""What a reserve says of liquidations, which older journals do not hold."""
+
 
 def text_of(state: object) -> str:
     """Write a state as the journals keep it."""
@@ -112,7 +117,7 @@ class TokenInfo(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserve:
-    """A reserve's configuration, under the program's names."""
+    """A reserve's configuration, under the program's names; bonuses and fee of a liquidation are `None` where they were not stored."""
 
     address: bytes
     mint: bytes
@@ -136,21 +141,29 @@ class Reserve:
     curve: tuple[Point, ...]
     elevation_groups: frozenset[int]
     token: TokenInfo
+    protocol_liquidation_fee_pct: int | None = None
+    min_liquidation_bonus_bps: int | None = None
+    max_liquidation_bonus_bps: int | None = None
+    bad_debt_liquidation_bonus_bps: int | None = None
 
 
 class ElevationGroup(NamedTuple):
-    """An elevation group: its own terms for one debt reserve."""
+    """An elevation group: its own terms for one debt reserve; the bonus is `None` where it was not stored."""
 
     id: int
     ltv_pct: int
     liquidation_threshold_pct: int
     max_reserves_as_collateral: int
     debt_reserve: bytes
+    max_liquidation_bonus_bps: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """A lending market's configuration, under the program's names; `groups` by their index from 1 on."""
+    """A lending market's configuration, under the program's names; `groups` by their index from 1 on.
+
+    How much may be liquidated at once is `None` where it was not stored.
+    """
 
     quote_currency: str
     referral_fee_bps: int
@@ -168,6 +181,10 @@ class Market:
     obligation_borrow_debt_term_liquidation_enabled: int
     reserve_rewards_max_apr_bps: int
     groups: Mapping[int, ElevationGroup]
+    liquidation_max_debt_close_factor_pct: int | None = None
+    insolvency_risk_unhealthy_ltv_pct: int | None = None
+    min_full_liquidation_value_threshold: int | None = None
+    max_liquidatable_debt_market_value_at_once: int | None = None
 
 
 class Debt(NamedTuple):
@@ -231,7 +248,7 @@ def reserve_state(data: bytes) -> dict[str, Any]:
         "asset": hexed(liquidity["mint_pubkey"]),
         "symbol": _name(token["name"]),
         "decimals": liquidity["mint_decimals"],
-        **_texts({name: config[name] for name in _CONFIG_NUMBERS}),
+        **_texts({name: config[name] for name in (*_CONFIG_NUMBERS, *_LIQUIDATION_NUMBERS)}),
         "curve": [[point["utilization_rate_bps"], point["borrow_rate_bps"]] for point in config["borrow_rate_curve"]],
         "elevation_groups": sorted(set(config["elevation_groups"]) - {0}),
         "token": {
@@ -257,6 +274,7 @@ def reserve_of(address: bytes, text: str) -> Reserve:
         elevation_groups=frozenset(said["elevation_groups"]),
         token=token_of(said),
         **{name: int(said[name]) for name in _CONFIG_NUMBERS},
+        **{name: int(said[name]) for name in _LIQUIDATION_NUMBERS if name in said},
     )
 
 

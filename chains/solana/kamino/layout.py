@@ -87,8 +87,12 @@ CONFIG: Table = {
     "host_fixed_interest_rate_bps": (2, "u16"),
     "interest_rate_basis": (9, "u8"),
     "protocol_take_rate_pct": (14, "u8"),
+    "protocol_liquidation_fee_pct": (15, "u8"),
     "loan_to_value_pct": (16, "u8"),
     "liquidation_threshold_pct": (17, "u8"),
+    "min_liquidation_bonus_bps": (18, "u16"),
+    "max_liquidation_bonus_bps": (20, "u16"),
+    "bad_debt_liquidation_bonus_bps": (22, "u16"),
     "deleveraging_margin_call_period_secs": (24, "u64"),
     "borrow_rate_curve": (64, (11, 8, CURVE_POINT)),
     "borrow_factor_pct": (152, "u64"),
@@ -117,6 +121,7 @@ RESERVE = Layout(
 )
 
 ELEVATION_GROUP: Table = {
+    "max_liquidation_bonus_bps": (0, "u16"),
     "id": (2, "u8"),
     "ltv_pct": (3, "u8"),
     "liquidation_threshold_pct": (4, "u8"),
@@ -134,6 +139,10 @@ MARKET = Layout(
         "emergency_mode": (122, "u8"),
         "autodeleverage_enabled": (123, "u8"),
         "price_refresh_trigger_to_max_age_pct": (125, "u8"),
+        "liquidation_max_debt_close_factor_pct": (126, "u8"),
+        "insolvency_risk_unhealthy_ltv_pct": (127, "u8"),
+        "min_full_liquidation_value_threshold": (128, "u64"),
+        "max_liquidatable_debt_market_value_at_once": (136, "u64"),
         "global_unhealthy_borrow_value": (144, "u64"),
         "global_allowed_borrow_value": (152, "u64"),
         "elevation_groups": (200, (32, 72, ELEVATION_GROUP)),

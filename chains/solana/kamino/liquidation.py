@@ -18,6 +18,7 @@ from chains.solana.kamino.prices import LIQUIDATION_CHECKS, USAGE
 from chains.solana.kamino.refresh import Conditions, Leg, RefreshedObligation
 
 WAD = 10**18
+MAX_UINT256 = 2**256 - 1
 ADJUSTED_DEBT = "borrow_factor_adjusted_debt_value_sf"
 DEPOSITED, UNHEALTHY = "deposited_value_sf", "unhealthy_borrow_value_sf"
 
@@ -49,28 +50,39 @@ def verdict_of(
     noted = tuple(_noted(conditions, unit_id, obligation))
     if fields[ADJUSTED_DEBT] == 0:
         return Verdict(liquidatable=False, health_factor_wad=None, reasons=noted)
-    refused = _refused(fields["price_status"], unit_id)
+    refused = refused_for(fields["price_status"], unit_id)
     if refused is not None:
         return Verdict(liquidatable=None, health_factor_wad=None, reasons=(refused, *noted))
     if fields[DEPOSITED] == 0:
         return Verdict(liquidatable=False, health_factor_wad=0, reasons=noted)
-    ratio = loans_to_value(fields)
-    unhealthy = ratio["loan_to_value_sf"] >= ratio["unhealthy_loan_to_value_sf"]
-    exact = fields[UNHEALTHY] * WAD // fields[ADJUSTED_DEBT]
-    health = min(exact, WAD - 1) if unhealthy else max(exact, WAD)
-    if unhealthy and not _price_triggered_disabled(conditions):
+    health = health_of(fields)
+    if health < WAD and not price_triggered_disabled(conditions):
         return Verdict(liquidatable=True, health_factor_wad=health, reasons=noted)
-    causes = tuple(_other_causes(conditions, unit_id, obligation, refreshed))
+    causes = tuple(other_causes(conditions, unit_id, obligation, refreshed))
     if causes:
         return Verdict(liquidatable=None, health_factor_wad=None, reasons=(*causes, *noted))
     return Verdict(liquidatable=False, health_factor_wad=health, reasons=noted)
 
 
-def _price_triggered_disabled(conditions: Conditions) -> bool:
+def health_of(fields: Mapping[str, int]) -> int:
+    """Return how far the limit covers the debt, a wad: below one just where the program liquidates for the loan-to-value."""
+    if fields[ADJUSTED_DEBT] == 0:
+        return MAX_UINT256
+    if fields[DEPOSITED] == 0:
+        return 0
+    ratio = loans_to_value(fields)
+    exact = fields[UNHEALTHY] * WAD // fields[ADJUSTED_DEBT]
+    unhealthy = ratio["loan_to_value_sf"] >= ratio["unhealthy_loan_to_value_sf"]
+    return min(exact, WAD - 1) if unhealthy else max(exact, WAD)
+
+
+def price_triggered_disabled(conditions: Conditions) -> bool:
+    """Whether the market liquidates nobody for the loan-to-value."""
     return conditions.engine.settings and bool(conditions.market.price_triggered_liquidation_disabled)
 
 
-def _refused(status: int, unit_id: bytes) -> Reason | None:
+def refused_for(status: int, unit_id: bytes) -> Reason | None:
+    """Return why the program would refuse to liquidate at the prices that it has."""
     missing = LIQUIDATION_CHECKS & ~status
     if not missing:
         return None
@@ -98,7 +110,7 @@ def _noted(conditions: Conditions, unit_id: bytes, obligation: Obligation) -> It
         )
 
 
-def _other_causes(
+def other_causes(
     conditions: Conditions, unit_id: bytes, obligation: Obligation, refreshed: RefreshedObligation
 ) -> Iterator[Reason]:
     """Yield reasons for which the program may liquidate whatever the loan-to-value is."""

@@ -44,6 +44,7 @@ from chains.solana.kamino.journal import (
     obligation_of,
     reserve_of,
 )
+from chains.solana.kamino.liquidating import Liquidable
 from chains.solana.kamino.liquidation import ADJUSTED_DEBT, Verdict, loans_to_value, verdict_of
 from chains.solana.kamino.maths import BITS, ONE, ceil
 from chains.solana.kamino.options import stated_slots, version_at
@@ -197,7 +198,26 @@ class _Unit:
             positions=positions,
             reasons=verdict.reasons,
             engine_version=self.book.engine_version,
+            liquidating=self.liquidating,
         )
+
+    def liquidating(self) -> Liquidable | tuple[Reason, ...]:
+        """Return the obligation as it would be liquidated, or why that is not known."""
+        refreshed = self._refreshed()
+        if not isinstance(refreshed, RefreshedObligation):
+            return refreshed
+        if self.book.base_unit is None:
+            detail = "the market counts in something else than USD"
+            return (Reason("liquidation_unknown", self.book.snapshot.venue.id, detail),)
+        conditions, obligation = self._known()
+        return Liquidable.of(conditions, self.unit.unit_id, obligation, refreshed)
+
+    def _known(self) -> tuple[Conditions, Obligation]:
+        """Return what an obligation that was refreshed has."""
+        assert self.book.market is not None  # noqa: S101 - what was refreshed has a market, an engine and an obligation
+        assert self.book.engine is not None  # noqa: S101
+        assert self.obligation is not None  # noqa: S101
+        return Conditions(self.book.market, self.book.engine, self.book.clock), self.obligation
 
     def _deposits(self) -> dict[bytes, int]:
         listed = () if self.obligation is None else self.obligation.deposits
@@ -231,11 +251,8 @@ class _Unit:
         return (found,) if isinstance(found, Reason) else found
 
     def _verdict(self, refreshed: RefreshedObligation) -> Verdict:
-        assert self.book.market is not None  # noqa: S101 - what was refreshed has a market, an engine and an obligation
-        assert self.book.engine is not None  # noqa: S101
-        assert self.obligation is not None  # noqa: S101
-        conditions = Conditions(self.book.market, self.book.engine, self.book.clock)
-        return verdict_of(conditions, self.unit.unit_id, self.obligation, refreshed)
+        conditions, obligation = self._known()
+        return verdict_of(conditions, self.unit.unit_id, obligation, refreshed)
 
     def _positions(self, refreshed: RefreshedObligation) -> Iterator[UnitPosition]:
         for side, legs in ((Side.SUPPLY, refreshed.deposits), (Side.BORROW, refreshed.borrows)):

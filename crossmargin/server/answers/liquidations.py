@@ -90,10 +90,11 @@ class VenueFlows(Answer):
 
 
 class PoolLoss(Answer):
-    """Bad debt of a market, and who bears it; `lenders_share`: of what is lent there."""
+    """Bad debt of a market, and who bears it; `symbol`: what is owed there; `lenders_share`: of what is lent there."""
 
     venue: str
     market: str
+    symbol: str | None
     bad_debt_usd: str
     by_venue_fund_usd: str
     by_fund_usd: str

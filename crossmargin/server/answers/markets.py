@@ -131,6 +131,8 @@ class ChainLine(Answer):
     lag_seconds: int | None
     polled_at: str | None
     fault: str | None
+    indexer: str | None
+    """The service that follows it, where that is not this one."""
     reason: ReasonView | None
     venues: list[VenueStart]
     incomplete: list[Incomplete]

@@ -30,6 +30,7 @@ from crossmargin.server.cursors import placed
 from crossmargin.server.house import House
 from crossmargin.server.middleware import AROUND, Surroundings, noted, told
 from crossmargin.server.pages import paged
+from crossmargin.server.pieces import Pieces
 from crossmargin.server.questions import AT, LONGEST_AT, LONGEST_NAME, AccountPath, AtQuery, PageQuery
 from crossmargin.server.route import QUICK_S, Asked, Room, Scope
 from indexer.store import EventPlace
@@ -112,7 +113,7 @@ def _place(account: Document) -> list[Any]:
 
 
 @room.post("/v1/health:batch", answer=BatchAnswer, scope=Scope.READ, most_bytes=LARGEST_BATCH_BYTES)
-async def show_healths(house: House, asker: Asker, request: web.Request, body: Batch) -> bytes:
+async def show_healths(house: House, asker: Asker, request: web.Request, body: Batch) -> Pieces:
     """Return the health documents of up to 1,000 accounts, all of one state; of each that has none, why."""
     turn = turn_of(asker, request.remote)
     if body.at is None:
@@ -130,8 +131,8 @@ def _judged(house: House, body: Batch) -> list[bytes | Exception]:
     return [each if isinstance(each, Exception) else encode(each) for each in found]
 
 
-def _joined(names: Sequence[str], found: Sequence[bytes | Document]) -> bytes:
-    """Write all results at once: what is kept of accounts may be many megabytes, which are copied once."""
+def _joined(names: Sequence[str], found: Sequence[bytes | Document]) -> Pieces:
+    """Write all results: what is kept of accounts may be many megabytes."""
     parts: list[bytes | memoryview] = []
     for name, each in zip(names, found, strict=True):
         parts += (b',{"account":' if parts else b'{"results":[{"account":', encode(name)[:-1])
@@ -140,7 +141,7 @@ def _joined(names: Sequence[str], found: Sequence[bytes | Document]) -> bytes:
         else:
             parts += (b',"health":null,"problem":', encode(each)[:-1], b"}")
     parts.append(b"]}\n")
-    return b"".join(parts)
+    return Pieces(parts)
 
 
 def _told(by: Surroundings, error: Exception) -> Document:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from aggregator.audit.report.page import Html, code, figures, short, text
+from aggregator.audit.report.page import Html, code, figures, text
+from aggregator.margin.numbers import total
 from crossmargin.documents import Document, symbol
 from crossmargin.server.web.charts import Point
 from crossmargin.server.web.charts import course as chart
 from crossmargin.server.web.explorer import account_path
 from crossmargin.server.web.figures import amount, factor, gauge, own_down, own_up, percent, price_of, usd_down, usd_up
-from crossmargin.server.web.frame import Grid, Page, link, listed, titled, with_doubts
+from crossmargin.server.web.frame import Grid, Page, link, listed, shortened, titled, with_doubts
 from crossmargin.server.web.frame import status as status_of
 
 UNIT_COLUMNS = ("venue", "protocol", "chain", "unit", "status", "health factor", "collateral", "debt")
@@ -91,8 +92,9 @@ def _units(health: Document) -> Grid:
         columns=UNIT_COLUMNS,
         rows=[
             (
-                *(venue[key] for key in ("venue", "protocol", "chain")),
-                titled(short(unit["unit_id"]), unit["unit_id"]),
+                *(venue[key] for key in ("venue", "protocol")),
+                shortened(venue["chain"]),
+                shortened(unit["unit_id"]),
                 status_of(unit["status"]),
                 factor(unit["health_factor"]),
                 own_down(unit["collateral"]),
@@ -139,7 +141,7 @@ def _breakdown(health: Document) -> Grid:
 
 def _sum_of(positions: Sequence[Document], side: str) -> tuple[int, Decimal | None]:
     values = [position["value_usd"] for position in positions if position["side"] == side]
-    return len(values), None if None in values else sum(map(Decimal, values), Decimal(0))
+    return len(values), None if None in values else total(values)
 
 
 def _usd(found: tuple[int, Decimal | None], shown: Callable[[str | None], Html]) -> Html | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aggregator.audit.report.page import Html, figures, marked, short
+from aggregator.audit.report.page import Html, figures, marked
 from crossmargin.documents import Document
-from crossmargin.server.web.frame import Grid, Page, chain_warnings, cut, link, standing_at, titled
+from crossmargin.server.web.figures import market
+from crossmargin.server.web.frame import Grid, Page, chain_warnings, cut, link, shortened, standing_at, titled
 
 OPEN_COLUMNS = ("kind", "chain", "of", "block", "what")
 DIFFERENCE_COLUMNS = ("checked", "venue", "unit", "block", "view", "ours", "theirs")
@@ -73,7 +74,7 @@ def _differences(lines: Sequence[Document]) -> Grid:
             (
                 each["checked_at"],
                 each["venue"],
-                titled(short(each["unit"]), each["unit"]),
+                shortened(each["unit"]),
                 each["block"],
                 titled(each["view"], f"{each['view']} of {each['contract']}"),
                 cut(each["ours"]),
@@ -172,7 +173,7 @@ def _changes(lines: Sequence[Document]) -> Grid:
         rows=[
             (
                 *(each[key] for key in keys[:5]),
-                each["market"] and titled(short(each["market"]), each["market"]),
+                each["market"] and market(each),
                 cut(each["before"]),
                 cut(each["after"]),
             )

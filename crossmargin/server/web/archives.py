@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from decimal import Decimal
 from urllib.parse import quote, urlencode
 
-from aggregator.audit.report.page import Html, code, figures, marked, short, text
+from aggregator.audit.report.page import Html, code, figures, marked, text
+from aggregator.margin.numbers import scaled
 from crossmargin.documents import Document, symbol
 from crossmargin.server.web.calendar import calendar
 from crossmargin.server.web.explorer import account_path, brief
@@ -20,6 +20,7 @@ from crossmargin.server.web.frame import (
     cut,
     link,
     listed,
+    shortened,
     standing_at,
     status,
     titled,
@@ -281,7 +282,7 @@ def _tokens(raw: str | None, decimals: int | None) -> Html | None:
         return None
     if decimals is None:
         return titled(raw, f"{raw} raw units: positions name several decimals")
-    return amount(f"{Decimal(raw).scaleb(-decimals):f}")
+    return amount(scaled(int(raw), decimals))
 
 
 def _worst(found: Document) -> Grid:
@@ -348,7 +349,7 @@ def _proven(units: Sequence[tuple[Document, Document]]) -> Grid:
             (
                 unit["venue_id"],
                 unit["chain_id"],
-                titled(short(unit["unit_id"]), unit["unit_id"]),
+                shortened(unit["unit_id"]),
                 status(unit["status"]),
                 factor(unit["health_factor"]),
                 unit["evidence"],

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 
-from aggregator.audit.report.page import Html, marked, text
-from aggregator.margin.numbers import EXACT
+from aggregator.audit.report.page import Html, marked, short, text
+from aggregator.margin.numbers import EXACT, to_places
+from crossmargin.documents import Document, symbol
 from crossmargin.server.web.frame import titled
 
-UNITS = ((Decimal(10) ** 9, "bn"), (Decimal(10) ** 6, "M"), (Decimal(10) ** 3, "k"))
-CENTS, TENTH, FOUR, SIX = Decimal("0.01"), Decimal("0.1"), Decimal("0.0001"), Decimal("0.000001")
+UNITS = ((9, "bn"), (6, "M"), (3, "k"))
+"""Powers of ten and what they are called."""
+
 NONE_OF_ITS_OWN = "the venue has no such number of its own, or it is not known"
 SCALE_END = Decimal(3)
 """The health factor at the right end of a gauge; more stands there too."""
@@ -39,22 +41,22 @@ def own_up(value: str | None) -> Html:
 
 def _short(value: str, rounding: str, currency: str) -> Html:
     number = Decimal(value)
-    for size, unit in UNITS:
-        if abs(number) >= size:
-            return titled(f"{(number / size).quantize(CENTS, rounding):,} {unit}", f"{value} {currency}")
-    return titled(f"{number.quantize(CENTS, rounding):,}", f"{value} {currency}")
+    for power, unit in UNITS:
+        if abs(number) >= 10**power:
+            return titled(f"{to_places(EXACT.scaleb(number, -power), 2, rounding):,} {unit}", f"{value} {currency}")
+    return titled(f"{to_places(number, 2, rounding):,}", f"{value} {currency}")
 
 
 def factor(value: str | None) -> Html:
     """A health factor, down to four places."""
     if value is None:
         return titled("–", "there is no debt, or it is not known")
-    return titled(f"{Decimal(value).quantize(FOUR, ROUND_FLOOR, EXACT):,}", value)
+    return titled(f"{to_places(Decimal(value), 4, ROUND_FLOOR):,}", value)
 
 
 def percent(value: str | None) -> str | None:
     """A ratio as a percentage, upward."""
-    return None if value is None else f"{(Decimal(value) * 100).quantize(CENTS, ROUND_CEILING):,} %"
+    return None if value is None else f"{to_places(EXACT.scaleb(Decimal(value), 2), 2, ROUND_CEILING):,} %"
 
 
 def counted(number: int | None) -> str | None:
@@ -72,8 +74,14 @@ def price_of(value: str, rounding: str = ROUND_HALF_EVEN) -> Html:
     """A price to six places, a small one to six digits, so that none looks like zero; all of it on pointing at it."""
     number = Decimal(value)
     if abs(number) >= 1:
-        return titled(f"{number.quantize(SIX, rounding):,}", value)
+        return titled(f"{to_places(number, 6, rounding):,}", value)
     return titled(f"{Context(prec=6, rounding=rounding).plus(number):f}", value)
+
+
+def market(told: Document) -> Html:
+    """A market by the token that it is of, where that is known, and the ends of its address; all of it on pointing at it."""
+    address = short(told["market"])
+    return titled(f"{symbol(told['symbol'])} ({address})" if told["symbol"] else address, told["market"])
 
 
 def gauge(low: str | None, mid: str | None, high: str | None) -> Html:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aggregator.audit.report.page import Html, marked, text
+from aggregator.audit.report.page import Html, marked, short, text
 from crossmargin.documents import Document, cell
 
 NAME = "crossmargin"
@@ -153,6 +153,11 @@ def titled(shown: object, whole: object) -> Html:
 def whole(*names: str) -> Html:
     """Show names of which none is torn at the end of a line."""
     return Html(", ".join(f'<span class="whole">{text(name)}</span>' for name in names))
+
+
+def shortened(name: str) -> Html:
+    """Show the ends of what is long, such as an address or the id of a chain; all of it is there for who points at it."""
+    return titled(str(short(name)), name)
 
 
 def cut(value: object, longest: int = 120) -> Html | None:

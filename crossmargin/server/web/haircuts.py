@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from aggregator.audit.report.page import figures, short
+from aggregator.audit.report.page import figures
 from crossmargin.documents import Document, symbol
 from crossmargin.server.web.figures import percent
-from crossmargin.server.web.frame import Grid, Page, chain_warnings, link, standing_at, titled, whole
+from crossmargin.server.web.frame import Grid, Page, chain_warnings, link, shortened, standing_at, titled, whole
 
 KEYS = ("market", "liquidity", "peg", "bridge", "chain", "static", "total")
 LAYER_COLUMNS = ("asset", "on", "class", *KEYS, "assumed")
@@ -61,7 +61,7 @@ def _layers(found: Document, purpose: str, title: str) -> Grid:
         rows=[
             (
                 titled(_name(asset, identity), asset["asset"]),
-                titled(short(_chain(asset)), _chain(asset)),
+                shortened(_chain(asset)),
                 whole(asset["class"]),
                 *(_layer(asset, purpose, key) for key in KEYS),
                 ", ".join(asset["assumed"]),
@@ -119,7 +119,7 @@ def _days(days: Sequence[Document]) -> Grid:
         rows=[
             (
                 titled(_name(asset, identity), asset["asset"]),
-                titled(short(_chain(asset)), _chain(asset)),
+                shortened(_chain(asset)),
                 whole(day["at"]),
                 day["regime"],
                 percent(asset["maintenance"]["total"]),

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from aggregator.audit.report.page import Html, figures, text
 from crossmargin.documents import Document, symbol
-from crossmargin.server.web.figures import amount, factor, percent, usd_down, usd_up
+from crossmargin.server.web.figures import amount, factor, market, percent, usd_down, usd_up
 from crossmargin.server.web.frame import Grid, Page, chain_warnings, link, listed, titled, whole, with_doubts
 
 PATH = "/ui/risk/liquidations"
@@ -113,7 +113,7 @@ def _pools(pools: Sequence[Document]) -> Grid:
         rows=[
             (
                 each["venue"],
-                titled(f"{each['market'][:10]}…", each["market"]),
+                market(each),
                 usd_up(each["bad_debt_usd"]),
                 usd_up(each["lenders_lose_usd"]),
                 percent(each["lenders_share"]),

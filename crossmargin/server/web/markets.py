@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN
 
-from aggregator.audit.report.page import marked, short
+from aggregator.audit.report.page import marked
 from crossmargin.documents import Document
 from crossmargin.server.web.figures import counted, price_of
-from crossmargin.server.web.frame import Grid, Page, chain_warnings, standing_at, titled, whole, with_doubts
+from crossmargin.server.web.frame import Grid, Page, chain_warnings, shortened, standing_at, titled, whole, with_doubts
 
 ROUNDED = {"low": ROUND_FLOOR, "mid": ROUND_HALF_EVEN, "high": ROUND_CEILING}
 SOUND = frozenset({"ok", "degraded"})
@@ -121,9 +121,9 @@ def _feeds(feeds: Sequence[tuple[str, Document]]) -> Grid:
         rows=[
             (
                 identity,
-                titled(short(feed["feed"]), feed["feed"]),
+                shortened(feed["feed"]),
                 whole(feed["kind"]),
-                titled(short(feed["chain"]), feed["chain"]),
+                shortened(feed["chain"]),
                 feed["price_usd"] and price_of(feed["price_usd"]),
                 *(counted(feed[key]) for key in ("age_s", "heartbeat_s")),
                 marked("yes", "good") if feed["used"] else marked("no", "bad"),
@@ -149,9 +149,9 @@ def _chain(chain: Document) -> tuple[object, ...]:
     indexed = chain["indexed"] or {"block": None, "time": None}
     believed = marked("yes", "good") if chain["reason"] is None else marked(chain["reason"]["code"], "bad")
     return (
-        titled(short(chain["chain"]), chain["chain"]),
+        shortened(chain["chain"]),
         whole(chain["name"]),
-        chain["state"],
+        titled(f"{chain['state']} elsewhere", chain["indexer"]) if chain["indexer"] else chain["state"],
         counted(indexed["block"]),
         indexed["time"] and whole(indexed["time"]),
         *(counted(chain[key]) for key in ("finalized_block", "head_block", "lag_seconds")),

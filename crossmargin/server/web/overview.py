@@ -9,7 +9,7 @@ from crossmargin.documents import Document
 from crossmargin.server.books import BookView, Sum, lagging
 from crossmargin.server.web.explorer import account_rows
 from crossmargin.server.web.figures import usd_down, usd_up
-from crossmargin.server.web.frame import STYLES, Grid, Page, chain_warnings, link, with_doubts
+from crossmargin.server.web.frame import STYLES, Grid, Page, chain_warnings, link, shortened, with_doubts
 
 WORST = 10
 DRAWN = {"unknown": "warn"}
@@ -56,7 +56,7 @@ def _grid(name: str, title: str, names: Sequence[str], sums: Sequence[Sum], *, c
         columns=(*names, *counts, *SUMS),
         rows=[
             (
-                *each.names,
+                *map(shortened, each.names),
                 *((each.units, each.unknown or None) if counted else ()),
                 usd_down(each.supplied_usd),
                 usd_up(each.debt_usd),

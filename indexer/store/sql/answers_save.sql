@@ -6,3 +6,7 @@ FROM staged LEFT JOIN (
     QUALIFY row_number() OVER (PARTITION BY account_id ORDER BY served_at DESC, rowid DESC) = 1
 ) AS held ON held.account_id = staged.account_id
 WHERE staged.digest IS DISTINCT FROM held.digest
+AND NOT EXISTS (
+    SELECT 1 FROM health_answer AS before
+    WHERE before.account_id = staged.account_id AND before.served_at = staged.served_at AND before.digest = staged.digest
+)

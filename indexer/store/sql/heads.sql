@@ -1,1 +1,1 @@
-SELECT chain_id, block_number, hex(block_hash), finalized_number FROM cursor ORDER BY chain_id
+SELECT chain_id, block_number, block_hash, finalized_number FROM cursor ORDER BY chain_id

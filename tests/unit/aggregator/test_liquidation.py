@@ -11,6 +11,7 @@ from aggregator.liquidating import stage_of
 from aggregator.risk.liquidation import Order, Outlet, Pool, Scene, Terms
 from aggregator.risk.liquidation_run import compared, simulate
 from chains.identifiers import token
+from chains.liquidating import Weighted
 from tests.unit.aggregator.builders import CHAIN, OTHER_CHAIN, USDC, WETH, Holding
 from tests.unit.aggregator.test_liquidation_properties import assert_conserved
 from tests.unit.aggregator.test_stressing import book, borrowers, owner
@@ -160,6 +161,21 @@ def test_nobody_liquidates_at_a_loss_where_that_is_asked() -> None:
     assert simulate(made, replace(FREELY, profitable_only=True)).steps == ()
     assert simulate(made, replace(FREELY, profitable_only=True)).standing
     assert simulate(made, FREELY).total("gained") < 0
+
+
+def test_of_whom_nothing_is_left_to_take_he_is_not_counted_as_standing() -> None:
+    # 400 of WETH for 1,000 of debt: all of it goes, and the venue writes nothing off.
+    made = scene(Holding(supplied={WETH: 1}, owed={USDC: 1_000}, owner=owner(1)), ether=-0.8)
+    [held] = made.borrowers
+    assert isinstance(held.exposed, Weighted)
+    kept = replace(made, borrowers=(replace(held, exposed=replace(held.exposed, forgives=False)),))
+
+    found = simulate(kept, FREELY)
+
+    assert not found.left[held.name].collaterals
+    assert found.left[held.name].debts
+    assert (found.liquidated, found.standing) == ((held.name,), ())
+    assert found.bad_debt > 600
 
 
 def test_who_is_late_liquidates_by_old_prices_and_sells_at_new_ones() -> None:

@@ -21,14 +21,20 @@ from chains.evm.morpho_blue.maths import Totals, to_shares_up
 from chains.liquidating import WAD, Discount, Exposed, Lot, Weighted
 from chains.solana.marginfi.liquidating import Liquidable as Member
 from tests.unit.aggregator.test_liquidation_properties import CURVE, SEEDS, TERMS, amounts, assert_conserved
+from tests.unit.chains.solana.drift.test_liquidating import short as drift_short
+from tests.unit.chains.solana.jupiter_lend.test_liquidating import owing as jupiter_owing
+from tests.unit.chains.solana.kamino.test_liquidating import owing as kamino_owing
 from tests.unit.chains.solana.marginfi.builders import JTO, JTO_MINT, SOL, USDC, USDC_MINT
 from tests.unit.chains.solana.marginfi.test_health import at, leg
+from tests.unit.chains.solana.save.test_liquidating import owing as save_owing
 
 ETH, BTC, USD = (bytes([number]) * 20 for number in (0xA1, 0xA2, 0xA3))
 TOKENS = {ETH: (18, 2_000 * 10**8), BTC: (8, 60_000 * 10**8), USD: (6, 10**8)}
 """Decimals and price in USD of eight digits."""
 
-RULES = ("compound", "euler", "morpho", "marginfi")
+RULES = ("compound", "euler", "morpho", "marginfi", "save", "kamino", "drift", "jupiter_lend")
+
+EVM = ("compound", "euler", "morpho")
 
 
 def lot(asset: bytes, usd: float, threshold: int = 8_000) -> Lot:
@@ -93,12 +99,37 @@ def marginfi(drawn: random.Random) -> Member:
     return found
 
 
+def save(drawn: random.Random) -> Exposed:
+    owed = drawn.randint(10**6, 50_000 * 10**6)
+    return save_owing(owed, sol_raw=int(owed * drawn.uniform(9, 16)))
+
+
+def kamino(drawn: random.Random) -> Exposed:
+    owed = drawn.randint(10**6, 50_000 * 10**6)
+    return kamino_owing(owed, sol_raw=int(owed * drawn.uniform(9, 16)))
+
+
+def drift(drawn: random.Random) -> Exposed:
+    owed = drawn.randint(10**6, 500 * 10**9)
+    fees = {"liquidator_fee": drawn.choice([0, 5_000]), "if_liquidation_fee": drawn.choice([0, 10_000])}
+    return drift_short(int(owed * drawn.uniform(90, 130)), owed, buffer=200, **fees)
+
+
+def jupiter_lend(drawn: random.Random) -> Exposed:
+    owed = drawn.randint(10**9, 50_000 * 10**9)
+    return jupiter_owing(owed, int(owed / (100 * drawn.uniform(0.5, 0.99))), penalty=drawn.choice([0, 100, 500]))
+
+
 def exposed_of(rule: str, drawn: random.Random) -> Exposed:
     rules: dict[str, Callable[[random.Random], Exposed]] = {
         "compound": compound,
         "euler": euler,
         "morpho": morpho,
         "marginfi": marginfi,
+        "save": save,
+        "kamino": kamino,
+        "drift": drift,
+        "jupiter_lend": jupiter_lend,
     }
     return rules[rule](drawn)
 
@@ -128,7 +159,7 @@ def scene(rules: tuple[str, ...], seed: int) -> Scene:
             name: Outlet(identity=name, fixed=0.01, slope=slope, volume_usd=1e6, curve=CURVE if curve else ())
             for name in identities.values()
         },
-        supplied={Pool(rule, "0x" + USD.hex()): (USD.hex(), 1e6) for rule in rules if rule != "marginfi"},
+        supplied={Pool(rule, "0x" + USD.hex()): (USD.hex(), 1e6) for rule in rules if rule in EVM},
         moves={asset: drawn.uniform(-0.8, 0.1) for asset in assets},
         shown={asset: drawn.uniform(-0.8, 0.1) for asset in assets} if drawn.random() < 0.3 else {},
         funds={rules[0]: 500.0},

@@ -15,7 +15,7 @@ def test_neither_a_nodes_key_nor_a_faults_words_are_told() -> None:
     around, errors = surroundings(lambda _: None, addresses=[NODE])
     refused = [_told(around, ChainError(f"{NODE}: did not answer")), _told(around, KeyError("/srv/inside/path"))]
 
-    body = _joined(["a", "b"], refused)
+    body = _joined(["a", "b"], refused).whole()
 
     chain, fault = (each["problem"] for each in json.loads(body)["results"])
     assert (chain["status"], fault["status"]) == (503, 500)

@@ -189,14 +189,19 @@ def test_init_leaves_a_file_alone_that_is_there(tmp_path: Path) -> None:
         (
             "bose",
             "aave-v3",
-            'no deployments on chain "bose" are known; use arbitrum, avalanche, base, bnb, ethereum, gnosis, optimism, polygon, solana',
+            'no deployments on chain "bose" are known; did you mean "base"?',
         ),
         (
             "base",
             "aave-v4",
+            'no deployments of protocol "aave-v4" are known; did you mean "aave-v3"?',
+        ),
+        (
+            "tron",
+            "aave-v3",
             (
-                'no deployments of protocol "aave-v4" are known; use aave-v3, compound-v3, drift, euler-v2, jupiter-lend, kamino, '
-                "marginfi, morpho-blue, save"
+                'no deployments on chain "tron" are known; use one of arbitrum, avalanche, base, bnb, ethereum, gnosis, '
+                "optimism, polygon, solana"
             ),
         ),
         ("gnosis", "morpho-blue", "none of these protocols is known on gnosis; there use aave-v3"),

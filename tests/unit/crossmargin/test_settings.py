@@ -42,6 +42,23 @@ REFUSED = {
         '[[chain]]\nid = "eip155:1"\nrpc = ["ws://x"]\n',
         'rpc (item 1) must be an address such as "https://node.example:8545/…" (http or https)',
     ),
+    "nodes and an indexer": (
+        CHAIN + 'indexer = "http://north:8080"\n',
+        "rpc names nodes, and indexer names who asks them; leave one of them out",
+    ),
+    "a key without an indexer": (
+        CHAIN + 'indexer_key = "cm_x"\n',
+        "indexer_key is for a chain with an indexer; a node's key stands in its address in rpc",
+    ),
+    "an indexer that is no address": (
+        '[[chain]]\nid = "eip155:1"\nindexer = "north:8080"\n',
+        'indexer must be an address such as "https://indexer.example:8080" (http or https)',
+    ),
+    "a first block to be found where there is no node": (
+        '[[chain]]\nid = "eip155:1"\nindexer = "http://north:8080"\n'
+        + VENUE.replace("start_block = 7", 'start_block = "auto"'),
+        'start_block = "auto" asks nodes, and eip155:1 comes from an indexer',
+    ),
     "a chain twice": (CHAIN + CHAIN, '[[chain]] "eip155:1" is written 2 times; write it once'),
     "a chain of another family": (
         CHAIN.replace("eip155:1", "cosmos:hub"),
@@ -315,6 +332,22 @@ def test_no_form_of_the_settings_shows_a_websocket_whole(chain: str, tmp_path: P
     assert "canary" not in str(effective(settings))
 
 
+def test_a_chain_may_come_from_an_indexer_and_its_key_is_in_no_message(tmp_path: Path) -> None:
+    text = '[[chain]]\nid = "eip155:1"\nindexer = "http://north:8080/"\nindexer_key = "${NORTH}"\n'
+    settings = read(tmp_path, text, {"NORTH": "cm_verysecret"})
+    (chain,) = settings.chains
+    context = Context(config=tmp_path / "crossmargin.toml")
+
+    assert chain.indexer is not None
+    assert (chain.indexer.url, chain.indexer.key, chain.spec.rpc) == ("http://north:8080", "cm_verysecret", ())
+    assert effective(settings)["chain"][0]["indexer"] == "http://north:8080"
+    assert "cm_verysecret" not in f"{settings!r}{effective(settings)}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NORTH", "cm_verysecret")
+        context.settings()
+    assert "cm_verysecret" not in context.redactor.scrub("key cm_verysecret at http://north:8080")
+
+
 def test_a_command_keeps_websockets_out_of_its_messages(tmp_path: Path) -> None:
     read(tmp_path, SOLANA_CHAIN + 'ws = "wss://node.example/s3cr3tcanary"\n')
     context = Context(config=tmp_path / "crossmargin.toml")
@@ -342,7 +375,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.M
 
     with pytest.raises(SettingsError, match=r"there is no configuration file at x\.toml"):
         locate(Path("x.toml"), {})
-    with pytest.raises(SettingsError, match="name one with --config FILE or in CROSSMARGIN_CONFIG"):
+    with pytest.raises(
+        SettingsError,
+        match="write one with `crossmargin init`, or name one with --config FILE or in CROSSMARGIN_CONFIG",
+    ):
         locate(None, {})
 
 

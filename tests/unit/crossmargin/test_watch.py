@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from chains.errors import DeepFork, NodeBusy
-from chains.model import Block, ChainSpec, Finality
+from chains.model import Block, ChainSpec, Finality, Reason
 from chains.ports import Head
 from crossmargin.settings import ChainSettings
-from crossmargin.watch import Watch
+from crossmargin.watch import Heard, Watch
 from indexer.loop import Progress
 
 CHAIN = "eip155:1"
@@ -121,6 +121,39 @@ def test_a_follower_that_broke_off_is_doubted_until_a_whole_step_was_made() -> N
     watch.polled(CHAIN, head(block(5)))
     assert watch.doubt(CHAIN, block(5)) is None
     assert watch.sight(CHAIN).fault is None
+
+
+def test_a_chain_that_an_indexer_follows_is_as_fresh_as_its_nodes_made_it() -> None:
+    """That the indexer answers makes nothing fresh."""
+    watch, clock = followed()
+    watch.heard(CHAIN, heard(polled_at=clock.now - LIMIT_S))
+    assert watch.doubt(CHAIN, block(5)) is None
+
+    clock.now += 1
+    watch.heard(CHAIN, heard(polled_at=clock.now - LIMIT_S - 1))
+    assert code(watch, block(5)) == "chain_stale"
+
+    watch.heard(CHAIN, heard(polled_at=None))
+    assert code(watch, block(5)) == "chain_stale"
+
+
+def test_what_an_indexer_doubts_is_doubted_here() -> None:
+    watch, clock = followed()
+
+    watch.heard(CHAIN, heard(polled_at=clock.now, doubt=Reason("chain_behind", CHAIN, "far behind")))
+    assert code(watch, block(5)) == "chain_behind"
+
+    watch.heard(CHAIN, heard(polled_at=clock.now, stopped=True))
+    assert code(watch, block(5)) == "chain_stopped"
+
+    watch.heard(CHAIN, heard(polled_at=clock.now))
+    assert watch.doubt(CHAIN, block(5)) is None
+
+
+def heard(*, polled_at: float | None, doubt: Reason | None = None, stopped: bool = False) -> Heard:
+    return Heard(
+        head=head(block(5)), polled_at=polled_at, fault=None, stopped=stopped, broken=False, doubt=doubt, by="north"
+    )
 
 
 def test_a_batch_shows_that_a_follower_has_gone_on() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -84,10 +85,12 @@ def rows(first: int, last: int, venue_id: str) -> Rows:
     )
 
 
-def grow(store: Store, chain_id: str, first: int, last: int, final: int) -> None:
-    """Let a chain go on, all of it up to `final` being final."""
+def grow(
+    store: Store, chain_id: str, first: int, last: int, final: int, *, edit: Callable[[Rows], Rows] = lambda rows: rows
+) -> None:
+    """Let a chain go on, all of it up to `final` being final; `edit`: what is read of it."""
     venue_id = next(venue.id for venue in VENUES if venue.chain_id == chain_id)
-    given = rows(first, last, venue_id)
+    given = edit(rows(first, last, venue_id))
     append(store, batch(first, last, given, logs=[(n, 0) for n in range(first, last + 1)], chain_id=chain_id))
     finalize(store, final, chain_id)
 

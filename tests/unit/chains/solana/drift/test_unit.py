@@ -9,9 +9,9 @@ import pytest
 
 from chains.model import WHOLE_VENUE, Side
 from chains.solana.drift.accounts import ACCOUNT_STATE
-from chains.solana.drift.margin import Total
+from chains.solana.drift.margin import MAX_UINT256, WAD, Total, health_factor_wad
 from chains.solana.drift.states import PREDICTION
-from chains.solana.drift.unit import MAX_UINT256, WAD, health, health_factor_wad
+from chains.solana.drift.unit import health
 from tests.support.drift_runs import STATE_KEY, state_bytes
 from tests.unit.chains.solana.drift.builders import (
     ANN,

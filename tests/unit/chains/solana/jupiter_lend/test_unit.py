@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from chains.liquidating import WAD
 from chains.model import Side, VenueUnit
 from chains.solana.jupiter_lend.fold import reserve_address
 from chains.solana.jupiter_lend.layout import CONFIG
+from chains.solana.jupiter_lend.liquidating import is_liquidatable
 from chains.solana.jupiter_lend.maths import COLD_TICK
 from chains.solana.jupiter_lend.settle import Settled
-from chains.solana.jupiter_lend.unit import WAD, is_liquidatable
 from tests.support.jupiter_accounts import (
     COLLATERAL,
     FEED_KEY,

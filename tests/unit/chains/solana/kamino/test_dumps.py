@@ -100,6 +100,8 @@ def test_the_reserve_is_what_was_stated() -> None:
     assert terms.loan_to_value_pct == stated["loan_to_value_pct"]
     assert terms.liquidation_threshold_pct == stated["liquidation_threshold_pct"]
     assert (terms.symbol, terms.decimals) == ("SOL", 9)
+    assert (terms.min_liquidation_bonus_bps, terms.max_liquidation_bonus_bps) == (250, 1000)
+    assert (terms.bad_debt_liquidation_bonus_bps, terms.protocol_liquidation_fee_pct) == (99, 50)
 
 
 def test_the_limits_that_the_obligation_stores_are_the_reserve_s_shares_of_its_collateral() -> None:

@@ -1,0 +1,143 @@
+"""What engines make of a book beside its margin accounts, as rows and as the documents that routes give; and those of a set of a lake."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from aggregator.at_risk import at_risk_of
+from aggregator.book import Book
+from aggregator.engines.partitions import SAID, Task, put_parts, put_risk, put_said
+from aggregator.engines.partitions import Asked as AskedOfParts
+from aggregator.engines.revaluing import REVALUATION, REVALUATIONS, More
+from aggregator.margin.inputs import METHODOLOGY_VERSION
+from aggregator.risk.scenarios import ScenarioError
+from aggregator.risk.series import Series
+from aggregator.risk.tallies import Tallies
+from aggregator.stressing import stressed_of
+from crossmargin.cuts import Scene
+from crossmargin.documents import Document
+from crossmargin.errors import UsageError
+from crossmargin.packaged import program_version
+from crossmargin.risk_runs import COLUMNS, curve_rows, scenario_rows, table_of
+from crossmargin.stress_documents import (
+    Wanted,
+    library_text,
+    risk_document,
+    scenarios_of,
+    stress_document,
+)
+from indexer.lake import Lake, LakeFile
+from indexer.lake.sets import LakeBroken
+from indexer.store import LakeSetRow
+from indexer.store.risk_runs import CURVE, SCENARIO
+
+STRESS, AT_RISK = "stress", "at-risk"
+TABLES = (STRESS, AT_RISK)
+DOCUMENTS = {STRESS: "stress_document", AT_RISK: "at_risk_document"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Premise:
+    """What a book rests on beside what a lake's set holds: the set, and the digest of cuts, catalogue, condition, estimates and program."""
+
+    lake_set: str
+    digest: str
+
+
+def premise_of(scene: Scene, lake_set: str) -> Premise:
+    """Say what decides every number of the book of a scene that is a set of a lake."""
+    said = (scene.cuts, scene.catalogue, scene.condition, scene.risk, METHODOLOGY_VERSION, library_text())
+    return Premise(lake_set=lake_set, digest=hashlib.sha256(repr((program_version(), *said)).encode()).hexdigest())
+
+
+def more_of(
+    book: Book, series: Mapping[str, Series], wanted: Wanted, tables: Collection[str], premise: Premise | None
+) -> More:
+    """Ask for tables of a book, `stress` by the scenarios that are wanted; raises `UsageError`."""
+    of = {"program": f"{program_version()} methodology {METHODOLOGY_VERSION}"}
+    if premise is not None:
+        of |= {"lake_set": premise.lake_set, "premise": premise.digest}
+    if not tables:
+        return More(of=of)
+    try:
+        scenarios, said = scenarios_of(book, wanted, series)
+    except ScenarioError as error:
+        raise UsageError(str(error)) from error
+    asked = AskedOfParts(
+        library=library_text(),
+        scenarios=tuple(scenarios) if STRESS in tables else (),
+        curves=AT_RISK in tables,
+        said={**said, "wanted": asdict(wanted)},
+    )
+    return More(of=of, put=partial(put_risk, book, asked), told=told)
+
+
+def told(task: Task, tallies: Tallies, folder: Path) -> None:
+    """Write the tables and documents of a book whose parts came to some tallies below a folder."""
+    said = task.asked.said
+    if task.asked.scenarios:
+        document = stress_document(said, stressed_of(tallies, task.asked.scenarios, task.outline))
+        put_parts(folder / STRESS, iter([table_of(COLUMNS[SCENARIO], list(scenario_rows(document)))]))
+        _put(document, said["wanted"], folder / DOCUMENTS[STRESS])
+    if task.asked.curves:
+        document = risk_document(said, at_risk_of(tallies, task.library, task.outline))
+        put_parts(folder / AT_RISK, iter([table_of(COLUMNS[CURVE], list(curve_rows(document)))]))
+        _put(document, None, folder / DOCUMENTS[AT_RISK])
+
+
+def _put(document: Document, wanted: Document | None, folder: Path) -> None:
+    put_said(json.dumps({"wanted": wanted, "document": document}, sort_keys=True), folder)
+
+
+def revalued(lake: Lake, made: LakeSetRow, premise: Premise, table: str, wanted: Wanted | None) -> Document | None:
+    """Return the document that engines made of a set, with which they were, where it is what would be computed here; `None`: there is none.
+
+    What is not as it was written counts as not there, and so do all where two say different things: then nobody knows which is right.
+    """
+    found = list(_found(lake, made, premise, table, None if wanted is None else json.loads(json.dumps(asdict(wanted)))))
+    if not found or any(document != found[0][0] for document, _ in found):
+        return None
+    document, by = found[0]
+    return {**document, "served_from": by}
+
+
+def _found(
+    lake: Lake, made: LakeSetRow, premise: Premise, table: str, wanted: Document | None
+) -> Iterator[tuple[Document, Document]]:
+    for name in lake.names(REVALUATIONS):
+        if not name.startswith(f"{made.cut_at:012d}-"):
+            continue
+        try:
+            said = _said(lake, name)
+            if (said.get("lake_set"), said.get("premise")) != (premise.lake_set, premise.digest):
+                continue
+            (file,) = [each for each in said["files"] if each["path"].startswith(f"{DOCUMENTS[table]}/")]
+            kept = json.loads(str(lake.rows(_file(name, file))[SAID][0]))
+        except (LakeBroken, ValueError, KeyError, TypeError):
+            continue
+        if kept["wanted"] == wanted:
+            yield kept["document"], {"revaluation": name, "engine": said["engine"], "digest": file["sha256"]}
+
+
+def _said(lake: Lake, name: str) -> dict[str, Any]:
+    return dict(json.loads(lake.says(f"{REVALUATIONS}/{name}/{REVALUATION}") or b""))
+
+
+def _file(name: str, said: Mapping[str, Any]) -> LakeFile:
+    path = f"{REVALUATIONS}/{name}/{said['path']}"
+    numbers = {key: int(said[key]) for key in ("rows", "bytes")}
+    return LakeFile(path=path, chain_id="", first=0, last=0, sha256=str(said["sha256"]), **numbers)
+
+
+def asked_tables(said: str | None) -> tuple[str, ...]:
+    """Read which tables are asked for, as `stress,at-risk`; raises `UsageError`."""
+    found = tuple(dict.fromkeys(each.strip() for each in (said or "").split(",") if each.strip()))
+    if wrong := [each for each in found if each not in TABLES]:
+        raise UsageError(f'there is no "{wrong[0]}" to compute; there are: {", ".join(TABLES)}')
+    return found

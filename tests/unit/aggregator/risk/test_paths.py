@@ -88,7 +88,7 @@ def test_a_day_goes_on_where_the_last_one_ended_and_swings_as_it_did() -> None:
     assert moved[wild, 0].std() > 1.05 * moved[~wild, 0].std()
 
 
-@pytest.mark.parametrize(("swing", "sign"), [(0.01, 1), (0.09, -1)])
+@pytest.mark.parametrize("swing, sign", [(0.01, 1), (0.09, -1)])
 def test_a_swing_goes_back_to_the_usual_one_and_the_first_day_knows_nothing_of_it(swing: float, sign: int) -> None:
     series = known("A")
     drawn = np.log1p(looks(paths(risk("A", swing=swing), series, count=20_000), "A"))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from aggregator.book import Book
 from aggregator.forecasting import HORIZONS, Forecast, Forecasts, forecast
+from aggregator.risk.paths import MODEL
 from aggregator.risk.series import Series
 from crossmargin.documents import Document
 from crossmargin.stress_documents import as_of, number, reasons, usd
@@ -20,6 +21,7 @@ def forecasts(book: Book, series: Mapping[str, Series], *, top: int, seed: int) 
     found = forecast(book, series, seed=seed)
     return {
         "as_of": as_of(book),
+        "model": MODEL,
         "paths": found.paths,
         "seed": found.seed,
         "horizons": list(HORIZONS),

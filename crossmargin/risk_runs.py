@@ -71,7 +71,7 @@ class RiskRuns:
             made_at=now,
             as_of=json.dumps(stress["as_of"]),
             library=stress["library"],
-            methodology=METHODOLOGY_VERSION,
+            methodology=f"{METHODOLOGY_VERSION}, {chances['model']}",
             policy=judged.policy,
             paths=chances["paths"],
             seed=chances["seed"],

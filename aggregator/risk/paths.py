@@ -1,12 +1,13 @@
 """Paths of all prices together: days that happened, in two runs as they followed each other, each moving the deviation of the next.
 
 Days are drawn for all assets at once, so that what fell together falls together, and with those after them (filtered historical simulation
-by blocks), since weeks in which markets break are not made of days that do not know each other. What has too short a history goes with the
+by blocks), since weeks in which markets break are not made of days that do not know each other. From day to day the variance goes a
+part of the way back to what it usually is, so that a week that begins calm need not stay so. What has too short a history goes with the
 market by a t-copula (Demarta and McNeil 2005). Within a day prices are looked at thrice: all at their lowest, all at their highest, and at
 the end.
 
 Sources: Barone-Adesi, Giannopoulos and Vosper (1999); blocks on a circle: Politis and Romano (1992); for lows and highs that nobody knows,
-the law of the extremes of a Brownian bridge (Glasserman 2003, 6.4).
+the law of the extremes of a Brownian bridge (Glasserman 2003, 6.4); a variance that goes back to its mean: Bollerslev (1986).
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from aggregator.risk.models import WINDOW
 from aggregator.risk.series import Days, Series
 from aggregator.risk.student import given, quantiles_of_four
 
+MODEL = "paths 2"
+"""The name of how paths are drawn; another one whenever the same inputs come to give other chances."""
+
 PATHS = 2_000
 DAYS = 7
 STEPS = 1 + DAYS
@@ -37,6 +41,9 @@ RUNS = 2
 
 POINTS = 3
 """Looks at prices within a step: lowest, highest, last."""
+
+REVERSION = 0.05
+"""Of the way from a day's variance to the usual one, how much the next day goes; found on weeks before 2024 alone, by their log score."""
 
 HOUR = math.sqrt(1 / 24)
 """How much of a day's move an hour is taken to make."""
@@ -97,7 +104,7 @@ def paths(risk: RiskInputs, series: Mapping[str, Series], *, count: int = PATHS,
         if name in long:
             moves = _own(known[name], drawn.days, moves, name, seed)
         swing = risk.assets[place].swing * (1.0 if name in long else UNSURE)
-        _walk(found[place], moves, swing)
+        _walk(found[place], moves, swing, _usual(known[name]) if name in long else swing * swing)
     return Paths(
         identities=tuple(order),
         count=count,
@@ -115,7 +122,8 @@ def falls(one: Series, *, days: int, pool: int | None = None, count: int = PATHS
         raise ValueError(f"{one.identity} has less than {WINDOW} days to draw from")
     drawn = _draw(one, days, count, seed, pool)
     found = np.empty((count, 1 + days, POINTS))
-    _walk(found, _own(one, drawn.days, _copied(drawn, one.identity, 1.0, seed), one.identity, seed), one.swings[-1])
+    moves = _own(one, drawn.days, _copied(drawn, one.identity, 1.0, seed), one.identity, seed)
+    _walk(found, moves, one.swings[-1], _usual(one))
     return np.asarray(np.maximum(-found.min(axis=(1, 2)), 0.0), np.float64)
 
 
@@ -177,8 +185,16 @@ def _own(one: Series, days: Days, other: _Moves, name: str, seed: int) -> _Moves
     return seen.where(one.ranged[places], bridged).where(there, other)
 
 
-def _walk(found: Floats, moves: _Moves, swing: float) -> None:
-    """Write the log moves of all paths (paths, steps, points): each day goes on where the last one ended, and swings as it did."""
+def _usual(one: Series) -> float:
+    """Return the mean of the variances that were expected of days."""
+    return float(np.mean(one.swings**2))
+
+
+def _walk(found: Floats, moves: _Moves, swing: float, usual: float) -> None:
+    """Write the log moves of all paths (paths, steps, points): each day goes on where the last one ended, and swings as it did.
+
+    `usual`: the variance of a day that paths go back to.
+    """
     variance, at = np.full(found.shape[0], swing * swing), np.zeros(found.shape[0])
     for day in range(found.shape[1] - 1):
         expected = np.sqrt(variance)
@@ -188,6 +204,7 @@ def _walk(found: Floats, moves: _Moves, swing: float) -> None:
             found[:, 0] = found[:, 1] * HOUR
         at = found[:, 1 + day, POINTS - 1]
         variance = DECAY * variance + (1 - DECAY) * moves.ratio[day] * variance
+        variance += REVERSION * (usual - variance)
 
 
 def _inside(chances: Floats) -> Floats:

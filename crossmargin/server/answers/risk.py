@@ -138,9 +138,10 @@ class NotForecast(Answer):
 
 
 class ForecastList(Answer):
-    """Chances of accounts with debt, the likeliest first; `calibrated`: the horizons whose chances were tested."""
+    """Chances of accounts with debt, the likeliest first; `calibrated`: the horizons whose chances were tested; `model`: what drew them."""
 
     as_of: dict[str, AsOf]
+    model: str
     paths: int
     seed: int
     horizons: list[str]

@@ -88,6 +88,20 @@ def test_a_day_goes_on_where_the_last_one_ended_and_swings_as_it_did() -> None:
     assert moved[wild, 0].std() > 1.05 * moved[~wild, 0].std()
 
 
+@pytest.mark.parametrize("swing, sign", [(0.01, 1), (0.09, -1)])
+def test_a_swing_goes_back_to_the_usual_one_and_the_first_day_knows_nothing_of_it(swing: float, sign: int) -> None:
+    series = known("A")
+    drawn = np.log1p(looks(paths(risk("A", swing=swing), series, count=20_000), "A"))
+    days = np.concatenate([drawn[:, 1:2, 2], np.diff(drawn[:, 1:, 2], axis=1)], axis=1).std(axis=0)
+
+    # each day is 0.95 of the one before and 0.05 of the usual variance, so that after six days 0.735 of the difference is left
+    usual = float(np.mean(series["A"].swings ** 2))
+    expected = math.sqrt((usual + (swing**2 - usual) * 0.95**6) / swing**2)
+    assert days[0] == pytest.approx(swing * (series["A"].returns / series["A"].swings[:-1]).std(), rel=0.02)
+    assert days[6] / days[0] == pytest.approx(expected, rel=0.08)
+    assert (sign * np.diff(days[[0, 3, 6]]) > 0).all()
+
+
 def test_the_seed_and_nothing_else_decides() -> None:
     series = known("ABC")
     one, again = (paths(risk("ABC"), series, count=500) for _ in range(2))

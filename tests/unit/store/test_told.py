@@ -88,6 +88,24 @@ def test_of_what_is_older_than_what_is_kept_nothing_is_told(store: Store) -> Non
     assert told(store) == []
 
 
+def test_of_one_span_only_what_is_kept_is_told(store: Store) -> None:
+    """Block n has time 1000 + 12 n: block 50 is as old as what is kept, to the second."""
+    store.telling = Telling(NOW - (1_000 + 12 * 50), lambda: NOW)
+    append(store, batch(1, 60, Rows(events=[*blow(49).events, *blow(50, 6).events, *blow(51, 7).events])))
+
+    assert [body["block"]["number"] for _, body in told(store)] == [50, 51]
+
+
+def test_what_was_told_before_a_second_is_forgotten_and_nothing_else(store: Store) -> None:
+    for second in (99, 100, 101):
+        with store.events(float(second)) as ledger:
+            ledger.tell([("mark", {"second": second})])
+    with store.events(200.0) as ledger:
+        ledger.forget(100)
+
+    assert [body["second"] for _, body in told(store)] == [100, 101]
+
+
 def test_ids_grow_although_the_clock_goes_back_and_nothing_is_kept(store: Store) -> None:
     with store.events(2_000.0) as ledger:
         ledger.tell([("mark", {}), ("mark", {})])

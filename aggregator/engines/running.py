@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
@@ -19,8 +20,9 @@ Run = Callable[[Mapping[str, str], Path, Path, Sequence[str]], Ran]
 
 
 def in_duckdb(views: Mapping[str, str], book: Path, target: Path, parts: Sequence[str] = ()) -> Ran:
-    """Run in DuckDB, within this process; parts in processes beside it."""
-    with duckdb.connect() as con:
+    """Run in DuckDB, within this process; parts in processes beside it. What does not fit into memory goes where temporary files go."""
+    with TemporaryDirectory(prefix="crossmargin-duckdb-") as spilled, duckdb.connect() as con:
+        con.execute("SET temp_directory = $folder", {"folder": spilled})
         for table in TABLES:
             rows = con.read_parquet(str(book / table / "*.parquet"))
             rows.create_view(table)

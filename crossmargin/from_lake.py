@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar, cast
 
 from aggregator.book import Book
-from aggregator.engines.revaluing import REVALUATIONS
 from aggregator.gather import Condition
 from aggregator.margin.inputs import Cut
 from chains.errors import NodeBusy
 from chains.model import Reason
 from chains.ports import Chain
 from crossmargin.app import policy_of, registry_of
-from crossmargin.cuts import Cuts
+from crossmargin.cuts import Cuts, Scene
 from crossmargin.documents import Document, moment
 from crossmargin.errors import Busy, NotStored
 from crossmargin.liquidation_known import Known
 from crossmargin.local_desk import LocalDesk
+from crossmargin.policies import moment_of
 from crossmargin.previews import Judge
-from crossmargin.revaluations import AT_RISK, STRESS, Premise, premise_of, revalued
+from crossmargin.revaluations import AT_RISK, STRESS, Premise, premise_of
+from crossmargin.revalued import VIEWS, document_of, revaluations_of, rows_of
 from crossmargin.settings import LakeSettings, Settings
 from crossmargin.settings.sections import LAKE_PERIOD_S, LAKE_STALE_AFTER_S
 from crossmargin.starts import stored_in
@@ -30,11 +31,16 @@ from crossmargin.stress_documents import Wanted, wanted_of
 from crossmargin.watch import Clock
 from indexer.lake import Lake, LakeSet, read_set, take
 from indexer.publish import Publisher
-from indexer.store import LakeSetRow, Reader, Store
+from indexer.store import LakeRevaluationRow, LakeSetRow, Reader, Store
+from indexer.store.session import Con, insert
+from indexer.store.statements import statement
+from indexer.store.written_views import columns, empty, is_put_away, put_away, written
 
 T = TypeVar("T")
 
 SERVED_FROM = "served_from"
+MADE_BY = tuple(name for name in LakeRevaluationRow._fields if name != "set_id")
+"""What answers say of the revaluation of their set."""
 TRIES = 3
 """How often an answer is made again because a newer set came while it was made."""
 
@@ -52,7 +58,9 @@ UNFILLED = (
     "fct_unit_health",
     "snapshot",
 )
-"""Views of what is made where chains are indexed, and is not in a lake: here they would say that there is nothing, so they are not here."""
+"""Views of what is made where chains are indexed, and is not in a lake's sets: here they would say that there is nothing, so they are not
+here. Those that engines make of a set are here as long as rows of exactly the set that is held are.
+"""
 
 ANSWERED = frozenset(
     {
@@ -92,12 +100,18 @@ class Following:
         self._clock = clock
         self._held: LakeSet | None = None
         self._stale = False
+        self.revalued: Callable[[], bool] = bool
         self._lock = Lock()
 
     def follow(self) -> LakeSet | None:
-        """Take the newest set over and publish it, and return it where it is another one than before; raises `StoreError`."""
+        """Take the newest set over and publish it, and return it where it is another one than before; raises `StoreError`.
+
+        What engines made of the set that is held follows it: `revalued` takes that over, and says whether SQL says something else then.
+        """
         made = self.take_newest()
         if made is not None:
+            self.publish()
+        if self.revalued():
             self.publish()
         return made
 
@@ -119,7 +133,7 @@ class Following:
                 return None
             if self._held is not None and (made.id == self._held.id or made.cut_at < self._held.cut_at):
                 return None
-            take(self._store, self._lake, made, self._held)
+            take(self._store, self._lake, made, self._held, besides=_forget)
             self._held = made
             self._notice_age()
             return made
@@ -132,12 +146,21 @@ class Following:
             self._store.edition += 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What answers are from: the set, and what engines made of it, where that was looked for."""
+
+    of: LakeSetRow
+    by: LakeRevaluationRow | None
+
+
 class LakeDesk(LocalDesk):
     """The desk over such a store: every answer is of the cut-off of its set, and names it."""
 
     def __init__(self, settings: Settings, lake: LakeSettings, store: Store, *args: object, **options: object) -> None:
         super().__init__(settings, store, *args, **options)  # type: ignore[arg-type]
         self._lake = lake
+        self._looked: tuple[Premise, tuple[str, ...]] | None = None
 
     def health(self, account: str, at: str | None) -> Document:
         return self.named(lambda: super(LakeDesk, self).health(account, at))
@@ -170,35 +193,72 @@ class LakeDesk(LocalDesk):
 
     def _revalued(self, table: str, wanted: Wanted | None, at: str | None) -> Document | None:
         lake = Lake.at(self._lake.url)
-        if at is not None or not lake.names(REVALUATIONS):
+        if at is not None or not revaluations_of(lake, self._held().of.cut_at):
             return None
         with self._scene(None, self._chains()) as scene:
-            made = held_set(scene.reader)
-            return revalued(lake, made, premise_of(scene, made.set_id), table, wanted)
+            return document_of(lake, held_set(scene.reader), self._premise(scene), table, wanted)
+
+    def take_revaluation(self) -> bool:
+        """Let SQL have the rows that an engine made of the very set that is held, or say why there are none.
+
+        Returns whether it has others than before. Raises `StoreError`.
+        """
+        with self._scene(None, self._chains()) as scene:
+            made, premise = held_set(scene.reader), self._premise(scene)
+            before = scene.reader.lake_revaluation()
+        lake = Lake.at(self._lake.url)
+        looked = (premise, tuple(revaluations_of(lake, made.cut_at)))
+        if looked == self._looked and before is not None:
+            return False
+        with self._store.exporting() as con:
+            shapes = {view: columns(con, view) for view in VIEWS}
+        found = rows_of(lake, made, premise, shapes)
+        self._looked = looked
+        if found.by == before:
+            return False
+        with self._store.refilling() as con:
+            if con.execute("SELECT set_id FROM main.lake_set").fetchall() != [(made.set_id,)]:
+                return False
+            _forget(con)
+            for view, rows in found.rows.items():
+                written(con, view, rows)
+            insert(con, "lake_revaluation", found.by)
+        return True
+
+    def _premise(self, scene: Scene) -> Premise:
+        version = self._policies.in_force(scene.reader, moment_of(scene.cuts)).terms.head.version
+        return premise_of(scene, held_set(scene.reader).set_id, version)
 
     def whole(self) -> tuple[Book, Known, Premise]:
         """Return everybody's accounts as the set has them, what is known beside them, and what they rest on."""
         with self._scene(None, self._chains()) as scene:
             book = Judge(scene=scene, estimates=self._estimates).as_it_is()
-            return book, self._known(scene), premise_of(scene, held_set(scene.reader).set_id)
+            return book, self._known(scene), self._premise(scene)
 
     def named(self, work: Callable[[], T]) -> T:
         """Return what is made of one set, a document with the name of that set."""
         made, found = self._of_one_set(work)
         return cast("T", with_set(found, made)) if isinstance(found, dict) else found
 
-    def _of_one_set(self, work: Callable[[], T]) -> tuple[LakeSetRow, T]:
-        """Make an answer while no newer set comes; raises `Busy` where one does every time."""
+    def why_not(self, said: str) -> str | None:
+        """Why SQL has no such view, where a refusal names one that engines make the rows of; `None` where it is something else."""
+        by = self._held().by
+        if by is None or by.reason is None or not any(view in said for view in VIEWS):
+            return None
+        return by.reason
+
+    def _of_one_set(self, work: Callable[[], T]) -> tuple[Held, T]:
+        """Make an answer while no newer set or revaluation comes; raises `Busy` where one does every time."""
         for _ in range(TRIES):
-            made = self._set()
+            held = self._held()
             found = work()
-            if self._set() == made:
-                return made, found
+            if self._held() == held:
+                return held, found
         raise Busy("newer sets come faster than this is answered; ask again")
 
-    def _set(self) -> LakeSetRow:
+    def _held(self) -> Held:
         with self._store.reading() as reader:
-            return held_set(reader)
+            return Held(of=held_set(reader), by=reader.lake_revaluation())
 
     def _cuts_in(self, reader: Reader) -> Cuts:
         rules = {chain.spec.id: chain.spec.finality for chain in self._settings.chains}
@@ -224,10 +284,11 @@ def begun(settings: Settings, lake: LakeSettings, store: Store, following: Follo
     return settings, LakeDesk(settings, lake, store, policy)
 
 
-def with_set(document: Document, made: LakeSetRow) -> Document:
-    """Say in a document which set it is of."""
-    named = {"lake_set": made.set_id, "cut_at": moment(made.cut_at), "finality": "finalized"}
-    return {**document, SERVED_FROM: {**document.get(SERVED_FROM, {}), **named}}
+def with_set(document: Document, held: Held) -> Document:
+    """Say in a document which set it is of, and what made the margin accounts of it that SQL has, or why it has none."""
+    named = {"lake_set": held.of.set_id, "cut_at": moment(held.of.cut_at), "finality": "finalized"}
+    made = {} if held.by is None else {"margin_accounts": {name: getattr(held.by, name) for name in MADE_BY}}
+    return {**document, SERVED_FROM: {**document.get(SERVED_FROM, {}), **named, **made}}
 
 
 def held_set(reader: Reader) -> LakeSetRow:
@@ -244,10 +305,21 @@ def is_stale(settings: LakeSettings, cut_at: int, now: float) -> bool:
 
 
 def without_unfilled(store: Store) -> None:
-    """Let a reader's store not have the views that nothing fills there."""
+    """Let a reader's store not have the views that nothing fills there, or nothing yet."""
     with store.refilling() as con:
         for view in UNFILLED:
-            con.execute(f"DROP VIEW IF EXISTS public.{view}")
+            if view in VIEWS:
+                put_away(con, view)
+            else:
+                con.execute(f"DROP VIEW public.{view}")
+
+
+def _forget(con: Con) -> None:
+    """Let go of what engines made of another set."""
+    con.execute(statement("empty", table="lake_revaluation"))
+    for view in VIEWS:
+        if is_put_away(con, view):
+            empty(con, view)
 
 
 def lake_at(settings: Settings, url: str) -> LakeSettings:

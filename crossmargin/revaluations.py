@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from aggregator.at_risk import at_risk_of
 from aggregator.book import Book
-from aggregator.engines.partitions import SAID, Task, put_parts, put_risk, put_said
 from aggregator.engines.partitions import Asked as AskedOfParts
-from aggregator.engines.revaluing import REVALUATION, REVALUATIONS, More
+from aggregator.engines.partitions import Task, put_parts, put_risk, put_said
+from aggregator.engines.revaluing import More
 from aggregator.margin.inputs import METHODOLOGY_VERSION
 from aggregator.risk.scenarios import ScenarioError
 from aggregator.risk.series import Series
@@ -32,9 +31,6 @@ from crossmargin.stress_documents import (
     scenarios_of,
     stress_document,
 )
-from indexer.lake import Lake, LakeFile
-from indexer.lake.sets import LakeBroken
-from indexer.store import LakeSetRow
 from indexer.store.risk_runs import CURVE, SCENARIO
 
 STRESS, AT_RISK = "stress", "at-risk"
@@ -44,16 +40,21 @@ DOCUMENTS = {STRESS: "stress_document", AT_RISK: "at_risk_document"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Premise:
-    """What a book rests on beside what a lake's set holds: the set, and the digest of cuts, catalogue, condition, estimates and program."""
+    """What a book rests on beside what a lake's set holds: the set, the versions of policy and methodology, and the digest of
+    cuts, catalogue, condition, estimates and program.
+    """
 
     lake_set: str
+    policy: str | None
+    methodology: str
     digest: str
 
 
-def premise_of(scene: Scene, lake_set: str) -> Premise:
-    """Say what decides every number of the book of a scene that is a set of a lake."""
+def premise_of(scene: Scene, lake_set: str, policy: str | None) -> Premise:
+    """Say what decides every number of the book of a scene that is a set of a lake; `policy`: the version in force there."""
     said = (scene.cuts, scene.catalogue, scene.condition, scene.risk, METHODOLOGY_VERSION, library_text())
-    return Premise(lake_set=lake_set, digest=hashlib.sha256(repr((program_version(), *said)).encode()).hexdigest())
+    digest = hashlib.sha256(repr((program_version(), *said)).encode()).hexdigest()
+    return Premise(lake_set=lake_set, policy=policy, methodology=METHODOLOGY_VERSION, digest=digest)
 
 
 def more_of(
@@ -62,7 +63,8 @@ def more_of(
     """Ask for tables of a book, `stress` by the scenarios that are wanted; raises `UsageError`."""
     of = {"program": f"{program_version()} methodology {METHODOLOGY_VERSION}"}
     if premise is not None:
-        of |= {"lake_set": premise.lake_set, "premise": premise.digest}
+        of |= {"lake_set": premise.lake_set, "premise": premise.digest, "methodology": premise.methodology}
+        of |= {} if premise.policy is None else {"policy": premise.policy}
     if not tables:
         return More(of=of)
     try:
@@ -95,44 +97,9 @@ def _put(document: Document, wanted: Document | None, folder: Path) -> None:
     put_said(json.dumps({"wanted": wanted, "document": document}, sort_keys=True), folder)
 
 
-def revalued(lake: Lake, made: LakeSetRow, premise: Premise, table: str, wanted: Wanted | None) -> Document | None:
-    """Return the document that engines made of a set, with which they were, where it is what would be computed here; `None`: there is none.
-
-    What is not as it was written counts as not there, and so do all where two say different things: then nobody knows which is right.
-    """
-    found = list(_found(lake, made, premise, table, None if wanted is None else json.loads(json.dumps(asdict(wanted)))))
-    if not found or any(document != found[0][0] for document, _ in found):
-        return None
-    document, by = found[0]
-    return {**document, "served_from": by}
-
-
-def _found(
-    lake: Lake, made: LakeSetRow, premise: Premise, table: str, wanted: Document | None
-) -> Iterator[tuple[Document, Document]]:
-    for name in lake.names(REVALUATIONS):
-        if not name.startswith(f"{made.cut_at:012d}-"):
-            continue
-        try:
-            said = _said(lake, name)
-            if (said.get("lake_set"), said.get("premise")) != (premise.lake_set, premise.digest):
-                continue
-            (file,) = [each for each in said["files"] if each["path"].startswith(f"{DOCUMENTS[table]}/")]
-            kept = json.loads(str(lake.rows(_file(name, file))[SAID][0]))
-        except (LakeBroken, ValueError, KeyError, TypeError):
-            continue
-        if kept["wanted"] == wanted:
-            yield kept["document"], {"revaluation": name, "engine": said["engine"], "digest": file["sha256"]}
-
-
-def _said(lake: Lake, name: str) -> dict[str, Any]:
-    return dict(json.loads(lake.says(f"{REVALUATIONS}/{name}/{REVALUATION}") or b""))
-
-
-def _file(name: str, said: Mapping[str, Any]) -> LakeFile:
-    path = f"{REVALUATIONS}/{name}/{said['path']}"
-    numbers = {key: int(said[key]) for key in ("rows", "bytes")}
-    return LakeFile(path=path, chain_id="", first=0, last=0, sha256=str(said["sha256"]), **numbers)
+def kept_of(wanted: Wanted | None) -> Document | None:
+    """Return which scenarios were asked for as a revaluation keeps it."""
+    return None if wanted is None else json.loads(json.dumps(asdict(wanted)))
 
 
 def asked_tables(said: str | None) -> tuple[str, ...]:

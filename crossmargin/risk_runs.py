@@ -66,7 +66,6 @@ class RiskRuns:
         judged, now = judge(), int(self._clock())
         stress, curves = stressed(judged.book, Wanted(), judged.known.series, told), risked(judged.book)
         chances = forecasts(judged.book, judged.known.series, top=MOST_FORECASTS, seed=SEED)
-        left_out = [*stress["left_out"], *({"code": "unmeasured", "subject": name} for name in stress["unmeasured"])]
         run = RiskRun(
             made_at=now,
             as_of=json.dumps(stress["as_of"]),
@@ -77,7 +76,7 @@ class RiskRuns:
             seed=chances["seed"],
             accounts=stress["accounts"],
             units=stress["units"],
-            left_out=json.dumps(left_out),
+            left_out=left_out_of(stress),
         )
         rows = {
             SCENARIO: scenario_rows(stress),
@@ -96,6 +95,12 @@ class RiskRuns:
             "forecasts": chances["accounts"],
             "unknown_accounts": chances["unknown_accounts"],
         }
+
+
+def left_out_of(stress: Document) -> str:
+    """Return what no scenario judges, with why, as JSON text."""
+    unmeasured = ({"code": "unmeasured", "subject": name} for name in stress["unmeasured"])
+    return json.dumps([*stress["left_out"], *unmeasured])
 
 
 def scenario_rows(document: Document) -> Iterator[dict[str, Any]]:

@@ -40,7 +40,7 @@ from indexer.store.session import Con, table_of
 BOOKS, REVALUATIONS = "books", "revaluations"
 BOOK, REVALUATION = "book.json", "revaluation.json"
 ACCOUNTS_A_FILE = 100_000
-OF = ("lake_set", "premise", "program")
+OF = ("lake_set", "premise", "policy", "methodology", "program")
 """What a book says that its revaluations say too: the set of the lake that it is, what else it rests on, and the program that made it."""
 
 Said = dict[str, Any]

@@ -17,7 +17,7 @@ from crossmargin.cli.desks import SUPERSEDED, SUPERSEDED_TOLD
 from crossmargin.cli.output import write_json
 from crossmargin.cli.tasks import run as started
 from crossmargin.cli.tasks import until_interrupted
-from crossmargin.from_lake import UNFILLED, Following, begun, lake_at, reader_settings, without_unfilled
+from crossmargin.from_lake import Following, begun, lake_at, reader_settings, without_unfilled
 from crossmargin.local_desk import LocalDesk
 from crossmargin.logs import logger
 from crossmargin.outdated import outdated
@@ -57,12 +57,14 @@ def _serve_lake(context: Context, settings: Settings) -> None:
     log = logger(context.redactor, as_json=context.log_json, quiet=context.quiet, verbosity=context.verbosity)
     with unlocked(settings) as store, closing(tracing_of(os.environ, log)) as tracing:
         without_unfilled(store)
-        publisher = Publisher(settings.publish.folder, without=UNFILLED)
+        publisher = Publisher(settings.publish.folder)
         following = Following(Lake.at(said.url), store, publisher, said, time)
         settings, desk = begun(settings, said, store, following)
-        following.publish()
         if desk.begin_policy(accept=context.accept_policy) == SUPERSEDED:
             log.warning("policy_superseded", detail=SUPERSEDED_TOLD)
+        following.revalued = desk.take_revaluation
+        following.revalued()
+        following.publish()
         parts = Parts(
             settings=settings,
             store=store,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from crossmargin.documents import encode
-from crossmargin.from_lake import SERVED_FROM
+from crossmargin.from_lake import MADE_BY, SERVED_FROM
 from crossmargin.packaged import program_version
 from crossmargin.server.problems import CONTENT_TYPE
 from crossmargin.server.route import Route, Scope, TextBody
@@ -48,6 +48,13 @@ SET_NAMED = {
             "description": "Which revaluation of the set the answer is, where it is one.",
         },
         "engine": {"type": "string", "description": "What made it."},
+        "margin_accounts": {
+            "type": "object",
+            "description": "What made the rows of `fct_margin_account` and of other views of books that SQL has here: exactly of this "
+            "set, policy and methodology. Without a revaluation there are no such views, and `reason` says why.",
+            "properties": {name: {"type": ["string", "null"]} for name in MADE_BY},
+            "required": list(MADE_BY),
+        },
         "digest": {"type": "string", "description": "The SHA-256 of the file that holds the answer."},
     },
     "required": ["lake_set", "cut_at", "finality"],

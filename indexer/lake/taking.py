@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from indexer.lake.contents import OF_NO_CHAIN, STORED
 from indexer.lake.sets import LakeBroken, LakeFile, LakeSet
@@ -22,10 +22,13 @@ BY_BLOCKS = {journal.name: "block_number" for journal in DERIVED}
 """Tables of which the rows of unchanged files stay, by their column of blocks."""
 
 
-def take(store: Store, lake: Lake, made: LakeSet, held: LakeSet | None) -> None:
+def take(
+    store: Store, lake: Lake, made: LakeSet, held: LakeSet | None, *, besides: Callable[[Con], None] = lambda _con: None
+) -> None:
     """Let a store hold what a set says, and nothing else of any chain; `held`: the set that it holds now.
 
-    Each file is checked as it is read; on any fault the store stays as it was. Raises `StoreError`.
+    `besides`: what else has to change in the same transaction. Each file is checked as it is read; on any fault the store stays as it
+    was. Raises `StoreError`.
     """
     if made.made_by != newest_schema():
         raise LakeBroken(
@@ -41,6 +44,7 @@ def take(store: Store, lake: Lake, made: LakeSet, held: LakeSet | None) -> None:
         insert(con, "lake_set", (made.id, made.cut_at))
         for chain_id in {*made.cut, *(held.cut if held else ())}:
             rebuild_tips(con, chain_id)
+        besides(con)
 
 
 def _take_table(con: Con, lake: Lake, table: str, wanted: Chains, before: Chains) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import duckdb
 from indexer.publish import manifest
 from indexer.publish.manifest import EMPTY, Manifest
 from indexer.publish.segments import SEGMENTS, Writer, settled
-from indexer.publish.views import small_tables, write_database
+from indexer.publish.views import public_views, small_tables, write_database
 from indexer.store import NOTHING_FINAL, Store, StoreError
 from indexer.store.connection import first_line
 from indexer.store.session import Con
@@ -40,7 +40,7 @@ class PublishRefused(StoreError):
 
 
 class Publisher:
-    """Publishes what is final in a store below `folder`; `told` hears of every step, in order; `without`: views that are left out."""
+    """Publishes what is final in a store below `folder`; `told` hears of every step, in order. It has the store's views."""
 
     def __init__(
         self,
@@ -48,10 +48,8 @@ class Publisher:
         *,
         segment_rows: int = SEGMENT_ROWS,
         told: Told = lambda _step: None,
-        without: Collection[str] = (),
     ) -> None:
         self._folder = folder.resolve()
-        self._without = without
         self._rows = segment_rows
         self._told = told
 
@@ -93,7 +91,7 @@ class Publisher:
         draft = self._folder / SETS / f".{made.number:06d}.{os.getpid()}"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
-        write_database(draft / DATABASE, self._folder, small_tables(con, final), made, without=self._without)
+        write_database(draft / DATABASE, self._folder, small_tables(con, final), made, views=public_views(con))
         settled(draft / DATABASE)
         self._told("database")
         manifest.write(made, draft / MANIFEST)

@@ -17,6 +17,7 @@ from indexer.store.connection import SETTINGS
 from indexer.store.migrate import migrate
 from indexer.store.session import Con, staged
 from indexer.store.statements import statement
+from indexer.store.written_views import ROWS, quoted, show
 
 OLDEST_READER = "v1.4.0"
 """The oldest DuckDB that can open a published database: those of other people's tools are not the newest."""
@@ -32,17 +33,23 @@ PUBLISHED = (*(fact.view for fact in FACTS), POSITIONS)
 def small_tables(con: Con, final: Mapping[str, int]) -> dict[str, pa.Table]:
     """What a published database holds itself, each table up to the final block of each chain."""
     found = {name: _rows(con, name, columns, final) for name, columns in _tables(con).items()}
-    return found | {ALERTS: _of_chains(con, f"SELECT * FROM public.{ALERTS} WHERE {FINAL}", final)}  # noqa: S608 - our own names
+    alerts = _of_chains(con, f"SELECT * FROM public.{ALERTS} WHERE {FINAL}", final)  # noqa: S608 - our own names
+    return found | {f"{ALERTS}{ROWS}": alerts}
+
+
+def public_views(con: Con) -> frozenset[str]:
+    """The public views that there are."""
+    return frozenset(view for view, _ in _views(con))
 
 
 def write_database(
-    path: Path, folder: Path, tables: Mapping[str, pa.Table], manifest: Manifest, *, without: Collection[str] = ()
+    path: Path, folder: Path, tables: Mapping[str, pa.Table], manifest: Manifest, *, views: Collection[str]
 ) -> None:
-    """Make the database of a set, `without` some views; paths of files start at `folder`, the published one."""
+    """Make the database of a set, with these public views; paths of files start at `folder`, the published one."""
     path.write_bytes(_without_rows())
     with duckdb.connect(str(path), config={**SETTINGS, "file_search_path": str(folder)}) as con:
         con.begin()
-        for view in without:
+        for view in public_views(con) - set(views):
             con.execute(f"DROP VIEW public.{view}")
         comments = list(_comments(con))
         for name, rows in tables.items():
@@ -83,17 +90,17 @@ def _macros(con: Con) -> list[str]:
 
 def _written_out(con: Con, view: str, text: str) -> bool:
     """Keep the rows of a view as they are now; not of one over files, which are its rows, nor of one that is made of such."""
-    if view == ALERTS or any(_mentions(text, name) for name in PUBLISHED):
+    if any(_mentions(text, name) for name in (f"{view}{ROWS}", *PUBLISHED)):
         return False
-    con.execute(f"CREATE TABLE main.{view}_row AS SELECT * FROM public.{view}")  # noqa: S608 - a view's own name
-    con.execute(f"CREATE OR REPLACE VIEW public.{view} AS SELECT * FROM main.{view}_row")  # noqa: S608 - ditto
+    con.execute(f"CREATE TABLE main.{view}{ROWS} AS SELECT * FROM public.{view}")  # noqa: S608 - a view's own name
+    show(con, view)
     return True
 
 
 def _drop_others(con: Con, kept: str) -> None:
     """Drop what no view needs any more: nobody is to read it here."""
-    asked = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main' AND NOT ends_with(table_name, '_row')"
-    for (name,) in con.execute(asked).fetchall():
+    asked = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main' AND NOT ends_with(table_name, $rows)"
+    for (name,) in con.execute(asked, {"rows": ROWS}).fetchall():
         if name != "schema_version" and (name in LEFT_OUT or not _mentions(kept, str(name))):
             con.execute(f"DROP TABLE main.{name}")
     for (name,) in con.execute(
@@ -138,9 +145,9 @@ def _of_chains(con: Con, text: str, final: Mapping[str, int]) -> pa.Table:
 
 def _fill(con: Con, name: str, rows: pa.Table) -> None:
     with staged(con, rows):
-        if name == ALERTS:
-            con.execute(f"CREATE TABLE main.{name}_row AS SELECT * FROM staged")  # noqa: S608 - a table's own name
-            con.execute(f"CREATE OR REPLACE VIEW public.{name} AS SELECT * FROM main.{name}_row")  # noqa: S608 - a table's own name
+        if name.endswith(ROWS):
+            con.execute(f"CREATE TABLE main.{name} AS SELECT * FROM staged")  # noqa: S608 - a table's own name
+            show(con, name.removesuffix(ROWS))
             return
         con.execute(f"INSERT INTO main.{name} BY NAME SELECT * FROM staged")  # noqa: S608 - ditto
 
@@ -158,17 +165,13 @@ def _comments(con: Con) -> Iterable[str]:
     for view, comment in con.execute(
         "SELECT view_name, comment FROM duckdb_views() WHERE schema_name = 'public' AND comment IS NOT NULL"
     ).fetchall():
-        yield f"COMMENT ON VIEW public.{view} IS {_quoted(comment)}"
+        yield f"COMMENT ON VIEW public.{view} IS {quoted(comment)}"
     for view, column, comment in con.execute(
         "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE schema_name = 'public' AND comment IS NOT NULL"
     ).fetchall():
-        yield f"COMMENT ON COLUMN public.{view}.{column} IS {_quoted(comment)}"
+        yield f"COMMENT ON COLUMN public.{view}.{column} IS {quoted(comment)}"
     for name, comment in con.execute(
         "SELECT function_name, comment FROM duckdb_functions() "
         "WHERE schema_name = 'public' AND comment IS NOT NULL AND function_type = 'table_macro'"
     ).fetchall():
-        yield f"COMMENT ON MACRO TABLE public.{name} IS {_quoted(comment)}"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+        yield f"COMMENT ON MACRO TABLE public.{name} IS {quoted(comment)}"

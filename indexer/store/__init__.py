@@ -23,7 +23,7 @@ from indexer.store.liabilities import LiabilityDocument, LiabilityLedger, Liabil
 from indexer.store.memberships import CheckRow, EvidenceRow, MembershipLedger
 from indexer.store.policies import PolicyLedger, PolicyRow, Withdrawal
 from indexer.store.query import QueryResult, QueryTable
-from indexer.store.reader import LakeSetRow, Reader
+from indexer.store.reader import LakeRevaluationRow, LakeSetRow, Reader
 from indexer.store.rebuild import Rebuild
 from indexer.store.register import AssetRow, MemberRow, Registry
 from indexer.store.restate import Restatement
@@ -56,6 +56,7 @@ __all__ = [
     "HistoryLedger",
     "ImportedDay",
     "ImportedLiquidity",
+    "LakeRevaluationRow",
     "LakeSetRow",
     "LiabilityDocument",
     "LiabilityLedger",

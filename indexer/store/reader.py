@@ -65,6 +65,21 @@ class LakeSetRow(NamedTuple):
     cut_at: int
 
 
+class LakeRevaluationRow(NamedTuple):
+    """What made the margin accounts of a lake's set, or the `reason` why there are none; digests are SHA-256 in hex."""
+
+    set_id: str
+    revaluation: str | None = None
+    book: str | None = None
+    engine: str | None = None
+    version: str | None = None
+    sql: str | None = None
+    policy: str | None = None
+    methodology: str | None = None
+    digest: str | None = None
+    reason: str | None = None
+
+
 class Reader:
     """One consistent state of the store; valid within `Store.reading()`.
 
@@ -375,6 +390,11 @@ class Reader:
         """The set of a lake that is held, `None` where chains are indexed or no set was taken over yet."""
         found = self._con.execute("SELECT set_id, cut_at FROM main.lake_set").fetchall()
         return LakeSetRow(*found[0]) if found else None
+
+    def lake_revaluation(self) -> LakeRevaluationRow | None:
+        """What engines made of the set that is held, or why there is nothing; `None` until that was looked for."""
+        found = self._con.execute("SELECT * FROM main.lake_revaluation").fetchall()
+        return LakeRevaluationRow(*found[0]) if found else None
 
     def load_input(self, digest: str) -> str | None:
         """The document of a digest, if it was kept."""

@@ -32,6 +32,7 @@ LATER = (
     "event_subject",
     "webhook",
     "webhook_delivery",
+    "lake_revaluation",
     "lake_set",
     *MARGIN,
     *RISK,
@@ -57,6 +58,7 @@ VIEWS = (
     "fct_at_risk",
     "fct_breach_forecast",
     "fct_simulated_liquidation",
+    "lake_revaluation",
     "lake_set",
     "event",
 )

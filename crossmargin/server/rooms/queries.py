@@ -16,6 +16,8 @@ from crossmargin.server.house import House
 from crossmargin.server.route import Asked, Room, Scope
 from crossmargin.sql import Answer, Form, form_of
 from crossmargin.sql.answers import CONTENT_TYPES, ROWS_HEADER, TRUNCATED_HEADER
+from crossmargin.sql.errors import SqlRefused
+from indexer.store.errors import QueryRefused
 
 room = Room("sql")
 
@@ -39,6 +41,14 @@ def ask_sql(desk: Desk, house: House, asker: Asker, request: web.Request, body: 
     admit(asker, house)
     if not body.query.strip():
         raise UsageError('"query" must be one SELECT')
+    try:
+        return _rows(desk, house, asker, request, body)
+    except (SqlRefused, QueryRefused) as error:
+        why = None if house.lake is None else house.lake.why_not(str(error))
+        raise error if why is None else type(error)(f"{error}; {why}") from None
+
+
+def _rows(desk: Desk, house: House, asker: Asker, request: web.Request, body: Query) -> web.Response:
     source = body.source or (LIVE if asker is OWNER else PUBLISHED)
     if source == LIVE and asker is not OWNER:
         raise Forbidden('the store itself is for its owner; ask "source": "published"')

@@ -79,6 +79,7 @@ VIEWS = {
     "lending_liquidation",
     "lending_supply",
     "finding",
+    "lake_revaluation",
     "lake_set",
     "restatement",
     "snapshot",

@@ -39,6 +39,7 @@ ANSWERED = {
     "event_subject",
     "webhook",
     "webhook_delivery",
+    "lake_revaluation",
     "lake_set",
     "health_answer",
     "snapshot_mark",

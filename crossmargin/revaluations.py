@@ -14,6 +14,7 @@ from aggregator.book import Book
 from aggregator.engines.partitions import Asked as AskedOfParts
 from aggregator.engines.partitions import Task, put_parts, put_risk, put_said
 from aggregator.engines.revaluing import More
+from aggregator.freezing import later
 from aggregator.margin.inputs import METHODOLOGY_VERSION
 from aggregator.risk.scenarios import ScenarioError
 from aggregator.risk.series import Series
@@ -77,7 +78,7 @@ def more_of(
         curves=AT_RISK in tables,
         said={**said, "wanted": asdict(wanted)},
     )
-    return More(of=of, put=partial(put_risk, book, asked), told=told)
+    return More(of=of, put=partial(put_risk, later(book, wanted.accrue_days), asked), told=told)
 
 
 def told(task: Task, tallies: Tallies, folder: Path) -> None:
@@ -102,9 +103,17 @@ def kept_of(wanted: Wanted | None) -> Document | None:
     return None if wanted is None else json.loads(json.dumps(asdict(wanted)))
 
 
-def asked_tables(said: str | None) -> tuple[str, ...]:
-    """Read which tables are asked for, as `stress,at-risk`; raises `UsageError`."""
+def asked_tables(said: str | None, wanted: Wanted) -> tuple[str, ...]:
+    """Read which tables are asked for, as `stress,at-risk`; raises `UsageError` also where they are not what is `wanted` of them."""
     found = tuple(dict.fromkeys(each.strip() for each in (said or "").split(",") if each.strip()))
     if wrong := [each for each in found if each not in TABLES]:
         raise UsageError(f'there is no "{wrong[0]}" to compute; there are: {", ".join(TABLES)}')
+    if wanted.fund_usd is not None:
+        raise UsageError(
+            "--fund asks all units at once, again and again, and engines do each file once; ask `crossmargin stress --fund`"
+        )
+    if wanted != Wanted() and STRESS not in found:
+        raise UsageError("--severity, --scenario, --shock and --accrue say what stress does; add --with stress")
+    if wanted.accrue_days and AT_RISK in found:
+        raise UsageError("at-risk is of the book without interest to come; ask for it without --accrue")
     return found

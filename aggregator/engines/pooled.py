@@ -1,30 +1,129 @@
-"""Parts of a book in processes of this machine, as many as it has cores."""
+"""Parts of a book in processes of this machine, as many as it has cores; a part whose process dies is tried again by another one."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import Any, Self, TypeVar
 
 from aggregator.engines.extras import EngineFailed
 from aggregator.engines.partitions import tallied
 from aggregator.risk.tallies import Key, Tally, added
 
+P = TypeVar("P")
+T = TypeVar("T")
+
 FEW = 4
 """Parts that are done here: to start a process takes as long."""
 
+TRIES = 3
+"""Processes that die of one part before nobody tries it any more."""
+
+ADVICE = "nothing was written; look whether there is memory for it, and revalue again"
+
+SPAWNED = get_context("spawn")
+
 
 def in_processes(book: Path, parts: Sequence[str]) -> dict[Key, Tally]:
-    """Return what all parts of a book come to; raises `EngineFailed` where a process ended before its part was done."""
+    """Return what all parts of a book come to; raises `EngineFailed`, which names the part of which processes die."""
     if len(parts) <= FEW:
         return added(tallied(book, part) for part in parts)
-    cores = len(os.sched_getaffinity(0))
-    try:
-        with ProcessPoolExecutor(min(cores, len(parts)), get_context("spawn")) as pool:
-            return added(pool.map(partial(tallied, book), parts))
-    except BrokenProcessPool as error:
-        raise EngineFailed(f"a process ended before its part of {book.name} was done; revalue again") from error
+    return added(each_in_processes(partial(tallied, book), parts, str))
+
+
+def each_in_processes(work: Callable[[P], T], parts: Sequence[P], named: Callable[[P], str]) -> Iterator[T]:
+    """Yield what `work`, of a module, makes of each part, in the order in which they are done; what it raises is raised here.
+
+    `named`: what to call a part. Raises `EngineFailed` where `TRIES` processes died of one.
+    """
+    waiting, died = deque(range(len(parts))), [0] * len(parts)
+    with ExitStack() as stack:
+        crew = [stack.enter_context(_Worker(work)) for _ in range(min(len(os.sched_getaffinity(0)), len(parts)))]
+        doing: dict[_Worker, int] = {}
+        while waiting or doing:
+            for idle in [worker for worker in crew if worker not in doing][: len(waiting)]:
+                doing[idle] = place = waiting.popleft()
+                idle.give(parts[place])
+            heard = wait([worker.connection for worker in doing])
+            for worker in [each for each in doing if each.connection in heard]:
+                place = doing.pop(worker)
+                try:
+                    yield worker.answer()
+                except _Died as error:
+                    died[place] += 1
+                    if died[place] == TRIES:
+                        raise EngineFailed(f"{named(parts[place])}: {error}, {TRIES} times; {ADVICE}") from None
+                    waiting.appendleft(place)
+                    worker.start()
+
+
+class _Died(Exception):
+    """A process ended before its part was done."""
+
+
+class _Worker:
+    """A process that does one part after the other; `connection` is ready when it has done one, or died."""
+
+    def __init__(self, work: Callable[[Any], Any]) -> None:
+        self._work = work
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.join()
+        self.connection.close()
+
+    def start(self) -> None:
+        """Begin with a new process."""
+        self.connection, theirs = SPAWNED.Pipe()
+        self._process: SpawnProcess = SPAWNED.Process(target=_do, args=(self._work, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def give(self, part: object) -> None:
+        """Let it do a part."""
+        try:
+            self.connection.send(part)
+        except BrokenPipeError:
+            return  # it is dead, which its answer tells
+
+    def answer(self) -> Any:  # noqa: ANN401 - whatever the work makes
+        """Return what came of the part, or raise what the work raised; raises `_Died`."""
+        try:
+            done, found = self.connection.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            self.connection.close()
+            raise _Died(_how(self._process.exitcode)) from None
+        if not done:
+            raise found
+        return found
+
+
+def _how(status: int | None) -> str:
+    ended = f"by signal {-status}" if status is not None and status < 0 else f"with status {status}"
+    return f"the process that did it ended {ended}"
+
+
+def _do(work: Callable[[Any], Any], connection: Connection[Any, Any]) -> None:
+    """What a process does until nobody gives it anything any more."""
+    while True:
+        try:
+            part = connection.recv()
+        except EOFError:
+            return
+        try:
+            said = (True, work(part))
+        except Exception as error:  # noqa: BLE001 - raised where it was asked for
+            said = (False, error)
+        connection.send(said)

@@ -710,9 +710,23 @@ def revalue(
     scenarios: Annotated[
         list[str] | None, typer.Option("--scenario", metavar="NAME", help="Which scenarios; again for more. All, else.")
     ] = None,
+    shocks: Annotated[
+        list[str] | None,
+        typer.Option("--shock", metavar="NAME=MOVE", help="A scenario of your own: ETH=-0.3; may be given again."),
+    ] = None,
+    fund: Annotated[
+        float | None,
+        typer.Option(
+            "--fund", metavar="USD", help="Not here: `stress` alone tells how many times each is too much for a fund."
+        ),
+    ] = None,
+    accrue: Annotated[
+        int, typer.Option("--accrue", metavar="DAYS", help="Interest accrues for so many days before.")
+    ] = 0,
 ) -> None:
     """Compute a whole book's margin accounts on an engine, and what is at risk, from Parquet to Parquet in a lake."""
     from crossmargin.cli import revaluing
+    from crossmargin.stress_documents import wanted_of
 
     revaluing.revalue(
         context.obj,
@@ -721,8 +735,7 @@ def revalue(
         master=master,
         tables=tables,
         of_set=of_set,
-        severity=severity,
-        scenarios=scenarios or (),
+        wanted=wanted_of(severity, scenarios or (), shocks or (), fund, accrue),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from crossmargin.lakes import lake_settings
 from crossmargin.local_desk import LocalDesk
 from crossmargin.revaluations import asked_tables, more_of
 from crossmargin.settings import Settings
-from crossmargin.stress_documents import Wanted, wanted_of
+from crossmargin.stress_documents import Wanted
 from indexer.lake import Lake
 from indexer.publish import Publisher
 from indexer.store import Store
@@ -48,8 +48,7 @@ def revalue(
     master: str | None,
     tables: str | None,
     of_set: bool,
-    severity: str,
-    scenarios: Sequence[str],
+    wanted: Wanted,
 ) -> None:
     """Run the margin model's views over the book, and what is asked for beside them, and print where the rows are and what made them."""
     place = lake or lake_settings(context.settings()).url
@@ -57,8 +56,7 @@ def revalue(
         raise UsageError("engines read and write a lake that is a folder; give --lake FOLDER")
     if master is not None and engine != "spark":
         raise UsageError(f"--master names a cluster, and {engine} has none; leave it out, or give --engine spark")
-    wanted = wanted_of(severity, scenarios, (), None)
-    asked = Asked(place=place, of_set=of_set, tables=asked_tables(tables), wanted=wanted)
+    asked = Asked(place=place, of_set=of_set, tables=asked_tables(tables, wanted), wanted=wanted)
     with _booked(context, asked) as (store, more), counted_on(context, f"computing with {engine}"):
         said = revalued(store, Path(place).absolute(), engine, master=master, more=more)
     files = said["files"]

@@ -16,6 +16,7 @@ import pytest
 from crossmargin.risk_runs import curve_rows, scenario_rows
 from tests.e2e.conftest import Indexed
 from tests.e2e.test_lake import plain, posted, refusal_of_sql
+from tests.support.recorded import crossmargin
 from tests.support.services import ask, done, running, until
 
 ROUTES = {"stress": "/v1/stress", "at-risk": "/v1/at-risk"}
@@ -56,6 +57,40 @@ def test_a_snapshots_book_is_revalued_to_what_commands_say_of_it(indexed: Indexe
     assert pq.read_table(place / "at-risk").num_rows == sum(
         len(each) for each in (curves["jointly"], *(curve["points"] for curve in curves["alone"]))
     )
+
+
+def test_an_engine_makes_a_scenario_of_ones_own_after_interest_as_stress_does(indexed: Indexed) -> None:
+    folder = with_lake(indexed)
+    done(folder, "snapshot", "create")
+    asked = ("--shock", "ETH=-0.3", "--scenario", "covid-2020", "--accrue", "90")
+
+    made = done(folder, "revalue", "--with", "stress", *asked)
+
+    book = json.loads((folder / "lake" / "books" / made["book"] / "book.json").read_text())
+    stressed = done(folder, "stress", *asked, "--at", f"@{book['slot_time']}")
+    assert kept(folder, made["id"], "stress") == stressed
+    assert stressed["accrued_days"] == 90
+    assert len(stressed["scenarios"]) == 2
+
+
+@pytest.mark.parametrize(
+    "asked, why",
+    [
+        (("--with", "stress", "--fund", "1000"), "ask `crossmargin stress --fund`"),
+        (("--shock", "ETH=-0.3"), "add --with stress"),
+        (("--with", "stress,at-risk", "--accrue", "9"), "ask for it without --accrue"),
+    ],
+)
+def test_what_engines_do_not_compute_is_refused_and_nothing_is_written(
+    indexed: Indexed, asked: tuple[str, ...], why: str
+) -> None:
+    folder = with_lake(indexed)
+
+    ended = crossmargin(folder, "revalue", *asked)
+
+    assert ended.returncode == 2
+    assert why in " ".join(ended.stderr.split())
+    assert not (folder / "lake").exists()
 
 
 @pytest.mark.timeout(600)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from aggregator.audit.members import Signed
@@ -179,18 +179,9 @@ def judged(inputs: BookInputs, before: Book | None = None, *, courtesy: Courtesy
     `before`: any book; of it is kept what all that decides it leaves as it was, which changes no number. `courtesy`: to whom it gives way.
     `told`: who waits for it.
     """
-    catalogue, condition = inputs.catalogue, inputs.condition
+    catalogue = inputs.catalogue
     units = _opened(inputs, before, courtesy)
-    context = make_context(
-        as_of=inputs.cuts,
-        assets=catalogue.assets,
-        policy=catalogue.policy,
-        feeds=catalogue.feeds,
-        observations=inputs.observations,
-        stale_chains=condition.stale_chains,
-        shortfalls=condition.shortfalls,
-        risk=inputs.risk,
-    )
+    context = context_of(inputs)
     kept = NOTHING_KEPT if before is None else _kept(before, context)
     by_owner: dict[Account, list[OpenUnit]] = {}
     for held_in in units:
@@ -205,6 +196,54 @@ def judged(inputs: BookInputs, before: Book | None = None, *, courtesy: Courtesy
             for account in courtesy.paced(each_told(told, "judging accounts", accounts))
         ),
     )
+
+
+def context_of(inputs: BookInputs) -> Context:
+    """Return what all accounts of a book are valued by."""
+    catalogue, condition = inputs.catalogue, inputs.condition
+    return make_context(
+        as_of=inputs.cuts,
+        assets=catalogue.assets,
+        policy=catalogue.policy,
+        feeds=catalogue.feeds,
+        observations=inputs.observations,
+        stale_chains=condition.stale_chains,
+        shortfalls=condition.shortfalls,
+        risk=inputs.risk,
+    )
+
+
+def parted(inputs: BookInputs, accounts: int) -> Iterator[BookInputs]:
+    """Cut the inputs of a book into those of so many accounts each: their books have the accounts and units of the whole, each once."""
+    of_member = {parse_account(member): each.id for each in inputs.catalogue.accounts for member in each.members}
+    members: dict[str, set[Account]] = {}
+    for member, name in of_member.items():
+        members.setdefault(name, set()).add(member)
+    for venue in inputs.venues:
+        for unit in venue.units:
+            owner = Account(venue.snapshot.venue.chain_id, unit.owner)
+            if owner not in of_member:
+                members[str(owner)] = {owner}
+    names = [each.id for each in inputs.catalogue.accounts if each.id not in members] + list(members)
+    for first in range(0, len(names), accounts):
+        chosen = set(names[first : first + accounts])
+        yield _part(inputs, chosen, {owner for name in chosen for owner in members.get(name, ())})
+
+
+def _part(inputs: BookInputs, accounts: set[str], owners: set[Account]) -> BookInputs:
+    registered = tuple(each for each in inputs.catalogue.accounts if each.id in accounts)
+    return replace(
+        inputs,
+        catalogue=replace(inputs.catalogue, accounts=registered),
+        venues=tuple(_of_owners(venue, owners) for venue in inputs.venues),
+    )
+
+
+def _of_owners(venue: VenueInputs, owners: set[Account]) -> VenueInputs:
+    chain_id = venue.snapshot.venue.chain_id
+    units = tuple(unit for unit in venue.units if Account(chain_id, unit.owner) in owners)
+    said = {unit.unit_id: venue.liabilities[unit.unit_id] for unit in units if unit.unit_id in venue.liabilities}
+    return replace(venue, units=units, liabilities=said)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

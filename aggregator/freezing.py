@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from aggregator.book import Book, judged
+from aggregator.book import Book, BookInputs, judged
 from aggregator.liquidating import NO_CURVES, Curves, Stage, stage, stage_of
 from aggregator.margin.health import open_units
 from aggregator.margin.inputs import VenueInputs
@@ -42,10 +42,12 @@ def frozen(book: Book, days: int, curves: Curves = NO_CURVES) -> Stage:
 
 def later(book: Book, days: int) -> Book:
     """Return the book as it is after so many days, at the prices and by the estimates of the cut; with none it is the book itself."""
-    if not days:
-        return book
-    venues = tuple(_later(venue, days * DAY_S) for venue in book.inputs.venues)
-    return judged(replace(book.inputs, venues=venues))
+    return judged(inputs_later(book.inputs, days)) if days else book
+
+
+def inputs_later(inputs: BookInputs, days: int) -> BookInputs:
+    """Return the inputs of the book as it is after so many days."""
+    return replace(inputs, venues=tuple(_later(venue, days * DAY_S) for venue in inputs.venues)) if days else inputs
 
 
 def reopened(

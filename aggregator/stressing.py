@@ -6,8 +6,9 @@ Amounts, haircuts, thresholds and debts stay as they are; prices alone move, tho
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from aggregator.arrays.standing import Standing
 from aggregator.book import Book
 from aggregator.margin.account import Assessment
 from aggregator.margin.numbers import WAD
+from aggregator.margin.risk import RiskInputs
 from aggregator.margin.valuation import USD_BASE_UNIT, Context, OpenUnit, asset_class_of, identity_of
 from aggregator.margin.venue import BASIS_POINTS, unit_name
 from aggregator.risk.exposures import Exposures, Floats, Indexes, stressed
@@ -30,7 +32,7 @@ from aggregator.risk.scenarios import LARGEST_RISE, NOTHING_LEFT, Held, Library,
 from aggregator.risk.tallies import NOTHING, Key, Of, Tallies, Tally, added, exactly, of_kind
 from aggregator.told import Told, each_told, untold
 from chains.identifiers import Account, token
-from chains.model import Reason, Side, UnitPosition
+from chains.model import FeedSpec, Reason, Side, UnitPosition
 
 LEAST_PRICE = 1e-12
 """Of before, where a scenario leaves nothing: what it comes to is less than any rounding."""
@@ -58,6 +60,15 @@ class Units:
     counted: Exposures
     whole: Exposures
     left_out: tuple[Reason, ...]
+
+
+class UnitLine(NamedTuple):
+    """A unit with debt; `positions`: asset, what counts against liquidation and what it is worth, USD, of a debt negative."""
+
+    name: str
+    owner: str
+    venue: str
+    positions: tuple[tuple[str, float, float], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,23 +141,27 @@ class Stressed:
 
 def held_of(book: Book, market: str) -> tuple[Held, ...]:
     """Say of every asset that anybody has or owes what a scenario has to know of it, by id; `market`: the identity that betas are to."""
-    context, redeems = book.context, _redeemed(book)
-    seen = {
+    return held_among(assets_of(book), book.context, book.catalogue.feeds, market)
+
+
+def assets_of(book: Book) -> dict[str, str]:
+    """Return the chain of every asset that anybody has or owes, by id."""
+    return {
         str(token(held_in.venue.chain_id, position.asset)): held_in.venue.chain_id
         for held_in in book.units
         for position in held_in.unit.positions
         if position.amount_raw > 0
     }
-    return tuple(_held(asset_id, chain, context, redeems, market) for asset_id, chain in sorted(seen.items()))
 
 
-def _redeemed(book: Book) -> dict[str, str]:
-    assets = book.context.assets
-    return {
-        identity_of(feed.asset, assets): identity_of(feed.of, assets)
-        for feed in book.catalogue.feeds
+def held_among(assets: Mapping[str, str], context: Context, feeds: Sequence[FeedSpec], market: str) -> tuple[Held, ...]:
+    """Say the same of some assets, by id with their chain."""
+    redeems = {
+        identity_of(feed.asset, context.assets): identity_of(feed.of, context.assets)
+        for feed in feeds
         if feed.of is not None
     }
+    return tuple(_held(asset_id, chain, context, redeems, market) for asset_id, chain in sorted(assets.items()))
 
 
 def _held(asset_id: str, chain: str, context: Context, redeems: Mapping[str, str], market: str) -> Held:
@@ -254,9 +269,8 @@ def _group(tally: Tally) -> Group:
     )
 
 
-def all_at_once(book: Book, library: Library, held: Sequence[Held]) -> Scenario:
+def all_at_once(risk: RiskInputs, library: Library, held: Sequence[Held]) -> Scenario:
     """Let everything fall at once, by what is estimated at the cut; raises `ScenarioError` where too little is."""
-    risk = book.context.risk
     return together(library, held, {each.identity: each.swing for each in risk.assets}, risk.minima)
 
 
@@ -312,28 +326,40 @@ def debts_of(units: Units, moves: Floats) -> Floats:
 
 def units_of(book: Book) -> Units:
     """Lay out every unit with debt; left out is who has no numbers of the venue's, and whose venue judges by another rule."""
-    rows, left_out = [], []
+    return laid_out(*unit_lines(book))
+
+
+def unit_lines(book: Book) -> tuple[list[UnitLine], list[Reason]]:
+    """Return every unit with debt that scenarios can judge, and why others are left out."""
+    lines, left_out = [], []
     for held_in in book.units:
         if not held_in.unit.has_debt:
             continue
         doubt = _doubt(held_in)
         if doubt is None:
-            rows.append(held_in)
+            owner = str(Account(held_in.venue.chain_id, held_in.unit.owner))
+            lines.append(UnitLine(unit_name(held_in), owner, held_in.venue.id, tuple(_positions(held_in))))
         else:
             left_out.append(doubt)
-    assets = sorted({asset for held_in in rows for asset, _, _ in _positions(held_in)})
-    venues = sorted({held_in.venue.id for held_in in rows})
-    groups = np.array([venues.index(held_in.venue.id) for held_in in rows], np.int32)
+    return lines, left_out
+
+
+def laid_out(lines: Sequence[UnitLine], left_out: Iterable[Reason]) -> Units:
+    """Lay units out as arrays, those that were left out by their name."""
+    assets = sorted({asset for line in lines for asset, _, _ in line.positions})
+    venues = sorted({line.venue for line in lines})
+    groups = np.array([venues.index(line.venue) for line in lines], np.int32)
     places = {asset: place for place, asset in enumerate(assets)}
-    held = [list(_positions(held_in)) for held_in in rows]
     return Units(
-        names=tuple(map(unit_name, rows)),
-        owners=tuple(str(Account(held_in.venue.chain_id, held_in.unit.owner)) for held_in in rows),
+        names=tuple(line.name for line in lines),
+        owners=tuple(line.owner for line in lines),
         venues=tuple(venues),
         assets=tuple(assets),
-        counted=_exposures([[(places[asset], counts) for asset, counts, _ in each] for each in held], groups),
-        whole=_exposures([[(places[asset], worth) for asset, _, worth in each] for each in held], groups),
-        left_out=tuple(left_out),
+        counted=_exposures(
+            [[(places[asset], counts) for asset, counts, _ in line.positions] for line in lines], groups
+        ),
+        whole=_exposures([[(places[asset], worth) for asset, _, worth in line.positions] for line in lines], groups),
+        left_out=tuple(sorted(left_out, key=lambda reason: (reason.subject, reason.code))),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TypeVar, cast
 
-from aggregator.book import Book
+from aggregator.book import BookInputs
 from aggregator.gather import Condition
 from aggregator.margin.inputs import Cut
 from chains.errors import NodeBusy
@@ -21,7 +21,6 @@ from crossmargin.errors import Busy, NotStored
 from crossmargin.liquidation_known import Known
 from crossmargin.local_desk import LocalDesk
 from crossmargin.policies import moment_of
-from crossmargin.previews import Judge
 from crossmargin.revaluations import AT_RISK, STRESS, Premise, premise_of
 from crossmargin.revalued import VIEWS, document_of, revaluations_of, rows_of
 from crossmargin.settings import LakeSettings, Settings
@@ -229,11 +228,10 @@ class LakeDesk(LocalDesk):
         version = self._policies.in_force(scene.reader, moment_of(scene.cuts)).terms.head.version
         return premise_of(scene, held_set(scene.reader).set_id, version)
 
-    def whole(self) -> tuple[Book, Known, Premise]:
-        """Return everybody's accounts as the set has them, what is known beside them, and what they rest on."""
+    def whole(self) -> tuple[BookInputs, Known, Premise]:
+        """Return what everybody's accounts are as the set has them, what is known beside them, and what they rest on."""
         with self._scene(None, self._chains()) as scene:
-            book = Judge(scene=scene, estimates=self._estimates).as_it_is()
-            return book, self._known(scene), self._premise(scene)
+            return self._judge(scene).inputs(), self._known(scene), self._premise(scene)
 
     def named(self, work: Callable[[], T]) -> T:
         """Return what is made of one set, a document with the name of that set."""

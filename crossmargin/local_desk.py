@@ -9,7 +9,7 @@ from functools import partial
 from time import time
 from typing import Any
 
-from aggregator.book import Book, book_inputs
+from aggregator.book import Book, BookInputs, book_inputs
 from aggregator.courtesy import Courtesy
 from aggregator.gather import Catalogue, Condition
 from aggregator.histories import ChainDays, depth_curves, today_of
@@ -323,6 +323,11 @@ class LocalDesk:
         """Return everybody's accounts at a cut, and what is known beside them."""
         with self._scene(at, self._chains()) as scene:
             return self._judge(scene).as_it_is(), self._known(scene)
+
+    def inputs_and_known(self, at: str | None) -> tuple[BookInputs, Known]:
+        """Return what decides everybody's accounts at a cut, and what is known beside them."""
+        with self._scene(at, self._chains()) as scene:
+            return self._judge(scene).inputs(), self._known(scene)
 
     def _judge(self, scene: Scene) -> Judge:
         held = None if self.live.version is None else self.live.version.book

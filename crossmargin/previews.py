@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from aggregator.book import Book, BookRow, book_inputs, judged, row
+from aggregator.book import Book, BookInputs, BookRow, book_inputs, judged, row
 from aggregator.governance.changes import changes
 from aggregator.governance.preview import Moved, Preview, Sums, compare
 from aggregator.governance.terms import Terms
@@ -31,11 +31,14 @@ class Judge:
     held: Book | None = None
     told: Told = untold
 
+    def inputs(self) -> BookInputs:
+        """Return what decides the book under the policy of the scene."""
+        scene = self.scene
+        return book_inputs(scene.reader, scene.cuts, scene.catalogue, scene.condition, risk=scene.risk)
+
     def as_it_is(self) -> Book:
         """Return the book under the policy of the scene."""
-        scene = self.scene
-        inputs = book_inputs(scene.reader, scene.cuts, scene.catalogue, scene.condition, risk=scene.risk)
-        return judged(inputs, self.held, told=self.told)
+        return judged(self.inputs(), self.held, told=self.told)
 
     def under(self, entry: Entry, before: Book | None = None) -> Book:
         """Return the book under a policy, estimates included; `before`: the same scene under another one."""

@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from aggregator.at_risk import at_risk_of
-from aggregator.book import Book
+from aggregator.engines.laying import Laid, laid
 from aggregator.engines.partitions import Asked as AskedOfParts
 from aggregator.engines.partitions import Task, put_parts, put_risk, put_said
 from aggregator.engines.revaluing import More
-from aggregator.freezing import later
+from aggregator.freezing import inputs_later
 from aggregator.margin.inputs import METHODOLOGY_VERSION
 from aggregator.risk.scenarios import ScenarioError
 from aggregator.risk.series import Series
@@ -27,6 +27,7 @@ from crossmargin.packaged import program_version
 from crossmargin.risk_runs import COLUMNS, curve_rows, scenario_rows, table_of
 from crossmargin.stress_documents import (
     Wanted,
+    library,
     library_text,
     risk_document,
     scenarios_of,
@@ -59,7 +60,11 @@ def premise_of(scene: Scene, lake_set: str, policy: str | None) -> Premise:
 
 
 def more_of(
-    book: Book, series: Mapping[str, Series], wanted: Wanted, tables: Collection[str], premise: Premise | None
+    book: Laid,
+    series: Mapping[str, Series],
+    wanted: Wanted,
+    tables: Collection[str],
+    premise: Premise | None,
 ) -> More:
     """Ask for tables of a book, `stress` by the scenarios that are wanted; raises `UsageError`."""
     of = {"program": f"{program_version()} methodology {METHODOLOGY_VERSION}"}
@@ -69,7 +74,7 @@ def more_of(
     if not tables:
         return More(of=of)
     try:
-        scenarios, said = scenarios_of(book, wanted, series)
+        scenarios, said = scenarios_of(book, book.held(library().mapping.market), wanted, series)
     except ScenarioError as error:
         raise UsageError(str(error)) from error
     asked = AskedOfParts(
@@ -78,7 +83,8 @@ def more_of(
         curves=AT_RISK in tables,
         said={**said, "wanted": asdict(wanted)},
     )
-    return More(of=of, put=partial(put_risk, later(book, wanted.accrue_days), asked), told=told)
+    stressed = laid(inputs_later(book.inputs, wanted.accrue_days)) if wanted.accrue_days else book
+    return More(of=of, put=partial(put_risk, stressed, asked), told=told)
 
 
 def told(task: Task, tallies: Tallies, folder: Path) -> None:

@@ -15,8 +15,10 @@ from typing import Any
 
 from aggregator.at_risk import TOP, AtRisk, Point, Spread, at_risk
 from aggregator.book import Book
+from aggregator.engines.laying import Laid
 from aggregator.freezing import later
 from aggregator.margin.numbers import rfc3339, rounded, text
+from aggregator.margin.risk import RiskInputs
 from aggregator.risk.extremes import TOGETHER
 from aggregator.risk.lived import worst
 from aggregator.risk.scenarios import (
@@ -128,17 +130,25 @@ def stressed(book: Book, wanted: Wanted, series: Mapping[str, Series], told: Tol
     Raises `UsageError` for what is not known or cannot be meant.
     """
     try:
-        scenarios, said = scenarios_of(book, wanted, series)
+        scenarios, said = scenarios_of(book, _held(book), wanted, series)
         found = stress(later(book, wanted.accrue_days), scenarios, wanted.fund_usd, told=told)
     except ScenarioError as error:
         raise UsageError(str(error)) from error
     return stress_document(said, found)
 
 
-def scenarios_of(book: Book, wanted: Wanted, series: Mapping[str, Series]) -> tuple[list[Scenario], Document]:
-    """Make the scenarios that are wanted of a book, and what their document says beside numbers; raises `ScenarioError`, `UsageError`."""
-    held = held_of(book, library().mapping.market)
-    made = _made(book, held, Severity(wanted.severity), series)
+def _held(book: Book) -> tuple[Held, ...]:
+    return held_of(book, library().mapping.market)
+
+
+def scenarios_of(
+    book: Book | Laid, held: Sequence[Held], wanted: Wanted, series: Mapping[str, Series]
+) -> tuple[list[Scenario], Document]:
+    """Make the scenarios that are wanted of a book that has `held`, and what their document says beside numbers.
+
+    Raises `ScenarioError` and `UsageError`.
+    """
+    made = _made(book.context.risk, held, Severity(wanted.severity), series)
     said = {
         "as_of": as_of(book),
         "library": library().version,
@@ -210,7 +220,7 @@ def risk_document(said: Document, found: AtRisk) -> Document:
     }
 
 
-def _made(book: Book, held: Sequence[Held], severity: Severity, series: Mapping[str, Series]) -> Made:
+def _made(risk: RiskInputs, held: Sequence[Held], severity: Severity, series: Mapping[str, Series]) -> Made:
     """Make what rests on histories: everything at once, and the worst days that are known."""
     made: dict[str, Scenario | ScenarioError] = {}
     for days in library().worst_days:
@@ -221,7 +231,7 @@ def _made(book: Book, held: Sequence[Held], severity: Severity, series: Mapping[
         except ScenarioError as error:
             made[f"worst-{days}d"] = error
     try:
-        made[TOGETHER] = all_at_once(book, library(), held)
+        made[TOGETHER] = all_at_once(risk, library(), held)
     except ScenarioError as error:
         made[TOGETHER] = error
     return made
@@ -257,10 +267,10 @@ def happened(book: Book, series: Mapping[str, Series]) -> Iterator[Scenario]:
 
     Raises `ScenarioError` for a book that is empty.
     """
-    held = held_of(book, library().mapping.market)
+    held = _held(book)
     for window in library().windows:
         yield in_window(library(), window, Severity.LOW, held)
-    made = _made(book, held, Severity.LOW, series)
+    made = _made(book.context.risk, held, Severity.LOW, series)
     yield from (each for each in made.values() if isinstance(each, Scenario))
 
 
@@ -270,12 +280,12 @@ def one_scenario(
     """Return one scenario by its name, or of shocks, `None` for prices as they are; raises `ScenarioError`, `UsageError`."""
     if name is None and not shocks:
         return None
-    held = held_of(book, library().mapping.market)
+    held = _held(book)
     wanted = Wanted(severity=severity, names=() if name is None else (name,), shocks=shocks or None)
-    return next(_chosen(wanted, held, _made(book, held, severity, series)))
+    return next(_chosen(wanted, held, _made(book.context.risk, held, severity, series)))
 
 
-def as_of(book: Book) -> dict[str, Any]:
+def as_of(book: Book | Laid) -> dict[str, Any]:
     """Say which block of each chain a book is as of."""
     return {
         chain_id: {

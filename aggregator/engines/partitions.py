@@ -11,7 +11,7 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +26,12 @@ from aggregator.arrays.entries import estimates_of
 from aggregator.arrays.estimates import Estimates
 from aggregator.arrays.legs import Leg
 from aggregator.at_risk import units_at_risk
-from aggregator.book import Book
+from aggregator.engines.laying import Laid
+from aggregator.engines.pooled import FEW, each_in_processes
 from aggregator.risk.exposures import Exposures
 from aggregator.risk.scenarios import Held, Library, Scenario, parse_library
-from aggregator.risk.tallies import Key, Tallies, Tally
-from aggregator.stressing import (
-    HouseBook,
-    Marks,
-    Outline,
-    Units,
-    held_of,
-    house_entries,
-    outline_of,
-    units_fallen,
-    units_of,
-)
+from aggregator.risk.tallies import Key, Tallies, Tally, added
+from aggregator.stressing import HouseBook, Marks, Outline, Units, units_fallen
 
 TASK, UNITS, ACCOUNTS = "risk_task", "risk_unit", "risk_account"
 ROWS_A_FILE = 20_000
@@ -94,17 +85,17 @@ class Task:
 READ: TypeAdapter[Task] = TypeAdapter(Task)
 
 
-def put_risk(book: Book, asked: Asked, folder: Path) -> None:
+def put_risk(book: Laid, asked: Asked, folder: Path) -> None:
     """Write a book's units and accounts below a folder; raises `ScenarioError` where nobody has anything."""
-    units, (entries, marks) = units_of(book), house_entries(book)
+    units, entries = book.units, book.part.house
     legs = sorted({leg for entry in entries for leg, _ in entry.holdings})
     task = Task(
         asked=asked,
-        outline=outline_of(book, units),
-        held=held_of(book, parse_library(tomllib.loads(asked.library)).mapping.market),
+        outline=book.outline(units),
+        held=book.held(parse_library(tomllib.loads(asked.library)).mapping.market),
         assets=units.assets,
         legs=tuple(legs),
-        marks=marks,
+        marks=book.part.house_marks,
         estimates=estimates_of(book.context),
     )
     put_task(task, folder)
@@ -160,6 +151,13 @@ def tallied(book: Path, part: str) -> dict[Key, Tally]:
     units = _units(rows, task)
     found = units_fallen(units, asked.scenarios) if asked.scenarios else {}
     return found | units_at_risk(units, task.library, task.held) if asked.curves else found
+
+
+def in_processes(book: Path, parts: Sequence[str]) -> dict[Key, Tally]:
+    """Return what all parts of a book come to, in processes of this machine; raises `EngineFailed`, which names the part they die of."""
+    if len(parts) <= FEW:
+        return added(tallied(book, part) for part in parts)
+    return added(each_in_processes(partial(tallied, book), parts, str))
 
 
 def table_of_tallies(tallies: Tallies) -> pa.Table:

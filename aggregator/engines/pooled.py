@@ -6,22 +6,18 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from aggregator.engines.extras import EngineFailed
-from aggregator.engines.partitions import tallied
-from aggregator.risk.tallies import Key, Tally, added
 
 P = TypeVar("P")
 T = TypeVar("T")
 
 FEW = 4
-"""Parts that are done here: to start a process takes as long."""
+"""Parts that are better done without processes: to start one takes as long."""
 
 TRIES = 3
 """Processes that die of one part before nobody tries it any more."""
@@ -29,13 +25,6 @@ TRIES = 3
 ADVICE = "nothing was written; look whether there is memory for it, and revalue again"
 
 SPAWNED = get_context("spawn")
-
-
-def in_processes(book: Path, parts: Sequence[str]) -> dict[Key, Tally]:
-    """Return what all parts of a book come to; raises `EngineFailed`, which names the part of which processes die."""
-    if len(parts) <= FEW:
-        return added(tallied(book, part) for part in parts)
-    return added(each_in_processes(partial(tallied, book), parts, str))
 
 
 def each_in_processes(work: Callable[[P], T], parts: Sequence[P], named: Callable[[P], str]) -> Iterator[T]:

@@ -12,7 +12,7 @@ import duckdb
 from aggregator.engines import spark
 from aggregator.engines.dialects import ANSWER
 from aggregator.engines.extras import Ran, engine
-from aggregator.engines.pooled import in_processes
+from aggregator.engines.partitions import in_processes
 from indexer.store.margin import TABLES
 
 Run = Callable[[Mapping[str, str], Path, Path, Sequence[str]], Ran]

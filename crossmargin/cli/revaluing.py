@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import time
 
-from aggregator.arrayed import tables_of
+from aggregator.engines.laying import laid
 from aggregator.engines.revaluing import More, newest
 from aggregator.engines.revaluing import revalue as revalued
 from crossmargin.app import unlocked
@@ -92,15 +92,16 @@ def _of_set(context: Context, settings: Settings, store: Store, asked: Asked) ->
     said, publisher = lake_settings(settings), Publisher(settings.publish.folder)
     _, desk = begun(settings, said, store, Following(Lake.at(said.url), store, publisher, said, time))
     desk.begin_policy(accept=context.accept_policy)
-    book, known, premise = desk.whole()
+    inputs, known, premise = desk.whole()
+    book = laid(inputs)
     with store.reading() as reader:
         made = held_set(reader)
-    store.replace_margin(made.cut_at, tables_of(book, snapshot_id=made.set_id, slot_time=made.cut_at))
+    store.replace_margin(made.cut_at, book.tables(snapshot_id=made.set_id, slot_time=made.cut_at))
     return more_of(book, known.series, asked.wanted, asked.tables, premise)
 
 
 def _of_snapshot(desk: LocalDesk, asked: Asked) -> More:
     with desk.store.exporting() as con:
         _, slot = newest(con)
-    book, known = desk.book_and_known(f"@{slot}")
-    return more_of(book, known.series, asked.wanted, asked.tables, None)
+    inputs, known = desk.inputs_and_known(f"@{slot}")
+    return more_of(laid(inputs), known.series, asked.wanted, asked.tables, None)

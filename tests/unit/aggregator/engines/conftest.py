@@ -9,6 +9,7 @@ import pytest
 
 from aggregator.book import Book
 from aggregator.engines import partitions
+from aggregator.engines.laying import laid_of
 from aggregator.engines.partitions import Asked, parts_of, put_risk
 from aggregator.risk.scenarios import Scenario, failures, grid, shocked
 from aggregator.stressing import held_of
@@ -61,5 +62,7 @@ def scenarios(odd: Book) -> list[Scenario]:
 def put_cut(odd: Book, scenarios: list[Scenario], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Write a book in files of `SMALL` rows, and name them."""
     monkeypatch.setattr(partitions, "ROWS_A_FILE", SMALL)
-    put_risk(odd, Asked(library=library_text(), scenarios=tuple(scenarios), curves=True, said={"as_of": {}}), folder)
+    put_risk(
+        laid_of(odd), Asked(library=library_text(), scenarios=tuple(scenarios), curves=True, said={"as_of": {}}), folder
+    )
     return parts_of(folder)

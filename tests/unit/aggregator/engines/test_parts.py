@@ -18,12 +18,13 @@ from aggregator.book import Book
 from aggregator.engines.extras import EngineFailed
 from aggregator.engines.partitions import (
     as_arrow,
+    in_processes,
     table_of_tallies,
     tallied,
     tallies_of_table,
     task_of,
 )
-from aggregator.engines.pooled import TRIES, each_in_processes, in_processes
+from aggregator.engines.pooled import TRIES, each_in_processes
 from aggregator.risk.scenarios import Scenario
 from aggregator.risk.tallies import added, exactly
 from aggregator.stressing import stress, stressed_of

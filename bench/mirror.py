@@ -1,17 +1,30 @@
-"""What a head of a thousand changed positions costs an indexer and an aggregator that holds its chain, in bytes and in CPU."""
+"""What a head of a thousand changed positions costs an indexer and an aggregator that holds its chain, in bytes and in CPU.
+
+And how much later the aggregator answers with it: `python -m bench.mirror [ROUNDS]` takes so many blocks, on a local node.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import re
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
+import aiohttp
 import pyarrow as pa
 
+from bench.latency import BETWEEN_S, TOUCHED, WARM_UP, Vault, configuration, seen, vault_on_a_node
+from bench.sync import measured, ours
+from bench.sync.machine import described
+from bench.under_load import service, told
 from chains.model import Basis, Block, PositionChange, Rows, Side
 from chains.ports import Batch, Covered
 from crossmargin.mirror.asking import understood
@@ -27,15 +40,71 @@ CHAIN, VENUE = "eip155:1", "aave"
 ACCOUNTS, CHANGED, HEADS, UNSETTLED = 500_000, 1_000, 20, 64
 SIGHT = SightSaid(head=None, age_s=0.5, fault=None, stopped=False, broken=False, doubt=None)
 MARKET = b"\x0b" * 20
+ROUNDS = 200
+CONFIGURATION = "crossmargin.toml"
 
 
-def main() -> None:
+def main(words: Sequence[str] = ()) -> None:
+    print(described())
+    follow(int(words[0]) if words else ROUNDS)
     with (
         tempfile.TemporaryDirectory() as folder,
         Store.open(Path(folder) / "indexer.duckdb") as source,
         Store.open(Path(folder) / "all.duckdb") as mirror,
     ):
         measure(source, mirror)
+
+
+def follow(rounds: int) -> None:
+    """How long after a block its change can be read of the indexer and of the aggregator, side by side."""
+    with vault_on_a_node() as vault, tempfile.TemporaryDirectory() as folder:
+        vault.move()
+        near, far = Path(folder, "indexer"), Path(folder, "aggregator")
+        for place in (near, far):
+            place.mkdir()
+            (place / CONFIGURATION).write_text(configuration(vault, place), encoding="utf-8")
+        key = key_of(near)
+        with service(near, ()) as url:
+            text = re.sub(r"(?m)^(rpc|ws) = .*$", "", configuration(vault, far))
+            named = f'[[chain]]\nindexer = "{url}"\nindexer_key = "{key}"'
+            (far / CONFIGURATION).write_text(text.replace("[[chain]]", named), encoding="utf-8")
+            with service(far, ()) as other:
+                waits = asyncio.run(waited(vault, (url, other), rounds))
+    indexer, aggregator = (list(each) for each in zip(*waits, strict=True))
+    print(f"a block of {TOUCHED:,} changed accounts, until their health is answered with it")
+    print(f"  by the indexer: {told(indexer)}")
+    print(f"  by the aggregator: {told(aggregator)}")
+    print(f"  what the aggregator adds: {told([later - first for first, later in waits])}")
+
+
+def key_of(place: Path) -> str:
+    command = [ours.COMMAND, "keys", "api", "create", "aggregator", "--scope", "follow", "--json"]
+    ended = subprocess.run(command, cwd=place, env=measured.surroundings(), capture_output=True, text=True, check=True)
+    return str(json.loads(ended.stdout)["key"])
+
+
+async def waited(vault: Vault, urls: Sequence[str], rounds: int) -> list[tuple[float, ...]]:
+    """Return the seconds of each round from the moment at which the node has a block until each service answers with it."""
+    found = []
+    sessions = [aiohttp.ClientSession(url) for url in urls]
+    try:
+        for session in sessions:
+            await seen(session, vault, 0, vault.ledger.node.height())
+        for turn in range(WARM_UP + rounds):
+            await asyncio.sleep(BETWEEN_S)
+            number = await asyncio.to_thread(vault.move)
+            began = time.monotonic()
+            each = await asyncio.gather(*(until(session, vault, turn % TOUCHED, number, began) for session in sessions))
+            found += [tuple(each)] if turn >= WARM_UP else []
+    finally:
+        for session in sessions:
+            await session.close()
+    return found
+
+
+async def until(session: aiohttp.ClientSession, vault: Vault, account: int, number: int, began: float) -> float:
+    await seen(session, vault, account, number)
+    return time.monotonic() - began
 
 
 def measure(source: Store, mirror: Store) -> None:
@@ -129,3 +198,7 @@ def position(number: int, place: int) -> PositionChange:
         engine_version="aave-v3/1",
         basis=Basis.EXACT,
     )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -30,7 +30,9 @@ from indexer.store.risk_runs import CURVE, SCENARIO
 RUN = 1
 """The number of the only run that a reader's views of risk have."""
 
-STRESSED = {"scenario": "scenario_id"}
+NAMED = {"scenario": "scenario_id", "identity": "identity_id"}
+"""What columns of the tables of risk are called in public views."""
+
 VIEWS = (ANSWER, "fct_risk_run", "fct_stress", "fct_at_risk")
 """The public views of which revaluations are rows; those of risk where scenarios and prices were asked for as they are by themselves."""
 
@@ -147,22 +149,23 @@ def _of_risk(lake: Lake, made: LakeSetRow, premise: Premise, columns: Mapping[st
         "units": stress["units"],
         "left_out": left_out_of(stress),
     }
-    scenarios = table_of(COLUMNS[SCENARIO], list(scenario_rows(stress)))
-    scenarios = scenarios.rename_columns([STRESSED.get(name, name) for name in scenarios.column_names])
     found = {
         "fct_risk_run": pa.Table.from_pylist([run]),
-        "fct_stress": _numbered(scenarios),
+        "fct_stress": _numbered(table_of(COLUMNS[SCENARIO], list(scenario_rows(stress)))),
         "fct_at_risk": _numbered(table_of(COLUMNS[CURVE], list(curve_rows(risk)))),
     }
     return {view: _in_columns(rows, columns[view]) for view, rows in found.items()}
 
 
 def _numbered(rows: pa.Table) -> pa.Table:
-    return rows.append_column("run_id", pa.array([RUN] * len(rows), pa.int64()))
+    named = rows.rename_columns([NAMED.get(name, name) for name in rows.column_names])
+    return named.append_column("run_id", pa.array([RUN] * len(rows), pa.int64()))
 
 
 def _in_columns(rows: pa.Table, columns: pa.Schema) -> pa.Table:
-    """Rows in the columns of a view, those that they lack unknown; raises what Arrow does for others."""
+    """Rows in the columns of a view, those that they lack unknown; raises `ValueError` for columns that the view lacks."""
+    if strange := set(rows.column_names) - set(columns.names):
+        raise ValueError(strange)
     found = [
         rows[name] if name in rows.column_names else pa.nulls(len(rows), columns.field(name).type)
         for name in columns.names

@@ -150,8 +150,8 @@ def test_a_reader_has_the_margin_accounts_that_an_engine_made_of_its_very_set(in
     alone = named_rows(done(folder, "sql", "SELECT * FROM fct_margin_account"))
     the_same_accounts(rows["fct_margin_account"], alone, joined["set"])
     stressed, risked = done(folder, "stress", *at), done(folder, "at-risk", *at)
-    assert in_order(rows["fct_stress"], "scenario_id") == in_order(scenario_rows(stressed), "scenario")
-    assert in_order(rows["fct_at_risk"]) == in_order(curve_rows(risked))
+    assert in_order(rows["fct_stress"]) == in_order(scenario_rows(stressed), scenario="scenario_id")
+    assert in_order(rows["fct_at_risk"]) == in_order(curve_rows(risked), identity="identity_id")
     (run,) = rows["fct_risk_run"]
     assert (run["accounts"], run["units"], run["library_version"]) == tuple(
         stressed[name] for name in ("accounts", "units", "library")
@@ -233,10 +233,10 @@ def the_same_accounts(found: list[dict[str, Any]], wanted: list[dict[str, Any]],
             )
 
 
-def in_order(rows: Iterable[dict[str, Any]], *besides: str) -> list[str]:
-    """Rows without the number of their run, in an order of their own; `besides`: a column of which only the value is told."""
-    plainly = ({"scenario" if name in besides else name: value for name, value in row.items()} for row in rows)
-    return sorted(repr(sorted((name, value) for name, value in row.items() if name != "run_id")) for row in plainly)
+def in_order(rows: Iterable[dict[str, Any]], **named: str) -> list[str]:
+    """Rows without the number of their run, in an order of their own; `named`: what columns are called in the view."""
+    plainly = ({named.get(name, name): value for name, value in row.items() if name != "run_id"} for row in rows)
+    return sorted(repr(sorted(row.items())) for row in plainly)
 
 
 def reason_with(folder: Path, change: Callable[[], object]) -> str:

@@ -20,7 +20,7 @@ def table(**changed: Any) -> pa.Table:
 
 
 @pytest.mark.parametrize(
-    ("changed", "same"),
+    "changed, same",
     [
         ({}, True),
         ({"health_factor": 1.5 * (1 + 1e-15)}, True),

@@ -136,8 +136,21 @@ def beside(folder: Path, url: str, name: str) -> None:
     with running(folder, sys.executable, "-c", BARE, str(folder / "body")) as bare:
         print(f"{name}: health documents of {len(body):,} bytes, {CONNECTIONS} connections, {SECONDS} s each")
         for _ in range(ROUNDS):
-            show("crossmargin", wrk(url))
+            before = waited_s(folder)
+            found = wrk(url)
+            show("crossmargin", found)
+            print(
+                f"    its loop waited for a core {(waited_s(folder) - before) / SECONDS * 1000:.0f} ms of each second"
+            )
             show("bare aiohttp", wrk(bare + STRETCHED))
+
+
+def waited_s(folder: Path) -> float:
+    """How long the thread that answers could have run and had no core, since it began: what other programs take of an answer's time."""
+    (said,) = folder.rglob("*.service.json")
+    pid = json.loads(said.read_text(encoding="utf-8"))["pid"]
+    _, waited_ns, _ = Path(f"/proc/{pid}/task/{pid}/schedstat").read_text(encoding="utf-8").split()
+    return int(waited_ns) / 1e9
 
 
 @contextmanager

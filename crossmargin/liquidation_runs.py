@@ -77,7 +77,7 @@ def _told(steps: Sequence[Step], bad_debt: float, by_lenders: float) -> Row:
         "liquidated": len({step.unit for step in steps}),
         "sold_usd": _sum(step.seized for step in steps),
         "impact_usd": _sum(step.impact for step in steps),
-        "accounts_lose_usd": _sum(step.lost for step in steps),
+        "accounts_lose_usd": float(usd(math.fsum(step.lost for step in steps))),
         "bad_debt_usd": float(usd(bad_debt)),
         "lenders_lose_usd": float(usd(by_lenders)),
     }

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aggregator.margin.numbers import ratio_up, text
 from aggregator.risk.announced import Announcing, announced
 from aggregator.risk.bars import Bars
 from aggregator.risk.history import Floats, History
@@ -100,12 +101,12 @@ def _verdict(each: Verdict) -> dict[str, Any]:
         "traffic_light": judged.light.value,
         "acerbi_szekely_z2": None if each.shortfall is None else number(each.shortfall.z2),
         "acerbi_szekely_p": None if each.shortfall is None else number(each.shortfall.p),
-        "mean_haircut": number(test.mean_haircut),
-        "largest_haircut": number(test.largest_haircut),
-        "worst_beyond": number(test.worst_beyond),
-        "mean_beyond": number(each.mean_beyond),
-        "largest_rise_5d": number(test.largest_rise),
-        "peak_to_trough": number(each.peak_to_trough),
+        "mean_haircut": text(ratio_up(test.mean_haircut)),
+        "largest_haircut": text(ratio_up(test.largest_haircut)),
+        "worst_beyond": text(ratio_up(test.worst_beyond)),
+        "mean_beyond": text(ratio_up(each.mean_beyond)),
+        "largest_rise_5d": text(ratio_up(test.largest_rise)),
+        "peak_to_trough": text(ratio_up(each.peak_to_trough)),
         "holds": each.holds,
     }
 

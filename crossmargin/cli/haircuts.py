@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 
 import typer
@@ -181,7 +180,7 @@ def _result(whole: Found, found: Backtest) -> Document:
 
 
 def _digits(value: float) -> str:
-    return numbers.text(Decimal(repr(value)).quantize(Decimal("0.000001"), ROUND_HALF_EVEN))
+    return numbers.text(numbers.ratio_nearest(value))
 
 
 def _show_estimates(console: Console, document: Document) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 
 import typer
@@ -90,7 +89,7 @@ def _class(each: Class) -> Document:
 
 
 def _digits(value: float) -> str:
-    return numbers.text(Decimal(repr(value)).quantize(Decimal("0.000001"), ROUND_HALF_EVEN))
+    return numbers.text(numbers.ratio_nearest(value))
 
 
 def _show(console: Console, document: Document) -> None:

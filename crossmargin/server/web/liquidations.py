@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from aggregator.audit.report.page import Html, figures, text
 from crossmargin.documents import Document, symbol
-from crossmargin.server.web.figures import amount, factor, market, percent, usd_down, usd_up
+from crossmargin.server.web.figures import amount, factor, market, percent, usd_up
 from crossmargin.server.web.frame import Grid, Page, chain_warnings, link, listed, titled, whole, with_doubts
 
 PATH = "/ui/risk/liquidations"
@@ -170,7 +170,7 @@ def _advice(found: Sequence[Document]) -> Grid:
         rows=[
             (
                 _done(each),
-                usd_down(each["moved_usd"]),
+                usd_up(each["moved_usd"]),
                 usd_up(each["cost_usd"]),
                 factor(each["health_after"]),
                 each["gain"],
@@ -187,7 +187,7 @@ def _advice(found: Sequence[Document]) -> Grid:
 
 def _done(found: Document) -> Html:
     done = "; ".join(
-        f"{text(each['kind'])} {amount(each['tokens'])} {_token(each)} at {whole(each['venue'])}"
+        f"{text(each['kind'])} {amount(each['tokens'], up=True)} {_token(each)} at {whole(each['venue'])}"
         for each in found["actions"]
     )
     return Html(f"{done} (from outside)" if found["outside"] else done)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING
 from typing import Any
 
 from aggregator.audit.report.page import Html, figures, text
+from aggregator.margin.numbers import rounded
 from crossmargin.documents import Document
 from crossmargin.server.web.figures import percent, usd_up
 from crossmargin.server.web.frame import Grid, Page, chain_warnings, link, listed, standing_at, status, with_doubts
@@ -170,7 +173,7 @@ def curve(points: Sequence[Mapping[str, Any]]) -> Html:
 
     line = " ".join(f"{x(move):.1f},{y(debt):.1f}" for move, debt in whole)
     said = text(
-        f"Debt that may be liquidated, from {first:+.0%} to {last:+.0%} of all prices, at most {top:,.0f} USD; the table has each"
+        f"Debt that may be liquidated, from {first:+.0%} to {last:+.0%} of all prices, at most {math.ceil(top):,} USD; the table has each"
     )
     marks = "".join(
         f'<circle class="dot" cx="{x(move):.1f}" cy="{y(debt):.1f}" r="3"><title>{move:+.0%}: {debt:,.2f} USD</title></circle>'
@@ -190,8 +193,12 @@ def curve(points: Sequence[Mapping[str, Any]]) -> Html:
 
 def _short(usd: float) -> str:
     return next(
-        (f"{usd / size:.3g} {unit}" for size, unit in ((1e9, "bn"), (1e6, "M"), (1e3, "k")) if usd >= size),
-        f"{usd:.0f}",
+        (
+            f"{rounded(usd / size, 1, ROUND_CEILING)} {unit}"
+            for size, unit in ((1e9, "bn"), (1e6, "M"), (1e3, "k"))
+            if usd >= size
+        ),
+        f"{math.ceil(usd)}",
     )
 
 

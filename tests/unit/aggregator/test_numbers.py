@@ -23,6 +23,11 @@ def test_ratios_have_six_places(value: float, down: str, up: str) -> None:
     assert (text(numbers.ratio_down(value)), text(numbers.ratio_up(value))) == (down, up)
 
 
+def test_what_is_good_news_on_neither_side_goes_to_the_nearest() -> None:
+    assert text(numbers.ratio_nearest(-2 / 3)) == "-0.666667"
+    assert text(numbers.ratio_nearest(1 / 3)) == "0.333333"
+
+
 def test_usd_have_eight_places() -> None:
     assert text(numbers.usd_down(1.234567899)) == "1.23456789"
     assert text(numbers.usd_up(1.234567891)) == "1.23456790"

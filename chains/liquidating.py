@@ -83,6 +83,11 @@ class Exposed(Protocol):
         ...
 
     @property
+    def owed_limit(self) -> float | None:
+        """Return what its debts may weigh at most, however much it has, in whole units of the venue's currency; `None`: no limit."""
+        ...
+
+    @property
     def collaterals(self) -> tuple[Lot, ...]:
         """Return what may be taken."""
         ...
@@ -172,6 +177,8 @@ class Weighted:
     forgives: bool
     base_asset: bytes | None = None
     times: Times | None = None
+
+    owed_limit = None
 
     @property
     def collaterals(self) -> tuple[Lot, ...]:

@@ -326,8 +326,19 @@ def _left(outcome: Outcome) -> float:
 
 
 def missing(stage: Stage) -> Mapping[str, Any]:
-    """Say what is left out, and what is assumed."""
-    return {"assumed": list(stage.assumed), "depth_curves": list(stage.curved), "left_out": reasons(stage.left_out)}
+    """Say what is left out, how many units of all with debt, and what is assumed."""
+    left_out = sum(stage.units_left_out.values())
+    return {
+        "assumed": list(stage.assumed),
+        "depth_curves": list(stage.curved),
+        "units_with_debt": len(stage.scene.borrowers) + left_out,
+        "units_left_out": left_out,
+        "left_out_by_reason": [
+            {"venue": venue, "detail": detail, "units": count}
+            for (venue, detail), count in stage.units_left_out.items()
+        ],
+        "left_out": reasons(stage.left_out),
+    }
 
 
 def _funded(value: float) -> str:

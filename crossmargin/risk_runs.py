@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from aggregator.book import Book
+from aggregator.liquidating import Stage, stage_of
 from aggregator.margin.inputs import METHODOLOGY_VERSION
 from aggregator.told import Told, untold
 from crossmargin.documents import Document
@@ -24,6 +25,7 @@ from crossmargin.watch import Clock
 from indexer.store import Store
 from indexer.store.risk_runs import CURVE, FORECAST, LIQUIDATION, SCENARIO, RiskRun
 
+NOT_LIQUIDATED = "liquidation_unknown"
 MOST_FORECASTS = 10_000
 SEED = 0
 
@@ -66,7 +68,12 @@ class RiskRuns:
         judged, now = judge(), int(self._clock())
         stress, curves = stressed(judged.book, Wanted(), judged.known.series, told), risked(judged.book)
         chances = forecasts(judged.book, judged.known.series, top=MOST_FORECASTS, seed=SEED)
-        left_out = [*stress["left_out"], *({"code": "unmeasured", "subject": name} for name in stress["unmeasured"])]
+        stage = stage_of(judged.book, judged.known.curves)
+        left_out = [
+            *stress["left_out"],
+            *({"code": "unmeasured", "subject": name} for name in stress["unmeasured"]),
+            *_not_liquidated(stage),
+        ]
         run = RiskRun(
             made_at=now,
             as_of=json.dumps(stress["as_of"]),
@@ -83,7 +90,7 @@ class RiskRuns:
             SCENARIO: scenario_rows(stress),
             CURVE: curve_rows(curves),
             FORECAST: _forecasts(chances),
-            LIQUIDATION: liquidations(judged.book, judged.known, SEED, told),
+            LIQUIDATION: liquidations(judged.book, stage.scene, judged.known, SEED, told),
         }
         tables = {name: table_of(COLUMNS[name], list(found)) for name, found in rows.items()}
         number = self._store.add_risk_run(run, tables, self._settings.keep)
@@ -119,6 +126,12 @@ def curve_rows(document: Document) -> Iterator[dict[str, Any]]:
     for identity, points in curves:
         for point in points:
             yield {"identity": identity, "move": float(point["move"]), "units": point["units"]} | _usd(point)
+
+
+def _not_liquidated(stage: Stage) -> Iterator[dict[str, str]]:
+    """Yield of whom simulated liquidations say nothing: how many units of a venue, and why."""
+    for (venue, detail), units in stage.units_left_out.items():
+        yield {"code": NOT_LIQUIDATED, "subject": venue, "detail": f"{units:,} units: {detail}"}
 
 
 def _forecasts(document: Document) -> Iterator[dict[str, Any]]:

@@ -144,5 +144,8 @@ def _show_missing(console: Console, document: Document) -> None:
     if document["assumed"]:
         named = ", ".join(document["assumed"])
         console.print(words(f"sold at what the policy says, for want of a volume or a history: {named}", "yellow"))
-    for each in document["left_out"]:
-        console.print(words(f"left out: {each['subject']}: {each['detail']}", "yellow"), soft_wrap=True)
+    if left_out := document["units_left_out"]:
+        said = f"in no total are {left_out:,} of {document['units_with_debt']:,} units with debt (--json names each):"
+        console.print(words(said, "yellow"), soft_wrap=True)
+    for each in document["left_out_by_reason"]:
+        console.print(words(f"  {each['units']:,} at {each['venue']}: {each['detail']}", "yellow"), soft_wrap=True)

@@ -84,6 +84,7 @@ class Liquidable:
     first: Mapping[Key, int]
 
     rule = "drift"
+    owed_limit = None
     base_asset: bytes | None = None
 
     @classmethod

@@ -72,6 +72,7 @@ class Liquidable:
     absorbed: bool = False
 
     rule = "jupiter_lend"
+    owed_limit = None
 
     @property
     def base_asset(self) -> bytes | None:

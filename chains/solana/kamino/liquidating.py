@@ -89,6 +89,13 @@ class Liquidable:
         )
 
     @property
+    def owed_limit(self) -> float | None:
+        """Return the market's cap on the liquidation limit; where it is not known whether it counts, what may be beyond it is looked at."""
+        cap = self.conditions.market.global_unhealthy_borrow_value
+        capped = self.conditions.engine.capped
+        return float(cap) if capped or (capped is None and cap) else None
+
+    @property
     def collaterals(self) -> tuple[Lot, ...]:
         lots = (
             self._lot(reserve, self._redeemed(reserve, ctokens), self._threshold_pct(reserve) * BPS_PER_PERCENT)

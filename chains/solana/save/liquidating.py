@@ -21,6 +21,7 @@ from chains.solana.save.book import Book
 from chains.solana.save.layout import Borrow, Deposit, Obligation
 from chains.solana.save.maths import PERCENT, MathOverflow
 from chains.solana.save.refresh import (
+    MOST_UNHEALTHY,
     Refreshed,
     Supplied,
     Used,
@@ -60,7 +61,7 @@ class Liquidable:
     first: Mapping[bytes, int]
 
     rule = "save"
-    whole = False
+    owed_limit = MOST_UNHEALTHY / WAD
     base_asset: bytes | None = None
 
     @classmethod

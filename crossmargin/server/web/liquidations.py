@@ -45,6 +45,10 @@ def liquidations(document: Document, frozen: Document, standing: Document, scena
                 [
                     ("Scenario", "prices as they are" if found is None else found["name"]),
                     ("Order told below", document["terms"]["order"].replace("_", " ")),
+                    (
+                        "In no total",
+                        f"{document['units_left_out']:,} of {document['units_with_debt']:,} units with debt",
+                    ),
                     ("Policy", titled(document["policy"][:15], document["policy"])),
                 ]
             ),
@@ -153,7 +157,9 @@ def _freezes(freezes: Sequence[Document]) -> Grid:
 
 def _rules(document: Document, frozen: Document) -> Html:
     rules = dict.fromkeys([*document["rules"], *frozen["rules"]])
-    missing = [f"{each['subject']}: {each['detail']}" for each in document["left_out"]]
+    missing = [
+        f"{each['units']:,} units at {each['venue']}: {each['detail']}" for each in document["left_out_by_reason"]
+    ]
     assumed = [f"{each} is sold at what the policy says of its class" for each in document["assumed"]]
     return Html(
         f"<section><h2>By which rules</h2>{listed(rules)}</section>"

@@ -10,7 +10,7 @@ import pytest
 from aggregator.liquidating import stage_of
 from aggregator.risk.liquidation import Order, Outlet, Pool, Scene, Terms
 from aggregator.risk.liquidation_run import compared, simulate
-from chains.identifiers import token
+from chains.identifiers import format_address, token
 from chains.liquidating import Weighted
 from tests.unit.aggregator.builders import CHAIN, OTHER_CHAIN, USDC, WETH, Holding
 from tests.unit.aggregator.test_liquidation_properties import assert_conserved
@@ -104,7 +104,7 @@ def test_what_nothing_is_left_for_is_forgiven_and_paid_by_the_fund_then_by_lende
 
     [loss] = found.losses
     bad = 1_000 - 800 / 1.1
-    assert loss.pool == Pool("toy-1", "0x" + USDC.hex())
+    assert loss.pool == Pool("toy-1", format_address(CHAIN, USDC))
     assert (loss.bad_debt, loss.by_fund, loss.by_common) == pytest.approx((bad, 100, 50))
     assert loss.by_lenders == pytest.approx(bad - 150)
     assert loss.share == pytest.approx((bad - 150) / 1_000)

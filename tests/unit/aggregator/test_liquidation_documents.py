@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+
 from typing import Any
 
 from aggregator.book import Book
@@ -12,6 +12,8 @@ from crossmargin.liquidation_asked import Asked
 from crossmargin.liquidation_documents import flow, frozen, simulated, stopped
 from crossmargin.liquidation_known import Known
 from crossmargin.server.web.figures import factor
+from crossmargin.server.web.frame import written
+from crossmargin.server.web.liquidations import liquidations
 from crossmargin.stress_documents import usd
 from tests.unit.aggregator.builders import CHAIN, OTHER_CHAIN, USDC, WETH, Holding
 from tests.unit.aggregator.test_liquidation import FREELY, scene
@@ -67,6 +69,19 @@ def test_losses_are_told_up_and_what_funds_pay_and_have_left_down() -> None:
     assert paid["by_venue_fund_usd"] == "100.000001"
     assert left["funds_left_usd"] == {"toy-1": "615.909092"}  # 900.0000019 − 284.090909
     assert left["orders"][0]["accounts_lose_usd"] == "71.60"  # a tenth of 715.909…, and half a cent
+
+
+def test_a_page_says_how_many_units_are_in_no_total_and_why() -> None:
+    made = book({CHAIN: [SUNK], OTHER_CHAIN: []})
+    why = {"venue": "drift-main", "detail": "it has perp positions", "units": 1_234}
+    document = dict(simulated(made, Asked(), Known())) | {
+        "units_with_debt": 1_235, "units_left_out": 1_234, "left_out_by_reason": [why]
+    }  # fmt: skip
+
+    page = written(liquidations(document, frozen(made, Asked(days=(0,)), Known()), {"chains": []}, "")).decode()
+
+    assert "1,234 of 1,235 units with debt" in page
+    assert "1,234 units at drift-main: it has perp positions" in page
 
 
 def told(made: Book, **more: Any) -> tuple[list[Document], Document]:

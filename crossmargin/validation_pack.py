@@ -18,6 +18,7 @@ from aggregator.risk.history import Floats, History
 from aggregator.risk.reliability import Reliability, reliability
 from aggregator.risk.series import series_of_bars
 from aggregator.risk.validation import JUDGED, Line, Verdict, day_of, validate
+from aggregator.told import Told, untold
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 from crossmargin.stress_documents import number
@@ -33,12 +34,12 @@ RAREST = 0.001
 """Where plots of chances begin."""
 
 
-def validation(histories: Sequence[History], bars: Sequence[Bars]) -> tuple[Document, list[Line]]:
+def validation(histories: Sequence[History], bars: Sequence[Bars], told: Told = untold) -> tuple[Document, list[Line]]:
     """Judge all models on all subjects, and chances of a breach where lows and highs are known; raises `BadHistory`."""
-    verdicts, lines = validate(histories)
-    chances = {} if not bars else {"score": reliability(bars)}
+    verdicts, lines = validate(histories, told=told)
+    chances = {} if not bars else {"score": reliability(bars, told=told)}
     for days in DAYS if bars else ():
-        chances[f"{days}d"] = announced([series_of_bars(each) for each in bars], Announcing(days=days))
+        chances[f"{days}d"] = announced([series_of_bars(each) for each in bars], Announcing(days=days), told)
     judged = [each for each in verdicts if each.test.model == JUDGED]
     document = {
         "histories": [

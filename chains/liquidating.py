@@ -45,6 +45,11 @@ class Lot(NamedTuple):
         return price_at(self.price, self.asset, times)
 
 
+def amount_of(lots: Iterable[Lot], market: bytes) -> int:
+    """Return how many raw units there are of a market, 0 where there is no lot of it."""
+    return next((lot.amount_raw for lot in lots if lot.market == market), 0)
+
+
 class Portion(NamedTuple):
     """So much of one market of a unit."""
 

@@ -35,6 +35,10 @@ def test_usd_have_eight_places() -> None:
     assert text(numbers.usd_up(1.234567891)) == "1.23456790"
 
 
+def test_amounts_of_tokens_have_twelve_places_down() -> None:
+    assert text(numbers.amount_down(2 / 3)) == "0.666666666666"
+
+
 def test_prices_go_to_the_nearest() -> None:
     assert text(numbers.price(2009.9999999999998)) == "2010.000000000000"
 

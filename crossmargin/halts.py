@@ -33,7 +33,7 @@ class Pulse:
     def after(self, before: Block, seen: Block, now: float, chain: ChainSettings) -> Pulse:
         """Return what a look makes of it; between two looks that are far apart blocks came evenly."""
         came = seen.number - before.number
-        if came <= 0 or not 0 <= now - seen.time <= chain.stale_after_s:
+        if came <= 0 or abs(now - seen.time) > chain.stale_after_s:
             return self
         return Pulse(self.young + 1, max(self.pause_s, (seen.time - before.time) / came))
 

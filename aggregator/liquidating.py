@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -17,20 +17,21 @@ from aggregator.margin.venue import unit_name
 from aggregator.oracle.mark import Mark
 from aggregator.risk.liquidation import MOST_IMPACT, Borrower, Outlet, Pool, Scene
 from aggregator.risk.liquidation_run import pool_of
-from chains.identifiers import Account, token
+from chains.identifiers import Account, format_address, token
 from chains.liquidating import Exposed
 from chains.model import Reason, Side, UnitPosition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """A scene without moves and funds; `left_out`: units and venues that are not in it, and why; `assumed`: identities whose sale is
-    the policy's word, since nobody knows their volume or how their price moves; `curved`: those whose depth somebody told;
-    `symbols`: what is owed in each pool is called.
+    """A scene without moves and funds; `left_out`: units and venues that are not in it, and why; `units_left_out`: how many units with debt
+    by venue and why; `assumed`: identities whose sale is the policy's word, since nobody knows their volume or how their price moves;
+    `curved`: those whose depth somebody told; `symbols`: what is owed in each pool is called.
     """
 
     scene: Scene
     left_out: tuple[Reason, ...]
+    units_left_out: Mapping[tuple[str, str], int]
     assumed: tuple[str, ...]
     curved: tuple[str, ...] = ()
     symbols: Mapping[Pool, str] = field(default_factory=dict)
@@ -49,11 +50,12 @@ def stage(units: Iterable[OpenUnit], context: Context, curves: Curves = NO_CURVE
     """
     borrowers: list[Borrower] = []
     left_out: dict[Reason, None] = {}
+    units_left_out: Counter[tuple[str, str]] = Counter()
     lent: dict[Pool, int] = defaultdict(int)
     symbols: dict[Pool, str] = {}
     for held_in in units:
         for position in held_in.unit.positions:
-            pool = Pool(held_in.venue.id, "0x" + position.market.hex())
+            pool = Pool(held_in.venue.id, format_address(held_in.venue.chain_id, position.market))
             if position.side is Side.SUPPLY:
                 lent[pool] += position.amount_raw
             elif pool not in symbols:
@@ -63,7 +65,8 @@ def stage(units: Iterable[OpenUnit], context: Context, curves: Curves = NO_CURVE
             if isinstance(found, Borrower):
                 borrowers.append(found)
             else:
-                left_out |= dict.fromkeys(found)
+                left_out[found] = None
+                units_left_out[held_in.venue.id, found.detail] += 1
     borrowers.sort(key=lambda each: each.name)
     identities = {
         asset: identity_of(asset, context.assets)
@@ -81,6 +84,7 @@ def stage(units: Iterable[OpenUnit], context: Context, curves: Curves = NO_CURVE
             supplied=dict(_supplied(borrowers, lent)),
         ),
         left_out=tuple(left_out),
+        units_left_out=dict(sorted(units_left_out.items())),
         assumed=tuple(sorted(name for name, outlet in outlets.items() if outlet.slope == 0 and not outlet.curve)),
         curved=tuple(sorted(name for name, outlet in outlets.items() if outlet.curve)),
         symbols=symbols,
@@ -115,18 +119,18 @@ def _symbol(position: UnitPosition, chain: str, context: Context) -> str:
     return (configured.symbol if configured else None) or position.symbol
 
 
-def _borrower(held_in: OpenUnit, context: Context) -> Borrower | tuple[Reason, ...]:
+def _borrower(held_in: OpenUnit, context: Context) -> Borrower | Reason:
     unit, chain = held_in.unit, held_in.venue.chain_id
     if unit.liquidating is None:
         detail = f"how {held_in.venue.protocol} liquidates is not computed, or its numbers are not known"
-        return (Reason("liquidation_unknown", unit_name(held_in) if unit.native is None else held_in.venue.id, detail),)
+        return Reason("liquidation_unknown", unit_name(held_in) if unit.native is None else held_in.venue.id, detail)
     exposed = unit.liquidating()
     if isinstance(exposed, tuple):
         detail = "; ".join(reason.detail for reason in exposed) or "nothing is known of its debt"
-        return (Reason("liquidation_unknown", unit_name(held_in), detail),)
+        return Reason("liquidation_unknown", unit_name(held_in), detail)
     base = _base_usd(exposed, held_in, context)
     if isinstance(base, Reason):
-        return (base,)
+        return base
     tokens = {lot.asset for lot in (*exposed.collaterals, *exposed.debts)}
     return Borrower(
         name=unit_name(held_in),

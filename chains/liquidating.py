@@ -45,6 +45,11 @@ class Lot(NamedTuple):
         return price_at(self.price, self.asset, times)
 
 
+def amount_of(lots: Iterable[Lot], market: bytes) -> int:
+    """Return how many raw units there are of a market, 0 where there is no lot of it."""
+    return next((lot.amount_raw for lot in lots if lot.market == market), 0)
+
+
 class Portion(NamedTuple):
     """So much of one market of a unit."""
 
@@ -80,6 +85,11 @@ class Exposed(Protocol):
     @property
     def base_asset(self) -> bytes | None:
         """Return the token whose units the venue's prices are in, `None` for USD."""
+        ...
+
+    @property
+    def owed_limit(self) -> float | None:
+        """Return what its debts may weigh at most, however much it has, in whole units of the venue's currency; `None`: no limit."""
         ...
 
     @property
@@ -172,6 +182,8 @@ class Weighted:
     forgives: bool
     base_asset: bytes | None = None
     times: Times | None = None
+
+    owed_limit = None
 
     @property
     def collaterals(self) -> tuple[Lot, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from decimal import ROUND_FLOOR, ROUND_HALF_EVEN
+from decimal import ROUND_CEILING, ROUND_FLOOR
 
 from aggregator.advice import Priced, Reach, Trade, advise, health_of, ranked_by_cost
 from aggregator.margin.document import HealthDocument
@@ -102,4 +102,5 @@ def _ratio(value: float) -> str | None:
 
 
 def _usd(value: float) -> str:
-    return text(rounded(value, PLACES, ROUND_HALF_EVEN))
+    """Round what is moved or lost up."""
+    return text(rounded(value, PLACES, ROUND_CEILING))

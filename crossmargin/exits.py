@@ -15,3 +15,4 @@ class ExitCode(IntEnum):
     UNVERIFIED = 4
     BELOW = 5
     INTERRUPTED = 130
+    CUT = 141

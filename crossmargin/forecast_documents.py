@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 from aggregator.book import Book
 from aggregator.forecasting import HORIZONS, Forecast, Forecasts, forecast
+from aggregator.margin.numbers import ratio_up, text
 from aggregator.risk.paths import MODEL
 from aggregator.risk.series import Series
 from crossmargin.documents import Document
-from crossmargin.stress_documents import as_of, number, reasons, usd
+from crossmargin.stress_documents import as_of, reasons, usd
 
 CALIBRATED = ("24h", "7d")
 """Horizons whose chances were compared with what came of them; of an hour nobody has histories."""
@@ -49,5 +50,7 @@ def _line(each: Forecast) -> Document:
         "account": each.account,
         "status": each.status.value,
         "debt_usd": usd(each.debt_usd),
-        "breach_probability": {name: number(chance) for name, chance in zip(HORIZONS, each.chances, strict=True)},
+        "breach_probability": {
+            name: text(ratio_up(chance)) for name, chance in zip(HORIZONS, each.chances, strict=True)
+        },
     }

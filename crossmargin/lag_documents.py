@@ -100,7 +100,7 @@ def _day(moment: Moment, scene: Scene, terms: Terms) -> Document:
 def _told(outcome: Outcome) -> Document:
     return {
         "liquidated_units": len(outcome.liquidated),
-        "accounts_lose_usd": flow(outcome.total("lost")),
+        "accounts_lose_usd": usd(outcome.total("lost")),
         "liquidators_gain_usd": flow(outcome.total("gained")),
         "impact_usd": flow(outcome.total("impact")),
         "bad_debt_usd": usd(outcome.bad_debt),

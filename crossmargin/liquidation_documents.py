@@ -1,6 +1,6 @@
 """Simulated liquidations as documents, with the rules by which they came about.
 
-Losses are rounded up to a cent; flows are told to a millionth, so that they add up.
+Losses are rounded up to a cent, what funds pay and have left down; flows are told to a millionth, so that they add up.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from aggregator.book import Book
 from aggregator.freezing import Reopened, later, reopened
 from aggregator.liquidating import Stage, stage_of
-from aggregator.margin.numbers import rounded, text
+from aggregator.margin.numbers import ratio_up, rounded, text
 from aggregator.margin.stamp import policy_digest
 from aggregator.risk.liquidation import Loss, Order, Outcome, Scene, Step, Terms
 from aggregator.risk.liquidation_run import compared
@@ -195,7 +195,7 @@ def _order(order: Order, outcome: Outcome) -> Document:
         "liquidated_units": len(outcome.liquidated),
         "sold_usd": flow(outcome.total("seized")),
         "impact_usd": flow(outcome.total("impact")),
-        "accounts_lose_usd": flow(outcome.total("lost")),
+        "accounts_lose_usd": usd(outcome.total("lost")),
         "bad_debt_usd": usd(outcome.bad_debt),
         "lenders_lose_usd": usd(by_lenders(outcome)),
         **stopped(outcome),
@@ -220,8 +220,8 @@ def _outcome(outcome: Outcome, scene: Scene, stage: Stage) -> Document:
         },
         "venues": _by_venue(outcome),
         "pools": [_loss(loss, stage) for loss in outcome.losses],
-        "funds_left_usd": {venue: flow(left) for venue, left in sorted(outcome.funds_left.items())},
-        "fund_left_usd": flow(outcome.common_left),
+        "funds_left_usd": {venue: _funded(left) for venue, left in sorted(outcome.funds_left.items())},
+        "fund_left_usd": _funded(outcome.common_left),
         "sold_usd": {identity: flow(amount) for identity, amount in outcome.sold.items()},
         "prices": [
             {"asset": asset, "identity": scene.identities[asset], "move": number(times - 1)}
@@ -252,10 +252,10 @@ def _loss(loss: Loss, stage: Stage) -> Document:
         "market": loss.pool.market,
         "symbol": stage.symbols.get(loss.pool) or None,
         "bad_debt_usd": usd(loss.bad_debt),
-        "by_venue_fund_usd": flow(loss.by_fund),
-        "by_fund_usd": flow(loss.by_common),
+        "by_venue_fund_usd": _funded(loss.by_fund),
+        "by_fund_usd": _funded(loss.by_common),
         "lenders_lose_usd": usd(loss.by_lenders),
-        "lenders_share": None if loss.share is None else number(loss.share),
+        "lenders_share": None if loss.share is None else text(ratio_up(loss.share)),
     }
 
 
@@ -289,11 +289,11 @@ def _freeze(found: Reopened) -> Document:
         "interest_usd": flow(found.interest_usd),
         "liquidated_units": len(outcome.liquidated),
         "liquidated_by_chain": found.by_chain,
-        "accounts_lose_usd": flow(outcome.total("lost")),
+        "accounts_lose_usd": usd(outcome.total("lost")),
         "impact_usd": flow(outcome.total("impact")),
         "bad_debt_usd": usd(outcome.bad_debt),
         "lenders_lose_usd": usd(by_lenders(outcome)),
-        "funds_left_usd": flow(_left(outcome)),
+        "funds_left_usd": _funded(_left(outcome)),
         **stopped(outcome),
         "pools": [_loss(loss, found.stage) for loss in outcome.losses],
     }
@@ -326,8 +326,24 @@ def _left(outcome: Outcome) -> float:
 
 
 def missing(stage: Stage) -> Mapping[str, Any]:
-    """Say what is left out, and what is assumed."""
-    return {"assumed": list(stage.assumed), "depth_curves": list(stage.curved), "left_out": reasons(stage.left_out)}
+    """Say what is left out, how many units of all with debt, and what is assumed."""
+    left_out = sum(stage.units_left_out.values())
+    return {
+        "assumed": list(stage.assumed),
+        "depth_curves": list(stage.curved),
+        "units_with_debt": len(stage.scene.borrowers) + left_out,
+        "units_left_out": left_out,
+        "left_out_by_reason": [
+            {"venue": venue, "detail": detail, "units": count}
+            for (venue, detail), count in stage.units_left_out.items()
+        ],
+        "left_out": reasons(stage.left_out),
+    }
+
+
+def _funded(value: float) -> str:
+    """Write what a fund pays or has left, USD down to a millionth."""
+    return text(rounded(max(value, 0.0), FLOW_PLACES, ROUND_FLOOR))
 
 
 def flow(value: float) -> str:

@@ -11,9 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from aggregator.book import Book
-from aggregator.liquidating import stage_of
 from aggregator.margin.stamp import policy_digest
-from aggregator.risk.liquidation import Outcome, Step, Terms
+from aggregator.risk.liquidation import Outcome, Scene, Step, Terms
 from aggregator.risk.liquidation_run import simulate
 from aggregator.risk.scenarios import Scenario
 from aggregator.told import Told, each_told, untold
@@ -41,9 +40,9 @@ COLUMNS = (
 Row = dict[str, Any]
 
 
-def liquidations(book: Book, known: Known, seed: int, told: Told = untold) -> Iterator[Row]:
+def liquidations(book: Book, scene: Scene, known: Known, seed: int, told: Told = untold) -> Iterator[Row]:
     """Yield what each scenario comes to, in all and by venue; nothing of a book whose venues' rules are not known."""
-    scene, policy = stage_of(book, known.curves).scene, policy_digest(book.context.policy)
+    policy = policy_digest(book.context.policy)
     scenarios = list(happened(book, known.series)) if scene.borrowers else []
     for scenario in each_told(told, "liquidations", scenarios):
         moves = {each.asset: each.move for each in scenario.moves}
@@ -77,7 +76,7 @@ def _told(steps: Sequence[Step], bad_debt: float, by_lenders: float) -> Row:
         "liquidated": len({step.unit for step in steps}),
         "sold_usd": _sum(step.seized for step in steps),
         "impact_usd": _sum(step.impact for step in steps),
-        "accounts_lose_usd": _sum(step.lost for step in steps),
+        "accounts_lose_usd": float(usd(math.fsum(step.lost for step in steps))),
         "bad_debt_usd": float(usd(bad_debt)),
         "lenders_lose_usd": float(usd(by_lenders)),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from aggregator.gather import Catalogue
@@ -154,4 +153,4 @@ def _layers(layers: Layers, static: float | None) -> Mapping[str, Any]:
 
 
 def _share(value: float) -> str:
-    return numbers.text(Decimal(repr(value)).quantize(Decimal("0.000001"), ROUND_HALF_EVEN))
+    return numbers.text(numbers.ratio_up(value))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from aggregator.book import Book
+from aggregator.liquidating import Stage, stage_of
 from aggregator.margin.inputs import METHODOLOGY_VERSION
 from aggregator.told import Told, untold
 from crossmargin.documents import Document
@@ -24,6 +25,7 @@ from crossmargin.watch import Clock
 from indexer.store import Store
 from indexer.store.risk_runs import CURVE, FORECAST, LIQUIDATION, SCENARIO, RiskRun
 
+NOT_LIQUIDATED = "liquidation_unknown"
 MOST_FORECASTS = 10_000
 SEED = 0
 
@@ -66,6 +68,7 @@ class RiskRuns:
         judged, now = judge(), int(self._clock())
         stress, curves = stressed(judged.book, Wanted(), judged.known.series, told), risked(judged.book)
         chances = forecasts(judged.book, judged.known.series, top=MOST_FORECASTS, seed=SEED)
+        stage = stage_of(judged.book, judged.known.curves)
         run = RiskRun(
             made_at=now,
             as_of=json.dumps(stress["as_of"]),
@@ -76,13 +79,13 @@ class RiskRuns:
             seed=chances["seed"],
             accounts=stress["accounts"],
             units=stress["units"],
-            left_out=left_out_of(stress),
+            left_out=left_out_of(stress, _not_liquidated(stage)),
         )
         rows = {
             SCENARIO: scenario_rows(stress),
             CURVE: curve_rows(curves),
             FORECAST: _forecasts(chances),
-            LIQUIDATION: liquidations(judged.book, judged.known, SEED, told),
+            LIQUIDATION: liquidations(judged.book, stage.scene, judged.known, SEED, told),
         }
         tables = {name: table_of(COLUMNS[name], list(found)) for name, found in rows.items()}
         number = self._store.add_risk_run(run, tables, self._settings.keep)
@@ -97,10 +100,10 @@ class RiskRuns:
         }
 
 
-def left_out_of(stress: Document) -> str:
-    """Return what no scenario judges, with why, as JSON text."""
+def left_out_of(stress: Document, besides: Iterable[Document] = ()) -> str:
+    """Return what no scenario judges, with why, and what is left out `besides`, as JSON text."""
     unmeasured = ({"code": "unmeasured", "subject": name} for name in stress["unmeasured"])
-    return json.dumps([*stress["left_out"], *unmeasured])
+    return json.dumps([*stress["left_out"], *unmeasured, *besides])
 
 
 def scenario_rows(document: Document) -> Iterator[dict[str, Any]]:
@@ -124,6 +127,12 @@ def curve_rows(document: Document) -> Iterator[dict[str, Any]]:
     for identity, points in curves:
         for point in points:
             yield {"identity": identity, "move": float(point["move"]), "units": point["units"]} | _usd(point)
+
+
+def _not_liquidated(stage: Stage) -> Iterator[dict[str, str]]:
+    """Yield of whom simulated liquidations say nothing: how many units of a venue, and why."""
+    for (venue, detail), units in stage.units_left_out.items():
+        yield {"code": NOT_LIQUIDATED, "subject": venue, "detail": f"{units:,} units: {detail}"}
 
 
 def _forecasts(document: Document) -> Iterator[dict[str, Any]]:

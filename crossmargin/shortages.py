@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import ROUND_CEILING
 from typing import Any
 
 from aggregator.margin.floor import ShortfallFloor
+from aggregator.margin.numbers import rounded, text
 from aggregator.oracle.mark import Mark
 from chains.identifiers import format_address
 from crossmargin.cuts import Scene
@@ -36,5 +38,6 @@ def _prices(scene: Scene) -> dict[tuple[str, str], float]:
 def _weighed(shortage: Shortage, price: float | None, floor: ShortfallFloor) -> Shortage:
     missing, claims = int(shortage["shortfall"] or 0), int(shortage["claims"] or 0)
     usd = None if price is None else missing * price
-    told = {"missing_usd": None if usd is None else f"{usd:.2f}", "gravity": floor.gravity(missing, claims, usd).value}
+    gravity = floor.gravity(missing, claims, usd).value
+    told = {"missing_usd": None if usd is None else text(rounded(usd, 2, ROUND_CEILING)), "gravity": gravity}
     return shortage | told

@@ -58,6 +58,8 @@ def _chain(chain: ChainSettings, reader: Reader, watch: Watch | None, now: float
     reason = _reason(chain_id, cursor, watch)
     sight = watch.sight(chain_id) if watch is not None else None
     head = sight.head.latest.number if sight is not None and sight.head is not None else None
+    age_s = None if cursor is None else max(0, int(now) - cursor.block.time)
+    is_old = watch is None and age_s is not None and age_s > chain.stale_after_s
     return {
         "chain": chain_id,
         "name": chain.spec.name,
@@ -66,7 +68,8 @@ def _chain(chain: ChainSettings, reader: Reader, watch: Watch | None, now: float
         "finalized_block": cursor.finalized if cursor is not None and cursor.finalized >= 0 else None,
         "head_block": head,
         "lag_blocks": None if head is None or cursor is None else max(0, head - cursor.block.number),
-        "lag_seconds": None if cursor is None else max(0, int(now) - cursor.block.time),
+        "lag_seconds": age_s,
+        "stale": reason is not None or is_old,
         "polled_at": moment(int(sight.polled_at)) if sight is not None and sight.polled_at is not None else None,
         "fault": sight.fault if sight is not None else None,
         "indexer": None if chain.indexer is None else label(chain.indexer.url),

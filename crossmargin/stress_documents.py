@@ -17,7 +17,7 @@ from aggregator.at_risk import TOP, AtRisk, Point, Spread, at_risk
 from aggregator.book import Book
 from aggregator.engines.laying import Laid
 from aggregator.freezing import later
-from aggregator.margin.numbers import rfc3339, rounded, text
+from aggregator.margin.numbers import ratio_up, rfc3339, rounded, text
 from aggregator.margin.risk import RiskInputs
 from aggregator.risk.extremes import TOGETHER
 from aggregator.risk.lived import worst
@@ -333,7 +333,7 @@ def _spread(point: Spread) -> dict[str, Any]:
         "collateral_by_asset_usd": {name: usd(amount) for name, amount in point.by_asset.items()},
         "owners": [{"account": name, "debt_usd": usd(amount)} for name, amount in point.top],
         "owners_counted": TOP,
-        "owners_share": number(point.top_share),
+        "owners_share": text(ratio_up(point.top_share)),
     }
 
 

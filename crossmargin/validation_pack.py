@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aggregator.margin.numbers import ratio_up, text
 from aggregator.risk.announced import Announcing, announced
 from aggregator.risk.bars import Bars
 from aggregator.risk.history import Floats, History
 from aggregator.risk.reliability import Reliability, reliability
 from aggregator.risk.series import series_of_bars
 from aggregator.risk.validation import JUDGED, Line, Verdict, day_of, validate
+from aggregator.told import Told, untold
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 from crossmargin.stress_documents import number
@@ -32,12 +34,12 @@ RAREST = 0.001
 """Where plots of chances begin."""
 
 
-def validation(histories: Sequence[History], bars: Sequence[Bars]) -> tuple[Document, list[Line]]:
+def validation(histories: Sequence[History], bars: Sequence[Bars], told: Told = untold) -> tuple[Document, list[Line]]:
     """Judge all models on all subjects, and chances of a breach where lows and highs are known; raises `BadHistory`."""
-    verdicts, lines = validate(histories)
-    chances = {} if not bars else {"score": reliability(bars)}
+    verdicts, lines = validate(histories, told=told)
+    chances = {} if not bars else {"score": reliability(bars, told=told)}
     for days in DAYS if bars else ():
-        chances[f"{days}d"] = announced([series_of_bars(each) for each in bars], Announcing(days=days))
+        chances[f"{days}d"] = announced([series_of_bars(each) for each in bars], Announcing(days=days), told)
     judged = [each for each in verdicts if each.test.model == JUDGED]
     document = {
         "histories": [
@@ -100,12 +102,12 @@ def _verdict(each: Verdict) -> dict[str, Any]:
         "traffic_light": judged.light.value,
         "acerbi_szekely_z2": None if each.shortfall is None else number(each.shortfall.z2),
         "acerbi_szekely_p": None if each.shortfall is None else number(each.shortfall.p),
-        "mean_haircut": number(test.mean_haircut),
-        "largest_haircut": number(test.largest_haircut),
-        "worst_beyond": number(test.worst_beyond),
-        "mean_beyond": number(each.mean_beyond),
-        "largest_rise_5d": number(test.largest_rise),
-        "peak_to_trough": number(each.peak_to_trough),
+        "mean_haircut": text(ratio_up(test.mean_haircut)),
+        "largest_haircut": text(ratio_up(test.largest_haircut)),
+        "worst_beyond": text(ratio_up(test.worst_beyond)),
+        "mean_beyond": text(ratio_up(each.mean_beyond)),
+        "largest_rise_5d": text(ratio_up(test.largest_rise)),
+        "peak_to_trough": text(ratio_up(each.peak_to_trough)),
         "holds": each.holds,
     }
 

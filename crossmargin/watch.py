@@ -11,6 +11,7 @@ from chains.errors import ChainError
 from chains.model import Block, Reason
 from chains.ports import Head
 from crossmargin.documents import moment
+from crossmargin.halts import UNSEEN, Pulse
 from crossmargin.logs import Logger
 from crossmargin.settings import ChainSettings
 from indexer.loop import Listener, Progress
@@ -39,6 +40,7 @@ class Sight:
     stopped: bool = False
     broken: bool = False
     polls: int = 0
+    pulse: Pulse = UNSEEN
     doubt: Reason | None = None
     by: str | None = None
     """The indexer that follows the chain, where that is another process; `doubt` is its own."""
@@ -72,8 +74,8 @@ class Watch:
 
     def __init__(self, chains: Iterable[ChainSettings], clock: Clock) -> None:
         self._clock = clock
-        self._limits = {chain.spec.id: chain.stale_after_s for chain in chains}
-        self._sights = {chain_id: Sight(since=clock()) for chain_id in self._limits}
+        self._chains = {chain.spec.id: chain for chain in chains}
+        self._sights = {chain_id: Sight(since=clock()) for chain_id in self._chains}
         self._reorgs: deque[Reorg] = deque(maxlen=MOST_REORGS)
         self._lock = Lock()
 
@@ -98,7 +100,10 @@ class Watch:
         if sight.polls:
             self._go_on(chain_id)
         fault = sight.fault if sight.broken and not sight.polls else None
-        self._see(chain_id, head=head, polled_at=self._clock(), fault=fault, polls=sight.polls + 1)
+        now, pulse = self._clock(), sight.pulse
+        if sight.head is not None:
+            pulse = pulse.after(sight.head.latest, head.latest, now, self._chains[chain_id])
+        self._see(chain_id, head=head, polled_at=now, fault=fault, polls=sight.polls + 1, pulse=pulse)
 
     def failed(self, chain_id: str, error: ChainError, retry_in: float) -> None:
         del retry_in
@@ -130,7 +135,7 @@ class Watch:
     @property
     def chains(self) -> Collection[str]:
         """The chains that are followed."""
-        return self._limits
+        return self._chains
 
     def sight(self, chain_id: str) -> Sight:
         """Return the last that was seen of a chain."""
@@ -139,16 +144,17 @@ class Watch:
 
     def doubts(self, indexed: Mapping[str, Block | None]) -> tuple[Reason, ...]:
         """Say which chains may not be believed, given the last block of each that is stored."""
-        reasons = (self.doubt(chain_id, indexed.get(chain_id)) for chain_id in self._limits)
+        reasons = (self.doubt(chain_id, indexed.get(chain_id)) for chain_id in self._chains)
         return tuple(reason for reason in reasons if reason is not None)
 
     def doubt(self, chain_id: str, indexed: Block | None) -> Reason | None:
         """Say why a chain may not be believed, in words that stay the same while nothing changes."""
-        sight, limit = self.sight(chain_id), self._limits[chain_id]
+        sight, chain, now = self.sight(chain_id), self._chains[chain_id], self._clock()
+        limit = chain.stale_after_s
         seen = sight.polled_at if sight.polled_at is not None else sight.since
         if sight.stopped or sight.broken:
             return _ended(chain_id, sight)
-        if self._clock() - seen > limit:
+        if now - seen > limit:
             return Reason("chain_stale", chain_id, f"no node has answered since {moment(int(seen))}")
         if sight.head is None:
             return Reason("chain_stale", chain_id, "no node has answered yet")
@@ -156,7 +162,7 @@ class Watch:
             return Reason("chain_stale", chain_id, "nothing is indexed yet")
         if sight.head.latest.time - indexed.time > limit:
             return Reason("chain_behind", chain_id, f"indexed to block {indexed.number}, far behind the head")
-        return sight.doubt
+        return sight.pulse.halted(sight.head.latest, now, chain) or sight.doubt
 
     def at_head_after(self, chain_id: str, moment: int, indexed: Block | None) -> bool:
         """Whether a node was asked well after a moment, and everything that it knew is indexed."""

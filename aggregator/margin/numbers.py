@@ -1,6 +1,7 @@
 """House numbers (float64) on their way out: decimals of fixed places, rounded to the safe side.
 
-Down: collateral, health factor, headroom, distance. Up: debt, loan to value.
+Down: collateral, health factor, headroom, distance, what is left of a fund. Up: debt, loan to value, haircuts, losses and shares of them,
+costs, the chance of a breach. To the nearest: what is good news on neither side, such as prices, their moves and statistics.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ def ratio_down(value: float) -> Decimal:
 
 def ratio_up(value: float) -> Decimal:
     return rounded(value, RATIO_PLACES, ROUND_CEILING)
+
+
+def ratio_nearest(value: float) -> Decimal:
+    return rounded(value, RATIO_PLACES, ROUND_HALF_EVEN)
 
 
 def price(value: float) -> Decimal:
@@ -88,6 +93,11 @@ def rounded(value: float, places: int, rounding: str) -> Decimal:
 def to_places(value: Decimal, places: int, rounding: str) -> Decimal:
     """Round a number of any size to so many places."""
     return value.quantize(Decimal(1).scaleb(-places), rounding=rounding, context=EXACT)
+
+
+def six_digits(value: Decimal, rounding: str) -> Decimal:
+    """Round to six significant digits of at most 18 places; what is large keeps all before its point."""
+    return to_places(value, min(max(0, 5 - value.adjusted()), 18), rounding)
 
 
 def total(values: Iterable[str]) -> Decimal:

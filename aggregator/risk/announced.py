@@ -14,6 +14,7 @@ from aggregator.risk.models import WINDOW
 from aggregator.risk.paths import DAYS, falls, usable
 from aggregator.risk.reliability import Reliability, reliability_of
 from aggregator.risk.series import Series
+from aggregator.told import Told, each_told, untold
 
 DISTANCES = (0.03, 0.05, 0.08, 0.12, 0.18, 0.25, 0.35, 0.5)
 """Falls as fractions of the price; farther than those of a day, since a week goes farther."""
@@ -40,12 +41,12 @@ class Announcing:
             raise ValueError(f"a pool has {WINDOW} days at least, not {self.pool}")
 
 
-def announced(histories: Sequence[Series], how: Announcing) -> Reliability:
+def announced(histories: Sequence[Series], how: Announcing, told: Told = untold) -> Reliability:
     """Announce how likely each price is to be so far below within the days to come, at each of `DISTANCES`, and compare.
 
     No two cases of an asset share a day. Raises `BadHistory` where nothing is left to judge.
     """
-    cases = [case for one in histories for case in _cases(one, how)]
+    cases = [case for one in histories for case in _cases(one, how, told)]
     if not cases:
         names = ", ".join(one.identity for one in histories)
         raise BadHistory(f"{names}: nothing to judge; a day needs {WINDOW} days of each asset before it, with lows")
@@ -53,9 +54,10 @@ def announced(histories: Sequence[Series], how: Announcing) -> Reliability:
     return reliability_of([one.identity for one in histories], columns[:, 0], columns[:, 1], columns[:, 2])
 
 
-def _cases(one: Series, how: Announcing) -> Iterator[tuple[float, bool, int]]:
+def _cases(one: Series, how: Announcing, told: Told) -> Iterator[tuple[float, bool, int]]:
     lowest = np.log(np.fmin(np.fmin(one.lows[1:], one.closes[1:]), one.closes[:-1]))
-    for place in range(WINDOW, len(one.days) - how.days, how.days):
+    places = range(WINDOW, len(one.days) - how.days, how.days)
+    for place in each_told(told, f"{one.identity} over {how.days} d", places):
         if not _judged(one, place, how):
             continue
         known = one.until(date.fromordinal(int(one.days[place])))

@@ -31,6 +31,7 @@ from aggregator.risk.liquidation import (
     Terms,
 )
 from aggregator.told import Told, each_told, untold
+from chains.identifiers import format_address
 from chains.liquidating import WAD, Lot, Portion, Taken
 
 NEAR = 1e-6
@@ -67,7 +68,7 @@ class _Run:
         self.borrowers = {each.name: each for each in scene.borrowers}
         self.touched: set[str] = set()
         self.unknown: set[str] = set()
-        self.lines = _Lines(scene)
+        self.lines = Lines(scene)
         self.steps: list[Step] = []
         self.sold: dict[str, float] = defaultdict(float)
         self.forgiven: dict[Pool, float] = defaultdict(float)
@@ -356,7 +357,7 @@ class _Selling:
         return self.run.scene.identities[borrower.assets[lot.asset]]
 
 
-class _Lines:
+class Lines:
     """What each unit gains when a price moves, so that exact arithmetic looks only at who may be near its boundary."""
 
     def __init__(self, scene: Scene) -> None:
@@ -372,13 +373,14 @@ class _Lines:
         self.rows = np.array([row for row, _, _ in rows], np.int64)
         self.assets = np.array([asset for _, asset, _ in rows], np.int64)
         self.amounts = np.array([amount for _, _, amount in rows], np.float64)
+        limits = ((each.exposed.owed_limit, each.base_usd) for each in scene.borrowers)
+        self.limits = np.array([math.inf if limit is None else limit * base for limit, base in limits], np.float64)
 
     def near(self, times: dict[str, float]) -> list[str]:
         """Return who is below its boundary, or so near that rounding decides."""
         moved = self.amounts * np.array([times[asset] for asset in self.places])[self.assets]
-        equity = np.bincount(self.rows, moved, len(self.names))
-        owed = np.bincount(self.rows, np.where(moved < 0, -moved, 0.0), len(self.names))
-        return [self.names[row] for row in np.flatnonzero(equity <= NEAR * owed)]
+        covered, owed = (np.bincount(self.rows, np.maximum(side * moved, 0.0), len(self.names)) for side in (1, -1))
+        return [self.names[row] for row in np.flatnonzero(np.minimum(covered, self.limits) - owed <= NEAR * owed)]
 
 
 @lru_cache(1_000)
@@ -390,7 +392,7 @@ def _fraction(times: float) -> Fraction:
 
 def pool_of(borrower: Borrower, market: bytes) -> Pool:
     """Return where the loss of a debt stays."""
-    return Pool(borrower.venue, "0x" + market.hex())
+    return Pool(borrower.venue, format_address(borrower.chain, market))
 
 
 def _lot(lots: tuple[Lot, ...], portion: Portion) -> Lot:

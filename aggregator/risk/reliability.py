@@ -18,6 +18,7 @@ from aggregator.risk.bars import Bars
 from aggregator.risk.breach import chance_beyond, minima_of
 from aggregator.risk.history import BadHistory, Floats
 from aggregator.risk.models import WINDOW
+from aggregator.told import Told, each_told, untold
 
 DISTANCES = (0.02, 0.035, 0.05, 0.08, 0.12, 0.18, 0.27, 0.4)
 """Falls as fractions of the price."""
@@ -80,14 +81,19 @@ class Reliability:
 
 
 def reliability(
-    histories: Sequence[Bars], *, since: date | None = None, until: date | None = None, stretch: float = 1.0
+    histories: Sequence[Bars],
+    *,
+    since: date | None = None,
+    until: date | None = None,
+    stretch: float = 1.0,
+    told: Told = untold,
 ) -> Reliability:
     """Announce and compare for each day from `since` to `until`, all that can be by default.
 
     What days did is learnt up to the day before; the first `WINDOW` days are only learnt from. `stretch`: what all falls that were
     learnt are multiplied with, which makes a model that is wrong on purpose. Raises `BadHistory` where no day is left.
     """
-    announced, realised, numbers = _cases(histories, since or date.min, until or date.max, stretch)
+    announced, realised, numbers = _cases(histories, since or date.min, until or date.max, stretch, told)
     if not len(announced):
         names = ", ".join(bars.history.asset for bars in histories)
         raise BadHistory(f"{names}: no day to judge; a day needs {WINDOW} days of each asset before it")
@@ -109,14 +115,16 @@ def reliability_of(assets: Sequence[str], announced: Floats, realised: Floats, n
     )
 
 
-def _cases(histories: Sequence[Bars], since: date, until: date, stretch: float) -> tuple[Floats, Floats, Floats]:
+def _cases(
+    histories: Sequence[Bars], since: date, until: date, stretch: float, told: Told
+) -> tuple[Floats, Floats, Floats]:
     """Return announced chances, 1 or 0 for what came true, and the ordinal of the day, a case each."""
     starts = [bars.history.first for bars in histories]
     first = min(starts)
     last = max(bars.history.last for bars in histories)
     learnt = _by_day(histories, first, last)
     cases: list[tuple[float, bool, int]] = []
-    for number in range(WINDOW + 1, (last - first).days + 1):
+    for number in each_told(told, "days", range(WINDOW + 1, (last - first).days + 1)):
         day = first + timedelta(days=number)
         judged = [bars for bars in histories if _can_judge(bars, day)]
         if not since <= day <= until or not judged:

@@ -14,6 +14,7 @@ from aggregator.risk.durations import duration_p
 from aggregator.risk.history import BadHistory, Floats, History
 from aggregator.risk.models import MODELS, WINDOW, fall
 from aggregator.risk.shortfall import Shortfall, shortfall
+from aggregator.told import Told, each_told, untold
 
 SIGNIFICANCE = 0.05
 SHORTFALL_OF = "fhs"
@@ -99,24 +100,23 @@ def _combined(name: str, histories: Sequence[History], log_return: Callable[[Flo
 
 
 def validate(
-    histories: Sequence[History], models: Mapping[str, Callable[[Floats], Floats]] = MODELS
+    histories: Sequence[History], models: Mapping[str, Callable[[Floats], Floats]] = MODELS, told: Told = untold
 ) -> tuple[list[Verdict], list[Line]]:
     """Judge models on subjects; left out is who has not `WINDOW` days and one. Raises `BadHistory` where nobody is left."""
+    wanted = [(one, name) for one in subjects(histories) if len(one.returns) > WINDOW for name in models]
     lines = [
         Line(
             subject=one.asset,
             model=name,
             history=one,
             falls=fall(one.returns[WINDOW:]),
-            haircuts=np.clip(model(one.returns), 0.0, 1.0),
+            haircuts=np.clip(models[name](one.returns), 0.0, 1.0),
         )
-        for one in subjects(histories)
-        if len(one.returns) > WINDOW
-        for name, model in models.items()
+        for one, name in each_told(told, "models", wanted)
     ]
     if not lines:
         raise BadHistory(f"no history has more than {WINDOW + 1} days; nothing can be judged by fewer")
-    return [_verdict(line) for line in lines], lines
+    return [_verdict(line) for line in each_told(told, "verdicts", lines)], lines
 
 
 def _verdict(line: Line) -> Verdict:

@@ -10,6 +10,7 @@ from decimal import Decimal
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from aggregator.margin.floor import Gravity
 from crossmargin.audited import said_of_holding, said_of_total
@@ -155,13 +156,19 @@ def status(context: Context) -> None:
         raise typer.Exit(ExitCode.UNKNOWN)
 
 
+def _state(chain: Document) -> Text:
+    if chain["reason"] is not None:
+        return words(chain["state"], "bold red")
+    return words(f"{chain['state']}, stale", "yellow") if chain["stale"] else words(chain["state"], "green")
+
+
 def _show_status(console: Console, document: Document) -> None:
     columns = ("chain", "name", "state", "block", "time", "final", "head", "age")
     rows = [
         (
             chain["chain"],
             chain["name"],
-            words(chain["state"], "green" if chain["reason"] is None else "bold red"),
+            _state(chain),
             f"{chain['indexed']['block']:,}" if chain["indexed"] else None,
             chain["indexed"]["time"] if chain["indexed"] else None,
             None if chain["finalized_block"] is None else f"{chain['finalized_block']:,}",

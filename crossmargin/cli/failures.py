@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
 import traceback
@@ -25,13 +26,15 @@ def guarded(app: typer.Typer, arrange: Callable[[Sequence[str]], list[str]]) -> 
     arguments = sys.argv[1:]
     context = Context(json="--json" in arguments)
     signal.signal(signal.SIGTERM, _interrupt)
-    said = INTERRUPTED
+    said, written = INTERRUPTED, _stdout()
     try:
         code = app(args=arrange(arguments), standalone_mode=False, obj=context, prog_name="crossmargin")
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as error:  # typer and rich make the second of the first
+        if isinstance(error, SystemExit) and not _is_cut(written):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.OK
+        code = ExitCode.CUT
     except (KeyboardInterrupt, typer.Abort) as error:
         code, said = ExitCode.INTERRUPTED, str(error) or INTERRUPTED
     except Exception as error:  # noqa: BLE001 - no traceback reaches a person unasked
@@ -39,6 +42,23 @@ def guarded(app: typer.Typer, arrange: Callable[[Sequence[str]], list[str]]) -> 
     if code == ExitCode.INTERRUPTED:
         report(context, "interrupted", ExitCode.INTERRUPTED, said)
     sys.exit(code or ExitCode.OK)
+
+
+def _stdout() -> int | None:
+    """Keep where data goes: what finds the pipe broken puts something else in its place."""
+    try:
+        return os.dup(1)
+    except OSError:  # it was closed from the beginning
+        return None
+
+
+def _is_cut(written: int | None) -> bool:
+    """Whether nobody reads any more what is written there."""
+    if written is None:
+        return False
+    pipe = select.poll()
+    pipe.register(written, 0)
+    return bool(pipe.poll(0))
 
 
 def _explained(context: Context, error: Exception) -> int:

@@ -7,7 +7,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 from rich.text import Text
 
-from aggregator.margin.numbers import EXACT, to_places
+from aggregator.margin.numbers import EXACT, six_digits, to_places
 from crossmargin.documents import symbol
 
 NONE = "–"
@@ -55,6 +55,11 @@ def percent_down(value: str | None) -> str:
     return NONE if value is None else f"{_percents(value, ROUND_FLOOR):,}%"
 
 
+def points(value: str | None) -> str:
+    """What may still fall, told in percent, down."""
+    return NONE if value is None else f"{to_places(Decimal(value), 2, ROUND_FLOOR):,}%"
+
+
 def _percents(value: str, rounding: str) -> Decimal:
     return to_places(EXACT.scaleb(Decimal(value), 2), 2, rounding)
 
@@ -62,11 +67,7 @@ def _percents(value: str, rounding: str) -> Decimal:
 def amount(value: str, *, up: bool) -> str:
     """A number of tokens in at least six significant digits."""
     number = Decimal(value)
-    if number == 0:
-        return "0"
-    places = max(0, 5 - number.adjusted()) if number.adjusted() < 5 else 0  # noqa: PLR2004
-    rounding = ROUND_CEILING if up else ROUND_FLOOR
-    return f"{to_places(number, min(places, 18), rounding):,f}"
+    return f"{six_digits(number, ROUND_CEILING if up else ROUND_FLOOR):,f}" if number else "0"
 
 
 def price(value: str | None) -> str:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 
 import typer
@@ -17,10 +16,12 @@ from aggregator.risk.backtest import Backtest, backtest
 from aggregator.risk.history import BadHistory, History, history_of
 from aggregator.risk.market import DAY_S, LONGEST_DAYS, MarketLayer, market_layer
 from aggregator.risk.models import MODELS
+from aggregator.told import each_told
 from crossmargin.cli import figures
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import desk_of
 from crossmargin.cli.output import add_rows, emit, table, words
+from crossmargin.cli.progress import told_on
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 from crossmargin.exits import ExitCode
@@ -71,9 +72,9 @@ def walk_forward(
     if require is not None and require not in wanted:
         wanted.append(require)
     day = _day(since)
-    results = [
-        (found, _tested(found.history, name, day)) for found in _histories(context, histories) for name in wanted
-    ]
+    pairs = [(found, name) for found in _histories(context, histories) for name in wanted]
+    with told_on(context, "testing") as told:
+        results = [(found, _tested(found.history, name, day)) for found, name in each_told(told, "models", pairs)]
     document: Document = {"results": [_result(found, test) for found, test in results]}
     emit(context, document, lambda console: _show_results(console, document))
     if any(test.model == require and not test.coverage.holds() for _, test in results):
@@ -181,7 +182,7 @@ def _result(whole: Found, found: Backtest) -> Document:
 
 
 def _digits(value: float) -> str:
-    return numbers.text(Decimal(repr(value)).quantize(Decimal("0.000001"), ROUND_HALF_EVEN))
+    return numbers.text(numbers.ratio_nearest(value))
 
 
 def _show_estimates(console: Console, document: Document) -> None:

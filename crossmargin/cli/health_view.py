@@ -46,7 +46,7 @@ def _summary(document: Document) -> Panel:
     )
     distance = document["distance"]
     third = (
-        f"max LTV {figures.percent_down(document['max_ltv'])}   common fall {_points(distance['common_fall_pct'])}   "
+        f"max LTV {figures.percent_down(document['max_ltv'])}   common fall {figures.points(distance['common_fall_pct'])}   "
         f"deviations of a day {figures.factor(distance['deviations'])}   market {document['regime']}"
     )
     lines = [first, words(second), words(third), *(words(line, "dim") for line in _as_of(document))]
@@ -262,10 +262,6 @@ def free_collateral(console: Console, document: Document) -> None:
     ]
     made = table("of", "USD", "amount", right=("USD", "amount"))
     _section(console, "Free collateral by the initial margin, one at a time", made, rows)
-
-
-def _points(percent: str | None) -> str:
-    return figures.NONE if percent is None else f"{float(percent):.2f}%"
 
 
 def reasons(console: Console, document: Document) -> None:

@@ -56,7 +56,9 @@ def challenge(context: Context, files: Sequence[Path]) -> None:
 def validate(context: Context, files: Sequence[Path], *, out: Path) -> None:
     """Write the validation pack; exits 4 where what accounts are held to does not hold."""
     try:
-        document, lines = validation([read_history(path) for path in files], [read_bars(path) for path in files])
+        with told_on(context, "reading histories") as told:
+            found = [read_history(path) for path in files], [read_bars(path) for path in files]
+            document, lines = validation(*found, told)
     except BadHistory as error:
         raise UsageError(str(error)) from error
     written = write_pack(out, document, lines)

@@ -69,7 +69,7 @@ def _show(console: Console, document: Document) -> None:
     console.print(add_rows(table("order of sale", *ORDERS, right=ORDERS), map(_order, document["orders"])))
     flows = document["flows"]
     console.print(words(f"in the order {document['terms']['order']}:", "bold"))
-    rows = [(name.removesuffix("_usd").replace("_", " "), figures.usd_up(amount)) for name, amount in flows.items()]
+    rows = [(name.removesuffix("_usd").replace("_", " "), _flow(name, amount)) for name, amount in flows.items()]
     console.print(add_rows(table("", "USD", right=("USD",)), rows))
     _show_pools(console, document["pools"])
     _show_stops(console, document["orders"])
@@ -88,6 +88,10 @@ def _order(each: Document) -> tuple[object, ...]:
         figures.usd_up(each["lenders_lose_usd"]),
         each["standing_units"],
     )
+
+
+def _flow(name: str, amount: str) -> str:
+    return figures.usd_down(amount) if name.startswith("equity") else figures.usd_up(amount)
 
 
 def _show_freeze(console: Console, document: Document) -> None:
@@ -125,8 +129,8 @@ def _show_pools(console: Console, pools: list[Document]) -> None:
         (
             f"{each['venue']} {figures.market(each)}",
             figures.usd_up(each["bad_debt_usd"]),
-            figures.usd_up(each["by_venue_fund_usd"]),
-            figures.usd_up(each["by_fund_usd"]),
+            figures.usd_down(each["by_venue_fund_usd"]),
+            figures.usd_down(each["by_fund_usd"]),
             figures.usd_up(each["lenders_lose_usd"]),
             figures.percent(each["lenders_share"]),
         )
@@ -140,5 +144,8 @@ def _show_missing(console: Console, document: Document) -> None:
     if document["assumed"]:
         named = ", ".join(document["assumed"])
         console.print(words(f"sold at what the policy says, for want of a volume or a history: {named}", "yellow"))
-    for each in document["left_out"]:
-        console.print(words(f"left out: {each['subject']}: {each['detail']}", "yellow"), soft_wrap=True)
+    if left_out := document["units_left_out"]:
+        said = f"in no total are {left_out:,} of {document['units_with_debt']:,} units with debt (--json names each):"
+        console.print(words(said, "yellow"), soft_wrap=True)
+    for each in document["left_out_by_reason"]:
+        console.print(words(f"  {each['units']:,} at {each['venue']}: {each['detail']}", "yellow"), soft_wrap=True)

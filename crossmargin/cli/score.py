@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 
 import typer
@@ -19,6 +18,7 @@ from aggregator.risk.series import series_of_bars
 from crossmargin.cli import figures
 from crossmargin.cli.context import Context
 from crossmargin.cli.output import add_rows, emit, table, words
+from crossmargin.cli.progress import told_on
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 from crossmargin.exits import ExitCode
@@ -39,13 +39,14 @@ def calibrate(
     `days`: the chances that the watch list announces for so many days, drawn from `pool` days before; `None`: the score's.
     """
     first, last = _day("--since", since), _day("--until", until)
-    bars = [read_bars(path) for path in files]
     try:
-        if days is None:
-            found = reliability(bars, since=first, until=last)
-        else:
-            how = Announcing(days=days, pool=pool, since=first or date.min, until=last or date.max)
-            found = announced([series_of_bars(each) for each in bars], how)
+        with told_on(context, "reading histories") as told:
+            bars = [read_bars(path) for path in files]
+            if days is None:
+                found = reliability(bars, since=first, until=last, told=told)
+            else:
+                how = Announcing(days=days, pool=pool, since=first or date.min, until=last or date.max)
+                found = announced([series_of_bars(each) for each in bars], how, told)
     except BadHistory as error:
         raise UsageError(str(error)) from error
     document = _document(found)
@@ -90,7 +91,7 @@ def _class(each: Class) -> Document:
 
 
 def _digits(value: float) -> str:
-    return numbers.text(Decimal(repr(value)).quantize(Decimal("0.000001"), ROUND_HALF_EVEN))
+    return numbers.text(numbers.ratio_nearest(value))
 
 
 def _show(console: Console, document: Document) -> None:

@@ -24,7 +24,8 @@ class IndexerSettings:
 class ChainSettings:
     """A chain, how often its head is asked for, and after how long without an answer it counts as stale.
 
-    `halted_after_s`: how far its last block may be behind another chain's before it counts as halted, `None`: as far as may be.
+    `halted_after_s`: how far its last block may be behind another chain's, and while it is followed behind this machine's clock, before it
+    counts as halted; `None`: behind another chain's as far as may be, behind the clock as its blocks came until then (`crossmargin.halts`).
     `indexer`: who follows it, where this process does not; then it has no nodes here.
     """
 

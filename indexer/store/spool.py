@@ -53,6 +53,17 @@ class Spool:
         self._closed = False
         self._writes = True
 
+    @property
+    def waiting(self) -> int:
+        """How many were kept and are not entered."""
+        with self._changed:
+            return len(self._taken) + len(self._waiting)
+
+    @property
+    def name(self) -> str:
+        """What its files are called, all but the number at their end."""
+        return f"{self._path}.sent*"
+
     def remember(self) -> None:
         """Know what a process left behind that ended before all was entered, and leave it there; raises `StoreError`."""
         self._writes = False

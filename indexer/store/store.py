@@ -397,9 +397,16 @@ class Store:
             return query_table(con, sql, timeout_s=timeout_s, max_rows=max_rows, public=public)
 
     def _settle(self) -> None:
-        """Let SQL see the answers that are kept and not entered yet."""
-        if self._spool is not None:
+        """Let SQL see the answers that are kept and not entered yet; raises `StoreError`, for without them it would lack some silently."""
+        if self._spool is None:
+            return
+        try:
             self._spool.settle()
+        except StoreError as error:
+            raise StoreError(
+                f"{self.path}: is not read, for it would lack answers that were given ({self._spool.waiting:,}, safe in "
+                f"{self._spool.name}): {error}; free disk space: they are entered by themselves then, and this can be asked again"
+            ) from error
 
     def _exact(self) -> int | None:
         """The edition that whoever reads now sees, `None` while that cannot be told."""

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from crossmargin.cli.reference import leaves
 from crossmargin.demo.recording import Recording
 from crossmargin.exits import ExitCode
 from tests.e2e.conftest import Indexed
+from tests.support.forked import COMMAND
 from tests.support.recorded import (
     CONFIGURATION,
     Nodes,
@@ -382,6 +384,27 @@ def test_check_refuses_an_asset_class_that_the_policy_lacks(indexed: Indexed) ->
 
     assert done.returncode == 2
     assert 'class "stabel" is not in the policy' in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["check"], ["check", "--json"], ["health", "stretched"], ["sql", "SELECT 1"], ["--help"]]
+)
+def test_who_stops_reading_ends_a_command_without_a_word_as_every_command_of_a_pipe_ends(
+    indexed: Indexed, command: list[str]
+) -> None:
+    nobody_reads, end = os.pipe()
+    os.close(nobody_reads)
+
+    done = subprocess.run(
+        [COMMAND, *command],
+        cwd=indexed.folder,
+        stdout=end,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(end)
+
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
 
 
 def test_colours_are_for_terminals(indexed: Indexed) -> None:

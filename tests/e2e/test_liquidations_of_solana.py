@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from chains.identifiers import base58
+from chains.identifiers import base58, from_base58
 from chains.model import AccountBytes
 from tests.contract.test_solana_lending_live import CASES, Sample, configured, samples_of
 from tests.e2e.test_five_protocols import Cluster, cluster, solana_tables
@@ -30,8 +30,12 @@ CRASH = ("--shock", "SOL=-0.6", "--shock", "ETH=-0.6", "--impact-cap", "1")
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Cluster], Any]]:
-    folder = tmp_path_factory.mktemp("liquidations-of-solana")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("liquidations-of-solana")
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path) -> Iterator[tuple[dict[str, Cluster], Any]]:
     with ExitStack() as stack:
         nodes = stack.enter_context(nodes_running())
         runs = {each.parent.name: (configured(each), samples_of(each)[:SAMPLES]) for each in CASES}
@@ -115,6 +119,7 @@ def test_each_protocol_is_liquidated_by_its_own_rule(found: tuple[dict[str, Clus
     # after the fall 79 of 40: nobody pays more than the collateral is worth, and those who lent there lose it
     [sunk] = [each for each in document["pools"] if each["venue"] == "jupiter-main"]
     assert Decimal(sunk["bad_debt_usd"]) > 500
+    assert len(from_base58(sunk["market"])) == 32
     assert any(each.startswith("jupiter-main/") for each in document["standing"])
 
 
@@ -127,6 +132,18 @@ def test_what_accounts_lose_is_what_others_get(found: tuple[dict[str, Cluster], 
     assert flows["equity_before_usd"] - flows["equity_after_usd"] == pytest.approx(change, abs=Decimal("0.01"))
 
 
+def test_who_is_left_out_is_counted_where_people_read(found: tuple[dict[str, Cluster], Any], folder: Path) -> None:
+    document = found[1]
+
+    done = crossmargin(folder, "liquidations", "simulate", *CRASH)
+
+    printed = done.stdout
+    assert done.returncode == 0, done.stderr
+    assert f"in no total are {document['units_left_out']} of {document['units_with_debt']} units with debt" in printed
+    for each in document["left_out_by_reason"]:
+        assert f"{each['units']} at {each['venue']}: {each['detail']}" in printed
+
+
 def test_who_is_left_out_is_named(found: tuple[dict[str, Cluster], Any]) -> None:
     clusters, document = found
     named = {each["subject"] for each in document["left_out"] if each["code"] == "liquidation_unknown"}
@@ -134,5 +151,9 @@ def test_who_is_left_out_is_named(found: tuple[dict[str, Cluster], Any]) -> None
     for each in clusters["drift"].units:
         trades = any(name.startswith("perp_") for name in each.native or ())
         assert (f"drift-main/{base58(each.unit_id)}" in named) == (trades and each.has_debt), base58(each.unit_id)
+    asked = [each for each in document["left_out_by_reason"] if each["venue"] == "drift-main"]
+    assert sum(each["units"] for each in asked) == len([name for name in named if name.startswith("drift-main/")])
+    assert document["units_left_out"] == sum(each["units"] for each in document["left_out_by_reason"])
+    assert document["units_with_debt"] > document["units_left_out"] > 0
     others = {subject.partition("/")[0] for subject in named} - {"drift-main"}
     assert not others & {f"{name}-main" for name in clusters}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from aggregator.audit.lines import Row
 from aggregator.audit.report.cover import Tables
 from aggregator.audit.report.page import Html, bars, code, marked, paragraph, section, table
-from aggregator.margin.numbers import total
+from aggregator.margin.numbers import to_places, total
 
 WORST = 25
 STATES = ("liquidatable", "danger", "watch", "healthy", "no_debt", "unknown")
@@ -39,7 +39,10 @@ def health(tables: Tables) -> Html:
         (name, factors[place], "bad" if place == 0 else "warn" if place <= CLOSE else "good")
         for place, name in enumerate(names)
     ]
-    rows = [(marked(state, STYLES[state]), f"{states[state]:,}", f"{debts[state]:,.2f}") for state in STATES]
+    rows = [
+        (marked(state, STYLES[state]), f"{states[state]:,}", f"{to_places(debts[state], 2, ROUND_CEILING):,}")
+        for state in STATES
+    ]
     note = f"the debt of {unknown_debts:,} accounts is not known, and is in no sum" if unknown_debts else ""
     return section(
         "Distribution of health",

@@ -29,6 +29,7 @@ class Liquidable:
     category: VenuePrice | None
 
     rule = "aave-v3"
+    owed_limit = None
     base_asset: bytes | None = None
 
     @classmethod

@@ -32,6 +32,7 @@ class Absorbable:
     times: Times | None = None
 
     rule = "compound-v3"
+    owed_limit = None
     base_asset: bytes | None = None
 
     @property

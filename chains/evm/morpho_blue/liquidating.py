@@ -39,6 +39,7 @@ class Liquidable:
     times: Times | None = None
 
     rule = "morpho"
+    owed_limit = None
 
     @property
     def base_asset(self) -> bytes | None:

@@ -9,12 +9,12 @@ as at the block. Accounts with perp positions or orders are not simulated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 from chains.identifiers import base58
-from chains.liquidating import Lot, Portion, Taken, Times, price_at
+from chains.liquidating import Lot, Portion, Taken, Times, amount_of, price_at
 from chains.model import Reason
 from chains.solana.drift.accounts import BANKRUPT, BEING_LIQUIDATED, BORROW, DEPOSIT, SpotPosition, User
 from chains.solana.drift.integers import PRICE, WEIGHT, Refused, power_of_ten, unsigned
@@ -84,6 +84,7 @@ class Liquidable:
     first: Mapping[Key, int]
 
     rule = "drift"
+    owed_limit = None
     base_asset: bytes | None = None
 
     @classmethod
@@ -132,7 +133,7 @@ class Liquidable:
         if found is None:
             raise Refused("the program liquidates nothing there")
         left = self._after(collateral, debt, found)
-        relieved = _amount(self.debts, debt) - _amount(left.debts, debt)
+        relieved = amount_of(self.debts, debt) - amount_of(left.debts, debt)
         gone = not left.collaterals
         done = Taken(
             paid=Portion(debt, found.paid),
@@ -313,7 +314,3 @@ def _scales(more: int, less: int) -> tuple[int, int]:
 
 def _div_up(number: int, by: int) -> int:
     return -(-number // by)
-
-
-def _amount(lots: Sequence[Lot], market: bytes) -> int:
-    return next((lot.amount_raw for lot in lots if lot.market == market), 0)

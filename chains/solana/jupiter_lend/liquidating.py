@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple, Self
 
-from chains.liquidating import BASIS_POINTS, UNMOVED, WAD, Lot, Portion, Taken, Times
+from chains.liquidating import BASIS_POINTS, UNMOVED, WAD, Lot, Portion, Taken, Times, amount_of
 from chains.model import Side
 from chains.solana.jupiter_lend.lookups import RAW_DECIMALS, Vault
 from chains.solana.jupiter_lend.maths import (
@@ -72,6 +72,7 @@ class Liquidable:
     absorbed: bool = False
 
     rule = "jupiter_lend"
+    owed_limit = None
 
     @property
     def base_asset(self) -> bytes | None:
@@ -121,12 +122,12 @@ class Liquidable:
         if found is None:
             raise Refused("VaultInvalidLiquidation")
         left = replace(self, now=found.left, absorbed=found.absorbed, dust=self.dust if found.left.debt else 0)
-        gone = _amount(self.collaterals) - _amount(left.collaterals)
+        gone = amount_of(self.collaterals, collateral) - amount_of(left.collaterals, collateral)
         seized = min(self._tokens(Side.SUPPLY, found.seized), gone)
         done = Taken(
             paid=Portion(debt, self._tokens(Side.BORROW, found.paid)),
             seized=(Portion(collateral, seized),),
-            relieved=(Portion(debt, _amount(self.debts) - _amount(left.debts)),),
+            relieved=(Portion(debt, amount_of(self.debts, debt) - amount_of(left.debts, debt)),),
             fee=(Portion(collateral, gone - seized),) if gone > seized else (),
         )
         return left, done
@@ -236,7 +237,3 @@ def _stopped_at(ratio: int) -> tuple[int, int]:
     tick, below = tick_at_ratio(ratio)
     whole = below * SPACING // FOUR_DECIMALS
     return tick + 1, min(max((ratio - below) * FULL_PARTIALS // (whole - below), 1), FULL_PARTIALS - 1)
-
-
-def _amount(lots: tuple[Lot, ...]) -> int:
-    return sum(lot.amount_raw for lot in lots)

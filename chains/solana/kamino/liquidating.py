@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 from chains.identifiers import base58
-from chains.liquidating import BASIS_POINTS, Lot, Portion, Taken, Times, price_at
+from chains.liquidating import BASIS_POINTS, Lot, Portion, Taken, Times, amount_of, price_at
 from chains.model import Reason
 from chains.solana.kamino.journal import Debt, Obligation
 from chains.solana.kamino.liquidation import (
@@ -89,6 +89,13 @@ class Liquidable:
         )
 
     @property
+    def owed_limit(self) -> float | None:
+        """Return the market's cap on the liquidation limit; where it is not known whether it counts, what may be beyond it is looked at."""
+        cap = self.conditions.market.global_unhealthy_borrow_value
+        capped = self.conditions.engine.capped
+        return float(cap) if capped or (capped is None and cap) else None
+
+    @property
     def collaterals(self) -> tuple[Lot, ...]:
         lots = (
             self._lot(reserve, self._redeemed(reserve, ctokens), self._threshold_pct(reserve) * BPS_PER_PERCENT)
@@ -130,7 +137,7 @@ class Liquidable:
         if found is None:
             raise Refused("the program liquidates nothing there")
         left = self._after(collateral, debt, found)
-        relieved = _amount(self.debts, debt) - _amount(left.debts, debt)
+        relieved = amount_of(self.debts, debt) - amount_of(left.debts, debt)
         gone = self._redeemed(collateral, found.withdrawn)
         fee = min(self.fee(collateral, debt, found), gone)
         done = Taken(
@@ -303,7 +310,3 @@ def _name(leg: Leg) -> bytes:
 
 def _leg(legs: tuple[Leg, ...], reserve: bytes) -> Leg | None:
     return next((leg for leg in legs if _name(leg) == reserve), None)
-
-
-def _amount(lots: tuple[Lot, ...], market: bytes) -> int:
-    return next((lot.amount_raw for lot in lots if lot.market == market), 0)

@@ -61,6 +61,7 @@ class Liquidable:
     first: Mapping[bytes, Sides]
 
     rule = "marginfi"
+    owed_limit = None
     base_asset: bytes | None = None
 
     @classmethod

@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 from chains.identifiers import base58
-from chains.liquidating import BASIS_POINTS, WAD, Lot, Portion, Taken, Times, price_at
+from chains.liquidating import BASIS_POINTS, WAD, Lot, Portion, Taken, Times, amount_of, price_at
 from chains.model import Reason
 from chains.solana.save import maths
 from chains.solana.save.book import Book
 from chains.solana.save.layout import Borrow, Deposit, Obligation
 from chains.solana.save.maths import PERCENT, MathOverflow
 from chains.solana.save.refresh import (
+    MOST_UNHEALTHY,
     Refreshed,
     Supplied,
     Used,
@@ -60,7 +61,7 @@ class Liquidable:
     first: Mapping[bytes, int]
 
     rule = "save"
-    whole = False
+    owed_limit = MOST_UNHEALTHY / WAD
     base_asset: bytes | None = None
 
     @classmethod
@@ -125,7 +126,7 @@ class Liquidable:
         if found is None or answer is None:
             raise MathOverflow("the program liquidates nothing there")
         left = replace(self, held=self._after(answer, collateral, found))
-        relieved = _amount(self.debts, debt) - _amount(left.debts, debt)
+        relieved = amount_of(self.debts, debt) - amount_of(left.debts, debt)
         gone = self._redeemed(collateral, found.withdrawn)
         fee = min(self.fee(collateral, debt, found), gone)
         done = Taken(
@@ -229,7 +230,3 @@ def _settled(asked: int, worth: int, supply: Supplied) -> tuple[int, int]:
 
 def _supply(answer: Refreshed, reserve: bytes) -> Supplied | None:
     return next((each for each in answer.deposits if each.reserve == reserve), None)
-
-
-def _amount(lots: tuple[Lot, ...], market: bytes) -> int:
-    return next((lot.amount_raw for lot in lots if lot.market == market), 0)

@@ -32,8 +32,19 @@ class LiquidationTerms(Answer):
     seed: int
 
 
+class LeftOut(Answer):
+    """How many units with debt of a venue are in no total, and why."""
+
+    venue: str
+    detail: str
+    units: int
+
+
 class Simulation(Answer):
-    """What a simulation is of, what it rests on, what it assumes of which identities and what it leaves out."""
+    """What a simulation is of, what it rests on, what it assumes of which identities and what it leaves out.
+
+    `units_left_out` of `units_with_debt` are in no total, which are at least what is told then.
+    """
 
     as_of: dict[str, AsOf]
     library: str
@@ -43,6 +54,9 @@ class Simulation(Answer):
     rules: list[str]
     assumed: list[str]
     depth_curves: list[str]
+    units_with_debt: int
+    units_left_out: int
+    left_out_by_reason: list[LeftOut]
     left_out: list[ReasonView]
 
 

@@ -129,6 +129,8 @@ class ChainLine(Answer):
     head_block: int | None
     lag_blocks: int | None
     lag_seconds: int | None
+    stale: bool
+    """It may not be believed; or nobody follows it, and its last block is older by this machine's clock than `stale_after`."""
     polled_at: str | None
     fault: str | None
     indexer: str | None

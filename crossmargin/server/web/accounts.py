@@ -170,7 +170,7 @@ def _positions(health: Document) -> Grid:
                 venue,
                 position["side"],
                 titled(symbol(position["symbol"]), position["asset"]),
-                amount(position["amount"]),
+                amount(position["amount"], up=position["side"] != "supply"),
                 (usd_down if position["side"] == "supply" else usd_up)(position["value_usd"]),
                 "yes" if position["counted"] else "no",
                 position["mark_usd"] and price_of(position["mark_usd"]),

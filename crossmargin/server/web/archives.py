@@ -266,7 +266,7 @@ def _sums(found: Document) -> Grid:
         rows=[
             (
                 symbol(each["symbol"] or ""),
-                *(_tokens(each[side], each["decimals"]) for side in ("supply", "borrow")),
+                *(_tokens(each[side], each["decimals"], up=side == "borrow") for side in ("supply", "borrow")),
                 code(each["asset"]),
             )
             for each in found["sums"]
@@ -277,12 +277,12 @@ def _sums(found: Document) -> Grid:
     )
 
 
-def _tokens(raw: str | None, decimals: int | None) -> Html | None:
+def _tokens(raw: str | None, decimals: int | None, *, up: bool) -> Html | None:
     if raw is None:
         return None
     if decimals is None:
         return titled(raw, f"{raw} raw units: positions name several decimals")
-    return amount(scaled(int(raw), decimals))
+    return amount(scaled(int(raw), decimals), up=up)
 
 
 def _worst(found: Document) -> Grid:

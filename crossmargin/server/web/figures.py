@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 
 from aggregator.audit.report.page import Html, marked, short, text
-from aggregator.margin.numbers import EXACT, to_places
+from aggregator.margin.numbers import EXACT, six_digits, to_places
 from crossmargin.documents import Document, symbol
 from crossmargin.server.web.frame import titled
 
@@ -64,10 +64,10 @@ def counted(number: int | None) -> str | None:
     return None if number is None else f"{number:,}"
 
 
-def amount(value: str) -> Html:
-    """An amount of tokens with at most six significant digits; all of it on pointing at it."""
+def amount(value: str, *, up: bool) -> Html:
+    """A number of tokens in six significant digits; all of it on pointing at it."""
     number = Decimal(value)
-    return titled(f"{number:.6g}" if number and abs(number) < 1000 else f"{number:,.2f}", value)  # noqa: PLR2004
+    return titled(f"{six_digits(number, ROUND_CEILING if up else ROUND_FLOOR):,f}" if number else "0", value)
 
 
 def price_of(value: str, rounding: str = ROUND_HALF_EVEN) -> Html:

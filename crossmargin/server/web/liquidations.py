@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from aggregator.audit.report.page import Html, figures, text
 from crossmargin.documents import Document, symbol
-from crossmargin.server.web.figures import amount, factor, market, percent, usd_down, usd_up
+from crossmargin.server.web.figures import amount, factor, market, percent, usd_up
 from crossmargin.server.web.frame import Grid, Page, chain_warnings, link, listed, titled, whole, with_doubts
 
 PATH = "/ui/risk/liquidations"
@@ -45,6 +45,10 @@ def liquidations(document: Document, frozen: Document, standing: Document, scena
                 [
                     ("Scenario", "prices as they are" if found is None else found["name"]),
                     ("Order told below", document["terms"]["order"].replace("_", " ")),
+                    (
+                        "In no total",
+                        f"{document['units_left_out']:,} of {document['units_with_debt']:,} units with debt",
+                    ),
                     ("Policy", titled(document["policy"][:15], document["policy"])),
                 ]
             ),
@@ -153,7 +157,9 @@ def _freezes(freezes: Sequence[Document]) -> Grid:
 
 def _rules(document: Document, frozen: Document) -> Html:
     rules = dict.fromkeys([*document["rules"], *frozen["rules"]])
-    missing = [f"{each['subject']}: {each['detail']}" for each in document["left_out"]]
+    missing = [
+        f"{each['units']:,} units at {each['venue']}: {each['detail']}" for each in document["left_out_by_reason"]
+    ]
     assumed = [f"{each} is sold at what the policy says of its class" for each in document["assumed"]]
     return Html(
         f"<section><h2>By which rules</h2>{listed(rules)}</section>"
@@ -170,7 +176,7 @@ def _advice(found: Sequence[Document]) -> Grid:
         rows=[
             (
                 _done(each),
-                usd_down(each["moved_usd"]),
+                usd_up(each["moved_usd"]),
                 usd_up(each["cost_usd"]),
                 factor(each["health_after"]),
                 each["gain"],
@@ -187,7 +193,7 @@ def _advice(found: Sequence[Document]) -> Grid:
 
 def _done(found: Document) -> Html:
     done = "; ".join(
-        f"{text(each['kind'])} {amount(each['tokens'])} {_token(each)} at {whole(each['venue'])}"
+        f"{text(each['kind'])} {amount(each['tokens'], up=True)} {_token(each)} at {whole(each['venue'])}"
         for each in found["actions"]
     )
     return Html(f"{done} (from outside)" if found["outside"] else done)

@@ -15,6 +15,7 @@ SOUND = frozenset({"ok", "degraded"})
 MARK_COLUMNS = ("price of", "state", "low", "middle", "high", "age s", "operators", "why")
 FEED_COLUMNS = ("price of", "feed", "kind", "chain", "says USD", "age s", "heartbeat s", "used", "why not")
 CHAIN_COLUMNS = ("chain", "name", "state", "block", "time", "final", "head", "behind s", "may be believed")
+NOT_FOLLOWED = "stale: nobody follows it"
 COVER_COLUMNS = ("chain", "what", "from", "to", "weakest evidence", "unproven blocks", "findings")
 
 
@@ -147,7 +148,6 @@ def _feeds(feeds: Sequence[tuple[str, Document]]) -> Grid:
 
 def _chain(chain: Document) -> tuple[object, ...]:
     indexed = chain["indexed"] or {"block": None, "time": None}
-    believed = marked("yes", "good") if chain["reason"] is None else marked(chain["reason"]["code"], "bad")
     return (
         shortened(chain["chain"]),
         whole(chain["name"]),
@@ -155,7 +155,7 @@ def _chain(chain: Document) -> tuple[object, ...]:
         counted(indexed["block"]),
         indexed["time"] and whole(indexed["time"]),
         *(counted(chain[key]) for key in ("finalized_block", "head_block", "lag_seconds")),
-        believed,
+        marked(_believed(chain), "bad" if chain["stale"] else "good"),
     )
 
 
@@ -165,5 +165,11 @@ def _plain_chain(chain: Document) -> tuple[object, ...]:
         *(chain[key] for key in ("chain", "name", "state")),
         *(indexed[key] for key in ("block", "time")),
         *(chain[key] for key in ("finalized_block", "head_block", "lag_seconds")),
-        "yes" if chain["reason"] is None else chain["reason"]["code"],
+        _believed(chain),
     )
+
+
+def _believed(chain: Document) -> str:
+    if chain["reason"] is not None:
+        return str(chain["reason"]["code"])
+    return NOT_FOLLOWED if chain["stale"] else "yes"

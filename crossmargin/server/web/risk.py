@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING
 from typing import Any
 
 from aggregator.audit.report.page import Html, figures, text
+from aggregator.margin.numbers import rounded
 from crossmargin.documents import Document
+from crossmargin.risk_runs import NOT_LIQUIDATED
 from crossmargin.server.web.figures import percent, usd_up
 from crossmargin.server.web.frame import Grid, Page, chain_warnings, link, listed, standing_at, status, with_doubts
 
@@ -75,7 +79,7 @@ def risk(run: Run, standing: Document, kind: str) -> Page:
                     ("Made", f"{str(head['made_at'])[:16].replace('T', ' ')} UTC"),
                     ("Accounts", f"{head['accounts']:,}"),
                     ("Units judged", f"{head['units']:,}"),
-                    ("Not judged", len(json.loads(head["left_out"]))),
+                    ("Not judged", sum(each["code"] != NOT_LIQUIDATED for each in json.loads(head["left_out"]))),
                     ("Haircuts", link(ADVICE, "Advice")),
                     ("Liquidations", link("/ui/risk/liquidations", "Simulated")),
                 ]
@@ -170,7 +174,7 @@ def curve(points: Sequence[Mapping[str, Any]]) -> Html:
 
     line = " ".join(f"{x(move):.1f},{y(debt):.1f}" for move, debt in whole)
     said = text(
-        f"Debt that may be liquidated, from {first:+.0%} to {last:+.0%} of all prices, at most {top:,.0f} USD; the table has each"
+        f"Debt that may be liquidated, from {first:+.0%} to {last:+.0%} of all prices, at most {math.ceil(top):,} USD; the table has each"
     )
     marks = "".join(
         f'<circle class="dot" cx="{x(move):.1f}" cy="{y(debt):.1f}" r="3"><title>{move:+.0%}: {debt:,.2f} USD</title></circle>'
@@ -190,8 +194,12 @@ def curve(points: Sequence[Mapping[str, Any]]) -> Html:
 
 def _short(usd: float) -> str:
     return next(
-        (f"{usd / size:.3g} {unit}" for size, unit in ((1e9, "bn"), (1e6, "M"), (1e3, "k")) if usd >= size),
-        f"{usd:.0f}",
+        (
+            f"{rounded(usd / size, 1, ROUND_CEILING)} {unit}"
+            for size, unit in ((1e9, "bn"), (1e6, "M"), (1e3, "k"))
+            if usd >= size
+        ),
+        f"{math.ceil(usd)}",
     )
 
 
@@ -242,10 +250,21 @@ def _watched(watched: Sequence[Mapping[str, Any]], head: Mapping[str, Any]) -> G
 
 
 def _left_out(left_out: Sequence[Mapping[str, str]]) -> Html:
-    if not left_out:
-        return Html("")
-    items = [f"{each['code']}: {each['subject']} {each.get('detail', '')}" for each in left_out[:WATCHED]]
-    return Html(f"<details><summary>{len(left_out):,} that no scenario judges</summary>{listed(items)}</details>")
+    parts = {
+        "that no scenario judges": [each for each in left_out if each["code"] != NOT_LIQUIDATED],
+        "reasons for which no liquidation is simulated": [each for each in left_out if each["code"] == NOT_LIQUIDATED],
+    }
+    return Html(
+        "".join(
+            f"<details><summary>{len(found):,} {what}</summary>{listed(map(_why, found[:WATCHED]))}</details>"
+            for what, found in parts.items()
+            if found
+        )
+    )
+
+
+def _why(left_out: Mapping[str, str]) -> str:
+    return f"{left_out['code']}: {left_out['subject']} {left_out.get('detail', '')}"
 
 
 def advice(found: Document, standing: Document) -> Page:

@@ -118,3 +118,9 @@ def test_a_root_is_never_more_than_the_sum() -> None:
     held = Risks(falls={"BTC": 3.0, "ETH": 4.0}, rises={"ETH": 2.0})
 
     assert all(math.sqrt(square) <= 3 + 4 + 2 for square in squares(two(0.99), held))
+
+
+def test_the_largest_risk_is_that_of_either_side() -> None:
+    assert Risks(falls={"ETH": 1.0}, rises={"BTC": 3.0}).largest == 3.0
+    assert Risks(falls={"ETH": 4.0, "SOL": 2.0}, rises={"BTC": 3.0}).largest == 4.0
+    assert Risks().largest == 0.0

@@ -10,7 +10,7 @@ import pytest
 from aggregator.liquidating import stage_of
 from aggregator.risk.liquidation import Order, Outlet, Pool, Scene, Terms
 from aggregator.risk.liquidation_run import compared, simulate
-from chains.identifiers import token
+from chains.identifiers import format_address, token
 from chains.liquidating import Weighted
 from tests.unit.aggregator.builders import CHAIN, OTHER_CHAIN, USDC, WETH, Holding
 from tests.unit.aggregator.test_liquidation_properties import assert_conserved
@@ -104,7 +104,7 @@ def test_what_nothing_is_left_for_is_forgiven_and_paid_by_the_fund_then_by_lende
 
     [loss] = found.losses
     bad = 1_000 - 800 / 1.1
-    assert loss.pool == Pool("toy-1", "0x" + USDC.hex())
+    assert loss.pool == Pool("toy-1", format_address(CHAIN, USDC))
     assert (loss.bad_debt, loss.by_fund, loss.by_common) == pytest.approx((bad, 100, 50))
     assert loss.by_lenders == pytest.approx(bad - 150)
     assert loss.share == pytest.approx((bad - 150) / 1_000)
@@ -225,3 +225,14 @@ def test_a_curve_is_followed_between_its_points() -> None:
     assert curve.cost(500, 0.1) == pytest.approx(0.05)
     assert curve.room(0.03, 1.0) == pytest.approx(3_000)
     assert curve.room(0.03, 0.1) == pytest.approx(300)
+
+
+def test_the_cheapest_collateral_is_that_which_brings_the_most_health_for_what_is_lost() -> None:
+    # A dollar of either pays 1 / 1.1 of debt. Of USDC, which counts 90 %, that brings 0.009 of headroom for 0.091; of WETH, which counts
+    # 80 %, 0.109 for 0.091 and the 10 % that its sale loses.
+    held = Holding(supplied={WETH: 1, USDC: 500}, owed={USDC: 2_100}, owner=owner(1))
+    lossy = scene(held, ether=-0.1, ETH=0.1 / math.sqrt(1_800))
+
+    found = simulate(lossy, replace(FREELY, order=Order.CHEAPEST))
+
+    assert found.steps[0].collateral == str(token(CHAIN, WETH))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -14,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator.risk.liquidation import Borrower, Outlet, Pool, Scene, Terms
-from aggregator.risk.liquidation_run import simulate
+from aggregator.risk.liquidation_run import Lines, simulate
 from chains.evm.compound_v3.absorbing import Absorbable, Factors
 from chains.evm.morpho_blue.liquidating import Liquidable as Position
 from chains.evm.morpho_blue.maths import Totals, to_shares_up
 from chains.liquidating import WAD, Discount, Exposed, Lot, Weighted
+from chains.solana.kamino.engines import engine_of
 from chains.solana.marginfi.liquidating import Liquidable as Member
 from tests.unit.aggregator.test_liquidation_properties import CURVE, SEEDS, TERMS, amounts, assert_conserved
 from tests.unit.chains.solana.drift.test_liquidating import short as drift_short
@@ -210,6 +212,63 @@ def leftovers(before: Exposed, collateral: bytes, debt: bytes, cover: int) -> It
         left = amounts(after, side)
         for market, had in amounts(before, side).items():
             yield market, had, left.get(market, 0), sum(each.amount_raw for each in portions if each.market == market)
+
+
+def capped_kamino(owed: int, sol_raw: int) -> Exposed:
+    """An obligation of klend 1.7 whose market limits what any debt may come to: 50,000 USD."""
+    found = kamino_owing(owed, sol_raw=sol_raw)
+    engine = engine_of((1, 7))
+    assert engine is not None
+    market = replace(found.conditions.market, global_unhealthy_borrow_value=50_000)
+    return replace(found, conditions=found.conditions._replace(engine=engine, market=market))
+
+
+@pytest.mark.parametrize(
+    "make, owed, sol, price",
+    [
+        (save_owing, 75_000_000 * 10**6, 1_000_000 * 10**9, 1.0),  # 75M of 80M that the threshold allows, of 70M that the program does
+        (save_owing, 69_000_000 * 10**6, 1_000_000 * 10**9, 1.05),  # only the debt rises, to 72.45M
+        (capped_kamino, 70_000 * 10**6, 1_000 * 10**9, 1.0),
+    ],
+)  # fmt: skip
+def test_who_owes_more_than_his_program_lets_anybody_owe_is_liquidated(
+    make: Callable[..., Exposed], owed: int, sol: int, price: float
+) -> None:
+    exposed = make(owed, sol_raw=sol)
+    [debt] = exposed.debts
+    [pledged] = exposed.collaterals
+    borrower = Borrower(
+        name="a", account="a", venue="v", chain="c", exposed=exposed,
+        assets={lot.asset: lot.asset.hex() for lot in (debt, pledged)},
+    )  # fmt: skip
+    names = {lot.asset.hex(): lot.asset.hex() for lot in (debt, pledged)}
+    outlets = {name: Outlet(identity=name, fixed=0.0, volume_usd=1e9) for name in names}
+    scene = Scene(borrowers=(borrower,), identities=names, outlets=outlets, moves={debt.asset.hex(): price - 1})
+
+    found = simulate(scene, Terms(rounds=2))
+
+    assert found.liquidated == ("a",)
+    assert [step.round for step in found.steps] == [1, 2]
+
+
+@pytest.mark.parametrize("rule", [*RULES, "capped"])
+@given(seed=SEEDS, price=st.floats(0.2, 3.0), other=st.floats(0.2, 3.0))
+def test_l9_whom_a_venue_would_liquidate_is_always_looked_at(rule: str, seed: int, price: float, other: float) -> None:
+    drawn = random.Random(seed)
+    if rule == "capped":
+        exposed = capped_kamino(owed := drawn.randint(10**9, 90_000 * 10**6), int(owed * drawn.uniform(9, 30)))
+    else:
+        exposed = exposed_of(rule, drawn)
+    tokens = sorted({lot.asset for lot in (*exposed.collaterals, *exposed.debts)})
+    borrower = Borrower(
+        name="a", account="a", venue="v", chain="c", exposed=exposed, assets={each: each.hex() for each in tokens}
+    )
+    times = {token: drawn.choice((price, other)) for token in tokens}
+    lines = Lines(Scene(borrowers=(borrower,), identities={each.hex(): each.hex() for each in tokens}, outlets={}))
+
+    factor = exposed.moved({token: Fraction(move) for token, move in times.items()}).health_factor_wad
+
+    assert factor is None or factor >= WAD or lines.near({token.hex(): move for token, move in times.items()}) == ["a"]
 
 
 def test_what_a_comet_gives_back_stays_the_accounts_own() -> None:

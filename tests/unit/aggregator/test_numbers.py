@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_FLOOR, Decimal
+
 import pytest
 
 from aggregator.margin import numbers
@@ -23,9 +25,18 @@ def test_ratios_have_six_places(value: float, down: str, up: str) -> None:
     assert (text(numbers.ratio_down(value)), text(numbers.ratio_up(value))) == (down, up)
 
 
+def test_what_is_good_news_on_neither_side_goes_to_the_nearest() -> None:
+    assert text(numbers.ratio_nearest(-2 / 3)) == "-0.666667"
+    assert text(numbers.ratio_nearest(1 / 3)) == "0.333333"
+
+
 def test_usd_have_eight_places() -> None:
     assert text(numbers.usd_down(1.234567899)) == "1.23456789"
     assert text(numbers.usd_up(1.234567891)) == "1.23456790"
+
+
+def test_amounts_of_tokens_have_twelve_places_down() -> None:
+    assert text(numbers.amount_down(2 / 3)) == "0.666666666666"
 
 
 def test_prices_go_to_the_nearest() -> None:
@@ -57,3 +68,15 @@ def test_a_base_amount_is_in_whole_units_of_the_currency() -> None:
 @pytest.mark.parametrize("unix_s, written", [(0, "1970-01-01T00:00:00Z"), (2**256, None), (-1, None)])
 def test_a_time_is_rfc_3339_or_none(unix_s: int, written: str | None) -> None:
     assert numbers.rfc3339(unix_s) == written
+
+
+@pytest.mark.parametrize(
+    "value, shown",
+    [("1234567.8", "1234567"), ("123456.78", "123456"), ("12345.678", "12345.6"), ("0.000012345678", "0.0000123456")],
+)
+def test_six_digits_are_kept_and_all_that_stand_before_the_point(value: str, shown: str) -> None:
+    assert text(numbers.six_digits(Decimal(value), ROUND_FLOOR)) == shown
+
+
+def test_no_more_than_18_places_are_kept() -> None:
+    assert text(numbers.six_digits(Decimal("1.29E-17"), ROUND_FLOOR)) == "0.000000000000000012"

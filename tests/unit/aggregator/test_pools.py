@@ -281,3 +281,10 @@ def test_what_is_on_its_way_is_shown_and_worth_nothing_yet(proven: bool) -> None
         update={"input_digest": ""}
     )
     assert from_json(to_json(with_it)) == with_it
+
+
+def test_a_pool_that_owes_nothing_has_no_health_factor() -> None:
+    document = evaluate(inputs(venue(PRICES, Holding(supplied={WETH: 1})), observations=EXACT))
+
+    assert [pool.health_factor for pool in document.pools] == [None]
+    assert document.status is Status.NO_DEBT

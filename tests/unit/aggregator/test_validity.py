@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -11,14 +12,17 @@ from aggregator.margin.health import evaluate
 from aggregator.margin.marks_policy import Validity
 from aggregator.margin.policy import StatusPolicy
 from aggregator.margin.risk import AssetRisk, RiskInputs
-from aggregator.margin.status import Status, held_band
-from aggregator.margin.valuation import last_value
-from aggregator.oracle.mark import Discarded, Observation, Refusal, Unpriced
+from aggregator.margin.status import Status, band, held_band, may_be_held
+from aggregator.margin.validity import at_worst
+from aggregator.margin.valuation import last_value, value_positions
+from aggregator.oracle.mark import Discarded, Mark, Observation, Refusal, Unpriced
 from aggregator.oracle.rules import State
 from chains.model import Side
 from tests.unit.aggregator.arrays.books import toy
 from tests.unit.aggregator.builders import (
+    CHAIN,
     JUNK,
+    OTHER_CHAIN,
     USDC,
     WETH,
     Holding,
@@ -31,6 +35,7 @@ from tests.unit.aggregator.builders import (
     policy,
     venue,
 )
+from tests.unit.aggregator.test_stressing import book
 
 PRICES = {WETH: Price(usd=2000), USDC: Price(usd=1, threshold_bp=9_000)}
 DOLLAR = observation(USDC, 1.0)
@@ -215,3 +220,40 @@ def test_a_rate_is_not_what_a_supply_was_last_known_to_be_worth() -> None:
 
     assert last(left_out) is None
     assert last(left_out, market) == 22_000.0
+
+
+def test_a_health_factor_on_a_bound_is_in_the_better_band() -> None:
+    bounds = (1.0, BANDS.danger_below, BANDS.watch_below)
+
+    assert [band(bound, BANDS) for bound in bounds] == [Status.DANGER, Status.WATCH, Status.HEALTHY]
+    assert [band(math.nextafter(bound, 0), BANDS) for bound in bounds] == [
+        Status.LIQUIDATABLE,
+        Status.DANGER,
+        Status.WATCH,
+    ]
+
+
+def test_the_worst_of_the_window_matters_up_to_the_margin_beyond_the_last_band() -> None:
+    outside = 1.5 * 1.02
+
+    assert [may_be_held(factor, BANDS) for factor in (0.99, 1.0, 1.51, math.nextafter(outside, 0), outside)] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]
+
+
+@pytest.mark.parametrize("side, worst", [(Side.SUPPLY, 1500.0), (Side.BORROW, 2600.0)])
+def test_a_mark_that_is_taken_at_its_worst_still_reaches_from_its_low_to_its_high(side: Side, worst: float) -> None:
+    held = Holding(supplied={WETH: 10}, owed={WETH: 1}, owner=b"\x01" * 20)
+    made = book({CHAIN: [held], OTHER_CHAIN: []})
+    [found] = [item for item in value_positions(made.context, made.units) if item.position.side is side]
+    assert isinstance(found.mark, Mark)
+    mark = replace(found.mark, low=1900.0, mid=2000.0, high=2100.0, path=((0, 1500.0), (60, 2600.0)))
+
+    [after] = at_worst([replace(found, mark=mark)])
+
+    assert isinstance(after.mark, Mark)
+    assert (after.mark.low, after.mark.mid, after.mark.high) == (min(1900.0, worst), worst, max(2100.0, worst))

@@ -17,6 +17,7 @@ def test_a_health_factor_is_rounded_down_and_a_debt_up() -> None:
     assert figures.usd_down("9.99999999") == "9.99"
     assert figures.usd_up("9.99000001") == "10.00"
     assert figures.percent("0.99991") == "100.00%"
+    assert figures.points("42.857999") == "42.85%"
 
 
 def test_what_is_not_known_is_no_number() -> None:

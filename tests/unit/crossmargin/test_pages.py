@@ -10,6 +10,7 @@ from crossmargin.server.web.calendar import calendar
 from crossmargin.server.web.charts import Point, course
 from crossmargin.server.web.figures import factor, gauge, own_down, price_of, usd_down, usd_up
 from crossmargin.server.web.frame import Grid, Page, as_csv, written
+from crossmargin.server.web.risk import curve
 
 EVIL = '<script>alert("x")</script>\u202e=1+1'
 
@@ -42,6 +43,15 @@ def test_what_is_had_is_rounded_down_and_what_is_owed_up() -> None:
     assert ">1.24 k<" in usd_up("1230.001")
     assert 'title="1239.999 USD"' in usd_down("1239.999")
     assert ">0.9999<" in factor("0.999999")
+
+
+def test_a_curve_names_no_less_debt_than_there_is() -> None:
+    said = curve(
+        [{"identity_id": None, "move": -0.5, "debt_usd": 1_249_000.4}, {"identity_id": None, "move": 0, "debt_usd": 0}]
+    )
+
+    assert "at most 1,249,001 USD" in said
+    assert ">1.3 M<" in said
 
 
 def test_unknown_is_drawn_as_nothing() -> None:

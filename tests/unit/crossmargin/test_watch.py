@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chains.errors import DeepFork, NodeBusy
 from chains.model import Block, ChainSpec, Finality, Reason
 from chains.ports import Head
@@ -175,10 +177,82 @@ def test_a_chain_is_past_a_moment_when_its_head_was_seen_well_after_it() -> None
     assert not watch.at_head_after(CHAIN, int(clock.now) - 61, block(4))
 
 
-def followed() -> tuple[Watch, Clock]:
+def test_a_chain_that_went_with_the_clock_and_stands_still_is_doubted() -> None:
+    # Blocks came every 12 s: after 20 such pauses, 240 s, which are more than twice the 60 s of `stale_after`.
+    watch, clock = followed()
+    last = goes_on(watch, clock, blocks=51)
+
+    clock.now += 240
+    watch.polled(CHAIN, head(last))
+    assert watch.doubt(CHAIN, last) is None
+    clock.now += 1
+    watch.polled(CHAIN, head(last))
+    found = watch.doubt(CHAIN, last)
+    assert found == Reason(
+        "chain_halted", CHAIN, "its nodes answer, and its newest block is still that of 1970-01-01T00:26:52Z"
+    )
+    clock.now += 100
+    watch.polled(CHAIN, head(last))
+    assert watch.doubt(CHAIN, last) == found
+
+    watch.polled(CHAIN, head(late := at(last.number + 1, clock.now)))
+    assert watch.doubt(CHAIN, late) is None
+
+
+def test_a_chain_that_never_went_with_the_clock_does_not_stand_still() -> None:
+    """A replay: its blocks are old whenever they come; and of too few blocks nothing is concluded."""
+    for young, blocks in ((False, 200), (True, 50)):
+        watch, clock = followed()
+        last = goes_on(watch, clock, blocks=blocks, age_s=0 if young else LIMIT_S + 1)
+
+        clock.now += 10_000
+        watch.polled(CHAIN, head(last))
+
+        assert watch.doubt(CHAIN, last) is None
+
+
+def test_a_chain_that_is_away_for_a_while_is_not_a_slow_one() -> None:
+    watch, clock = followed()
+    last = goes_on(watch, clock, blocks=30)
+    clock.now += 12_000
+    watch.polled(CHAIN, head(last := at(last.number + 1_000, clock.now)))
+    last = goes_on(watch, clock, blocks=30, first=last.number + 1)
+
+    clock.now += 241
+    watch.polled(CHAIN, head(last))
+
+    assert code(watch, last) == "chain_halted"
+
+
+def test_where_somebody_says_how_long_a_chain_may_rest_that_stands_from_the_first_look() -> None:
+    for limit_s, age_s, is_halted in ((300.0, 300, False), (300.0, 301, True), (1e9, 10_000, False)):
+        watch, clock = followed(halted_after_s=limit_s)
+        goes_on(watch, clock, blocks=100)
+        watch.polled(CHAIN, head(last := at(10_000, clock.now - age_s)))
+
+        found = watch.doubt(CHAIN, last)
+
+        assert (found is not None and found.code == "chain_halted") == is_halted
+
+
+def goes_on(watch: Watch, clock: Clock, *, blocks: int, age_s: float = 0, first: int = 1) -> Block:
+    """Let a block come every 12 s, so old as it comes; return the last."""
+    last = at(first - 1, clock.now - age_s)
+    for number in range(first, first + blocks):
+        clock.now += 12
+        watch.polled(CHAIN, head(last := at(number, clock.now - age_s)))
+    return last
+
+
+def at(number: int, time: float) -> Block:
+    return replace(block(number), time=int(time))
+
+
+def followed(*, halted_after_s: float | None = None) -> tuple[Watch, Clock]:
     clock = Clock()
     spec = ChainSpec(id=CHAIN, name="x", rpc=("http://x",), finality="finalized", start_block=0)
-    return Watch([ChainSettings(spec=spec, poll_s=1, stale_after_s=LIMIT_S)], clock), clock
+    chain = ChainSettings(spec=spec, poll_s=1, stale_after_s=LIMIT_S, halted_after_s=halted_after_s)
+    return Watch([chain], clock), clock
 
 
 def code(watch: Watch, indexed: Block | None) -> str:

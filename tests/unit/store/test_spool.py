@@ -137,6 +137,42 @@ def test_a_full_disk_is_told_and_loses_nothing_of_before(tmp_path: Path, monkeyp
         assert [store.load_input(name) for name in ("before", "during", "after")] == ["1", None, "2"]
 
 
+FULL = """
+import resource, sys
+from pathlib import Path
+from indexer.store import Store, StoreError
+from tests.unit.store.test_spool import answered
+path = Path(sys.argv[1])
+with Store.open(path) as store:
+    wal = path.with_name(f"{path.name}.wal")
+    with store.refilling() as con:
+        store.save_sent({"d": ("acme", "x" * 200_000)}, [])
+        size = wal.stat().st_size if wal.exists() else 0
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 1_000, resource.RLIM_INFINITY))
+    try:
+        answered(store)
+    except StoreError as error:
+        print(error, flush=True)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    print(answered(store) is not None, store.load_input("d") is not None, flush=True)
+"""
+
+
+def test_sql_says_what_waits_on_a_full_disk_and_is_answered_once_there_is_room(tmp_path: Path, checkout: Path) -> None:
+    path = tmp_path / "s.duckdb"
+
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, cwd=checkout, check=False
+    )
+
+    refused, *after = done.stdout.splitlines()
+    assert refused.startswith(
+        f"{path}: is not read, for it would lack answers that were given (1, safe in {path}.sent*): {path}: cannot be written: "
+    )
+    assert refused.endswith("; free disk space: they are entered by themselves then, and this can be asked again")
+    assert after == ["True True"]
+
+
 def test_a_copy_holds_what_was_kept_before_it(tmp_path: Path) -> None:
     with Store.open(tmp_path / "s.duckdb", allowed=[tmp_path]) as store:
         store.save_sent({"d": ("acme", "x")}, [])

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from chains.model import Rows
-from indexer.steps import Forget, Restate
+from indexer.steps import Forget, Reread, Restate
 from indexer.store import Store, Telling
+from indexer.store.restate import StoredTables
+from indexer.store.told import tell_step
 from tests.unit.store.builders import CHAIN, OWNER, append, batch, block, event, rewind
 
 WEEK = 7 * 86_400
@@ -69,6 +71,19 @@ def test_a_history_that_the_chain_left_is_retracted(telling: Store) -> None:
     telling.apply(Restate(chain_id=CHAIN, cursor=block(5), cause="a test", at=0, change=Forget(to=block(1))))
 
     assert [kind for kind, _ in told(telling)] == ["liquidation", "retracted"]
+
+
+def test_what_a_history_lacked_is_told_from_its_first_block_on(store: Store) -> None:
+    """Whoever reads block 4 and what follows anew tells of block 4, and of what stands before it nothing."""
+    append(store, batch(1, 6, Rows(events=[*blow(3).events, *blow(4, 6).events, *blow(5, 7).events])))
+    stored = StoredTables(store.copying, CHAIN)
+    lacking = Reread(first=4, interests=(), read=stored, derived=stored, venues=frozenset())
+
+    with store.refilling() as con:
+        step = Restate(chain_id=CHAIN, cursor=block(6), cause="a test", at=0, change=lacking)
+        tell_step(con, step, Telling(WEEK, lambda: NOW))
+
+    assert [body["block"]["number"] for _, body in told(store)] == [4, 5]
 
 
 def test_any_cut_of_a_history_tells_the_same(telling: Store) -> None:

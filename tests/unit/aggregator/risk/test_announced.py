@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -80,3 +80,17 @@ def test_the_week_is_as_it_was_measured(pool: int | None) -> None:
         assert 100 * sum(each.cases * each.announced for each in own) / cases == pytest.approx(said, abs=0.11)
         assert 100 * sum(each.cases * each.realised for each in own) / cases == pytest.approx(came, abs=2.2)
     assert found.brier == pytest.approx(0.1148, abs=0.0015)
+
+
+def test_a_week_is_judged_from_the_first_to_the_last_day_that_was_asked_for() -> None:
+    [walked] = [series_of_bars(each) for each in walks("A", 700)]
+    whole = announced([walked], Announcing(days=7))
+    ends = whole.last + timedelta(days=7)
+
+    begins = whole.first + timedelta(days=1)
+
+    assert announced([walked], Announcing(days=7, since=begins, until=ends)) == whole
+    assert announced([walked], Announcing(days=7, since=begins + timedelta(days=1))).cases == whole.cases - len(
+        DISTANCES
+    )
+    assert announced([walked], Announcing(days=7, until=ends - timedelta(days=1))).cases == whole.cases - len(DISTANCES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date, timedelta
 from statistics import NormalDist
 
@@ -11,7 +12,7 @@ import pytest
 
 from aggregator.risk.bars import Bars
 from aggregator.risk.history import BadHistory, History
-from aggregator.risk.reliability import DISTANCES, reliability
+from aggregator.risk.reliability import DISTANCES, Class, reliability
 from tests.support.walks import FIRST, walks
 
 
@@ -79,3 +80,26 @@ def test_days_that_contradict_themselves_are_refused(low: float, high: float) ->
             lows=np.array([100.0, low]),
             highs=np.array([100.0, high]),
         )
+
+
+def test_an_asset_that_came_later_is_judged_once_it_has_days_of_its_own() -> None:
+    first, second = walks("AB", 900)
+    late = Bars(
+        history=History(asset="B", first=FIRST + timedelta(days=300), closes=second.history.closes[300:]),
+        lows=second.lows[300:],
+        highs=second.highs[300:],
+    )
+
+    found = reliability([first, late])
+
+    assert found.cases == (400 + 100) * len(DISTANCES)  # each has learnt from 500 days: days 501 to 900, and 801 to 900
+
+
+@pytest.mark.parametrize("announced, realised", [(0.05, 0.0), (0.0, 0.05)])
+def test_a_class_tells_something_from_five_breaches_on_that_were_or_should_have_been(
+    announced: float, realised: float
+) -> None:
+    some = Class(low=0.0, high=0.1, cases=100, days=100, announced=announced, realised=realised)
+
+    assert some.telling
+    assert not replace(some, days=99).telling

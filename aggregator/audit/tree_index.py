@@ -279,9 +279,9 @@ class Nodes:
 
     def _step(self, file: BinaryIO, number: int, side: str) -> Json:
         file.seek(self.begin + self.nodes[number])
-        hashed, *sums = file.readline().decode().split()
-        pairs = (each.split(":") for each in sums)
-        return {"side": side, "hash": hashed, "sums": {self.names[int(place)]: amount for place, amount in pairs}}
+        hashed, *sums = file.readline().decode().replace(":", " ").split()
+        names = map(self.names.__getitem__, map(int, sums[::2]))
+        return {"side": side, "hash": hashed, "sums": dict(zip(names, sums[1::2], strict=True))}
 
 
 def sizes_up(lowest: int) -> list[int]:
@@ -353,9 +353,10 @@ class TreeIndex:
         nodes, above = self._nodes(part), self._nodes(len(self._said["parts"]) - 1)
         units, held = self._group(nodes, group)
         _, _, sums, leaves = verifier.leaves_of_part(units, held)
-        built = sums.levels(leaves)
+        level = list(leaves)
         below = [
-            step(sums.named(built[level][other]), side) for level, other, side in beside([*map(len, built)], place)
+            step(sums.named(sums.levels(level[other << height : (other + 1) << height])[-1][0]), side)
+            for height, other, side in beside(sizes_up(len(level)), place)
         ]
         line = verifier.read(units).splitlines()[place]
         return Unit(

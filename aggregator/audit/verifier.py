@@ -24,8 +24,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import BytesIO
 from functools import lru_cache
+from io import BytesIO
 from itertools import chain, islice, pairwise, starmap
 from json.encoder import encode_basestring
 from multiprocessing import get_context
@@ -261,8 +261,8 @@ Edge = tuple[bytes, ...]
 ALONE = 1 << 26
 """Bytes of files up to which other processes are not worth their start."""
 
-LEAVES = 1 << 14
-"""Leaves of a part of the tree: a power of two, so that each part but the last is a node of the whole."""
+LEAVES = 1 << 12
+"""Leaves of a part of the tree: a power of two, so that each part but the last is a node of the whole; what is read of one stays near."""
 
 SPAN = 1 << 25
 """About how many bytes of another table are a part of it."""
@@ -341,7 +341,7 @@ def is_sound(folder: Path, manifest: Json, run: Run) -> bool:
 
 def _grown(folder: Path, terms: Mapping[str, Terms], run: Run) -> tuple[Sequence[Rows], Sequence[Rows], Node]:
     """Read units and positions by parts of the tree, and return what was read of either, and the root."""
-    grown = list(run(subtree, tree_parts(folder, terms)))
+    grown = list(run(subtree, tree_parts(folder, terms, LEAVES)))
     units, positions, nodes = zip(*grown, strict=True) if grown else ((), (), ())
     return units, positions, levels(nodes)[-1][0]
 
@@ -457,10 +457,10 @@ def _parts(folder: Path, name: str, columns: tuple[str, ...], key: tuple[str, ..
             begin = end
 
 
-def tree_parts(folder: Path, terms: Mapping[str, Terms]) -> list[tuple[Part, Part]]:
-    """Cut units into parts of the tree, and positions where the first of each part begin; raises `Fault` where these do not follow."""
+def tree_parts(folder: Path, terms: Mapping[str, Terms], leaves: int) -> list[tuple[Part, Part]]:
+    """Cut units into parts of so many, and positions where the first of each part begin; raises `Fault` where these do not follow."""
     units, positions = folder / f"{UNITS}.ndjson", folder / f"{POSITIONS}.ndjson"
-    starts, size = line_starts(units, LEAVES), positions.stat().st_size
+    starts, size = line_starts(units, leaves), positions.stat().st_size
     places = [0]
     with units.open("rb") as file, positions.open("rb") as among:
         for start in starts[1:-1]:

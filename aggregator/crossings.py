@@ -29,6 +29,7 @@ BANDS = (Status.HEALTHY, Status.WATCH, Status.DANGER, Status.LIQUIDATABLE, Statu
 """From best to worst; without debt nobody is in another band than the best."""
 
 SEVERITY = {band: severity for severity, band in enumerate(BANDS)}
+QUIET = frozenset({Status.HEALTHY, Status.NO_DEBT})
 MOST_REASONS = 5
 Body = dict[str, Any]
 
@@ -103,8 +104,12 @@ def _bands(memory: Memory, book: Book, before: Book | None) -> Iterator[Crossing
     policy, cuts = book.context.policy.status, _cuts(book, before)
     seen: set[str] = set()
     for each in changed:
-        sides = {account_subject(each.account.id): _account(each, old.get(each.account.id))}
-        sides |= {unit_subject(held_in): _unit(each, held_in, policy) for held_in in each.assessment.units}
+        sides: dict[str, _Side] = {}
+        if not _is_quiet(subject := account_subject(each.account.id), each.assessment.status, memory):
+            sides[subject] = _account(each, old.get(each.account.id))
+        for held_in in each.assessment.units:
+            if not _is_quiet(subject := unit_subject(held_in), unit_status(held_in.unit, policy), memory):
+                sides[subject] = _unit(each, held_in, policy)
         seen.update(sides)
         crossed = (_crossed(memory.get(subject), subject, side, policy, cuts) for subject, side in sides.items())
         yield from (found for found in crossed if found is not None)
@@ -114,6 +119,11 @@ def _bands(memory: Memory, book: Book, before: Book | None) -> Iterator[Crossing
         owner = name if kind == ACCOUNT else told.account
         if kind in {ACCOUNT, UNIT} and subject not in seen and owner not in untouched:
             yield _gone(subject, told, cuts)
+
+
+def _is_quiet(subject: str, status: Status, memory: Memory) -> bool:
+    """Whether a subject was in the best band and still is: there is nothing to tell of it, and most are so."""
+    return subject not in memory and status in QUIET
 
 
 def _cuts(book: Book, before: Book | None) -> Body:

@@ -16,9 +16,12 @@ UNSAFE = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
+_COMPACT = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+
 def encode(document: object) -> bytes:
     """Write a document as JSON, compact and in ASCII: no terminal acts on what a token's name holds."""
-    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+    return _COMPACT.encode(document).encode("ascii") + b"\n"
 
 
 def harmless(text: str, *, longest: int | None = None) -> str:

@@ -12,7 +12,7 @@ sound on an interval of each such line, whose ends are roots of one quadratic.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aggregator.margin.correlation import NOTHING, Correlations, Risks
@@ -73,19 +73,23 @@ class Model:
 
 def add_up(exposures: Iterable[Exposure], gains: float = 0.0, requirements: float = 0.0) -> Sums:
     """Add exposures up; `gains` count with the collateral and `requirements` with the debt, without any risk, both in USD."""
-    held = list(exposures)
+    collateral, debt = [gains], [requirements]
+    falls: dict[str, list[float]] = {}
+    rises: dict[str, list[float]] = {}
+    for each in exposures:
+        counted, risks = (debt, rises) if each.is_debt else (collateral, falls)
+        counted.append(each.fixed)
+        at_risk = each.at_risk
+        if at_risk > 0:
+            risks.setdefault(each.identity, []).append(at_risk)
     return Sums(
-        collateral=math.fsum((gains, *(each.fixed for each in held if not each.is_debt))),
-        debt=math.fsum((requirements, *(each.fixed for each in held if each.is_debt))),
-        risks=Risks(falls=_by_identity(held, debt=False), rises=_by_identity(held, debt=True)),
+        collateral=math.fsum(collateral),
+        debt=math.fsum(debt),
+        risks=Risks(falls=_by_identity(falls), rises=_by_identity(rises)),
     )
 
 
-def _by_identity(held: Sequence[Exposure], *, debt: bool) -> dict[str, float]:
-    parts: dict[str, list[float]] = {}
-    for each in held:
-        if each.is_debt is debt and each.at_risk > 0:
-            parts.setdefault(each.identity, []).append(each.at_risk)
+def _by_identity(parts: Mapping[str, Sequence[float]]) -> dict[str, float]:
     return {identity: math.fsum(parts[identity]) for identity in sorted(parts)}
 
 
@@ -140,6 +144,8 @@ def _certain(sums: Sums, kappa: float) -> float:
 
 def debt_lines(sums: Sums, model: Model) -> list[Line]:
     """Return the equity as a function of the multiple of all debt."""
+    if sums.risks.nothing:
+        return [Line(start=sums.collateral, slope=0.0 - sums.debt)]
     collateral = Sums(collateral=sums.collateral, debt=0.0, risks=Risks(falls=sums.risks.falls, rises=NOTHING))
     debt = Sums(collateral=0.0, debt=sums.debt, risks=Risks(falls=NOTHING, rises=sums.risks.rises))
     return lines(collateral, debt, model)

@@ -147,7 +147,7 @@ class Current:
     async def ask_all(self, accounts: Sequence[str], asker: str) -> list[Kept | Exception]:
         """Return the answers of several accounts, all of one state; of each that has none, why. `asker`: whose turn it is."""
         edition = self._store.edition
-        known = {name: kept for name in accounts if (kept := self._exact(name, edition)) is not None}
+        known = self._exact(accounts, edition)
         missing = [name for name in dict.fromkeys(accounts) if name not in known]
         found = await self._judge_many(missing, asker) if missing else {}
         if missing and known and self._store.edition != edition:
@@ -161,11 +161,16 @@ class Current:
                 self._keep(name, kept)
         return found
 
-    def _exact(self, account: str, edition: int) -> Kept | None:
-        kept, now = self._kept.get(account), self._clock()
-        if kept is None or kept.edition != edition or kept.until <= now or kept.doubts != self._believed(now):
-            return None
-        return kept
+    def _exact(self, accounts: Sequence[str], edition: int) -> dict[str, Kept]:
+        """Return what is kept of exactly that state, by account."""
+        now = self._clock()
+        doubts = self._believed(now)
+        found = {name: kept for name in accounts if (kept := self._kept.get(name)) is not None}
+        return {
+            name: kept
+            for name, kept in found.items()
+            if kept.edition == edition and kept.until > now and kept.doubts == doubts
+        }
 
     async def _judge_all(
         self, accounts: Sequence[str], *, heavy: bool, most_seconds: float | None, asker: str = ITSELF

@@ -8,7 +8,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 
 AT_ONCE = 256 * 1024
-"""Bytes that are handed on together."""
+"""About how many bytes are handed on together: so many pieces as have them on average."""
 
 
 class Pieces(Payload):
@@ -19,7 +19,7 @@ class Pieces(Payload):
     def __init__(self, pieces: Sequence[bytes | memoryview]) -> None:
         super().__init__(pieces)
         self._pieces = pieces
-        self._bytes = sum(len(piece) for piece in pieces)
+        self._bytes = sum(map(len, pieces))
 
     @property
     def size(self) -> int:
@@ -34,13 +34,6 @@ class Pieces(Payload):
         return self.whole().decode(encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        together: list[bytes | memoryview] = []
-        size = 0
-        for piece in self._pieces:
-            together.append(piece)
-            size += len(piece)
-            if size >= AT_ONCE:
-                await writer.write(b"".join(together))
-                together, size = [], 0
-        if together:
-            await writer.write(b"".join(together))
+        together = max(1, len(self._pieces) * AT_ONCE // max(1, self._bytes))
+        for first in range(0, len(self._pieces), together):
+            await writer.write(b"".join(self._pieces[first : first + together]))

@@ -155,6 +155,7 @@ class Snapshots:
             link=link,
             signer=self._keyring.signer(row.slot_time),
             recorded={held.manifest_hash for held in ledger},
+            told=told,
         )
         self._store.replace_margin(row.slot_time, tables_of(book, snapshot_id=row.snapshot_id, slot_time=row.slot_time))
         return replace(

@@ -181,6 +181,8 @@ def _notes(looks: Mapping[str, Json], agreements: Mapping[Unit, Json]) -> Iterat
             age = "" if row["skew_s"] is None else f", at most {row['skew_s']} s"
             seen = row["observed_slot"]
             yield f"{venue_id}: its accounts are as of slot {seen}, {row['skew_slots']} slots{age} before the cut"
+    for chain_id in sorted({row["chain_id"] for row in looks.values()}):
+        yield f"{chain_id}: which slot an account with a price was read at, and whether nodes agree on it, is not in the snapshot"
     counts = Counter(row["outcome"] for row in agreements.values())
     if counts:
         told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))

@@ -43,6 +43,7 @@ from aggregator.book import Book
 from aggregator.margin.canonical import MalformedInputs
 from aggregator.margin.inputs import METHODOLOGY_VERSION, OtherMethodology
 from aggregator.margin.numbers import rfc3339
+from aggregator.told import Told, each_told, untold
 from chains.errors import Unsupported
 
 SCRIPTS = {
@@ -93,6 +94,7 @@ def write_snapshot(
     signer: Signer,
     name: str | None = None,
     recorded: Collection[str] = (),
+    told: Told = untold,
 ) -> tuple[Path, Manifest]:
     """Write a snapshot below `root`, signed, and return its folder and its manifest; its `name` is `snapshot_id` where none is given.
 
@@ -102,7 +104,7 @@ def write_snapshot(
     root.mkdir(parents=True, exist_ok=True)
     target = root / (name or snapshot_id(slot_time))
     with unfinished(root, target.name) as partial:
-        written = _write_files(partial, book, slot_time=slot_time, link=link, signer=signer)
+        written = _write_files(partial, book, slot_time=slot_time, link=link, signer=signer, told=told)
         _settle(partial, target, written, recorded)
     return target, written
 
@@ -244,10 +246,10 @@ def manifest_hash(folder: Path) -> str:
     return sha256((folder / MANIFEST).read_bytes())
 
 
-def _write_files(folder: Path, book: Book, *, slot_time: int, link: Link, signer: Signer) -> Manifest:
+def _write_files(folder: Path, book: Book, *, slot_time: int, link: Link, signer: Signer, told: Told) -> Manifest:
     rows = tables(book)
     root = write_tables(
-        folder, {name: pa.Table.from_pylist(table, schema=schema(name)) for name, table in rows.items()}
+        folder, {name: pa.Table.from_pylist(table, schema=schema(name)) for name, table in rows.items()}, told
     )
     (folder / KEYS).write_bytes(signer.keys_text())
     for name, source in SCRIPTS.items():
@@ -257,7 +259,10 @@ def _write_files(folder: Path, book: Book, *, slot_time: int, link: Link, signer
     written = manifest(
         slot_time=slot_time,
         book=book,
-        files={path.name: FileEntry(sha256=sha256_of(path), bytes=path.stat().st_size) for path in folder.iterdir()},
+        files={
+            path.name: FileEntry(sha256=sha256_of(path), bytes=path.stat().st_size)
+            for path in each_told(told, "hashing files", [*folder.iterdir()])
+        },
         tables={
             name: TableEntry(rows=len(table), columns=tuple(SCHEMAS[name]), key=ORDER[name])
             for name, table in rows.items()
@@ -270,20 +275,20 @@ def _write_files(folder: Path, book: Book, *, slot_time: int, link: Link, signer
     return written
 
 
-def write_tables(folder: Path, written: Mapping[str, pa.Table]) -> Node:
+def write_tables(folder: Path, written: Mapping[str, pa.Table], told: Told = untold) -> Node:
     """Write tables as lines and as Parquet, and the index of the tree over units and positions, whose root is returned; raises `OSError`.
 
     The tree is built from the lines, by other processes where there are many.
     """
     with ThreadPoolExecutor(2) as beside:
         copies = beside.submit(_write_copies, folder, written)
-        for name in (UNITS, POSITIONS):
+        for name in each_told(told, "writing lines", (UNITS, POSITIONS)):
             write_columns(written[name], folder / f"{name}.ndjson")
-        root = beside.submit(_root, folder, written)
-        for name in written.keys() - {UNITS, POSITIONS}:
-            write_columns(written[name], folder / f"{name}.ndjson")
+        others = beside.submit(_write_lines, folder, written, written.keys() - {UNITS, POSITIONS})
+        root = _root(folder, written, told)
         copies.result()
-        return root.result()
+        others.result()
+        return root
 
 
 def _write_copies(folder: Path, written: Mapping[str, pa.Table]) -> None:
@@ -291,10 +296,15 @@ def _write_copies(folder: Path, written: Mapping[str, pa.Table]) -> None:
         _write_parquet(table, folder / f"{name}.parquet")
 
 
-def _root(folder: Path, written: Mapping[str, pa.Table]) -> Node:
+def _write_lines(folder: Path, written: Mapping[str, pa.Table], names: Iterable[str]) -> None:
+    for name in names:
+        write_columns(written[name], folder / f"{name}.ndjson")
+
+
+def _root(folder: Path, written: Mapping[str, pa.Table], told: Told) -> Node:
     terms = {name: (tuple(SCHEMAS[name]), ORDER[name]) for name in (UNITS, POSITIONS)}
     with verifier.hands_for(folder) as run:
-        return tree_index.write(folder, written[UNITS], written[POSITIONS], terms, run)
+        return tree_index.write(folder, written[UNITS], written[POSITIONS], terms, run, told=told)
 
 
 def cover_of(book: Book, name: str, *, slot_time: int, root: Node, link: Link, signer: Signer) -> Cover:

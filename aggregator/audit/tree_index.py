@@ -42,12 +42,16 @@ from aggregator.audit.verifier import (
     Terms,
     sha256,
 )
+from aggregator.told import Told, untold
 
 INDEX, NODES, OWNERS = "index.json", "index.nodes", "index.owners"
 FILES = (INDEX, NODES, OWNERS)
 
 GROUP = 32
 """Leaves below each of the lowest nodes that are kept: a power of two. So many are read, and joined, to prove one."""
+
+PART = 1 << 14
+"""Leaves of a part of the tree that has nodes of its own in the index: a power of two too."""
 
 NAME = 8
 ENTRY = np.dtype([("owner", f">u{NAME}"), ("unit", ">u4")])
@@ -60,12 +64,20 @@ Owner = tuple[str, str]
 """Chain and address of who owns a unit, as `units` has them."""
 
 
-def write(folder: Path, units: pa.Table, positions: pa.Table, terms: Mapping[str, Terms], run: Run) -> Node:
+def write(
+    folder: Path,
+    units: pa.Table,
+    positions: pa.Table,
+    terms: Mapping[str, Terms],
+    run: Run,
+    *,
+    told: Told = untold,
+) -> Node:
     """Write the index of units and positions, which stand in a folder too, and return the root of their tree.
 
     `terms`: columns and key of each table. Raises `OSError`, and `Fault` where there is no tree.
     """
-    root, written = _written(folder, units, positions, terms, run)
+    root, written = _written(folder, units, positions, terms, run, told=told)
     for name, texts in written.items():
         with (folder / name).open("wb") as file:
             file.writelines(texts)
@@ -73,18 +85,28 @@ def write(folder: Path, units: pa.Table, positions: pa.Table, terms: Mapping[str
 
 
 def _written(
-    folder: Path, units: pa.Table, positions: pa.Table, terms: Mapping[str, Terms], run: Run
+    folder: Path,
+    units: pa.Table,
+    positions: pa.Table,
+    terms: Mapping[str, Terms],
+    run: Run,
+    *,
+    told: Told = untold,
 ) -> tuple[Node, dict[str, list[bytes]]]:
     """Return the root, and what is written into each file."""
-    parts = verifier.tree_parts(folder, terms)
-    grown = list(run(part_of, [(*part, held) for part, held in zip(parts, held_of(units, positions), strict=True)]))
+    parts = verifier.tree_parts(folder, terms, PART)
+    calls = [(*part, held) for part, held in zip(parts, held_of(units, positions), strict=True)]
+    grown = []
+    for each in run(part_of, calls):
+        grown.append(each)
+        told("building the tree", len(grown), len(calls))
     built, above = _top([node for node, _ in grown])
     texts = [text for _, text in grown]
     ends = [0, *accumulate(map(len, [*texts, above]))]
     owners = owners_of(units)
     said = {
         "group": GROUP,
-        "part": verifier.LEAVES,
+        "part": PART,
         "parts": [list(span) for span in pairwise(ends)],
         "owners": [list(each) for each in hashes(owners)],
     }
@@ -112,8 +134,8 @@ def held_of(units: pa.Table, positions: pa.Table) -> list[Held]:
     names, which = _named(asset, side)
     ends = np.concatenate([[0], np.cumsum(counts)])
     found = []
-    for first in range(0, len(counts), verifier.LEAVES):
-        of = slice(first, first + verifier.LEAVES)
+    for first in range(0, len(counts), PART):
+        of = slice(first, first + PART)
         begin, end = int(ends[first]), int(ends[min(of.stop, len(counts))])
         text = texts_of(amount.slice(begin, end - begin).combine_chunks())
         found.append(Held(counts[of], unknown[of], names, which[begin:end], text))
@@ -279,9 +301,9 @@ class Nodes:
 
     def _step(self, file: BinaryIO, number: int, side: str) -> Json:
         file.seek(self.begin + self.nodes[number])
-        hashed, *sums = file.readline().decode().split()
-        pairs = (each.split(":") for each in sums)
-        return {"side": side, "hash": hashed, "sums": {self.names[int(place)]: amount for place, amount in pairs}}
+        hashed, *sums = file.readline().decode().replace(":", " ").split()
+        names = map(self.names.__getitem__, map(int, sums[::2]))
+        return {"side": side, "hash": hashed, "sums": dict(zip(names, sums[1::2], strict=True))}
 
 
 def sizes_up(lowest: int) -> list[int]:
@@ -353,9 +375,10 @@ class TreeIndex:
         nodes, above = self._nodes(part), self._nodes(len(self._said["parts"]) - 1)
         units, held = self._group(nodes, group)
         _, _, sums, leaves = verifier.leaves_of_part(units, held)
-        built = sums.levels(leaves)
+        level = list(leaves)
         below = [
-            step(sums.named(built[level][other]), side) for level, other, side in beside([*map(len, built)], place)
+            step(sums.named(sums.levels(level[other << height : (other + 1) << height])[-1][0]), side)
+            for height, other, side in beside(sizes_up(len(level)), place)
         ]
         line = verifier.read(units).splitlines()[place]
         return Unit(

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from io import BytesIO
 from itertools import chain, islice, pairwise, starmap
 from json.encoder import encode_basestring
@@ -56,6 +57,7 @@ UNWITNESSED = "nobody else signed it: until somebody does, its operator could wr
 
 KEY = re.compile(r"[0-9a-f]{64}")
 AMOUNT = re.compile(r"0|[1-9][0-9]{0,999}")
+AMOUNTS = re.compile(rf"(?:(?:{AMOUNT.pattern})(?: (?:{AMOUNT.pattern}))*)?")
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 HASH = re.compile(r"sha256:[0-9a-f]{64}")
 LARGEST = 2**53 - 1
@@ -66,6 +68,9 @@ UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, Type
 """What comes of files that say something which cannot be: a forger may write anything."""
 
 Json = dict[str, Any]
+
+
+_compact = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 class Fault(Exception):
@@ -83,8 +88,10 @@ def canonical(value: Any) -> bytes:  # noqa: ANN401
 def _pieces(value: Any) -> Iterator[str]:  # noqa: ANN401
     if isinstance(value, str):
         yield encode_basestring(value)
-    elif value is None or isinstance(value, bool):
-        yield json.dumps(value)
+    elif value is None:
+        yield "null"
+    elif isinstance(value, bool):
+        yield "true" if value else "false"
     elif isinstance(value, int):
         if abs(value) > LARGEST:
             raise Fault(f"{value} is beyond the integers that JSON has")
@@ -95,6 +102,8 @@ def _pieces(value: Any) -> Iterator[str]:  # noqa: ANN401
             yield "," if number else ""
             yield from _pieces(item)
         yield "]"
+    elif isinstance(value, dict) and _is_flat(value):
+        yield _compact(value)
     elif isinstance(value, dict):
         yield "{"
         for number, key in enumerate(sorted(value, key=lambda each: each.encode("utf-16-be"))):
@@ -103,6 +112,13 @@ def _pieces(value: Any) -> Iterator[str]:  # noqa: ANN401
         yield "}"
     else:
         raise Fault(f"{value!r} is nothing that is written here")
+
+
+def _is_flat(value: Json) -> bool:
+    """Whether any encoder writes a value alike: of names in ASCII the order is the same in every encoding."""
+    if not all(map(str.isascii, value)) or not {str, bool, int, type(None)}.issuperset(map(type, value.values())):
+        return False
+    return all(abs(each) <= LARGEST for each in value.values() if type(each) is int)
 
 
 def parsed(raw: bytes, what: str) -> Any:  # noqa: ANN401
@@ -161,22 +177,30 @@ def leaf(unit: bytes, positions: Sequence[bytes]) -> Node:
 
 def joined(left: Node, right: Node) -> Node:
     """Return the node above two: its hash is over both hashes and both sums."""
-    sums = dict(left.sums)
-    for key, amount in right.sums.items():
-        sums[key] = sums.get(key, 0) + amount
-    text = NODE + left.hash + _sums_hash(left.sums) + right.hash + _sums_hash(right.sums)
+    return _above(_said(left), _said(right))
+
+
+Said = tuple[Node, bytes]
+"""A node and the hash of its sums."""
+
+
+def _said(node: Node) -> Said:
+    return node, _texts_hash(dict(zip(node.sums, map(str, node.sums.values()), strict=True)))
+
+
+def _above(left: Said, right: Said) -> Node:
+    ours, theirs = left[0].sums, right[0].sums
+    both = ours.keys() & theirs.keys()
+    added = map(add, map(ours.__getitem__, both), map(theirs.__getitem__, both))
+    sums = {**ours, **theirs, **dict(zip(both, added, strict=True))}
+    text = NODE + left[0].hash + left[1] + right[0].hash + right[1]
     return Node(hashlib.sha256(text).digest(), sums)
 
 
-def _sums_hash(sums: Sums) -> bytes:
-    return hashlib.sha256(_sums_text({key: str(amount) for key, amount in sums.items()})).digest()
-
-
-def _sums_text(sums: Mapping[str, str]) -> bytes:
-    """Write texts by name in canonical form; of names in ASCII, the order is the same in every encoding."""
-    if not all(map(str.isascii, sums)):
-        return canonical(sums)
-    return json.dumps(sums, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+def _texts_hash(sums: Mapping[str, str]) -> bytes:
+    """Hash sums, given as texts, in canonical form."""
+    text = _compact(sums).encode() if all(map(str.isascii, sums)) else canonical(sums)
+    return hashlib.sha256(text).digest()
 
 
 EMPTY = Node(hashlib.sha256(LEAF).digest(), {UNITS: 0, UNKNOWN: 0})
@@ -202,18 +226,21 @@ def check_proof(proof: Json, tree: Json) -> list[str]:
     try:
         node = leaf(proof["unit"].encode(), [line.encode() for line in proof["positions"]])
         for step in proof["path"]:
-            beside = Node(bytes.fromhex(step["hash"]), {key: _amount(text) for key, text in step["sums"].items()})
-            node = joined(beside, node) if step["side"] == "left" else joined(node, beside)
+            own, beside = _said(node), _step(step)
+            node = _above(beside, own) if step["side"] == "left" else _above(own, beside)
         found = described(node)
     except (Fault, KeyError, TypeError, ValueError, AttributeError) as error:
         return [f"the proof cannot be followed: {error}"]
     return [] if found == tree else [f"the proof leads to {found['hash']}, the tree of the snapshot is {tree['hash']}"]
 
 
-def _amount(text: str) -> int:
-    if not AMOUNT.fullmatch(text):
-        raise Fault(f"{text!r} is no sum")
-    return int(text)
+def _step(step: Json) -> Said:
+    """Read a node beside the way up; raises `Fault` where a sum is not written in its one form, in which it was hashed."""
+    sums = step["sums"]
+    if not AMOUNTS.fullmatch(" ".join(sums.values())):
+        raise Fault(f"{sums!r} are no sums")
+    amounts = dict(zip(sums, map(int, sums.values()), strict=True))
+    return Node(bytes.fromhex(step["hash"]), amounts), _texts_hash(sums)
 
 
 # -- the same for millions of rows ------------------------------------------------------------------------------------
@@ -234,13 +261,13 @@ Edge = tuple[bytes, ...]
 ALONE = 1 << 26
 """Bytes of files up to which other processes are not worth their start."""
 
-LEAVES = 1 << 14
-"""Leaves of a part of the tree: a power of two, so that each part but the last is a node of the whole."""
+LEAVES = 1 << 12
+"""Leaves of a part of the tree: a power of two, so that each part but the last is a node of the whole; what is read of one stays near."""
 
 SPAN = 1 << 25
 """About how many bytes of another table are a part of it."""
 
-_CHUNK = 1 << 20
+_CHUNK, _REACH = 1 << 20, 1 << 16
 _TEXT = rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\bfnrt]|u00(?:0[0-7bef]|1[0-9a-f]))[^"\\\x00-\x1f]*+)*+"'
 _PICKED = rb'"([^"\\\x00-\x1f]*+)"'
 _BARE, _BARE_PICKED = rb'"[^"]*+"', rb'"([^"]*+)"'
@@ -314,7 +341,7 @@ def is_sound(folder: Path, manifest: Json, run: Run) -> bool:
 
 def _grown(folder: Path, terms: Mapping[str, Terms], run: Run) -> tuple[Sequence[Rows], Sequence[Rows], Node]:
     """Read units and positions by parts of the tree, and return what was read of either, and the root."""
-    grown = list(run(subtree, tree_parts(folder, terms)))
+    grown = list(run(subtree, tree_parts(folder, terms, LEAVES)))
     units, positions, nodes = zip(*grown, strict=True) if grown else ((), (), ())
     return units, positions, levels(nodes)[-1][0]
 
@@ -345,21 +372,26 @@ def read(part: Part) -> bytes:
 def groups_of(part: Part) -> dict[str, int]:
     """Say which group of the pattern of a part is which column; another one at the end is always empty."""
     wanted = {*part.key, *part.picked}
-    return {name: number for number, name in enumerate(name for name in _spelled(part) if name in wanted)}
+    return {name: number for number, name in enumerate(name for name in _spelled(part.columns) if name in wanted)}
 
 
-def _spelled(part: Part) -> list[str]:
-    return sorted(set(part.columns), key=lambda each: each.encode("utf-16-be"))
+def _spelled(columns: Iterable[str]) -> list[str]:
+    return sorted(set(columns), key=lambda each: each.encode("utf-16-be"))
 
 
 def pattern_of(part: Part, *, bare: bool = False) -> re.Pattern[bytes]:
     """Compile what a plain line is; `bare`: where neither backslashes nor signs below space are, but for ends of lines."""
+    return _pattern(part.columns, (*part.key, *part.picked), bare)
+
+
+@lru_cache
+def _pattern(columns: tuple[str, ...], wanted: tuple[str, ...], bare: bool) -> re.Pattern[bytes]:  # noqa: FBT001
     text, picked_text = (_BARE, _BARE_PICKED) if bare else (_TEXT, _PICKED)
     value = rb"(?:%s|0|-?[1-9][0-9]{0,14}|true|false|null)" % text
-    values = {name: _NUMBER if name == HELD[-1] else picked_text for name in groups_of(part)}
+    values = {name: _NUMBER if name == HELD[-1] else picked_text for name in wanted}
     fields = [
         re.escape(json.dumps(name, ensure_ascii=False).encode()) + b":" + values.get(name, value)
-        for name in _spelled(part)
+        for name in _spelled(columns)
     ]
     return re.compile(rb"^\{%s\}()\n" % b",".join(fields), re.MULTILINE)
 
@@ -425,10 +457,10 @@ def _parts(folder: Path, name: str, columns: tuple[str, ...], key: tuple[str, ..
             begin = end
 
 
-def tree_parts(folder: Path, terms: Mapping[str, Terms]) -> list[tuple[Part, Part]]:
-    """Cut units into parts of the tree, and positions where the first of each part begin; raises `Fault` where these do not follow."""
+def tree_parts(folder: Path, terms: Mapping[str, Terms], leaves: int) -> list[tuple[Part, Part]]:
+    """Cut units into parts of so many, and positions where the first of each part begin; raises `Fault` where these do not follow."""
     units, positions = folder / f"{UNITS}.ndjson", folder / f"{POSITIONS}.ndjson"
-    starts, size = line_starts(units, LEAVES), positions.stat().st_size
+    starts, size = line_starts(units, leaves), positions.stat().st_size
     places = [0]
     with units.open("rb") as file, positions.open("rb") as among:
         for start in starts[1:-1]:
@@ -462,16 +494,19 @@ def line_starts(path: Path, every: int) -> list[int]:
 
 
 def place_of(file: BinaryIO, size: int, wanted: tuple[str, ...], key: Sequence[str] = OWN, *, begin: int = 0) -> int:
-    """Return where the first line begins whose key is not before another, in a table that is ordered by it, behind some line's begin."""
-    low, high = begin, size
+    """Return where the first line begins whose key is not before another, in a table that is ordered by it.
+
+    `begin`: where some line before it begins, not far from it.
+    """
+    low, high, reach = begin, size, _REACH if begin else size
     while low < high:
-        middle = (low + high) // 2
+        middle = min((low + high) // 2, low + reach)
         file.seek(max(0, middle - 1))
         if middle:
             file.readline()
         start, line = file.tell(), file.readline()
         if line and key_of(json.loads(line), key) < wanted:
-            low = start + len(line)
+            low, reach = start + len(line), reach * 4
         else:
             high = middle
     return low
@@ -587,7 +622,7 @@ class Spelled:
     def __init__(self, names: Iterable[str]) -> None:
         self.names = sorted({*names, UNITS, UNKNOWN}, key=lambda name: name.encode("utf-16-be"))
         self.places = {name: place for place, name in enumerate(self.names)}
-        self.starts = [f'{json.dumps(name, ensure_ascii=False)}:"' for name in self.names]
+        self.starts = [f'{encode_basestring(name)}:"' for name in self.names]
         self._forms = [start.replace("%", "%%") + "%d" for start in self.starts]
         counted = ({self.places[UNITS]: 1, self.places[UNKNOWN]: unknown} for unknown in (0, 1))
         self.ones = [(sums, self.texts(sums)) for sums in counted]

@@ -146,6 +146,7 @@ def test_a_set_of_before_the_cut_says_how_old_it_is(cluster: Cluster, copied: Pa
     assert {(unit["observed_slot"], unit["skew_slots"]) for unit in units} == {(cluster.looks[0], 2)}
     notes = verified(copied, snapshot)["notes"]
     assert any(f"its accounts are as of slot {cluster.looks[0]}, 2 slots" in note for note in notes)
+    assert any("whether nodes agree on it, is not in the snapshot" in note for note in notes)
     assert "2 slots before the cut" in (snapshot / "report.html").read_text()
 
 

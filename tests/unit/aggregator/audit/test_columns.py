@@ -16,7 +16,7 @@ from aggregator.audit import tree_index, verifier
 from aggregator.audit.columns import write_columns
 from aggregator.audit.lines import KEYS, line, ordered
 from aggregator.audit.tables import SCHEMAS, schema
-from aggregator.audit.verifier import EMPTY, Fault, Node, Run, leaves_of, levels, sha256
+from aggregator.audit.verifier import EMPTY, Fault, Json, Node, Run, described, leaves_of, levels, sha256
 
 WORDS = [
     "",
@@ -63,9 +63,15 @@ def test_lines_by_column_are_lines_by_row(name: str, tmp_path: Path) -> None:
             assert (tmp_path / "lines").read_bytes() == b"".join(map(line, written.to_pylist()))
 
 
-def test_texts_that_need_no_other_spelling_are_written_alike(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["plain é", '["x"]', "back\\slash", '\\"', '"\\\\"', "", None])
+@pytest.mark.parametrize("beside", ["", None])
+def test_texts_without_signs_below_space_are_written_alike(
+    text: str | None, beside: str | None, tmp_path: Path
+) -> None:
     kinds = SCHEMAS["units"].items()
-    rows = [{column: "plain é" if pa.types.is_string(kind) else None for column, kind in kinds}] * 3
+    rows = [
+        {column: each if pa.types.is_string(kind) else None for column, kind in kinds} for each in (text, beside, text)
+    ]
 
     write_columns(pa.Table.from_pylist(rows, schema=schema("units")), tmp_path / "lines")
 
@@ -110,7 +116,7 @@ def root_of(
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 8, 9, 31, 33, 100])
 def test_the_root_by_parts_is_the_root_by_rows(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verifier, "LEAVES", 8)
+    monkeypatch.setattr(tree_index, "PART", 8)
     monkeypatch.setattr(verifier, "_CHUNK", 1_000)
     units, positions = book(random.Random(count), count)
     write(tmp_path, units, positions)
@@ -118,6 +124,13 @@ def test_the_root_by_parts_is_the_root_by_rows(count: int, tmp_path: Path, monke
     monkeypatch.setattr(verifier, "leaves_of", None)
 
     assert root_of(tmp_path, units, positions) == wanted
+    monkeypatch.setattr(verifier, "LEAVES", 8)
+    tables: Json = {name: {"columns": TERMS[name][0], "key": TERMS[name][1]} for name in TERMS}
+    tables["units"]["rows"], tables["positions"]["rows"] = len(units), len(positions)
+    said = {"tables": tables, "tree": described(wanted)}
+    assert verifier.is_sound(tmp_path, said, starmap)
+    tables["units"]["rows"] += 1
+    assert not verifier.is_sound(tmp_path, said, starmap)
 
 
 @pytest.mark.parametrize("tokens", [1, 3, 12, 200])
@@ -132,7 +145,7 @@ def test_sums_that_few_or_many_units_have_lead_to_the_root_by_rows(
         position["asset"] = f"100%d/{chance.randrange(tokens)}"
     write(tmp_path, units, positions)
     wanted = levels(list(leaves_of(tmp_path)))[-1][0]
-    ((of_units, held),) = verifier.tree_parts(tmp_path, TERMS)
+    ((of_units, held),) = verifier.tree_parts(tmp_path, TERMS, verifier.LEAVES)
 
     counted, counted_held, root = verifier.subtree(of_units, held)
 
@@ -160,7 +173,7 @@ def test_rows_out_of_order_are_found_wherever_what_is_read_together_ends(
 
 
 def test_the_root_is_that_of_all_pieces_of_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verifier, "LEAVES", 8)
+    monkeypatch.setattr(tree_index, "PART", 8)
     units, positions = book(random.Random(1), 40)
     write(tmp_path, units, positions)
 
@@ -177,7 +190,7 @@ def test_the_root_is_that_of_all_pieces_of_a_table(tmp_path: Path, monkeypatch: 
 def test_parts_are_read_by_other_processes_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     units, positions = book(random.Random(1), 40)
     write(tmp_path, units, positions)
-    monkeypatch.setattr(verifier, "LEAVES", 8)
+    monkeypatch.setattr(tree_index, "PART", 8)
     monkeypatch.setattr(verifier, "ALONE", 0)
 
     with verifier.hands_for(tmp_path) as run:
@@ -198,7 +211,7 @@ def test_a_key_that_is_not_plain_has_the_root_of_its_rows(tmp_path: Path) -> Non
 
 
 def test_a_position_of_no_unit_has_no_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verifier, "LEAVES", 8)
+    monkeypatch.setattr(tree_index, "PART", 8)
     units, positions = book(random.Random(1), 20)
     write(tmp_path, units[:3], positions)
     with pytest.raises(Fault, match="a position is of no unit"):

@@ -42,7 +42,7 @@ def indexed(folder: Path, units: list[dict[str, Any]], positions: list[dict[str,
 def test_each_unit_has_the_way_up_that_the_tree_has(
     count: int, group: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verifier, "LEAVES", 8)
+    monkeypatch.setattr(tree_index, "PART", 8)
     monkeypatch.setattr(tree_index, "GROUP", group)
     monkeypatch.setattr(tree_index, "ENTRIES", 3)
     manifest = indexed(tmp_path, *book(random.Random(count), count))
@@ -65,6 +65,27 @@ def test_each_unit_has_the_way_up_that_the_tree_has(
 def made(tmp_path: Path) -> Path:
     signer = Signer(OPERATOR, history())
     return write_snapshot(tmp_path, weighed(), slot_time=FIRST_SLOT, link=Link(), signer=signer)[0]
+
+
+def test_who_waits_for_a_snapshot_is_told_until_it_is_written(tmp_path: Path) -> None:
+    heard: list[tuple[str, int, int]] = []
+
+    _, manifest = write_snapshot(
+        tmp_path,
+        weighed(),
+        slot_time=FIRST_SLOT,
+        link=Link(),
+        signer=Signer(OPERATOR, history()),
+        told=lambda *said: heard.append(said),
+    )
+
+    count = len(json.loads(manifest.text)["files"])
+    assert list(dict.fromkeys(what for what, _, _ in heard)) == ["writing lines", "building the tree", "hashing files"]
+    assert {what: (done, total) for what, done, total in heard} == {
+        "writing lines": (2, 2),
+        "building the tree": (1, 1),
+        "hashing files": (count, count),
+    }
 
 
 def flipped(chance: random.Random, path: Path) -> None:

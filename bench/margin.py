@@ -41,6 +41,9 @@ MOVED = "A0"
 SHARE = 0.2
 """Of all accounts have what `MOVED` prices."""
 
+ESTIMATED = 200
+"""So many of the assets have estimates, where any have."""
+
 RUNS = 7
 SEED = 1
 CASES = (Case(ones=0, first=1, third=0, offset=0.8), Case(ones=0.5, first=0.5, third=0, offset=0.8), Case(ones=0, first=0.5, third=0.5, offset=0.8))  # fmt: skip  # noqa: E501
@@ -109,6 +112,7 @@ class World:
         popular = 1 / np.arange(1, keys)
         found = chance.choice(np.arange(1, keys), len(self.owners), p=popular / popular.sum())
         found[chance.permutation(np.flatnonzero(within == 0))[: int(SHARE * accounts)]] = 0
+        found = found[np.lexsort((found, found >= ESTIMATED, owed, self.owners))]
         order = neighbours(self.supplies, self.debts, found)
         placed = np.repeat((np.cumsum(counts) - counts)[order], counts[order])
         self.supplies, self.debts, counts = self.supplies[order], self.debts[order], counts[order]
@@ -128,7 +132,7 @@ class World:
         return [self._leg(key, is_debt=is_debt) for is_debt in (False, True) for key in range(self.keys)]
 
     def _leg(self, key: int, *, is_debt: bool) -> Leg:
-        estimated = self.weights != "static" and key < 200
+        estimated = self.weights != "static" and key < ESTIMATED
         return Leg(
             is_debt=is_debt,
             identity=f"A{key}",
@@ -146,7 +150,7 @@ class World:
     def estimates(self) -> Estimates:
         if self.weights == "static":
             return STATIC
-        size = min(self.keys, 200)
+        size = min(self.keys, ESTIMATED)
         matrix = np.full((size, size), 0.6) + 0.4 * np.eye(size)
         return Estimates(
             kappa=0.5, identities=[f"A{key}" for key in range(size)], correlation=matrix.tolist(), cases=CASES

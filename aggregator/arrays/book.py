@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aggregator.arrays.columns import ALONE, GONE, WIDTH, Bits, Floats, Indexes
+from aggregator.arrays.columns import ALONE, GONE, WIDTH, Bits, Floats, Indexes, Places
 from aggregator.arrays.estimates import STATIC, Estimates, Kernel
 from aggregator.arrays.holders import Holders
 from aggregator.arrays.kernels import Revalue, fastest
@@ -67,23 +67,21 @@ class ArrayBook:
         kernel: Revalue | None = None,
     ) -> ArrayBook:
         """Lay out accounts, side by side whom one price concerns; raises `ValueError` for a mark that is none, or two of one name."""
-        merged = [(entry, _merged(entry)) for entry in entries]
-        legs = LegTable(places=estimates.places)
-        legs.add(leg for _, holdings in merged for leg, _ in holdings)
-        legs.reprice(marks)
-        order = neighbours(
-            np.array([_shape(holdings)[0] for _, holdings in merged], dtype=np.int32),
-            np.array([_shape(holdings)[1] for _, holdings in merged], dtype=np.int32),
-            legs.marks[np.array([legs.legs[leg] for _, holdings in merged for leg, _ in holdings], dtype=np.int32)],
-        )
+        table = LegTable(places=estimates.places)
+        merged = [(entry, _merged(entry, table)) for entry in entries]
+        table.settle()
+        table.reprice(marks)
+        supplies, debts, legs, amounts = _columns([holdings for _, holdings in merged], table)
+        order = neighbours(supplies, debts, table.marks[legs])
         merged = [merged[place] for place in order.tolist()]
+        supplies, debts, legs, amounts = _columns([holdings for _, holdings in merged], table)
         besides = {tuple(entry.besides): 0 for entry, _ in merged if any(entry.besides)}
         rows = {numbers: place for place, numbers in enumerate([NOTHING_BESIDES, *besides])}
         layout = Layout.packed(
-            supplies=np.array([_shape(holdings)[0] for _, holdings in merged], dtype=np.int32),
-            debts=np.array([_shape(holdings)[1] for _, holdings in merged], dtype=np.int32),
-            legs=np.array([legs.legs[leg] for _, holdings in merged for leg, _ in holdings], dtype=np.int32),
-            amounts=np.array([amount for _, holdings in merged for _, amount in holdings], dtype=np.float64),
+            supplies=supplies,
+            debts=debts,
+            legs=legs,
+            amounts=amounts,
             fixed_at=np.array([rows.get(tuple(entry.besides), 0) for entry, _ in merged], dtype=np.int32),
             fixed=np.array(list(rows), dtype=np.float64),
             said=np.array([entry.said for entry, _ in merged], dtype=np.uint8),
@@ -91,7 +89,7 @@ class ArrayBook:
         names = [entry.name for entry, _ in merged]
         if len(set(names)) < len(names):
             raise ValueError("two entries have one name; an account has one entry")
-        return cls(layout, legs, names, estimates, kernel or fastest())
+        return cls(layout, table, names, estimates, kernel or fastest())
 
     @property
     def legs(self) -> int:
@@ -105,8 +103,8 @@ class ArrayBook:
 
     def change(self, entries: Iterable[Entry], marks: Mapping[str, Price | None] | None = None) -> Standing:
         """Replace what accounts have, or add them; `marks`: of legs that come with them, or that moved. Raises `ValueError`."""
-        found = {entry.name: (entry, _merged(entry)) for entry in entries}
-        self._legs.add(leg for _, holdings in found.values() for leg, _ in holdings)
+        found = {entry.name: (entry, _merged(entry, self._legs)) for entry in entries}
+        self._legs.settle()
         repriced = self._legs.reprice(marks or {})
         new = [name for name in found if name not in self._places]
         self._layout.add_accounts(len(new))
@@ -136,12 +134,12 @@ class ArrayBook:
             self._holders = Holders.of(self._layout, len(self._legs.legs))
         return self._holders.of_legs(legs, len(self._layout))
 
-    def _write(self, entry: Entry, holdings: Sequence[tuple[Leg, float]]) -> int:
+    def _write(self, entry: Entry, holdings: Sequence[tuple[int, float]]) -> int:
         place, layout = self._places[entry.name], self._layout
         layout.put(
             place,
-            supplies=_shape(holdings)[0],
-            legs=[self._legs.legs[leg] for leg, _ in holdings],
+            supplies=_supplies(holdings, self._legs),
+            legs=[leg for leg, _ in holdings],
             amounts=[amount for _, amount in holdings],
         )
         layout.besides(place, entry.besides)
@@ -219,22 +217,30 @@ def _aligned(count: int) -> Floats:
     return space[first : first + count * WIDTH].reshape(count, WIDTH)
 
 
-def _merged(entry: Entry) -> list[tuple[Leg, float]]:
-    """Add up what an account has of one leg; supplies first, and in an order that is the legs' own."""
+def _merged(entry: Entry, table: LegTable) -> list[tuple[int, float]]:
+    """Return the numbers of what an account has, each once and in their own order, with the amounts; raises `ValueError`."""
     if entry.said & (ALONE | GONE):
         return []
-    amounts: dict[Leg, list[float]] = {}
+    amounts: dict[int, list[float]] = {}
     for leg, amount in entry.holdings:
         if not 0 <= amount < math.inf:
             raise ValueError(
                 f"{entry.name}: an amount of {leg.identity} is {amount}; it must be finite and not negative"
             )
-        amounts.setdefault(leg, []).append(amount)
+        amounts.setdefault(table.number(leg), []).append(amount)
     if len(amounts) > MOST_POSITIONS:
         raise ValueError(f"{entry.name}: has {len(amounts)} different positions; at most {MOST_POSITIONS} fit")
-    return [(leg, math.fsum(amounts[leg])) for leg in sorted(amounts)]
+    return [(number, math.fsum(amounts[number])) for number in sorted(amounts, key=table.order.__getitem__)]
 
 
-def _shape(holdings: Sequence[tuple[Leg, float]]) -> tuple[int, int]:
-    debts = sum(leg.is_debt for leg, _ in holdings)
-    return len(holdings) - debts, debts
+def _supplies(holdings: Sequence[tuple[int, float]], table: LegTable) -> int:
+    return sum(not table.order[number][0] for number, _ in holdings)
+
+
+def _columns(accounts: Sequence[Sequence[tuple[int, float]]], table: LegTable) -> tuple[Places, Places, Places, Floats]:
+    """Return how many supplies and debts each account has, and the numbers and amounts of all, one account after the other."""
+    supplies = np.array([_supplies(holdings, table) for holdings in accounts], dtype=np.int32)
+    counts = np.array([len(holdings) for holdings in accounts], dtype=np.int32)
+    legs = np.array([number for holdings in accounts for number, _ in holdings], dtype=np.int32)
+    amounts = np.array([amount for holdings in accounts for _, amount in holdings], dtype=np.float64)
+    return supplies, counts - supplies, legs, amounts

@@ -25,12 +25,12 @@ LEG_WIDTH = 9
 """Columns of a leg, of one token and in USD: what it is worth at the mid; then, for each margin as it is seen, what counts before the
 market takes its part, and that part (of a debt: what the market may add)."""
 
-PRICES, LEFT, MARKET_ALONE = slice(0, 4), slice(4, 6), slice(6, 8)
-OTHERS, CAP_LEFT, SALE_KEPT, SALE_SLOPE = range(8, 12)
-PART_WIDTH = 12
-"""Columns of what a supply is made of whose weight depends on how much is sold: the price that each margin takes (USD); for the
-maintenance and the initial margin the share that the class leaves and the market layer by itself; what the other layers leave, the least
-that all leave; and what is left of a sale, `kept − slope·√value` (see `aggregator.margin.layers.sale_cost`)."""
+PRICES, LEFT, MARKET_ALONE = slice(0, 4), slice(4, 8), slice(8, 12)
+OTHERS, CAP_LEFT, SALE_KEPT, SALE_SLOPE = range(12, 16)
+PART_WIDTH = 16
+"""Columns of what a supply is made of whose weight depends on how much is sold: for each margin as it is seen the price that it takes
+(USD), the share that the class leaves and the market layer by itself; what the other layers leave, the least that all leave; and what is
+left of a sale, `kept − slope·√value` (see `aggregator.margin.layers.sale_cost`)."""
 
 COLLATERAL, INITIAL_COLLATERAL, MAINTENANCE_COLLATERAL, DEBT, INITIAL_DEBT, MAINTENANCE_DEBT = range(6)
 """Columns of what an account has besides its positions, in USD, the same from every side."""
@@ -46,5 +46,5 @@ hold (see `entries.apart`), so that `aggregator.margin.account.assess` alone giv
 `CLAIMED`: others have claims on its collateral, so that without a price of that it depends on what it was last worth whether its debt is
 known: then only `assess` tells."""
 
-SIZED = 4
-"""The flag of a leg of which selling more costs more; `UNPRICED_…` are its others."""
+SIZED, AT_RISK = 4, 8
+"""Flags of a leg: selling more of it costs more; the market may take of it, or add to it. `UNPRICED_…` are its others."""

@@ -1,6 +1,9 @@
-"""The kernel that numba compiles: accounts of one shape side by side in lanes, so that arithmetic is of vectors.
+"""The kernel that numba compiles: all arithmetic is of vectors.
 
 What it computes is what `stacked` computes with numpy, in the same order. Importing it raises `ImportError` without numba.
+
+What an account has is added up for its four margins at once (`quads`); then some accounts are solved side by side, in rows of four
+numbers for each of them.
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from aggregator.arrays.columns import PART_WIDTH, SEEN, Bits, Floats, Indexes, Places
-from aggregator.arrays.compiled_sales import weighed
+from aggregator.arrays import quads
+from aggregator.arrays.columns import SEEN, Bits, Floats, Indexes, Places
+from aggregator.arrays.compiled_sales import sold
 from aggregator.arrays.estimates import TOGETHER
 from aggregator.jitted import jitted, on_all_cores
 from aggregator.margin.equity import LARGEST_RATIO
@@ -22,12 +26,13 @@ LANES = 64
 CHUNK = 2048
 """Accounts that stand side by side at most, and that a thread takes at a time."""
 
-UNPRICED, SIZED = np.uint8(3), np.uint8(4)
-ROOTS = SEEN - 1
-"""Margins that have a health factor: all but the initial one."""
-
+UNPRICED, SIZED, AT_RISK = np.uint8(3), np.uint8(4), np.uint8(8)
 place = np.uint64
 """An index that is known not to be negative, so that no code asks whether to count from the end."""
+
+Quad = tuple[float, float, float, float]
+Rates = tuple[float, float, float, float, float, float]
+"""Of one case what squares of sums, sums over pairs of c and of c³ count, within a side and across."""
 
 compiled = jitted()
 
@@ -59,280 +64,251 @@ def over_all(
     flags: Bits,
 ) -> None:
     """Write results and flags of `accounts`; shapes and units are those of `layout` and `columns`."""
-    for chunk in prange((len(accounts) + CHUNK - 1) // CHUNK):
+    sized = np.any(marked & SIZED)
+    chunks = (len(accounts) + CHUNK - 1) // CHUNK
+    step = apart(chunks)
+    for turn in prange(chunks):
+        chunk = turn * step % chunks
         at, last = chunk * CHUNK, min((chunk + 1) * CHUNK, len(accounts))
         most = 0
         for each in range(at, last):
             most = max(most, supplies[accounts[each]] + debts[accounts[each]])
-        who = np.empty((most, LANES), dtype=np.int32)
-        counts, risks = np.empty((most, SEEN, LANES)), np.empty((most, SEEN, LANES))
-        sums, forms, found = np.empty((4, SEEN, LANES)), np.empty((8, SEEN, LANES)), np.empty((2, SEEN, LANES))
-        near, held, terms = np.empty((2, LANES)), np.empty((2, most, LANES)), np.empty((PART_WIDTH + 3, LANES))
+        who, risks, together = np.empty(most, dtype=np.int32), np.empty((most, SEEN)), np.empty(most)
+        sums, forms, found = np.empty((4, SEEN * LANES)), np.empty((6, SEEN * LANES)), np.empty((2, SEEN * LANES))
         while at < last:
-            supplied = supplies[accounts[at]]
-            size = supplied + debts[accounts[at]]
-            lanes = accounts[at : alike(accounts, supplies, debts, at, last)]
-            count = len(lanes)
-            sized, risky = gathered(lanes, starts, supplied, size, legs, amounts, table, identities, marked, said, fixed_at, fixed, who, risks, sums, results, flags)  # fmt: skip  # noqa: E501
-            if sized:
-                weighed(lanes, starts, supplied, legs, amounts, who, table, parts, marked, held, terms, counts, risks)  # fmt: skip
-                again(lanes, supplied, fixed_at, fixed, counts, risks, sums)
+            lanes = accounts[at : min(at + LANES, last)]
+            risky = False
+            for lane in range(len(lanes)):
+                account = place(lanes[lane])
+                start, supplied, owed = starts[account], supplies[account], debts[account]
+                more = fixed[fixed_at[account]]
+                if sized:
+                    falling, seen, worth = sold(lane, start, supplied, legs, amounts, parts, identities, marked, more, who, together, risks, sums)  # fmt: skip  # noqa: E501
+                else:
+                    falling, seen, worth = gathered(0, lane, start, 0, supplied, legs, amounts, table, identities, marked, more, who, risks, sums)  # fmt: skip  # noqa: E501
+                rising, also, owing = gathered(1, lane, start, supplied, supplied + owed, legs, amounts, table, identities, marked, more, who, risks, sums)  # fmt: skip  # noqa: E501
+                results[account, 5], results[account, 6] = worth, owing
+                flags[account] = said[account] | seen | also
+                if len(cases) > 0:
+                    paired(lane, supplied, falling, rising, who, risks, correlation, forms)
+                risky |= falling + rising > 0
             if risky and len(cases) > 0:
-                paired(risks, who, supplied, size, correlation, near, forms, count)
-                solved(sums, forms, cases, kappa, found, count)
+                solved(sums, forms, cases, kappa, found, len(lanes))
             else:
-                plain(sums, kappa, found, count)
+                plain(sums, kappa, found, len(lanes))
             written(lanes, sums, found, results)
-            at += count
+            at += len(lanes)
 
 
 @compiled
-def alike(accounts: Indexes, supplies: Places, debts: Places, at: int, last: int) -> int:
-    """Return where the run of accounts of one shape ends that begins at `at`."""
-    supplied, owed = supplies[accounts[at]], debts[accounts[at]]
-    end, most = at + 1, min(last, at + LANES)
-    while end < most and supplies[accounts[end]] == supplied and debts[accounts[end]] == owed:
-        end += 1
-    return end
+def apart(chunks: int) -> int:
+    """Return a step by which every chunk has its turn, and by which no thread has all the large accounts, which stand at the end."""
+    step = chunks * 5 // 8 + 1
+    while math.gcd(step, chunks) > 1:
+        step += 1
+    return step
 
 
 @compiled
 def gathered(
-    lanes: Indexes,
-    starts: Indexes,
-    supplied: int,
-    size: int,
+    side: int,
+    lane: int,
+    start: int,
+    first: int,
+    end: int,
     legs: Places,
     amounts: Floats,
     table: Floats,
     identities: Places,
     marked: Bits,
-    said: Bits,
-    fixed_at: Places,
-    fixed: Floats,
+    more: Floats,
     who: Places,
     risks: Floats,
     sums: Floats,
-    results: Floats,
-    flags: Bits,
-) -> tuple[bool, bool]:
-    """Add up what accounts hold and owe, beginning with what they have besides; each leg's risk is kept.
+) -> tuple[int, np.uint8, float]:
+    """Add up one side of an account, beginning with what it has besides; keep each leg's risk.
 
-    Return whether the weight of anything depends on its size, and whether anything has a market layer.
+    Return how many legs reach to the last that has a market layer, flags, and what the side is worth at the mid.
     """
-    sized, at_risk = np.uint8(0), 0.0
-    for number in range(len(lanes)):
-        lane, account = place(number), place(lanes[number])
-        start, seen, more = place(starts[account]), said[account], fixed[place(fixed_at[account])]
-        for side in range(2):
-            first, end = (0, supplied) if side == 0 else (supplied, size)
-            worth, kept0, kept3 = more[3 * side], more[3 * side + 2], more[3 * side + 1]
-            kept1, kept2 = kept0, kept0
-            risk0, risk1, risk2, risk3 = 0.0, 0.0, 0.0, 0.0
-            for held in range(first, end):
-                leg = place(held)
-                kind, amount = place(legs[start + leg]), amounts[start + leg]
-                mark = marked[kind]
-                worth += amount * table[kind, 0]
-                kept0 += amount * table[kind, 1]
-                kept1 += amount * table[kind, 2]
-                kept2 += amount * table[kind, 3]
-                kept3 += amount * table[kind, 4]
-                one, two, three, four = amount * table[kind, 5], amount * table[kind, 6], amount * table[kind, 7], amount * table[kind, 8]  # fmt: skip  # noqa: E501
-                risk0 += one
-                risk1 += two
-                risk2 += three
-                risk3 += four
-                risks[leg, 0, lane], risks[leg, 1, lane], risks[leg, 2, lane], risks[leg, 3, lane] = one, two, three, four  # fmt: skip
-                who[leg, lane] = identities[kind]
-                seen |= mark & UNPRICED
-                sized |= mark & SIZED
-            results[account, 5 + side] = worth
-            sums[side, 0, lane], sums[side, 1, lane], sums[side, 2, lane], sums[side, 3, lane] = kept0, kept1, kept2, kept3  # fmt: skip
-            sums[2 + side, 0, lane], sums[2 + side, 1, lane] = risk0, risk1
-            sums[2 + side, 2, lane], sums[2 + side, 3, lane] = risk2, risk3
-            at_risk += risk0 + risk2 + risk3
-        flags[account] = seen
-    return sized != 0, sized != 0 or at_risk != 0.0
-
-
-@compiled
-def again(
-    lanes: Indexes, supplied: int, fixed_at: Places, fixed: Floats, counts: Floats, risks: Floats, sums: Floats
-) -> None:
-    """Add up collateral once more, after weights that depend on size."""
-    sums[2] = 0.0
-    for lane in range(len(lanes)):
-        more = fixed[fixed_at[lanes[lane]]]
-        sums[0, 0, lane], sums[0, 1, lane], sums[0, 2, lane], sums[0, 3, lane] = more[2], more[2], more[2], more[1]
-    for leg in range(supplied):
-        for seen in range(SEEN):
-            for lane in range(len(lanes)):
-                sums[0, seen, lane] += counts[leg, seen, lane]
-                sums[2, seen, lane] += risks[leg, seen, lane]
+    reach, seen, worth = 0, np.uint8(0), more[3 * side]
+    kept = quads.quad(more[3 * side + 2], more[3 * side + 2], more[3 * side + 2], more[3 * side + 1])
+    risk = quads.quad(0.0, 0.0, 0.0, 0.0)
+    for held in range(first, end):
+        leg = place(held)
+        kind, amount = place(legs[place(start) + leg]), amounts[place(start) + leg]
+        of_each = quads.quad(amount, amount, amount, amount)
+        worth += amount * table[kind, place(0)]
+        kept = quads.added(kept, quads.times(of_each, quads.read(table, kind, place(1))))
+        taken = quads.times(of_each, quads.read(table, kind, place(5)))
+        risk = quads.added(risk, taken)
+        quads.write(risks, leg, place(0), taken)
+        who[leg] = identities[kind]
+        seen |= marked[kind] & UNPRICED
+        reach = held + 1 - first if marked[kind] & AT_RISK else reach
+    quads.write(sums, place(side), place(SEEN * lane), kept)
+    quads.write(sums, place(2 + side), place(SEEN * lane), risk)
+    return reach, seen, worth
 
 
 @compiled
 def paired(
-    risks: Floats, who: Places, supplied: int, size: int, correlation: Floats, near: Floats, forms: Floats, count: int
+    lane: int, supplied: int, falling: int, rising: int, who: Places, risks: Floats, correlation: Floats, forms: Floats
 ) -> None:
-    """Write the sums of R·R, of c·R·R' and of c³·R·R' over pairs: among supplies (0, 2, 5), among debts (1, 3, 6), across (4, 7)."""
-    forms[:, :, :count] = 0.0
-    for leg in range(size):
-        own = 0 if leg < supplied else 1
-        for seen in range(SEEN):
-            for lane in range(count):
-                forms[own, seen, lane] += risks[leg, seen, lane] * risks[leg, seen, lane]
-        for other in range(leg):
-            among = 4 if other < supplied and leg >= supplied else 2 + own
-            for lane in range(count):
-                one, two = place(who[leg, lane]), place(who[other, lane])
-                near[0, lane], near[1, lane] = correlation[one, two, 0], correlation[one, two, 1]
-            for seen in range(SEEN):
-                for lane in range(count):
-                    product = risks[leg, seen, lane] * risks[other, seen, lane]
-                    forms[among, seen, lane] += near[0, lane] * product
-                    forms[among + 3, seen, lane] += near[1, lane] * product
+    """Write RᵀCR of supplies, of debts and across, and the same of c³ instead of c."""
+    nothing = quads.quad(0.0, 0.0, 0.0, 0.0)
+    first, third = nothing, nothing
+    for number in range(falling):
+        risk = quads.read(risks, place(number), place(0))
+        near, cubed = leaned(number, 0, number, who, risks, correlation)
+        first = quads.added(first, quads.times(risk, quads.added(risk, near)))
+        third = quads.added(third, quads.times(risk, quads.added(risk, cubed)))
+    quads.write(forms, place(0), place(SEEN * lane), first)
+    quads.write(forms, place(3), place(SEEN * lane), third)
+    first, third, across, across3 = nothing, nothing, nothing, nothing
+    for number in range(supplied, supplied + rising):
+        risk = quads.read(risks, place(number), place(0))
+        near, cubed = leaned(number, supplied, number, who, risks, correlation)
+        first = quads.added(first, quads.times(risk, quads.added(risk, near)))
+        third = quads.added(third, quads.times(risk, quads.added(risk, cubed)))
+        near, cubed = leaned(number, 0, falling, who, risks, correlation)
+        across, across3 = quads.added(across, quads.times(risk, near)), quads.added(across3, quads.times(risk, cubed))
+    half = quads.quad(0.5, 0.5, 0.5, 0.5)
+    quads.write(forms, place(1), place(SEEN * lane), first)
+    quads.write(forms, place(4), place(SEEN * lane), third)
+    quads.write(forms, place(2), place(SEEN * lane), quads.times(half, across))
+    quads.write(forms, place(5), place(SEEN * lane), quads.times(half, across3))
+
+
+@compiled
+def leaned(leg: int, first: int, end: int, who: Places, risks: Floats, correlation: Floats) -> tuple[Quad, Quad]:
+    """Return twice the sums of c·R and of c³·R over some legs, by their correlation with one."""
+    near, cubed = quads.quad(0.0, 0.0, 0.0, 0.0), quads.quad(0.0, 0.0, 0.0, 0.0)
+    row = place(who[place(leg)])
+    for number in range(first, end):
+        other = place(number)
+        c = correlation[row, place(who[other])]
+        c3 = c * c * c
+        twice, twice3 = 2.0 * c, 2.0 * c3
+        risk = quads.read(risks, other, place(0))
+        near = quads.added(near, quads.times(quads.quad(twice, twice, twice, twice), risk))
+        cubed = quads.added(cubed, quads.times(quads.quad(twice3, twice3, twice3, twice3), risk))
+    return near, cubed
 
 
 @compiled
 def plain(sums: Floats, kappa: float, found: Floats, count: int) -> None:
     """Write ratio and difference where nothing diversifies."""
-    for seen in range(SEEN):
-        for lane in range(count):
-            covered = sums[0, seen, lane] - kappa * sums[2, seen, lane]
-            required = sums[1, seen, lane] + kappa * sums[3, seen, lane]
-            found[0, seen, lane] = max(covered, 0.0) / required if required > 0.0 else LARGEST_RATIO
-            found[1, seen, lane] = covered - required
+    for each in range(SEEN * count):
+        covered = sums[0, each] - kappa * sums[2, each]
+        required = sums[1, each] + kappa * sums[3, each]
+        found[0, each] = max(covered, 0.0) / required if required > 0.0 else LARGEST_RATIO
+        found[1, each] = covered - required
 
 
 @compiled
 def solved(sums: Floats, forms: Floats, cases: Floats, kappa: float, found: Floats, count: int) -> None:
     """Write the least root of E(s), and the least E(1), of all cases; `stacked` says why they are written so."""
     part, owing = (1.0 - kappa) * (1.0 - kappa), False
-    for seen in range(SEEN):
-        for lane in range(count):
-            owing |= sums[1, seen, lane] + sums[3, seen, lane] > 0.0
-    for seen in range(SEEN):
-        found[0, seen, :count] = math.inf if owing else LARGEST_RATIO
-        found[1, seen, :count] = 0.0
-        for case in range(0, len(cases), TOGETHER):
-            one, two, three = cases[case], cases[case + 1], cases[case + 2]
-            if owing and seen < ROOTS:
-                rooted(seen, sums, forms, one, two, three, part, kappa, found, count)
-            else:
-                spread(seen, sums, forms, one, two, three, part, found, count)
-        for lane in range(count):
-            p, q = sums[0, seen, lane] - kappa * sums[2, seen, lane], sums[1, seen, lane] + kappa * sums[3, seen, lane]
-            found[1, seen, lane] = p - q - math.sqrt(found[1, seen, lane])
+    for each in range(SEEN * count):
+        owing |= sums[1, each] + sums[3, each] > 0.0
+    roots = SEEN * count if owing else 0
+    found[0, : SEEN * count] = math.inf if owing else LARGEST_RATIO
+    found[1, : SEEN * count] = 0.0
+    for case in range(0, len(cases), TOGETHER):
+        one, two, three = rates(cases[case], part), rates(cases[case + 1], part), rates(cases[case + 2], part)
+        rooted(roots, sums, forms, one, two, three, kappa, found)
+        spread(roots, SEEN * count, sums, forms, one, two, three, found)
+    for each in range(SEEN * count):
+        p, q = sums[0, each] - kappa * sums[2, each], sums[1, each] + kappa * sums[3, each]
+        found[1, each] = p - q - math.sqrt(found[1, each])
+
+
+@compiled
+def rates(case: Floats, part: float) -> Rates:
+    """Return what the case makes of squares of sums and of sums over pairs."""
+    across = part * case[3]
+    return part * case[0], part * case[1], part * case[2], across * case[0], across * case[1], across * case[2]
 
 
 @compiled
 def rooted(
-    seen: int,
-    sums: Floats,
-    forms: Floats,
-    one: Floats,
-    two: Floats,
-    three: Floats,
-    part: float,
-    kappa: float,
-    found: Floats,
-    count: int,
+    end: int, sums: Floats, forms: Floats, one: Rates, two: Rates, three: Rates, kappa: float, found: Floats
 ) -> None:
     """Let three cases lower the root and widen the spread."""
-    for lane in range(count):
-        falls, rises = sums[2, seen, lane], sums[3, seen, lane]
-        p, q = sums[0, seen, lane] - kappa * falls, sums[1, seen, lane] + kappa * rises
-        forms1 = (
-            forms[0, seen, lane] + 2.0 * forms[2, seen, lane],
-            forms[1, seen, lane] + 2.0 * forms[3, seen, lane],
-            forms[4, seen, lane],
-        )
-        forms3 = (
-            forms[0, seen, lane] + 2.0 * forms[5, seen, lane],
-            forms[1, seen, lane] + 2.0 * forms[6, seen, lane],
-            forms[7, seen, lane],
-        )
-        c, d, x = quadratic(one, part, falls, rises, forms1, forms3)
-        e, f, y = quadratic(two, part, falls, rises, forms1, forms3)
-        g, h, z = quadratic(three, part, falls, rises, forms1, forms3)
+    for each in range(end):
+        falls, rises = sums[2, each], sums[3, each]
+        p, q = sums[0, each] - kappa * falls, sums[1, each] + kappa * rises
+        squares = falls * falls, rises * rises, falls * rises
+        first = forms[0, each], forms[1, each], forms[2, each]
+        third = forms[3, each], forms[4, each], forms[5, each]
+        c, d, x = quadratic(one, squares, first, third)
+        e, f, y = quadratic(two, squares, first, third)
+        g, h, z = quadratic(three, squares, first, third)
         widest = max(c - 2.0 * x + d, e - 2.0 * y + f, g - 2.0 * z + h)
-        found[1, seen, lane] = max(found[1, seen, lane], widest)
-        least = min(multiple(p, q, c, d, x), multiple(p, q, e, f, y), multiple(p, q, g, h, z))
-        found[0, seen, lane] = min(found[0, seen, lane], least)
+        found[1, each] = max(found[1, each], widest)
+        above, below = multiple(p, q, c, d, x)
+        other, under = multiple(p, q, e, f, y)
+        lower = other * below < above * under
+        above, below = other if lower else above, under if lower else below
+        other, under = multiple(p, q, g, h, z)
+        lower = other * below < above * under
+        above, below = other if lower else above, under if lower else below
+        found[0, each] = min(found[0, each], above / below if q > 0.0 else LARGEST_RATIO)
 
 
 @compiled
 def spread(
-    seen: int,
-    sums: Floats,
-    forms: Floats,
-    one: Floats,
-    two: Floats,
-    three: Floats,
-    part: float,
-    found: Floats,
-    count: int,
+    first: int, end: int, sums: Floats, forms: Floats, one: Rates, two: Rates, three: Rates, found: Floats
 ) -> None:
     """Let three cases widen the spread."""
-    for lane in range(count):
-        falls, rises = sums[2, seen, lane], sums[3, seen, lane]
-        forms1 = (
-            forms[0, seen, lane] + 2.0 * forms[2, seen, lane],
-            forms[1, seen, lane] + 2.0 * forms[3, seen, lane],
-            forms[4, seen, lane],
-        )
-        forms3 = (
-            forms[0, seen, lane] + 2.0 * forms[5, seen, lane],
-            forms[1, seen, lane] + 2.0 * forms[6, seen, lane],
-            forms[7, seen, lane],
-        )
-        c, d, x = quadratic(one, part, falls, rises, forms1, forms3)
-        e, f, y = quadratic(two, part, falls, rises, forms1, forms3)
-        g, h, z = quadratic(three, part, falls, rises, forms1, forms3)
+    for each in range(first, end):
+        falls, rises = sums[2, each], sums[3, each]
+        squares = falls * falls, rises * rises, falls * rises
+        by = forms[0, each], forms[1, each], forms[2, each]
+        cubed = forms[3, each], forms[4, each], forms[5, each]
+        c, d, x = quadratic(one, squares, by, cubed)
+        e, f, y = quadratic(two, squares, by, cubed)
+        g, h, z = quadratic(three, squares, by, cubed)
         widest = max(c - 2.0 * x + d, e - 2.0 * y + f, g - 2.0 * z + h)
-        found[1, seen, lane] = max(found[1, seen, lane], widest)
+        found[1, each] = max(found[1, each], widest)
 
 
 @compiled
 def quadratic(
-    case: Floats,
-    part: float,
-    falls: float,
-    rises: float,
-    forms1: tuple[float, float, float],
-    forms3: tuple[float, float, float],
+    case: Rates, squares: tuple[float, float, float], by: tuple[float, float, float], cubed: tuple[float, float, float]
 ) -> tuple[float, float, float]:
-    ones, first, third = case[0], case[1], case[2]
-    c = part * (ones * falls * falls + (first * forms1[0] + third * forms3[0]))
-    d = part * (ones * rises * rises + (first * forms1[1] + third * forms3[1]))
-    x = part * case[3] * (ones * falls * rises + (first * forms1[2] + third * forms3[2]))
+    c = case[0] * squares[0] + (case[1] * by[0] + case[2] * cubed[0])
+    d = case[0] * squares[1] + (case[1] * by[1] + case[2] * cubed[1])
+    x = case[3] * squares[2] + (case[4] * by[2] + case[5] * cubed[2])
     return c, d, x
 
 
 @compiled
-def multiple(p: float, q: float, c: float, d: float, x: float) -> float:
+def multiple(p: float, q: float, c: float, d: float, x: float) -> tuple[float, float]:
+    """Return the root as a fraction, so that of several the least is found before anything is divided."""
     inside = q * q * c - 2.0 * p * q * x + p * p * d + x * x - c * d
     below = p * q - x + math.sqrt(max(inside, 0.0))
     straight = c + d == 0.0
+    rooted = below > 0.0 and p > 0.0
     above = max(p, 0.0) if straight else max(p * p - c, 0.0)
-    root = above / (q if straight else below)
-    root = root if straight or (below > 0.0 and p > 0.0) else 0.0
-    return root if q > 0.0 else LARGEST_RATIO
+    below = q if straight else below
+    return above if straight or rooted else 0.0, below if straight or rooted else 1.0
 
 
 @compiled
 def written(lanes: Indexes, sums: Floats, found: Floats, results: Floats) -> None:
     """Let factor and excess agree about who is sound, and the mid lie between low and high, whatever rounding did."""
-    for seen in range(ROOTS):
-        for lane in range(len(lanes)):
-            factor, excess = min(found[0, seen, lane], LARGEST_RATIO), found[1, seen, lane]
-            found[0, seen, lane] = min(factor, JUST_BELOW_ONE) if excess < 0.0 else factor
-            found[1, seen, lane] = LEAST_LOSS if excess >= 0.0 and factor < 1.0 else excess
+    for each in range(SEEN * len(lanes)):
+        factor, excess = min(found[0, each], LARGEST_RATIO), found[1, each]
+        found[0, each] = min(factor, JUST_BELOW_ONE) if excess < 0.0 else factor
     for lane in range(len(lanes)):
-        account = lanes[lane]
-        mid = found[0, 0, lane]
-        results[account, 0] = mid
-        results[account, 1], results[account, 2] = min(mid, found[0, 1, lane]), max(mid, found[0, 2, lane])
-        results[account, 3], results[account, 4], results[account, 7] = found[1, 0, lane], found[1, 3, lane], sums[1, 0, lane]  # fmt: skip
+        account, first = place(lanes[lane]), place(SEEN * lane)
+        mid, low, high, excess = (
+            found[0, first],
+            found[0, first + place(1)],
+            found[0, first + place(2)],
+            found[1, first],
+        )
+        results[account, 0], results[account, 1], results[account, 2] = mid, min(mid, low), max(mid, high)
+        results[account, 3] = LEAST_LOSS if excess >= 0.0 and mid < 1.0 else excess
+        results[account, 4], results[account, 7] = found[1, first + place(3)], sums[1, first]

@@ -1,4 +1,4 @@
-"""Of the compiled kernel: what counts of supplies whose weight depends on how much of them is sold."""
+"""Of the compiled kernel: what counts of supplies where weights depend on how much is sold."""
 
 from __future__ import annotations
 
@@ -6,97 +6,98 @@ import math
 
 import numpy as np
 
-from aggregator.arrays.columns import PART_WIDTH, PURPOSE_OF, SEEN, Bits, Floats, Indexes, Places
+from aggregator.arrays import quads
+from aggregator.arrays.columns import (
+    CAP_LEFT,
+    LEFT,
+    MARKET_ALONE,
+    OTHERS,
+    PRICES,
+    SALE_KEPT,
+    SALE_SLOPE,
+    SEEN,
+    Bits,
+    Floats,
+    Places,
+)
 from aggregator.jitted import jitted
 
-SIZED = np.uint8(4)
+UNPRICED, AT_RISK = np.uint8(3), np.uint8(8)
 
 place = np.uint64
 """An index that is known not to be negative, so that no code asks whether to count from the end."""
+
+PRICE, CLASS, ALONE = place(PRICES.start), place(LEFT.start), place(MARKET_ALONE.start)
+OTHER, LEAST, WHOLE, SLOPE = place(OTHERS), place(CAP_LEFT), place(SALE_KEPT), place(SALE_SLOPE)
 
 compiled = jitted()
 
 
 @compiled
-def weighed(
-    lanes: Indexes,
-    starts: Indexes,
+def sold(
+    lane: int,
+    start: int,
     supplied: int,
     legs: Places,
     amounts: Floats,
-    who: Places,
-    table: Floats,
     parts: Floats,
+    identities: Places,
     marked: Bits,
-    held: Floats,
-    terms: Floats,
-    counts: Floats,
+    more: Floats,
+    who: Places,
+    together: Floats,
     risks: Floats,
-) -> None:
-    """Write what counts of each supply; where a sale costs more the more is sold, what is held of an identity is sold together."""
-    for leg in range(supplied):
-        for lane in range(len(lanes)):
-            at = place(starts[lanes[lane]] + leg)
-            held[0, leg, lane], held[1, leg, lane] = amounts[at], amounts[at] * table[place(legs[at]), 0]
-    for leg in range(supplied):
-        plainly = False
-        for lane in range(len(lanes)):
-            kind = place(legs[starts[lanes[lane]] + leg])
-            plainly |= marked[kind] & SIZED == 0
-            for column in range(PART_WIDTH):
-                terms[column, lane] = parts[kind, column]
-        sold(leg, supplied, len(lanes), who, held, terms, counts, risks)
-        if plainly:
-            unsized(leg, lanes, starts, legs, amounts, table, marked, counts, risks)
+    sums: Floats,
+) -> tuple[int, np.uint8, float]:
+    """Add up what an account holds, beginning with what it has besides; what is held of an identity is sold together.
+
+    Return what `compiled.gathered` does.
+    """
+    reach, seen, worth = 0, np.uint8(0), more[0]
+    begun, of, all_of = 0, np.int32(-1), 0.0
+    for number in range(supplied):
+        leg = place(number)
+        kind = place(legs[place(start) + leg])
+        value = amounts[place(start) + leg] * parts[kind, PRICE]
+        all_of, begun = (all_of + value, begun) if identities[kind] == of else (value, number)
+        of = identities[kind]
+        for earlier in range(begun, number + 1):
+            together[place(earlier)] = all_of
+        who[leg] = of
+        worth += value
+        seen |= marked[kind] & UNPRICED
+        reach = number + 1 if marked[kind] & AT_RISK else reach
+    kept, risk = quads.quad(more[2], more[2], more[2], more[1]), quads.quad(0.0, 0.0, 0.0, 0.0)
+    one = quads.quad(1.0, 1.0, 1.0, 1.0)
+    for number in range(supplied):
+        leg = place(number)
+        kind, amount = place(legs[place(start) + leg]), amounts[place(start) + leg]
+        left, cap = remaining(kind, together[leg], parts), parts[kind, LEAST]
+        of_each = quads.quad(amount, amount, amount, amount)
+        price, alone = quads.read(parts, kind, PRICE), quads.read(parts, kind, ALONE)
+        least = quads.higher(
+            quads.times(quads.quad(left, left, left, left), quads.less(one, alone)), quads.quad(cap, cap, cap, cap)
+        )
+        stays = quads.lower(quads.read(parts, kind, CLASS), least)
+        part = quads.lower(alone, quads.less(one, stays))
+        whole = quads.where_positive(stays, quads.lower(quads.over(stays, quads.less(one, part)), one))
+        kept = quads.added(kept, quads.times(of_each, quads.times(price, whole)))
+        taken = quads.times(of_each, quads.times(price, quads.times(whole, part)))
+        risk = quads.added(risk, taken)
+        quads.write(risks, leg, place(0), taken)
+    quads.write(sums, place(0), place(SEEN * lane), kept)
+    quads.write(sums, place(2), place(SEEN * lane), risk)
+    return reach, seen, worth
 
 
 @compiled
-def sold(
-    leg: int, supplied: int, count: int, who: Places, held: Floats, terms: Floats, counts: Floats, risks: Floats
-) -> None:
-    """Write what counts of one supply as if all lanes' depended on their size; `terms` begins with columns of `parts`."""
-    near, kept, taken = terms[PART_WIDTH], terms[PART_WIDTH + 1], terms[PART_WIDTH + 2]
-    near[:count] = 0.0
-    for other in range(supplied):
-        for lane in range(count):
-            near[lane] += held[1, other, lane] if who[other, lane] == who[leg, lane] else 0.0
-    for lane in range(count):
-        root, whole, slope = math.sqrt(near[lane]), terms[10, lane], terms[11, lane]
-        most = whole / (1.5 * slope)
-        fewer = most / root
-        near[lane] = terms[8, lane] * (whole - slope * root if root <= most else fewer * fewer * whole / 3.0)
-    for purpose in range(2):
-        for lane in range(count):
-            alone = terms[6 + purpose, lane]
-            remaining = min(terms[4 + purpose, lane], max(near[lane] * (1.0 - alone), terms[9, lane]))
-            part = min(alone, 1.0 - remaining) if remaining > 0.0 else 0.0
-            kept[lane] = min(remaining / (1.0 - part), 1.0) if remaining > 0.0 else 0.0
-            taken[lane] = part
-        for seen in range(SEEN):
-            if PURPOSE_OF[seen] == purpose:
-                for lane in range(count):
-                    counted = held[0, leg, lane] * terms[seen, lane] * kept[lane]
-                    counts[leg, seen, lane] = counted
-                    risks[leg, seen, lane] = counted * taken[lane]
-
-
-@compiled
-def unsized(
-    leg: int,
-    lanes: Indexes,
-    starts: Indexes,
-    legs: Places,
-    amounts: Floats,
-    table: Floats,
-    marked: Bits,
-    counts: Floats,
-    risks: Floats,
-) -> None:
-    """Write over it what counts of one supply where its weight does not depend on its size."""
-    for lane in range(len(lanes)):
-        at = place(starts[lanes[lane]] + leg)
-        kind, amount = place(legs[at]), amounts[at]
-        if marked[kind] & SIZED == 0:
-            for seen in range(SEEN):
-                counts[leg, seen, lane] = amount * table[kind, 1 + seen]
-                risks[leg, seen, lane] = amount * table[kind, 5 + seen]
+def remaining(kind: np.uint64, value: float, parts: Floats) -> float:
+    """Return what all layers but the market leave of a supply of which so much is sold; beyond where most is brought, no more is."""
+    whole, root, left = parts[kind, WHOLE], math.sqrt(value), 0.0
+    lost = parts[kind, SLOPE] * root
+    if 1.5 * lost <= whole:
+        left = whole - lost
+    else:
+        fewer = whole / (1.5 * parts[kind, SLOPE]) / root
+        left = fewer * fewer * whole / 3.0
+    return float(parts[kind, OTHER] * left)

@@ -64,7 +64,7 @@ STATIC = Estimates()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernel:
-    """The parts of estimates as kernels take them; `correlation` (identities, identities, 2): c, and c³ beside it."""
+    """The parts of estimates as kernels take them; `correlation`: (identities, identities)."""
 
     kappa: float
     correlation: Floats = field(repr=False)
@@ -72,6 +72,4 @@ class Kernel:
 
     @classmethod
     def of(cls, estimates: Estimates) -> Kernel:
-        matrix = estimates.matrix
-        both = np.ascontiguousarray(np.stack([matrix, matrix * matrix * matrix], axis=2))
-        return cls(kappa=estimates.kappa, correlation=both, cases=estimates.case_rows)
+        return cls(kappa=estimates.kappa, correlation=estimates.matrix, cases=estimates.case_rows)

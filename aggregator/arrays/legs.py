@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from aggregator.arrays.columns import (
+    AT_RISK,
     CAP_LEFT,
     COUNTS,
     LEFT,
@@ -50,6 +52,7 @@ class Pair(NamedTuple):
 
 
 NONE = Pair(0.0, 0.0)
+NO_PRICE = Price(0.0, 0.0, 0.0, authorises=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -87,6 +90,8 @@ class Leg:
 class LegTable:
     """All legs of a book, numbered in the order in which they came; legs are added, never taken away.
 
+    `order`, by number: what accounts' positions are sorted by, supplies first, and of either side what is estimated; one identity's
+    stand together.
     `table` (legs, `LEG_WIDTH`), `parts` (legs, `PART_WIDTH`), `flags`, `identities` (the places of correlations), `marks` (the place of
     each leg's price); `weights` (legs, 4): for either margin the share that counts before the market takes its part, and what part of its
     value that is. `prices` (marks, 4): low, mid, high in USD, and 1 where new debt may rest on it; `known` whether there is one.
@@ -94,6 +99,7 @@ class LegTable:
 
     places: Mapping[str, int]
     legs: dict[Leg, int] = field(default_factory=dict)
+    order: list[tuple[object, ...]] = field(default_factory=list)
     mark_places: dict[str, int] = field(default_factory=dict)
     table: Floats = field(default_factory=lambda: np.zeros((0, LEG_WIDTH)))
     parts: Floats = field(default_factory=lambda: np.zeros((0, PART_WIDTH)))
@@ -105,36 +111,67 @@ class LegTable:
     prices: Floats = field(default_factory=lambda: np.zeros((0, 4)))
     known: Bits = field(default_factory=lambda: np.zeros(0, np.uint8))
 
-    def add(self, legs: Iterable[Leg]) -> None:
-        """Number legs that are not there yet; their marks are unknown until they are told."""
-        new = [leg for leg in dict.fromkeys(legs) if leg not in self.legs]
+    def number(self, leg: Leg) -> int:
+        """Return the number of a leg, a new one if it has none; `settle` is then to be called."""
+        found = self.legs.get(leg)
+        if found is None:
+            found = self.legs[leg] = len(self.legs)
+            weight = leg.weight
+            self.order.append(
+                (
+                    leg.is_debt, leg.identity not in self.places, leg.identity, leg.mark,
+                    weight.static, weight.market, weight.others, weight.least, weight.sale, weight.slope,
+                )
+            )  # fmt: skip
+        return found
+
+    def settle(self) -> None:
+        """Make room for new legs; their marks are unknown until they are told."""
+        first = len(self.flags)
+        if first == len(self.legs):
+            return
+        new = list(islice(self.legs, first, None))
         for leg in new:
-            self.legs[leg] = len(self.legs)
             self.mark_places.setdefault(leg.mark, len(self.mark_places))
         unestimated = len(self.places)
         self.table = np.concatenate([self.table, np.zeros((len(new), LEG_WIDTH))])
         self.parts = np.concatenate([self.parts, np.array([_parts(leg) for leg in new]).reshape(-1, PART_WIDTH)])
         self.weights = np.concatenate([self.weights, np.array([_weights(leg) for leg in new]).reshape(-1, 4)])
-        self.flags = _longer(self.flags, [SIZED if leg.weight.sized and not leg.is_debt else 0 for leg in new])
+        self.flags = _longer(self.flags, map(_flags, new))
         self.identities = _longer(self.identities, [self.places.get(leg.identity, unestimated) for leg in new])
         self.marks = _longer(self.marks, [self.mark_places[leg.mark] for leg in new])
         self.debts = _longer(self.debts, [leg.is_debt for leg in new])
         more = len(self.mark_places) - len(self.prices)
         self.prices = np.concatenate([self.prices, np.zeros((more, 4))])
         self.known = _longer(self.known, [0] * more)
-        self._price(np.arange(len(self.legs) - len(new), len(self.legs)))
+        self._price(np.arange(first, len(self.legs)))
+
+    def add(self, legs: Iterable[Leg]) -> None:
+        """Number legs that are not there yet; their marks are unknown until they are told."""
+        for leg in legs:
+            self.number(leg)
+        self.settle()
 
     def reprice(self, marks: Mapping[str, Price | None]) -> Indexes:
         """Take prices over, `None`: there is none; return the legs that are worth something else now."""
+        told = [(place, price) for name, price in marks.items() if (place := self.mark_places.get(name)) is not None]
+        places = np.array([place for place, _ in told], dtype=np.intp)
+        flat = chain.from_iterable(price or NO_PRICE for _, price in told)
+        rows = np.fromiter(flat, dtype=np.float64, count=4 * len(told)).reshape(-1, 4)
+        are = np.fromiter((price is not None for _, price in told), dtype=np.uint8, count=len(told))
+        low, mid, high, _ = rows.T
+        sound = (low >= 0) & (low <= mid) & (mid <= high) & (high < math.inf) & (mid > 0)
+        for wrong in np.flatnonzero((are != 0) & ~sound):
+            name = next(name for name, place in self.mark_places.items() if place == places[wrong])
+            raise ValueError(
+                f"the mark of {name} is {told[wrong][1]}; it must be finite and positive, its low ≤ mid ≤ high"
+            )
         changed = np.zeros(len(self.mark_places), dtype=bool)
-        prices, known = self.prices.copy(), self.known.copy()
-        for name, price in marks.items():
-            place = self.mark_places.get(name)
-            if place is None:
-                continue
-            prices[place], known[place] = (0.0,) * 4 if price is None else _sound(name, price), price is not None
-            changed[place] = known[place] != self.known[place] or bool(np.any(prices[place] != self.prices[place]))
-        self.prices, self.known = prices, known
+        changed[places] = (are != self.known[places]) | np.any(rows != self.prices[places], axis=1)
+        if not np.any(changed):
+            return np.zeros(0, np.int64)
+        self.prices, self.known = self.prices.copy(), self.known.copy()
+        self.prices[places], self.known[places] = rows, are
         legs: Indexes = np.flatnonzero(changed[self.marks])
         if len(legs):
             self.table, self.parts, self.flags = self.table.copy(), self.parts.copy(), self.flags.copy()
@@ -154,13 +191,12 @@ class LegTable:
         self.table[legs, MID] = mid
         self.table[legs, COUNTS], self.table[legs, RISK] = seen * kept, seen * at_risk
         unknown = np.where(debts, UNPRICED_DEBT, UNPRICED_COLLATERAL) * (self.known[marks] == 0)
-        self.flags[legs] = (self.flags[legs] & SIZED) | unknown.astype(np.uint8)
+        self.flags[legs] = (self.flags[legs] & (SIZED | AT_RISK)) | unknown.astype(np.uint8)
 
 
-def _sound(name: str, price: Price) -> Price:
-    if not (0 <= price.low <= price.mid <= price.high < math.inf and price.mid > 0):
-        raise ValueError(f"the mark of {name} is {price}; it must be finite and positive, its low ≤ mid ≤ high")
-    return price
+def _flags(leg: Leg) -> int:
+    sized = SIZED if leg.weight.sized and not leg.is_debt else 0
+    return sized | (AT_RISK if any(leg.weight.market) else 0)
 
 
 def _weights(leg: Leg) -> Floats:
@@ -178,7 +214,9 @@ def _weights(leg: Leg) -> Floats:
 
 def _parts(leg: Leg) -> Floats:
     weight, row = leg.weight, np.zeros(PART_WIDTH)
-    row[LEFT], row[MARKET_ALONE], row[OTHERS], row[CAP_LEFT] = weight.static, weight.market, weight.others, weight.least
+    row[LEFT] = [weight.static[purpose] for purpose in PURPOSE_OF]
+    row[MARKET_ALONE] = [weight.market[purpose] for purpose in PURPOSE_OF]
+    row[OTHERS], row[CAP_LEFT] = weight.others, weight.least
     row[SALE_KEPT] = max(weight.sale, 0.0)
     row[SALE_SLOPE] = weight.slope
     return row
@@ -196,5 +234,5 @@ def kept_of(static: float, market: float, others: float, least: float) -> tuple[
     return min(left / (1 - taken), 1.0), taken
 
 
-def _longer(array: Any, more: Sequence[int]) -> Any:  # noqa: ANN401 - of bytes or of places
-    return np.concatenate([array, np.array(more, dtype=array.dtype)])
+def _longer(array: Any, more: Iterable[int]) -> Any:  # noqa: ANN401 - of bytes or of places
+    return np.concatenate([array, np.fromiter(more, dtype=array.dtype)])

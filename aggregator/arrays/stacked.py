@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,7 @@ from aggregator.arrays.columns import (
     Indexes,
     Places,
 )
+from aggregator.arrays.estimates import TOGETHER
 from aggregator.margin.equity import LARGEST_RATIO
 from aggregator.margin.house import JUST_BELOW_ONE, LEAST_LOSS
 
@@ -47,9 +48,11 @@ STACK = 8192
 """So many accounts that their numbers stay near the core. One thread takes them: several would wait for the interpreter between steps
 as long as these take."""
 
-UNPRICED, SIZED = np.uint8(3), np.uint8(4)
+UNPRICED, SIZED, AT_RISK = np.uint8(3), np.uint8(4), np.uint8(8)
 ROOTS = slice(0, SEEN - 1)
 """Margins that have a health factor: all but the initial one."""
+
+Sides = tuple[list[int], list[int]]
 
 FIXED = (
     (MAINTENANCE_COLLATERAL, MAINTENANCE_COLLATERAL, MAINTENANCE_COLLATERAL, INITIAL_COLLATERAL),
@@ -81,7 +84,7 @@ def revalue(
     sized = bool(np.any(marked & SIZED))
     moves = sized or bool(np.any(table[:, RISK]))
     columns = np.ascontiguousarray(table.T[: None if moves else RISK.start])
-    flat, unpriced = correlation.reshape(-1, 2), bool(np.any(marked & UNPRICED))
+    flat, unpriced = correlation.reshape(-1), bool(np.any(marked & UNPRICED))
 
     def one(lanes: Indexes) -> None:
         supplied, owed = int(supplies[lanes[0]]), int(debts[lanes[0]])
@@ -98,9 +101,11 @@ def revalue(
         fetched *= held
         who = identities[kinds].astype(np.int64)
         if sized and np.any(marks[:supplied] & SIZED):
-            weigh(fetched, parts[kinds[:supplied]], held, who[:supplied], marks[:supplied] & SIZED != 0)
+            weigh(fetched, parts[kinds[:supplied]], held, who[:supplied])
         sums, worth = counted(fetched, supplied, fixed[fixed_at[lanes]])
-        found = solved(sums, fetched[RISK], who, supplied, flat, cases, kappa)
+        risky = np.flatnonzero(np.any(marks & AT_RISK, axis=1)).tolist()
+        sides = [leg for leg in risky if leg < supplied], [leg for leg in risky if leg >= supplied]
+        found = solved(sums, fetched[RISK], who, sides, flat, cases, kappa)
         write(lanes, sums, found, worth, results)
 
     for lanes in _stacks(accounts, supplies, debts):
@@ -151,24 +156,37 @@ def plainly_counted(
     return totals[:, COUNTS], totals[:, MID]
 
 
-def weigh(fetched: Floats, parts: Floats, held: Floats, who: Indexes, sized: Bits) -> None:
+def weigh(fetched: Floats, parts: Floats, held: Floats, who: Indexes) -> None:
     """Write what counts of supplies where a sale costs more the more is sold; what is held of an identity is sold together."""
     supplied = len(who)
     value = fetched[MID, :supplied]
     together = np.stack([np.where(who == own, value, 0.0).sum(axis=0) for own in who])
-    sold, whole, slope = np.sqrt(together), parts[:, :, SALE_KEPT], parts[:, :, SALE_SLOPE]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        most = np.where(slope > 0, whole / (1.5 * slope), np.inf)
-        fewer = most / sold
-        left = parts[:, :, OTHERS] * np.where(sold <= most, whole - slope * sold, fewer * fewer * whole / 3)
-    for seen, purpose in enumerate(PURPOSE_OF):
-        alone = parts[:, :, MARKET_ALONE.start + purpose]
-        remaining = np.minimum(parts[:, :, LEFT.start + purpose], np.maximum(left * (1 - alone), parts[:, :, CAP_LEFT]))
-        taken = np.where(remaining > 0, np.minimum(alone, 1 - remaining), 0.0)
-        kept = np.where(remaining > 0, np.minimum(remaining / np.where(remaining > 0, 1 - taken, 1.0), 1.0), 0.0)
-        count = held[:supplied] * parts[:, :, PRICES.start + seen] * kept
-        np.copyto(fetched[COUNTS][seen, :supplied], count, where=sized)
-        np.copyto(fetched[RISK][seen, :supplied], count * taken, where=sized)
+    left = parts[:, :, OTHERS] * _sold(np.sqrt(together), parts[:, :, SALE_KEPT], parts[:, :, SALE_SLOPE])
+    for purpose in sorted(set(PURPOSE_OF)):
+        first = PURPOSE_OF.index(purpose)
+        alone = parts[:, :, MARKET_ALONE.start + first]
+        remaining = np.minimum(parts[:, :, LEFT.start + first], np.maximum(left * (1 - alone), parts[:, :, CAP_LEFT]))
+        part = np.minimum(alone, 1 - remaining)
+        with np.errstate(invalid="ignore"):
+            kept = np.minimum(remaining / (1 - part), 1.0)
+        kept[~(remaining > 0)] = 0.0
+        taken = kept * part
+        for seen, purpose_of in enumerate(PURPOSE_OF):
+            if purpose_of == purpose:
+                price = parts[:, :, PRICES.start + seen]
+                np.multiply(held[:supplied], price * kept, out=fetched[COUNTS][seen, :supplied])
+                np.multiply(held[:supplied], price * taken, out=fetched[RISK][seen, :supplied])
+
+
+def _sold(root: Floats, whole: Floats, slope: Floats) -> Floats:
+    """Return what is left by selling what `root` is the root of; where more is sold than brings most, it brings no more."""
+    lost = slope * root
+    left: Floats = whole - lost
+    beyond = 1.5 * lost > whole
+    if np.any(beyond):
+        fewer = whole[beyond] / (1.5 * slope[beyond]) / root[beyond]
+        left[beyond] = fewer * fewer * whole[beyond] / 3.0
+    return left
 
 
 def counted(fetched: Floats, supplied: int, fixed: Floats) -> tuple[Floats, Floats]:
@@ -191,21 +209,25 @@ def counted(fetched: Floats, supplied: int, fixed: Floats) -> tuple[Floats, Floa
 
 
 def solved(
-    sums: Floats, risks: Floats, who: Indexes, supplied: int, correlation: Floats, cases: Floats, kappa: float
+    sums: Floats, risks: Floats, who: Indexes, sides: Sides, correlation: Floats, cases: Floats, kappa: float
 ) -> Floats:
     """Return, in the worst case of each, the health factor and E(1): (2, seen, account)."""
     covered, required = sums[0] - kappa * sums[2], sums[1] + kappa * sums[3]
-    if not len(risks) or not len(cases) or not np.any(sums[2:]):
+    if not len(risks) or not len(cases) or not any(sides):
         return plain(covered, required)
-    quadratics = _Quadratics(sums[2], sums[3], paired(risks, who, supplied, correlation), (1 - kappa) ** 2)
+    squares = np.stack([sums[2] * sums[2], sums[3] * sums[3], sums[2] * sums[3]])
+    quadratics = _Quadratics(squares, paired(risks, who, sides, correlation), (1 - kappa) ** 2)
     owing = bool(np.any(required > 0))
     roots = _Roots(covered[ROOTS], required[ROOTS])
     spread, factor = np.zeros_like(covered), np.full_like(covered, np.inf if owing else LARGEST_RATIO)
-    for case in np.unique(cases, axis=0):
-        c, d, x = quadratics.of(case)
-        np.maximum(spread, c - 2.0 * x + d, out=spread)
+    for first in range(0, len(cases), TOGETHER):
+        for case in dict.fromkeys(map(tuple, cases[first : first + TOGETHER].tolist())):
+            c, d, x = quadratics.of(case)
+            np.maximum(spread, c - 2.0 * x + d, out=spread)
+            if owing:
+                roots.add(c[ROOTS], d[ROOTS], x[ROOTS])
         if owing:
-            np.minimum(factor[ROOTS], roots.of(c[ROOTS], d[ROOTS], x[ROOTS]), out=factor[ROOTS])
+            np.minimum(factor[ROOTS], roots.least(), out=factor[ROOTS])
     return np.stack([factor, covered - required - np.sqrt(spread)])
 
 
@@ -218,62 +240,64 @@ def plain(covered: Floats, required: Floats) -> Floats:
     return found
 
 
-def paired(risks: Floats, who: Indexes, supplied: int, correlation: Floats) -> Floats:
-    """Return the sums of R·R, of c·R·R' and of c³·R·R' over pairs, (8, seen, account).
+def paired(risks: Floats, who: Indexes, sides: Sides, correlation: Floats) -> Floats:
+    """Return RᵀCR of supplies, of debts and across, then the same of c³ instead of c: (6, seen, account).
 
-    Among supplies they are 0, 2 and 5, among debts 1, 3 and 6, across 4 and 7. `correlation`: c and c³ of one identity after the other.
+    `sides`: the supplies and the debts that have a market layer; `correlation`: one identity after the other.
     """
-    size, identities = risks.shape[1], math.isqrt(len(correlation))
-    forms = np.zeros((8, SEEN, risks.shape[2]))
-    first, third = np.ascontiguousarray(correlation.T)
-    product, part = np.empty(risks[:, 0].shape), np.empty(risks[:, 0].shape)
-    for leg in range(size):
-        own = 0 if leg < supplied else 1
-        forms[own] += np.multiply(risks[:, leg], risks[:, leg], out=product)
-        for other in range(leg):
-            among = 4 if other < supplied <= leg else 2 + own
-            entries = who[leg] * identities + who[other]
-            np.multiply(risks[:, leg], risks[:, other], out=product)
-            forms[among] += np.multiply(first[entries], product, out=part)
-            forms[among + 3] += np.multiply(third[entries], product, out=part)
+    identities = math.isqrt(len(correlation))
+    forms, leans, part = (
+        np.zeros((6, *risks[:, 0].shape)),
+        np.empty((2, *risks[:, 0].shape)),
+        np.empty(risks[:, 0].shape),
+    )
+
+    def lean(leg: int, others: Sequence[int]) -> None:
+        leans[:] = 0.0
+        for other in others:
+            near = correlation[who[leg] * identities + who[other]]
+            leans[0] += np.multiply(near, risks[:, other], out=part)
+            leans[1] += np.multiply(near * near * near, risks[:, other], out=part)
+
+    for own, side in enumerate(sides):
+        for number, leg in enumerate(side):
+            risk = risks[:, leg]
+            lean(leg, side[:number])
+            leans *= 2.0
+            leans += risk
+            leans *= risk
+            forms[own::3] += leans
+            if own:
+                lean(leg, sides[0])
+                leans *= risk
+                forms[2::3] += leans
     return forms
 
 
 class _Quadratics:
     """What the quadratics of all cases are made of: squares of sums, and sums over pairs of c and of c³."""
 
-    def __init__(self, falls: Floats, rises: Floats, forms: Floats, part: float) -> None:
-        own, owed = forms[0], forms[1]
-        self._made = (
-            (falls, falls, own + 2.0 * forms[2], own + 2.0 * forms[5]),
-            (rises, rises, owed + 2.0 * forms[3], owed + 2.0 * forms[6]),
-            (falls, rises, forms[4], forms[7]),
-        )
-        self._part = part
+    def __init__(self, squares: Floats, forms: Floats, part: float) -> None:
+        self._squares, self._first, self._third, self._part = squares, forms[:3], forms[3:], part
 
-    def of(self, case: Floats) -> tuple[Floats, Floats, Floats]:
+    def of(self, case: tuple[float, ...]) -> tuple[Floats, Floats, Floats]:
         """Return the quadratic of one case: of collateral, of debt, and what of either is believed to offset the other."""
-        ones, first, third, offset = case.tolist()
-        c, d, x = (self._sum(ones, first, third, *made) for made in self._made)
-        c *= self._part
-        d *= self._part
-        x *= self._part * offset
-        return c, d, x
+        offset = self._part * case[3]
+        c, d = (self._sum(side, [self._part * share for share in case[:3]]) for side in (0, 1))
+        return c, d, self._sum(2, [offset * share for share in case[:3]])
 
-    def _sum(
-        self, ones: float, first: float, third: float, one: Floats, two: Floats, by: Floats, cubed: Floats
-    ) -> Floats:
-        total = by if first == 1.0 else first * by
-        total = total + third * cubed if third else total.copy()
+    def _sum(self, side: int, shares: Sequence[float]) -> Floats:
+        ones, first, third = shares
+        total: Floats = first * self._first[side]
+        if third:
+            total += third * self._third[side]
         if ones:
-            square = ones * one
-            square *= two
-            total += square
+            total += ones * self._squares[side]
         return total
 
 
 class _Roots:
-    """Solves P − s·Q = √(c − 2·s·x + s²·d) for the largest s.
+    """Solves P − s·Q = √(c − 2·s·x + s²·d) for the largest s, and keeps the least that were found as fractions.
 
     Where nothing is at risk it is the ratio, as for accounts of which none has anything at risk: who stands beside whom changes no bit.
     The root is written with the discriminant multiplied out, as (P² − c) / (P·Q − x + √…): nothing is lost where both roots lie close
@@ -283,8 +307,27 @@ class _Roots:
     def __init__(self, p: Floats, q: Floats) -> None:
         self._p, self._q = p, q
         self._pp, self._pq, self._qq, self._twice = p * p, p * q, q * q, 2.0 * p * q
+        self._found: list[tuple[Floats, Floats]] = []
 
-    def of(self, c: Floats, d: Floats, x: Floats) -> Floats:
+    def add(self, c: Floats, d: Floats, x: Floats) -> None:
+        """Find the root of one case."""
+        above, below = self._of(c, d, x)
+        if not self._found:
+            self._found = [(above, below)]
+            return
+        [(other, under)] = self._found
+        lower = above * under < other * below
+        np.copyto(other, above, where=lower)
+        np.copyto(under, below, where=lower)
+
+    def least(self) -> Floats:
+        """Return the least of the roots that were added, and forget them."""
+        above, below = self._found.pop()
+        found = np.full_like(above, LARGEST_RATIO)
+        np.divide(above, below, out=found, where=self._q > 0.0)
+        return found
+
+    def _of(self, c: Floats, d: Floats, x: Floats) -> tuple[Floats, Floats]:
         inside = self._qq * c
         inside -= self._twice * x
         inside += self._pp * d
@@ -297,11 +340,9 @@ class _Roots:
         straight = c + d == 0.0
         if np.any(straight):
             above, below = np.where(straight, np.maximum(self._p, 0.0), above), np.where(straight, self._q, below)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            multiple = above / below
-        multiple[~(straight | ((below > 0.0) & (self._p > 0.0)))] = 0.0
-        multiple[~(self._q > 0.0)] = LARGEST_RATIO
-        return multiple
+        none = ~(straight | ((below > 0.0) & (self._p > 0.0)))
+        above[none], below[none] = 0.0, 1.0
+        return above, below
 
 
 def write(lanes: Indexes, sums: Floats, found: Floats, worth: Floats, results: Floats) -> None:

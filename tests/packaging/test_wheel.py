@@ -121,6 +121,7 @@ def test_the_installed_demo_needs_no_network_and_no_file(installed: Path, empty:
 OF_AN_EXTRA = {
     "aggregator/arrays/compiled.py",
     "aggregator/arrays/compiled_sales.py",
+    "aggregator/arrays/quads.py",
     "aggregator/jitted.py",
     "aggregator/risk/compiled.py",
     "aggregator/risk/compiled_breaches.py",

@@ -25,6 +25,8 @@ WIDELY = 62
 class Layout:
     """`starts`, `rooms`, `supplies`, `debts`, `fixed_at` and `said` by account; `legs` and `amounts` (tokens) by place; `fixed` (rows, 6).
 
+    Supplies come first, and legs of one identity stand side by side (`LegTable.order`): the compiled kernel sells those together.
+
     `end`: the first place that nobody has; `holes`: how many before it nobody has any more. `own`: account → the row of `fixed` that is
     written for it alone; rows that a layout begins with may be several accounts'.
     """

@@ -20,9 +20,9 @@ Revalue = Callable[
 
 @cache
 def fastest() -> Revalue:
-    """Return the compiled kernel, or numpy's without numba; both give the same bits."""
+    """Return the compiled kernel, or numpy's without numba, or with one whose inside `quads` does not know; both give the same bits."""
     try:
         from aggregator.arrays.compiled import revalue  # noqa: PLC0415 - numba takes half a second to import
-    except ImportError:
+    except (ImportError, AttributeError):
         return stacked.revalue
     return revalue

@@ -206,6 +206,7 @@ def test_what_breaks_on_the_way_is_taken_whole_or_not_at_all(nodes: Nodes, tmp_p
         node.set_head(160)
         with running(places["older"], "run", port=port) as (older_url, _):
             until(lambda: stands(url, CHAINS[0]) == indexed(older_url) and indexed(older_url)[0] == 160)
+            until(lambda: chains_of(url)[CHAINS[0]]["reason"] is None)
             assert ask(url, "/v1/accounts/hedged/health") == ask(older_url, "/v1/accounts/hedged/health")
             (held,) = done(places["older"], "keys", "api", "list")["keys"]
             done(places["older"], "keys", "api", "revoke", held["id"])

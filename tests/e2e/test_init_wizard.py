@@ -117,7 +117,7 @@ def test_what_cannot_be_taken_is_said_at_once_and_asked_for_again(tmp_path: Path
 def test_cancelling_writes_nothing(tmp_path: Path, typed: str) -> None:
     with terminal(tmp_path, "init") as shown:
         conversed(shown, [("chains (", "base\n"), ("protocols (", "\n"), ("node of base", typed)])
-        code = shown.end(pressing=typed)
+        code = shown.end()
 
     assert code == 130
     assert "cancelled; nothing was written" in shown.seen

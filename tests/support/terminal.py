@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.forked import COMMAND
-
-PATIENCE, PATIENCE_S = 12, 5.0
-"""How often, and for how long each time, something that is said is waited for."""
 
 
 class Terminal:
@@ -36,23 +34,13 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._line, text.encode())
 
-    def end(self, *, pressing: str = "") -> int:
-        """Read until it ends, and return its exit code.
-
-        `pressing`: a key that is pressed again as long as nothing happens, as people do: a signal that arrives just before a program waits
-        for a line is noticed with the next one.
-        """
-        while more := self._read(pressing):
+    def end(self) -> int:
+        while more := self._read():
             self.seen += more
         return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
 
-    def _read(self, pressing: str = "") -> str:
-        for _ in range(PATIENCE):
-            if select.select([self._line], [], [], PATIENCE_S)[0]:
-                break
-            self.type(pressing)
-        else:
-            raise AssertionError(f"says nothing more: {self.seen}")
+    def _read(self) -> str:
+        assert select.select([self._line], [], [], 60)[0], f"says nothing more: {self.seen}"
         try:
             return self._decoder.decode(os.read(self._line, 65_536)) or self._read()
         except OSError:  # the other side is gone
@@ -63,6 +51,9 @@ class Terminal:
 def terminal(folder: Path, *arguments: str, environment: Mapping[str, str] = os.environ) -> Iterator[Terminal]:
     pid, line = pty.fork()
     if pid == 0:
+        signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        )  # whoever runs the tests in the background ignores it, and a terminal does not
         os.chdir(folder)
         os.execve(COMMAND, ["crossmargin", *arguments], {**environment, "COLUMNS": "200", "NO_COLOR": "1"})  # noqa: S606
     try:

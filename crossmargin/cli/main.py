@@ -143,6 +143,12 @@ Days = Annotated[
     list[Path],
     typer.Argument(metavar="FILE…", help="CSV or Parquet with the columns date, low, high and close, one asset each."),
 ]
+Severity = Annotated[str, typer.Option("--severity", metavar="day|close|low", help="Which of a window's moves counts.")]
+Shocks = Annotated[
+    list[str] | None,
+    typer.Option("--shock", metavar="NAME=MOVE", help="A scenario of your own: ETH=-0.3; may be given again."),
+]
+AccrueDays = Annotated[int, typer.Option("--accrue", metavar="DAYS", help="Interest accrues for so many days before.")]
 PriceColumn = Annotated[str, typer.Option("--price", metavar="COLUMN", help="The column of prices in USD.")]
 Source = Annotated[str, typer.Argument(metavar="FILE", help="A file, or - for stdin.")]
 Host = Annotated[str | None, typer.Option("--host", help="Address to serve on; loopback unless --public.")]
@@ -377,22 +383,15 @@ def stress(
         list[str] | None,
         typer.Option("--scenario", metavar="NAME", help="Only this one (covid-2020); may be given again."),
     ] = None,
-    severity: Annotated[
-        str, typer.Option("--severity", metavar="day|close|low", help="Which of a window's moves counts.")
-    ] = "low",
-    shock: Annotated[
-        list[str] | None,
-        typer.Option("--shock", metavar="NAME=MOVE", help="A scenario of your own: ETH=-0.3; may be given again."),
-    ] = None,
+    severity: Severity = "low",
+    shock: Shocks = None,
     fund: Annotated[
         float | None,
         typer.Option(
             "--fund", metavar="USD", min=0, help="Also how many times each is too much for a fund of so much."
         ),
     ] = None,
-    accrue: Annotated[
-        int, typer.Option("--accrue", metavar="DAYS", help="Interest accrues for so many days before.")
-    ] = 0,
+    accrue: AccrueDays = 0,
     at: At = None,
 ) -> None:
     """Show what scenarios do to everybody: who falls below 1, what venues may liquidate, what is lacking."""
@@ -704,25 +703,18 @@ def revalue(
     of_set: Annotated[
         bool, typer.Option("--set", help="Of the lake's newest set, not of the newest snapshot.")
     ] = False,
-    severity: Annotated[
-        str, typer.Option("--severity", metavar="day|close|low", help="Which of a window's moves counts.")
-    ] = "low",
+    severity: Severity = "low",
     scenarios: Annotated[
         list[str] | None, typer.Option("--scenario", metavar="NAME", help="Which scenarios; again for more. All, else.")
     ] = None,
-    shocks: Annotated[
-        list[str] | None,
-        typer.Option("--shock", metavar="NAME=MOVE", help="A scenario of your own: ETH=-0.3; may be given again."),
-    ] = None,
+    shocks: Shocks = None,
     fund: Annotated[
         float | None,
         typer.Option(
             "--fund", metavar="USD", help="Not here: `stress` alone tells how many times each is too much for a fund."
         ),
     ] = None,
-    accrue: Annotated[
-        int, typer.Option("--accrue", metavar="DAYS", help="Interest accrues for so many days before.")
-    ] = 0,
+    accrue: AccrueDays = 0,
 ) -> None:
     """Compute a whole book's margin accounts on an engine, and what is at risk, from Parquet to Parquet in a lake."""
     from crossmargin.cli import revaluing

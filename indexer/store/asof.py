@@ -10,7 +10,7 @@ from typing import Any
 from chains.model import FEEDS, Block, PriceAnswer, Side, UnitSnapshot, VenueSnapshot, VenueSpec
 from indexer.store.apply import cursor
 from indexer.store.errors import BlockUnknown
-from indexer.store.journals import ACCOUNTS, MARKETS, POSITIONS, PRICES, Journal
+from indexer.store.journals import ACCOUNTS, MARKETS, POSITIONS, PRICES, Journal, tag_of
 from indexer.store.raw import blocks, named
 from indexer.store.session import Con
 from indexer.store.statements import statement
@@ -152,10 +152,9 @@ def unit_snapshots(
 
 def units_of(at: AsOf, venue_id: str, owners: Sequence[bytes]) -> list[bytes]:
     """Units that these owners had at some time until the block."""
-    which = "owner = $owners[1]" if len(owners) == 1 else "owner IN (SELECT unnest($owners))"
+    which, names = _named("owner", owners)
     text = statement("units_of_owners", positions=at.source(POSITIONS), accounts=at.source(ACCOUNTS), whose=which)
-    values = at.values(venue_id=venue_id, owners=list(owners))
-    return [unit for (unit,) in at.con.execute(text, values).fetchall()]
+    return [unit for (unit,) in at.con.execute(text, at.values(venue_id=venue_id) | names).fetchall()]
 
 
 def units_behind(at: AsOf, venue_id: str, after: bytes | None, count: int) -> list[bytes]:
@@ -168,16 +167,20 @@ def units_behind(at: AsOf, venue_id: str, after: bytes | None, count: int) -> li
 def last_rows(at: AsOf, journal: Journal, venue_id: str, wanted: list[bytes] | None) -> list[tuple[Any, ...]]:
     """The last row of every key of these units, or of all: unit, market, side or aspect, owner, value, place."""
     name = "position_asof" if journal is POSITIONS else "account_asof"
-    if wanted is None:
-        values = at.values(venue_id=venue_id)
-        if journal is POSITIONS and at.since and not at.tips and _few_since(at, venue_id):
-            name = "position_asof_tips"
-        text = statement(name, source=at.source(journal), which="TRUE")
-    else:
-        which = "list_contains($units, unit_id)" if len(wanted) < FEW else "unit_id IN (SELECT unnest($units))"
-        text = statement(name, source=at.source(journal), which=which)
-        values = at.values(venue_id=venue_id, units=wanted)
-    return at.con.execute(text, values).fetchall()
+    which, names = ("TRUE", {}) if wanted is None else _named("unit", wanted)
+    if wanted is None and journal is POSITIONS and at.since and not at.tips and _few_since(at, venue_id):
+        name = "position_asof_tips"
+    text = statement(name, source=at.source(journal), which=which)
+    return at.con.execute(text, at.values(venue_id=venue_id) | names).fetchall()
+
+
+def _named(kind: str, names: Sequence[bytes]) -> tuple[str, dict[str, Any]]:
+    """Which rows are of these units or owners, and what the condition binds: the texts of a few are read where the tag is theirs alone."""
+    column = {"unit": "unit_id", "owner": "owner"}[kind]
+    if len(names) >= FEW:
+        return f"{column} IN (SELECT unnest($names))", {"names": list(names)}
+    tags = sorted({tag_of(name) for name in names})
+    return f"list_contains($tags, {kind}_tag) AND list_contains($names, {column})", {"names": list(names), "tags": tags}
 
 
 def _few_since(at: AsOf, venue_id: str) -> bool:

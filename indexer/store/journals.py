@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from threading import Lock
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from chains.columns import AMOUNT, SCHEMAS, TOO_WIDE, joined
 from chains.model import FEEDS, Quarantined, Rows
@@ -31,6 +32,11 @@ class Journal:
     def columns(self) -> list[str]:
         """The names of the table's columns after `chain_id`."""
         return ["block_number", *SCHEMAS[self.field].names[1:]]
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """The columns behind these that number units and owners (`tags_of`), and what they number; none where rows are of no unit."""
+        return {"unit_tag": "unit_id", "owner_tag": "owner"} if "unit_id" in self.key else {}
 
     def fields(self, *names: str) -> tuple[int, ...]:
         """Which fields of a row those columns are."""
@@ -67,6 +73,8 @@ JOURNALS = (POSITIONS, MARKETS, ACCOUNTS, PRICES, EVENTS)
 DERIVED = (*JOURNALS, QUARANTINE)
 
 _MOST_CODES = 2**62
+
+TAG_BYTES = 2
 
 
 class Derivation:
@@ -144,7 +152,26 @@ def arranged(journal: Journal, table: pa.Table) -> Derived:
     """Bring rows in chain order and find the last of each key."""
     table = in_order(table)
     last = pa.array(lasts(codes(table, journal.key)) if journal.key else [], pa.int64())
-    return Derived(journal=journal, rows=table.rename_columns(journal.columns), last=last)
+    rows = table.rename_columns(journal.columns)
+    for tag, name in journal.tags.items():
+        rows = rows.append_column(tag, tags_of(rows[name]))
+    return Derived(journal=journal, rows=rows, last=last)
+
+
+def tag_of(name: bytes) -> int:
+    """The number by which rows of a unit or an owner are found: its last two bytes; others may have the same."""
+    return int.from_bytes(name[-TAG_BYTES:], "big")
+
+
+def tags_of(names: pa.ChunkedArray) -> pa.Array:
+    """`tag_of` of each, as a column."""
+    column = names.combine_chunks()
+    if not len(column) or pc.min(pc.binary_length(column)).as_py() < TAG_BYTES:
+        return pa.array([tag_of(name) for name in column.to_pylist()], pa.uint16())
+    _, offsets, written = column.buffers()
+    ends = np.frombuffer(offsets, np.int32)[column.offset + 1 :][: len(column)]
+    octets = np.frombuffer(written, np.uint8)
+    return pa.array(octets[ends - 2].astype(np.uint16) << 8 | octets[ends - 1])
 
 
 def in_order(table: pa.Table) -> pa.Table:

@@ -67,6 +67,9 @@ VIEWS = (
 WITHIN = ("margin_weighed", "margin_sale", "margin_token")
 """Views that others were made of, and the macros of all."""
 
+TAGGED = ("position_change", "position_current", "account_change", "account_current")
+"""Tables whose rows have tags now."""
+
 MACROS = ("margin_sold", "margin_left", "margin_taken", "margin_kept", "margin_multiple", "margin_excess")
 
 BLOCKS = """
@@ -90,6 +93,9 @@ def set_back(store: Path) -> None:
             con.execute(f"DROP MACRO public.{name}")
         for name in LATER:
             con.execute(f"DROP TABLE {name}")
+        for name in TAGGED:
+            con.execute(f"ALTER TABLE {name} DROP COLUMN owner_tag")
+            con.execute(f"ALTER TABLE {name} DROP COLUMN unit_tag")
         con.execute("ALTER TABLE lending_event DROP COLUMN basis")
         con.execute("ALTER TABLE snapshot DROP COLUMN sequence")
         con.execute("DELETE FROM schema_version WHERE version > 9")

@@ -14,7 +14,8 @@ from chains.model import (
     VenueSpec,
 )
 from indexer.store import Store
-from indexer.store.asof import _few_since, as_of, unit_snapshots
+from indexer.store.asof import FEW, _few_since, as_of, unit_snapshots
+from indexer.store.journals import tag_of
 from tests.unit.store.builders import (
     CHAIN,
     MARKET,
@@ -212,6 +213,43 @@ def test_one_owner_or_one_unit_can_be_asked_for(store: Store) -> None:
             assert reader.unit_snapshots(SPEC, at, units=[OTHER]) == [unit(OTHER, {SUPPLY: 9}, {})]
             assert reader.unit_snapshots(SPEC, at, owner=b"\x99" * 20) == []
             assert reader.owners(SPEC, at) == [OWNER, OTHER]
+
+
+def test_units_and_owners_of_one_tag_are_told_apart(store: Store) -> None:
+    alike, short, none = b"\x77" * 18 + OWNER[-2:], OWNER[-1:], b""
+    assert tag_of(alike) == tag_of(OWNER)
+    names = (OWNER, alike, short, none)
+    rows = [position(2, 5 + place, owner=name) for place, name in enumerate(names)]
+    append(store, batch(1, 9, Rows(positions=rows, accounts=[setting(2, "true", owner=name) for name in names])))
+
+    with store.reading() as reader:
+        for at in (block(5), block(9)):
+            for place, name in enumerate(names):
+                held = unit(name, {SUPPLY: 5 + place}, {(MARKET, "collateral"): "true"})
+                assert reader.unit_snapshots(SPEC, at, units=[name]) == [held]
+                assert reader.unit_snapshots(SPEC, at, owner=name) == [held]
+            assert len(reader.unit_snapshots(SPEC, at, units=names)) == len(names)
+
+
+def test_many_units_and_owners_are_found_as_few_are(store: Store) -> None:
+    names = sorted(bytes([number]) * 20 for number in range(FEW + 1))
+    append(store, batch(1, 9, Rows(positions=[position(2, 5, owner=name) for name in names])))
+
+    with store.reading() as reader:
+        for at in (block(5), block(9)):
+            for some in (names, names[: FEW - 1], []):
+                wanted = [unit(name, {SUPPLY: 5}, {}) for name in some]
+                assert reader.unit_snapshots(SPEC, at, units=some) == wanted
+                assert reader.unit_snapshots(SPEC, at, owners=some) == wanted
+
+
+def test_a_unit_that_comes_back_to_itself_is_its_own(store: Store) -> None:
+    rows = [position(2, 5), position(4, 6)._replace(owner=OTHER), position(6, 7)]
+    append(store, batch(1, 9, Rows(positions=rows)))
+
+    with store.reading() as reader:
+        found = {at: reader.unit_snapshots(SPEC, block(at)) for at in (3, 5, 7, 9)}
+    assert {at: units[0].owner for at, units in found.items()} == {3: OWNER, 5: OTHER, 7: OWNER, 9: OWNER}
 
 
 def test_a_unit_belongs_to_whom_its_last_row_names(store: Store) -> None:

@@ -38,19 +38,16 @@ KEPT = (
     "coverage",
     "cursor",
     "quarantine",
-    "position_change",
     "market_change",
-    "account_change",
-    "position_current",
     "market_current",
-    "account_current",
     "chain",
     "asset",
     "margin_account",
 )
 """Tables that are the same in both schemas."""
 
-WIDER = {"lending_event": 1, "price_observation": 1, "price_current": 1, "feed": 2, "venue": 1}
+TAGGED = ("position_change", "position_current", "account_change", "account_current")
+WIDER = {"lending_event": 1, "price_observation": 1, "price_current": 1, "feed": 2, "venue": 1, **dict.fromkeys(TAGGED, 2)}
 """Tables that were given so many columns."""
 
 

@@ -59,9 +59,9 @@ def columns(store: Store, table: str) -> list[str]:
 
 @pytest.mark.parametrize("journal", DERIVED, ids=lambda journal: journal.name)
 def test_a_journal_has_its_columns_in_order_and_so_has_its_tip(store: Store, journal: Journal) -> None:
-    assert columns(store, journal.name) == ["chain_id", *journal.columns]
+    assert columns(store, journal.name) == ["chain_id", *journal.columns, *journal.tags]
     if journal.tip:
-        assert columns(store, journal.tip) == ["chain_id", *journal.columns]
+        assert columns(store, journal.tip) == ["chain_id", *journal.columns, *journal.tags]
 
 
 @pytest.mark.parametrize("table", RAW.values(), ids=lambda table: table.name)

@@ -11,7 +11,7 @@ import os
 import platform
 import resource
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from multiprocessing import get_context
@@ -30,6 +30,8 @@ from aggregator.audit.snapshot import write_tables
 from aggregator.audit.tables import SCHEMAS, schema
 from aggregator.audit.verifier import MANIFEST, canonical, described
 from indexer.store import Store
+from indexer.store.asof import AsOf, unit_snapshots
+from indexer.store.journals import tags_of
 from indexer.store.session import table_of
 from indexer.store.statements import statement
 
@@ -234,13 +236,14 @@ def journal(folder: Path) -> dict[str, float]:
         con.execute("BEGIN")
         for first in range(0, JOURNAL, 1_000_000):
             count = 1_000_000
-            who = pa.array(owners, pa.binary()).take(pa.array(rng.integers(0, OWNERS, count)))
+            who = pa.chunked_array([pa.array(owners, pa.binary()).take(pa.array(rng.integers(0, OWNERS, count)))])
             what = pa.array(assets, pa.binary()).take(pa.array(rng.integers(0, ASSETS, count)))
-            con.register("staged", pa.table({"owner": who, "asset": what, "n": np.arange(first, first + count)}))
+            rows = {"owner": who, "tag": tags_of(who), "asset": what, "n": np.arange(first, first + count)}
+            con.register("staged", pa.table(rows))
             con.execute(
                 "INSERT INTO position_change BY NAME SELECT $chain AS chain_id, n // 10 AS block_number, 0 AS tx_index, n % 10 AS ordinal, "
                 "'venue' AS venue_id, owner AS unit_id, owner, asset AS market, 'supply' AS side, asset, n AS amount_raw, "
-                "'aave-3.5' AS engine_version, 'exact' AS basis FROM staged",
+                "'aave-3.5' AS engine_version, 'exact' AS basis, tag AS unit_tag, tag AS owner_tag FROM staged",
                 {"chain": CHAIN},
             )
         con.execute("COMMIT")
@@ -249,21 +252,24 @@ def journal(folder: Path) -> dict[str, float]:
 
 
 def read(folder: Path) -> dict[str, float]:
-    """Read what everybody, and what one account held at a block in the middle, as the desk does."""
-    told = {}
+    """Read what everybody, and what one account held at a block in the middle: its unit, and the unit looked for by who owns it."""
+    told: dict[str, float] = {}
     owner = hashlib.sha256((7).to_bytes(8, "big")).digest()[:20]
-    values = {"chain_id": CHAIN, "venue_id": "venue", "number": JOURNAL // 20}
-    everybody = statement("position_asof", source="position_change", which="TRUE")
-    of_one = statement("position_asof", source="position_change", which="list_contains($units, unit_id)")
     with Store.open(folder / "store.duckdb") as store:
         con = store._writer  # noqa: SLF001 - a benchmark may look inside
-        wanted: tuple[tuple[str, str, dict[str, Any]], ...] = (
-            ("as-of read of all keys: s", everybody, {}),
-            ("as-of read of one account: s", of_one, {"units": [owner]}),
-        )
-        for name, query, more in wanted:
-            table_of(con, query, values | more)
-            began = perf_counter()
-            assert table_of(con, query, values | more).num_rows
-            told[name] = perf_counter() - began
+        at = AsOf(con=con, chain_id=CHAIN, number=JOURNAL // 20, tips=False)
+        everybody = statement("position_asof", source="position_change", which="TRUE")
+        wanted: dict[str, tuple[int, Callable[[], Sized]]] = {
+            "all keys": (3, lambda: table_of(con, everybody, at.values(venue_id="venue"))),
+            "one unit": (15, lambda: unit_snapshots(at, "venue", units=[owner])),
+            "one owner": (15, lambda: unit_snapshots(at, "venue", owner=owner)),
+        }
+        for name, (times, work) in wanted.items():
+            took = []
+            for _ in range(times):
+                began = process_time(), perf_counter()
+                assert len(work())
+                took.append((process_time() - began[0], perf_counter() - began[1]))
+            cpu, seconds = np.median(took, axis=0)
+            told |= {f"as-of read of {name}: s": float(seconds), f"as-of read of {name}: CPU s": float(cpu)}
     return told

@@ -19,6 +19,7 @@ import json
 import os
 import re
 import sys
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
@@ -224,23 +225,27 @@ def described(root: Node) -> Json:
 def check_proof(proof: Json, tree: Json) -> list[str]:
     """Say what is wrong with an inclusion proof, which has the lines of its leaf and the nodes beside the way up."""
     try:
-        node = leaf(proof["unit"].encode(), [line.encode() for line in proof["positions"]])
+        own = leaf(proof["unit"].encode(), [line.encode() for line in proof["positions"]])
+        sums = Spelled({*own.sums, *chain.from_iterable(step["sums"] for step in proof["path"])})
+        node = sums.spelled(own)
         for step in proof["path"]:
-            own, beside = _said(node), _step(step)
-            node = _above(beside, own) if step["side"] == "left" else _above(own, beside)
-        found = described(node)
+            beside = _step(step, sums)
+            node = sums.above(beside, node) if step["side"] == "left" else sums.above(node, beside)
+        found = described(sums.named(node))
     except (Fault, KeyError, TypeError, ValueError, AttributeError) as error:
         return [f"the proof cannot be followed: {error}"]
     return [] if found == tree else [f"the proof leads to {found['hash']}, the tree of the snapshot is {tree['hash']}"]
 
 
-def _step(step: Json) -> Said:
+def _step(step: Json, spelled: Spelled) -> Branch:
     """Read a node beside the way up; raises `Fault` where a sum is not written in its one form, in which it was hashed."""
     sums = step["sums"]
-    if not AMOUNTS.fullmatch(" ".join(sums.values())):
+    if not sums or not AMOUNTS.fullmatch(" ".join(sums.values())):
         raise Fault(f"{sums!r} are no sums")
-    amounts = dict(zip(sums, map(int, sums.values()), strict=True))
-    return Node(bytes.fromhex(step["hash"]), amounts), _texts_hash(sums)
+    places = [*map(spelled.places.__getitem__, sums)]
+    amounts = dict(zip(places, map(int, sums.values()), strict=True))
+    texts = {place: spelled.starts[place] + text for place, text in zip(places, sums.values(), strict=True)}
+    return bytes.fromhex(step["hash"]), amounts, texts
 
 
 # -- the same for millions of rows ------------------------------------------------------------------------------------
@@ -499,7 +504,7 @@ def place_of(file: BinaryIO, size: int, wanted: tuple[str, ...], key: Sequence[s
     `begin`: where some line before it begins, not far from it.
     """
     low, high, reach = begin, size, _REACH if begin else size
-    while low < high:
+    while high - low > _REACH:
         middle = min((low + high) // 2, low + reach)
         file.seek(max(0, middle - 1))
         if middle:
@@ -509,7 +514,10 @@ def place_of(file: BinaryIO, size: int, wanted: tuple[str, ...], key: Sequence[s
             low, reach = start + len(line), reach * 4
         else:
             high = middle
-    return low
+    file.seek(low)
+    lines = (file.read(high - low) + file.readline()).splitlines(keepends=True)
+    before = bisect_left(lines, wanted, key=lambda line: key_of(json.loads(line), key))
+    return low + sum(map(len, lines[:before]))
 
 
 def key_of(row: Json, key: Sequence[str] = OWN) -> tuple[str, ...]:
@@ -644,7 +652,7 @@ class Spelled:
         """Join nodes in pairs until there is one; of an odd number the last goes up as it is. The last level is the root."""
         built = [list(nodes)]
         while len(level := built[-1]) > 1:
-            pairs = list(map(self._joined, level[::2], level[1::2]))
+            pairs = list(map(self.above, level[::2], level[1::2]))
             built.append(pairs + level[len(pairs) * 2 :])
         return built
 
@@ -654,7 +662,7 @@ class Spelled:
         while group := list(islice(leaves, size)):
             yield self.levels(group)[-1][0]
 
-    def _joined(self, left: Branch, right: Branch) -> Branch:
+    def above(self, left: Branch, right: Branch) -> Branch:
         """Join two nodes; only sums that both have are added and written anew."""
         (left_hash, left_sums, left_texts), (right_hash, right_sums, right_texts) = left, right
         text = b"".join((NODE, left_hash, self._hash(left), right_hash, self._hash(right)))

@@ -47,7 +47,14 @@ KEPT = (
 """Tables that are the same in both schemas."""
 
 TAGGED = ("position_change", "position_current", "account_change", "account_current")
-WIDER = {"lending_event": 1, "price_observation": 1, "price_current": 1, "feed": 2, "venue": 1, **dict.fromkeys(TAGGED, 2)}
+WIDER = {
+    "lending_event": 1,
+    "price_observation": 1,
+    "price_current": 1,
+    "feed": 2,
+    "venue": 1,
+    **dict.fromkeys(TAGGED, 2),
+}
 """Tables that were given so many columns."""
 
 

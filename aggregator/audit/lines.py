@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aggregator.audit.columns import lines_of_table
+from aggregator.audit.columns import ROWS_AT_ONCE, lines_of_table
 
 Row = Mapping[str, Any]
 
@@ -34,6 +35,30 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "inputs": ("part", "key"),
 }
 """By which columns each table is ordered; no two rows have the same."""
+
+
+class Columns(Collection[Row]):
+    """Rows that are kept as columns, and made again, some at a time, by whoever goes through them."""
+
+    def __init__(self, rows: Iterable[Row], schema: pa.Schema) -> None:
+        rows = iter(rows)
+        batches = []
+        while some := [*islice(rows, ROWS_AT_ONCE)]:
+            batches.append(pa.RecordBatch.from_pylist(some, schema=schema))
+        self.table = pa.Table.from_batches(batches, schema)
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return int(self.table.num_rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield the rows in order."""
+        for batch in self.table.to_batches(max_chunksize=ROWS_AT_ONCE):
+            yield from batch.to_pylist()
+
+    def __contains__(self, row: object) -> bool:
+        """Say whether a row is among them."""
+        return any(each == row for each in self)
 
 
 def ordered(name: str, rows: Iterable[Row]) -> list[Row]:

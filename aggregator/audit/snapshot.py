@@ -30,13 +30,13 @@ from aggregator.audit import (
 from aggregator.audit.columns import write_columns
 from aggregator.audit.inputs import NoInputs
 from aggregator.audit.lines import KEYS as ORDER
-from aggregator.audit.lines import rows_hash
+from aggregator.audit.lines import Columns, rows_hash
 from aggregator.audit.manifest import FileEntry, Link, Manifest, TableEntry, decided, manifest, sha256_of, skews
 from aggregator.audit.message_verifier import NOBODY, Trust
 from aggregator.audit.report.content import report
 from aggregator.audit.report.cover import Cover
 from aggregator.audit.signing import Signer
-from aggregator.audit.tables import SCHEMAS, schema, tables
+from aggregator.audit.tables import SCHEMAS, rows_of, schema
 from aggregator.audit.unfinished import unfinished
 from aggregator.audit.verifier import KEYS, MANIFEST, POSITIONS, SIGNATURE, UNITS, Found, Json, Node, described, sha256
 from aggregator.book import Book
@@ -247,10 +247,8 @@ def manifest_hash(folder: Path) -> str:
 
 
 def _write_files(folder: Path, book: Book, *, slot_time: int, link: Link, signer: Signer, told: Told) -> Manifest:
-    rows = tables(book)
-    root = write_tables(
-        folder, {name: pa.Table.from_pylist(table, schema=schema(name)) for name, table in rows.items()}, told
-    )
+    rows = {name: Columns(table, schema(name)) for name, table in rows_of(book).items()}
+    root = write_tables(folder, {name: each.table for name, each in rows.items()}, told)
     (folder / KEYS).write_bytes(signer.keys_text())
     for name, source in SCRIPTS.items():
         shutil.copyfile(source, folder / name)

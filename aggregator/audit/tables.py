@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
+from itertools import accumulate, groupby
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -151,13 +153,15 @@ NOT_ANSWERED = "no node answered for the state of this block"
 
 def tables(book: Book) -> dict[str, list[Row]]:
     """Turn a book into the tables of a snapshot; rows are ordered by what they are about."""
+    return {name: list(rows) for name, rows in rows_of(book).items()}
+
+
+def rows_of(book: Book) -> dict[str, Iterable[Row]]:
+    """The rows of the same tables in the same order: those of accounts, units and positions are made while they are gone through, once."""
     grades = Grades(book)
-    rows: dict[str, list[Row]] = {
+    few: dict[str, Iterable[Row]] = {
         "as_of": [_as_of(chain, cut) for chain, cut in sorted(book.cuts.items())],
-        "accounts": [_account(entry, grades) for entry in book.accounts],
-        "units": [_unit(held_in, book, grades.of_unit(held_in)) for held_in in _units(book)],
         "liabilities": [_liabilities(held_in) for held_in in book.units if held_in.standing is not Standing.NONE],
-        "positions": [_position(item, grades) for item in value_positions(book.context, book.units)],
         "totals": [row for venue in _weighed(book) for row in _totals(venue, book.controls[venue.id])],
         "holdings": [row for venue in _weighed(book) for row in _holdings(venue, book.controls[venue.id])],
         "proofs": [row for venue in _weighed(book) for row in states.rows(venue, book.controls[venue.id].proofs)],
@@ -176,7 +180,12 @@ def tables(book: Book) -> dict[str, list[Row]]:
         "marks": _marks(book.accounts),
         "inputs": list(inputs.rows(book)),
     }
-    return {name: ordered(name, rows[name]) for name in SCHEMAS}
+    many: dict[str, Iterable[Row]] = {
+        "accounts": (_account(entry, grades) for entry in sorted(book.accounts, key=lambda entry: entry.account.id)),
+        "units": (_unit(held_in, book, grades.of_unit(held_in)) for held_in in sorted(_units(book), key=_name)),
+        "positions": _positions(book, grades),
+    }
+    return {name: many[name] if name in many else ordered(name, few[name]) for name in SCHEMAS}
 
 
 class Grades:
@@ -255,6 +264,11 @@ def _place(held_in: OpenUnit) -> tuple[str, bytes]:
     return held_in.venue.id, held_in.unit.unit_id
 
 
+def _name(held_in: OpenUnit) -> tuple[str, str]:
+    """What the rows of a unit are ordered by."""
+    return held_in.venue.id, format_address(held_in.venue.chain_id, held_in.unit.unit_id)
+
+
 def _unit(held_in: OpenUnit, book: Book, evidence: str) -> Row:
     unit, chain_id, seen = held_in.unit, held_in.venue.chain_id, book.looks.get(held_in.venue.id)
     native = None if unit.native is None else {name: str(number) for name, number in unit.native.items()}
@@ -294,6 +308,19 @@ def _liabilities(held_in: OpenUnit) -> Row:
         "key": None if said is None else said.key.hex(),
         "document": None if said is None else said.document,
     }
+
+
+def _positions(book: Book, grades: Grades) -> Iterator[Row]:
+    """Write the positions unit by unit, in the order of their table."""
+    items = value_positions(book.context, book.units)
+    ends = [*accumulate(len(held_in.unit.positions) for held_in in book.units)]
+    spans = sorted(
+        (_name(held_in), end - len(held_in.unit.positions), end) for held_in, end in zip(book.units, ends, strict=True)
+    )
+    for _, same in groupby(spans, key=itemgetter(0)):
+        yield from ordered(
+            "positions", [_position(item, grades) for _, begin, end in same for item in items[begin:end]]
+        )
 
 
 def _position(item: ValuedPosition, grades: Grades) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from decimal import ROUND_CEILING, Decimal
+from heapq import nsmallest
 
 from aggregator.audit.lines import Row
 from aggregator.audit.report.cover import Tables
@@ -21,6 +22,8 @@ STYLES = {
     "no_debt": "soft",
     "unknown": "warn",
 }
+SOUND = {"no_debt", "healthy"}
+
 CLOSE = 3
 """Up to this many edges an account stands close to the line."""
 
@@ -30,9 +33,9 @@ EDGES = ("1", "1.02", "1.05", "1.1", "1.2", "1.5", "2", "3")
 def health(tables: Tables) -> Html:
     accounts = tables["accounts"]
     states = Counter(row["status"] for row in accounts)
-    known = [row for row in accounts if row["debt_usd"] is not None]
+    known = [(row["status"], row["debt_usd"]) for row in accounts if row["debt_usd"] is not None]
     unknown_debts = len(accounts) - len(known)
-    debts = {state: total(row["debt_usd"] for row in known if row["status"] == state) for state in STATES}
+    debts = {state: total(debt for status, debt in known if status == state) for state in STATES}
     factors = Counter(_band(row["health_factor"]) for row in accounts if row["health_factor"] is not None)
     names = [_band_name(place) for place in range(len(EDGES) + 1)]
     styled = [
@@ -65,8 +68,8 @@ def _band_name(place: int) -> str:
 
 
 def worst(tables: Tables) -> Html:
-    found = [row for row in tables["accounts"] if row["status"] not in {"no_debt", "healthy"}]
-    ordered = sorted(found, key=_badness)
+    count = sum(row["status"] not in SOUND for row in tables["accounts"])
+    found = nsmallest(WORST, (row for row in tables["accounts"] if row["status"] not in SOUND), key=_badness)
     rows = [
         (
             code(row["account"]),
@@ -77,14 +80,10 @@ def worst(tables: Tables) -> Html:
             row["debt_usd"],
             ", ".join(dict.fromkeys(each["code"] for each in json.loads(row["reasons"]))),
         )
-        for row in ordered[:WORST]
+        for row in found
     ]
     columns = ("account", "state", "health factor", "worst unit's", "collateral in USD", "debt in USD", "reasons")
-    note = (
-        f"and {len(found) - WORST:,} more accounts that are not healthy, in accounts.ndjson"
-        if len(found) > WORST
-        else ""
-    )
+    note = f"and {count - WORST:,} more accounts that are not healthy, in accounts.ndjson" if count > WORST else ""
     shown = (
         table(columns, rows, numbers=columns[2:6], note=note)
         if rows

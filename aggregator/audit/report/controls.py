@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 
 from aggregator.audit.lines import Row
 from aggregator.audit.report.cover import Cover, Tables
@@ -57,13 +57,13 @@ def totals(tables: Tables) -> Html:
     )
 
 
-def _outcomes(name: str, rows: Sequence[Row]) -> Html:
+def _outcomes(name: str, rows: Collection[Row]) -> Html:
     counts = Counter(row["outcome"] for row in rows)
     said = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items())) or "none"
     return paragraph(f"{name}: {said}")
 
 
-def _first_bad(rows: Sequence[Row]) -> list[Row]:
+def _first_bad(rows: Collection[Row]) -> list[Row]:
     """Put what is not as it must be first; else the order of the table."""
     return sorted(rows, key=lambda row: (row["outcome"] not in BAD_OUTCOMES, row["outcome"] in GOOD_OUTCOMES))
 

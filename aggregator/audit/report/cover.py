@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from aggregator.audit.lines import Row
 from aggregator.audit.verifier import Json
 
-Tables = Mapping[str, Sequence[Row]]
+Tables = Mapping[str, Collection[Row]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 
 from aggregator.audit import tree_index, verifier
-from aggregator.audit.columns import write_columns
-from aggregator.audit.lines import KEYS, line, ordered
+from aggregator.audit.columns import ROWS_AT_ONCE, write_columns
+from aggregator.audit.lines import KEYS, Columns, line, ordered
 from aggregator.audit.tables import SCHEMAS, schema
 from aggregator.audit.verifier import EMPTY, Fault, Json, Node, Run, described, leaves_of, levels, sha256
 
@@ -284,3 +284,15 @@ def test_no_line_is_plain_that_a_row_at_a_time_would_not_be_found_canonical(seed
         except (Fault, ValueError):
             continue
         assert verifier._ordered(tmp_path, name, *TERMS[name]) == changed.count(b"\n")
+
+
+@pytest.mark.parametrize("count", [0, 1, ROWS_AT_ONCE, 2 * ROWS_AT_ONCE + 1])
+def test_rows_that_are_kept_as_columns_are_the_same_rows(count: int) -> None:
+    rows = [{"asset": None if number % 3 else f"a{number}", "count": number} for number in range(count)]
+    kept = Columns(iter(rows), pa.schema({"asset": pa.string(), "count": pa.int64()}))
+
+    assert len(kept) == count
+    assert list(kept) == list(kept) == rows
+    assert kept.table == pa.Table.from_pylist(rows, schema=kept.table.schema)
+    assert all(row in kept for row in rows[-1:])
+    assert {"asset": "b", "count": 0} not in kept

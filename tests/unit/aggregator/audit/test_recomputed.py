@@ -76,6 +76,17 @@ def test_a_snapshot_has_all_that_its_numbers_rest_on(made: Path) -> None:
     assert verify(made, recompute=True).notes[-1].startswith("computed again from its inputs: 1 accounts")
 
 
+def test_tables_are_in_their_order_whatever_that_of_the_book_is() -> None:
+    seen = weighed()
+    turned = replace(seen, units=tuple(reversed(seen.units)), accounts=tuple(reversed(seen.accounts)))
+    rows = tables(seen)
+
+    assert len(rows["units"]) > 1
+    assert len(rows["positions"]) > len(rows["units"])
+    assert rows == {name: ordered(name, each) for name, each in rows.items()}
+    assert tables(turned) == rows
+
+
 def sealed_with_copies(folder: Path) -> None:
     """Sign a changed snapshot again, its Parquet copies too."""
     for name in KEYS:

@@ -175,7 +175,7 @@ def last_rows(at: AsOf, journal: Journal, venue_id: str, wanted: list[bytes] | N
 
 
 def _named(kind: str, names: Sequence[bytes]) -> tuple[str, dict[str, Any]]:
-    """Which rows are of these units or owners, and what the condition binds: the texts of a few are read where the tag is theirs alone."""
+    """Which rows are of these units or owners, and what the condition binds; of a few, names are read where the tag fits alone."""
     column = {"unit": "unit_id", "owner": "owner"}[kind]
     if len(names) >= FEW:
         return f"{column} IN (SELECT unnest($names))", {"names": list(names)}

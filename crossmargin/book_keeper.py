@@ -69,4 +69,5 @@ class BookKeeper:
 
     async def _wait(self, event: asyncio.Event, limit_s: float) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), limit_s)
+            async with asyncio.timeout(limit_s):
+                await event.wait()

@@ -49,7 +49,8 @@ async def _ask(chain: Chain, at: Block, contract: bytes, calldata: bytes) -> Rep
         if not isinstance(chain, Askable):
             raise ChainError(f"contracts of chain {chain.spec.id} cannot be asked")
         try:
-            return await asyncio.wait_for(chain.ask(at, contract, calldata), PATIENCE_S)
+            async with asyncio.timeout(PATIENCE_S):
+                return await chain.ask(at, contract, calldata)
         except TimeoutError as error:
             raise ChainError(f"chain {chain.spec.id}: no node answered within {PATIENCE_S:.0f} s") from error
 

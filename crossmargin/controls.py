@@ -151,7 +151,8 @@ async def _agreed(
     if known is not None:
         return await chain.agree(at, stored, known)
     try:
-        return await asyncio.wait_for(chain.agree(at, stored), PATIENCE_S)
+        async with asyncio.timeout(PATIENCE_S):
+            return await chain.agree(at, stored)
     except TimeoutError:
         return await chain.agree(at, stored, [])
 
@@ -163,7 +164,8 @@ async def _proven(
     if known is not None:
         return await chain.prove(snapshot, units, known)
     try:
-        return await asyncio.wait_for(chain.prove(snapshot, units), PATIENCE_S)
+        async with asyncio.timeout(PATIENCE_S):
+            return await chain.prove(snapshot, units)
     except TimeoutError:
         return await chain.prove(snapshot, units, [])
 
@@ -174,7 +176,8 @@ async def _weighed(
     if known is not None:
         return await chain.control(snapshot, records, known)
     try:
-        return await asyncio.wait_for(chain.control(snapshot, records), PATIENCE_S)
+        async with asyncio.timeout(PATIENCE_S):
+            return await chain.control(snapshot, records)
     except TimeoutError as error:
         message = (
             f"chain {snapshot.venue.chain_id}: no node answered about {snapshot.venue.id} within {PATIENCE_S:.0f} s"

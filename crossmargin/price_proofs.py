@@ -141,7 +141,8 @@ async def _asked(
         if known is not None:
             return await chain.prove_prices(at, answers, known)
         try:
-            return await asyncio.wait_for(chain.prove_prices(at, answers), PATIENCE_S)
+            async with asyncio.timeout(PATIENCE_S):
+                return await chain.prove_prices(at, answers)
         except TimeoutError:
             return await chain.prove_prices(at, answers, [])
 

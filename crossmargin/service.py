@@ -207,7 +207,8 @@ async def _follow(
             )
             parts.log.debug("following_broke_at", chain=chain_id, where=where)
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await stop.wait()
         else:
             return
 

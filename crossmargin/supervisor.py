@@ -37,8 +37,7 @@ class Supervisor:
         finally:
             if pulse is not None:
                 pulse.cancel()
-                with suppress(asyncio.CancelledError):
-                    await pulse
+                await asyncio.gather(pulse, return_exceptions=True)
             self._say(STOPPING)
 
     async def _beat(self, period_s: float) -> None:

@@ -319,4 +319,5 @@ async def _wait_for_news(chain: Chain, stop: asyncio.Event, longest_s: float) ->
 
 async def _sleep(stop: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()

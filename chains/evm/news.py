@@ -63,7 +63,8 @@ class Heads:
         if self._urls and self._listening is None and not self._closed:
             self._listening = asyncio.create_task(self._listen())
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._something.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._something.wait()
         self._something.clear()
 
     async def aclose(self) -> None:

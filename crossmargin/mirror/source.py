@@ -39,7 +39,8 @@ class Source:
         found = await work(partial(self._found, chain_id, said, began, wanted=False))
         if found is None:
             with suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), WAIT_S)
+                async with asyncio.timeout(WAIT_S):
+                    await news.wait()
             found = await work(partial(self._found, chain_id, said, began, wanted=True))
         assert found is not None  # noqa: S101 - it is wanted now
         return found

@@ -65,8 +65,7 @@ class Courier:
                 yield
             finally:
                 work.cancel()
-                with suppress(asyncio.CancelledError):
-                    await work
+                await asyncio.gather(work, return_exceptions=True)
                 if self._sending:
                     await asyncio.wait(self._sending.values(), timeout=DRAIN_S)
                 for task in self._sending.values():
@@ -85,7 +84,8 @@ class Courier:
             except Exception as error:  # noqa: BLE001 - the next look tries again
                 self._log.warning("webhooks_not_looked_at", kind=type(error).__name__, error=str(error))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._settled.wait(), LOOK_EVERY_S)
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._settled.wait()
             self._settled.clear()
 
     async def _look(self, session: aiohttp.ClientSession) -> None:

@@ -10,7 +10,7 @@ import json
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,19 +22,28 @@ from tests.support.streaming_process import CONFIGURATION
 from tests.unit.store.builders import CHAIN
 
 ROUNDS = 4
-READ_S = 2.0
+BREAKS = 2
+"""That every reader has in each round, at least."""
+
+SOON_S = 120
 
 
 @asynccontextmanager
-async def streaming(folder: Path, seed: int) -> AsyncIterator[str]:
-    """A service that is killed when the context ends."""
+async def streaming(folder: Path, seed: int) -> AsyncIterator[Callable[[], Awaitable[str]]]:
+    """What the process behind a service says next; it is killed when the context ends."""
     command = (sys.executable, "-m", "tests.support.streaming_process", str(folder), str(seed))
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    assert process.stdout is not None
+    said = process.stdout
+    assert said is not None
+
+    async def line() -> str:
+        async with asyncio.timeout(SOON_S):
+            found = (await said.readline()).decode().strip()
+        assert found, "the service ended"
+        return found
+
     try:
-        url = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().strip()
-        assert url, "the service did not start"
-        yield url
+        yield line
     finally:
         process.send_signal(signal.SIGKILL)
         await process.communicate()
@@ -52,6 +61,12 @@ class Reader:
     def take(self, event: Any) -> None:
         self.told.append(event)
         self.last = event["id"]
+
+    async def come_to(self, breaks: int, last: int) -> None:
+        while True:
+            if self.breaks >= breaks and int(self.last) >= last:
+                return
+            await asyncio.sleep(0.02)
 
     async def read(self, session: aiohttp.ClientSession, url: str) -> None:
         """Read for a while, breaking off now and then."""
@@ -103,9 +118,13 @@ async def test_a_reader_who_comes_back_misses_nothing_and_gets_nothing_twice(tmp
     readers = [Streamed(1), Streamed(2), Conversing(3), Conversing(4)]
     async with aiohttp.ClientSession() as session:
         for seed in (*range(1, ROUNDS + 1), 0):
-            async with streaming(tmp_path, seed) as url:
+            async with streaming(tmp_path, seed) as line:
+                url, before = await line(), [each.breaks for each in readers]
                 reading = [asyncio.create_task(reader.read(session, url)) for reader in readers]
-                await asyncio.sleep(READ_S)
+                last = await line()
+                async with asyncio.timeout(SOON_S):
+                    for each, had in zip(readers, before, strict=True):
+                        await each.come_to(had + BREAKS, int(last) if seed == 0 else 0)
                 for task in reading:
                     task.cancel()
                 await asyncio.gather(*reading, return_exceptions=True)
@@ -115,10 +134,9 @@ async def test_a_reader_who_comes_back_misses_nothing_and_gets_nothing_twice(tmp
         kinds = {row.kind for row in reader.events_after(0, 100_000)}
         found = store.query(STANDING, timeout_s=60, max_rows=100_000).rows
     assert kinds == {"liquidation", "retracted"}
-    assert len(stored) > 20
+    assert len(stored) > ROUNDS * 20
     for each in readers:
         assert [event["id"] for event in each.told] == stored
-        assert each.breaks > ROUNDS
     assert standing(readers[0].told) == [list(row) for row in found]
 
 

@@ -1,7 +1,7 @@
 """A service over a store whose chain goes on and forks as it likes: `python -m tests.support.streaming_process FOLDER SEED`.
 
-It prints its address, and is ended by a signal. Every block has a liquidation; each start goes on where the store stands. With the
-seed 0 nothing happens any more.
+It prints its address, then a line when enough has happened, and is ended by a signal. Every block has a liquidation; each start goes
+on where the store stands. With the seed 0 nothing happens any more, and the second line is the id of the last event.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ id = "eip155:31337"
 rpc = ["http://127.0.0.1:1"]
 """
 PAUSE_S = 0.02
+ENOUGH = 30
+"""Steps, of which about a quarter take blocks back."""
 
 
 def step(store: Store, chance: random.Random, number: int) -> None:
@@ -65,13 +67,21 @@ async def main(folder: Path, seed: int) -> None:
             settings=settings, store=store, desk=desk, watch=None, redactor=redactor, log=logger(redactor, quiet=True)
         )
         async with running_service(parts) as url:
-            sys.stdout.write(f"{url}\n")
-            sys.stdout.flush()
+            say(url)
             if seed == 0:
+                with store.reading() as reader:
+                    say(str(reader.event_ends().last))
                 await asyncio.Event().wait()
-            for number in range(seed * 1_000_000, (seed + 1) * 1_000_000):
-                await asyncio.to_thread(step, store, chance, number)
+            for number in range(1_000_000):
+                await asyncio.to_thread(step, store, chance, seed * 1_000_000 + number)
+                if number == ENOUGH:
+                    say("enough")
                 await asyncio.sleep(PAUSE_S)
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -97,8 +97,7 @@ class Hub:
         self._tell()
         if self._tail is not None:
             self._tail.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._tail
+            await asyncio.gather(self._tail, return_exceptions=True)
 
     async def _follow(self) -> None:
         while True:
@@ -224,4 +223,5 @@ class Streams:
         if self._open:
             self._all_left.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._all_left.wait(), DRAIN_S)
+                async with asyncio.timeout(DRAIN_S):
+                    await self._all_left.wait()

@@ -168,6 +168,18 @@ async def test_one_that_fails_for_hours_is_disabled_and_a_test_that_is_taken_men
     assert house.webhooks.listing()["webhooks"][0]["state"] == "active"
 
 
+async def test_it_ends_also_where_a_delivery_ends_in_the_same_moment(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_EVERY_S", 3600)
+    house.add()
+    courier = house.courier()
+    async with asyncio.timeout(30):
+        async with courier.at_work():
+            await asyncio.sleep(0.2)  # by now it waits, for an hour or a delivery that ends
+            courier._settled.set()  # as the end of a delivery does
+
+
 async def test_one_that_says_that_it_is_gone_is_disabled_at_once(house: House) -> None:
     hook = house.add()
     house.receiver.answers = [410]

@@ -84,7 +84,7 @@ async def house() -> AsyncIterator[House]:
 
 
 async def said(ws: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(20):
         return dict(json.loads((await ws.receive()).data))
 
 

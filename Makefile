@@ -17,6 +17,9 @@ help: ## List the targets
 demo: $(VENV) ## Index recorded chains, show account health, serve it; no network, no key (ARGS=--no-serve ends)
 	@.venv/bin/crossmargin demo $(ARGS)
 
+# The tests start hundreds of processes; where the environment forbids to keep bytecode, each would compile all that it imports.
+test coverage: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(VENV) $(CHAINS) $(SDKS) ## Run every test, on up to four cores (ARGS="-k reorg" picks some)
 	@.venv/bin/pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -17,14 +18,16 @@ class Migration(NamedTuple):
     text: str
 
 
-def migrations() -> list[Migration]:
+@cache
+def migrations() -> tuple[Migration, ...]:
     """Every migration of this program, oldest first: `migrations/NNNN_name.sql`."""
     folder = files(__package__).joinpath("migrations")
-    return sorted(
+    found = (
         Migration(int(entry.name[:4]), entry.name.removesuffix(".sql")[5:], entry.read_text(encoding="utf-8"))
         for entry in folder.iterdir()
         if entry.name.endswith(".sql")
     )
+    return tuple(sorted(found))
 
 
 def newest_schema() -> int:

@@ -1223,13 +1223,13 @@ def test_a_node_of_another_genesis(quiet: Devnet) -> None:
 @asynccontextmanager
 async def listening(devnet: Devnet) -> AsyncIterator[SolanaWsClient]:
     """A websocket to a devnet's node."""
-    async with SolanaWsClient(devnet.ws_url, request_timeout=5) as socket:
+    async with SolanaWsClient(devnet.ws_url, request_timeout=15) as socket:
         yield socket
 
 
 async def heard(socket: SolanaWsClient, count: int) -> list[Any]:
     """The next notifications."""
-    return [await asyncio.wait_for(socket.recv(), 5) for _ in range(count)]
+    return [await asyncio.wait_for(socket.recv(), 15) for _ in range(count)]
 
 
 async def silence(socket: SolanaWsClient) -> bool:
@@ -1398,7 +1398,7 @@ async def test_websockets_end_after_so_many_notifications_and_can_be_opened_agai
         quiet.ledger.idle(4)
         assert len(await heard(socket, 2)) == 2
         with pytest.raises(ConnectionClosed):
-            await asyncio.wait_for(socket.recv(), 5)
+            await asyncio.wait_for(socket.recv(), 15)
     async with listening(quiet) as socket:
         await socket.slot_subscribe()
         quiet.ledger.mine()
@@ -1412,12 +1412,12 @@ async def test_all_websockets_can_be_ended_at_once(quiet: Devnet) -> None:
         quiet.node.drop_websockets()
         for socket in (one, other):
             with pytest.raises(ConnectionClosed):
-                await asyncio.wait_for(socket.recv(), 5)
+                await asyncio.wait_for(socket.recv(), 15)
 
 
 async def test_a_node_that_is_behind_tells_of_slots_when_it_reaches_them(quiet: Devnet) -> None:
     with quiet.serve(lag=3) as behind:
-        async with SolanaWsClient(behind.ws_url, request_timeout=5) as socket:
+        async with SolanaWsClient(behind.ws_url, request_timeout=15) as socket:
             await socket.slot_subscribe()
             quiet.ledger.idle(2)
             told = slots_of(await heard(socket, 2))

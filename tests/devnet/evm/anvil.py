@@ -14,7 +14,7 @@ from tests.devnet.evm.node import Node
 
 GENESIS_TIME = 1_735_689_600
 BLOCK_GAS_LIMIT = 300_000_000
-START_SECONDS = 30
+START_SECONDS = 120
 STOP_SECONDS = 10
 PACKAGES = ("anvil-linux-amd64", "anvil-linux-arm64", "anvil-darwin-arm64", "anvil-darwin-amd64")
 

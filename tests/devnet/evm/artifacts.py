@@ -1,5 +1,6 @@
 """Creation code: the protocol's own from its package, ours from `contracts/`."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -64,10 +65,7 @@ def aave_upgrade(task: str) -> dict[str, Any]:
     digest = hashlib.sha256(task.encode())
     for file in (HERE / "compile-aave.js", *sorted((HERE / "upgrades").glob("*.sol")), *manifests):
         digest.update(file.name.encode() + file.read_bytes())
-    stored = BUILD / f"{digest.hexdigest()[:16]}.json"
-    if not stored.exists():
-        store(stored, run_compiler("compile-aave.js", task))
-    return dict(json.loads(stored.read_text()))
+    return made(digest.hexdigest()[:16], "compile-aave.js", task)
 
 
 def own_bytecode(contract: str) -> str:
@@ -78,10 +76,7 @@ def own_bytecode(contract: str) -> str:
 @cache
 def compiled() -> dict[str, Any]:
     """Every contract of `contracts/`, compiled once per state of the sources and the compiler."""
-    stored = BUILD / f"{source_digest()}.json"
-    if not stored.exists():
-        store(stored, run_compiler())
-    return dict(json.loads(stored.read_text()))
+    return made(source_digest(), "compile.js")
 
 
 @cache
@@ -93,10 +88,8 @@ def package_bytecode(*sources: str) -> dict[str, str]:
     digest = hashlib.sha256(source_digest().encode() + (HERE / "compile-package.js").read_bytes())
     for file in files:
         digest.update(file.name.encode() + file.read_bytes())
-    stored = BUILD / f"{digest.hexdigest()[:16]}.json"
-    if not stored.exists():
-        store(stored, run_compiler("compile-package.js", *sources))
-    return {name: str(artifact["bytecode"]) for name, artifact in json.loads(stored.read_text()).items()}
+    artifacts = made(digest.hexdigest()[:16], "compile-package.js", *sources)
+    return {name: str(artifact["bytecode"]) for name, artifact in artifacts.items()}
 
 
 def source_digest() -> str:
@@ -110,10 +103,21 @@ def source_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def run_compiler(script: str = "compile.js", *arguments: str) -> str:
+def made(name: str, script: str, *arguments: str) -> dict[str, Any]:
+    """What a compiler's script prints, kept under a name; whichever process needs it first compiles, and the others wait for it."""
+    BUILD.mkdir(exist_ok=True)
+    stored = BUILD / f"{name}.json"
+    with (BUILD / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stored.exists():
+            store(stored, run_compiler(script, *arguments))
+    return dict(json.loads(stored.read_text()))
+
+
+def run_compiler(script: str, *arguments: str) -> str:
     """The compiler's answer. Raises RuntimeError with its complaints."""
     command = ["node", str(HERE / script), *arguments]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         raise RuntimeError(f"contracts do not compile:\n{run.stderr}")
     return run.stdout
@@ -121,7 +125,6 @@ def run_compiler(script: str = "compile.js", *arguments: str) -> str:
 
 def store(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    path.parent.mkdir(exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(handle, "w") as stream:
         stream.write(text)

@@ -29,7 +29,7 @@ const settings = {
   viaIR: true,
   evmVersion: "paris",
   metadata: { bytecodeHash: "none" },
-  outputSelection: { "*": { "*": ["abi", "evm.bytecode.object"] } },
+  outputSelection: Object.fromEntries(names.map((name) => [name, { "*": ["abi", "evm.bytecode.object"] }])),
 };
 const sources = Object.fromEntries(names.map((name) => [name, { content: read(name) }]));
 const input = JSON.stringify({ language: "Solidity", sources, settings });

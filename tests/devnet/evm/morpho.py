@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from random import Random
 
 from eth_abi.abi import encode
@@ -59,7 +60,12 @@ class Market:
     @property
     def id(self) -> str:
         """The hash of the parameters."""
-        return "0x" + keccak(encode(PARAMS[1:-1].split(","), self.params)).hex()
+        return _id_of(self.params)
+
+
+@cache
+def _id_of(params: tuple[str, str, str, str, int]) -> str:
+    return "0x" + keccak(encode(PARAMS[1:-1].split(","), params)).hex()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

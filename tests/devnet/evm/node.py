@@ -1,7 +1,7 @@
 """A synchronous JSON-RPC client over one kept-alive loopback connection."""
 
-import http.client
 import json
+import socket
 from collections.abc import Sequence
 from typing import Any, Self, TypeAlias
 from urllib.parse import urlsplit
@@ -26,11 +26,15 @@ class Node:
     def __init__(self, url: str, *, timeout_seconds: float = 60) -> None:
         parts = urlsplit(url)
         self.url = url
-        self._http = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=timeout_seconds)
+        self._socket = socket.create_connection((parts.hostname, parts.port), timeout_seconds)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._answers = self._socket.makefile("rb")
+        self._head = f"POST / HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n".encode()
 
     def close(self) -> None:
         """Drop the connection."""
-        self._http.close()
+        self._answers.close()
+        self._socket.close()
 
     def __enter__(self) -> Self:
         return self
@@ -75,8 +79,17 @@ class Node:
         return unwrap(request[0], self._post(envelope(0, request)))
 
     def _post(self, body: Any) -> Any:
-        self._http.request("POST", "/", json.dumps(body), {"Content-Type": "application/json"})
-        return json.loads(self._http.getresponse().read())
+        # The tests of one file make ten thousand small requests, for each of which `http.client` takes five times as long.
+        asked = json.dumps(body).encode()
+        self._socket.sendall(b"%bContent-Length: %d\r\n\r\n%b" % (self._head, len(asked), asked))
+        length = 0
+        while (line := self._answers.readline()) != b"\r\n":
+            if not line:
+                raise ConnectionError(f"{self.url} has ended the connection")
+            name, _, said = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(said)
+        return json.loads(self._answers.read(length))
 
 
 def tag(block: int | str) -> str:

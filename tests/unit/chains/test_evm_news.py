@@ -19,7 +19,7 @@ from tests.devnet.evm.anvil import anvil
 from tests.support.observing import Overheard
 
 SECRET = "canary-secret-key"
-LONG_S, SOON_S = 20.0, 3.0
+LONG_S, SOON_S = 60.0, 9.0
 NOTHING = "ws://127.0.0.1:9"
 SUBSCRIPTION = "0x9cef478923ff08bf67fde6c64013158d"
 Script = Callable[[web.WebSocketResponse, int], Awaitable[None]]

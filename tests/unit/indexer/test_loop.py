@@ -320,13 +320,13 @@ class Following(Heard):
         self.indexed.put_nowait(progress.indexed)
 
     async def reach(self, number: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await self.indexed.get() < number:
                 pass
 
     async def end(self) -> None:
         self.stop.set()
-        await asyncio.wait_for(self.task, 5)
+        await asyncio.wait_for(self.task, 60)
 
 
 async def test_news_ends_the_wait(store: Store) -> None:
@@ -389,7 +389,7 @@ async def test_news_that_never_ends_is_not_waited_for_longer(store: Store) -> No
 async def test_a_stop_ends_the_wait_and_nobody_listens_any_more(store: Store) -> None:
     chain = FakeChain(tip=3)
     following = Following(chain, store, poll_s=600)
-    await asyncio.wait_for(chain.listens.wait(), 10)
+    await asyncio.wait_for(chain.listens.wait(), 60)
 
     await following.end()
 
@@ -425,14 +425,16 @@ async def test_news_that_fails_is_not_kept_quiet(store: Store) -> None:
         raise RuntimeError("a fault of ours")
 
     with pytest.raises(RuntimeError, match="a fault of ours"):
-        await asyncio.wait_for(Following(FakeChain(tip=3, says=says), store, poll_s=600).task, 5)
+        await asyncio.wait_for(Following(FakeChain(tip=3, says=says), store, poll_s=600).task, 60)
 
 
 async def test_what_no_retry_mends_ends_the_follower(store: Store) -> None:
     await taken_in(FakeChain(tip=8, settled=5), store)
 
     with pytest.raises(DeepFork):
-        await asyncio.wait_for(Following(FakeChain(tip=9, settled=5, fork="b", forked_at=4), store, poll_s=600).task, 5)
+        await asyncio.wait_for(
+            Following(FakeChain(tip=9, settled=5, fork="b", forked_at=4), store, poll_s=600).task, 60
+        )
 
 
 @pytest.mark.parametrize("evm", [False, True])

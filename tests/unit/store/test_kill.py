@@ -12,7 +12,19 @@ import pytest
 
 from chains.model import Rows
 from indexer.store import MEMORY, Store
-from tests.unit.store.builders import CHAIN, append, batch, block, content, event, finalize, market, position, rewind
+from tests.unit.store.builders import (
+    CHAIN,
+    Content,
+    append,
+    batch,
+    block,
+    content,
+    event,
+    finalize,
+    market,
+    position,
+    rewind,
+)
 
 LAST = 120
 STEP = 8
@@ -71,15 +83,21 @@ def killed(path: Path, checkout: Path, after_s: float, *, steps: int = 0) -> int
     return int((first + told).split()[-1]) if first else 0
 
 
+@pytest.fixture(scope="module")
+def expected() -> Content:
+    """What a store holds that nobody disturbed."""
+    with Store.open(MEMORY) as undisturbed:
+        index(undisturbed)
+        return content(undisturbed)
+
+
 @pytest.mark.parametrize("seed", range(3))
-def test_a_killed_index_goes_on_to_the_tables_of_an_undisturbed_one(tmp_path: Path, checkout: Path, seed: int) -> None:
+def test_a_killed_index_goes_on_to_the_tables_of_an_undisturbed_one(
+    tmp_path: Path, checkout: Path, expected: Content, seed: int
+) -> None:
     path = tmp_path / "store.duckdb"
     random = Random(seed)
     kills = 0
-    with Store.open(MEMORY) as undisturbed:
-        index(undisturbed)
-        expected = content(undisturbed)
-
     while kills < 5:
         told = killed(path, checkout, random.uniform(0, 0.1), steps=random.randint(0, 3))
         kills += 1

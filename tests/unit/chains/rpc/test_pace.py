@@ -165,6 +165,6 @@ async def test_who_gives_up_waiting_gives_way() -> None:
     waiting[0].cancel()
     ends.set()
 
-    done = await asyncio.wait_for(asyncio.gather(first, *waiting, return_exceptions=True), 5)
+    done = await asyncio.wait_for(asyncio.gather(first, *waiting, return_exceptions=True), 60)
     assert isinstance(done[1], asyncio.CancelledError)
     assert gate.free

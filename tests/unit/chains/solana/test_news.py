@@ -25,7 +25,7 @@ from tests.support.observing import Overheard
 from tests.support.solana_indexing import chain_of, holdings, venue_of
 
 SECRET = "canary-secret-key"
-LONG_S, SOON_S = 20.0, 3.0
+LONG_S, SOON_S = 60.0, 9.0
 NOTHING = "ws://127.0.0.1:9"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +39,29 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "published"
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store of five blocks, four of them final, and with its first set in segments of three rows."""
+    place = tmp_path_factory.mktemp("begun")
+    with Store.open(place / "store.duckdb", allowed=[place / "published"]) as made:
+        made.register(Registry(chains=REGISTRY.chains, venues=REGISTRY.venues))
+        append(made, batch(1, 5, rows(1, 5, [market(2, RESERVE, market=ASSET)]), logs=[(n, 0) for n in range(1, 6)]))
+        finalize(made, 4)
+        Publisher(place / "published", segment_rows=3).publish(made, 1)
+    return place
+
+
 @pytest.fixture
-def store(tmp_path: Path, folder: Path) -> Any:
+def store(begun: Path, tmp_path: Path, folder: Path) -> Iterator[Store]:
+    shutil.copy(begun / "store.duckdb", tmp_path)
     with Store.open(tmp_path / "store.duckdb", allowed=[folder]) as opened:
-        opened.register(Registry(chains=REGISTRY.chains, venues=REGISTRY.venues))
-        append(opened, batch(1, 5, rows(1, 5, [market(2, RESERVE, market=ASSET)]), logs=[(n, 0) for n in range(1, 6)]))
-        finalize(opened, 4)
         yield opened
+
+
+@pytest.fixture
+def first_set(begun: Path, folder: Path) -> None:
+    """The set that was published of the store as it is, in segments of three rows."""
+    shutil.copytree(begun / "published", folder, symlinks=True)
 
 
 def rows(first: int, last: int, markets: Any = ()) -> Rows:
@@ -70,9 +88,14 @@ def grow(store: Store, first: int, last: int, final: int) -> None:
 
 
 def published(folder: Path, sql: str) -> list[tuple[Any, ...]]:
+    (rows,) = each_published(folder, sql)
+    return rows
+
+
+def each_published(folder: Path, *questions: str) -> list[list[tuple[Any, ...]]]:
     with duckdb.connect(str(folder / "current" / "crossmargin.duckdb"), read_only=True) as con:
         con.execute("SET file_search_path = $folder", {"folder": str(folder)})
-        return con.sql(sql).fetchall()
+        return [con.sql(sql).fetchall() for sql in questions]
 
 
 def live(store: Store, sql: str) -> list[tuple[Any, ...]]:
@@ -80,16 +103,20 @@ def live(store: Store, sql: str) -> list[tuple[Any, ...]]:
 
 
 def assert_says_the_same(store: Store, folder: Path, final: int) -> None:
-    for fact in FACTS:
-        expected = live(store, f"FROM public.{fact.view} WHERE block_number <= {final} ORDER BY ALL")
-        assert expected
-        assert published(folder, f"FROM public.{fact.view} ORDER BY ALL") == expected
-    for block in range(1, final + 1):
-        at = f"FROM public.fct_position_at('{CHAIN}', {block}) ORDER BY ALL"
-        assert published(folder, at) == live(store, at)
-    now = live(store, f"FROM public.fct_position_at('{CHAIN}', {final}) ORDER BY ALL")
-    assert published(folder, "FROM public.fct_position ORDER BY ALL") == now
-    assert published(folder, "SELECT indexed_block, finalized_block FROM public.dim_chain") == [(final, final)]
+    facts = {
+        f"FROM public.{fact.view} ORDER BY ALL": f"FROM public.{fact.view} WHERE block_number <= {final} ORDER BY ALL"
+        for fact in FACTS
+    }
+    at = [f"FROM public.fct_position_at('{CHAIN}', {block}) ORDER BY ALL" for block in range(1, final + 1)]
+    expected = facts | {ask: ask for ask in at} | {"FROM public.fct_position ORDER BY ALL": at[-1]}
+    chain = "SELECT indexed_block, finalized_block FROM public.dim_chain"
+
+    *found, cursor = each_published(folder, *expected, chain)
+
+    there = {ask: live(store, ask) for ask in {*expected.values()}}
+    assert found == [there[ask] for ask in expected.values()]
+    assert all(there[ask] for ask in facts.values())
+    assert cursor == [(final, final)]
 
 
 def names(manifest: Manifest) -> set[str]:
@@ -109,10 +136,10 @@ def test_where_all_is_final_every_view_says_what_the_store_says(store: Store, fo
     finalize(store, 5)
     Publisher(folder, segment_rows=3).publish(store, 1)
     views = live(store, "SELECT view_name FROM duckdb_views() WHERE schema_name = 'public' AND NOT internal")
+    asked = {view: f"FROM public.{view} ORDER BY ALL" for (view,) in views}
 
-    for (view,) in views:
-        ask = f"FROM public.{view} ORDER BY ALL"
-        assert published(folder, ask) == live(store, ask), view
+    for (view, ask), rows in zip(asked.items(), each_published(folder, *asked.values()), strict=True):
+        assert rows == live(store, ask), view
     at = f"FROM public.fct_position_at_time('{CHAIN}', make_timestamp(1036 * 1000000)) ORDER BY ALL"
     assert published(folder, at) == live(store, at) != []
 
@@ -155,9 +182,9 @@ def test_published_in_steps_or_at_once_the_rows_are_the_same(store: Store, tmp_p
         finalize(once, 13)
         Publisher(tmp_path / "once").publish(once, 1)
 
-    for view in (*(fact.view for fact in FACTS), "fct_position", "dim_chain", "dim_market"):
-        ask = f"FROM public.{view} ORDER BY ALL"
-        assert published(folder, ask) == published(tmp_path / "once", ask)
+    views = (*(fact.view for fact in FACTS), "fct_position", "dim_chain", "dim_market")
+    asked = [f"FROM public.{view} ORDER BY ALL" for view in views]
+    assert each_published(folder, *asked) == each_published(tmp_path / "once", *asked)
 
 
 @pytest.mark.parametrize(
@@ -187,10 +214,10 @@ def test_what_was_restated_below_gets_new_versions_of_its_files(
 
 
 @pytest.mark.parametrize("step", STEPS)
+@pytest.mark.usefixtures("first_set")
 def test_a_crash_between_any_two_steps_leaves_the_old_or_the_new_set_whole(
     store: Store, folder: Path, step: str
 ) -> None:
-    Publisher(folder, segment_rows=3).publish(store, 1)
     grow(store, 6, 12, 11)
 
     def crash(done: str) -> None:

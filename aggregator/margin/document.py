@@ -48,9 +48,9 @@ class Collateral(Model):
     raw: str
     """At the middle of the marks."""
     haircut: str
-    """What may carry new debt: at the low of the marks, after haircuts."""
+    """What may carry new debt: at the low of the marks, after haircuts; while debt is unknown as if nothing diversified."""
     maintenance: str
-    """What counts against liquidation: at the middle of the marks, times the liquidation threshold."""
+    """What counts against liquidation: at the middle of the marks, times the liquidation threshold; while debt is unknown likewise."""
     not_counted: str
     """Supplies that are no collateral, at the middle of the marks."""
 

@@ -21,9 +21,10 @@ from aggregator.margin.document import (
     PolicyView,
 )
 from aggregator.margin.equity import LARGEST_RATIO
-from aggregator.margin.house import Bound, Margins, value
+from aggregator.margin.house import Bound, value
 from aggregator.margin.inputs import METHODOLOGY_VERSION, Cut, HealthInputs, OtherMethodology, VenueInputs
 from aggregator.margin.lookthrough import looked_through, shares_of
+from aggregator.margin.margin_document import MarginSums
 from aggregator.margin.member import Membership
 from aggregator.margin.once import Once
 from aggregator.margin.policy import Policy
@@ -128,7 +129,9 @@ def _loan_to_value(debt: float, collateral: float) -> Decimal | None:
 
 
 def _document(inputs: HealthInputs, context: Context, assessment: Assessment) -> HealthDocument:
-    house = house_numbers(assessment)
+    house, measured = house_numbers(assessment), (assessment.house, assessment.margins)
+    initial = margin_views.initial_margin(*measured, debt_known=assessment.debt_known)
+    maintenance = margin_views.maintenance_margin(*measured, debt_known=assessment.debt_known)
     return HealthDocument(
         account=inputs.account.id,
         members=inputs.account.members,
@@ -141,12 +144,10 @@ def _document(inputs: HealthInputs, context: Context, assessment: Assessment) ->
         score=assessment.score,
         score_basis=_score_basis(assessment),
         breach_probability_24h=views.text(_up(assessment.breach_probability)),
-        collateral=_collateral(assessment, house),
-        debt=_debt(assessment.margins, house),
-        initial_margin=margin_views.margin_sums(assessment.margins.low.initial, debt_known=assessment.debt_known),
-        maintenance_margin=margin_views.margin_sums(
-            assessment.margins.mid.maintenance, debt_known=assessment.debt_known
-        ),
+        collateral=_collateral(assessment, house, initial, maintenance),
+        debt=Debt(raw=views.text(house.debt), initial=initial.debt, maintenance=maintenance.debt),
+        initial_margin=initial,
+        maintenance_margin=maintenance,
         headroom=views.text(house.headroom),
         ltv=views.text(house.ltv),
         max_ltv=views.text(margin_views.max_loan_to_value(assessment)),
@@ -210,24 +211,15 @@ def _interval(house: HouseNumbers) -> Interval | None:
     return Interval(low=numbers.text(house.low), mid=numbers.text(house.health_factor), high=views.text(house.high))
 
 
-def _collateral(assessment: Assessment, house: HouseNumbers) -> Collateral:
-    margins = assessment.margins
+def _collateral(
+    assessment: Assessment, house: HouseNumbers, initial: MarginSums, maintenance: MarginSums
+) -> Collateral:
     idle = sum(value(item, Bound.MID) for item in assessment.positions if not item.is_debt and not item.counted)
     return Collateral(
         raw=numbers.text(house.collateral),
-        haircut=numbers.text(numbers.usd_down(margins.low.initial_collateral)),
-        maintenance=numbers.text(numbers.usd_down(margins.mid.maintenance_collateral)),
+        haircut=initial.collateral,
+        maintenance=maintenance.collateral,
         not_counted=numbers.text(numbers.usd_down(idle)),
-    )
-
-
-def _debt(margins: Margins, house: HouseNumbers) -> Debt:
-    if house.debt is None:
-        return Debt(raw=None, initial=None, maintenance=None)
-    return Debt(
-        raw=numbers.text(house.debt),
-        initial=numbers.text(numbers.usd_up(margins.low.initial_debt)),
-        maintenance=numbers.text(numbers.usd_up(margins.mid.maintenance_debt)),
     )
 
 

@@ -75,18 +75,6 @@ class Margin:
         return self.initial.excess
 
     @property
-    def initial_collateral(self) -> float:
-        return self.initial.collateral
-
-    @property
-    def maintenance_collateral(self) -> float:
-        return self.maintenance.collateral
-
-    @property
-    def initial_debt(self) -> float:
-        return self.initial.debt
-
-    @property
     def maintenance_debt(self) -> float:
         return self.maintenance.debt
 

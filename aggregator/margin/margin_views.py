@@ -8,9 +8,9 @@ from decimal import Decimal
 from aggregator.margin import numbers
 from aggregator.margin.account import Assessment, PoolStanding
 from aggregator.margin.distances import common_fall, deviations, withdrawals
-from aggregator.margin.house import Margin, Measure
+from aggregator.margin.house import Bound, Margin, Margins, Measure
 from aggregator.margin.inputs import HealthInputs, InFlight
-from aggregator.margin.layers import Layers
+from aggregator.margin.layers import Layers, Purpose
 from aggregator.margin.margin_document import (
     DistanceView,
     FreeCollateralView,
@@ -21,6 +21,7 @@ from aggregator.margin.margin_document import (
     WeightView,
 )
 from aggregator.margin.policy import StatusPolicy
+from aggregator.margin.pools import House
 from aggregator.margin.status import Status, house_status
 from aggregator.margin.valuation import Context, identity_of
 from aggregator.margin.weights import Weighed, Weight
@@ -30,9 +31,26 @@ from chains.identifiers import format_address
 TOKEN_PLACES = 18
 
 
-def margin_sums(measure: Measure, *, debt_known: bool) -> MarginSums:
+def initial_margin(house: House, margins: Margins, *, debt_known: bool) -> MarginSums:
+    """Write what new debt may rest on, at the low of the marks."""
+    return _sums(margins.low.initial, initial_collateral(house, margins, debt_known=debt_known), debt_known=debt_known)
+
+
+def maintenance_margin(house: House, margins: Margins, *, debt_known: bool) -> MarginSums:
+    """Write what counts against liquidation, at the middle of the marks."""
+    measure = margins.mid.maintenance
+    counted = measure.collateral if debt_known else house.undiversified(Bound.MID, Purpose.MAINTENANCE)
+    return _sums(measure, counted, debt_known=debt_known)
+
+
+def initial_collateral(house: House, margins: Margins, *, debt_known: bool) -> float:
+    """Return what collateral counts for new debt in USD: while debt is not known, what it counts beside whatever debt."""
+    return margins.low.initial.collateral if debt_known else house.undiversified(Bound.LOW, Purpose.INITIAL)
+
+
+def _sums(measure: Measure, collateral: float, *, debt_known: bool) -> MarginSums:
     return MarginSums(
-        collateral=numbers.text(numbers.usd_down(measure.collateral)),
+        collateral=numbers.text(numbers.usd_down(collateral)),
         debt=numbers.text(numbers.usd_up(measure.debt)) if debt_known else None,
         excess=numbers.text(numbers.usd_down(measure.excess)) if debt_known else None,
     )
@@ -44,6 +62,7 @@ def pools(assessment: Assessment, policy: StatusPolicy) -> tuple[PoolView, ...]:
 
 def _pool(standing: PoolStanding, assessment: Assessment, policy: StatusPolicy) -> PoolView:
     part, margins, known = standing.part, standing.margins, assessment.debt_known
+    alone = House(parts=(part,))
     (unit,) = part.units if part.pool.isolated else (None,)
     return PoolView(
         pool=part.pool.id,
@@ -54,8 +73,8 @@ def _pool(standing: PoolStanding, assessment: Assessment, policy: StatusPolicy) 
         health_factor=numbers.text(numbers.ratio_down(margins.mid.health_factor)) if known and standing.owes else None,
         collateral=numbers.text(numbers.usd_down(margins.mid.collateral)),
         debt=numbers.text(numbers.usd_up(margins.mid.debt)) if known else None,
-        initial_margin=margin_sums(margins.low.initial, debt_known=known),
-        maintenance_margin=margin_sums(margins.mid.maintenance, debt_known=known),
+        initial_margin=initial_margin(alone, margins, debt_known=known),
+        maintenance_margin=maintenance_margin(alone, margins, debt_known=known),
         bad_debt_usd=numbers.text(numbers.usd_up(_bad_debt(margins.mid))) if known else None,
         excess_counts=not part.pool.isolated or part.pool.count_excess,
     )
@@ -156,4 +175,5 @@ def _in_flight(sent: InFlight, context: Context, marks: Mapping[str, Mark | Unpr
 def max_loan_to_value(assessment: Assessment) -> Decimal | None:
     """Return what may be borrowed at most over what the collateral is worth; `None` without any."""
     worth = assessment.margins.mid.collateral
-    return numbers.ratio_down(assessment.margins.low.initial.collateral / worth) if worth > 0 else None
+    counted = initial_collateral(assessment.house, assessment.margins, debt_known=assessment.debt_known)
+    return numbers.ratio_down(counted / worth) if worth > 0 else None

@@ -172,6 +172,12 @@ class House:
         said, charges = self.required, math.fsum(part.charge_usd for part in self.parts)
         return charges + (said.initial_debt if purpose is Purpose.INITIAL else said.maintenance_debt)
 
+    def undiversified(self, bound: Bound, purpose: Purpose) -> float:
+        """Return what collateral counts beside whatever debt, in USD: nothing makes up for what the market may take of it."""
+        sums = self.sums(bound, purpose)
+        falls, _ = sums.at_risk
+        return max(sums.collateral - falls, 0.0)
+
     def sums(self, bound: Bound, purpose: Purpose) -> Sums:
         """Add everything up as one margin counts it from one side."""
         return add_up(

@@ -23,10 +23,11 @@ INTERRUPTED = "interrupted; everything that was committed stays"
 
 def guarded(app: typer.Typer, arrange: Callable[[Sequence[str]], list[str]]) -> NoReturn:
     """Run the command line and exit with its code."""
+    _open_standard_streams()
     arguments = sys.argv[1:]
     context = Context(json="--json" in arguments)
     signal.signal(signal.SIGTERM, _interrupt)
-    said, written = INTERRUPTED, _stdout()
+    said, written = INTERRUPTED, os.dup(1)  # what finds the pipe broken puts something else in its place
     try:
         code = app(args=arrange(arguments), standalone_mode=False, obj=context, prog_name="crossmargin")
         sys.stdout.flush()
@@ -44,18 +45,20 @@ def guarded(app: typer.Typer, arrange: Callable[[Sequence[str]], list[str]]) -> 
     sys.exit(code or ExitCode.OK)
 
 
-def _stdout() -> int | None:
-    """Keep where data goes: what finds the pipe broken puts something else in its place."""
-    try:
-        return os.dup(1)
-    except OSError:  # it was closed from the beginning
-        return None
+def _open_standard_streams() -> None:
+    """Let what was closed (`>&-`) lead nowhere: the next file that is opened, a store perhaps, would be in its place."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            os.set_inheritable(number, True)  # noqa: FBT003 - the standard library's own
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
-def _is_cut(written: int | None) -> bool:
+def _is_cut(written: int) -> bool:
     """Whether nobody reads any more what is written there."""
-    if written is None:
-        return False
     pipe = select.poll()
     pipe.register(written, 0)
     return bool(pipe.poll(0))

@@ -407,6 +407,15 @@ def test_who_stops_reading_ends_a_command_without_a_word_as_every_command_of_a_p
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
 
 
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+def test_a_command_that_has_nowhere_to_write_does_its_work(indexed: Indexed, closed: str) -> None:
+    """And no file that it opens, its store first of all, is where it would have written."""
+    script = f'exec "$0" health stretched {closed}'
+    done = subprocess.run(["sh", "-c", script, COMMAND], cwd=indexed.folder, capture_output=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
 def test_colours_are_for_terminals(indexed: Indexed) -> None:
     done = crossmargin(indexed.folder, "health", "stretched", variables={"NO_COLOR": "1", "TERM": "dumb"})
 

@@ -20,7 +20,9 @@ from aggregator.margin.policy import Policy, parse_policy
 from aggregator.margin.risk import NO_RISK, STRESS, AssetRisk, Liquidity, RiskInputs
 from aggregator.margin.status import Status
 from aggregator.risk.estimates import sliced
+from chains.model import Reason
 from tests.unit.aggregator.builders import (
+    CHAIN,
     JUNK,
     POLICY,
     USDC,
@@ -140,6 +142,24 @@ def test_a_debt_of_what_is_held_is_a_hedge_in_part() -> None:
 
     requirement = 0.5 * 7200 + 0.5 * math.sqrt(6000**2 + 1200**2 - 2 * 0.8 * 6000 * 1200)
     assert float(document.maintenance_margin.excess or 0) == pytest.approx(20_000 - 9000 - requirement, abs=1e-6)
+
+
+def test_while_debt_is_not_known_nothing_that_is_held_makes_up_for_what_the_market_may_take() -> None:
+    """What is not known may be owed in anything, so neither collaterals beside each other nor a hedge count for more."""
+    known_of = account(
+        Holding(supplied={WETH: 10, USDC: 6000}, owed={WETH: 2}), risk(known("ETH", 0.3, 0.3), known("USDC", 0.5))
+    )
+
+    told = evaluate(known_of)
+    missing = evaluate(replace(known_of, gaps=(Reason("logs_missing", CHAIN, "blocks 5 to 7 are not there"),)))
+
+    assert missing.collateral.raw == told.collateral.raw == "26000.00000000"
+    assert (missing.collateral.haircut, missing.collateral.maintenance) == ("12500.00000000", "17000.00000000")
+    assert missing.initial_margin.collateral == missing.pools[0].initial_margin.collateral == "12500.00000000"
+    assert missing.maintenance_margin.collateral == missing.pools[0].maintenance_margin.collateral == "17000.00000000"
+    assert missing.max_ltv == "0.480769"  # 12500 / 26000, rounded down
+    assert float(told.collateral.haircut) > 12_500
+    assert float(told.collateral.maintenance) > 17_000
 
 
 def test_what_no_estimate_speaks_of_counts_by_its_class() -> None:

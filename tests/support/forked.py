@@ -132,6 +132,7 @@ def at_terminal(
             stdin=line,
             stdout=line,
             stderr=line,
+            text=True,
             start_new_session=True,
             preexec_fn=_take_terminal,  # noqa: PLW1509 - between a fork and what is started nothing else runs here
         ) as process:

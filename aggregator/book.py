@@ -16,12 +16,12 @@ from aggregator.gather import (
     Condition,
     Journals,
     UnitKey,
+    feed_chains,
     gaps_of,
     said_units,
     sorted_feeds,
     sorted_venues,
     venue_inputs,
-    with_bases,
     with_sequencers,
 )
 from aggregator.issuers import with_issuers
@@ -182,18 +182,23 @@ def judged(inputs: BookInputs, before: Book | None = None, *, courtesy: Courtesy
     catalogue = inputs.catalogue
     units = _opened(inputs, before, courtesy)
     context = context_of(inputs)
-    kept = NOTHING_KEPT if before is None else _kept(before, context)
     by_owner: dict[Account, list[OpenUnit]] = {}
     for held_in in units:
         by_owner.setdefault(Account(held_in.venue.chain_id, held_in.unit.owner), []).append(held_in)
     accounts = sorted(_accounts(catalogue, by_owner), key=lambda account: account.id)
+    judge = _Judge(
+        by_owner=by_owner,
+        context=context,
+        inputs=inputs,
+        kept=NOTHING_KEPT if before is None else _kept(before, context),
+        priced_on=feed_chains(catalogue.feeds, context.assets),
+    )
     return Book(
         inputs=inputs,
         context=context,
         units=units,
         accounts=tuple(
-            _assessed(account, by_owner, context, inputs, kept)
-            for account in courtesy.paced(each_told(told, "judging accounts", accounts))
+            judge.assessed(account) for account in courtesy.paced(each_told(told, "judging accounts", accounts))
         ),
     )
 
@@ -328,40 +333,49 @@ def _accounts(catalogue: Catalogue, by_owner: Mapping[Account, list[OpenUnit]]) 
             yield MarginAccount(id=str(owner), members=(str(owner),))
 
 
-def _assessed(
-    account: MarginAccount,
-    by_owner: Mapping[Account, list[OpenUnit]],
-    context: Context,
-    inputs: BookInputs,
-    kept: _Kept,
-) -> AssessedAccount:
-    members = [parse_account(member) for member in account.members]
-    chains = {member.chain_id for member in members}
-    units = [held_in for member in dict.fromkeys(members) for held_in in by_owner.get(member, [])]
-    units.sort(key=lambda held_in: (held_in.venue.id, held_in.unit.unit_id))
-    gaps = gaps_of(
-        chains,
-        context.as_of,
-        inputs.catalogue,
-        inputs.condition,
-        feed_chains=_feed_chains(units, context, inputs.catalogue),
-        units=[(held_in.venue.id, held_in.unit.unit_id) for held_in in units],
-    )
-    gaps += account.gaps
-    return kept.of(account, tuple(units), gaps) or AssessedAccount(
-        account=account,
-        assessment=assess(context, units, chains=chains, gaps=gaps),
-        units=tuple(units),
-        gaps=gaps,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judge:
+    """Judges one account after the other by what they share.
 
+    `priced_on`: identity → the chains that its mark rests on; `told` keeps that by token.
+    """
 
-def _feed_chains(units: Iterable[OpenUnit], context: Context, catalogue: Catalogue) -> set[str]:
-    """Return the chains of the feeds that price what some units hold or owe."""
-    held = {
-        identity_of(str(token(unit.venue.chain_id, position.asset)), context.assets)
-        for unit in units
-        for position in unit.unit.positions
-    }
-    held = with_bases(held, catalogue.feeds, context.assets)
-    return {feed.chain_id for feed in catalogue.feeds if identity_of(feed.asset, context.assets) in held}
+    by_owner: Mapping[Account, list[OpenUnit]]
+    context: Context
+    inputs: BookInputs
+    kept: _Kept
+    priced_on: Mapping[str, frozenset[str]]
+    told: dict[tuple[str, bytes], frozenset[str]] = field(default_factory=dict)
+
+    def assessed(self, account: MarginAccount) -> AssessedAccount:
+        members = [parse_account(member) for member in account.members]
+        chains = {member.chain_id for member in members}
+        units = [held_in for member in dict.fromkeys(members) for held_in in self.by_owner.get(member, [])]
+        units.sort(key=lambda held_in: (held_in.venue.id, held_in.unit.unit_id))
+        gaps = gaps_of(
+            chains,
+            self.context.as_of,
+            self.inputs.catalogue,
+            self.inputs.condition,
+            feed_chains=self._feed_chains(units),
+            units=[(held_in.venue.id, held_in.unit.unit_id) for held_in in units],
+        )
+        gaps += account.gaps
+        return self.kept.of(account, tuple(units), gaps) or AssessedAccount(
+            account=account,
+            assessment=assess(self.context, units, chains=chains, gaps=gaps),
+            units=tuple(units),
+            gaps=gaps,
+        )
+
+    def _feed_chains(self, units: Iterable[OpenUnit]) -> set[str]:
+        """Return the chains of the feeds that price what some units hold or owe."""
+        held = {(unit.venue.chain_id, position.asset) for unit in units for position in unit.unit.positions}
+        return set().union(*(self._chains_of(*each) for each in held))
+
+    def _chains_of(self, chain_id: str, asset: bytes) -> frozenset[str]:
+        known = self.told.get((chain_id, asset))
+        if known is None:
+            identity = identity_of(str(token(chain_id, asset)), self.context.assets)
+            known = self.told[chain_id, asset] = self.priced_on.get(identity, frozenset())
+        return known

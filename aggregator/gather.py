@@ -335,6 +335,26 @@ def with_bases(identities: set[str], feeds: Sequence[FeedSpec], assets: Mapping[
     return identities
 
 
+def feed_chains(feeds: Iterable[FeedSpec], assets: Mapping[str, Asset]) -> dict[str, frozenset[str]]:
+    """Return identity → the chains of the feeds that its mark rests on, all the way down."""
+    own: dict[str, set[str]] = {}
+    bases: dict[str, set[str]] = {}
+    for feed in feeds:
+        identity = identity_of(feed.asset, assets)
+        own.setdefault(identity, set()).add(feed.chain_id)
+        if feed.of is not None:
+            bases.setdefault(identity, set()).add(identity_of(feed.of, assets))
+    found = {}
+    for identity in own:
+        below, reached = [identity], {identity}
+        while below:
+            more = bases.get(below.pop(), set()) - reached
+            below += more
+            reached |= more
+        found[identity] = frozenset().union(*(own.get(each, ()) for each in reached))
+    return found
+
+
 def sorted_feeds(catalogue: Catalogue) -> list[FeedSpec]:
     """Return the configured feeds in an order of their own."""
     return sorted(catalogue.feeds, key=lambda feed: (feed.asset, feed.chain_id, feed.kind, feed.address))

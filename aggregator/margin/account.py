@@ -88,10 +88,14 @@ def assess(
     unheard = unreported(units, doubtful)
     units, positions = judged(units, valued, doubtful, context.policy)
     owing = {(held_in.venue.id, held_in.unit.unit_id) for held_in in units if held_in.unit.has_debt}
-    factors, has_debt = _factors(context, house, margins), bool(owing)
-    pools = tuple(
-        each if owing.isdisjoint(each.part.keys) else _judged_alone(context, each, house, factors) for each in pools
-    )
+    has_debt = bool(owing)
+    in_debt: list[HealthFactors] = []
+    if has_debt:
+        factors = _factors(context, house, margins)
+        pools = tuple(
+            each if owing.isdisjoint(each.part.keys) else _judged_alone(context, each, house, factors) for each in pools
+        )
+        in_debt = [factors, *(each.factors for each in pools if each.factors is not None)]
     silent, needed = unanswered(units), needed_prices(context, positions)
     unpriced_debt = _unpriced(positions, debt=True)
     unpriced_supply = _unpriced(positions, debt=False)
@@ -106,9 +110,8 @@ def assess(
     if verdict_open and _low_in_doubt(context, house, margins, pools):
         blocking.append(LOW_BOUND_NOT_HEALTHY)
     min_unit_wad = _min_unit(units)
-    in_debt = [factors, *(each.factors for each in pools if each.factors is not None)]
     status = _status(context, units, in_debt, has_debt=has_debt, blocked=bool(blocking))
-    if has_debt and any(each.mid < 1 <= each.favourable for each in in_debt):
+    if any(each.mid < 1 <= each.favourable for each in in_debt):
         noted += unconfirmed(positions, context.policy.validity)
     estimated = has_debt and not blocking and context.risk.minima
     breach = _breach(context, pools, units, positions) if estimated else None

@@ -245,10 +245,11 @@ def value_positions(context: Context, units: Sequence[OpenUnit]) -> tuple[Valued
         for held_in in units
         for position in held_in.unit.positions
     ]
-    marks = dict(context.feed_marks)
-    for identity, observations in _venue_observations(context, held).items():
-        marks.setdefault(identity, _venue_mark(context, identity, observations))
-    return tuple(_valued(context, marks, *item) for item in held)
+    by_venues = {
+        identity: _venue_mark(context, identity, observations)
+        for identity, observations in _venue_observations(context, held).items()
+    }
+    return tuple(_valued(context, by_venues, *item) for item in held)
 
 
 def _venue_mark(context: Context, identity: str, observations: tuple[Observation, ...]) -> Mark | Unpriced:
@@ -264,7 +265,7 @@ def _venue_mark(context: Context, identity: str, observations: tuple[Observation
 
 def _valued(
     context: Context,
-    marks: Mapping[str, Mark | Unpriced],
+    by_venues: Mapping[str, Mark | Unpriced],
     held_in: OpenUnit,
     position: UnitPosition,
     asset_id: str,
@@ -272,6 +273,7 @@ def _valued(
     identity = identity_of(asset_id, context.assets)
     asset_class = asset_class_of(asset_id, context)
     of_class = context.policy.of_class(asset_class)
+    found = context.feed_marks.get(identity) or by_venues.get(identity) or Unpriced(identity=identity, discarded=())
     item = ValuedPosition(
         held_in=held_in,
         position=position,
@@ -280,7 +282,7 @@ def _valued(
         configured=context.assets.get(asset_id),
         asset_class=asset_class,
         factors=of_class.at((position.liquidation_threshold or 0) / BASIS_POINTS),
-        mark=valid(marks.get(identity) or Unpriced(identity=identity, discarded=()), context.policy),
+        mark=valid(found, context.policy),
         amount=_there(context, held_in.venue, position) / 10**position.decimals,
         accepted=position.side is Side.BORROW or _accepted(held_in.unit, position),
         authorising=context.policy.validity.initial,

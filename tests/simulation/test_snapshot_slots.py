@@ -25,7 +25,7 @@ RUNS, RUNS_A_TEST = int(os.environ.get("SLOT_RUNS", "20")), 10
 KILLS = 4
 STEPS = 6
 SHARED = 5
-"""So many of the ten snapshots must be made while processes compete, however slow they are."""
+"""So many of the nine snapshots must be made while processes compete, however slow they are."""
 
 
 class Killed(BaseException):

@@ -1,7 +1,7 @@
 """Scheduled snapshots over a store that is nothing but a chain: what is left is the ledger, the files and the clock.
 
 `started([STORE, ROOM, BASE, RATE], program=PROGRAM, …)` makes what is due until it is killed, with a clock that runs `RATE` times as
-fast from `BASE` on, and shares the store with others that do the same: whoever has it open makes a tick and closes it.
+fast from `BASE` on, up to `END`, and shares the store with others that do the same: whoever has it open makes a tick and closes it.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def main() -> None:
     base, rate = map(float, sys.argv[3:])
 
     def clock() -> float:
-        return BEGIN + (time.time() - base) * rate
+        return min(BEGIN + (time.time() - base) * rate, END)
 
     while True:
         try:

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.kept import Kept
 from tests.support.new_stores import Made, migrated
+from tests.support.order import long_first
 
 # On a person's machine each run explores new examples and remembers what failed. In CI the same commit gives
 # the same answer: examples are derived from the test itself, so that a red run means a change and never luck.
@@ -40,6 +41,13 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
         gc.set_threshold(YOUNG)
         gc.enable()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with long tests where several processes run them, after chance has ordered them."""
+    if hasattr(config, "workerinput"):
+        paths = [item.nodeid.partition("::")[0] for item in items]
+        items[:] = [items[n] for n in long_first(paths, config.workerinput["workercount"])]
 
 
 @pytest.fixture(scope="session", autouse=True)

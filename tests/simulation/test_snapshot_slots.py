@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,13 +16,16 @@ from typing import Any
 import pytest
 
 from indexer.store import Store
-from tests.support.snapshot_slots import BEGIN, END, STEP_S, Office, chain_in, faults, opened, slots
+from tests.support.forked import Running, started
+from tests.support.snapshot_slots import BEGIN, END, PROGRAM, STEP_S, Office, chain_in, faults, opened, slots
 
 RUNS, RUNS_A_TEST = int(os.environ.get("SLOT_RUNS", "20")), 10
 """200 of them were made when the ledger was; so many are made with each change."""
 
 KILLS = 4
 STEPS = 6
+SHARED = 5
+"""So many of the nine snapshots must be made while processes compete, however slow they are."""
 
 
 class Killed(BaseException):
@@ -149,20 +153,30 @@ def test_kills_and_clocks_lose_no_slot_and_make_none_twice(
 
 
 def test_two_processes_that_compete_and_are_killed_make_each_snapshot_once(chain: Path, tmp_path: Path) -> None:
-    path, rng, rate = tmp_path / "store.duckdb", Random(7), 60
+    path, rng, rate = tmp_path / "store.duckdb", Random(7), 240
     path.write_bytes(chain.read_bytes())
     with opened(path, tmp_path) as store:
         Office(store, tmp_path, lambda: BEGIN).tick()
         since = store.snapshots()[0].slot_time - 1
     base = time.time()
-    command = [sys.executable, "-m", "tests.support.snapshot_slots", str(path), str(tmp_path), str(base), str(rate)]
-    running = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(2)]
-    while time.time() < base + (END - BEGIN) / rate:
-        time.sleep(rng.uniform(0.5, 4))
-        _end(running.pop(rng.randrange(2)), signal.SIGKILL)
-        running.append(subprocess.Popen(command, stderr=subprocess.PIPE))
-    for process in running:
-        _end(process, signal.SIGKILL)
+    command, errors = [str(path), str(tmp_path), str(base), str(rate)], tmp_path / "errors"
+    with ExitStack() as stack:
+        said = stack.enter_context(errors.open("a"))
+
+        def one_more() -> Running:
+            process = stack.enter_context(
+                started(command, folder=tmp_path, environment=os.environ, errors=said, program=PROGRAM)
+            )
+            stack.callback(process.kill)
+            return process
+
+        running = [one_more() for _ in range(2)]
+        while time.time() < base + (END - BEGIN) / rate or len([*tmp_path.glob("snapshots/*")]) < SHARED:
+            time.sleep(rng.uniform(0.1, 1))
+            _end(running.pop(rng.randrange(2)), errors)
+            running.append(one_more())
+        for process in running:
+            _end(process, errors)
 
     with opened(path, tmp_path) as store:
         office = Office(store, tmp_path, lambda: END)
@@ -171,13 +185,11 @@ def test_two_processes_that_compete_and_are_killed_make_each_snapshot_once(chain
         assert faults(store, tmp_path, slots(since, END)) == []
 
 
-def _end(process: subprocess.Popen[bytes], how: int) -> None:
-    """End one of our processes; it must not have ended by itself."""
-    assert process.poll() is None, process.stderr and process.stderr.read()
-    process.send_signal(how)
-    process.wait()
-    assert process.stderr is not None
-    process.stderr.close()
+def _end(process: Running, errors: Path) -> None:
+    """Kill one of our processes; it must not have ended by itself."""
+    assert process.poll() is None, errors.read_text()
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
 
 
 FULL_DISK = """

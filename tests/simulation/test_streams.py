@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
-import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +17,8 @@ from typing import Any
 import aiohttp
 
 from indexer.store import Store
-from tests.support.streaming_process import CONFIGURATION
+from tests.support.forked import started
+from tests.support.streaming_process import CONFIGURATION, PROGRAM
 from tests.unit.store.builders import CHAIN
 
 ROUNDS = 4
@@ -31,22 +31,26 @@ SOON_S = 120
 @asynccontextmanager
 async def streaming(folder: Path, seed: int) -> AsyncIterator[Callable[[], Awaitable[str]]]:
     """What the process behind a service says next; it is killed when the context ends."""
-    command = (sys.executable, "-m", "tests.support.streaming_process", str(folder), str(seed))
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    said = process.stdout
-    assert said is not None
+    with (
+        (folder / "service.log").open("a") as errors,
+        started(
+            [str(folder), str(seed)], folder=folder, environment=os.environ, errors=errors, program=PROGRAM
+        ) as process,
+    ):
+        said = process.stdout
+        assert said is not None
 
-    async def line() -> str:
-        async with asyncio.timeout(SOON_S):
-            found = (await said.readline()).decode().strip()
-        assert found, "the service ended"
-        return found
+        async def line() -> str:
+            async with asyncio.timeout(SOON_S):
+                found = (await asyncio.to_thread(said.readline)).strip()
+            assert found, f"the service ended: {(folder / 'service.log').read_text()}"
+            return found
 
-    try:
-        yield line
-    finally:
-        process.send_signal(signal.SIGKILL)
-        await process.communicate()
+        try:
+            yield line
+        finally:
+            process.kill()
+            process.wait()
 
 
 class Reader:

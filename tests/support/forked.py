@@ -9,6 +9,7 @@ interpreter itself is to start otherwise (`PYTHON…`, a locale) or coverage is 
 from __future__ import annotations
 
 import atexit
+import fcntl
 import gc
 import importlib
 import json
@@ -21,6 +22,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -115,6 +117,36 @@ def started(
                 os.close(writing)
             with forked:
                 yield forked
+
+
+@contextmanager
+def at_terminal(
+    arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], line: int
+) -> Iterator[Running]:
+    """Start the command at a terminal, the other side of which is the caller's: it is the command's own, and Ctrl-C is heard."""
+    if _starts_otherwise(environment):
+        with subprocess.Popen(
+            [COMMAND, *arguments],
+            cwd=folder,
+            env=dict(environment),
+            stdin=line,
+            stdout=line,
+            stderr=line,
+            text=True,
+            start_new_session=True,
+            preexec_fn=_take_terminal,  # noqa: PLW1509 - between a fork and what is started nothing else runs here
+        ) as process:
+            yield process
+        return
+    request = {**_request([COMMAND, *arguments], folder, environment), "terminal": True}
+    with _Forked(request, [line, line, line]) as forked:
+        yield forked
+
+
+def _take_terminal() -> None:
+    """Make the terminal on stdin that of this session; whoever runs the tests in the background ignores Ctrl-C, which is not passed on."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class _Forked:
@@ -266,6 +298,9 @@ def _become(request: dict[str, Any], files: Sequence[int]) -> None:
     for standard, file in enumerate(files):
         os.dup2(file, standard)
         os.close(file)
+    if request.get("terminal"):
+        os.setsid()
+        _take_terminal()
     sys.stdin, sys.stdout, sys.stderr = (
         open(standard, mode, encoding=old.encoding, errors=old.errors, closefd=False)  # noqa: SIM115 - descriptors
         for standard, (mode, old) in enumerate([("r", sys.stdin), ("w", sys.stdout), ("w", sys.stderr)])

@@ -1,7 +1,7 @@
 """Scheduled snapshots over a store that is nothing but a chain: what is left is the ledger, the files and the clock.
 
-`python -m tests.support.snapshot_slots STORE ROOM BASE RATE` makes what is due until it is killed, with a clock that runs `RATE` times as
-fast from `BASE` on, and shares the store with others that do the same: whoever has it open makes a tick and closes it.
+`started([STORE, ROOM, BASE, RATE], program=PROGRAM, …)` makes what is due until it is killed, with a clock that runs `RATE` times as
+fast from `BASE` on, up to `END`, and shares the store with others that do the same: whoever has it open makes a tick and closes it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from indexer.store import SnapshotRow, Store, StoreLocked
 from tests.unit.aggregator.builders import policy
 from tests.unit.store.builders import CHAIN, append, batch, block, finalize
 
+PROGRAM = "tests.support.snapshot_slots"
 SCHEDULE = "every 5m"
 STEP_S = 300
 BEGIN, LAST = block(1).time, 250
@@ -103,9 +104,12 @@ def _no_chain(chain_id: str) -> Chain:
     raise AssertionError(f"{chain_id} is not to be asked")
 
 
-def main(path: Path, room: Path, base: float, rate: float) -> None:
+def main() -> None:
+    path, room = map(Path, sys.argv[1:3])
+    base, rate = map(float, sys.argv[3:])
+
     def clock() -> float:
-        return BEGIN + (time.time() - base) * rate
+        return min(BEGIN + (time.time() - base) * rate, END)
 
     while True:
         try:
@@ -116,4 +120,4 @@ def main(path: Path, room: Path, base: float, rate: float) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]))
+    main()

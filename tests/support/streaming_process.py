@@ -1,4 +1,4 @@
-"""A service over a store whose chain goes on and forks as it likes: `python -m tests.support.streaming_process FOLDER SEED`.
+"""A service over a store whose chain goes on and forks as it likes: `started([FOLDER, SEED], program=PROGRAM, …)`.
 
 It prints its address, then a line when enough has happened, and is ended by a signal. Every block has a liquidation; each start goes
 on where the store stands. With the seed 0 nothing happens any more, and the second line is the id of the last event.
@@ -22,6 +22,7 @@ from indexer.steps import Append, Rewind
 from indexer.store import Store
 from tests.unit.store.builders import CHAIN, batch, block, event
 
+PROGRAM = "tests.support.streaming_process"
 CONFIGURATION = """
 [server]
 port = 0
@@ -56,7 +57,7 @@ def step(store: Store, chance: random.Random, number: int) -> None:
     store.apply(Append(parent=parent, batch=made))
 
 
-async def main(folder: Path, seed: int) -> None:
+async def follow(folder: Path, seed: int) -> None:
     settings = load(folder / "crossmargin.toml")
     chance = random.Random(seed)
     with opened(settings) as store:
@@ -84,5 +85,9 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def main() -> None:
+    asyncio.run(follow(Path(sys.argv[1]), int(sys.argv[2])))
+
+
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
+    main()

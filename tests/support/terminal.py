@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import pty
 import select
-import signal
 from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.forked import COMMAND
+from tests.support.forked import Running, at_terminal
 
 
 class Terminal:
     """A command that runs at a terminal of its own."""
 
-    def __init__(self, pid: int, line: int) -> None:
-        self._pid, self._line = pid, line
+    def __init__(self, process: Running, line: int) -> None:
+        self._process, self._line = process, line
         self._decoder = getincrementaldecoder("utf-8")()
         self.seen = ""
 
@@ -37,7 +36,7 @@ class Terminal:
     def end(self) -> int:
         while more := self._read():
             self.seen += more
-        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        return self._process.wait()
 
     def _read(self) -> str:
         assert select.select([self._line], [], [], 60)[0], f"says nothing more: {self.seen}"
@@ -49,14 +48,11 @@ class Terminal:
 
 @contextmanager
 def terminal(folder: Path, *arguments: str, environment: Mapping[str, str] = os.environ) -> Iterator[Terminal]:
-    pid, line = pty.fork()
-    if pid == 0:
-        signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        )  # whoever runs the tests in the background ignores it, and a terminal does not
-        os.chdir(folder)
-        os.execve(COMMAND, ["crossmargin", *arguments], {**environment, "COLUMNS": "200", "NO_COLOR": "1"})  # noqa: S606
+    line, theirs = pty.openpty()
+    told = {**environment, "COLUMNS": "200", "NO_COLOR": "1"}
     try:
-        yield Terminal(pid, line)
+        with at_terminal(arguments, folder=folder, environment=told, line=theirs) as process:
+            os.close(theirs)
+            yield Terminal(process, line)
     finally:
         os.close(line)

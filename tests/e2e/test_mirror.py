@@ -47,6 +47,11 @@ def stands(url: str, chain_id: str) -> tuple[int, str]:
     return (-1, "") if said is None else (said["block"], said["hash"])
 
 
+def final(url: str) -> dict[str, int | None]:
+    """Up to which block of each chain a service takes what it has for final: estimates rest on days of final blocks."""
+    return {chain["chain"]: chain["finalized_block"] for chain in ask(url, "/v1/chains")["chains"]}
+
+
 def rows_of(folder: Path, chain_id: str) -> dict[str, list[str]]:
     """All rows that a stopped process has of a chain, in an order of their own; tips too."""
     tables = [*by_block(chain_id), *whole(), "cursor", *(journal.tip for journal in JOURNALS if journal.tip)]
@@ -100,8 +105,9 @@ def test_an_aggregator_says_what_one_process_says(nodes: Nodes, tmp_path: Path) 
 
 
 def agree(url: str, other: str, heads: dict[str, int]) -> None:
-    """Wait until two services stand at the same heads, and compare what they say of everybody."""
+    """Wait until two services stand at the same heads with the same blocks final, and compare what they say of everybody."""
     until(lambda: all(stands(each, chain)[0] == head for each in (url, other) for chain, head in heads.items()))
+    until(lambda: final(url) == final(other))
     for account in ACCOUNTS:
         live, alone = (ask(each, f"/v1/accounts/{account}/health") for each in (url, other))
         assert live == alone

@@ -43,6 +43,11 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+def pytest_unconfigure() -> None:
+    """Let go of the tests: what is kept to the end of a process, libraries complain of as a leak."""
+    gc.unfreeze()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with long tests where several processes run them, after chance has ordered them."""
     if hasattr(config, "workerinput"):

@@ -24,8 +24,8 @@ RUNS, RUNS_A_TEST = int(os.environ.get("SLOT_RUNS", "20")), 10
 
 KILLS = 4
 STEPS = 6
-SHARED = 5
-"""So many of the nine snapshots must be made while processes compete, however slow they are."""
+SHARED, PATIENCE = 5, 1.05
+"""So many of the nine snapshots must be made while processes compete; each lives a little longer than the last, however slow they are."""
 
 
 class Killed(BaseException):
@@ -170,9 +170,10 @@ def test_two_processes_that_compete_and_are_killed_make_each_snapshot_once(chain
             stack.callback(process.kill)
             return process
 
-        running = [one_more() for _ in range(2)]
+        running, lives = [one_more() for _ in range(2)], 1.0
         while time.time() < base + (END - BEGIN) / rate or len([*tmp_path.glob("snapshots/*")]) < SHARED:
-            time.sleep(rng.uniform(0.1, 1))
+            time.sleep(lives * rng.uniform(0.1, 1))
+            lives *= PATIENCE
             _end(running.pop(rng.randrange(2)), errors)
             running.append(one_more())
         for process in running:

@@ -205,9 +205,15 @@ def wrk(url: str, *, paced: bool = False) -> dict[str, str]:
         script.write(PACED)
         script.flush()
         pace = ("-s", script.name) if paced else ()
-        for seconds in (WARM_S, SECONDS):
-            command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", *pace, url]
-            said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        _, said = (
+            subprocess.run(
+                ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", *pace, url],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            for seconds in (WARM_S, SECONDS)
+        )
     found = {"rate": r"Requests/sec:\s+(\S+)", "p50": r"50%\s+(\S+)", "p99": r"99%\s+(\S+)"}
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
     return {name: match[1] for name, text in found.items() if (match := re.search(text, said))} | {

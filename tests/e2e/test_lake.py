@@ -1,4 +1,4 @@
-"""Two indexers, one who joins and two readers, with reorgs and restarts on: what readers say is what one process would say."""
+"""Two indexers, one who joins and three readers, with reorgs and restarts on: what readers say is what one process would say."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_readers_say_what_one_process_says_at_one_cut_off(nodes: Nodes, tmp_path
         south_url, south_process = stack.enter_context(running(places["south"], "run"))
         until(lambda: stands_at(north_url)[0] == stands_at(south_url)[0] == 150)
         publish_all(places, [], seen)
-        readers = [stack.enter_context(running(places["reader"], *serve)) for _ in range(2)]
+        readers = [stack.enter_context(running(places["reader"], *serve)) for _ in range(3)]
         urls = [url for url, _ in readers]
         with watched(urls, seen, stop):
             switch(north, forked(recorded()[0]), 155)
@@ -107,13 +107,13 @@ def test_readers_say_what_one_process_says_at_one_cut_off(nodes: Nodes, tmp_path
             until(lambda: stands_at(south_url)[0] == 155)
             publish_all(places, urls, seen)
             killed(south_process)
-            killed(readers[1][1])
+            killed(readers[2][1])
             switch(north, recorded()[0], 165)
             south.set_head(165)
             south_url, _ = stack.enter_context(running(places["south"], "run"))
             until(lambda: stands_at(north_url) == (165, north.recording.blocks[165]["hash"]))
             until(lambda: stands_at(south_url)[0] == 165)
-            urls[1] = stack.enter_context(running(places["reader"], *serve))[0]
+            urls[2] = stack.enter_context(running(places["reader"], *serve))[0]
             publish_all(places, urls, seen)
             north.set_head(199)
             south.set_head(202)
@@ -127,7 +127,7 @@ def test_readers_say_what_one_process_says_at_one_cut_off(nodes: Nodes, tmp_path
     made = alone_as(lake, places["one"], tmp_path / "alone")
     for account, answers in said.items():
         alone = done(places["one"], "health", account, "--at", f"@{made.cut_at}")
-        assert [plain(answer) for answer in answers] == [alone] * 2
+        assert [plain(answer) for answer in answers] == [alone] * 3
         assert {answer["served_from"]["lake_set"] for answer in answers} == {made.id}
 
 

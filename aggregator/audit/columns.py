@@ -72,15 +72,21 @@ def _values(column: pa.Array) -> tuple[pa.Array, str]:
     elif pa.types.is_integer(column.type):
         written = column.cast(pa.string())
     else:
-        texts = _escaped(column.cast(pa.large_string()))
-        if column.null_count == 0:
+        texts = _escaped_words(column) if pa.types.is_dictionary(column.type) else _escaped(column)
+        if texts.null_count == 0:
             return texts, QUOTE
         written = pc.binary_join_element_wise(_word(QUOTE), texts, _word(QUOTE), _word(""))
     return pc.fill_null(written.cast(pa.large_string()), _word("null")), ""
 
 
+def _escaped_words(column: pa.DictionaryArray) -> pa.Array:
+    """Do what `_escaped` does where texts repeat."""
+    return _escaped(column.dictionary).take(column.indices)
+
+
 def _escaped(texts: pa.Array) -> pa.Array:
     """Write texts as they stand between the marks of JSON."""
+    texts = texts.cast(pa.large_string())
     raw = bytes(_contiguous(texts))
     if raw and np.frombuffer(raw, np.uint8).min() < ord(SPACE):
         words = texts.dictionary_encode()

@@ -37,15 +37,22 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 """By which columns each table is ordered; no two rows have the same."""
 
 
+REPEATED = pa.dictionary(pa.int32(), pa.string())
+"""Texts of which the same are held once for so many rows."""
+
+ROWS_PER_GROUP = 65_536
+"""Rows that share the texts they hold, in memory as in Parquet."""
+
+
 class Columns(Collection[Row]):
     """Rows that are kept as columns, and made again, some at a time, by whoever goes through them."""
 
     def __init__(self, rows: Iterable[Row], schema: pa.Schema) -> None:
-        rows = iter(rows)
-        batches = []
-        while some := [*islice(rows, ROWS_AT_ONCE)]:
-            batches.append(pa.RecordBatch.from_pylist(some, schema=schema))
-        self.table = pa.Table.from_batches(batches, schema)
+        groups: list[pa.Table] = []
+        batches = (pa.RecordBatch.from_pylist(some, schema=schema) for some in _some(rows))
+        while group := [*islice(batches, ROWS_PER_GROUP // ROWS_AT_ONCE)]:
+            groups.append(pa.Table.from_batches(group).combine_chunks())
+        self.table = pa.concat_tables(groups) if groups else schema.empty_table()
 
     def __len__(self) -> int:
         """Return how many rows there are."""
@@ -59,6 +66,12 @@ class Columns(Collection[Row]):
     def __contains__(self, row: object) -> bool:
         """Say whether a row is among them."""
         return any(each == row for each in self)
+
+
+def _some(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    rows = iter(rows)
+    while some := [*islice(rows, ROWS_AT_ONCE)]:
+        yield some
 
 
 def ordered(name: str, rows: Iterable[Row]) -> list[Row]:

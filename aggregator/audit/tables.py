@@ -12,7 +12,7 @@ import pyarrow as pa
 import rfc8785
 
 from aggregator.audit import inputs, members, messages, prices, sightings, states
-from aggregator.audit.lines import Row, ordered
+from aggregator.audit.lines import REPEATED, Row, ordered
 from aggregator.book import AssessedAccount, Book
 from aggregator.margin import numbers, views
 from aggregator.margin.inputs import Cut
@@ -156,6 +156,18 @@ def tables(book: Book) -> dict[str, list[Row]]:
     return {name: list(rows) for name, rows in rows_of(book).items()}
 
 
+SINGLE: Mapping[str, frozenset[str]] = {
+    "accounts": frozenset(
+        name
+        for name in SCHEMAS["accounts"]
+        if name in {"account", "members"} or "health_factor" in name or "_usd" in name
+    ),
+    "units": frozenset({"unit_id", "owner", "health_factor", "native"}),
+    "positions": frozenset({"amount_raw", "protocol_raw"}),
+}
+"""Of the large tables: the texts that hardly repeat."""
+
+
 def rows_of(book: Book) -> dict[str, Iterable[Row]]:
     """The rows of the same tables in the same order: those of accounts, units and positions are made while they are gone through, once."""
     grades = Grades(book)
@@ -223,6 +235,19 @@ class Grades:
 
 def schema(name: str) -> pa.Schema:
     return pa.schema(list(SCHEMAS[name].items()))
+
+
+def held_schema(name: str) -> pa.Schema:
+    """Return the columns of a table as they are kept until it is written: in the large ones, texts that repeat are kept once."""
+    kinds = schema(name)
+    return pa.schema([field.with_type(REPEATED) if field.name in repeated_in(name) else field for field in kinds])
+
+
+def repeated_in(name: str) -> list[str]:
+    """Return which columns of a table have texts that repeat; of a small table that does not matter."""
+    if name not in SINGLE:
+        return []
+    return [column for column, kind in SCHEMAS[name].items() if kind == TEXT and column not in SINGLE[name]]
 
 
 def _as_of(chain: str, cut: Cut) -> Row:

@@ -24,7 +24,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from aggregator.audit import verifier
+from aggregator.audit import branches, verifier
+from aggregator.audit.branches import Held
 from aggregator.audit.columns import texts_of
 from aggregator.audit.verifier import (
     HELD,
@@ -52,6 +53,12 @@ GROUP = 32
 
 PART = 1 << 14
 """Leaves of a part of the tree that has nodes of its own in the index: a power of two too."""
+
+MOST_DIGITS = 1_000
+"""Of an amount: the verifier takes no more."""
+
+MANY = 4
+"""Parts of a tree for which it is worth to load what is compiled."""
 
 NAME = 8
 ENTRY = np.dtype([("owner", f">u{NAME}"), ("unit", ">u4")])
@@ -94,15 +101,8 @@ def _written(
     told: Told = untold,
 ) -> tuple[Node, dict[str, list[bytes]]]:
     """Return the root, and what is written into each file."""
-    parts = verifier.tree_parts(folder, terms, PART)
-    calls = [(*part, held) for part, held in zip(parts, held_of(units, positions), strict=True)]
-    grown = []
-    for each in run(part_of, calls):
-        grown.append(each)
-        told("building the tree", len(grown), len(calls))
-    built, above = _top([node for node, _ in grown])
-    texts = [text for _, text in grown]
-    ends = [0, *accumulate(map(len, [*texts, above]))]
+    built, texts = _grown(folder, units, positions, terms, run, told=told)
+    ends = [0, *accumulate(map(len, texts))]
     owners = owners_of(units)
     said = {
         "group": GROUP,
@@ -110,26 +110,44 @@ def _written(
         "parts": [list(span) for span in pairwise(ends)],
         "owners": [list(each) for each in hashes(owners)],
     }
-    return built, {NODES: [*texts, above], OWNERS: [owners], INDEX: [verifier.canonical(said)]}
+    return built, {NODES: texts, OWNERS: [owners], INDEX: [verifier.canonical(said)]}
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """`Holdings` of a part of the tree, as columns; `amounts`: as text, each with an end of line."""
+def root_of(folder: Path, units: pa.Table, positions: pa.Table, terms: Mapping[str, Terms], run: Run) -> Node:
+    """Return the root of the tree over units and positions, whose lines stand in a folder; raises as `write` does."""
+    return _grown(folder, units, positions, terms, run)[0]
 
-    counts: npt.NDArray[np.int64]
-    unknown: npt.NDArray[np.bool_]
-    names: Sequence[str]
-    which: npt.NDArray[np.int32]
-    amounts: bytes
+
+def _grown(
+    folder: Path,
+    units: pa.Table,
+    positions: pa.Table,
+    terms: Mapping[str, Terms],
+    run: Run,
+    *,
+    told: Told = untold,
+) -> tuple[Node, list[bytes]]:
+    """Return the root, and what the index has of each part and of what is above them."""
+    parts = verifier.tree_parts(folder, terms, PART)
+    calls = [(*part, held) for part, held in zip(parts, held_of(units, positions), strict=True)]
+    grow = compiled_part_of if len(calls) >= MANY and branches.kernels() else part_of
+    grown = []
+    for each in run(grow, calls):
+        grown.append(each)
+        told("building the tree", len(grown), len(calls))
+    built, above = _top([node for node, _ in grown])
+    return built, [*(text for _, text in grown), above]
 
 
 def held_of(units: pa.Table, positions: pa.Table) -> list[Held]:
     """Say what the units of each part of the tree hold; raises `Fault` for a position of no unit, or one that is out of order."""
     counts = _counts(units, positions)
-    unknown = pc.equal(units[STATUS], "unknown").to_numpy()
+    unknown = pc.equal(units[STATUS].cast(pa.string()), "unknown").to_numpy()
     asset, side, amount = (positions[name] for name in HELD)
-    if not pc.all(pc.match_substring_regex(amount, "^(0|[1-9][0-9]*)$"), min_count=0, skip_nulls=False).as_py():
+    plain = pc.and_(
+        pc.match_substring_regex(amount, "^(0|[1-9][0-9]*)$"), pc.less_equal(pc.binary_length(amount), MOST_DIGITS)
+    )
+    if not pc.all(plain, min_count=0, skip_nulls=False).as_py():
         raise Fault("a position has an amount that is none")
     names, which = _named(asset, side)
     ends = np.concatenate([[0], np.cumsum(counts)])
@@ -158,24 +176,30 @@ def _counts(units: pa.Table, positions: pa.Table) -> npt.NDArray[np.int64]:
     counts = np.zeros(units.num_rows, np.int64)
     if not positions.num_rows:
         return counts
-    own = [positions[name] for name in verifier.OWN]
-    begins = np.zeros(positions.num_rows, np.bool_)
-    begins[0] = True
-    for column in own:
-        begins[1:] |= pc.not_equal(column[1:], column[:-1]).to_numpy()
-    starts = np.flatnonzero(begins)
-    theirs, all_units = (
-        pc.binary_join_element_wise(*columns, "\n")
-        for columns in (
-            [column.take(pa.array(starts)) for column in own],
-            [units[name].combine_chunks() for name in verifier.OWN],
-        )
-    )
-    places = pc.index_in(theirs, all_units)
+    starts, theirs = zip(*_runs(positions.select(verifier.OWN)), strict=True)
+    all_units = _joined(units.select(verifier.OWN).combine_chunks().to_batches()[0]) if units.num_rows else []
+    places = pc.index_in(pa.chunked_array(theirs), pa.array(all_units, pa.string()))
     if places.null_count or (np.diff(places.to_numpy()) <= 0).any():
         raise Fault("a position is of no unit, or not where it belongs")
-    counts[places.to_numpy()] = np.diff(np.append(starts, positions.num_rows))
+    counts[places.to_numpy()] = np.diff(np.append(np.concatenate(starts), positions.num_rows))
     return counts
+
+
+def _runs(own: pa.Table) -> Iterator[tuple[npt.NDArray[np.int64], pa.Array]]:
+    """Yield at which rows other units begin, and these units; of some rows at a time."""
+    at, before = 0, None
+    for batch in filter(len, own.to_batches()):
+        named = _joined(batch)
+        begins = np.ones(len(named), np.bool_)
+        begins[:1] = named[0].as_py() != before
+        begins[1:] = pc.not_equal(named[1:], named[:-1]).to_numpy(zero_copy_only=False)
+        starts = np.flatnonzero(begins)
+        yield starts + at, named.take(pa.array(starts))
+        at, before = at + len(named), named[-1].as_py()
+
+
+def _joined(own: pa.RecordBatch) -> pa.Array:
+    return pc.binary_join_element_wise(*(column.cast(pa.string()) for column in own.columns), "\n")
 
 
 def part_of(units: Part, positions: Part, held: Held) -> tuple[Node, bytes]:
@@ -190,29 +214,47 @@ def part_of(units: Part, positions: Part, held: Held) -> tuple[Node, bytes]:
     )
     leaves = verifier.leaves_of_lines(raw, verifier.read(positions), holdings, sums)
     built = sums.levels(sums.joined(leaves, GROUP))
+    return sums.named(built[-1][0]), _text(sums.names, _starts(units, raw), _lines(built))
+
+
+def compiled_part_of(units: Part, positions: Part, held: Held) -> tuple[Node, bytes]:
+    """Do what `part_of` does with compiled kernels."""
+    raw, tree = verifier.read(units), branches.Tree(held.names, branches.kernels())
+    levels = list(tree.levels(tree.leaves(raw, verifier.read(positions), held)))
+    words = branches.Words.of([f" {place}:" for place in range(len(tree.sums.names))], "", "", "\n")
+    lines = (
+        hashed.hex().encode() + bytes(text)
+        for level in levels[min(GROUP.bit_length(), len(levels)) - 1 :]
+        for hashed, text in zip(level.hashes, tree.texts(level, words), strict=True)
+    )
+    return tree.root(levels[-1]), _text(tree.sums.names, _starts(units, raw), lines)
+
+
+def _starts(units: Part, raw: bytes) -> list[int]:
+    """Say where each group of units begins, and where the last ends."""
     ends = islice(re.finditer(b"\n", raw), GROUP - 1, None, GROUP)
     starts = [units.begin, *(units.begin + end.end() for end in ends)]
-    if starts[-1] != units.end:
-        starts.append(units.end)
-    return sums.named(built[-1][0]), _text(sums, starts, built)
+    return starts if starts[-1] == units.end else [*starts, units.end]
 
 
 def _top(roots: Sequence[Node]) -> tuple[Node, bytes]:
     """Join the roots of parts, and return the root of all and what the index has of the nodes up to it."""
     sums = Spelled({name for node in roots for name in node.sums})
     built = sums.levels([*map(sums.spelled, roots or [verifier.EMPTY])])
-    return sums.named(built[-1][0]), _text(sums, [], built)
+    return sums.named(built[-1][0]), _text(sums.names, [], _lines(built))
 
 
-def _text(sums: Spelled, starts: Sequence[int], built: Iterable[Sequence[Branch]]) -> bytes:
-    lines = [_node_text(node) for level in built for node in level]
-    said = {"names": sums.names, "units": list(starts), "nodes": [0, *accumulate(map(len, lines))]}
+def _text(names: Sequence[str], starts: Sequence[int], nodes: Iterable[bytes]) -> bytes:
+    lines = list(nodes)
+    said = {"names": names, "units": list(starts), "nodes": [0, *accumulate(map(len, lines))]}
     return b"".join([verifier.canonical(said), b"\n", *lines])
 
 
-def _node_text(node: Branch) -> bytes:
-    hashed, sums, _ = node
-    return f"{hashed.hex()} {' '.join([f'{place}:{amount}' for place, amount in sorted(sums.items())])}\n".encode()
+def _lines(built: Iterable[Sequence[Branch]]) -> Iterator[bytes]:
+    for level in built:
+        for hashed, sums, _ in level:
+            amounts = " ".join([f"{place}:{amount}" for place, amount in sorted(sums.items())])
+            yield f"{hashed.hex()} {amounts}\n".encode()
 
 
 def owners_of(units: pa.Table) -> bytes:

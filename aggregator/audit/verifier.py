@@ -257,6 +257,9 @@ def _step(step: Json, spelled: Spelled) -> Branch:
 Run = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], Iterable[Any]]
 """Calls a function with each of some arguments and returns what it returned, in order."""
 
+Sound = Callable[[Path, "Json", Run], bool]
+"""Whether the tables of a folder, and the tree over them, were found to be what its manifest says."""
+
 Terms = tuple[tuple[str, ...], tuple[str, ...]]
 """The columns of a table, and those that it is ordered by."""
 
@@ -278,6 +281,7 @@ _PICKED = rb'"([^"\\\x00-\x1f]*+)"'
 _BARE, _BARE_PICKED = rb'"[^"]*+"', rb'"([^"]*+)"'
 _NUMBER = rb'"(0|[1-9][0-9]*+)"'
 _LOW = bytes(range(0x20))
+_GAP = str(None).encode()
 
 AT_ONCE = 1 << 18
 """About how many bytes of lines are looked at together: what is made of them stays near."""
@@ -335,9 +339,9 @@ def is_sound(folder: Path, manifest: Json, run: Run) -> bool:
     try:
         terms = {name: (tuple(said["columns"]), tuple(said["key"])) for name, said in manifest["tables"].items()}
         units, positions, root = _grown(folder, terms, run)
-        counts = {UNITS: _counted(units, lt), POSITIONS: _counted(positions, le)}
+        counts = {UNITS: counted(units, lt), POSITIONS: counted(positions, le)}
         for name in sorted(set(terms) - set(counts)):
-            counts[name] = _counted(run(rows_of, [(part,) for part in _parts(folder, name, *terms[name])]), lt)
+            counts[name] = counted(run(rows_of, [(part,) for part in _parts(folder, name, *terms[name])]), lt)
         rows = {name: said["rows"] for name, said in manifest["tables"].items()}
         return counts == rows and described(root) == manifest["tree"]
     except (Fault, OSError, BrokenExecutor, AttributeError, KeyError, TypeError, ValueError):
@@ -351,7 +355,7 @@ def _grown(folder: Path, terms: Mapping[str, Terms], run: Run) -> tuple[Sequence
     return units, positions, levels(nodes)[-1][0]
 
 
-def _counted(parts: Iterable[Rows], follows: Callable[[Edge, Edge], bool]) -> int:
+def counted(parts: Iterable[Rows], follows: Callable[[Edge, Edge], bool]) -> int:
     """Count the rows of parts that follow each other; raises `Fault` where one does not."""
     found = list(parts)
     edges = [part.edges for part in found if part.edges is not None]
@@ -384,15 +388,21 @@ def _spelled(columns: Iterable[str]) -> list[str]:
     return sorted(set(columns), key=lambda each: each.encode("utf-16-be"))
 
 
-def pattern_of(part: Part, *, bare: bool = False) -> re.Pattern[bytes]:
-    """Compile what a plain line is; `bare`: where neither backslashes nor signs below space are, but for ends of lines."""
-    return _pattern(part.columns, (*part.key, *part.picked), bare)
+def pattern_of(part: Part, *, bare: bool = False, odd: bool = False) -> re.Pattern[bytes]:
+    """Compile what a plain line is.
+
+    `bare`: where neither backslashes nor signs below space are, but for ends of lines; `odd`: where what is read of a line may be null,
+    and have backslashes.
+    """
+    return _pattern(part.columns, (*part.key, *part.picked), bare, odd)
 
 
 @lru_cache
-def _pattern(columns: tuple[str, ...], wanted: tuple[str, ...], bare: bool) -> re.Pattern[bytes]:  # noqa: FBT001
+def _pattern(columns: tuple[str, ...], wanted: tuple[str, ...], bare: bool, odd: bool) -> re.Pattern[bytes]:  # noqa: FBT001
     text, picked_text = (_BARE, _BARE_PICKED) if bare else (_TEXT, _PICKED)
     value = rb"(?:%s|0|-?[1-9][0-9]{0,14}|true|false|null)" % text
+    if odd:
+        picked_text = rb'(?:"(%s)"|null)' % text.strip(b'"')
     values = {name: _NUMBER if name == HELD[-1] else picked_text for name in wanted}
     fields = [
         re.escape(json.dumps(name, ensure_ascii=False).encode()) + b":" + values.get(name, value)
@@ -407,20 +417,38 @@ def picked(part: Part, raw: bytes) -> Iterator[list[tuple[bytes, ...]]]:
     A match begins and ends with a line, so that as many as there are ends of lines are all of them. Where no backslash is, and ends of
     lines are all the signs below space, a text is whatever is between quotes.
     """
-    (whole, bare), begin = (pattern_of(part, bare=bare) for bare in (False, True)), 0
+    begin, odd = 0, False
     while begin < len(raw):
         end = raw.find(b"\n", begin + AT_ONCE) + 1 or len(raw)
         lines = raw[begin:end]
-        if b"\\" in lines:
-            rows, ends = whole.findall(lines), lines.count(b"\n")
-        else:
-            rows, ends = bare.findall(lines), len(lines) - len(lines.translate(None, _LOW))
+        bare = b"\\" not in lines
+        ends = len(lines) - len(lines.translate(None, _LOW)) if bare else lines.count(b"\n")
+        rows = _rows(part, lines, bare=bare, odd=odd)
+        if len(rows) != ends:
+            odd = not odd
+            rows = _rows(part, lines, bare=bare, odd=odd)
         if len(rows) != ends or not lines.endswith(b"\n"):
             raise Fault(f"{part.path.name}: not all lines are plain")
         if not lines.isascii():
             lines.decode("utf-8")
         yield rows
         begin = end
+
+
+def _rows(part: Part, lines: bytes, *, bare: bool, odd: bool) -> list[tuple[bytes, ...]]:
+    """Match lines; where they are odd, what is wanted is returned as it is ordered, and nothing where an empty text could be a null."""
+    rows = pattern_of(part, bare=bare, odd=odd).findall(lines)
+    if not odd:
+        return rows
+    names = (json.dumps(name, ensure_ascii=False).encode() for name in (*part.key, *part.picked))
+    return [] if any(name + b':""' in lines for name in names) else [tuple(map(_ordered_as, row)) for row in rows]
+
+
+def _ordered_as(value: bytes) -> bytes:
+    """Return a text as it is meant, and a null as it is ordered."""
+    if b"\\" in value:
+        return str(json.loads(b'"%s"' % value)).encode()
+    return value or _GAP
 
 
 class Following:
@@ -745,8 +773,11 @@ class Found:
     hash: str = ""
 
 
-def verify(folder: Path, *, key: str | None = None, witnesses: Sequence[str] = ()) -> Found:
-    """Check one snapshot by itself; `key`: a public key (hex) that is known to be the operator's, now or once."""
+def verify(folder: Path, *, key: str | None = None, witnesses: Sequence[str] = (), sound: Sound = is_sound) -> Found:
+    """Check one snapshot by itself; `key`: a public key (hex) that is known to be the operator's, now or once.
+
+    `sound`: says of what is as it must be that it is; of all else it says nothing, and that is looked at line by line.
+    """
     found = Found()
     try:
         raw = small(folder / MANIFEST, MOST_SAID)
@@ -754,7 +785,7 @@ def verify(folder: Path, *, key: str | None = None, witnesses: Sequence[str] = (
         found.manifest = _manifest(raw)
         found.faults += shape_faults(found.manifest)
         if not found.faults:
-            _files(folder, found)
+            _files(folder, found, sound)
         _signature(folder, raw, found, key)
         _witnesses(folder, found, witnesses)
         if proofs := found.manifest["tables"]["proofs"]["rows"]:
@@ -768,10 +799,12 @@ def verify(folder: Path, *, key: str | None = None, witnesses: Sequence[str] = (
     return found
 
 
-def _files(folder: Path, found: Found) -> None:
+def _files(folder: Path, found: Found, sound: Sound) -> None:
     with hands_for(folder) as run:
-        found.faults += file_faults(folder, found.manifest, run)
-        if found.faults or not is_sound(folder, found.manifest, run):
+        hashes = hashes_of(folder, found.manifest, run)
+        plain = sound(folder, found.manifest, run)
+        found.faults += file_faults(folder, found.manifest, hashes)
+        if found.faults or not plain:
             found.faults += _tables(folder, found.manifest)
 
 
@@ -831,11 +864,15 @@ def _is_table(terms: Any) -> bool:  # noqa: ANN401
     return all(len(set(each)) == len(each) for each in lists) and set(terms["key"]) <= set(terms["columns"])
 
 
-def file_faults(folder: Path, manifest: Json, run: Run) -> Iterator[str]:
+def hashes_of(folder: Path, manifest: Json, run: Run) -> Iterable[tuple[str, str]]:
+    """Begin to hash those files of a manifest that are there; where other processes do it, other work may go on meanwhile."""
+    there = [name for name in sorted(manifest["files"]) if Path(name).name == name and (folder / name).is_file()]
+    return zip(there, run(hash_of, [(folder / name,) for name in there]), strict=True)
+
+
+def file_faults(folder: Path, manifest: Json, hashed: Iterable[tuple[str, str]]) -> Iterator[str]:
     """Compare all files with their hashes, and name those that are missing or not in the manifest."""
-    named = manifest["files"]
-    there = [name for name in sorted(named) if Path(name).name == name and (folder / name).is_file()]
-    hashes = dict(zip(there, run(hash_of, [(folder / name,) for name in there]), strict=True))
+    named, hashes = manifest["files"], dict(hashed)
     for name, entry in sorted(named.items()):
         if Path(name).name != name:
             raise Fault(f"{MANIFEST} names {name!r}, which is outside of its folder")
@@ -844,8 +881,8 @@ def file_faults(folder: Path, manifest: Json, run: Run) -> Iterator[str]:
             yield f"{name} is missing"
         elif (size := path.stat().st_size) != entry["bytes"]:
             yield f"{name} has {size} bytes, the manifest says {entry['bytes']}"
-        elif (hashed := hashes[name]) != entry["sha256"]:
-            yield f"{name} has the hash {hashed}, the manifest says {entry['sha256']}"
+        elif (own := hashes[name]) != entry["sha256"]:
+            yield f"{name} has the hash {own}, the manifest says {entry['sha256']}"
     for path in sorted(folder.iterdir()):
         aside = path.name in {MANIFEST, SIGNATURE} or WITNESS.fullmatch(path.name) or STAMP.fullmatch(path.name)
         if path.name not in named and not aside:
@@ -972,9 +1009,11 @@ def _witnesses(folder: Path, found: Found, wanted: Sequence[str]) -> None:
         )
 
 
-def verify_chain(folders: Iterable[Path], *, key: str | None = None, witnesses: Sequence[str] = ()) -> dict[str, Found]:
+def verify_chain(
+    folders: Iterable[Path], *, key: str | None = None, witnesses: Sequence[str] = (), sound: Sound = is_sound
+) -> dict[str, Found]:
     """Check snapshots and that each names the one that was made before it; by the names of their folders."""
-    found = {folder.name: verify(folder, key=key, witnesses=witnesses) for folder in sorted(folders)}
+    found = {folder.name: verify(folder, key=key, witnesses=witnesses, sound=sound) for folder in sorted(folders)}
     linked = [each for each in found.values() if _number(each.manifest) > 0]
     for each in found.values():
         if each not in linked:

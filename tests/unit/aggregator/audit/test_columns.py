@@ -14,8 +14,8 @@ import pytest
 
 from aggregator.audit import tree_index, verifier
 from aggregator.audit.columns import ROWS_AT_ONCE, write_columns
-from aggregator.audit.lines import KEYS, Columns, line, ordered
-from aggregator.audit.tables import SCHEMAS, schema
+from aggregator.audit.lines import KEYS, REPEATED, ROWS_PER_GROUP, Columns, line, ordered
+from aggregator.audit.tables import SCHEMAS, held_schema, schema
 from aggregator.audit.verifier import EMPTY, Fault, Json, Node, Run, described, leaves_of, levels, sha256
 
 WORDS = [
@@ -55,6 +55,7 @@ def test_lines_by_column_are_lines_by_row(name: str, tmp_path: Path) -> None:
 
         for written in (
             table,
+            table.cast(held_schema(name)),
             table.slice(count // 3),
             pa.concat_tables([table.slice(0, count // 2), table.slice(count // 2)]),
         ):
@@ -270,6 +271,10 @@ def test_no_line_is_plain_that_a_row_at_a_time_would_not_be_found_canonical(seed
     for row in rows:
         free = sorted(set(row) - {*KEYS[name], "status", "asset", "side", "amount_raw"})
         row.update({column: chance.choice([None, *WORDS]) for column in free if SCHEMAS[name][column] == pa.string()})
+    for row in positions:
+        row["market"] = chance.choice(
+            [[row["market"]], [None, row["market"]], [None, "", row["market"]], WORDS][seed % 4]
+        )
     raw = b"".join(map(line, ordered(name, rows)))
     part = verifier.Part(tmp_path / f"{name}.ndjson", 0, 0, *TERMS[name])
 
@@ -286,13 +291,39 @@ def test_no_line_is_plain_that_a_row_at_a_time_would_not_be_found_canonical(seed
         assert verifier._ordered(tmp_path, name, *TERMS[name]) == changed.count(b"\n")
 
 
-@pytest.mark.parametrize("count", [0, 1, ROWS_AT_ONCE, 2 * ROWS_AT_ONCE + 1])
-def test_rows_that_are_kept_as_columns_are_the_same_rows(count: int) -> None:
-    rows = [{"asset": None if number % 3 else f"a{number}", "count": number} for number in range(count)]
-    kept = Columns(iter(rows), pa.schema({"asset": pa.string(), "count": pa.int64()}))
+@pytest.mark.parametrize(
+    "markets", [[None], [None, "0x1"], ["", "0x1"], [None, "None", "0x1"], ['[{"a":"\\u0001"}]', "[a]"]]
+)
+@pytest.mark.parametrize("at_once", [1, 1 << 18])
+def test_positions_of_no_plain_market_are_read_as_the_others(
+    markets: list[str | None], at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifier, "AT_ONCE", at_once)
+    units, positions = book(random.Random(1), 40)
+    for number, row in enumerate(positions):
+        row["market"], row["protocol_raw"] = markets[number % len(markets)], f"{number:03}"
+    write(tmp_path, units, positions)
+    path = tmp_path / "positions.ndjson"
+
+    found = verifier.rows_of(verifier.Part(path, 0, path.stat().st_size, *TERMS["positions"]))
+
+    assert found.count == len(positions) == verifier._ordered(tmp_path, "positions", *TERMS["positions"])
+    root = root_of(tmp_path, units, positions)
+    ((of_units, held),) = verifier.tree_parts(tmp_path, TERMS, verifier.LEAVES)
+    assert verifier.subtree(of_units, held)[2] == root
+
+
+@pytest.mark.parametrize("count", [0, 1, ROWS_AT_ONCE, ROWS_PER_GROUP + 2 * ROWS_AT_ONCE + 1])
+@pytest.mark.parametrize("kind", [pa.string(), REPEATED])
+def test_rows_that_are_kept_as_columns_are_the_same_rows(kind: pa.DataType, count: int) -> None:
+    rows = [{"asset": f"a{number % 50}" if number % 3 else None, "count": number} for number in range(count)]
+    kept = Columns(iter(rows), pa.schema({"asset": kind, "count": pa.int64()}))
 
     assert len(kept) == count
     assert list(kept) == list(kept) == rows
-    assert kept.table == pa.Table.from_pylist(rows, schema=kept.table.schema)
+    assert kept.table.cast(pa.schema({"asset": pa.string(), "count": pa.int64()})).to_pylist() == rows
+    assert [chunk.num_rows for chunk in kept.table.to_batches()] == [
+        min(ROWS_PER_GROUP, count - first) for first in range(0, count, ROWS_PER_GROUP)
+    ]
     assert all(row in kept for row in rows[-1:])
     assert {"asset": "b", "count": 0} not in kept

@@ -1,0 +1,165 @@
+"""Nodes of a snapshot's tree in arrays: the same hashes and sums as the stand-alone verifier's, for millions of units.
+
+The kernels are compiled by numba where it is installed; without it `tree_index` builds the tree as the verifier does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregator.audit.verifier import LEAF, NODE, UNITS, UNKNOWN, Fault, Node, Spelled
+
+DIGITS = 18
+"""Of a limb of an amount: two of them, and a carry, are less than 2**64."""
+
+Offsets = NDArray[np.int64]
+Places = NDArray[np.int32]
+Amounts = NDArray[np.uint64]
+Bytes = NDArray[np.uint8]
+Flags = NDArray[np.bool_]
+
+
+Kernels = Any
+"""The module `branch_kernels`."""
+
+_END = ord("\n")
+
+
+@cache
+def kernels() -> Kernels | None:
+    """Return what is compiled, or nothing without numba."""
+    try:
+        from aggregator.audit import branch_kernels  # noqa: PLC0415 - numba takes half a second to import
+    except ImportError:
+        return None
+    return branch_kernels
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How sums are written: each behind the word of its place, and what stands before, between and behind those of a node."""
+
+    text: Bytes
+    ends: Offsets
+    around: tuple[Bytes, Bytes, Bytes]
+
+    @staticmethod
+    def of(words: Sequence[str], opened: str, between: str, closed: str) -> Words:
+        """Take the words of all places."""
+        encoded = [word.encode() for word in words]
+        ends = np.fromiter(accumulate(map(len, encoded), initial=0), np.int64)
+        return Words(
+            _signs(b"".join(encoded)),
+            ends,
+            (_signs(opened.encode()), _signs(between.encode()), _signs(closed.encode())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Nodes of a level: where the sums of each begin and the last end, places of their names, amounts (lowest limb first), and hashes."""
+
+    starts: Offsets
+    places: Places
+    amounts: Amounts
+    hashes: Sequence[bytes]
+
+    def __len__(self) -> int:
+        """Return how many nodes there are."""
+        return len(self.hashes)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What units hold, as columns: see `verifier.Holdings`; `amounts`: as text, each with an end of line."""
+
+    counts: Offsets
+    unknown: Flags
+    names: Sequence[str]
+    which: Places
+    amounts: bytes
+
+
+class Tree:
+    """Builds nodes over units that hold something of some names; needs `kernels`."""
+
+    def __init__(self, names: Sequence[str], kernels: Kernels) -> None:
+        self._kernels = kernels
+        self.sums = Spelled(names)
+        self._place_of = np.array([self.sums.places[name] for name in names], np.int32)
+        self._words = Words.of(self.sums.starts, "{", '",', '"}')
+
+    def leaves(self, units: bytes, positions: bytes, held: Held) -> Level:
+        """Make leaves of lines of units and their positions, and of what these say; raises `Fault` where these are not as many."""
+        digits = _signs(held.amounts)
+        ends = np.flatnonzero(digits == _END)
+        if not held.counts.sum() == len(held.which) == len(ends):
+            raise Fault("a position is of no unit")
+        longest = int(np.diff(ends, prepend=-1).max(initial=1)) - 1
+        limbs = (longest + len(str(len(ends)))) // DIGITS + 1
+        units_place, unknown_place = self.sums.places[UNITS], self.sums.places[UNKNOWN]
+        which = self._place_of[held.which]
+        starts, places, amounts = self._kernels.leaves(
+            held.counts, held.unknown, which, digits, ends, units_place, unknown_place, limbs
+        )
+        return Level(starts, places, amounts, list(_leaf_hashes(units, positions, held.counts)))
+
+    def texts(self, level: Level, words: Words) -> Iterator[memoryview]:
+        """Yield the sums of each node as they are written."""
+        text, ends = self._kernels.spelled(
+            level.starts, level.places, level.amounts, words.text, words.ends, *words.around
+        )
+        seen = memoryview(text)
+        return (seen[begin:end] for begin, end in pairwise(ends.tolist()))
+
+    def above(self, level: Level) -> Level:
+        """Join the nodes of a level in pairs; of an odd number the last goes up as it is."""
+        said = [hashlib.sha256(text).digest() for text in self.texts(level, self._words)]
+        hashes = level.hashes
+        joined = [
+            hashlib.sha256(b"".join((NODE, left, of_left, right, of_right))).digest()
+            for left, of_left, right, of_right in zip(hashes[::2], said[::2], hashes[1::2], said[1::2], strict=False)
+        ]
+        starts, places, amounts = self._kernels.joined(level.starts, level.places, level.amounts)
+        return Level(starts, places, amounts, [*joined, *hashes[len(joined) * 2 :]])
+
+    def levels(self, leaves: Level) -> Iterator[Level]:
+        """Yield the leaves, and all levels above them up to the root."""
+        yield leaves
+        while len(leaves) > 1:
+            leaves = self.above(leaves)
+            yield leaves
+
+    def root(self, level: Level) -> Node:
+        """Return the one node of a level with the names of its sums."""
+        limbs = level.amounts.tolist()
+        amounts = [sum(limb * 10 ** (DIGITS * place) for place, limb in enumerate(each)) for each in limbs]
+        names = map(self.sums.names.__getitem__, level.places.tolist())
+        return Node(level.hashes[0], dict(zip(names, amounts, strict=True)))
+
+
+def _leaf_hashes(units: bytes, positions: bytes, counts: Offsets) -> Iterator[bytes]:
+    ends = [0, *accumulate(map(len, BytesIO(positions)))]
+    lines = list(BytesIO(units))
+    if len(lines) != len(counts) or len(ends) - 1 != counts.sum():
+        raise Fault("a position is of no unit")
+    seen, begin, position = memoryview(positions), 0, 0
+    for line, count in zip(lines, counts.tolist(), strict=True):
+        position += count
+        hashed, end = hashlib.sha256(LEAF + line), ends[position]
+        hashed.update(seen[begin:end])
+        begin = end
+        yield hashed.digest()
+
+
+def _signs(text: bytes) -> Bytes:
+    return np.frombuffer(text, np.uint8)

@@ -23,7 +23,8 @@ import numpy as np
 import pyarrow as pa
 
 from aggregator.audit import copies, verifier
-from aggregator.audit.lines import KEYS, ROWS_PER_GROUP
+from aggregator.audit.columns import ROWS_PER_GROUP
+from aggregator.audit.lines import KEYS
 from aggregator.audit.manifest import sha256_of
 from aggregator.audit.proofs import prove
 from aggregator.audit.snapshot import write_tables

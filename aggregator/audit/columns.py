@@ -7,11 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 ROWS_AT_ONCE = 16_384
-"""Rows that are written together: what is made of them stays near."""
+"""Rows that are made into columns together: what is made of them stays near."""
+
+ROWS_PER_GROUP = 65_536
+"""Rows that share the texts they hold, in memory as in Parquet, and are written together."""
+
+MOST_WORDS, MOST_NUMBERS = 4_096, 64
+"""Texts that columns beside each other may come to, and integers of a column that are worth to be told apart."""
+
+Codes = npt.NDArray[np.int64]
 
 SPACE, QUOTE, BACKSLASH = " ", '"', "\\"
 """Signs below the first, and the others, are what JSON writes otherwise within a text."""
@@ -26,7 +35,7 @@ def write_columns(table: pa.Table, path: Path) -> None:
 
 def lines_of_table(table: pa.Table) -> Iterator[memoryview]:
     """Yield the lines of some rows at a time."""
-    for batch in table.to_batches(max_chunksize=ROWS_AT_ONCE):
+    for batch in table.to_batches(max_chunksize=ROWS_PER_GROUP):
         if batch.num_rows:
             yield _lines(batch)
 
@@ -36,14 +45,76 @@ def _lines(batch: pa.RecordBatch) -> memoryview:
 
 
 def _joined(batch: pa.RecordBatch) -> pa.Array:
-    """Join what stands between values, as one word for each gap, and the values."""
+    """Join values and what stands between them, in few pieces: neighbours of few values are one."""
     parts: list[pa.Array | pa.Scalar] = []
-    pending = "{"
+    run, pending = _Run(), "{"
     for name in sorted(batch.schema.names):
-        values, mark = _values(batch[name])
-        parts += [_word(f"{pending}{json.dumps(name)}:{mark}"), values]
+        pending += f"{json.dumps(name)}:"
+        repeated = _repeated(batch[name])
+        if repeated is None:
+            values, mark = _values(batch[name])
+            parts += [*run.texts(pending + mark), values]
+            run = _Run()
+        else:
+            words, which, mark = repeated
+            if not run.takes(len(words)):
+                parts += run.texts("")
+                run = _Run()
+            run.take(pending + mark, words, which)
         pending = f"{mark},"
-    return pc.binary_join_element_wise(*parts, _word(pending[:-1] + "}\n"), _word(""))
+    parts += run.texts(pending[:-1] + "}\n")
+    return pc.binary_join_element_wise(*parts, _word(""))
+
+
+class _Run:
+    """What some columns beside each other, whose values repeat, are in each row: one of a few texts."""
+
+    def __init__(self) -> None:
+        self._columns: list[tuple[str, pa.Array]] = []
+        self._size = 1
+        self._which: Codes | None = None
+
+    def takes(self, words: int) -> bool:
+        """Say whether it stays few texts with so many words more."""
+        return not self._columns or self._size * words <= MOST_WORDS
+
+    def take(self, before: str, words: pa.Array, which: Codes) -> None:
+        """Add a column: what stands before it, its words, and which of them each row has."""
+        self._columns.append((before, words))
+        self._size *= len(words)
+        self._which = which if self._which is None else self._which * len(words) + which
+
+    def texts(self, end: str) -> list[pa.Array | pa.Scalar]:
+        """Return the text of each row with what stands behind it, or only that."""
+        if self._which is None:
+            return [_word(end)] if end else []
+        parts, later = [], self._size
+        for before, words in self._columns:
+            later //= len(words)
+            places = np.arange(self._size) // later % len(words)
+            parts += [_word(before), words if len(words) == self._size else words.take(places)]
+        return [pc.binary_join_element_wise(*parts, _word(end), _word("")).take(self._which)]
+
+
+def _repeated(column: pa.Array) -> tuple[pa.Array, Codes, str] | None:
+    """Return what the values of a column are in JSON, which of these each row has, and the mark that is to stand on both sides of all.
+
+    Nothing where they hardly repeat.
+    """
+    kind, mark = column.type, ""
+    if pa.types.is_dictionary(kind):
+        words, mark, which = _escaped(column.dictionary), QUOTE, column.indices
+    elif pa.types.is_boolean(kind):
+        words, which = pa.array(["false", "true"], pa.large_string()), column.cast(pa.int8())
+    elif pa.types.is_integer(kind) and len((found := column.dictionary_encode()).dictionary) <= MOST_NUMBERS:
+        words, which = found.dictionary.cast(pa.large_string()), found.indices
+    else:
+        return None
+    if which.null_count:
+        spelled = pc.binary_join_element_wise(_word(mark), words, _word(mark), _word(""))
+        words, mark = pa.concat_arrays([spelled, pa.array(["null"], pa.large_string())]), ""
+        which = pc.fill_null(which, len(words) - 1)
+    return words, which.to_numpy().astype(np.int64), mark
 
 
 def _word(text: str) -> pa.Scalar:
@@ -67,21 +138,14 @@ def _offsets(texts: pa.Array) -> list[int]:
 
 def _values(column: pa.Array) -> tuple[pa.Array, str]:
     """Write each value of a column as JSON, but for the mark that is to stand on both sides of all."""
-    if pa.types.is_boolean(column.type):
-        written = pc.if_else(column, "true", "false")
-    elif pa.types.is_integer(column.type):
+    if pa.types.is_integer(column.type):
         written = column.cast(pa.string())
     else:
-        texts = _escaped_words(column) if pa.types.is_dictionary(column.type) else _escaped(column)
+        texts = _escaped(column)
         if texts.null_count == 0:
             return texts, QUOTE
         written = pc.binary_join_element_wise(_word(QUOTE), texts, _word(QUOTE), _word(""))
     return pc.fill_null(written.cast(pa.large_string()), _word("null")), ""
-
-
-def _escaped_words(column: pa.DictionaryArray) -> pa.Array:
-    """Do what `_escaped` does where texts repeat."""
-    return _escaped(column.dictionary).take(column.indices)
 
 
 def _escaped(texts: pa.Array) -> pa.Array:

@@ -18,8 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from aggregator.audit import tree_index, verifier
-from aggregator.audit.columns import lines_of_table
-from aggregator.audit.lines import ROWS_PER_GROUP
+from aggregator.audit.columns import ROWS_PER_GROUP, lines_of_table
 from aggregator.audit.tables import repeated_in
 from aggregator.audit.verifier import HELD, LARGEST, OWN, POSITIONS, STATUS, UNITS, Fault, Json, Part, Rows, Run
 

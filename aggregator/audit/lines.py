@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aggregator.audit.columns import ROWS_AT_ONCE, lines_of_table
+from aggregator.audit.columns import ROWS_AT_ONCE, ROWS_PER_GROUP, lines_of_table
 
 Row = Mapping[str, Any]
 
@@ -39,9 +39,6 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 
 REPEATED = pa.dictionary(pa.int32(), pa.string())
 """Texts of which the same are held once for so many rows."""
-
-ROWS_PER_GROUP = 65_536
-"""Rows that share the texts they hold, in memory as in Parquet."""
 
 
 class Columns(Collection[Row]):

@@ -28,10 +28,10 @@ from aggregator.audit import (
     tree_index,
     verifier,
 )
-from aggregator.audit.columns import write_columns
+from aggregator.audit.columns import ROWS_PER_GROUP, write_columns
 from aggregator.audit.inputs import NoInputs
 from aggregator.audit.lines import KEYS as ORDER
-from aggregator.audit.lines import ROWS_PER_GROUP, Columns, rows_hash
+from aggregator.audit.lines import Columns, rows_hash
 from aggregator.audit.manifest import FileEntry, Link, Manifest, TableEntry, decided, manifest, sha256_of, skews
 from aggregator.audit.message_verifier import NOBODY, Trust
 from aggregator.audit.report.content import report

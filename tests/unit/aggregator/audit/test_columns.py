@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 
 from aggregator.audit import tree_index, verifier
-from aggregator.audit.columns import ROWS_AT_ONCE, write_columns
-from aggregator.audit.lines import KEYS, REPEATED, ROWS_PER_GROUP, Columns, line, ordered
+from aggregator.audit.columns import ROWS_AT_ONCE, ROWS_PER_GROUP, write_columns
+from aggregator.audit.lines import KEYS, REPEATED, Columns, line, ordered
 from aggregator.audit.tables import SCHEMAS, held_schema, schema
 from aggregator.audit.verifier import EMPTY, Fault, Json, Node, Run, described, leaves_of, levels, sha256
 

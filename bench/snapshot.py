@@ -31,10 +31,8 @@ from aggregator.audit.snapshot import write_tables
 from aggregator.audit.tables import SCHEMAS, held_schema, schema
 from aggregator.audit.verifier import MANIFEST, canonical, described
 from indexer.store import Store
-from indexer.store.asof import AsOf, unit_snapshots
+from indexer.store.asof import AsOf, last_positions, unit_snapshots
 from indexer.store.journals import tags_of
-from indexer.store.session import table_of
-from indexer.store.statements import statement
 
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 """How much of it, for machines that have little time."""
@@ -267,9 +265,8 @@ def read(folder: Path) -> dict[str, float]:
     with Store.open(folder / "store.duckdb") as store:
         con = store._writer  # noqa: SLF001 - a benchmark may look inside
         at = AsOf(con=con, chain_id=CHAIN, number=JOURNAL // 20, tips=False)
-        everybody = statement("position_asof", source="position_change", which="TRUE")
         wanted: dict[str, tuple[int, Callable[[], Sized]]] = {
-            "all keys": (3, lambda: table_of(con, everybody, at.values(venue_id="venue"))),
+            "all keys": (3, lambda: last_positions(at, "venue")),
             "one unit": (15, lambda: unit_snapshots(at, "venue", units=[owner])),
             "one owner": (15, lambda: unit_snapshots(at, "venue", owner=owner)),
         }

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+
 from chains.model import FEEDS, Block, PriceAnswer, Side, UnitSnapshot, VenueSnapshot, VenueSpec
 from indexer.store.apply import cursor
 from indexer.store.errors import BlockUnknown
 from indexer.store.journals import ACCOUNTS, MARKETS, POSITIONS, PRICES, Journal, tag_of
 from indexer.store.raw import blocks, named
-from indexer.store.session import Con
+from indexer.store.session import Con, table_of
 from indexer.store.statements import statement
 
 PHASE = "phase"
@@ -20,6 +22,10 @@ PHASE = "phase"
 
 FEW = 16
 """From so many units on, rows are looked for by a join."""
+
+LAST_OWNER = "coalesce(arg_max_null(nullif(owner, unit_id), place), unit_id)"
+OWN_NAME = "unit_id"
+"""Who owns a unit: whom its last row names; where each is named after its owner, that is known without reading them."""
 
 LOOK_BACK_S = 3 * 86_400
 """How far before a window the last answer before it is looked for; feeds speak once a day at least."""
@@ -166,12 +172,30 @@ def units_behind(at: AsOf, venue_id: str, after: bytes | None, count: int) -> li
 
 def last_rows(at: AsOf, journal: Journal, venue_id: str, wanted: list[bytes] | None) -> list[tuple[Any, ...]]:
     """The last row of every key of these units, or of all: unit, market, side or aspect, owner, value, place."""
-    name = "position_asof" if journal is POSITIONS else "account_asof"
+    return at.con.execute(*_last(at, journal, venue_id, wanted)).fetchall()
+
+
+def last_positions(at: AsOf, venue_id: str) -> pa.Table:
+    """The last row of every position of a venue, in no order: `unit_id`, `market`, `side`, `owner`, `amount_raw`, `place`."""
+    return table_of(at.con, *_last(at, POSITIONS, venue_id, None))
+
+
+def _last(at: AsOf, journal: Journal, venue_id: str, wanted: list[bytes] | None) -> tuple[str, dict[str, Any]]:
+    """The query for the last rows, and what it is asked with."""
     which, names = ("TRUE", {}) if wanted is None else _named("unit", wanted)
-    if wanted is None and journal is POSITIONS and at.since and not at.tips and _few_since(at, venue_id):
-        name = "position_asof_tips"
-    text = statement(name, source=at.source(journal), which=which)
-    return at.con.execute(text, at.values(venue_id=venue_id) | names).fetchall()
+    values, source = at.values(venue_id=venue_id) | names, at.source(journal)
+    if journal is not POSITIONS:
+        return statement("account_asof", source=source, which=which), values
+    if wanted is None and at.since and not at.tips and _few_since(at, venue_id):
+        return statement("position_asof_tips", source=source, which=which), values
+    alone = wanted is None and not _owners_differ(at, source, venue_id)
+    return statement("position_asof", source=source, which=which, owner=OWN_NAME if alone else LAST_OWNER), values
+
+
+def _owners_differ(at: AsOf, source: str, venue_id: str) -> bool:
+    """Whether owners must be read: to keep the last of each key costs more than all the rest."""
+    text = statement("owners_differ", source=source)
+    return bool(at.con.execute(text, at.values(venue_id=venue_id)).fetchall()[0][0])
 
 
 def _named(kind: str, names: Sequence[bytes]) -> tuple[str, dict[str, Any]]:

@@ -1,7 +1,7 @@
 -- The last row of every position at a block, in no order.
 SELECT
     unit_id, market, side,
-    coalesce(arg_max_null(nullif(owner, unit_id), place), unit_id) AS owner,
+    {owner} AS owner,
     CAST(arg_max(amount_raw, place) AS HUGEINT) AS amount_raw,
     max(place) AS place
 FROM (SELECT *, block_number * 4294967296 + ordinal + 1 AS place FROM {source})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chains.model import (
     END_OF_BLOCK,
     FEEDS,
@@ -14,7 +16,7 @@ from chains.model import (
     VenueSpec,
 )
 from indexer.store import Store
-from indexer.store.asof import FEW, _few_since, as_of, unit_snapshots
+from indexer.store.asof import FEW, _few_since, as_of, last_positions, unit_snapshots
 from indexer.store.journals import tag_of
 from tests.unit.store.builders import (
     CHAIN,
@@ -99,6 +101,28 @@ def test_positions_of_which_few_changed_since_are_read_from_tips_alike(store: St
         now = unit_snapshots(as_of(reader._con, CHAIN, block(8)), VENUE)
         (last,) = [each for each in now if each.owner == owners[1]]
         assert list(last.positions) == [BORROW, SUPPLY]
+
+
+def test_each_unit_is_owned_by_whom_its_last_row_names_whether_or_not_it_is_named_after_him(store: Store) -> None:
+    """Of a venue whose units are their owners, owners are not read until a row names another one."""
+    first, second, third = (bytes([n]) * 20 for n in (1, 2, 3))
+    rows = [
+        position(2, 20, owner=first),
+        position(3, 30, owner=second),
+        position(4, 40, owner=third)._replace(unit_id=first),
+        position(5, 50, owner=first),
+        position(6, 60, owner=third)._replace(unit_id=second),
+    ]
+    append(store, batch(1, 9, Rows(positions=rows)))
+    owners = {3: (first, second), 4: (third, second), 5: (first, second), 6: (first, third)}
+
+    with store.reading() as reader:
+        for number, wanted in owners.items():
+            at = as_of(reader._con, CHAIN, block(number), tips=False)
+            found = last_positions(replace(at, since=False), VENUE).to_pylist()
+            assert {row["unit_id"]: row["owner"] for row in found} == dict(zip((first, second), wanted, strict=True))
+            assert {row["place"] >> 32 for row in found} <= {2, 3, 4, 5, 6}
+            assert tuple(unit.owner for unit in unit_snapshots(at, VENUE)) == wanted
 
 
 def test_a_venue_at_a_block_is_made_of_the_last_rows_until_then(store: Store) -> None:

@@ -22,7 +22,7 @@ from aggregator.audit.signing import Signer
 from aggregator.audit.snapshot import write_snapshot, write_tables
 from aggregator.audit.tables import SCHEMAS, held_schema, schema
 from aggregator.audit.verifier import Fault, Json, described
-from tests.unit.aggregator.audit.test_columns import book, tabled
+from tests.unit.aggregator.audit.test_columns import TERMS, book, tabled
 from tests.unit.aggregator.audit.test_verifier import FIRST_SLOT, OPERATOR, history, weighed
 
 Rows = list[dict[str, Any]]
@@ -136,9 +136,9 @@ def test_other_bytes_than_those_of_the_copy_are_not_sound(tmp_path: Path) -> Non
         path = folder / f"{name}.ndjson"
         raw = path.read_bytes()
         for _ in range(40):
-            changed = bytearray(raw)
-            changed[chance.randrange(len(raw))] ^= 1 << chance.randrange(8)
-            path.write_bytes(changed)
+            flipped = bytearray(raw)
+            flipped[chance.randrange(len(raw))] ^= 1 << chance.randrange(8)
+            path.write_bytes(flipped)
             assert not sound(folder)
         for changed in (raw[:-1], raw + raw[-20:], raw + b"\n", raw[raw.index(b"\n") + 1 :], b""):
             path.write_bytes(changed)
@@ -172,12 +172,8 @@ def test_text_that_is_none_is_not_sound(tmp_path: Path) -> None:
     pq.write_table(table.set_column(place, "engine", wrong), folder / "units.parquet", row_group_size=1 << 16)
     lines = (folder / "units.ndjson").read_bytes()
     (folder / "units.ndjson").write_bytes(lines.replace(b'"engine":null', b'"engine":"\xff"'))
-    root = tree_index.root_of(
-        folder,
-        *(pq.read_table(folder / f"{name}.parquet") for name in ("units", "positions")),
-        {name: (tuple(SCHEMAS[name]), KEYS[name]) for name in ("units", "positions")},
-        starmap,
-    )
+    of_units, held = (pq.read_table(folder / f"{name}.parquet") for name in ("units", "positions"))
+    root = tree_index.root_of(folder, of_units, held, TERMS, starmap)
     manifest = json.loads((folder / "manifest.json").read_bytes()) | {"tree": described(root)}
     (folder / "manifest.json").write_text(json.dumps(manifest))
 

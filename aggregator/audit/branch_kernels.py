@@ -14,7 +14,7 @@ BASE = np.uint64(10**DIGITS)
 TEN = np.uint64(10)
 ZERO = np.uint8(ord("0"))
 
-inlined: Any = njit(error_model="numpy", nogil=True)
+compiled: Any = njit(error_model="numpy", nogil=True)
 
 
 @jitted()
@@ -100,7 +100,7 @@ def spelled(
     return text[:at], written
 
 
-@inlined
+@compiled
 def _room(places: Places, amounts: Amounts, first: int, size: int, place: int) -> tuple[int, int]:
     """Find a place among those of a node, which are in order, or make room for it; return where, and how many there are then."""
     at = size
@@ -116,7 +116,7 @@ def _room(places: Places, amounts: Amounts, first: int, size: int, place: int) -
     return at, size + 1
 
 
-@inlined
+@compiled
 def _add_digits(amount: Amounts, texts: Bytes, begin: int, end: int) -> None:
     carry = np.uint64(0)
     for limb in range(len(amount)):
@@ -129,7 +129,7 @@ def _add_digits(amount: Amounts, texts: Bytes, begin: int, end: int) -> None:
         amount[limb] = total - carry * BASE
 
 
-@inlined
+@compiled
 def _add(amount: Amounts, other: Amounts) -> None:
     carry = np.uint64(0)
     for limb in range(len(amount)):
@@ -138,7 +138,7 @@ def _add(amount: Amounts, other: Amounts) -> None:
         amount[limb] = total - carry * BASE
 
 
-@inlined
+@compiled
 def _copy(text: Bytes, at: int, words: Bytes, begin: int, end: int) -> int:
     to, since = np.uint64(at), np.uint64(begin)
     for sign in range(np.uint64(end - begin)):
@@ -146,7 +146,7 @@ def _copy(text: Bytes, at: int, words: Bytes, begin: int, end: int) -> int:
     return at + end - begin
 
 
-@inlined
+@compiled
 def _write(text: Bytes, at: int, amount: Amounts) -> int:
     """Write an amount without zeros before it."""
     highest = len(amount) - 1

@@ -79,6 +79,33 @@ def test_texts_without_signs_below_space_are_written_alike(
     assert (tmp_path / "lines").read_bytes() == b"".join(map(line, rows))
 
 
+@pytest.mark.parametrize("numbers", [1, 64, 65, 300])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_numbers_and_texts_are_written_alike_however_often_they_repeat(
+    gaps: bool, numbers: int, tmp_path: Path
+) -> None:
+    """Beside each other, so that they come to few texts or to more than are kept."""
+    kinds = {"a": pa.int64(), "b": REPEATED, "c": pa.bool_(), "d": REPEATED, "e": pa.int64(), "f": pa.string()}
+    chance = random.Random(numbers)
+    rows: list[dict[str, Any]] = [
+        {
+            "a": chance.randrange(numbers),
+            "b": f"\\{chance.randrange(numbers)}",
+            "c": chance.random() < 0.5,
+            "d": f'"{chance.randrange(numbers)}',
+            "e": -number,
+            "f": str(number),
+        }
+        for number in range(900)
+    ]
+    for row in rows if gaps else []:
+        row[chance.choice("abcdef")] = None
+
+    write_columns(pa.Table.from_pylist(rows, schema=pa.schema(kinds)), tmp_path / "lines")
+
+    assert (tmp_path / "lines").read_bytes() == b"".join(map(line, rows))
+
+
 def book(chance: random.Random, count: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     units, positions = [], []
     for number in range(count):

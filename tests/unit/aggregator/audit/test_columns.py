@@ -82,7 +82,7 @@ def test_texts_without_signs_below_space_are_written_alike(
 @pytest.mark.parametrize("numbers", [1, 64, 65, 300])
 @pytest.mark.parametrize("gaps", [False, True])
 def test_numbers_and_texts_are_written_alike_however_often_they_repeat(
-    gaps: bool, numbers: int, tmp_path: Path
+    numbers: int, tmp_path: Path, *, gaps: bool
 ) -> None:
     """Beside each other, so that they come to few texts or to more than are kept."""
     kinds = {"a": pa.int64(), "b": REPEATED, "c": pa.bool_(), "d": REPEATED, "e": pa.int64(), "f": pa.string()}

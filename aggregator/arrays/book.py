@@ -55,7 +55,8 @@ class ArrayBook:
         self._spare: _Buffer | None = None
         count = len(layout)
         rows, flags = _aligned(count), np.zeros(count, np.uint8)
-        self._compute(np.arange(count), rows, flags)
+        self._every = np.arange(count)
+        self._compute(self._every, rows, flags)
         self.standing = self._standing(1, rows, flags)
 
     @classmethod
@@ -122,15 +123,20 @@ class ArrayBook:
 
     def revalue(self) -> Standing:
         """Compute everything again: what there is already, to the bit."""
-        return self._publish(np.arange(len(self._layout)))
+        return self._publish(self._everybody())
 
     def _concerned(self, legs: Indexes) -> Indexes:
         """Return who has any of these legs; of most legs everybody, which is sooner computed than looked up."""
         if 2 * len(legs) > len(self._legs.legs):
-            return np.arange(len(self._layout))
+            return self._everybody()
         if self._holders is None or self._holders.outdated:
             self._holders = Holders.of(self._layout, len(self._legs.legs))
         return self._holders.of_legs(legs, len(self._layout))
+
+    def _everybody(self) -> Indexes:
+        if len(self._every) != len(self._layout):
+            self._every = np.arange(len(self._layout))
+        return self._every
 
     def _write(self, places: Indexes, entries: Sequence[Entry], held: Held) -> None:
         layout = self._layout

@@ -12,19 +12,19 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from aggregator.arrays import quads
 from aggregator.arrays.columns import SEEN, Bits, Floats, Indexes, Places
 from aggregator.arrays.compiled_sales import sold
 from aggregator.arrays.estimates import TOGETHER
-from aggregator.jitted import jitted, on_all_cores
+from aggregator.arrays.turns import taken
+from aggregator.jitted import in_turns, jitted
 from aggregator.margin.equity import LARGEST_RATIO
 from aggregator.margin.house import JUST_BELOW_ONE, LEAST_LOSS
 
 LANES = 64
 CHUNK = 2048
-"""Accounts that stand side by side at most, and that a thread takes at a time."""
+"""Accounts that stand side by side at most, and that a thread takes at a time: the last first, since large accounts stand at the end."""
 
 UNPRICED, SIZED, AT_RISK = np.uint8(3), np.uint8(4), np.uint8(8)
 place = np.uint64
@@ -39,11 +39,12 @@ compiled = jitted()
 
 def revalue(*given: Any) -> None:  # noqa: ANN401 - what `kernels.Revalue` takes
     """Write results and flags of accounts, on all cores; see `over_all`."""
-    on_all_cores(over_all, *given)
+    in_turns(over_all, math.ceil(len(given[0]) / CHUNK), *given)
 
 
-@jitted(parallel=True)
+@compiled
 def over_all(
+    turn: Indexes,
     accounts: Indexes,
     starts: Indexes,
     supplies: Places,
@@ -63,50 +64,69 @@ def over_all(
     results: Floats,
     flags: Bits,
 ) -> None:
-    """Write results and flags of `accounts`; shapes and units are those of `layout` and `columns`."""
+    """Write results and flags of `accounts`, as far as turns are left; shapes and units are those of `layout` and `columns`."""
     sized = np.any(marked & SIZED)
     chunks = (len(accounts) + CHUNK - 1) // CHUNK
-    step = apart(chunks)
-    for turn in prange(chunks):
-        chunk = turn * step % chunks
-        at, last = chunk * CHUNK, min((chunk + 1) * CHUNK, len(accounts))
-        most = 0
-        for each in range(at, last):
-            most = max(most, supplies[accounts[each]] + debts[accounts[each]])
-        who, risks, together = np.empty(most, dtype=np.int32), np.empty((most, SEEN)), np.empty(most)
-        sums, forms, found = np.empty((4, SEEN * LANES)), np.empty((6, SEEN * LANES)), np.empty((2, SEEN * LANES))
-        while at < last:
-            lanes = accounts[at : min(at + LANES, last)]
-            risky = False
-            for lane in range(len(lanes)):
-                account = place(lanes[lane])
-                start, supplied, owed = starts[account], supplies[account], debts[account]
-                more = fixed[fixed_at[account]]
-                if sized:
-                    falling, seen, worth = sold(lane, start, supplied, legs, amounts, parts, identities, marked, more, who, together, risks, sums)  # fmt: skip  # noqa: E501
-                else:
-                    falling, seen, worth = gathered(0, lane, start, 0, supplied, legs, amounts, table, identities, marked, more, who, risks, sums)  # fmt: skip  # noqa: E501
-                rising, also, owing = gathered(1, lane, start, supplied, supplied + owed, legs, amounts, table, identities, marked, more, who, risks, sums)  # fmt: skip  # noqa: E501
-                results[account, 5], results[account, 6] = worth, owing
-                flags[account] = said[account] | seen | also
-                if len(cases) > 0:
-                    paired(lane, supplied, falling, rising, who, risks, correlation, forms)
-                risky |= falling + rising > 0
-            if risky and len(cases) > 0:
-                solved(sums, forms, cases, kappa, found, len(lanes))
-            else:
-                plain(sums, kappa, found, len(lanes))
-            written(lanes, sums, found, results)
-            at += len(lanes)
+    chunk = chunks - 1 - taken(turn)
+    while chunk >= 0:
+        over_chunk(
+            accounts[chunk * CHUNK : min((chunk + 1) * CHUNK, len(accounts))], sized,
+            starts, supplies, debts, legs, amounts, table, parts, identities, marked, fixed_at, fixed, correlation, cases, kappa, said,
+            results, flags,
+        )  # fmt: skip
+        chunk = chunks - 1 - taken(turn)
 
 
 @compiled
-def apart(chunks: int) -> int:
-    """Return a step by which every chunk has its turn, and by which no thread has all the large accounts, which stand at the end."""
-    step = chunks * 5 // 8 + 1
-    while math.gcd(step, chunks) > 1:
-        step += 1
-    return step
+def over_chunk(
+    accounts: Indexes,
+    sized: np.bool_,
+    starts: Indexes,
+    supplies: Places,
+    debts: Places,
+    legs: Places,
+    amounts: Floats,
+    table: Floats,
+    parts: Floats,
+    identities: Places,
+    marked: Bits,
+    fixed_at: Places,
+    fixed: Floats,
+    correlation: Floats,
+    cases: Floats,
+    kappa: float,
+    said: Bits,
+    results: Floats,
+    flags: Bits,
+) -> None:
+    """Write results and flags of `accounts`; `sized`: whether anything costs more the more of it is sold."""
+    most = 0
+    for account in accounts:
+        most = max(most, supplies[account] + debts[account])
+    who, risks, together = np.empty(most, dtype=np.int32), np.empty((most, SEEN)), np.empty(most)
+    sums, forms, found = np.empty((4, SEEN * LANES)), np.empty((6, SEEN * LANES)), np.empty((2, SEEN * LANES))
+    for at in range(0, len(accounts), LANES):
+        lanes = accounts[at : min(at + LANES, len(accounts))]
+        risky = False
+        for lane in range(len(lanes)):
+            account = place(lanes[lane])
+            start, supplied, owed = starts[account], supplies[account], debts[account]
+            more = fixed[fixed_at[account]]
+            if sized:
+                falling, seen, worth = sold(lane, start, supplied, legs, amounts, parts, identities, marked, more, who, together, risks, sums)  # fmt: skip  # noqa: E501
+            else:
+                falling, seen, worth = gathered(0, lane, start, 0, supplied, legs, amounts, table, identities, marked, more, who, risks, sums)  # fmt: skip  # noqa: E501
+            rising, also, owing = gathered(1, lane, start, supplied, supplied + owed, legs, amounts, table, identities, marked, more, who, risks, sums)  # fmt: skip  # noqa: E501
+            results[account, 5], results[account, 6] = worth, owing
+            flags[account] = said[account] | seen | also
+            if len(cases) > 0:
+                paired(lane, supplied, falling, rising, who, risks, correlation, forms)
+            risky |= falling + rising > 0
+        if risky and len(cases) > 0:
+            solved(sums, forms, cases, kappa, found, len(lanes))
+        else:
+            plain(sums, kappa, found, len(lanes))
+        written(lanes, sums, found, results)
 
 
 @compiled

@@ -50,19 +50,20 @@ def in_turns(function: Any, turns: int, *given: Any) -> None:  # noqa: ANN401 - 
         raise error
 
 
-def jitted() -> Callable[[F], F]:
+def jitted(*, inlined: bool = False) -> Callable[[F], F]:
     """Compile a function when it is first called; where neither its folder nor the home can be written, in each process anew.
 
-    While it runs, other threads run Python: nobody else may write what it is given.
+    While it runs, other threads run Python: nobody else may write what it is given. `inlined`: it is put into each function that calls
+    it. An array is some eight numbers to hand over, so that calls of what is soon done cost as much as what it does.
     """
 
     def wrapped(function: F) -> F:
         compile_of: Any = njit
         try:
-            found: F = compile_of(error_model="numpy", nogil=True, cache=True)(function)
+            found: F = compile_of(error_model="numpy", nogil=True, forceinline=inlined, cache=True)(function)
         except RuntimeError as error:  # what numba raises where nothing can be written
             logging.getLogger(__name__).info("compiled code is not kept (set NUMBA_CACHE_DIR to a folder): %s", error)
-            found = compile_of(error_model="numpy", nogil=True)(function)
+            found = compile_of(error_model="numpy", nogil=True, forceinline=inlined)(function)
         return found
 
     return wrapped

@@ -34,7 +34,7 @@ Quad = tuple[float, float, float, float]
 Rates = tuple[float, float, float, float, float, float]
 """Of one case what squares of sums, sums over pairs of c and of c³ count, within a side and across."""
 
-compiled = jitted()
+compiled, inlined = jitted(), jitted(inlined=True)
 
 
 def revalue(*given: Any) -> None:  # noqa: ANN401 - what `kernels.Revalue` takes
@@ -129,7 +129,7 @@ def over_chunk(
         written(lanes, sums, found, results)
 
 
-@compiled
+@inlined
 def gathered(
     side: int,
     lane: int,
@@ -170,7 +170,7 @@ def gathered(
     return reach, seen, worth
 
 
-@compiled
+@inlined
 def paired(
     lane: int, supplied: int, falling: int, rising: int, who: Places, risks: Floats, correlation: Floats, forms: Floats
 ) -> None:
@@ -180,38 +180,36 @@ def paired(
     for number in range(falling):
         risk = quads.read(risks, place(number), place(0))
         near, cubed = leaned(number, 0, number, who, risks, correlation)
-        first = quads.added(first, quads.times(risk, quads.added(risk, near)))
-        third = quads.added(third, quads.times(risk, quads.added(risk, cubed)))
+        first = quads.added(first, quads.times(risk, quads.added(risk, quads.added(near, near))))
+        third = quads.added(third, quads.times(risk, quads.added(risk, quads.added(cubed, cubed))))
     quads.write(forms, place(0), place(SEEN * lane), first)
     quads.write(forms, place(3), place(SEEN * lane), third)
     first, third, across, across3 = nothing, nothing, nothing, nothing
     for number in range(supplied, supplied + rising):
         risk = quads.read(risks, place(number), place(0))
         near, cubed = leaned(number, supplied, number, who, risks, correlation)
-        first = quads.added(first, quads.times(risk, quads.added(risk, near)))
-        third = quads.added(third, quads.times(risk, quads.added(risk, cubed)))
+        first = quads.added(first, quads.times(risk, quads.added(risk, quads.added(near, near))))
+        third = quads.added(third, quads.times(risk, quads.added(risk, quads.added(cubed, cubed))))
         near, cubed = leaned(number, 0, falling, who, risks, correlation)
         across, across3 = quads.added(across, quads.times(risk, near)), quads.added(across3, quads.times(risk, cubed))
-    half = quads.quad(0.5, 0.5, 0.5, 0.5)
     quads.write(forms, place(1), place(SEEN * lane), first)
     quads.write(forms, place(4), place(SEEN * lane), third)
-    quads.write(forms, place(2), place(SEEN * lane), quads.times(half, across))
-    quads.write(forms, place(5), place(SEEN * lane), quads.times(half, across3))
+    quads.write(forms, place(2), place(SEEN * lane), across)
+    quads.write(forms, place(5), place(SEEN * lane), across3)
 
 
-@compiled
+@inlined
 def leaned(leg: int, first: int, end: int, who: Places, risks: Floats, correlation: Floats) -> tuple[Quad, Quad]:
-    """Return twice the sums of c·R and of c³·R over some legs, by their correlation with one."""
+    """Return the sums of c·R and of c³·R over some legs, by their correlation with one."""
     near, cubed = quads.quad(0.0, 0.0, 0.0, 0.0), quads.quad(0.0, 0.0, 0.0, 0.0)
     row = place(who[place(leg)])
     for number in range(first, end):
         other = place(number)
         c = correlation[row, place(who[other])]
         c3 = c * c * c
-        twice, twice3 = 2.0 * c, 2.0 * c3
         risk = quads.read(risks, other, place(0))
-        near = quads.added(near, quads.times(quads.quad(twice, twice, twice, twice), risk))
-        cubed = quads.added(cubed, quads.times(quads.quad(twice3, twice3, twice3, twice3), risk))
+        near = quads.added(near, quads.times(quads.quad(c, c, c, c), risk))
+        cubed = quads.added(cubed, quads.times(quads.quad(c3, c3, c3, c3), risk))
     return near, cubed
 
 

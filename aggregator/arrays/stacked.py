@@ -159,7 +159,8 @@ def _of(begins: Indexes, size: int, legs: Places, amounts: Floats) -> tuple[NDAr
 def _besides(fixed: Floats, at: Places) -> Floats:
     """Return what accounts have besides positions, (column, account); one column, where all have the same."""
     if np.all(at == at[0]):
-        return fixed[at[0]][:, None]
+        same: Floats = fixed[at[0]][:, None]
+        return same
     return np.take(np.ascontiguousarray(fixed.T), at, axis=1)
 
 

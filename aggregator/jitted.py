@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Lock, Thread
 from typing import Any, TypeVar
 
@@ -40,9 +41,12 @@ def in_turns(function: Any, turns: int, *given: Any) -> None:  # noqa: ANN401 - 
         except BaseException as error:  # noqa: BLE001 - raised below, once nobody writes any more
             failed.append(error)
 
-    others = [Thread(target=one) for _ in range(min(cores, turns) - 1)]
-    for other in others:
-        other.start()
+    others: list[Thread] = []
+    with suppress(RuntimeError):  # of a process that may have no more threads: those that there are take its turns
+        for _ in range(min(cores, turns) - 1):
+            other = Thread(target=one)
+            other.start()
+            others.append(other)
     one()
     for other in others:
         other.join()

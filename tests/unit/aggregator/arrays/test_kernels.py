@@ -186,6 +186,29 @@ def test_what_any_core_raises_is_raised_once_all_have_ended(monkeypatch: pytest.
     assert len(ended) == 3
 
 
+def test_where_no_thread_can_be_started_this_one_takes_all_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: Any = pytest.importorskip("aggregator.arrays.compiled")
+    monkeypatch.setattr("aggregator.jitted.config.NUMBA_NUM_THREADS", 3)
+    many = [replace(entry, name=f"{entry.name} {again}") for again in range(50) for entry in ENTRIES]
+    asked: list[object] = []
+
+    class Refused:
+        def __init__(self, **_: object) -> None:
+            """Takes what a thread takes."""
+
+        def start(self) -> None:
+            asked.append(self)
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("aggregator.jitted.Thread", Refused)
+
+    book = ArrayBook.build(many, MARKS, STATIC, compiled.revalue)
+
+    assert len(many) > 2 * compiled.CHUNK
+    assert len(asked) == 1
+    assert np.array_equal(book.standing.rows, ArrayBook.build(many, MARKS, STATIC, stacked.revalue).standing.rows)
+
+
 def replaced(leg: Leg, name: str) -> Leg:
     return leg._replace(identity=name, mark=name)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from threading import Lock
+from contextlib import suppress
+from threading import Lock, Thread
 from typing import Any, TypeVar
 
-from numba import njit, typeof
+import numpy as np
+from numba import config, njit, typeof
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,19 +26,48 @@ def on_all_cores(function: Any, *given: Any) -> None:  # noqa: ANN401 - what num
         function(*given)
 
 
-def jitted(*, parallel: bool = False) -> Callable[[F], F]:
+def in_turns(function: Any, turns: int, *given: Any) -> None:  # noqa: ANN401 - as above
+    """Call a function on as many cores as there are, and turns for, each time with the turn that comes next, in an array that all share.
+
+    It takes turns from there until none is left (`aggregator.arrays.turns`). Threads are this call's own, and sleep where they wait:
+    those of OpenMP go round for milliseconds after their work, on a core that others need. Raises what a call raises.
+    """
+    turn, failed, cores = np.zeros(1, np.int64), [], config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    function.compile(tuple(map(typeof, (turn, *given))))
+
+    def one() -> None:
+        try:
+            function(turn, *given)
+        except BaseException as error:  # noqa: BLE001 - raised below, once nobody writes any more
+            failed.append(error)
+
+    others: list[Thread] = []
+    with suppress(RuntimeError):  # of a process that may have no more threads: those that there are take its turns
+        for _ in range(min(cores, turns) - 1):
+            other = Thread(target=one)
+            other.start()
+            others.append(other)
+    one()
+    for other in others:
+        other.join()
+    for error in failed:
+        raise error
+
+
+def jitted(*, inlined: bool = False) -> Callable[[F], F]:
     """Compile a function when it is first called; where neither its folder nor the home can be written, in each process anew.
 
-    While it runs, other threads run Python: nobody else may write what it is given.
+    While it runs, other threads run Python: nobody else may write what it is given. `inlined`: it is put into each function that calls
+    it. An array is some eight numbers to hand over, so that calls of what is soon done cost as much as what it does.
     """
 
     def wrapped(function: F) -> F:
         compile_of: Any = njit
         try:
-            found: F = compile_of(error_model="numpy", parallel=parallel, nogil=True, cache=True)(function)
+            found: F = compile_of(error_model="numpy", nogil=True, forceinline=inlined, cache=True)(function)
         except RuntimeError as error:  # what numba raises where nothing can be written
             logging.getLogger(__name__).info("compiled code is not kept (set NUMBA_CACHE_DIR to a folder): %s", error)
-            found = compile_of(error_model="numpy", parallel=parallel, nogil=True)(function)
+            found = compile_of(error_model="numpy", nogil=True, forceinline=inlined)(function)
         return found
 
     return wrapped

@@ -49,12 +49,9 @@ class Patient:
 
     def _compile(self, alike: list[Any]) -> None:
         try:
-            from numba import typeof  # noqa: PLC0415
+            from aggregator.arrays.compiled import revalue  # noqa: PLC0415
 
-            from aggregator.arrays.compiled import over_all, revalue  # noqa: PLC0415
-
-            compiled: Any = over_all
-            compiled.compile(tuple(map(typeof, alike)))
+            revalue(*alike)
         except ImportError:
             return
         except Exception as error:  # noqa: BLE001 - whatever a compiler or its files raise, numpy gives the same numbers

@@ -472,7 +472,7 @@ def _entry(name: str, assessment: Assessment, context: Context, marks: dict[str,
         asset_id = each.item.asset_id
         mark = f"{asset_id} {leg.mark}"
         marks[mark] = asset_id, price_of(each.item.mark, context)
-        holdings.append((replace(leg, mark=mark), amount))
+        holdings.append((leg._replace(mark=mark), amount))
     return replace(made, holdings=holdings)
 
 

@@ -3,6 +3,9 @@
 The peers compute much less, two sums an account (what counts and what is owed, at one price): numpy by gathering and `bincount`, DuckDB
 by a join and a group. Ours are three health factors, two margins, both sums and flags. All in one run, on the same positions; the
 arrays' numbers are compared with the peers' first.
+
+Parts are chosen by `MARGIN_ACCOUNTS` (1000000), `MARGIN_PRICES` (50,5000), `MARGIN_WEIGHTS` (static,layered,sized) and `MARGIN_PARTS`
+(numpy,compiled,changed,one,peers,sql).
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from importlib.metadata import version
 from itertools import count, cycle
@@ -36,7 +39,13 @@ from aggregator.arrays.legs import Leg, LegTable, Pair, Price, Weight
 from aggregator.arrays.tables import margin_tables
 from indexer.store import Store
 
-ACCOUNTS = 1_000_000
+ACCOUNTS = int(os.environ.get("MARGIN_ACCOUNTS", "1000000"))
+PRICES = tuple(int(keys) for keys in os.environ.get("MARGIN_PRICES", "50,5000").split(","))
+WEIGHTS = tuple(os.environ.get("MARGIN_WEIGHTS", "static,layered,sized").split(","))
+PARTS = frozenset(os.environ.get("MARGIN_PARTS", "numpy,compiled,changed,one,peers,sql").split(","))
+FEW_PRICES = 50
+"""With more than so many prices accounts have 1 to 16 positions, else 5; and SQL is asked of no more."""
+
 MOVED = "A0"
 SHARE = 0.2
 """Of all accounts have what `MOVED` prices."""
@@ -56,9 +65,9 @@ def main() -> None:
     print(
         f"  Python {platform.python_version()}, numpy {version('numpy')}, duckdb {version('duckdb')}, milliseconds on the clock and of CPU"
     )
-    for keys, skewed in ((50, False), (5_000, True)):
-        for weights in ("static", "layered", "sized"):
-            measure(keys, weights, skewed=skewed)
+    for keys in PRICES:
+        for weights in WEIGHTS:
+            measure(keys, weights, skewed=keys > FEW_PRICES)
 
 
 def measure(keys: int, weights: str, *, skewed: bool) -> None:
@@ -66,23 +75,34 @@ def measure(keys: int, weights: str, *, skewed: bool) -> None:
     print(
         f"  {keys:,} prices, {len(world.legs) / ACCOUNTS:.1f} positions an account, {'1 to 16' if skewed else 'always 5'}, {weights}"
     )
-    book = in_arrays(world, "numpy", stacked.revalue)
-    if fastest() is not stacked.revalue:
-        book = in_arrays(world, "compiled", fastest())
-    entries = world.entries(1_000)
-    report("1,000 accounts changed", timed(lambda: book.change(entries)))
-    steps = count(1)
-    with reading(book):
-        report("everything and those, while read", timed(lambda: book.change(entries, world.moved(next(steps)))))
-    names = [f"a{place}" for place in range(1_000)]
-    report("one account, of 1,000, in µs", timed(lambda: [book.standing.account(name) for name in names]))
+    if "numpy" in PARTS:
+        in_arrays(world, "numpy", stacked.revalue)
+    if PARTS & {"compiled", "changed", "one"}:
+        compiled(world)
+    if "peers" in PARTS:
+        report("peer: two sums, numpy", timed(world.bincount))
+        with duckdb.connect() as con:
+            world.load(con)
+            report("peer: two sums, DuckDB", timed(lambda: con.execute(TWO_SUMS).fetchall()))
+    if "sql" in PARTS and not skewed:
+        in_sql(world)
+
+
+def compiled(world: World) -> None:
+    """What the fastest kernel that there is here does: everything, a price, changes while somebody reads, one account."""
+    name = "numpy" if fastest() is stacked.revalue else "compiled"
+    book = in_arrays(world, name, fastest(), told="compiled" in PARTS)
+    if "changed" in PARTS:
+        entries = world.entries(1_000)
+        report("1,000 accounts changed", timed(lambda: book.change(entries)))
+        for what, read in (("everything and those", nullcontext()), ("the same while read", reading(book))):
+            marks = iter([world.moved(step) for step in range(1, RUNS + 2)])
+            with read:
+                report(what, timed(lambda: book.change(entries, next(marks))))  # noqa: B023 - called before the next turn
+    if "one" in PARTS:
+        names = [f"a{place}" for place in range(1_000)]
+        report("one account, of 1,000, in µs", timed(lambda: [book.standing.account(name) for name in names]))
     check(book, world)
-    report("peer: two sums, numpy", timed(world.bincount))
-    with duckdb.connect() as con:
-        world.load(con)
-        report("peer: two sums, DuckDB", timed(lambda: con.execute(TWO_SUMS).fetchall()))
-    if not skewed:
-        in_sql(keys, weights)
 
 
 TWO_SUMS = """
@@ -193,6 +213,30 @@ class World:
             entries.append(Entry(name=f"a{account}", holdings=holdings, said=said))
         return entries
 
+    def tables(self) -> dict[str, pa.Table]:
+        """What SQL computes the same accounts from: the tables of one that has every leg, with these accounts in its place."""
+        legs = self.leg_list
+        every = Entry(name="all", holdings=[(leg, 1.0) for leg in legs])
+        made = margin_tables([every], self.marks, self.estimates, snapshot_id="s", slot_time=1)
+        numbers = {leg: place for place, leg in enumerate(sorted(legs))}
+        size = len(self.supplies)
+        holder = {
+            "account": np.arange(size),
+            "account_id": [f"a{place}" for place in range(size)],
+            **{name: np.zeros(size) for name in made["margin_holder"].column_names if name.endswith("_usd")},
+            "has_debt": self.debts > 0,
+            **{name: np.zeros(size, dtype=bool) for name in ("debt_unknown", "apart", "claimed")},
+        }
+        position = {
+            "account": self.owners,
+            "leg": np.array([numbers[leg] for leg in legs])[self.legs],
+            "amount": self.amounts,
+        }
+        for name, columns in (("margin_holder", holder), ("margin_position", position)):
+            schema = made[name].schema
+            made[name] = pa.table({field.name: pa.array(columns[field.name], field.type) for field in schema})
+        return made
+
     def per_token(self) -> tuple[Floats, NDArray[np.bool_]]:
         """What one token of each leg counts for at the mid, by class alone; and whether it is owed."""
         owed = np.arange(2 * self.keys) >= self.keys
@@ -218,8 +262,10 @@ class World:
         con.execute("CREATE TABLE legs AS SELECT * FROM given_legs")
 
 
-def in_arrays(world: World, name: str, kernel: Revalue) -> ArrayBook:
+def in_arrays(world: World, name: str, kernel: Revalue, *, told: bool = True) -> ArrayBook:
     book = world.book(kernel)
+    if not told:
+        return book
     report(f"everything, {name}", timed(book.revalue))
     report(f"a price of {SHARE:.0%} of all, {name}", timed(partial(move, book, world, count(1))))
     return book
@@ -258,13 +304,11 @@ def check(book: ArrayBook, world: World) -> None:
     assert np.allclose(rows[:, OWED], owing, rtol=1e-9, atol=1e-3)
 
 
-def in_sql(keys: int, weights: str) -> None:
+def in_sql(world: World) -> None:
     """The published view over all accounts, and the arrays' sum of health factors beside it."""
-    world = World(ACCOUNTS, keys, weights, skewed=False)
-    entries = world.entries(ACCOUNTS)
-    book = ArrayBook.build(entries, world.marks, world.estimates)
+    book = world.book(fastest())
     with tempfile.TemporaryDirectory() as made, Store.open(Path(made) / "store.duckdb") as store:
-        store.replace_margin(1, margin_tables(entries, world.marks, world.estimates, snapshot_id="s", slot_time=1))
+        store.replace_margin(1, world.tables())
         answers: list[Sequence[object]] = []
         spent = timed(lambda: answers.append(store.query(IN_SQL, timeout_s=300, max_rows=9).rows[0]))
         owing = [health for _, health in book.standing.below(float("inf"))]

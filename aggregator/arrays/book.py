@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from aggregator.arrays.columns import ALONE, GONE, WIDTH, Bits, Floats, Indexes, Places
+from aggregator.arrays.columns import ALONE, GONE, WIDTH, Bits, Floats, Indexes
 from aggregator.arrays.estimates import STATIC, Estimates, Kernel
+from aggregator.arrays.held import Held
 from aggregator.arrays.holders import Holders
 from aggregator.arrays.kernels import Revalue, fastest
-from aggregator.arrays.layout import MOST_POSITIONS, Layout, neighbours
+from aggregator.arrays.layout import Layout, neighbours
 from aggregator.arrays.legs import Leg, LegTable, Price
 from aggregator.arrays.standing import Standing
 
@@ -55,7 +55,8 @@ class ArrayBook:
         self._spare: _Buffer | None = None
         count = len(layout)
         rows, flags = _aligned(count), np.zeros(count, np.uint8)
-        self._compute(np.arange(count), rows, flags)
+        self._every = np.arange(count)
+        self._compute(self._every, rows, flags)
         self.standing = self._standing(1, rows, flags)
 
     @classmethod
@@ -67,26 +68,23 @@ class ArrayBook:
         kernel: Revalue | None = None,
     ) -> ArrayBook:
         """Lay out accounts, side by side whom one price concerns; raises `ValueError` for a mark that is none, or two of one name."""
-        table = LegTable(places=estimates.places)
-        merged = [(entry, _merged(entry, table)) for entry in entries]
-        table.settle()
+        table, given = LegTable(places=estimates.places), list(entries)
+        held = _held(given, table)
         table.reprice(marks)
-        supplies, debts, legs, amounts = _columns([holdings for _, holdings in merged], table)
-        order = neighbours(supplies, debts, table.marks[legs])
-        merged = [merged[place] for place in order.tolist()]
-        supplies, debts, legs, amounts = _columns([holdings for _, holdings in merged], table)
-        besides = {tuple(entry.besides): 0 for entry, _ in merged if any(entry.besides)}
+        order = neighbours(held.supplies, held.debts, table.marks[held.legs])
+        held, given = held.taken(order), [given[place] for place in order.tolist()]
+        besides = {tuple(entry.besides): 0 for entry in given if any(entry.besides)}
         rows = {numbers: place for place, numbers in enumerate([NOTHING_BESIDES, *besides])}
         layout = Layout.packed(
-            supplies=supplies,
-            debts=debts,
-            legs=legs,
-            amounts=amounts,
-            fixed_at=np.array([rows.get(tuple(entry.besides), 0) for entry, _ in merged], dtype=np.int32),
+            supplies=held.supplies,
+            debts=held.debts,
+            legs=held.legs,
+            amounts=held.amounts,
+            fixed_at=np.array([rows.get(tuple(entry.besides), 0) for entry in given], dtype=np.int32),
             fixed=np.array(list(rows), dtype=np.float64),
-            said=np.array([entry.said for entry, _ in merged], dtype=np.uint8),
+            said=np.array([entry.said for entry in given], dtype=np.uint8),
         )
-        names = [entry.name for entry, _ in merged]
+        names = [entry.name for entry in given]
         if len(set(names)) < len(names):
             raise ValueError("two entries have one name; an account has one entry")
         return cls(layout, table, names, estimates, kernel or fastest())
@@ -103,19 +101,20 @@ class ArrayBook:
 
     def change(self, entries: Iterable[Entry], marks: Mapping[str, Price | None] | None = None) -> Standing:
         """Replace what accounts have, or add them; `marks`: of legs that come with them, or that moved. Raises `ValueError`."""
-        found = {entry.name: (entry, _merged(entry, self._legs)) for entry in entries}
-        self._legs.settle()
+        found = {entry.name: entry for entry in entries}
+        held = _held(list(found.values()), self._legs)
         repriced = self._legs.reprice(marks or {})
         new = [name for name in found if name not in self._places]
         self._layout.add_accounts(len(new))
         for name in new:
             self._places[name] = len(self._names)
             self._names.append(name)
-        places = [self._write(*item) for item in found.values()]
+        places = np.fromiter(map(self._places.__getitem__, found), np.int64, len(found))
+        self._write(places, list(found.values()), held)
         self._layout.pack()
         concerned = self._concerned(repriced) if len(repriced) else np.zeros(0, np.int64)
         if len(concerned) < len(self._layout):
-            concerned = np.union1d(np.array(places, np.int64), concerned)
+            concerned = np.union1d(places, concerned)
         return self._publish(concerned)
 
     def remove(self, names: Iterable[str]) -> Standing:
@@ -124,29 +123,31 @@ class ArrayBook:
 
     def revalue(self) -> Standing:
         """Compute everything again: what there is already, to the bit."""
-        return self._publish(np.arange(len(self._layout)))
+        return self._publish(self._everybody())
 
     def _concerned(self, legs: Indexes) -> Indexes:
         """Return who has any of these legs; of most legs everybody, which is sooner computed than looked up."""
         if 2 * len(legs) > len(self._legs.legs):
-            return np.arange(len(self._layout))
+            return self._everybody()
         if self._holders is None or self._holders.outdated:
             self._holders = Holders.of(self._layout, len(self._legs.legs))
         return self._holders.of_legs(legs, len(self._layout))
 
-    def _write(self, entry: Entry, holdings: Sequence[tuple[int, float]]) -> int:
-        place, layout = self._places[entry.name], self._layout
-        layout.put(
-            place,
-            supplies=_supplies(holdings, self._legs),
-            legs=[leg for leg, _ in holdings],
-            amounts=[amount for _, amount in holdings],
-        )
-        layout.besides(place, entry.besides)
-        layout.said[place] = entry.said
+    def _everybody(self) -> Indexes:
+        if len(self._every) != len(self._layout):
+            self._every = np.arange(len(self._layout))
+        return self._every
+
+    def _write(self, places: Indexes, entries: Sequence[Entry], held: Held) -> None:
+        layout = self._layout
+        layout.put(places, supplies=held.supplies, debts=held.debts, legs=held.legs, amounts=held.amounts)
+        layout.fixed_at[places] = 0
+        layout.said[places] = [entry.said for entry in entries]
+        for place, entry in zip(places.tolist(), entries, strict=True):
+            if entry.besides is not NOTHING_BESIDES:
+                layout.besides(place, entry.besides)
         if self._holders is not None:
-            self._holders.since.add(place)
-        return place
+            self._holders.since.update(places.tolist())
 
     def _publish(self, accounts: Indexes) -> Standing:
         old = self.standing
@@ -166,11 +167,12 @@ class ArrayBook:
             return rows, flags
         rows, flags = spare.rows, spare.flags
         rows.flags.writeable = flags.flags.writeable = True
-        behind = np.zeros(count, dtype=bool)
-        behind[spare.missed] = True
-        behind[accounts] = False
-        missed = np.flatnonzero(behind)
-        rows[missed], flags[missed] = np.take(old.rows, missed, axis=0), old.flags[missed]
+        if len(accounts) < count:
+            behind = np.zeros(count, dtype=bool)
+            behind[spare.missed] = True
+            behind[accounts] = False
+            missed = np.flatnonzero(behind)
+            rows[missed], flags[missed] = np.take(old.rows, missed, axis=0), old.flags[missed]
         return rows, flags
 
     def _standing(self, version: int, rows: Floats, flags: Bits) -> Standing:
@@ -217,30 +219,7 @@ def _aligned(count: int) -> Floats:
     return space[first : first + count * WIDTH].reshape(count, WIDTH)
 
 
-def _merged(entry: Entry, table: LegTable) -> list[tuple[int, float]]:
-    """Return the numbers of what an account has, each once and in their own order, with the amounts; raises `ValueError`."""
-    if entry.said & (ALONE | GONE):
-        return []
-    amounts: dict[int, list[float]] = {}
-    for leg, amount in entry.holdings:
-        if not 0 <= amount < math.inf:
-            raise ValueError(
-                f"{entry.name}: an amount of {leg.identity} is {amount}; it must be finite and not negative"
-            )
-        amounts.setdefault(table.number(leg), []).append(amount)
-    if len(amounts) > MOST_POSITIONS:
-        raise ValueError(f"{entry.name}: has {len(amounts)} different positions; at most {MOST_POSITIONS} fit")
-    return [(number, math.fsum(amounts[number])) for number in sorted(amounts, key=table.order.__getitem__)]
-
-
-def _supplies(holdings: Sequence[tuple[int, float]], table: LegTable) -> int:
-    return sum(not table.order[number][0] for number, _ in holdings)
-
-
-def _columns(accounts: Sequence[Sequence[tuple[int, float]]], table: LegTable) -> tuple[Places, Places, Places, Floats]:
-    """Return how many supplies and debts each account has, and the numbers and amounts of all, one account after the other."""
-    supplies = np.array([_supplies(holdings, table) for holdings in accounts], dtype=np.int32)
-    counts = np.array([len(holdings) for holdings in accounts], dtype=np.int32)
-    legs = np.array([number for holdings in accounts for number, _ in holdings], dtype=np.int32)
-    amounts = np.array([amount for holdings in accounts for _, amount in holdings], dtype=np.float64)
-    return supplies, counts - supplies, legs, amounts
+def _held(entries: Sequence[Entry], table: LegTable) -> Held:
+    """Return what arrays hold of each; raises `ValueError`."""
+    holdings = [() if entry.said & (ALONE | GONE) else entry.holdings for entry in entries]
+    return Held.of([entry.name for entry in entries], holdings, table)

@@ -12,19 +12,19 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from aggregator.arrays import quads
 from aggregator.arrays.columns import SEEN, Bits, Floats, Indexes, Places
 from aggregator.arrays.compiled_sales import sold
 from aggregator.arrays.estimates import TOGETHER
-from aggregator.jitted import jitted, on_all_cores
+from aggregator.arrays.turns import taken
+from aggregator.jitted import in_turns, jitted
 from aggregator.margin.equity import LARGEST_RATIO
 from aggregator.margin.house import JUST_BELOW_ONE, LEAST_LOSS
 
 LANES = 64
 CHUNK = 2048
-"""Accounts that stand side by side at most, and that a thread takes at a time."""
+"""Accounts that stand side by side at most, and that a thread takes at a time: the last first, since large accounts stand at the end."""
 
 UNPRICED, SIZED, AT_RISK = np.uint8(3), np.uint8(4), np.uint8(8)
 place = np.uint64
@@ -34,16 +34,17 @@ Quad = tuple[float, float, float, float]
 Rates = tuple[float, float, float, float, float, float]
 """Of one case what squares of sums, sums over pairs of c and of c³ count, within a side and across."""
 
-compiled = jitted()
+compiled, inlined = jitted(), jitted(inlined=True)
 
 
 def revalue(*given: Any) -> None:  # noqa: ANN401 - what `kernels.Revalue` takes
     """Write results and flags of accounts, on all cores; see `over_all`."""
-    on_all_cores(over_all, *given)
+    in_turns(over_all, math.ceil(len(given[0]) / CHUNK), *given)
 
 
-@jitted(parallel=True)
+@compiled
 def over_all(
+    turn: Indexes,
     accounts: Indexes,
     starts: Indexes,
     supplies: Places,
@@ -63,53 +64,72 @@ def over_all(
     results: Floats,
     flags: Bits,
 ) -> None:
-    """Write results and flags of `accounts`; shapes and units are those of `layout` and `columns`."""
+    """Write results and flags of `accounts`, as far as turns are left; shapes and units are those of `layout` and `columns`."""
     sized = np.any(marked & SIZED)
     chunks = (len(accounts) + CHUNK - 1) // CHUNK
-    step = apart(chunks)
-    for turn in prange(chunks):
-        chunk = turn * step % chunks
-        at, last = chunk * CHUNK, min((chunk + 1) * CHUNK, len(accounts))
-        most = 0
-        for each in range(at, last):
-            most = max(most, supplies[accounts[each]] + debts[accounts[each]])
-        who, risks, together = np.empty(most, dtype=np.int32), np.empty((most, SEEN)), np.empty(most)
-        sums, forms, found = np.empty((4, SEEN * LANES)), np.empty((6, SEEN * LANES)), np.empty((2, SEEN * LANES))
-        while at < last:
-            lanes = accounts[at : min(at + LANES, last)]
-            risky = False
-            for lane in range(len(lanes)):
-                account = place(lanes[lane])
-                start, supplied, owed = starts[account], supplies[account], debts[account]
-                more = fixed[fixed_at[account]]
-                if sized:
-                    falling, seen, worth = sold(lane, start, supplied, legs, amounts, parts, identities, marked, more, who, together, risks, sums)  # fmt: skip  # noqa: E501
-                else:
-                    falling, seen, worth = gathered(0, lane, start, 0, supplied, legs, amounts, table, identities, marked, more, who, risks, sums)  # fmt: skip  # noqa: E501
-                rising, also, owing = gathered(1, lane, start, supplied, supplied + owed, legs, amounts, table, identities, marked, more, who, risks, sums)  # fmt: skip  # noqa: E501
-                results[account, 5], results[account, 6] = worth, owing
-                flags[account] = said[account] | seen | also
-                if len(cases) > 0:
-                    paired(lane, supplied, falling, rising, who, risks, correlation, forms)
-                risky |= falling + rising > 0
-            if risky and len(cases) > 0:
-                solved(sums, forms, cases, kappa, found, len(lanes))
+    chunk = chunks - 1 - taken(turn)
+    while chunk >= 0:
+        over_chunk(
+            accounts[chunk * CHUNK : min((chunk + 1) * CHUNK, len(accounts))], sized,
+            starts, supplies, debts, legs, amounts, table, parts, identities, marked, fixed_at, fixed, correlation, cases, kappa, said,
+            results, flags,
+        )  # fmt: skip
+        chunk = chunks - 1 - taken(turn)
+
+
+@compiled
+def over_chunk(
+    accounts: Indexes,
+    sized: np.bool_,
+    starts: Indexes,
+    supplies: Places,
+    debts: Places,
+    legs: Places,
+    amounts: Floats,
+    table: Floats,
+    parts: Floats,
+    identities: Places,
+    marked: Bits,
+    fixed_at: Places,
+    fixed: Floats,
+    correlation: Floats,
+    cases: Floats,
+    kappa: float,
+    said: Bits,
+    results: Floats,
+    flags: Bits,
+) -> None:
+    """Write results and flags of `accounts`; `sized`: whether anything costs more the more of it is sold."""
+    most = 0
+    for account in accounts:
+        most = max(most, supplies[account] + debts[account])
+    who, risks, together = np.empty(most, dtype=np.int32), np.empty((most, SEEN)), np.empty(most)
+    sums, forms, found = np.empty((4, SEEN * LANES)), np.empty((6, SEEN * LANES)), np.empty((2, SEEN * LANES))
+    for at in range(0, len(accounts), LANES):
+        lanes = accounts[at : min(at + LANES, len(accounts))]
+        risky = False
+        for lane in range(len(lanes)):
+            account = place(lanes[lane])
+            start, supplied, owed = starts[account], supplies[account], debts[account]
+            more = fixed[fixed_at[account]]
+            if sized:
+                falling, seen, worth = sold(lane, start, supplied, legs, amounts, parts, identities, marked, more, who, together, risks, sums)  # fmt: skip  # noqa: E501
             else:
-                plain(sums, kappa, found, len(lanes))
-            written(lanes, sums, found, results)
-            at += len(lanes)
+                falling, seen, worth = gathered(0, lane, start, 0, supplied, legs, amounts, table, identities, marked, more, who, risks, sums)  # fmt: skip  # noqa: E501
+            rising, also, owing = gathered(1, lane, start, supplied, supplied + owed, legs, amounts, table, identities, marked, more, who, risks, sums)  # fmt: skip  # noqa: E501
+            results[account, 5], results[account, 6] = worth, owing
+            flags[account] = said[account] | seen | also
+            if len(cases) > 0:
+                paired(lane, supplied, falling, rising, who, risks, correlation, forms)
+            risky |= falling + rising > 0
+        if risky and len(cases) > 0:
+            solved(sums, forms, cases, kappa, found, len(lanes))
+        else:
+            plain(sums, kappa, found, len(lanes))
+        written(lanes, sums, found, results)
 
 
-@compiled
-def apart(chunks: int) -> int:
-    """Return a step by which every chunk has its turn, and by which no thread has all the large accounts, which stand at the end."""
-    step = chunks * 5 // 8 + 1
-    while math.gcd(step, chunks) > 1:
-        step += 1
-    return step
-
-
-@compiled
+@inlined
 def gathered(
     side: int,
     lane: int,
@@ -150,7 +170,7 @@ def gathered(
     return reach, seen, worth
 
 
-@compiled
+@inlined
 def paired(
     lane: int, supplied: int, falling: int, rising: int, who: Places, risks: Floats, correlation: Floats, forms: Floats
 ) -> None:
@@ -160,38 +180,36 @@ def paired(
     for number in range(falling):
         risk = quads.read(risks, place(number), place(0))
         near, cubed = leaned(number, 0, number, who, risks, correlation)
-        first = quads.added(first, quads.times(risk, quads.added(risk, near)))
-        third = quads.added(third, quads.times(risk, quads.added(risk, cubed)))
+        first = quads.added(first, quads.times(risk, quads.added(risk, quads.added(near, near))))
+        third = quads.added(third, quads.times(risk, quads.added(risk, quads.added(cubed, cubed))))
     quads.write(forms, place(0), place(SEEN * lane), first)
     quads.write(forms, place(3), place(SEEN * lane), third)
     first, third, across, across3 = nothing, nothing, nothing, nothing
     for number in range(supplied, supplied + rising):
         risk = quads.read(risks, place(number), place(0))
         near, cubed = leaned(number, supplied, number, who, risks, correlation)
-        first = quads.added(first, quads.times(risk, quads.added(risk, near)))
-        third = quads.added(third, quads.times(risk, quads.added(risk, cubed)))
+        first = quads.added(first, quads.times(risk, quads.added(risk, quads.added(near, near))))
+        third = quads.added(third, quads.times(risk, quads.added(risk, quads.added(cubed, cubed))))
         near, cubed = leaned(number, 0, falling, who, risks, correlation)
         across, across3 = quads.added(across, quads.times(risk, near)), quads.added(across3, quads.times(risk, cubed))
-    half = quads.quad(0.5, 0.5, 0.5, 0.5)
     quads.write(forms, place(1), place(SEEN * lane), first)
     quads.write(forms, place(4), place(SEEN * lane), third)
-    quads.write(forms, place(2), place(SEEN * lane), quads.times(half, across))
-    quads.write(forms, place(5), place(SEEN * lane), quads.times(half, across3))
+    quads.write(forms, place(2), place(SEEN * lane), across)
+    quads.write(forms, place(5), place(SEEN * lane), across3)
 
 
-@compiled
+@inlined
 def leaned(leg: int, first: int, end: int, who: Places, risks: Floats, correlation: Floats) -> tuple[Quad, Quad]:
-    """Return twice the sums of c·R and of c³·R over some legs, by their correlation with one."""
+    """Return the sums of c·R and of c³·R over some legs, by their correlation with one."""
     near, cubed = quads.quad(0.0, 0.0, 0.0, 0.0), quads.quad(0.0, 0.0, 0.0, 0.0)
     row = place(who[place(leg)])
     for number in range(first, end):
         other = place(number)
         c = correlation[row, place(who[other])]
         c3 = c * c * c
-        twice, twice3 = 2.0 * c, 2.0 * c3
         risk = quads.read(risks, other, place(0))
-        near = quads.added(near, quads.times(quads.quad(twice, twice, twice, twice), risk))
-        cubed = quads.added(cubed, quads.times(quads.quad(twice3, twice3, twice3, twice3), risk))
+        near = quads.added(near, quads.times(quads.quad(c, c, c, c), risk))
+        cubed = quads.added(cubed, quads.times(quads.quad(c3, c3, c3, c3), risk))
     return near, cubed
 
 

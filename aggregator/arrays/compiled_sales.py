@@ -30,10 +30,10 @@ place = np.uint64
 PRICE, CLASS, ALONE = place(PRICES.start), place(LEFT.start), place(MARKET_ALONE.start)
 OTHER, LEAST, WHOLE, SLOPE = place(OTHERS), place(CAP_LEFT), place(SALE_KEPT), place(SALE_SLOPE)
 
-compiled = jitted()
+inlined = jitted(inlined=True)
 
 
-@compiled
+@inlined
 def sold(
     lane: int,
     start: int,
@@ -90,7 +90,7 @@ def sold(
     return reach, seen, worth
 
 
-@compiled
+@inlined
 def remaining(kind: np.uint64, value: float, parts: Floats) -> float:
     """Return what all layers but the market leave of a supply of which so much is sold; beyond where most is brought, no more is."""
     whole, root, left = parts[kind, WHOLE], math.sqrt(value), 0.0

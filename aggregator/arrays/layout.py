@@ -77,21 +77,24 @@ class Layout:
 
     def add_accounts(self, more: int) -> None:
         """Add accounts that have nothing yet."""
+        if not more:
+            return
         for name in ("starts", "rooms", "supplies", "debts", "fixed_at", "said"):
             array = getattr(self, name)
             setattr(self, name, np.concatenate([array, np.zeros(more, array.dtype)]))
 
-    def put(self, account: int, *, supplies: int, legs: Sequence[int], amounts: Sequence[float]) -> None:
-        """Write what an account holds now; raises `ValueError` beyond `MOST_POSITIONS`."""
-        count = len(legs)
-        if count > MOST_POSITIONS:
-            raise ValueError(f"an account has {count} different positions; at most {MOST_POSITIONS} fit")
-        if count > self.rooms[account]:
-            self._move(account, count + ROOM)
-        first = self.starts[account]
-        self.legs[first : first + count] = legs
-        self.amounts[first : first + count] = amounts
-        self.supplies[account], self.debts[account] = supplies, count - supplies
+    def put(self, accounts: Indexes, *, supplies: Places, debts: Places, legs: Places, amounts: Floats) -> None:
+        """Write what different accounts hold now, in runs one behind the other; raises `ValueError` beyond `MOST_POSITIONS`."""
+        counts = (supplies + debts).astype(np.int64)
+        if len(counts) and (most := int(np.max(counts))) > MOST_POSITIONS:
+            raise ValueError(f"an account has {most} different positions; at most {MOST_POSITIONS} fit")
+        growing = counts > self.rooms[accounts]
+        if np.any(growing):
+            self._move(accounts[growing], counts[growing] + ROOM)
+        ends = np.cumsum(counts)
+        at = np.repeat(self.starts[accounts] - ends + counts, counts) + np.arange(len(legs))
+        self.legs[at], self.amounts[at] = legs, amounts
+        self.supplies[accounts], self.debts[accounts] = supplies, debts
 
     def besides(self, account: int, numbers: Sequence[float]) -> None:
         """Write what an account has besides positions (columns of `fixed`)."""
@@ -104,13 +107,14 @@ class Layout:
         self.fixed_at[account] = self.own[account]
         self.fixed[self.own[account]] = numbers
 
-    def _move(self, account: int, room: int) -> None:
-        self.holes += int(self.rooms[account])
+    def _move(self, accounts: Indexes, rooms: Indexes) -> None:
+        self.holes += int(np.sum(self.rooms[accounts]))
+        room = int(np.sum(rooms))
         if self.end + room > len(self.legs):
             more = max(room, len(self.legs) // 8)
             self.legs = np.concatenate([self.legs, np.zeros(more, np.int32)])
             self.amounts = np.concatenate([self.amounts, np.zeros(more)])
-        self.starts[account], self.rooms[account] = self.end, room
+        self.starts[accounts], self.rooms[accounts] = self.end + np.cumsum(rooms) - rooms, rooms
         self.end += room
 
     def pack(self, *, at_least: float = 0.25) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -13,7 +13,6 @@ import numpy as np
 from aggregator.arrays.columns import (
     AT_RISK,
     CAP_LEFT,
-    COUNTS,
     LEFT,
     LEG_WIDTH,
     MARKET_ALONE,
@@ -22,9 +21,9 @@ from aggregator.arrays.columns import (
     PART_WIDTH,
     PRICES,
     PURPOSE_OF,
-    RISK,
     SALE_KEPT,
     SALE_SLOPE,
+    SEEN,
     SIZED,
     UNPRICED_COLLATERAL,
     UNPRICED_DEBT,
@@ -55,8 +54,7 @@ NONE = Pair(0.0, 0.0)
 NO_PRICE = Price(0.0, 0.0, 0.0, authorises=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Weight:
+class Weight(NamedTuple):
     """What a supply or a debt counts for; all are fractions of its value.
 
     `static`: the share of a supply that its class leaves, or the factor of a debt. `market`: what the market may take of what the other
@@ -76,9 +74,11 @@ class Weight:
         return self.slope > 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Leg:
-    """`mark`: what names its price; `identity`: what it is to correlations, and to what is sold together."""
+class Leg(NamedTuple):
+    """`mark`: what names its price; `identity`: what it is to correlations, and to what is sold together.
+
+    A tuple, as its weight is, since legs are looked up by what they are, once for each position that an account comes with.
+    """
 
     is_debt: bool
     identity: str
@@ -90,43 +90,44 @@ class Leg:
 class LegTable:
     """All legs of a book, numbered in the order in which they came; legs are added, never taken away.
 
-    `order`, by number: what accounts' positions are sorted by, supplies first, and of either side what is estimated; one identity's
+    `ranks`, by number: what accounts' positions are sorted by, supplies first, and of either side what is estimated; one identity's
     stand together.
     `table` (legs, `LEG_WIDTH`), `parts` (legs, `PART_WIDTH`), `flags`, `identities` (the places of correlations), `marks` (the place of
-    each leg's price); `weights` (legs, 4): for either margin the share that counts before the market takes its part, and what part of its
-    value that is. `prices` (marks, 4): low, mid, high in USD, and 1 where new debt may rest on it; `known` whether there is one.
+    each leg's price); `weights` (legs, 8): for each margin as it is seen the share that counts before the market takes its part, then
+    what part of its value that is. `prices` (marks, 4): low, mid, high in USD, and 1 where new debt may rest on it; `known` whether there
+    is one.
     """
 
     places: Mapping[str, int]
     legs: dict[Leg, int] = field(default_factory=dict)
-    order: list[tuple[object, ...]] = field(default_factory=list)
+    ranks: Places = field(default_factory=lambda: np.zeros(0, np.int32))
     mark_places: dict[str, int] = field(default_factory=dict)
     table: Floats = field(default_factory=lambda: np.zeros((0, LEG_WIDTH)))
     parts: Floats = field(default_factory=lambda: np.zeros((0, PART_WIDTH)))
-    weights: Floats = field(default_factory=lambda: np.zeros((0, 4)))
+    weights: Floats = field(default_factory=lambda: np.zeros((0, 2 * SEEN)))
     flags: Bits = field(default_factory=lambda: np.zeros(0, np.uint8))
     identities: Places = field(default_factory=lambda: np.zeros(0, np.int32))
     marks: Places = field(default_factory=lambda: np.zeros(0, np.int32))
     debts: Bits = field(default_factory=lambda: np.zeros(0, np.uint8))
     prices: Floats = field(default_factory=lambda: np.zeros((0, 4)))
     known: Bits = field(default_factory=lambda: np.zeros(0, np.uint8))
+    _ordered: list[int] = field(default_factory=list)
 
-    def number(self, leg: Leg) -> int:
-        """Return the number of a leg, a new one if it has none; `settle` is then to be called."""
-        found = self.legs.get(leg)
-        if found is None:
-            found = self.legs[leg] = len(self.legs)
-            weight = leg.weight
-            self.order.append(
-                (
-                    leg.is_debt, leg.identity not in self.places, leg.identity, leg.mark,
-                    weight.static, weight.market, weight.others, weight.least, weight.sale, weight.slope,
-                )
-            )  # fmt: skip
-        return found
+    def numbers(self, legs: Sequence[Leg]) -> Places:
+        """Return the numbers of legs, new ones for those that have none; marks of new ones are unknown until they are told."""
+        found = list(map(self.legs.get, legs))
+        if None in found:
+            self.add(legs)
+            found = list(map(self.legs.get, legs))
+        return np.array(found, np.int32)
 
-    def settle(self) -> None:
-        """Make room for new legs; their marks are unknown until they are told."""
+    def add(self, legs: Iterable[Leg]) -> None:
+        """Number legs that are not there yet; their marks are unknown until they are told."""
+        for leg in legs:
+            self.legs.setdefault(leg, len(self.legs))
+        self._settle()
+
+    def _settle(self) -> None:
         first = len(self.flags)
         if first == len(self.legs):
             return
@@ -136,7 +137,7 @@ class LegTable:
         unestimated = len(self.places)
         self.table = np.concatenate([self.table, np.zeros((len(new), LEG_WIDTH))])
         self.parts = np.concatenate([self.parts, np.array([_parts(leg) for leg in new]).reshape(-1, PART_WIDTH)])
-        self.weights = np.concatenate([self.weights, np.array([_weights(leg) for leg in new]).reshape(-1, 4)])
+        self.weights = np.concatenate([self.weights, np.array([_weights(leg) for leg in new]).reshape(-1, 2 * SEEN)])
         self.flags = _longer(self.flags, map(_flags, new))
         self.identities = _longer(self.identities, [self.places.get(leg.identity, unestimated) for leg in new])
         self.marks = _longer(self.marks, [self.mark_places[leg.mark] for leg in new])
@@ -145,26 +146,30 @@ class LegTable:
         self.prices = np.concatenate([self.prices, np.zeros((more, 4))])
         self.known = _longer(self.known, [0] * more)
         self._price(np.arange(first, len(self.legs)))
-
-    def add(self, legs: Iterable[Leg]) -> None:
-        """Number legs that are not there yet; their marks are unknown until they are told."""
-        for leg in legs:
-            self.number(leg)
-        self.settle()
+        self._ordered += range(first, len(self.legs))
+        every = list(self.legs)
+        self._ordered.sort(key=lambda number: _order(every[number], self.places))
+        self.ranks = np.empty(len(every), np.int32)
+        self.ranks[self._ordered] = np.arange(len(every), dtype=np.int32)
 
     def reprice(self, marks: Mapping[str, Price | None]) -> Indexes:
         """Take prices over, `None`: there is none; return the legs that are worth something else now."""
-        told = [(place, price) for name, price in marks.items() if (place := self.mark_places.get(name)) is not None]
-        places = np.array([place for place, _ in told], dtype=np.intp)
-        flat = chain.from_iterable(price or NO_PRICE for _, price in told)
+        told = list(marks.values())
+        found = list(map(self.mark_places.get, marks))
+        if None in found:
+            told = [price for price, place in zip(told, found, strict=True) if place is not None]
+        places = np.array([place for place in found if place is not None], dtype=np.intp)
+        are = np.ones(len(told), np.uint8)
+        if None in told:
+            are[:] = [price is not None for price in told]
+        flat = chain.from_iterable(price or NO_PRICE for price in told)
         rows = np.fromiter(flat, dtype=np.float64, count=4 * len(told)).reshape(-1, 4)
-        are = np.fromiter((price is not None for _, price in told), dtype=np.uint8, count=len(told))
         low, mid, high, _ = rows.T
         sound = (low >= 0) & (low <= mid) & (mid <= high) & (high < math.inf) & (mid > 0)
         for wrong in np.flatnonzero((are != 0) & ~sound):
             name = next(name for name, place in self.mark_places.items() if place == places[wrong])
             raise ValueError(
-                f"the mark of {name} is {told[wrong][1]}; it must be finite and positive, its low ≤ mid ≤ high"
+                f"the mark of {name} is {told[wrong]}; it must be finite and positive, its low ≤ mid ≤ high"
             )
         changed = np.zeros(len(self.mark_places), dtype=bool)
         changed[places] = (are != self.known[places]) | np.any(rows != self.prices[places], axis=1)
@@ -173,9 +178,7 @@ class LegTable:
         self.prices, self.known = self.prices.copy(), self.known.copy()
         self.prices[places], self.known[places] = rows, are
         legs: Indexes = np.flatnonzero(changed[self.marks])
-        if len(legs):
-            self.table, self.parts, self.flags = self.table.copy(), self.parts.copy(), self.flags.copy()
-            self._price(legs)
+        self._price(legs)
         return legs
 
     def _price(self, legs: Indexes) -> None:
@@ -184,14 +187,14 @@ class LegTable:
         adverse, favourable = np.where(debts, high, low), np.where(debts, low, high)
         seen = np.stack([mid, adverse, favourable, np.where(debts | (authorises > 0), adverse, 0.0)], axis=1)
         self.parts[legs, PRICES] = seen
-        kept, at_risk = (
-            self.weights[legs][:, PURPOSE_OF],
-            self.weights[legs][:, [2 + purpose for purpose in PURPOSE_OF]],
-        )
         self.table[legs, MID] = mid
-        self.table[legs, COUNTS], self.table[legs, RISK] = seen * kept, seen * at_risk
+        self.table[legs, MID + 1 :] = np.tile(seen, 2) * self.weights[legs]
         unknown = np.where(debts, UNPRICED_DEBT, UNPRICED_COLLATERAL) * (self.known[marks] == 0)
         self.flags[legs] = (self.flags[legs] & (SIZED | AT_RISK)) | unknown.astype(np.uint8)
+
+
+def _order(leg: Leg, places: Mapping[str, int]) -> tuple[bool, bool, Leg]:
+    return leg.is_debt, leg.identity not in places, leg
 
 
 def _flags(leg: Leg) -> int:
@@ -200,16 +203,18 @@ def _flags(leg: Leg) -> int:
 
 
 def _weights(leg: Leg) -> Floats:
-    """Return what counts of a leg of which next to nothing is sold, for either margin, and what of its value the market may take or add."""
+    """Return what counts of a leg of which next to nothing is sold, for each margin, and what of its value the market may take or add."""
     weight = leg.weight
     if leg.is_debt:
         kept = [max(static, 1 + rise) - rise for static, rise in zip(weight.static, weight.market, strict=True)]
-        return np.array([*kept, *weight.market])
-    pairs = [
-        kept_of(static, market, weight.others * weight.sale, weight.least)
-        for static, market in zip(weight.static, weight.market, strict=True)
-    ]
-    return np.array([*(kept for kept, _ in pairs), *(kept * market for kept, market in pairs)])
+        pairs = list(zip(kept, weight.market, strict=True))
+    else:
+        found = [
+            kept_of(static, market, weight.others * weight.sale, weight.least)
+            for static, market in zip(weight.static, weight.market, strict=True)
+        ]
+        pairs = [(kept, kept * market) for kept, market in found]
+    return np.array([pairs[purpose][share] for share in (0, 1) for purpose in PURPOSE_OF])
 
 
 def _parts(leg: Leg) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,7 @@ from aggregator.arrays.columns import (
     SALE_SLOPE,
     SEEN,
     VALUE,
+    WIDTH,
     Bits,
     Floats,
     Indexes,
@@ -53,6 +55,8 @@ ROOTS = slice(0, SEEN - 1)
 """Margins that have a health factor: all but the initial one."""
 
 Sides = tuple[list[int], list[int]]
+Lanes = Indexes | slice
+"""Accounts of one shape: where they follow one another, nothing of theirs is looked up."""
 
 FIXED = (
     (MAINTENANCE_COLLATERAL, MAINTENANCE_COLLATERAL, MAINTENANCE_COLLATERAL, INITIAL_COLLATERAL),
@@ -86,14 +90,15 @@ def revalue(
     columns = np.ascontiguousarray(table.T[: None if moves else RISK.start])
     flat, unpriced = correlation.reshape(-1), bool(np.any(marked & UNPRICED))
 
-    def one(lanes: Indexes) -> None:
-        supplied, owed = int(supplies[lanes[0]]), int(debts[lanes[0]])
-        kinds, held = _of(lanes, starts, supplied + owed, legs, amounts)
+    def one(lanes: Lanes) -> None:
+        supplied, owed = (int(counts[lanes][0]) for counts in (supplies, debts))
+        kinds, held = _of(starts[lanes], supplied + owed, legs, amounts)
         flags[lanes] = said[lanes]
         if unpriced:
             flags[lanes] |= np.bitwise_or.reduce(marked[kinds] & UNPRICED, axis=0, initial=0)
+        besides = _besides(fixed, fixed_at[lanes])
         if not moves:
-            sums, worth = plainly_counted(columns, kinds, held, supplied, fixed[fixed_at[lanes]])
+            sums, worth = plainly_counted(columns, kinds, held, supplied, besides)
             write(lanes, sums, plain(sums[0], sums[1]), worth, results)
             return
         marks = marked[kinds]
@@ -102,7 +107,7 @@ def revalue(
         who = identities[kinds].astype(np.int64)
         if sized and np.any(marks[:supplied] & SIZED):
             weigh(fetched, parts[kinds[:supplied]], held, who[:supplied])
-        sums, worth = counted(fetched, supplied, fixed[fixed_at[lanes]])
+        sums, worth = counted(fetched, supplied, besides)
         risky = np.flatnonzero(np.any(marks & AT_RISK, axis=1)).tolist()
         sides = [leg for leg in risky if leg < supplied], [leg for leg in risky if leg >= supplied]
         found = solved(sums, fetched[RISK], who, sides, flat, cases, kappa)
@@ -112,28 +117,38 @@ def revalue(
         one(lanes)
 
 
-def _stacks(accounts: Indexes, supplies: Places, debts: Places) -> Iterator[Indexes]:
-    """Divide accounts into runs of one shape."""
-    shapes = (supplies[accounts] * 256 + debts[accounts]).astype(np.uint16)
+def _stacks(accounts: Indexes, supplies: Places, debts: Places) -> Iterator[Lanes]:
+    """Divide accounts into runs of one shape; those that follow one another are a slice."""
+    every = _piece(accounts, 1) if len(accounts) else slice(0)
+    lanes = accounts if every is None else every
+    shapes = supplies[lanes].astype(np.uint16) * np.uint16(256)
+    shapes += debts[lanes].astype(np.uint16)
     if np.any(shapes[1:] < shapes[:-1]):
         order = np.argsort(shapes, kind="stable")
-        accounts, shapes = accounts[order], shapes[order]
-    for alike in np.split(accounts, np.flatnonzero(np.diff(shapes)) + 1):
-        for first in range(0, len(alike), STACK):
-            yield alike[first : first + STACK]
+        accounts, shapes, every = accounts[order], shapes[order], None
+    ends = [*(np.flatnonzero(shapes[1:] != shapes[:-1]) + 1).tolist(), len(shapes)]
+    for begin, end in pairwise([0, *ends]):
+        for first in range(begin, end, STACK):
+            last = min(first + STACK, end)
+            if every is not None:
+                yield slice(every.start + first, every.start + last)
+            else:
+                stack = accounts[first:last]
+                piece = _piece(stack, 1)
+                yield stack if piece is None else piece
 
 
 def _piece(places: Indexes, apart: int) -> slice | None:
     """Return the places as a slice if they follow one another, `apart` from each to the next."""
-    if len(places) > 1 and not np.all(places[1:] - places[:-1] == apart):
+    count = len(places)
+    if places[-1] - places[0] != (count - 1) * apart or not np.all(places[1:] - places[:-1] == apart):
         return None
-    return slice(int(places[0]), int(places[0]) + len(places) * apart)
+    return slice(int(places[0]), int(places[0]) + count * apart)
 
 
-def _of(lanes: Indexes, starts: Indexes, size: int, legs: Places, amounts: Floats) -> tuple[NDArray[np.intp], Floats]:
+def _of(begins: Indexes, size: int, legs: Places, amounts: Floats) -> tuple[NDArray[np.intp], Floats]:
     """Return legs and amounts of accounts of one size, (position, account); what lies in one piece is not looked up."""
-    begins, count = starts[lanes], len(lanes)
-    piece = _piece(begins, size) if size else None
+    piece, count = _piece(begins, size) if size else None, len(begins)
     if piece is not None:
         by_position = legs[piece].reshape(count, size).T.astype(np.intp, order="C")
         return by_position, np.ascontiguousarray(amounts[piece].reshape(count, size).T)
@@ -141,18 +156,33 @@ def _of(lanes: Indexes, starts: Indexes, size: int, legs: Places, amounts: Float
     return legs[at].astype(np.intp), amounts[at]
 
 
+def _besides(fixed: Floats, at: Places) -> Floats:
+    """Return what accounts have besides positions, (column, account); one column, where all have the same."""
+    if np.all(at == at[0]):
+        same: Floats = fixed[at[0]][:, None]
+        return same
+    return np.take(np.ascontiguousarray(fixed.T), at, axis=1)
+
+
 def plainly_counted(
-    columns: Floats, kinds: NDArray[np.intp], held: Floats, supplied: int, fixed: Floats
+    columns: Floats, kinds: NDArray[np.intp], held: Floats, supplied: int, besides: Floats
 ) -> tuple[Floats, Floats]:
     """Add up both sides where nothing has a market layer: what `counted` returns, with one position after the other in what is near."""
-    totals, part = np.empty((2, RISK.start, len(fixed))), np.empty((RISK.start, len(fixed)))
-    for side, first in enumerate((COLLATERAL, DEBT)):
-        totals[side, MID] = fixed[:, first]
-        totals[side, COUNTS] = fixed[:, FIXED[side]].T
-    for leg, (kind, amount) in enumerate(zip(kinds, held, strict=True)):
-        np.take(columns, kind, axis=1, out=part, mode="clip")
-        part *= amount
-        totals[int(leg >= supplied)] += part
+    size, count = kinds.shape
+    totals, part = np.empty((2, RISK.start, count)), np.empty((RISK.start, count))
+    for side, (begin, end) in enumerate(((0, supplied), (supplied, size))):
+        total, first = totals[side], (COLLATERAL, DEBT)[side]
+        own = np.concatenate([besides[first : first + 1], besides[list(FIXED[side])]])
+        if begin == end:
+            total[:] = own
+        for leg in range(begin, end):
+            into = total if leg == begin else part
+            columns.take(kinds[leg], axis=1, out=into, mode="clip")
+            into *= held[leg]
+            if leg > begin:
+                total += part
+            elif np.any(own):
+                total += own
     return totals[:, COUNTS], totals[:, MID]
 
 
@@ -189,17 +219,18 @@ def _sold(root: Floats, whole: Floats, slope: Floats) -> Floats:
     return left
 
 
-def counted(fetched: Floats, supplied: int, fixed: Floats) -> tuple[Floats, Floats]:
-    """Add up both sides.
+def counted(fetched: Floats, supplied: int, besides: Floats) -> tuple[Floats, Floats]:
+    """Add up both sides; `besides`: what accounts have besides positions, (column, account).
 
     Return what counts, and what of it the market may take or add, (4, seen, account), zeros where nothing has a market layer; and what
     both sides are worth at the mid (2, account).
     """
     size, count = fetched.shape[1:]
     sums = np.zeros((4, SEEN, count))
-    worth = np.stack([fixed[:, COLLATERAL], fixed[:, DEBT]])
+    worth = np.empty((2, count))
+    worth[:] = besides[[COLLATERAL, DEBT]]
     for side, (first, end) in enumerate(((0, supplied), (supplied, size))):
-        sums[side] = fixed[:, FIXED[side]].T
+        sums[side] = besides[list(FIXED[side])]
         for leg in range(first, end):
             worth[side] += fetched[MID, leg]
             sums[side] += fetched[COUNTS][:, leg]
@@ -233,9 +264,13 @@ def solved(
 
 def plain(covered: Floats, required: Floats) -> Floats:
     """Return ratio and difference where nothing diversifies: (2, seen, account)."""
-    found = np.empty((2, *covered.shape))
-    found[0] = LARGEST_RATIO
-    np.divide(np.maximum(covered, 0.0), required, out=found[0], where=required > 0)
+    found, owing = np.empty((2, *covered.shape)), required[ROOTS] > 0
+    if np.all(owing):
+        np.divide(np.maximum(covered[ROOTS], 0.0), required[ROOTS], out=found[0, ROOTS])
+    else:
+        found[0] = LARGEST_RATIO
+        if np.any(owing):
+            np.divide(np.maximum(covered[ROOTS], 0.0), required[ROOTS], out=found[0, ROOTS], where=owing)
     np.subtract(covered, required, out=found[1])
     return found
 
@@ -345,17 +380,19 @@ class _Roots:
         return above, below
 
 
-def write(lanes: Indexes, sums: Floats, found: Floats, worth: Floats, results: Floats) -> None:
+def write(lanes: Lanes, sums: Floats, found: Floats, worth: Floats, results: Floats) -> None:
     """Let factor and excess agree about who is sound, and the mid lie between low and high, whatever rounding did."""
     factor, excess = np.minimum(found[0, ROOTS], LARGEST_RATIO), found[1]
-    agreed = np.where(excess[ROOTS] < 0, np.minimum(factor, JUST_BELOW_ONE), factor)
-    mid_excess = np.where((excess[0] >= 0) & (factor[0] < 1), LEAST_LOSS, excess[0])
-    piece = _piece(lanes, 1)
-    rows = np.empty((len(lanes), results.shape[1])) if piece is None else results[piece]
-    rows[:, HEALTH] = agreed[0]
-    np.minimum(agreed[0], agreed[1], out=rows[:, HEALTH_LOW])
-    np.maximum(agreed[0], agreed[2], out=rows[:, HEALTH_HIGH])
-    rows[:, EXCESS], rows[:, HEADROOM] = mid_excess, excess[3]
-    rows[:, VALUE], rows[:, OWED], rows[:, REQUIRED] = worth[0], worth[1], sums[1, 0]
-    if piece is None:
-        results[lanes] = rows
+    lacking = excess[ROOTS] < 0
+    wrong = lacking & (factor >= 1)
+    if np.any(wrong):
+        factor[wrong] = JUST_BELOW_ONE
+    rows = np.empty((WIDTH, factor.shape[1]))
+    rows[HEALTH], rows[EXCESS], rows[HEADROOM] = factor[0], excess[0], excess[3]
+    np.minimum(factor[0], factor[1], out=rows[HEALTH_LOW])
+    np.maximum(factor[0], factor[2], out=rows[HEALTH_HIGH])
+    short = (factor[0] < 1) & ~lacking[0]
+    if np.any(short):
+        rows[EXCESS, short] = LEAST_LOSS
+    rows[VALUE], rows[OWED], rows[REQUIRED] = worth[0], worth[1], sums[1, 0]
+    results[lanes] = rows.T

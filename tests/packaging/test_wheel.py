@@ -122,6 +122,7 @@ OF_AN_EXTRA = {
     "aggregator/arrays/compiled.py",
     "aggregator/arrays/compiled_sales.py",
     "aggregator/arrays/quads.py",
+    "aggregator/arrays/turns.py",
     "aggregator/jitted.py",
     "aggregator/risk/compiled.py",
     "aggregator/risk/compiled_breaches.py",

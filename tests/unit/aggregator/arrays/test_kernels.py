@@ -135,6 +135,84 @@ def test_threads_that_compute_at_once_get_what_each_gets_alone() -> None:
     assert all(np.array_equal(book.standing.rows, rows) for book, rows in zip(books, alone, strict=True))
 
 
+def test_cores_that_share_the_work_leave_nobody_out() -> None:
+    """The accounts are of five shapes, and more than any core takes at a time."""
+    compiled: Any = pytest.importorskip("aggregator.arrays.compiled")
+    kinds = [HELD, OWED, *(replaced(HELD, f"B{place}") for place in range(3))]
+    many = [
+        Entry(name=f"a{place}", holdings=[(leg, 1.0 + place) for leg in kinds[: 1 + place % 5]], said=HAS_DEBT)
+        for place in range(3 * compiled.CHUNK + 1)
+    ]
+    marks = {**MARKS, **{f"B{place}": Price(1.0, 2.0, 3.0 + place) for place in range(3)}}
+    by_numpy = ArrayBook.build(many, marks, STATIC, stacked.revalue).standing
+
+    for threads in (1, 2, 7):
+        told: list[Any] = []
+
+        def by_turns(*given: Any, threads: int = threads, told: list[Any] = told) -> None:
+            told.append(threads)
+            given[-2][:] = np.nan
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr("aggregator.jitted.config.NUMBA_NUM_THREADS", threads)
+                compiled.revalue(*given)
+
+        book = ArrayBook.build(many, marks, STATIC, by_turns)
+
+        assert told == [threads]
+        assert np.array_equal(book.standing.rows, by_numpy.rows)
+        assert np.array_equal(book.standing.flags, by_numpy.flags)
+
+
+def test_what_any_core_raises_is_raised_once_all_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    jitted: Any = pytest.importorskip("aggregator.jitted")
+    monkeypatch.setattr("aggregator.jitted.config.NUMBA_NUM_THREADS", 3)
+    ended: list[int] = []
+
+    class Failing:
+        @staticmethod
+        def compile(kinds: object) -> None:
+            """Nothing is."""
+
+        def __call__(self, turn: Any) -> None:
+            turn[0] += 1
+            if turn[0] == 2:
+                raise MemoryError("of one core")
+            ended.append(int(turn[0]))
+
+    with pytest.raises(MemoryError, match="of one core"):
+        jitted.in_turns(Failing(), 3)
+    assert len(ended) == 2
+    jitted.in_turns(Failing(), 1)
+    assert len(ended) == 3
+
+
+def test_where_no_thread_can_be_started_this_one_takes_all_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: Any = pytest.importorskip("aggregator.arrays.compiled")
+    monkeypatch.setattr("aggregator.jitted.config.NUMBA_NUM_THREADS", 3)
+    many = [replace(entry, name=f"{entry.name} {again}") for again in range(50) for entry in ENTRIES]
+    asked: list[object] = []
+
+    class Refused:
+        def __init__(self, **_: object) -> None:
+            """Takes what a thread takes."""
+
+        def start(self) -> None:
+            asked.append(self)
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("aggregator.jitted.Thread", Refused)
+
+    book = ArrayBook.build(many, MARKS, STATIC, compiled.revalue)
+
+    assert len(many) > 2 * compiled.CHUNK
+    assert len(asked) == 1
+    assert np.array_equal(book.standing.rows, ArrayBook.build(many, MARKS, STATIC, stacked.revalue).standing.rows)
+
+
+def replaced(leg: Leg, name: str) -> Leg:
+    return leg._replace(identity=name, mark=name)
+
+
 def test_where_nothing_can_be_written_it_compiles_without_keeping(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -19,11 +19,12 @@ def test_runs_that_grow_move_and_are_packed_stay_each_accounts_own(seed: int) ->
         if chance.random() < 0.1:
             held[len(layout)] = []
             layout.add_accounts(1)
-        account = chance.randrange(len(layout))
-        held[account] = _run(chance, 1000 * step + account, max(0, len(held[account]) + chance.choice((-1, 1, 1, 3))))
-        layout.put(
-            account, supplies=len(held[account]), legs=held[account], amounts=[1.0 * leg for leg in held[account]]
-        )
+        changed = chance.sample(range(len(layout)), chance.choice((0, 1, 1, 2, 3)))
+        held |= {
+            account: _run(chance, 1000 * step + account, max(0, len(held[account]) + chance.choice((-1, 1, 1, 3))))
+            for account in changed
+        }
+        _put(layout, {account: held[account] for account in changed})
         layout.pack(at_least=chance.choice((0.0, 0.25)))
 
         assert {account: _read(layout, account) for account in held} == held
@@ -34,7 +35,7 @@ def test_runs_that_grow_move_and_are_packed_stay_each_accounts_own(seed: int) ->
 
 def test_packing_leaves_no_hole_and_no_room() -> None:
     layout = _packed({0: [1, 2], 1: [3], 2: [4, 5]})
-    layout.put(0, supplies=3, legs=[1, 2, 6], amounts=[1.0, 2.0, 6.0])
+    _put(layout, {0: [1, 2, 6]})
     assert (layout.holes, layout.end) == (2, 10)  # the two of before; 5, and 3 with room for 2 more
 
     layout.pack(at_least=0.21)
@@ -48,7 +49,7 @@ def test_more_positions_than_fit_are_refused() -> None:
     layout = _packed({0: []})
 
     with pytest.raises(ValueError, match="256 different positions"):
-        layout.put(0, supplies=256, legs=[0] * (MOST_POSITIONS + 1), amounts=[0.0] * (MOST_POSITIONS + 1))
+        _put(layout, {0: [0] * (MOST_POSITIONS + 1)})
 
 
 def test_accounts_stand_together_by_shape_and_by_what_most_of_them_hold() -> None:
@@ -76,6 +77,18 @@ def _packed(held: dict[int, list[int]]) -> Layout:
         fixed_at=nothing.copy(),
         fixed=np.zeros((1, 6)),
         said=np.zeros(len(held), np.uint8),
+    )
+
+
+def _put(layout: Layout, held: dict[int, list[int]]) -> None:
+    legs = [leg for run in held.values() for leg in run]
+    counts = np.array([len(run) for run in held.values()], np.int32)
+    layout.put(
+        np.array(list(held), np.int64),
+        supplies=counts,
+        debts=np.zeros(len(held), np.int32),
+        legs=np.array(legs, np.int32),
+        amounts=np.array(legs, np.float64),
     )
 
 

@@ -15,7 +15,7 @@ from aggregator.margin.canonical import from_json
 from aggregator.margin.health import evaluate
 from crossmargin.app import opened, policy_of
 from crossmargin.documents import moment
-from crossmargin.errors import DeskError, NoSuchThing
+from crossmargin.errors import BadPolicy, DeskError, NoSuchThing
 from crossmargin.local_desk import LocalDesk
 from crossmargin.packaged import config
 from crossmargin.refusals import NoticeTooShort, NotScheduled, Retroactive, VersionTaken
@@ -202,6 +202,29 @@ def test_what_would_change_answers_or_a_published_policy_is_refused_and_changes_
         house.schedule(policy(version, tip + days * DAY, threshold=threshold), **options)
 
     assert house.states() == before == [(None, "in force"), ("a", "scheduled")]
+
+
+@pytest.mark.parametrize(
+    "pool, complaint",
+    [
+        ('kind = "isolated"\nvenues = ["avae-north"]', 'venues: unknown name "avae-north"; did you mean "aave-north"'),
+        ("cap_usd = { EHT = 5e6 }", 'cap_usd: unknown name "EHT"; did you mean "ETH"'),
+    ],
+)
+def test_a_policy_whose_pools_name_what_is_not_there_is_refused_wherever_it_is_sent(
+    house: House, pool: str, complaint: str
+) -> None:
+    text = f'{policy("pooled")}\n[[pool]]\nid = "a"\n{pool}\n'
+    (house.folder / "pooled.toml").write_text(text, encoding="utf-8")
+
+    checked = crossmargin(house.folder, "policy", "check", "pooled.toml")
+
+    for entered in (house.schedule, house.desk.preview_policy):
+        with pytest.raises(BadPolicy, match=complaint):
+            entered(text)
+    assert checked.returncode == 2
+    assert complaint in checked.stderr
+    assert house.states() == [(None, "in force")]
 
 
 def test_a_tightening_needs_the_notice_of_the_policy_in_force_or_is_an_emergency(house: House, tip: int) -> None:

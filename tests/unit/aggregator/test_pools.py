@@ -235,6 +235,8 @@ def test_inputs_with_pools_are_read_back() -> None:
         ('[[pool]]\nid = "a"\nmax_share = 1.5\n', "max_share ≤ 1"),
         ('[[pool]]\nid = "a"\ncount_excess = true\n', 'count_excess for kind = "isolated" only'),
         ('[[pool]]\nid = "a"\n[pool.cap_usd]\nETH = -1\n', "must not be negative"),
+        ('[[pool]]\nid = "a"\nminimum_charge_usd = nan\n', "minimum_charge_usd must be a number such as 0.25, not nan"),
+        ('[[pool]]\nid = "a"\n[pool.cap_usd]\nETH = nan\n', "cap_usd must be a number such as 0.25, not nan"),
         ('[[pool]]\nid = "main"\nvenues = ["v"]\n', '"main" for the pool without venues'),
         ('[pool]\nid = "a"\n', "must be a list of tables"),
     ],

@@ -70,13 +70,13 @@ def time_of(text: str) -> int:
     return at.time
 
 
-def blocks_of(at: AtBlock | AtBlocks, chains: Collection[str]) -> dict[str, int]:
-    """Name a block for each of `chains`, and for no other; raises `UsageError`."""
+def blocks_of(at: AtBlock | AtBlocks, chains: Collection[str], known: Collection[str] = ()) -> dict[str, int]:
+    """Name a block for each of `chains`, and for others only where they are `known`; raises `UsageError`."""
     if isinstance(at, AtBlock):
         if len(chains) != 1:
             raise UsageError(f"block {at.number} of which chain? {_wanted(chains)}")
         return dict.fromkeys(chains, at.number)
-    if set(at.numbers) != set(chains):
+    if not set(chains) <= at.numbers.keys() <= {*chains, *known}:
         raise UsageError(f"blocks of {', '.join(sorted(at.numbers))} are named; {_wanted(chains)}")
     return dict(at.numbers)
 

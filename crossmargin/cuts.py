@@ -76,8 +76,8 @@ class Cuts:
     def at(self, text: str | None, chains: Collection[str]) -> dict[str, Cut]:
         """Return the cut of every configured chain that the store reaches; `chains` are those that were asked about.
 
-        Chains that were not asked about, but whose feeds may count, are cut by the time of the latest that was. Raises
-        `UsageError`, `NotStored` and `ChainError`.
+        Chains that were not asked about, but whose feeds may count, are cut by the time of the latest that was, unless they are named
+        too. Raises `UsageError`, `NotStored` and `ChainError`.
         """
         if text is None:
             return self._made({chain_id: held.block for chain_id, held in self._cursors().items()}, self._cut_at)
@@ -88,7 +88,8 @@ class Cuts:
             )
         if isinstance(at, AtTime):
             return self._made(self._at_time(at.time), at.time)
-        named = {chain_id: self._block(chain_id, number) for chain_id, number in blocks_of(at, chains).items()}
+        numbers = blocks_of(at, chains, self._rules)
+        named = {chain_id: self._block(chain_id, number) for chain_id, number in numbers.items()}
         time = max(block.time for block in named.values())
         others = {chain_id: block for chain_id, block in self._at_time(time).items() if chain_id not in named}
         return self._made(named) | self._made(others, time)

@@ -47,6 +47,12 @@ def test_a_block_of_several_chains_is_asked_back() -> None:
 
 
 @pytest.mark.parametrize("named", [{"eip155:1": 5}, {"eip155:1": 5, "eip155:10": 6, "eip155:137": 7}])
-def test_blocks_must_be_of_exactly_the_chains_that_are_asked_about(named: dict[str, int]) -> None:
+def test_blocks_must_be_of_the_chains_that_are_asked_about_and_of_no_unknown_one(named: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="concerns 2 chains"):
-        blocks_of(AtBlocks(named), ["eip155:1", "eip155:10"])
+        blocks_of(AtBlocks(named), ["eip155:1", "eip155:10"], ["eip155:1", "eip155:10", "eip155:8453"])
+
+
+def test_a_chain_that_only_prices_what_is_asked_about_may_be_named_too() -> None:
+    named = {"eip155:1": 5, "eip155:137": 7}
+
+    assert blocks_of(AtBlocks(named), ["eip155:1"], ["eip155:1", "eip155:137"]) == named

@@ -193,8 +193,8 @@ def _passed(scene: Scene, slot_time: int, watch: Watch | None) -> bool:
 
     Those of venues, those of feeds, and all of which anything is stored. Of one second there may be several blocks.
     """
-    catalogue = scene.catalogue
-    chains = {each.chain_id for each in (*catalogue.venues, *catalogue.feeds)} | scene.cuts.keys()
+    venues, feeds = scene.catalogue.venues, scene.catalogue.feeds
+    chains = {venue.chain_id for venue in venues} | {feed.chain_id for feed in feeds} | scene.cuts.keys()
     cursors = {chain_id: scene.reader.cursor(chain_id) for chain_id in chains}
     return all(
         (cursor is not None and cursor.block.time > slot_time)

@@ -32,6 +32,18 @@ def test_what_means_nothing_is_refused_with_examples(text: str) -> None:
         parse_at(text)
 
 
+def test_a_chain_is_named_once() -> None:
+    with pytest.raises(UsageError, match="names a chain twice"):
+        parse_at("eip155:1=5,eip155:10=6, eip155:1 =7")
+
+
+@pytest.mark.parametrize("text", ["@253402300800", "253402300800", "1769817600000"])
+def test_a_time_that_no_calendar_has_is_refused(text: str) -> None:
+    assert parse_at("@253402300799") == AtTime(253_402_300_799)
+    with pytest.raises(UsageError, match="beyond the year 9999"):
+        parse_at(text)
+
+
 def test_a_time_must_name_its_zone() -> None:
     with pytest.raises(UsageError, match="has no time zone"):
         parse_at("2026-01-31T00:00:00")

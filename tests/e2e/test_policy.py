@@ -244,6 +244,17 @@ def test_a_tightening_needs_the_notice_of_the_policy_in_force_or_is_an_emergency
     assert house.desk.health("stretched", f"@{tip}")["policy"]["version"] == "loose"
 
 
+def test_notice_is_shortened_with_the_notice_that_is_promised(house: House) -> None:
+    """Otherwise two files that follow each other would tighten without any."""
+    now = house.clock.now
+    with pytest.raises(NoticeTooShort, match=r"policy\.notice_s"):
+        house.schedule(policy("hasty", now, notice="1s"))
+
+    assert house.schedule(policy("hasty", now + DAY, notice="1s"))["state"] == "scheduled"
+    house.clock.now = now + DAY
+    assert house.schedule(policy("tight", now + DAY + 1, threshold=0.8, notice="1s"))["state"] == "scheduled"
+
+
 def test_the_very_same_file_is_known_already(house: House, tip: int) -> None:
     text = policy("a", tip, threshold=0.9)
 

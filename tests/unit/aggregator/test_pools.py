@@ -134,6 +134,16 @@ def test_what_is_not_eligible_is_no_collateral() -> None:
     assert answer(here(holding), pools=only.replace("major", "USDC")).health_factor == "0.112500"
 
 
+def test_each_pool_says_for_itself_what_is_eligible() -> None:
+    """USDC backs debt in the second pool alone, whichever of both is written first."""
+    first, second = '\n[[pool]]\nid = "main"\neligible = ["major"]\n', '\n[[pool]]\nid = "b"\nvenues = ["toy-10"]\n'
+    for pools in (first + second, second + first):
+        document = answer(here(borrower(8000, weth=10, usdc=1000)), there(borrower(0, usdc=1000)), pools=pools)
+
+        assert document.health_factor == "2.112500"  # (16000 + 900) / 8000
+        assert document.collateral.not_counted == "1000.00000000"
+
+
 @pytest.mark.parametrize(
     "limit, headroom",
     [

@@ -40,8 +40,8 @@ FIRST, SCHEDULED, ACCEPTED = "first", "scheduled", "accepted"
 
 
 def moment_of(cuts: Mapping[str, Cut]) -> int:
-    """Return the moment of a cut: the time of its latest block."""
-    return max((cut.block.time for cut in cuts.values()), default=BEGINNING)
+    """Return the moment of a cut: the time of its latest block, or the later one of the past up to which a chain went on beyond it."""
+    return max((cut.now for cut in cuts.values()), default=BEGINNING)
 
 
 class Policies:

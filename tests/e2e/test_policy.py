@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,18 @@ def test_a_scheduled_policy_counts_from_the_first_block_at_its_moment(house: Hou
     kept = json.loads(text)
     assert kept["policy"]["classes"]["major"]["liquidation_threshold"] == 0.5
     assert kept["policy_stamp"] == {"version": "tight", "effective_from": since}
+
+
+def test_a_policy_counts_from_its_moment_on_whenever_the_last_stored_block_was(house: House) -> None:
+    """Final blocks in which nothing happened are not stored: who asks of a moment after them gets the policy of that moment."""
+    times = sorted({int(block["timestamp"], 16) for recording in recorded() for block in recording.blocks.values()})
+    last = next(one for one, other in reversed([*pairwise(times)]) if other - one > 3 and one > house.clock.now)
+    house.schedule(policy("loose", last + 2, threshold=0.9))
+
+    before, after = (house.desk.health("stretched", f"@{last + more}") for more in (1, 2))
+
+    assert before["as_of"] == after["as_of"]
+    assert (before["policy"]["version"], after["policy"]["version"]) == (None, "loose")
 
 
 @pytest.mark.parametrize("estimated", [False, True])

@@ -103,6 +103,26 @@ def test_what_an_isolated_unit_has_left_counts_only_where_its_pool_says_so(said:
     assert document.collateral.raw == "20000.00000000"
 
 
+def test_what_an_isolated_unit_has_left_is_told_from_each_side_and_for_either_margin() -> None:
+    """10 WETH against 1000 USDC: 14000 are left initially (20000 · 0.75 − 1000), 15000 of the maintenance margin; 1 % less from below."""
+    known = account(
+        here(borrower(8000, weth=10)), there(borrower(1000, weth=10)), pools=ALONE + "count_excess = true\n"
+    )
+    blurred = replace(known, observations=(observation(WETH, 2000.0, deviation=0.01), observation(USDC, 1.0)))
+
+    document = evaluate(blurred)
+
+    assert document.headroom == "20700.00000000"  # 14850 − 8000 of its own, 14850 − 1000 left
+    assert document.maintenance_margin.excess == "23000.00000000"  # 16000 − 8000, 15000 left
+    interval = document.health_factor_interval
+    assert interval is not None
+    assert (interval.low, interval.mid, interval.high) == (
+        "3.835000",
+        "3.875000",
+        "3.915000",
+    )  # (15840 + 14840) / 8000, …
+
+
 def test_an_account_whose_every_debt_is_isolated_has_no_health_factor_of_its_own() -> None:
     document = answer(here(Holding(supplied={WETH: 1})), there(borrower(1000, weth=1)), pools=ALONE)
 

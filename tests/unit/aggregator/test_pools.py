@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -121,6 +122,47 @@ def test_what_an_isolated_unit_has_left_is_told_from_each_side_and_for_either_ma
         "3.875000",
         "3.915000",
     )  # (15840 + 14840) / 8000, …
+
+
+LENT = ALONE + "count_excess = true\n[layers.class.stable]\nusd_like = true\n"
+
+
+def lent(*, owed: float = 9500, eth: float = 2000.0, **said: Any) -> HealthInputs:
+    """10000 USDC against a debt in USDC, and an isolated unit of 1 WETH against 100, whose surplus of 1500 counts."""
+    own = venue({USDC: Price(usd=1, threshold_bp=9_900)}, borrower(owed, usdc=10_000), name="toy-1")
+    venues = own, there(borrower(100, weth=1))
+    seen = (observation(WETH, eth, **said), observation(USDC, 1.0))
+    return replace(inputs(*venues, observations=seen), policy=parse_policy(POLICY + LENT))
+
+
+def test_what_an_isolated_unit_has_left_moves_with_its_prices() -> None:
+    """9000 + 1600 · f − 100 = 9500 at f = 0.375: a price of 750, and a fall of all that is no dollar by 62.5 %."""
+    document = evaluate(lent())
+
+    prices = {each.identity: each.liquidation_price_usd for each in document.liquidation_prices}
+    assert document.health_factor == "1.105263"  # 10500 / 9500
+    assert prices["ETH"] == "750.000000000000"
+    assert prices["USDC"] == "2.666666666667"  # 9000 · u + 1600 − 100 · u = 9500 · u
+    assert document.distance.common_fall_pct == "62.500000"
+    assert [evaluate(lent(eth=eth)).health_factor for eth in (749.99, 750.01)] == ["0.999999", "1.000000"]
+
+
+def test_what_an_isolated_unit_has_left_ends_at_nothing_and_never_weighs() -> None:
+    """Without it 8950 of 9000 are owed: no price of ETH liquidates."""
+    document = evaluate(lent(owed=8950))
+
+    prices = {each.identity: each.liquidation_price_usd for each in document.liquidation_prices}
+    assert prices["ETH"] is None
+    assert document.distance.common_fall_pct is None
+
+
+def test_a_doubtful_price_is_doubtful_of_what_an_isolated_unit_has_left_too() -> None:
+    """ETH jumped from 2000 to 700 a minute ago: with 460 left 9460 do not cover 9500, and with 1500 they would."""
+    document = evaluate(lent(eth=700.0, age_s=60, past=[(120, 2000.0)]))
+
+    assert document.health_factor == "0.995789"
+    assert "breach_unconfirmed" in {reason.code for reason in document.reasons}
+    assert document.status is Status.LIQUIDATABLE  # its cross pool by itself is
 
 
 def test_an_account_whose_every_debt_is_isolated_has_no_health_factor_of_its_own() -> None:

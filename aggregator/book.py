@@ -318,10 +318,10 @@ def _knows_shares(book: Book) -> bool:
 
 def _venues(journals: Journals, cuts: Mapping[str, Cut], catalogue: Catalogue) -> Iterator[VenueInputs]:
     for spec in sorted_venues(catalogue, cuts, cuts):
-        at = cuts[spec.chain_id].block
-        units = said_units(journals, spec, at)
+        cut = cuts[spec.chain_id]
+        units = said_units(journals, spec, cut)
         if units:
-            yield venue_inputs(journals.venue_snapshot(spec, at), units)
+            yield venue_inputs(journals.venue_snapshot(spec, cut.block), units)
 
 
 def _accounts(catalogue: Catalogue, by_owner: Mapping[Account, list[OpenUnit]]) -> Iterator[MarginAccount]:

@@ -141,10 +141,10 @@ def gather(
 
 
 def _clocks(stale: Collection[Reason], cuts: Mapping[str, Cut]) -> set[str]:
-    """Return the chain whose newest block tells how far those that stand still are behind; none where none does."""
+    """Return the chain that is known longest, which tells how far those that stand still are behind; none where none does."""
     if not stale or not cuts:
         return set()
-    return {max(sorted(cuts), key=lambda chain: cuts[chain].block.time)}
+    return {max(sorted(cuts), key=lambda chain: cuts[chain].now)}
 
 
 def with_sequencers(
@@ -155,20 +155,21 @@ def with_sequencers(
         reason
         for feed in sorted_feeds(catalogue)
         if feed.kind == SEQUENCER_UPTIME and feed.chain_id in cuts
-        if (reason := _sequencer(journals, feed, cuts[feed.chain_id].block)) is not None
+        if (reason := _sequencer(journals, feed, cuts[feed.chain_id])) is not None
     ]
     return replace(condition, stale_chains=(*condition.stale_chains, *reasons)) if reasons else condition
 
 
-def _sequencer(journals: Journals, feed: FeedSpec, at: Block) -> Reason | None:
-    """Return what is wrong with a chain's sequencer at a block: 0 is up; the grace counts from when it came up."""
+def _sequencer(journals: Journals, feed: FeedSpec, cut: Cut) -> Reason | None:
+    """Return what is wrong with a chain's sequencer at a cut: 0 is up; the grace counts from when it came up."""
+    at = cut.block
     said = FeedsAt(at=at, feeds=journals.feeds(feed.chain_id, at), answers=journals.answers(feed.chain_id, at))
     answer = current_answer(said, feed.address)
     if isinstance(answer, Reason):
         return Reason("sequencer_unknown", feed.chain_id, f"the sequencer's uptime feed has no answer: {answer.detail}")
     if answer.answer_raw != 0:
         return Reason("sequencer_down", feed.chain_id, f"the sequencer is down since {rfc3339(answer.updated_at)}")
-    if at.time - answer.updated_at < feed.heartbeat_s:
+    if cut.now - answer.updated_at < feed.heartbeat_s:
         detail = f"the sequencer is up since {rfc3339(answer.updated_at)}, less than {feed.heartbeat_s} s ago"
         return Reason("sequencer_grace", feed.chain_id, detail)
     return None
@@ -249,21 +250,21 @@ def _units_of(
     journals: Journals, spec: VenueSpec, cuts: Mapping[str, Cut], members: Sequence[Account]
 ) -> dict[bytes, tuple[UnitSnapshot, Liabilities | None]]:
     owners = [member.address for member in members if member.chain_id == spec.chain_id]
-    at = cuts[spec.chain_id].block
-    return {unit_id: unit for owner in owners for unit_id, unit in said_units(journals, spec, at, owner=owner).items()}
+    cut = cuts[spec.chain_id]
+    return {unit_id: unit for owner in owners for unit_id, unit in said_units(journals, spec, cut, owner=owner).items()}
 
 
 def said_units(
-    journals: Journals, spec: VenueSpec, at: Block, *, owner: bytes | None = None
+    journals: Journals, spec: VenueSpec, cut: Cut, *, owner: bytes | None = None
 ) -> dict[bytes, tuple[UnitSnapshot, Liabilities | None]]:
-    """Return the units of a venue at a block, all or one owner's, by id, with what was said of their liabilities until then.
+    """Return the units of a venue at a cut, all or one owner's, by id, with what was said of their liabilities until then.
 
     Where liabilities are imported, whoever has a deposit has a unit, and so has everybody of whom anything was said.
     """
-    units = {unit.unit_id: unit for unit in journals.unit_snapshots(spec, at, owner=owner)}
+    units = {unit.unit_id: unit for unit in journals.unit_snapshots(spec, cut.block, owner=owner)}
     if not imports_liabilities(spec):
         return {unit_id: (unit, None) for unit_id, unit in units.items()}
-    rows = journals.liabilities(spec, keys_of(spec), until=at.time, owner=owner)
+    rows = journals.liabilities(spec, keys_of(spec), until=cut.now, owner=owner)
     said = {row.owner: _liabilities(row) for row in rows}
     units = _of_owners(units.values())
     holding = {unit_id for unit_id, unit in units.items() if any(amount > 0 for amount in unit.positions.values())}

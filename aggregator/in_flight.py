@@ -16,14 +16,14 @@ def in_flight(rows: Iterable[TransferRow], cuts: Mapping[str, Cut]) -> tuple[InF
 
 def on_the_way(rows: Iterable[TransferRow], cuts: Mapping[str, Cut]) -> list[TransferRow]:
     """Return those messages that were sent by the cut and have not arrived at it."""
-    newest = max((cut.block.time for cut in cuts.values()), default=0)
+    newest = max((cut.now for cut in cuts.values()), default=0)
     return [row for row in rows if _sent(row, cuts, newest) and not _arrived(row, cuts)]
 
 
 def _sent(row: TransferRow, cuts: Mapping[str, Cut], newest: int) -> bool:
     """By the clock of the chain that it left, or of the newest block where that chain is not followed."""
     cut = cuts.get(row.source_chain)
-    return row.sent_at <= (newest if cut is None else cut.block.time)
+    return row.sent_at <= (newest if cut is None else cut.now)
 
 
 def _arrived(row: TransferRow, cuts: Mapping[str, Cut]) -> bool:

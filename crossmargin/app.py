@@ -12,10 +12,9 @@ from chains import registry
 from chains.errors import FollowedElsewhere
 from chains.model import ChainSpec, FeedSpec, VenueSpec
 from chains.ports import Chain, Observer
-from crossmargin.policies import policy_path, terms_of
-from crossmargin.policy_names import unknown_in_pools
+from crossmargin.policies import terms_of
 from crossmargin.redaction import label
-from crossmargin.settings import Settings, SettingsError
+from crossmargin.settings import Settings
 from indexer.lacking import Configured
 from indexer.loop import Listener
 from indexer.remote import RemoteChain
@@ -142,7 +141,4 @@ def restater(
 
 def policy_of(settings: Settings) -> Policy:
     """Read the policy, and check that it has every class that an asset names, and names what there is; raises `SettingsError`."""
-    policy = terms_of(settings).policy
-    if unknown := tuple(unknown_in_pools(settings, policy)):
-        raise SettingsError(policy_path(settings), unknown)
-    return policy
+    return terms_of(settings).policy

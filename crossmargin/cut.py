@@ -16,6 +16,9 @@ from crossmargin.errors import UsageError
 FIRST_TIME = 1_000_000_000
 """A bare number from here on is a time (2001 and later): no chain has so many blocks."""
 
+LAST_TIME = 253_402_300_799
+"""The end of the year 9999: no calendar here goes further."""
+
 NUMBER = re.compile(r"\d{1,15}")
 EXAMPLES = (
     'write a block (20100000), a block per chain ("eip155:1=20100000,eip155:10=1200"), '
@@ -51,12 +54,11 @@ def parse_at(text: str) -> At:
     """Read what `--at` says; raises `UsageError`."""
     word = text.strip()
     if "=" in word:
-        return AtBlocks(dict(_pair(part) for part in word.split(",")))
+        return AtBlocks(_blocks(word))
     if word.startswith("@") and NUMBER.fullmatch(word[1:]):
-        return AtTime(int(word[1:]))
+        return AtTime(_seconds(word[1:]))
     if NUMBER.fullmatch(word):
-        number = int(word)
-        return AtTime(number) if number >= FIRST_TIME else AtBlock(number)
+        return AtTime(_seconds(word)) if int(word) >= FIRST_TIME else AtBlock(int(word))
     return AtTime(_moment(word))
 
 
@@ -70,13 +72,13 @@ def time_of(text: str) -> int:
     return at.time
 
 
-def blocks_of(at: AtBlock | AtBlocks, chains: Collection[str]) -> dict[str, int]:
-    """Name a block for each of `chains`, and for no other; raises `UsageError`."""
+def blocks_of(at: AtBlock | AtBlocks, chains: Collection[str], known: Collection[str] = ()) -> dict[str, int]:
+    """Name a block for each of `chains`, and for others only where they are `known`; raises `UsageError`."""
     if isinstance(at, AtBlock):
         if len(chains) != 1:
             raise UsageError(f"block {at.number} of which chain? {_wanted(chains)}")
         return dict.fromkeys(chains, at.number)
-    if set(at.numbers) != set(chains):
+    if not set(chains) <= at.numbers.keys() <= {*chains, *known}:
         raise UsageError(f"blocks of {', '.join(sorted(at.numbers))} are named; {_wanted(chains)}")
     return dict(at.numbers)
 
@@ -84,6 +86,21 @@ def blocks_of(at: AtBlock | AtBlocks, chains: Collection[str]) -> dict[str, int]
 def _wanted(chains: Collection[str]) -> str:
     example = ",".join(f"{chain_id}=N" for chain_id in sorted(chains))
     return f'the question concerns {len(chains)} chains; write "{example}", or a time'
+
+
+def _blocks(word: str) -> dict[str, int]:
+    """Read a block for each chain; a chain that is named twice is asked back, for two blocks are two questions."""
+    pairs = [_pair(part) for part in word.split(",")]
+    numbers = dict(pairs)
+    if len(numbers) < len(pairs):
+        raise UsageError(f'"{word}" names a chain twice; name one block of each')
+    return numbers
+
+
+def _seconds(digits: str) -> int:
+    if int(digits) > LAST_TIME:
+        raise UsageError(f"{digits} s after 1970 is beyond the year 9999; write Unix seconds, not thousandths of them")
+    return int(digits)
 
 
 def _pair(part: str) -> tuple[str, int]:

@@ -16,7 +16,7 @@ from chains.identifiers import SOLANA, namespace_of
 from chains.model import Block, Finality, Skipped
 from chains.ports import Chain
 from chains.registry import block_at
-from crossmargin.cut import AtTime, blocks_of, parse_at
+from crossmargin.cut import AtBlocks, AtTime, blocks_of, parse_at
 from crossmargin.documents import moment
 from crossmargin.errors import NotStored
 from indexer.store import Cursor, Reader, Store
@@ -76,8 +76,8 @@ class Cuts:
     def at(self, text: str | None, chains: Collection[str]) -> dict[str, Cut]:
         """Return the cut of every configured chain that the store reaches; `chains` are those that were asked about.
 
-        Chains that were not asked about, but whose feeds may count, are cut by the time of the latest that was. Raises
-        `UsageError`, `NotStored` and `ChainError`.
+        Chains that were not asked about, but whose feeds may count, are cut by the time of the latest that was, unless they are named
+        too; of a chain of which nothing is stored no block can be named. Raises `UsageError`, `NotStored` and `ChainError`.
         """
         if text is None:
             return self._made({chain_id: held.block for chain_id, held in self._cursors().items()}, self._cut_at)
@@ -88,7 +88,10 @@ class Cuts:
             )
         if isinstance(at, AtTime):
             return self._made(self._at_time(at.time), at.time)
-        named = {chain_id: self._block(chain_id, number) for chain_id, number in blocks_of(at, chains).items()}
+        stored = self._cursors().keys()
+        asked = [chain_id for chain_id in chains if chain_id in stored] if isinstance(at, AtBlocks) else chains
+        numbers = blocks_of(at, asked, self._rules)
+        named = {chain_id: self._block(chain_id, number) for chain_id, number in numbers.items()}
         time = max(block.time for block in named.values())
         others = {chain_id: block for chain_id, block in self._at_time(time).items() if chain_id not in named}
         return self._made(named) | self._made(others, time)

@@ -58,7 +58,7 @@ def halted(reader: Reader, cuts: Mapping[str, Cut], chains: Iterable[ChainSettin
     Only where the cut is the last block that is stored: of the past, final blocks in which nothing happened are not, so that a chain
     that went on cannot be told there from one that did not. A set of a lake knows that its chains went on behind its cut-off.
     """
-    newest = max((cut.block.time for cut in cuts.values()), default=0)
+    newest = max((cut.now for cut in cuts.values()), default=0)
     for chain in chains:
         cut, held = cuts.get(chain.spec.id), reader.cursor(chain.spec.id)
         if chain.halted_after_s is None or cut is None or held is None or held.block.number > cut.block.number:

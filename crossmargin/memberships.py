@@ -152,7 +152,7 @@ class Memberships:
         with self._store.reading() as reader:
             rows, checks = reader.membership_evidence(), reader.membership_checks()
             ledger = evidence_of(reader)
-        time = max((cut.block.time for cut in cuts.values()), default=0)
+        time = max((cut.now for cut in cuts.values()), default=0)
         known = {(check.digest, check.block_number) for check in checks}
         due = [
             row

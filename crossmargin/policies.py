@@ -2,7 +2,7 @@
 
 A file is scheduled when all of this holds, asked in this order:
 
-1. it can be read, has a version, and has every class that an asset names;       else `BadPolicy`, `UsageError`
+1. it can be read, has a version and every class that an asset names, and its pools name what is there;   else `BadPolicy`, `UsageError`
 2. its version names no other content;                                           else `VersionTaken`
 3. it counts from no moment that is past, and from none before one that is published (in an emergency: before none that is in
    force);                                                                       else `Retroactive`
@@ -30,6 +30,7 @@ from crossmargin.documents import Document, harmless, moment
 from crossmargin.errors import BadPolicy, NoSuchThing, UsageError
 from crossmargin.packaged import config
 from crossmargin.policy_history import BEGINNING, Entry, FileState, History
+from crossmargin.policy_names import unknown_in_pools
 from crossmargin.refusals import NoticeTooShort, NotScheduled, Retroactive, VersionTaken
 from crossmargin.settings import Settings, SettingsError
 from crossmargin.watch import Clock
@@ -39,8 +40,8 @@ FIRST, SCHEDULED, ACCEPTED = "first", "scheduled", "accepted"
 
 
 def moment_of(cuts: Mapping[str, Cut]) -> int:
-    """Return the moment of a cut: the time of its latest block."""
-    return max((cut.block.time for cut in cuts.values()), default=BEGINNING)
+    """Return the moment of a cut: the time of its latest block, or the later one of the past up to which a chain went on beyond it."""
+    return max((cut.now for cut in cuts.values()), default=BEGINNING)
 
 
 class Policies:
@@ -132,10 +133,10 @@ class Policies:
         return _entry(replace(entry, row=row)) | {"state": "withdrawn"}
 
     def read(self, text: str) -> Terms:
-        """Read a file that was sent, and check that it has every class that an asset names; raises `BadPolicy`."""
+        """Read a file that was sent, and check it against the configuration; raises `BadPolicy`."""
         try:
             terms = read_terms(text)
-            check_classes(self._settings, terms)
+            check_names(self._settings, terms)
         except (PolicyError, SettingsError) as error:
             raise BadPolicy(str(error)) from error
         return terms
@@ -213,18 +214,21 @@ def policy_path(settings: Settings) -> Path:
 
 
 def terms_of(settings: Settings) -> Terms:
-    """Read the configured file; raises `SettingsError`."""
+    """Read the configured file, and check it against the configuration; raises `SettingsError`."""
     path = policy_path(settings)
     try:
         terms = read_terms(path.read_text(encoding="utf-8"))
+        check_names(settings, terms)
     except (OSError, UnicodeDecodeError, PolicyError) as error:
         raise SettingsError(path, (str(error),)) from error
-    check_classes(settings, terms)
     return terms
 
 
-def check_classes(settings: Settings, terms: Terms) -> None:
-    """Refuse a policy that lacks a class which an asset names; raises `SettingsError`."""
+def check_names(settings: Settings, terms: Terms) -> None:
+    """Refuse a policy that lacks a class which an asset names, or whose pools name what is not there.
+
+    Raises `SettingsError` and `PolicyError`.
+    """
     classes = terms.policy.classes
     missing = tuple(
         f'[[asset]] "{asset.id}": class "{asset.asset_class}" is not in the policy; use one of {", ".join(classes)}'
@@ -233,6 +237,8 @@ def check_classes(settings: Settings, terms: Terms) -> None:
     )
     if missing:
         raise SettingsError(settings.path, missing)
+    if unknown := tuple(unknown_in_pools(settings, terms.policy)):
+        raise PolicyError("; ".join(unknown))
 
 
 def change_of(change: Change) -> dict[str, Any]:

@@ -76,8 +76,8 @@ class Snapshots:
         return {"snapshots": [{**line, "restated": line["snapshot"] in restated} for line in lines]}
 
     def create(self, scene: Scene, told: Told = untold) -> Document:
-        """Make a snapshot on request, as of the newest block of the cut; made again, it is the same one."""
-        slot_time = max(cut.block.time for cut in scene.cuts.values())
+        """Make a snapshot on request, as of the moment up to which the cut is known; made again, it is the same one."""
+        slot_time = max(cut.now for cut in scene.cuts.values())
         row = new_entry(MANUAL, slot_time, f"{snapshot_id(slot_time)}-{MANUAL}")
         done = self._written(row, scene, told)
         held = {held.snapshot_id: held for held in self._store.snapshots()}
@@ -106,7 +106,7 @@ class Snapshots:
 
     def _make(self, row: SnapshotRow, scene_at: SceneAt, watch: Watch | None) -> None:
         with scene_at(row.slot_time) as scene:
-            if not self._reached(scene.reader, row.slot_time, scene.catalogue, watch) or not _settled(scene):
+            if not _passed(scene, row.slot_time, watch) or not _settled(scene):
                 return
             if not scene.cuts:
                 self._store.update_snapshot(replace(row, state="missed", detail="nothing was stored at that time"))
@@ -115,16 +115,6 @@ class Snapshots:
         with self._store.snapshot_ledger() as ledger:
             ledger.update(done)
             ledger.keep(done.snapshot_id, Path(done.path))
-
-    def _reached(self, reader: Reader, slot_time: int, catalogue: Catalogue, watch: Watch | None) -> bool:
-        """Whether no block at or before a time can still come: every chain is past it, or at a head seen after it."""
-        chains = {venue.chain_id for venue in catalogue.venues}
-        cursors = {chain_id: reader.cursor(chain_id) for chain_id in chains}
-        return all(
-            (cursor is not None and cursor.block.time >= slot_time)
-            or (watch is not None and watch.at_head_after(chain_id, slot_time, cursor.block if cursor else None))
-            for chain_id, cursor in cursors.items()
-        )
 
     def _written(self, row: SnapshotRow, scene: Scene, told: Told = untold) -> SnapshotRow:
         reader, cuts, catalogue = scene.reader, scene.cuts, scene.catalogue
@@ -196,6 +186,21 @@ class Snapshots:
         made = row.created_at or int(self._clock())
         late = made - row.slot_time
         return late if late > LATE_S else 0
+
+
+def _passed(scene: Scene, slot_time: int, watch: Watch | None) -> bool:
+    """Whether no block at or before a time can still come: every chain has a later one, or is at a head seen after it.
+
+    Those of venues, those of feeds, and all of which anything is stored. Of one second there may be several blocks.
+    """
+    venues, feeds = scene.catalogue.venues, scene.catalogue.feeds
+    chains = {venue.chain_id for venue in venues} | {feed.chain_id for feed in feeds} | scene.cuts.keys()
+    cursors = {chain_id: scene.reader.cursor(chain_id) for chain_id in chains}
+    return all(
+        (cursor is not None and cursor.block.time > slot_time)
+        or (watch is not None and watch.at_head_after(chain_id, slot_time, cursor.block if cursor else None))
+        for chain_id, cursor in cursors.items()
+    )
 
 
 def _settled(scene: Scene) -> bool:

@@ -9,12 +9,14 @@ from typing import Any
 from aggregator.governance.terms import Terms
 from aggregator.margin.policy import GOVERNANCE, SHORTFALL
 
-LOWER_TIGHTENS = frozenset({"liquidation_threshold", "positive_pnl_maintenance"})
+LOWER_TIGHTENS = frozenset({"liquidation_threshold", "positive_pnl_maintenance", "notice_s"})
+"""Less notice is among them: whoever could shorten it without any could tighten everything else without any a moment later."""
+
 HIGHER_TIGHTENS = frozenset({"maintenance_factor"})
 NEVER_TIGHTENS = frozenset({"haircut", "initial_factor", "positive_pnl_initial"})
 """What new debt may rest on decides over no debt that is there."""
-BESIDE = ("status.", f"{SHORTFALL}.", f"{GOVERNANCE}.")
-"""Bands, alarms and notice move no health factor."""
+BESIDE = ("status.", f"{SHORTFALL}.")
+"""Bands and alarms move no health factor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

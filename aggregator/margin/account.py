@@ -157,7 +157,7 @@ def _measured(
         id(part): margins_of(House(parts=(part,)), context) for part in parts if part.pool.isolated or len(cross) > 1
     }
     surplus = surplus_of((part, alone[id(part)]) for part in parts if part.pool.isolated)
-    house = House(parts=cross, surplus=surplus)
+    house = House(parts=cross, surplus=surplus, lending=tuple(part for part in parts if part.lends))
     margins = margins_of(house, context)
     if len(cross) == 1:
         alone[id(cross[0])] = margins if surplus == NO_SURPLUS else margins_of(House(parts=cross), context)
@@ -166,7 +166,7 @@ def _measured(
 
 def _low_in_doubt(context: Context, house: House, margins: Margins, pools: Iterable[PoolStanding]) -> bool:
     """Whether collateral without a price, and more than dust, decides about the house or one of its pools."""
-    together = [item for part in house.parts for item in part.positions]
+    together = [item for part in (*house.parts, *house.lending) for item in part.positions]
     measured = [(together, margins), *((each.part.positions, each.margins) for each in pools)]
     return any(each.low.health_factor < 1 and _doubtful(context, own, each.mid) for own, each in measured)
 
@@ -190,7 +190,7 @@ def _factors(context: Context, house: House, margins: Margins) -> HealthFactors:
     """Return the health factor of what stands together as prices may be, each taken where it does harm, or good."""
 
     def at(change: Callable[[Sequence[ValuedPosition]], Sequence[ValuedPosition]]) -> float:
-        changed = house.repriced(change)
+        changed = house.repriced(change, context)
         return mid if changed is house else maintenance_of(changed, context).health_factor
 
     mid, validity = margins.mid.health_factor, context.policy.validity

@@ -9,15 +9,16 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from aggregator.margin.equity import Exposure, Line, add_up, debt_lines, equity, lines, sound_between
+from aggregator.margin.equity import Ends, Exposure, Line, add_up, debt_lines, equity, lines, sound_between
 from aggregator.margin.house import Bound, value
 from aggregator.margin.layers import Purpose
-from aggregator.margin.pools import House, Part
+from aggregator.margin.pools import NO_SURPLUS, House, Part
 from aggregator.margin.valuation import Context, ValuedPosition
 from aggregator.margin.weights import Weighed
 from aggregator.oracle.mark import Mark
 
 HALVINGS = 60
+DOUBLINGS = 40
 ROUNDING = 1e-12
 
 
@@ -44,9 +45,60 @@ class Withdrawal:
     amount: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """Equity along t: `own` in each case of correlation, and of each isolated part that lends what it has left (`left`), if anything.
+
+    On either side of 1 it is concave from one end of a part's own surplus to the next. What has nothing left at 1 never has.
+    """
+
+    own: list[Line]
+    left: tuple[list[Line], ...] = ()
+
+    def at(self, t: float = 1.0) -> float:
+        return math.fsum((equity(self.own, t), *(max(0.0, equity(each, t)) for each in self.left)))
+
+    @property
+    def lean(self) -> float:
+        """What equity gains with t at t = 1, in the cases that are the worst there, in USD."""
+        return math.fsum(min(each, key=lambda line: line.at(1.0)).lean for each in (self.own, *self.left))
+
+    def ends(self) -> Ends:
+        """Return where along t > 0 nothing is left, below 1 and above; there must be something at 1."""
+        if not self.left:
+            return sound_between(self.own)
+        turns = [sound_between(each) for each in self.left]
+        below = sorted((end.below for end in turns if end.below is not None), reverse=True)
+        above = sorted(end.above for end in turns if end.above is not None)
+        last = above[-1] if above else 1.0
+        return Ends(
+            below=self._first_lacking([*below, 0.0]),
+            above=self._first_lacking([*above, *(math.ldexp(last, n) for n in range(1, DOUBLINGS))]),
+        )
+
+    def _first_lacking(self, turns: Sequence[float]) -> float | None:
+        """Return the last t from 1 on at which enough is left, on the way through some turns."""
+        enough = 1.0
+        for turn in turns:
+            if self.at(turn) < 0:
+                return _last_enough(self.at, enough, turn)
+            enough = turn
+        return None
+
+
+def _last_enough(at: Callable[[float], float], enough: float, lacking: float) -> float:
+    for _ in range(HALVINGS):
+        middle = (enough + lacking) / 2
+        if at(middle) >= 0:
+            enough = middle
+        else:
+            lacking = middle
+    return enough
+
+
 def identities(house: House) -> dict[str, float]:
     """Return the middle of the mark of every identity that counts."""
-    return {item.identity: item.mark.mid for item in house.held if isinstance(item.mark, Mark)}
+    return {item.identity: item.mark.mid for item in house.everywhere if isinstance(item.mark, Mark)}
 
 
 def liquidation_prices(house: House, context: Context) -> tuple[LiquidationPrice, ...]:
@@ -62,9 +114,17 @@ def liquidation_prices(house: House, context: Context) -> tuple[LiquidationPrice
     return tuple(found)
 
 
-def _along(house: House, context: Context, moving: Collection[str]) -> list[Line]:
-    """Return the maintenance equity as a function of a multiple of some identities' prices, in each case."""
-    return _split(house, context, Bound.MID, Purpose.MAINTENANCE, lambda each: each.identity in moving)
+def _along(house: House, context: Context, moving: Collection[str]) -> Course:
+    """Return the maintenance equity as a function of a multiple of some identities' prices; what others lend moves with them."""
+
+    def of(what: House) -> list[Line]:
+        return _split(what, context, Bound.MID, Purpose.MAINTENANCE, lambda each: each.identity in moving)
+
+    if not house.lending:
+        return Course(own=of(house))
+    left = [of(House(parts=(part,))) for part in house.lending]
+    own = of(replace(house, surplus=NO_SURPLUS, lending=()))
+    return Course(own=own, left=tuple(each for each in left if equity(each) > 0))
 
 
 def _split(
@@ -79,10 +139,10 @@ def _split(
     return lines(resting, add_up(filter(moves, held)), context.model)
 
 
-def _nearest(along: Sequence[Line]) -> float | None:
-    if equity(along) < 0:
+def _nearest(along: Course) -> float | None:
+    if along.at() < 0:
         return None
-    ends = sound_between(along)
+    ends = along.ends()
     known = [end for end in (ends.below, ends.above) if end is not None]
     return min(known, key=lambda end: abs(end - 1), default=None)
 
@@ -90,14 +150,14 @@ def _nearest(along: Sequence[Line]) -> float | None:
 def common_fall(house: House, context: Context) -> float | None:
     """Return the smallest fall of everything that is not USD-like, as a fraction, at which the health factor is 1; `None`: none."""
     along = _along(house, context, _moving(house, context))
-    if not house.owes or equity(along) < 0:
+    if not house.owes or along.at() < 0:
         return None
-    below = sound_between(along).below
+    below = along.ends().below
     return None if below is None else 1 - below
 
 
 def _moving(house: House, context: Context) -> set[str]:
-    return {item.identity for item in house.held if not _usd_like(item, context)}
+    return {item.identity for item in house.everywhere if not _usd_like(item, context)}
 
 
 def _usd_like(item: ValuedPosition, context: Context) -> bool:
@@ -110,7 +170,7 @@ def deviations(house: House, context: Context) -> float | None:
     `None` where nothing moves it, where it is below zero, or where nobody knows how something moves; what is USD-like and was not
     estimated stands still.
     """
-    owned = {item.identity: item for item in house.held}
+    owned = {item.identity: item for item in house.everywhere}
     steady = {
         identity for identity, item in owned.items() if _usd_like(item, context)
     } - context.risk_index.assets.keys()
@@ -119,7 +179,7 @@ def deviations(house: House, context: Context) -> float | None:
         for identity in sorted(owned.keys() - steady)
         if (slope := slope_of(house, context, identity)) != 0
     }
-    left = equity(_along(house, context, ()))
+    left = _along(house, context, ()).at()
     if left < 0 or not slopes.keys() <= context.risk_index.assets.keys():
         return None
     spread = math.sqrt(max(_variance(slopes, context), 0.0))
@@ -128,8 +188,7 @@ def deviations(house: House, context: Context) -> float | None:
 
 def slope_of(house: House, context: Context, identity: str) -> float:
     """Return what equity gains with a relative move of one price, in the case that is the worst now, in USD."""
-    worst = min(_along(house, context, {identity}), key=lambda line: line.at(1.0))
-    return worst.lean
+    return _along(house, context, {identity}).lean
 
 
 def _variance(slopes: Mapping[str, float], context: Context) -> float:

@@ -40,7 +40,7 @@ def reader(
 
 def number(value: object) -> float:
     """Read a number; raises `ValueError`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > LARGEST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
         raise ValueError(f"must be a number such as 0.25, not {value!r}")
     return float(value)
 

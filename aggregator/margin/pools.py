@@ -56,6 +56,11 @@ class Part:
         return {(held_in.venue.id, held_in.unit.unit_id) for held_in in self.units}
 
     @property
+    def lends(self) -> bool:
+        """Whether what it has left counts for the account."""
+        return self.pool.isolated and self.pool.count_excess
+
+    @property
     def owes(self) -> bool:
         """Whether there is a debt with a price, or a requirement."""
         return any(each.item.is_debt for each in self.held) or self.required.maintenance_debt > 0
@@ -113,7 +118,7 @@ NO_SURPLUS = Surplus(of={})
 
 def surplus_of(isolated: Iterable[tuple[Part, Margins]]) -> Surplus:
     """Add up what is left where its pool says that it counts; a deficit never does."""
-    counted = [margins for part, margins in isolated if part.pool.count_excess]
+    counted = [margins for part, margins in isolated if part.lends]
     return Surplus(
         of={
             (bound, purpose): math.fsum(
@@ -128,12 +133,18 @@ def surplus_of(isolated: Iterable[tuple[Part, Margins]]) -> Surplus:
     )
 
 
+def left_of(parts: Sequence[Part], context: Context) -> Surplus:
+    """Measure what some parts have left, each by itself."""
+    return surplus_of((part, margins_of(House(parts=(part,)), context)) for part in parts)
+
+
 @dataclass(frozen=True, kw_only=True)
 class House:
-    """Parts that are measured together, and what counts for them of others."""
+    """Parts that are measured together, and what counts for them of others: `surplus`, which the isolated parts `lending` have left."""
 
     parts: tuple[Part, ...]
     surplus: Surplus = NO_SURPLUS
+    lending: tuple[Part, ...] = ()
 
     @property
     def owes(self) -> bool:
@@ -153,11 +164,21 @@ class House:
             **{name: math.fsum(getattr(each, name) for each in own) for name in Required.__dataclass_fields__}
         )
 
-    def repriced(self, change: Callable[[Sequence[ValuedPosition]], Sequence[ValuedPosition]]) -> House:
-        """Return the same with other marks; itself where none is another."""
+    @property
+    def everywhere(self) -> list[ValuedPosition]:
+        """What counts and has a price, in parts that lend too."""
+        return [*self.held, *(each.item for part in self.lending for each in part.held)]
+
+    def repriced(
+        self, change: Callable[[Sequence[ValuedPosition]], Sequence[ValuedPosition]], context: Context
+    ) -> House:
+        """Return the same with other marks, and what is left by them; itself where none is another."""
         parts = tuple(part.repriced(change) for part in self.parts)
-        same = all(before is after for before, after in zip(self.parts, parts, strict=True))
-        return self if same else replace(self, parts=parts)
+        lending = tuple(part.repriced(change) for part in self.lending)
+        pairs = zip((*self.parts, *self.lending), (*parts, *lending), strict=True)
+        if all(before is after for before, after in pairs):
+            return self
+        return replace(self, parts=parts, lending=lending, surplus=left_of(lending, context))
 
     def exposures(self, bound: Bound, purpose: Purpose) -> list[Exposure]:
         return [each for part in self.parts for each in exposures(part, bound, purpose)]

@@ -38,10 +38,10 @@ def listing(context: Context) -> None:
 def check(context: Context, source: str) -> None:
     """Read a file and describe it; raises `PolicyError` and `SettingsError`. Needs no store."""
     from aggregator.governance.terms import read_terms
-    from crossmargin.policies import check_classes, described
+    from crossmargin.policies import check_names, described
 
     terms = read_terms(_read(source))
-    check_classes(context.settings(), terms)
+    check_names(context.settings(), terms)
     document = described(terms) | {"classes": sorted(terms.policy.classes)}
     emit(context, document, lambda console: facts(console, document))
 

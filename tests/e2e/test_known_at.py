@@ -41,6 +41,23 @@ def test_what_was_answered_is_given_back_as_it_was_sent(indexed: Indexed) -> Non
     assert (found["differing"], found["causes"]) == ([], [])
 
 
+def test_what_is_priced_from_chains_without_a_member_is_asked_again_of_the_same_blocks(indexed: Indexed) -> None:
+    """Feeds of one identity price it wherever they are, so that an answer is as of more chains than its account has members on."""
+    settings = load(indexed.folder / CONFIGURATION, {})
+    with opened(settings) as store:
+        desk = LocalDesk(settings, store, policy_of(settings), clock=Clock(NOON))
+        member = next(
+            member for account in settings.accounts if account.id == "stretched" for member in account.members
+        )
+        sent = desk.health(member, None)
+
+        found = recalled(desk, member, moment(NOON))
+
+    assert len(sent["as_of"]) > len(sent["members"]) == 1
+    assert found["now"] == found["then"]
+    assert (found["differing"], found["causes"]) == ([], [])
+
+
 def test_causes_of_a_difference_are_named(indexed: Indexed) -> None:
     settings = load(indexed.folder / CONFIGURATION, {})
     with opened(settings) as store:

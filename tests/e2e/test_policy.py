@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from aggregator.margin.canonical import from_json
 from aggregator.margin.health import evaluate
 from crossmargin.app import opened, policy_of
 from crossmargin.documents import moment
-from crossmargin.errors import DeskError, NoSuchThing
+from crossmargin.errors import BadPolicy, DeskError, NoSuchThing
 from crossmargin.local_desk import LocalDesk
 from crossmargin.packaged import config
 from crossmargin.refusals import NoticeTooShort, NotScheduled, Retroactive, VersionTaken
@@ -100,6 +101,18 @@ def test_a_scheduled_policy_counts_from_the_first_block_at_its_moment(house: Hou
     kept = json.loads(text)
     assert kept["policy"]["classes"]["major"]["liquidation_threshold"] == 0.5
     assert kept["policy_stamp"] == {"version": "tight", "effective_from": since}
+
+
+def test_a_policy_counts_from_its_moment_on_whenever_the_last_stored_block_was(house: House) -> None:
+    """Final blocks in which nothing happened are not stored: who asks of a moment after them gets the policy of that moment."""
+    times = sorted({int(block["timestamp"], 16) for recording in recorded() for block in recording.blocks.values()})
+    last = next(one for one, other in reversed([*pairwise(times)]) if other - one > 3 and one > house.clock.now)
+    house.schedule(policy("loose", last + 2, threshold=0.9))
+
+    before, after = (house.desk.health("stretched", f"@{last + more}") for more in (1, 2))
+
+    assert before["as_of"] == after["as_of"]
+    assert (before["policy"]["version"], after["policy"]["version"]) == (None, "loose")
 
 
 @pytest.mark.parametrize("estimated", [False, True])
@@ -204,6 +217,29 @@ def test_what_would_change_answers_or_a_published_policy_is_refused_and_changes_
     assert house.states() == before == [(None, "in force"), ("a", "scheduled")]
 
 
+@pytest.mark.parametrize(
+    "pool, complaint",
+    [
+        ('kind = "isolated"\nvenues = ["avae-north"]', 'venues: unknown name "avae-north"; did you mean "aave-north"'),
+        ("cap_usd = { EHT = 5e6 }", 'cap_usd: unknown name "EHT"; did you mean "ETH"'),
+    ],
+)
+def test_a_policy_whose_pools_name_what_is_not_there_is_refused_wherever_it_is_sent(
+    house: House, pool: str, complaint: str
+) -> None:
+    text = f'{policy("pooled")}\n[[pool]]\nid = "a"\n{pool}\n'
+    (house.folder / "pooled.toml").write_text(text, encoding="utf-8")
+
+    checked = crossmargin(house.folder, "policy", "check", "pooled.toml")
+
+    for entered in (house.schedule, house.desk.preview_policy):
+        with pytest.raises(BadPolicy, match=complaint):
+            entered(text)
+    assert checked.returncode == 2
+    assert complaint in checked.stderr
+    assert house.states() == [(None, "in force")]
+
+
 def test_a_tightening_needs_the_notice_of_the_policy_in_force_or_is_an_emergency(house: House, tip: int) -> None:
     soon = house.clock.now + DAY - 1
     with pytest.raises(NoticeTooShort, match=r"class\.major\.liquidation_threshold"):
@@ -219,6 +255,17 @@ def test_a_tightening_needs_the_notice_of_the_policy_in_force_or_is_an_emergency
         ("loose", False),
     ]
     assert house.desk.health("stretched", f"@{tip}")["policy"]["version"] == "loose"
+
+
+def test_notice_is_shortened_with_the_notice_that_is_promised(house: House) -> None:
+    """Otherwise two files that follow each other would tighten without any."""
+    now = house.clock.now
+    with pytest.raises(NoticeTooShort, match=r"policy\.notice_s"):
+        house.schedule(policy("hasty", now, notice="1s"))
+
+    assert house.schedule(policy("hasty", now + DAY, notice="1s"))["state"] == "scheduled"
+    house.clock.now = now + DAY
+    assert house.schedule(policy("tight", now + DAY + 1, threshold=0.8, notice="1s"))["state"] == "scheduled"
 
 
 def test_the_very_same_file_is_known_already(house: House, tip: int) -> None:

@@ -243,6 +243,25 @@ def test_a_snapshot_on_request_can_be_verified_anywhere_and_tells_a_changed_byte
     assert parquet.name in json.loads(changed.stderr)["error"]["message"]
 
 
+def test_a_snapshot_on_request_is_of_the_moment_that_was_asked_for_and_not_of_the_last_block_before(
+    indexed: Indexed, store: Store, midnight: int
+) -> None:
+    """Ages count up to that moment, so that two moments between the same blocks are two snapshots."""
+    desk = Office(indexed.folder, store, Clock(midnight), "every 1h", room=indexed.folder / "snapshots").desk
+    last = max(block for block in blocks_of_chains() if block <= midnight)
+    made = [desk.create_snapshot(f"@{time}") for time in (last + 1, last + 2, last + 2)]
+
+    assert [each["slot_time"] for each in made] == [moment(last + 1), moment(last + 2), moment(last + 2)]
+    assert made[0]["manifest_hash"] != made[1]["manifest_hash"] == made[2]["manifest_hash"]
+    assert made[0]["cut"] == made[1]["cut"]
+
+
+def blocks_of_chains() -> Iterator[int]:
+    """The times of all recorded blocks."""
+    for recording in recorded():
+        yield from (int(block["timestamp"], 16) for block in recording.blocks.values())
+
+
 def test_snapshots_are_signed_chained_witnessed_and_proven(
     indexed: Indexed, store: Store, midnight: int, tmp_path: Path
 ) -> None:

@@ -8,12 +8,13 @@ from decimal import Decimal
 
 import pytest
 
-from aggregator.book import assess_book, evaluate_book
+from aggregator.book import assess_book, book_inputs, evaluate_book
 from aggregator.gather import Catalogue, Condition, Journals, gather, with_bases
 from aggregator.margin import numbers
 from aggregator.margin.canonical import from_json, to_json
 from aggregator.margin.health import evaluate
 from aggregator.margin.inputs import Cut, MarginAccount
+from aggregator.margin.risk import NO_RISK
 from aggregator.margin.status import Status
 from aggregator.observations import FeedsAt, observation_of, observe
 from aggregator.oracle.mark import Reading
@@ -318,6 +319,24 @@ def test_while_a_chain_stands_still_its_answers_age_with_a_chain_where_an_accoun
     assert Decimal(low) < Decimal(fresh.low)
 
 
+def test_the_chain_that_went_on_longest_tells_how_far_another_is_behind_whenever_its_last_stored_block_was() -> None:
+    toy = journals()
+    toy.venues = [venue(PRICES, Holding(supplied={WETH: 1}, owed={USDC: 1000}), name="toy-1")]
+    here = MarginAccount(id="here", members=(str(Account(CHAIN, OWNER)),))
+    still, quiet = block(time=NOW + 50), Cut(block=block(), finality=Finality.FINALIZED, until=NOW + 86_400)
+    cuts = CUTS | {OTHER_CHAIN: quiet, SOLANA: Cut(block=still, finality=Finality.FINALIZED)}
+    known = replace(catalogue(toy, feed(WETH)), accounts=(here,))
+    halted = Condition(stale_chains=(Reason("chain_stale", CHAIN, "silent"),))
+
+    found = gather(toy, here, cuts, known, halted)
+
+    (entry,) = assess_book(toy, cuts, known, halted).accounts
+    interval = evaluate(found).health_factor_interval
+    assert interval is not None
+    assert interval.low == numbers.text(numbers.ratio_down(entry.assessment.margins.low.health_factor))
+    assert list(found.as_of) == [CHAIN, OTHER_CHAIN]
+
+
 def test_the_book_opens_each_venue_once() -> None:
     toy = journals()
 
@@ -368,6 +387,25 @@ def test_the_newest_liabilities_up_to_the_block_are_gathered_however_old() -> No
     said = vault.liabilities[OWNER]
     assert said is not None
     assert (said.as_of, said.maintenance_requirement_usd) == (NOW - 99_999, Decimal(7))
+
+
+def test_liabilities_count_up_to_where_the_chain_went_on_and_not_only_to_its_last_stored_block() -> None:
+    """Final blocks in which nothing happened are not stored; what was said meanwhile is no less known at a moment of the past."""
+    toy = with_vault(row(OWNER, NOW + 900, maintenance="7"), row(OWNER, NOW, maintenance="5"), row(OWNER, NOW + 901))
+    cuts = {chain: replace(cut, until=NOW + 900) for chain, cut in CUTS.items()}
+    known = catalogue(toy)
+
+    (vault,) = (item for item in gather(toy, ACME, cuts, known).venues if item.snapshot.venue.id == "vault")
+    (whole,) = (
+        item
+        for item in book_inputs(toy, cuts, known, Condition(), risk=NO_RISK).venues
+        if item.snapshot.venue.id == "vault"
+    )
+
+    for found in (vault, whole):
+        said = found.liabilities[OWNER]
+        assert said is not None
+        assert (said.as_of, said.maintenance_requirement_usd) == (NOW + 900, Decimal(7))
 
 
 def test_where_nothing_was_imported_that_is_said() -> None:
@@ -458,6 +496,22 @@ def test_a_chain_counts_as_stale_while_its_sequencer_is_down_and_for_a_grace_aft
     assert [(reason.code, reason.subject) for reason in inputs.stale_chains] == ([(code, CHAIN)] if code else [])
     assert (document.status is Status.UNKNOWN) == (code is not None)
     assert all(price.identity != CHAIN for price in document.prices)
+
+
+def test_the_grace_of_a_sequencer_is_over_where_the_chain_went_on_for_long_enough() -> None:
+    toy, came_up = journals(), CUTS[CHAIN].block.time - 60
+    uptime = FeedSpec(
+        asset=CHAIN, kind="sequencer-uptime", chain_id=CHAIN, address=UPTIME, heartbeat_s=3_600, deviation=0.0
+    )
+    toy.phases = {CHAIN: {UPTIME: json.dumps(json.loads(PHASE) | {"fault": ""})}}
+    toy.said = {CHAIN: {AGGREGATOR: PriceAnswer(0, 1, came_up, 4)}}
+    stale = [
+        gather(toy, ACME, {chain: replace(cut, until=came_up + age) for chain, cut in CUTS.items()}, known).stale_chains
+        for known in (catalogue(toy, uptime),)
+        for age in (3_599, 3_600)
+    ]
+
+    assert [[reason.code for reason in each] for each in stale] == [["sequencer_grace"], []]
 
 
 def test_an_asset_is_priced_by_a_rate_times_the_mark_of_another_which_is_shown_with_it() -> None:

@@ -95,6 +95,13 @@ def test_a_change_is_told_by_its_key_and_whether_it_tightens(old: str, new: str,
     assert (change.key, change.tightens) == (key, tightens)
 
 
+def test_less_notice_tightens_and_more_does_not() -> None:
+    day, hour = (read_terms(f'{POLICY}[policy]\nnotice = "{notice}"\n') for notice in ("24h", "1h"))
+
+    assert [(change.key, change.tightens) for change in changes(day, hour)] == [("policy.notice_s", True)]
+    assert [(change.key, change.tightens) for change in changes(hour, day)] == [("policy.notice_s", False)]
+
+
 def test_what_is_not_known_to_be_harmless_is_a_tightening() -> None:
     before = read_terms(POLICY)
     heartbeat = changes(before, read_terms(POLICY.replace('heartbeat = "24h"', 'heartbeat = "12h"')))

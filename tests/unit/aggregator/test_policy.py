@@ -93,6 +93,7 @@ def test_the_shipped_numbers_of_marks_are_the_defaults_but_for_what_is_redeemed_
         ("demand_quorum = true", "demand_quorum = 1", r"demand_quorum must be true or false, not 1"),
         ('hold = "5m"', 'hold = "2h"', r"must keep hold ≤ 1h"),
         ('hold = "5m"', "hold_s = 300", r'\[marks\]: unknown key "hold_s"; did you mean "hold"\?'),
+        ("quorum = 3", "jump_deviations = nan", r"\[marks\] jump_deviations must be a number such as 0.25, not nan"),
         ('["stable"]', '"stable"', r"par_classes must be a list of names"),
         ('["stable"]', '["stables"]', r'par_classes: unknown asset class "stables"; did you mean "stable"\?'),
         ('initial = ["ok"]', 'initial = ["okay"]', r'\[validity\] initial unknown state "okay"; did you mean "ok"\?'),

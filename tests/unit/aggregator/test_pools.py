@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -103,6 +104,67 @@ def test_what_an_isolated_unit_has_left_counts_only_where_its_pool_says_so(said:
     assert document.collateral.raw == "20000.00000000"
 
 
+def test_what_an_isolated_unit_has_left_is_told_from_each_side_and_for_either_margin() -> None:
+    """10 WETH against 1000 USDC: 14000 are left initially (20000 · 0.75 − 1000), 15000 of the maintenance margin; 1 % less from below."""
+    known = account(
+        here(borrower(8000, weth=10)), there(borrower(1000, weth=10)), pools=ALONE + "count_excess = true\n"
+    )
+    blurred = replace(known, observations=(observation(WETH, 2000.0, deviation=0.01), observation(USDC, 1.0)))
+
+    document = evaluate(blurred)
+
+    assert document.headroom == "20700.00000000"  # 14850 − 8000 of its own, 14850 − 1000 left
+    assert document.maintenance_margin.excess == "23000.00000000"  # 16000 − 8000, 15000 left
+    interval = document.health_factor_interval
+    assert interval is not None
+    assert (interval.low, interval.mid, interval.high) == (
+        "3.835000",
+        "3.875000",
+        "3.915000",
+    )  # (15840 + 14840) / 8000, …
+
+
+LENT = ALONE + "count_excess = true\n[layers.class.stable]\nusd_like = true\n"
+
+
+def lent(*, owed: float = 9500, eth: float = 2000.0, **said: Any) -> HealthInputs:
+    """10000 USDC against a debt in USDC, and an isolated unit of 1 WETH against 100, whose surplus of 1500 counts."""
+    own = venue({USDC: Price(usd=1, threshold_bp=9_900)}, borrower(owed, usdc=10_000), name="toy-1")
+    venues = own, there(borrower(100, weth=1))
+    seen = (observation(WETH, eth, **said), observation(USDC, 1.0))
+    return replace(inputs(*venues, observations=seen), policy=parse_policy(POLICY + LENT))
+
+
+def test_what_an_isolated_unit_has_left_moves_with_its_prices() -> None:
+    """9000 + 1600 · f − 100 = 9500 at f = 0.375: a price of 750, and a fall of all that is no dollar by 62.5 %."""
+    document = evaluate(lent())
+
+    prices = {each.identity: each.liquidation_price_usd for each in document.liquidation_prices}
+    assert document.health_factor == "1.105263"  # 10500 / 9500
+    assert prices["ETH"] == "750.000000000000"
+    assert prices["USDC"] == "2.666666666667"  # 9000 · u + 1600 − 100 · u = 9500 · u
+    assert document.distance.common_fall_pct == "62.500000"
+    assert [evaluate(lent(eth=eth)).health_factor for eth in (749.99, 750.01)] == ["0.999999", "1.000000"]
+
+
+def test_what_an_isolated_unit_has_left_ends_at_nothing_and_never_weighs() -> None:
+    """Without it 8950 of 9000 are owed: no price of ETH liquidates."""
+    document = evaluate(lent(owed=8950))
+
+    prices = {each.identity: each.liquidation_price_usd for each in document.liquidation_prices}
+    assert prices["ETH"] is None
+    assert document.distance.common_fall_pct is None
+
+
+def test_a_doubtful_price_is_doubtful_of_what_an_isolated_unit_has_left_too() -> None:
+    """ETH jumped from 2000 to 700 a minute ago: with 460 left 9460 do not cover 9500, and with 1500 they would."""
+    document = evaluate(lent(eth=700.0, age_s=60, past=[(120, 2000.0)]))
+
+    assert document.health_factor == "0.995789"
+    assert "breach_unconfirmed" in {reason.code for reason in document.reasons}
+    assert document.status is Status.LIQUIDATABLE  # its cross pool by itself is
+
+
 def test_an_account_whose_every_debt_is_isolated_has_no_health_factor_of_its_own() -> None:
     document = answer(here(Holding(supplied={WETH: 1})), there(borrower(1000, weth=1)), pools=ALONE)
 
@@ -132,6 +194,16 @@ def test_what_is_not_eligible_is_no_collateral() -> None:
     assert document.health_factor == "2.000000"
     assert document.collateral.not_counted == "1000.00000000"
     assert answer(here(holding), pools=only.replace("major", "USDC")).health_factor == "0.112500"
+
+
+def test_each_pool_says_for_itself_what_is_eligible() -> None:
+    """USDC backs debt in the second pool alone, whichever of both is written first."""
+    first, second = '\n[[pool]]\nid = "main"\neligible = ["major"]\n', '\n[[pool]]\nid = "b"\nvenues = ["toy-10"]\n'
+    for pools in (first + second, second + first):
+        document = answer(here(borrower(8000, weth=10, usdc=1000)), there(borrower(0, usdc=1000)), pools=pools)
+
+        assert document.health_factor == "2.112500"  # (16000 + 900) / 8000
+        assert document.collateral.not_counted == "1000.00000000"
 
 
 @pytest.mark.parametrize(
@@ -235,6 +307,8 @@ def test_inputs_with_pools_are_read_back() -> None:
         ('[[pool]]\nid = "a"\nmax_share = 1.5\n', "max_share ≤ 1"),
         ('[[pool]]\nid = "a"\ncount_excess = true\n', 'count_excess for kind = "isolated" only'),
         ('[[pool]]\nid = "a"\n[pool.cap_usd]\nETH = -1\n', "must not be negative"),
+        ('[[pool]]\nid = "a"\nminimum_charge_usd = nan\n', "minimum_charge_usd must be a number such as 0.25, not nan"),
+        ('[[pool]]\nid = "a"\n[pool.cap_usd]\nETH = nan\n', "cap_usd must be a number such as 0.25, not nan"),
         ('[[pool]]\nid = "main"\nvenues = ["v"]\n', '"main" for the pool without venues'),
         ('[pool]\nid = "a"\n', "must be a list of tables"),
     ],

@@ -171,6 +171,12 @@ def test_liquidation_prices_have_the_requirement_in_them() -> None:
     assert (eth.identity, eth.liquidation_price_usd) == ("ETH", "1250.000000000000")  # (800 + 200) / 0.8
 
 
+def test_a_requirement_of_less_than_a_dollar_has_a_liquidation_price() -> None:
+    (eth,) = alone(liabilities("0.4")).liquidation_prices
+
+    assert (eth.identity, eth.liquidation_price_usd) == ("ETH", "0.500000000000")  # 0.4 / 0.8
+
+
 def test_liabilities_without_a_deposit_are_all_debt() -> None:
     document = alone(liabilities("800"), weth=0)
 
@@ -263,6 +269,19 @@ def test_dust_in_several_vaults_is_dust_only_together() -> None:
     assert one.status is Status.HEALTHY  # 11 < 20
     assert both.status is Status.UNKNOWN  # 22 ≥ 20
     assert codes(both) == ["liabilities_unknown"] * 2
+
+
+def test_a_deposit_of_one_that_owed_makes_no_dust_elsewhere_matter() -> None:
+    """2000 USDC in a vault that owed something, and 1 in another of which nothing was ever said: the one is unknown, the other dust."""
+    owing = escrow({USDC: 2000}, said=liabilities("5", age_s=9_999))
+    gift = escrow({USDC: 1}, name="other")
+
+    document = evaluate(inputs(venue(PRICES, borrower(1000, weth=1)), owing, gift, observations=SURE))
+
+    assert {each.venue: unit.status for each in document.venues for unit in each.units if each.venue != "toy-1"} == {
+        "vault": Status.UNKNOWN,
+        "other": Status.NO_DEBT,
+    }
 
 
 def test_an_empty_unit_of_which_nothing_was_required_is_nothing() -> None:

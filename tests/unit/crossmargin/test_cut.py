@@ -32,6 +32,18 @@ def test_what_means_nothing_is_refused_with_examples(text: str) -> None:
         parse_at(text)
 
 
+def test_a_chain_is_named_once() -> None:
+    with pytest.raises(UsageError, match="names a chain twice"):
+        parse_at("eip155:1=5,eip155:10=6, eip155:1 =7")
+
+
+@pytest.mark.parametrize("text", ["@253402300800", "253402300800", "1769817600000"])
+def test_a_time_that_no_calendar_has_is_refused(text: str) -> None:
+    assert parse_at("@253402300799") == AtTime(253_402_300_799)
+    with pytest.raises(UsageError, match="beyond the year 9999"):
+        parse_at(text)
+
+
 def test_a_time_must_name_its_zone() -> None:
     with pytest.raises(UsageError, match="has no time zone"):
         parse_at("2026-01-31T00:00:00")
@@ -47,6 +59,12 @@ def test_a_block_of_several_chains_is_asked_back() -> None:
 
 
 @pytest.mark.parametrize("named", [{"eip155:1": 5}, {"eip155:1": 5, "eip155:10": 6, "eip155:137": 7}])
-def test_blocks_must_be_of_exactly_the_chains_that_are_asked_about(named: dict[str, int]) -> None:
+def test_blocks_must_be_of_the_chains_that_are_asked_about_and_of_no_unknown_one(named: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="concerns 2 chains"):
-        blocks_of(AtBlocks(named), ["eip155:1", "eip155:10"])
+        blocks_of(AtBlocks(named), ["eip155:1", "eip155:10"], ["eip155:1", "eip155:10", "eip155:8453"])
+
+
+def test_a_chain_that_only_prices_what_is_asked_about_may_be_named_too() -> None:
+    named = {"eip155:1": 5, "eip155:137": 7}
+
+    assert blocks_of(AtBlocks(named), ["eip155:1"], ["eip155:1", "eip155:137"]) == named

@@ -74,6 +74,17 @@ def test_every_chain_is_settled_by_its_own_words(store: Store) -> None:
     assert cut(store, "@1100")[CHAIN] == (evm_block(8), Finality.CONFIRMED)
 
 
+def test_of_a_chain_of_which_nothing_is_stored_no_block_is_asked_for(store: Store) -> None:
+    """As an answer about it says: that chain is a gap, and the blocks of the others are what it is as of."""
+    with store.reading() as reader:
+        cuts = Cuts(
+            store, reader, {CLUSTER: "finalized", CHAIN: "finalized", "eip155:1": "finalized"}, lambda _: nodes(None)
+        )
+        found = cuts.at(f"{CLUSTER}=8,{CHAIN}=8", [CLUSTER, "eip155:1"])
+
+    assert {chain_id: made.block for chain_id, made in found.items()} == {CLUSTER: slot_block(8), CHAIN: evm_block(8)}
+
+
 def test_a_slot_without_a_block_is_named_with_the_proof(store: Store) -> None:
     with pytest.raises(NotStored) as refused:
         cut(store, "5", said=Skipped(number=5, parent=4, child=6))

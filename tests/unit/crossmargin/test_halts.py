@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,28 @@ def test_a_chain_is_halted_where_its_last_block_is_too_far_behind(
 
     assert [reason.subject for reason in found] == ([CHAIN] if is_halted else [])
     assert alone == []
+
+
+def test_a_chain_that_went_on_tells_it_whenever_its_own_last_stored_block_was() -> None:
+    """Of the past, final blocks in which nothing happened are not stored: that the other went on is all that is known of it."""
+    (chain,) = [
+        ChainSettings(
+            spec=ChainSpec(id=CHAIN, name="", rpc=(), finality="latest", start_block=0),
+            poll_s=1,
+            stale_after_s=60,
+            halted_after_s=600.0,
+        )
+    ]
+    with Store.open(MEMORY) as store:
+        append(store, batch(1, 30))
+        with store.reading() as reader:
+            still = Cut(block=block(30), finality=Finality.LATEST)
+            found = [
+                list(halted(reader, {CHAIN: still, OTHER: replace(still, until=still.now + lag)}, [chain]))
+                for lag in (600, 601)
+            ]
+
+    assert [[reason.code for reason in each] for each in found] == [[], ["chain_halted"]]
 
 
 def test_an_answer_says_that_a_members_chain_stands_still(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,15 @@ def on_its_way(store: Store, **cuts: Cut) -> list[str]:
         named = {{"north": NORTH, "south": SOUTH}[name]: at for name, at in cuts.items()}
         found = in_flight(reader.transfers([SENT["recipient"]]), named)
         return [sent.message + (" proven" if sent.proven else "") for sent in found]
+
+
+def test_what_was_sent_after_the_last_stored_block_is_on_its_way_where_the_chain_went_on(store: Store) -> None:
+    take(store, SENT)
+    before = cut(5, SENT_AT - 60)
+
+    seen = [on_its_way(store, north=replace(before, until=until)) for until in (None, SENT_AT - 1, SENT_AT)]
+
+    assert [len(each) for each in seen] == [0, 0, 1]
 
 
 def test_a_message_is_kept_as_it_was_said_and_written_in_one_way(store: Store) -> None:

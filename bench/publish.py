@@ -20,7 +20,7 @@ from bench.sync.machine import described
 from chains.model import Rows
 from crossmargin.logs import logger
 from crossmargin.redaction import Redactor
-from crossmargin.sql import Guard, Limits
+from crossmargin.sql.guard import Guard, Limits
 from indexer.publish import Publisher
 from indexer.store import Registry, Store
 from tests.unit.store.builders import CHAIN, append, batch, block, finalize, position

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from eth_utils.address import to_checksum_address
+from eth_hash.auto import keccak
 
 EVM = "eip155"
 SOLANA = "solana"
@@ -175,4 +175,7 @@ def _parse_solana_address(text: str) -> bytes:
 
 @lru_cache(maxsize=65_536)
 def _checksummed(address: bytes) -> str:
-    return str(to_checksum_address(address))
+    """The hexadecimal form of an address, of which the digits of its own hash say which letters are capitals (EIP-55)."""
+    digits = address.hex()
+    capitals = keccak(digits.encode()).hex()
+    return "0x" + "".join(d.upper() if c >= "8" else d for d, c in zip(digits, capitals, strict=False))

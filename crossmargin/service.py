@@ -43,7 +43,7 @@ from crossmargin.server.metrics import Metrics
 from crossmargin.server.site import Kit, check_keys, serving
 from crossmargin.service_file import Service, announced
 from crossmargin.settings import ChainSettings, Settings
-from crossmargin.sql import Guard, Limits
+from crossmargin.sql.guard import Guard, Limits
 from crossmargin.supervisor import Supervisor
 from crossmargin.telling import Teller
 from crossmargin.tracing import Tracing, Untraced

@@ -23,7 +23,7 @@ from crossmargin.logs import logger
 from crossmargin.packaged import program_version
 from crossmargin.settings import Settings
 from crossmargin.settings.shown import effective
-from crossmargin.sql import Guard, Limits
+from crossmargin.sql.guard import Guard, Limits
 
 ABOUT = (
     "Health, positions and venues of accounts of lending protocols, each as of a named block. Decimals and raw integers are strings, null "

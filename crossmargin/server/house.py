@@ -18,7 +18,7 @@ from crossmargin.server.metrics import Metrics
 from crossmargin.server.route import Route
 from crossmargin.server.stream.hub import Streams
 from crossmargin.server.workers import Workers
-from crossmargin.sql import Guard
+from crossmargin.sql.guard import Guard
 from crossmargin.verification import Verification
 
 

@@ -42,7 +42,7 @@ from crossmargin.server.route import SMALL_BODY, Route
 from crossmargin.server.stream.hub import Hub, Streams
 from crossmargin.server.workers import Workers
 from crossmargin.settings import EventSettings, ServerSettings
-from crossmargin.sql import Guard
+from crossmargin.sql.guard import Guard
 from crossmargin.tracing import Tracing
 from crossmargin.verification import Verification
 from crossmargin.watch import Watch

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
 
 from indexer.publish.facts import ALERTS, FACTS, LEFT_OUT, POSITIONS
 from indexer.publish.manifest import Manifest
+from indexer.store.blank import blank
 from indexer.store.connection import SETTINGS
-from indexer.store.migrate import migrate
 from indexer.store.session import Con, staged
 from indexer.store.statements import statement
 from indexer.store.written_views import ROWS, quoted, show
@@ -46,7 +44,7 @@ def write_database(
     path: Path, folder: Path, tables: Mapping[str, pa.Table], manifest: Manifest, *, views: Collection[str]
 ) -> None:
     """Make the database of a set, with these public views; paths of files start at `folder`, the published one."""
-    path.write_bytes(_without_rows())
+    path.write_bytes(blank(OLDEST_READER))
     with duckdb.connect(str(path), config={**SETTINGS, "file_search_path": str(folder)}) as con:
         con.begin()
         for view in public_views(con) - set(views):
@@ -65,17 +63,6 @@ def write_database(
         _drop_others(con, " ".join(kept))
         con.commit()
         con.execute("CHECKPOINT")
-
-
-@cache
-def _without_rows() -> bytes:
-    """A database with the schema of this program and nothing in it."""
-    with TemporaryDirectory() as place:
-        path = Path(place, "empty.duckdb")
-        with duckdb.connect(str(path), config={**SETTINGS, "storage_compatibility_version": OLDEST_READER}) as con:
-            migrate(con, path, read_only=False)
-            con.execute("CHECKPOINT")
-        return path.read_bytes()
 
 
 def _views(con: Con) -> list[tuple[str, str]]:

@@ -69,21 +69,28 @@ def is_new(path: Path | str) -> bool:
 
 
 @contextmanager
-def made(path: Path | str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Make a file under another name; it appears at `path` when the context ends well, and only whole."""
+def made(path: Path | str) -> Iterator[Path]:
+    """Let a file be written under another name, which is given; it appears at `path` when the context ends well, and only whole."""
     prepare(path, read_only=False)
     place = Path(path)
     unfinished = place.with_name(f".{place.name}.{os.getpid()}")
     forget(unfinished)
     try:
-        with duckdb.connect(str(unfinished), config=SETTINGS) as con:
-            yield con
+        yield unfinished
         if not place.exists():
             unfinished.rename(place)
     except (OSError, duckdb.Error) as error:
         raise StoreBroken(f"{path}: cannot be made ({first_line(error)}); check [store] path") from error
     finally:
         forget(unfinished)
+
+
+def written(path: Path, content: bytes) -> None:
+    """Write a file, and have it on the disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def forget(unfinished: Path) -> None:

@@ -20,8 +20,9 @@ from indexer.store import controls, ledger, margin, risk_runs
 from indexer.store.api_keys import ApiKeyLedger
 from indexer.store.apply import Cursor, apply_step, cursor
 from indexer.store.backup import Backup, back_up
+from indexer.store.blank import blank
 from indexer.store.changes import ANYWHERE, Changes, change_of
-from indexer.store.connection import MEMORY, connect, first_line, is_new, made
+from indexer.store.connection import MEMORY, connect, first_line, is_new, made, written
 from indexer.store.controls import Findings, Look, ParityRun
 from indexer.store.errors import StoreBroken, StoreError
 from indexer.store.histories import HistoryLedger
@@ -80,8 +81,8 @@ class Store:
         `allowed` folders can be exported to; `memory` is how much of the file may be held in memory, such as 192MB.
         """
         if not read_only and is_new(path):
-            with made(path) as con:
-                migrate(con, path, read_only=False)
+            with made(path) as unfinished:
+                written(unfinished, blank())
         root = connect(path, read_only=read_only, allowed=allowed, memory=memory)
         try:
             migrate(root, path, read_only=read_only)

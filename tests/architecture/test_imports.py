@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +30,16 @@ def test_only_the_schedule_imports_apscheduler(checkout: Path) -> None:
     importers = [path for path in modules(checkout) if "apscheduler" in imported(path)]
 
     assert [str(path.relative_to(checkout)) for path in importers] == ["crossmargin/schedule.py"]
+
+
+def test_a_worker_of_sql_imports_nothing_that_it_does_not_use() -> None:
+    """Each service starts several, and one more whenever a query was cut short."""
+    asked = "import sys; before = set(sys.modules); import crossmargin.sql.worker; print(*sorted(set(sys.modules) - before))"
+
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
+
+    assert "sqlglot" in told
+    assert {"aiohttp", "eth_utils", "pydantic", "rich", "structlog", "crossmargin.sql.guard"} & set(told) == set()
 
 
 def test_the_pure_core_asks_neither_the_clock_nor_the_world(checkout: Path) -> None:

@@ -14,6 +14,7 @@ import gc
 import importlib
 import json
 import os
+import pickle
 import pkgutil
 import select
 import shutil
@@ -247,14 +248,39 @@ def _forker() -> str:
 
 
 def prepare() -> None:
-    """Import what commands import when they are called, and let no process look again at what was imported."""
+    """Import what commands import when they are called, make what is the same for all, and let no process look again at all that."""
     for package in ("crossmargin", "aggregator", "indexer", "chains"):
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             with suppress(ModuleNotFoundError):  # an extra that is not installed: the command itself says so
                 if not module.name.endswith("__main__"):
                     importlib.import_module(module.name)
+    _keep_blanks()
     gc.collect()
     gc.freeze()
+
+
+def _keep_blanks() -> None:
+    """Give commands the files that stores and published databases begin as; DuckDB, which leaves threads behind, makes them in a fork."""
+    opening, views = (importlib.import_module(name) for name in ("indexer.store.store", "indexer.publish.views"))
+    versions = (None, views.OLDEST_READER)
+    with tempfile.TemporaryFile() as told:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                pickle.dump({version: opening.blank(version) for version in versions}, told)
+                told.flush()
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(pid, 0)[1] == 0, "no store can be made here"
+        told.seek(0)
+        blanks = pickle.load(told)  # noqa: S301 - of our own fork
+
+    def blank(storage_version: str | None = None) -> bytes:
+        return bytes(blanks[storage_version])
+
+    for module in (opening, views):
+        vars(module)["blank"] = blank
 
 
 def serve(address: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from eth_utils.address import to_checksum_address
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,3 +104,8 @@ def test_an_id_that_is_no_address_is_written_in_plain_hex() -> None:
 @given(st.binary(max_size=64))
 def test_base58_round_trip(raw: bytes) -> None:
     assert from_base58(base58(raw)) == raw
+
+
+@given(address=st.binary(min_size=20, max_size=20))
+def test_any_address_is_written_as_the_library_of_ethereum_writes_it(address: bytes) -> None:
+    assert format_address("eip155:1", address) == to_checksum_address(address)

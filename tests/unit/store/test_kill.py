@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryFile
 
 import pytest
 
 from chains.model import Rows
 from indexer.store import MEMORY, Store
+from tests.support.forked import started
 from tests.unit.store.builders import (
     CHAIN,
     Content,
@@ -59,28 +62,31 @@ def index(store: Store, *, until: int = LAST, tell: bool = False) -> None:
     finalize(store, until - STEP)  # a process that was killed behind its last append did not
 
 
-RUN = """
-import sys
-from indexer.store import Store
-from tests.unit.store.test_kill import index
-with Store.open(sys.argv[1]) as store:
-    print("0", flush=True)
-    index(store, tell=True)
-"""
+def main() -> None:
+    """Index into the store that is named, in a process that will be killed."""
+    with Store.open(sys.argv[1]) as store:
+        sys.stdout.write("0\n")
+        sys.stdout.flush()
+        index(store, tell=True)
 
 
 def killed(path: Path, checkout: Path, after_s: float, *, steps: int = 0) -> int:
     """Run the indexing in another process, kill it so many steps and seconds after it began, and return the last block it told."""
-    with subprocess.Popen(
-        [sys.executable, "-c", RUN, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=checkout
-    ) as process:
+    with (
+        TemporaryFile("w+", encoding="utf-8") as complaint,
+        started(
+            [str(path)], folder=checkout, environment=os.environ, errors=complaint, program="tests.unit.store.test_kill"
+        ) as process,
+    ):
         assert process.stdout is not None
         first = "".join(process.stdout.readline() for _ in range(1 + steps))
         time.sleep(after_s)
         process.kill()
-        told, complaint = process.communicate()
-    assert complaint == ""
-    return int((first + told).split()[-1]) if first else 0
+        told = process.stdout.read()
+        process.wait(timeout=30)
+        complaint.seek(0)
+        assert complaint.read() == ""
+    return int((first + told).split()[-1])
 
 
 @pytest.fixture(scope="module")

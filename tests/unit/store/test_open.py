@@ -14,8 +14,12 @@ import duckdb
 import pytest
 
 from indexer.store import MEMORY, Store, StoreBroken, StoreError, StoreLocked, StoreMissing, StoreNewer, StoreOlder
-from indexer.store.migrate import migrations
-from tests.support.new_stores import Made, migrated
+from indexer.store import migrate as migrating
+from indexer.store.blank import blank
+from indexer.store.connection import SETTINGS
+from indexer.store.migrate import Migration, migrate, migrations
+from indexer.store.migrate import run as apply
+from tests.support.new_stores import Made
 from tests.unit.store.builders import CHAIN, append, batch, block
 
 HOLD = "import sys; from indexer.store import Store; s = Store.open(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
@@ -89,22 +93,55 @@ def test_every_migration_is_recorded_and_nothing_else(tmp_path: Path) -> None:
     assert recorded == [(migration.version,) for migration in migrations()]
 
 
-@pytest.mark.parametrize("where", ["store.duckdb", MEMORY])
-def test_the_copies_that_tests_open_are_what_the_migrations_make(
-    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("made_as", ["store", "in memory, by a test", "published"])
+def test_what_new_stores_begin_as_is_what_the_migrations_make(
+    made_as: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def made(folder: Path) -> dict[str, list[tuple[object, ...]]]:
-        with Store.open(where if where == MEMORY else folder / where) as store:
-            found = {about: store._root.execute(question).fetchall() for about, question in SCHEMA.items()}
-        return {about: [tuple(map(in_order, row)) for row in rows] for about, rows in found.items()}
+    config = {**SETTINGS, "storage_compatibility_version": "v1.4.0"} if made_as == "published" else SETTINGS
+    with duckdb.connect(tmp_path / "migrated.duckdb", config=config) as con:
+        migrate(con, tmp_path / "migrated.duckdb", read_only=False)
+    with duckdb.connect(tmp_path / "migrated.duckdb") as con:
+        by_migrations = schema(con)
 
-    migrated(monkeypatch)
-    by_migrations = made(tmp_path / "migrated")
-    Made(tmp_path).stands_in(monkeypatch)
+    if made_as == "published":
+        (tmp_path / "published.duckdb").write_bytes(blank("v1.4.0"))
+        with duckdb.connect(tmp_path / "published.duckdb") as con:
+            found = schema(con)
+    else:
+        Made(tmp_path).stands_in(monkeypatch)
+        with Store.open(tmp_path / "store.duckdb" if made_as == "store" else MEMORY) as store:
+            found = schema(store._root)
 
-    assert made(tmp_path / "copied") == by_migrations
-    assert (tmp_path / "made.duckdb").exists()
+    assert found == by_migrations
+    assert (tmp_path / "made.duckdb").exists() == (made_as == "in memory, by a test")
     assert [len(by_migrations[about]) > 20 for about in ("tables", "views", "constraints")] == [True] * 3
+
+
+def schema(con: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[object, ...]]]:
+    found = {about: con.execute(question).fetchall() for about, question in SCHEMA.items()}
+    rows = {name: con.execute(f"FROM {name} ORDER BY ALL").fetchall() for name in ("event_head", "schema_version")}
+    return rows | {about: [tuple(map(in_order, row)) for row in told] for about, told in found.items()}
+
+
+@pytest.mark.usefixtures("by_migrations")
+def test_the_second_new_store_of_a_process_is_made_without_the_migrations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: list[str] = []
+
+    def noted(con: duckdb.DuckDBPyConnection, migration: Migration) -> None:
+        run.append(migration.name)
+        apply(con, migration)
+
+    monkeypatch.setattr(migrating, "run", noted)
+    blank.cache_clear()
+
+    counts = []
+    for name in ("first.duckdb", "second.duckdb"):
+        Store.open(tmp_path / name).close()
+        counts.append(len(run))
+
+    assert counts == [len(migrations())] * 2
 
 
 def in_order(value: object) -> object:

@@ -9,17 +9,19 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from io import BytesIO
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice, pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregator.audit.verifier import LEAF, NODE, UNITS, UNKNOWN, Fault, Node, Spelled
+from aggregator.audit.verifier import LEAF, NODE, UNITS, UNKNOWN, Fault, Node, Part, Spelled
 
 DIGITS = 18
 """Of a limb of an amount: two of them, and a carry, are less than 2**64."""
+
+AT_ONCE = 1 << 17
+"""Bytes of lines that are read together, and stay near until they are hashed."""
 
 Offsets = NDArray[np.int64]
 Places = NDArray[np.int32]
@@ -98,11 +100,11 @@ class Tree:
         self._place_of = np.array([self.sums.places[name] for name in names], np.int32)
         self._words = Words.of(self.sums.starts, "{", '",', '"}')
 
-    def leaves(self, units: bytes, positions: bytes, held: Held) -> Level:
-        """Make leaves of lines of units and their positions, and of what these say; raises `Fault` where these are not as many."""
+    def leaves(self, held: Held, hashes: Sequence[bytes]) -> Level:
+        """Make leaves of what units hold and of their hashes; raises `Fault` where these are not as many."""
         digits = _signs(held.amounts)
         ends = np.flatnonzero(digits == _END)
-        if not held.counts.sum() == len(held.which) == len(ends):
+        if len(hashes) != len(held.counts) or not held.counts.sum() == len(held.which) == len(ends):
             raise Fault("a position is of no unit")
         longest = int(np.diff(ends, prepend=-1).max(initial=1)) - 1
         limbs = (longest + len(str(len(ends)))) // DIGITS + 1
@@ -111,7 +113,7 @@ class Tree:
         starts, places, amounts = self._kernels.leaves(
             held.counts, held.unknown, which, digits, ends, units_place, unknown_place, limbs
         )
-        return Level(starts, places, amounts, list(_leaf_hashes(units, positions, held.counts)))
+        return Level(starts, places, amounts, hashes)
 
     def texts(self, level: Level, words: Words) -> Iterator[memoryview]:
         """Yield the sums of each node as they are written."""
@@ -147,18 +149,21 @@ class Tree:
         return Node(level.hashes[0], dict(zip(names, amounts, strict=True)))
 
 
-def _leaf_hashes(units: bytes, positions: bytes, counts: Offsets) -> Iterator[bytes]:
-    ends = [0, *accumulate(map(len, BytesIO(positions)))]
-    lines = list(BytesIO(units))
-    if len(lines) != len(counts) or len(ends) - 1 != counts.sum():
-        raise Fault("a position is of no unit")
-    seen, begin, position = memoryview(positions), 0, 0
-    for line, count in zip(lines, counts.tolist(), strict=True):
-        position += count
-        hashed, end = hashlib.sha256(LEAF + line), ends[position]
-        hashed.update(seen[begin:end])
-        begin = end
-        yield hashed.digest()
+def leaf_hashes(units: Part, positions: Part, counts: Offsets) -> tuple[list[bytes], list[int]]:
+    """Hash each unit's line with those of its positions, of which it has so many; return the hashes, and how long the units' lines are.
+
+    Lines are read as they are hashed. Raises `Fault` where there are not as many as that.
+    """
+    hashes, lengths = [], []
+    with units.path.open("rb", AT_ONCE) as lines, positions.path.open("rb", AT_ONCE) as held:
+        lines.seek(units.begin)
+        held.seek(positions.begin)
+        for line, count in zip(lines, counts.tolist(), strict=False):
+            hashes.append(hashlib.sha256(b"".join((LEAF, line, *islice(held, count)))).digest())
+            lengths.append(len(line))
+        if len(hashes) != len(counts) or units.begin + sum(lengths) != units.end or held.tell() != positions.end:
+            raise Fault("a position is of no unit")
+    return hashes, lengths
 
 
 def _signs(text: bytes) -> Bytes:

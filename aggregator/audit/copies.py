@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 
 from aggregator.audit import tree_index, verifier
 from aggregator.audit.columns import ROWS_PER_GROUP, lines_of_table
-from aggregator.audit.tables import repeated_in
 from aggregator.audit.verifier import HELD, LARGEST, OWN, POSITIONS, STATUS, UNITS, Fault, Json, Part, Rows, Run
 
 BLOCK = 1 << 20
@@ -33,13 +32,17 @@ def is_sound(folder: Path, manifest: Json, run: Run) -> bool:
 
     `False` says nothing but that it was not found so here.
     """
+    from aggregator.audit.tables import repeated_in  # noqa: PLC0415 - imports all that makes books, which other processes need not
+
     try:
         terms = {name: (tuple(said["columns"]), tuple(said["key"])) for name, said in manifest["tables"].items()}
         groups = {name: _groups(folder, name, *terms[name]) for name in sorted(terms)}
-        calls = [call for each in groups.values() for call in each]
+        repeated = {name: tuple(repeated_in(name)) for name in groups}
+        calls = [(*each, repeated[name]) for name, parts in groups.items() for each in parts]
         read = iter(run(rows_of, calls))
         units, positions = (
-            _table(folder, name, (*OWN, *more)) for name, more in ((UNITS, [STATUS]), (POSITIONS, HELD))
+            _table(folder / f"{name}.parquet", (*OWN, *more), repeated[name])
+            for name, more in ((UNITS, [STATUS]), (POSITIONS, HELD))
         )
         root = tree_index.root_of(folder, units, positions, terms, run)
         found = {name: [next(read) for _ in each] for name, each in groups.items()}
@@ -50,10 +53,13 @@ def is_sound(folder: Path, manifest: Json, run: Run) -> bool:
         return False
 
 
-def rows_of(part: Part, group: int) -> Rows:
-    """Compare a part of a table with a group of rows of its copy; raises `Fault` where it is another, or not in its order."""
+def rows_of(part: Part, group: int, repeated: Sequence[str]) -> Rows:
+    """Compare a part of a table with a group of rows of its copy; raises `Fault` where it is another, or not in its order.
+
+    `repeated`: columns whose texts are read once where they are the same.
+    """
     name = part.path.stem
-    with pq.ParquetFile(part.path.with_suffix(".parquet"), read_dictionary=repeated_in(name)) as copy:
+    with pq.ParquetFile(part.path.with_suffix(".parquet"), read_dictionary=repeated) as copy:
         table = copy.read_row_group(group, use_threads=False)
     for field in table.schema:
         if pa.types.is_integer(field.type) and _beyond(table[field.name]):
@@ -123,11 +129,11 @@ def _key(column: pa.ChunkedArray) -> pa.Array:
     return pc.fill_null(column.combine_chunks().cast(pa.string()), str(None))
 
 
-def _table(folder: Path, name: str, columns: Sequence[str]) -> pa.Table:
+def _table(path: Path, columns: Sequence[str], repeated: Sequence[str]) -> pa.Table:
     """Read what the tree is made of; raises `Fault` for names that are more than a line."""
-    table = pq.read_table(folder / f"{name}.parquet", columns=list(columns), read_dictionary=repeated_in(name))
+    table = pq.read_table(path, columns=list(columns), read_dictionary=repeated)
     for column in OWN:
         words = [chunk.dictionary if pa.types.is_dictionary(chunk.type) else chunk for chunk in table[column].chunks]
         if any(pc.any(pc.match_substring(each, "\n")).as_py() for each in words):
-            raise Fault(f"{name} has names of more than a line")
+            raise Fault(f"{path.name} has names of more than a line")
     return table

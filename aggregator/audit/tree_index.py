@@ -130,7 +130,7 @@ def _grown(
     """Return the root, and what the index has of each part and of what is above them."""
     parts = verifier.tree_parts(folder, terms, PART)
     calls = [(*part, held) for part, held in zip(parts, held_of(units, positions), strict=True)]
-    grow = compiled_part_of if len(calls) >= MANY and branches.kernels() else part_of
+    grow = compiled_part_of if len(calls) >= MANY else part_of
     grown = []
     for each in run(grow, calls):
         grown.append(each)
@@ -214,27 +214,29 @@ def part_of(units: Part, positions: Part, held: Held) -> tuple[Node, bytes]:
     )
     leaves = verifier.leaves_of_lines(raw, verifier.read(positions), holdings, sums)
     built = sums.levels(sums.joined(leaves, GROUP))
-    return sums.named(built[-1][0]), _text(sums.names, _starts(units, raw), _lines(built))
+    ends = islice(re.finditer(b"\n", raw), GROUP - 1, None, GROUP)
+    starts = [units.begin, *(units.begin + end.end() for end in ends)]
+    if starts[-1] != units.end:
+        starts.append(units.end)
+    return sums.named(built[-1][0]), _text(sums.names, starts, _lines(built))
 
 
 def compiled_part_of(units: Part, positions: Part, held: Held) -> tuple[Node, bytes]:
-    """Do what `part_of` does with compiled kernels."""
-    raw, tree = verifier.read(units), branches.Tree(held.names, branches.kernels())
-    levels = list(tree.levels(tree.leaves(raw, verifier.read(positions), held)))
+    """Do what `part_of` does with compiled kernels, where there are any."""
+    if (kernels := branches.kernels()) is None:
+        return part_of(units, positions, held)
+    tree = branches.Tree(held.names, kernels)
+    hashes, lengths = branches.leaf_hashes(units, positions, held.counts)
+    levels = list(tree.levels(tree.leaves(held, hashes)))
     words = branches.Words.of([f" {place}:" for place in range(len(tree.sums.names))], "", "", "\n")
     lines = (
         hashed.hex().encode() + bytes(text)
         for level in levels[min(GROUP.bit_length(), len(levels)) - 1 :]
         for hashed, text in zip(level.hashes, tree.texts(level, words), strict=True)
     )
-    return tree.root(levels[-1]), _text(tree.sums.names, _starts(units, raw), lines)
-
-
-def _starts(units: Part, raw: bytes) -> list[int]:
-    """Say where each group of units begins, and where the last ends."""
-    ends = islice(re.finditer(b"\n", raw), GROUP - 1, None, GROUP)
-    starts = [units.begin, *(units.begin + end.end() for end in ends)]
-    return starts if starts[-1] == units.end else [*starts, units.end]
+    ends = [*accumulate(lengths, initial=units.begin)]
+    starts = [*ends[:-1:GROUP], ends[-1]]
+    return tree.root(levels[-1]), _text(tree.sums.names, starts, lines)
 
 
 def _top(roots: Sequence[Node]) -> tuple[Node, bytes]:

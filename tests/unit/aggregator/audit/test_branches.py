@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import starmap
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from aggregator.audit import branches, tree_index, verifier
@@ -28,7 +30,6 @@ def in_both_ways(folder: Path, units: Rows, positions: Rows, monkeypatch: pytest
     write(folder, units, positions)
     monkeypatch.setattr(tree_index, "MANY", 1)
     compiled = written(folder, units, positions)
-    monkeypatch.setattr(tree_index, "compiled_part_of", None)
     monkeypatch.setattr(branches, "kernels", lambda: None)
     assert written(folder, units, positions) == compiled
     assert compiled[0] == levels(list(leaves_of(folder)))[-1][0]
@@ -71,17 +72,30 @@ def test_amounts_of_any_length_are_added_up_without_loss(
 def test_lines_that_are_not_as_many_as_what_is_held_have_no_tree(tmp_path: Path) -> None:
     units, positions = book(random.Random(1), 20)
     write(tmp_path, units, positions)
-    (part,) = verifier.tree_parts(tmp_path, TERMS, 64)
+    ((of_units, of_positions),) = verifier.tree_parts(tmp_path, TERMS, 64)
     (held,) = tree_index.held_of(tabled("units", units), tabled("positions", positions))
-    raw, lines = map(verifier.read, part)
-    tree = branches.Tree(held.names, branches.kernels())
-    assert len(tree.leaves(raw, lines, held)) == 20
+    first = verifier.read(of_units).index(b"\n") + 1
+    hashes, lengths = branches.leaf_hashes(of_units, of_positions, held.counts)
+    assert (len(hashes), sum(lengths), lengths[0]) == (20, of_units.end, first)
 
-    for some in ((raw[: raw.index(b"\n") + 1], lines), (raw, lines[lines.index(b"\n") + 1 :]), (raw + raw, lines)):
+    last = verifier.read(of_positions)[:-1].rindex(b"\n") + 1
+    for some in (
+        (replace(of_units, end=first), of_positions),
+        (replace(of_units, begin=first), of_positions),
+        (of_units, replace(of_positions, end=last)),
+        (of_units, replace(of_positions, begin=verifier.read(of_positions).index(b"\n") + 1)),
+    ):
         with pytest.raises(Fault, match="a position is of no unit"):
-            tree.leaves(*some, held)
+            branches.leaf_hashes(*some, held.counts)
+    for counts in (held.counts[:-1], np.append(held.counts, 0), held.counts + (np.arange(20) == 19)):
+        with pytest.raises(Fault, match="a position is of no unit"):
+            branches.leaf_hashes(of_units, of_positions, counts)
+    tree = branches.Tree(held.names, branches.kernels())
+    for short in (replace(held, amounts=held.amounts[:-3]), replace(held, which=held.which[1:])):
+        with pytest.raises(Fault, match="a position is of no unit"):
+            tree.leaves(short, hashes)
     with pytest.raises(Fault, match="a position is of no unit"):
-        tree.leaves(raw, lines, branches.Held(held.counts, held.unknown, held.names, held.which, held.amounts[:-3]))
+        tree.leaves(held, hashes[1:])
 
 
 def test_a_small_tree_is_not_worth_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,8 +153,11 @@ def test_a_snapshot_without_an_index_is_proven_all_the_same(made: Path) -> None:
 
 
 def test_a_unit_beside_lines_that_are_not_plain_is_left_to_the_tree(tmp_path: Path) -> None:
+    """A null and an empty text are read alike: where there are both, a row at a time tells which is which."""
     units, positions = book(random.Random(1), 9)
-    positions[0]["asset"] = 'say "x"'
+    positions[0] |= {"asset": 'say "x"', "market": None}
+    assert TreeIndex(tmp_path, indexed(tmp_path, units, positions)).unit(0).line
+    positions[1]["market"] = ""
 
     index = TreeIndex(tmp_path, indexed(tmp_path, units, positions))
 

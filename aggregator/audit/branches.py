@@ -159,7 +159,10 @@ def leaf_hashes(units: Part, positions: Part, counts: Offsets) -> tuple[list[byt
         lines.seek(units.begin)
         held.seek(positions.begin)
         for line, count in zip(lines, counts.tolist(), strict=False):
-            hashes.append(hashlib.sha256(b"".join((LEAF, line, *islice(held, count)))).digest())
+            own = list(islice(held, count))
+            if len(own) < count:
+                break
+            hashes.append(hashlib.sha256(b"".join((LEAF, line, *own))).digest())
             lengths.append(len(line))
         if len(hashes) != len(counts) or units.begin + sum(lengths) != units.end or held.tell() != positions.end:
             raise Fault("a position is of no unit")

@@ -123,6 +123,7 @@ OF_AN_EXTRA = {
     "aggregator/arrays/compiled_sales.py",
     "aggregator/arrays/quads.py",
     "aggregator/arrays/turns.py",
+    "aggregator/audit/branch_kernels.py",
     "aggregator/jitted.py",
     "aggregator/risk/compiled.py",
     "aggregator/risk/compiled_breaches.py",
@@ -140,7 +141,8 @@ def test_every_module_imports_without_a_development_dependency(installed: Path, 
     )
     script = (
         f"import importlib\nfor name in {names!r}: importlib.import_module(name)\n"
-        "from aggregator.arrays import kernels, stacked\nassert kernels.fastest() is stacked.revalue"
+        "from aggregator.arrays import kernels, stacked\nassert kernels.fastest() is stacked.revalue\n"
+        "from aggregator.audit import branches\nassert branches.kernels() is None"
     )
 
     run(str(installed / "python"), "-I", "-W", "error", "-c", script)

@@ -196,20 +196,22 @@ def hashed(folder: Path) -> dict[str, float]:
 
 
 def verified(folder: Path) -> dict[str, float]:
-    """Check files, tables with their copies, tree and sums, as `snapshot verify` does."""
-    return _verified(folder / "pack", copies.is_sound)
+    """Check files, and then tables with their copies, tree and sums, as `snapshot verify` does."""
+    pack = folder / "pack"
+    manifest = json.loads((pack / MANIFEST).read_bytes())
+    with verifier.hands_for(pack) as run:
+        assert not list(verifier.file_faults(pack, manifest, verifier.hashes_of(pack, manifest, run)))
+        assert copies.is_sound(pack, manifest, run)
+    return {}
 
 
 def alone(folder: Path) -> dict[str, float]:
     """Check the same line by line, as the stand-alone verifier does, which needs none of this project."""
-    return _verified(folder / "pack", verifier.is_sound)
-
-
-def _verified(pack: Path, sound: verifier.Sound) -> dict[str, float]:
+    pack = folder / "pack"
     manifest = json.loads((pack / MANIFEST).read_bytes())
     with verifier.hands_for(pack) as run:
         hashes = verifier.hashes_of(pack, manifest, run)
-        assert sound(pack, manifest, run)
+        assert verifier.is_sound(pack, manifest, run)
         assert not list(verifier.file_faults(pack, manifest, hashes))
     return {}
 

@@ -125,7 +125,7 @@ def verify(
     count.
     `looked`: told of a folder each of the `LOOKS` times that it was gone through.
     """
-    copied = Copied()
+    copied = Copied(key)
     found = verifier.verify(folder, key=key, witnesses=witnesses, sound=copied.is_sound)
     looked(folder)
     if expected not in {None, found.hash}:
@@ -146,7 +146,7 @@ def verify_chain(
 ) -> dict[str, Found]:
     """Check snapshots likewise, and that each names the one that was made before it; by the names of their folders."""
     places = {folder.name: folder for folder in folders}
-    copied = Copied()
+    copied = Copied(key)
     found = verifier.verify_chain(places.values(), key=key, witnesses=witnesses, sound=copied.is_sound)
     for folder in places.values():
         looked(folder)
@@ -157,17 +157,29 @@ def verify_chain(
 
 
 class Copied:
-    """Looks at tables by their Parquet copies first, and knows of which snapshots these were the same."""
+    """Looks at tables by their Parquet copies first, and knows of which snapshots these were the same.
 
-    def __init__(self) -> None:
+    Copies are opened only where the manifest is signed, by the operator where his key is known: files of others could be made to harm.
+    """
+
+    def __init__(self, key: str | None) -> None:
+        self._key = key
         self._folders: set[Path] = set()
 
     def is_sound(self, folder: Path, manifest: Json, run: verifier.Run) -> bool:
         """See `copies.is_sound`; where it says nothing, lines are read."""
-        if copies.is_sound(folder, manifest, run):
+        if self._is_signed(folder, manifest) and copies.is_sound(folder, manifest, run):
             self._folders.add(folder)
             return True
         return verifier.is_sound(folder, manifest, run)
+
+    def _is_signed(self, folder: Path, manifest: Json) -> bool:
+        found = Found(manifest=manifest)
+        try:
+            verifier.look_at_signature(folder, (folder / MANIFEST).read_bytes(), found, self._key)
+        except (OSError, verifier.Fault, *UNREADABLE):
+            return False
+        return not found.faults
 
     def __contains__(self, folder: Path) -> bool:
         """Say whether all tables of a folder were found to have the rows of their copies."""

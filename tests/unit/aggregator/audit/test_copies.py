@@ -23,7 +23,7 @@ from aggregator.audit.snapshot import write_snapshot, write_tables
 from aggregator.audit.tables import SCHEMAS, held_schema, schema
 from aggregator.audit.verifier import Fault, Json, described
 from tests.unit.aggregator.audit.test_columns import TERMS, book, tabled
-from tests.unit.aggregator.audit.test_verifier import FIRST_SLOT, OPERATOR, history, weighed
+from tests.unit.aggregator.audit.test_verifier import FIRST_SLOT, OPERATOR, STRANGER, history, key_of, sealed, weighed
 
 Rows = list[dict[str, Any]]
 
@@ -49,6 +49,22 @@ def test_a_snapshot_as_it_was_made_is_sound_by_its_copies(made: Path, monkeypatc
 
     assert snapshot.verify(made).faults == []
     assert snapshot.verify_chain([made])[made.name].faults == []
+
+
+def test_copies_of_a_stranger_are_not_opened(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor those that are not the manifest's: whoever made them may have made them to harm."""
+    opened: list[Path] = []
+    monkeypatch.setattr(copies, "is_sound", lambda folder, *_: opened.append(folder))
+    monkeypatch.setattr(snapshot, "rows_hash", lambda _: pytest.fail("a copy was read"))
+
+    assert snapshot.verify(made, key=key_of(STRANGER)).faults
+    (made / "marks.parquet").write_bytes(b"PAR1")
+    assert snapshot.verify(made, key=key_of(OPERATOR)).faults
+    sealed(made, STRANGER)
+    assert snapshot.verify(made, key=key_of(OPERATOR)).faults
+    (made / "signature.json").unlink()
+    assert snapshot.verify(made).faults
+    assert opened == []
 
 
 def test_without_a_copy_lines_are_read(made: Path) -> None:

@@ -101,9 +101,10 @@ def _written(
     told: Told = untold,
 ) -> tuple[Node, dict[str, list[bytes]]]:
     """Return the root, and what is written into each file."""
-    built, texts = _grown(folder, units, positions, terms, run, told=told)
-    ends = [0, *accumulate(map(len, texts))]
+    growing = _growing(folder, units, positions, terms, run)
     owners = owners_of(units)
+    built, texts = _grown(growing, told)
+    ends = [0, *accumulate(map(len, texts))]
     said = {
         "group": GROUP,
         "part": PART,
@@ -115,26 +116,27 @@ def _written(
 
 def root_of(folder: Path, units: pa.Table, positions: pa.Table, terms: Mapping[str, Terms], run: Run) -> Node:
     """Return the root of the tree over units and positions, whose lines stand in a folder; raises as `write` does."""
-    return _grown(folder, units, positions, terms, run)[0]
+    return _grown(_growing(folder, units, positions, terms, run), untold)[0]
 
 
-def _grown(
-    folder: Path,
-    units: pa.Table,
-    positions: pa.Table,
-    terms: Mapping[str, Terms],
-    run: Run,
-    *,
-    told: Told = untold,
-) -> tuple[Node, list[bytes]]:
-    """Return the root, and what the index has of each part and of what is above them."""
+Growing = tuple[int, Iterable[tuple[Node, bytes]]]
+"""How many parts of a tree are built, beside whatever else is done, and what comes of each."""
+
+
+def _growing(folder: Path, units: pa.Table, positions: pa.Table, terms: Mapping[str, Terms], run: Run) -> Growing:
+    """Begin to build a tree, in other processes where `run` has them."""
     parts = verifier.tree_parts(folder, terms, PART)
     calls = [(*part, held) for part, held in zip(parts, held_of(units, positions), strict=True)]
-    grow = compiled_part_of if len(calls) >= MANY else part_of
+    return len(calls), run(compiled_part_of if len(calls) >= MANY else part_of, calls)
+
+
+def _grown(growing: Growing, told: Told) -> tuple[Node, list[bytes]]:
+    """Return the root, and what the index has of each part and of what is above them."""
+    count, parts = growing
     grown = []
-    for each in run(grow, calls):
+    for each in parts:
         grown.append(each)
-        told("building the tree", len(grown), len(calls))
+        told("building the tree", len(grown), count)
     built, above = _top([node for node, _ in grown])
     return built, [*(text for _, text in grown), above]
 

@@ -57,7 +57,7 @@ PART = 1 << 14
 MOST_DIGITS = 1_000
 """Of an amount: the verifier takes no more."""
 
-MANY = 4
+MANY = 16
 """Parts of a tree for which it is worth to load what is compiled."""
 
 NAME = 8

@@ -289,6 +289,19 @@ def test_unpriced_collateral_leaves_an_isolated_unit_in_doubt_too() -> None:
     assert "low_bound_not_healthy" in {reason.code for reason in document.reasons}
 
 
+def test_unpriced_collateral_of_a_unit_that_lends_leaves_in_doubt_whom_it_lends_to() -> None:
+    """9000 and the 300 that are left beside JUNK stand for 9500; what JUNK is worth may make up for the rest."""
+    own = venue({USDC: Price(usd=1, threshold_bp=9_900)}, borrower(9500, usdc=10_000), name="toy-1")
+    holding = Holding(supplied={WETH: 1, JUNK: 5}, owed={USDC: 1300}, flagged=(WETH, JUNK))
+    lender = venue(PRICES | {JUNK: Price(usd=400)}, holding, name="toy-10", chain=OTHER_CHAIN)
+    odd = [*EXACT, observation(JUNK, None, chain=OTHER_CHAIN)]
+
+    document = evaluate(replace(inputs(own, lender, observations=odd), policy=parse_policy(POLICY + LENT)))
+
+    assert document.status is Status.UNKNOWN
+    assert "low_bound_not_healthy" in {reason.code for reason in document.reasons}
+
+
 def test_inputs_with_pools_are_read_back() -> None:
     before = account(here(borrower(8000, weth=10)), pools=ALONE + "max_share = 0.5\n")
 

@@ -20,8 +20,6 @@ ALIKE: Mapping[str, tuple[str, ...]] = {"positions": ("venue_id", "unit_id", "ma
 AGES: Mapping[str, frozenset[str]] = {"units": frozenset({"observed_slot", "skew_slots"})}
 """Columns that are others at every cut; `looks` has them once for each venue."""
 
-Columns = Mapping[str, tuple[Any, Any]]
-
 
 class Rows(Protocol):
     """The tables of both snapshots as `before.<table>` and `after.<table>`."""

@@ -151,7 +151,7 @@ def _joined(name: str, key: Sequence[str], columns: Sequence[str]) -> str:
     pairs = ", ".join(f'b.{_quoted(c)} AS "before {c}", a.{_quoted(c)} AS "after {c}"' for c in columns)
     differs = " OR ".join(f"b.{_quoted(column)} IS DISTINCT FROM a.{_quoted(column)}" for column in columns)
     return (
-        "SELECT CASE WHEN b.\"there\" IS NULL THEN 'added' WHEN a.\"there\" IS NULL THEN 'removed' ELSE 'changed' END AS what, "  # noqa: S608
+        "SELECT CASE WHEN b.\"there\" IS NULL THEN 'added' WHEN a.\"there\" IS NULL THEN 'removed' ELSE 'changed' END AS what, "  # noqa: S608 - ditto
         f"{keys}, {pairs} FROM ({sides[BEFORE]}) AS b FULL JOIN ({sides[AFTER]}) AS a ON {same} "
         f'WHERE b."there" IS NULL OR a."there" IS NULL OR {differs}'
     )

@@ -133,6 +133,16 @@ def format_hash(chain_id: str, block_hash: bytes) -> str:
 
 
 @lru_cache(maxsize=65_536)
+def hexed(raw: bytes) -> str:
+    """Write bytes as `0x…` text, in lower case."""
+    return "0x" + raw.hex()
+
+
+def unhexed(text: str) -> bytes:
+    """Read bytes of `0x…` text; raises `ValueError`."""
+    return bytes.fromhex(text[2:])
+
+
 def base58(raw: bytes) -> str:
     """Write bytes in Bitcoin's base 58; a leading zero byte is a leading `1`."""
     number = int.from_bytes(raw)

@@ -14,7 +14,7 @@ from contextlib import aclosing
 from aggregator.audit.prices import MARK, Proven, Told, told
 from aggregator.book import BookInputs
 from chains.auditing import Reply
-from chains.identifiers import PYTH, format_address, namespace_of
+from chains.identifiers import PYTH, format_address, namespace_of, unhexed
 from chains.model import Block, PriceAnswer, Reason
 from chains.ports import Chain
 from chains.price_proofs import PriceProof, PriceProving
@@ -73,18 +73,18 @@ class PriceProofs:
     def _of_chain(self, reader: Reader, chain_id: str, at: Block, chosen: Sequence[Told]) -> Iterator[Proven]:
         if chain_id in self._elsewhere:
             for each in chosen:
-                yield Proven(each, PriceProof(_bytes(each.name), each.answer, Proved.UNANSWERED, ELSEWHERE, ""))
+                yield Proven(each, PriceProof(unhexed(each.name), each.answer, Proved.UNANSWERED, ELSEWHERE, ""))
             return
         if namespace_of(chain_id) == PYTH:
             for each in chosen:
                 bodies = reader.updates(chain_id, each.answer.block)
-                yield Proven(each, signed_price(_bytes(each.name), each.answer, bodies))
+                yield Proven(each, signed_price(unhexed(each.name), each.answer, bodies))
             return
         sourced = list(_sourced(reader, chain_id, at, chosen))
         answers = list(dict.fromkeys((source, answer) for _, source, answer in sourced if source))
         proofs = {(proof.source, proof.answer): proof for proof in self._proven(reader, chain_id, at, answers)}
         for each, source, answer in sourced:
-            computed = PriceProof(_bytes(each.name), answer, Proved.UNKNOWN, COMPUTED, "")
+            computed = PriceProof(unhexed(each.name), answer, Proved.UNKNOWN, COMPUTED, "")
             yield Proven(each, proofs[source, answer] if source else computed)
 
     def _proven(
@@ -121,10 +121,10 @@ def _sourced(reader: Reader, chain_id: str, at: Block, chosen: Sequence[Told]) -
     """Find who gave each answer; nobody (`b""`) where it is computed of others."""
     phases, answers = reader.feeds(chain_id, at), reader.answers(chain_id, at)
     for each in chosen:
-        source = _bytes(each.name)
+        source = unhexed(each.name)
         if each.place == MARK:
             phase = json.loads(phases[source])
-            source = b"" if phase.get("rule") else _bytes(phase["aggregator"])
+            source = b"" if phase.get("rule") else unhexed(phase["aggregator"])
         held = answers.get(source)
         if held is None or (held.answer_raw, held.block) != (each.answer.answer_raw, each.answer.block):
             yield each, b"", each.answer
@@ -145,7 +145,3 @@ async def _asked(
                 return await chain.prove_prices(at, answers)
         except TimeoutError:
             return await chain.prove_prices(at, answers, [])
-
-
-def _bytes(text: str) -> bytes:
-    return bytes.fromhex(text[2:])

@@ -244,12 +244,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = checked(asked.snapshot)
     except (OSError, ValueError, KeyError, TypeError) as error:
         found = Checked(faults=[f"this is no snapshot: {type(error).__name__} {error}"])
-    if asked.json:
-        sys.stdout.write(json.dumps({"faults": found.faults, "notes": found.notes}, indent=2) + "\n")
-    else:
-        sys.stdout.writelines(f"WRONG: {fault}\n" for fault in found.faults)
-        sys.stdout.writelines(f"note: {note}\n" for note in found.notes)
-    return 4 if found.faults else 0
+    code: int = prices.ended(found.faults, found.notes, as_json=asked.json)
+    return code
 
 
 if __name__ == "__main__":

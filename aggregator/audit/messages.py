@@ -12,6 +12,7 @@ import rfc8785
 from aggregator.audit import message_verifier
 from aggregator.audit.lines import Row
 from aggregator.audit.message_verifier import Trust
+from chains.identifiers import hexed
 from indexer.store.transfers import TransferRow
 
 MESSAGES = message_verifier.MESSAGES
@@ -52,14 +53,14 @@ def row(each: TransferRow) -> dict[str, Any]:
 def written(trust: Trust) -> str:
     """Write whom to believe as `message_verifier.trust_in` reads it: canonical JSON."""
     sets = [
-        {"index": index, "addresses": [_hex(address) for address in addresses], "until": until}
+        {"index": index, "addresses": [hexed(address) for address in addresses], "until": until}
         for index, (addresses, until) in sorted(trust.guardians.items())
     ]
     bridges = [
         each._asdict()
         | {
             "number": str(each.number),
-            "address": _hex(each.address),
+            "address": hexed(each.address),
             "tokens": [
                 {"via": via.replace("/", "/0x"), "asset": asset, "shared_decimals": shared}
                 for via, (asset, shared) in sorted(each.tokens.items())
@@ -76,7 +77,3 @@ def evidence_text(said: object) -> str:
     if not isinstance(found, dict):
         raise ValueError("must be an object")  # noqa: TRY004 - as with any other text
     return rfc8785.dumps(found).decode()
-
-
-def _hex(raw: bytes) -> str:
-    return "0x" + raw.hex()

@@ -444,6 +444,16 @@ def guardians_in(text: str) -> Guardians:
     }
 
 
+def ended(faults: Sequence[str], notes: Sequence[str], *, as_json: bool, **more: object) -> int:
+    """Print what was found, for people or as JSON with `more`, and return the exit code."""
+    if as_json:
+        sys.stdout.write(json.dumps({"faults": faults, "notes": notes, **more}, indent=2) + "\n")
+    else:
+        sys.stdout.writelines(f"WRONG: {fault}\n" for fault in faults)
+        sys.stdout.writelines(f"note: {note}\n" for note in notes)
+    return 4 if faults else 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Verify the prices of the snapshot that the command line names; returns the exit code."""
     reader = argparse.ArgumentParser(
@@ -461,13 +471,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = checked(asked.snapshot, guardians)
     except (OSError, ValueError, KeyError, TypeError) as error:
         found = Checked(faults=[f"this is no snapshot: {type(error).__name__} {error}"])
-    if asked.json:
-        said = {"faults": found.faults, "notes": found.notes, "outcomes": dict(found.outcomes)}
-        sys.stdout.write(json.dumps(said, indent=2) + "\n")
-    else:
-        sys.stdout.writelines(f"WRONG: {fault}\n" for fault in found.faults)
-        sys.stdout.writelines(f"note: {note}\n" for note in found.notes)
-    return 4 if found.faults else 0
+    return ended(found.faults, found.notes, as_json=asked.json, outcomes=dict(found.outcomes))
 
 
 if __name__ == "__main__":

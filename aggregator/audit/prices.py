@@ -11,7 +11,7 @@ from aggregator.audit import price_verifier
 from aggregator.audit.lines import Row
 from aggregator.margin.inputs import Cut
 from aggregator.oracle.mark import Observation
-from chains.identifiers import EVM, PYTH, format_hash, namespace_of
+from chains.identifiers import EVM, PYTH, format_hash, hexed, namespace_of
 from chains.model import PriceAnswer, VenueSnapshot
 from chains.price_proofs import PriceProof, first_by_chance
 
@@ -59,10 +59,10 @@ def told(
         if each.reading is not None and each.heartbeat_s is not None and namespace_of(each.chain_id) in {EVM, PYTH}:
             read = each.reading
             answer = PriceAnswer(read.answer_raw, 0, read.updated_at, read.block, read.confidence_raw)
-            named.setdefault((MARK, each.chain_id), {})[_hex(each.feed)] = answer
+            named.setdefault((MARK, each.chain_id), {})[hexed(each.feed)] = answer
     for venue in venues:
         if namespace_of(venue.venue.chain_id) == EVM:
-            own = {_hex(source): answer for source, answer in venue.answers.items() if len(source) == ADDRESS}
+            own = {hexed(source): answer for source, answer in venue.answers.items() if len(source) == ADDRESS}
             named.setdefault((VENUES, venue.venue.chain_id), {}).update(own)
     return [
         Told(place, chain_id, name, answer)
@@ -81,7 +81,7 @@ def rows(proven: Iterable[Proven]) -> Iterator[Row]:
             "place": place,
             "chain_id": chain_id,
             "name": name,
-            "source": _hex(proof.source),
+            "source": hexed(proof.source),
             "block": answer.block,
             "answer_raw": str(answer.answer_raw),
             "confidence_raw": None if answer.confidence_raw is None else str(answer.confidence_raw),
@@ -90,7 +90,3 @@ def rows(proven: Iterable[Proven]) -> Iterator[Row]:
             "detail": proof.detail or None,
             "evidence": proof.evidence or None,
         }
-
-
-def _hex(raw: bytes) -> str:
-    return "0x" + raw.hex()

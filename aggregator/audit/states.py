@@ -16,7 +16,7 @@ from aggregator.audit.sightings import Sighting
 from aggregator.audit.verifier import UNITS, Json, lines_of, parsed
 from chains.agreeing import Agreed
 from chains.completeness import Level
-from chains.identifiers import format_address, from_base58
+from chains.identifiers import format_address, from_base58, hexed
 from chains.model import Side, VenueSpec
 from chains.ports import PositionKey
 from chains.proving import Proved, Quantity, StateProof, sample_order
@@ -107,10 +107,10 @@ def rows(venue: VenueSpec, proofs: Iterable[StateProof]) -> Iterator[Row]:
 
 
 def _evidence(chain_id: str, proof: StateProof) -> Row:
-    storage = [{"slot": _hex(slot), "nodes": list(map(_hex, nodes))} for slot, nodes in sorted(proof.storage.items())]
+    storage = [{"slot": hexed(slot), "nodes": list(map(hexed, nodes))} for slot, nodes in sorted(proof.storage.items())]
     return {
-        "header": _hex(proof.header),
-        "account_proof": _json(list(map(_hex, proof.account))),
+        "header": hexed(proof.header),
+        "account_proof": _json(list(map(hexed, proof.account))),
         "storage_proofs": _json(storage),
         "quantities": _json([_quantity(chain_id, quantity) for quantity in proof.quantities]),
     }
@@ -121,7 +121,7 @@ def _quantity(chain_id: str, quantity: Quantity) -> Json:
         "name": quantity.name,
         "market": format_address(chain_id, quantity.market) if quantity.market else None,
         "base": quantity.base,
-        "keys": list(map(_hex, quantity.keys)),
+        "keys": list(map(hexed, quantity.keys)),
         "offset": quantity.offset,
         "shift": quantity.shift,
         "bits": quantity.bits,
@@ -171,7 +171,7 @@ def _layout_faults(row: Json, protocols: Mapping[str, str]) -> Iterator[str]:
             continue
         known = field.quantity(said["name"], _raw(row["unit_id"]), _raw(said["market"] or "0x"), None)
         told = {name: said[name] for name in ("base", "offset", "shift", "bits", "signed", "names_contract")}
-        if told != {name: getattr(known, name) for name in told} or said["keys"] != list(map(_hex, known.keys)):
+        if told != {name: getattr(known, name) for name in told} or said["keys"] != list(map(hexed, known.keys)):
             yield f"{about}: {said['name']} is not read where the layout {row['layout']} has it"
 
 
@@ -195,10 +195,6 @@ def _sample_faults(folder: Path, units: Iterable[Json]) -> Iterator[str]:
 
 def _raw(text: str) -> bytes:
     return bytes.fromhex(text.removeprefix("0x"))
-
-
-def _hex(raw: bytes) -> str:
-    return "0x" + raw.hex()
 
 
 def _json(value: Any) -> str:  # noqa: ANN401 - any JSON

@@ -19,6 +19,7 @@ from eth_abi.exceptions import DecodingError
 from eth_utils.crypto import keccak
 
 from chains.columns import binaries
+from chains.model import Quarantined
 
 Words = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -52,6 +53,11 @@ class Misfit(NamedTuple):
     address: bytes
     event: Event
     data: bytes
+
+    def quarantined(self, venue_id: str) -> Quarantined:
+        """Return the row in which the log is kept."""
+        reason = f"malformed_event:{self.event.name}"
+        return Quarantined(self.block, self.tx_index, self.ordinal, venue_id, reason, self.data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chains.evm.abi import Function
-from chains.evm.ports import Answer
+from chains.evm.ports import Answer, Reads
 
 DECIMALS = Function("decimals()", "uint8")
 SYMBOL = Function("symbol()", "bytes")
@@ -28,6 +28,12 @@ def symbol_of(answer: Answer) -> str | None:
     raw = _text(answer.output) if answer.returned else b""
     text = raw.rstrip(b"\0").decode("utf-8", "replace")
     return text if 0 < len(text) <= LONGEST_SYMBOL else None
+
+
+def asked(token: bytes, block: int, reads: Reads) -> tuple[int | None, str | None]:
+    """Ask a token for its decimals and its symbol; neither means anything while `reads` lacks an answer."""
+    decimals = decimals_of(reads(block, token, DECIMALS.calldata()))
+    return decimals, symbol_of(reads(block, token, SYMBOL.calldata()))
 
 
 def _text(output: bytes) -> bytes:

@@ -24,6 +24,7 @@ from chains.evm.proofs.faults import BadProof
 from chains.evm.proofs.judging import GET_PROOF
 from chains.evm.proofs.rlp import decode
 from chains.evm.proofs.states import header_of, state_root, storage_root, word_at
+from chains.identifiers import hexed
 from chains.model import Basis, Block, PriceAnswer
 from chains.price_proofs import PriceProof
 from chains.proving import Proved
@@ -86,10 +87,10 @@ class PriceProver:
             return Proved.DIFFERENT, f"the receipts of block {answer.block} have {said}"
         index, log = told[own]
         evidence: dict[str, Any] = {
-            "header": _hex(header),
+            "header": hexed(header),
             "receipt": index,
             "log": log,
-            "nodes": list(map(_hex, list_proof(values, index))),
+            "nodes": list(map(hexed, list_proof(values, index))),
             "link": await self._link(at, answer.block, header),
         }
         return Proved.PROVEN, rfc8785.dumps(evidence).decode()
@@ -109,7 +110,7 @@ class PriceProver:
             return {"by": "cut"}
         if at.number - number <= LINKED_BY_HEADERS:
             between = [await self._header(each) for each in range(number + 1, at.number + 1)]
-            return {"by": "headers", "headers": list(map(_hex, between))}
+            return {"by": "headers", "headers": list(map(hexed, between))}
         if at.number - number <= KEPT_HASHES:
             return await self._kept(at, number, header) or {"by": "word"}
         return {"by": "word"}
@@ -117,7 +118,7 @@ class PriceProver:
     async def _kept(self, at: Block, number: int, header: bytes) -> dict[str, Any] | None:
         slot, own = (number % KEPT_HASHES).to_bytes(WORD), await self._header(at.number)
         try:
-            said = await self._said(GET_PROOF, (_hex(HASH_KEEPER), [_hex(slot)], hex(at.number)))
+            said = await self._said(GET_PROOF, (hexed(HASH_KEEPER), [hexed(slot)], hex(at.number)))
             account = [bytes.fromhex(node[2:]) for node in said["accountProof"]]
             nodes = [bytes.fromhex(node[2:]) for node in said["storageProof"][0]["proof"]]
             kept = word_at(storage_root(state_root(own, at), HASH_KEEPER, account), slot, nodes)
@@ -127,9 +128,9 @@ class PriceProver:
             return None
         return {
             "by": "history",
-            "header": _hex(own),
-            "account_proof": list(map(_hex, account)),
-            "nodes": list(map(_hex, nodes)),
+            "header": hexed(own),
+            "account_proof": list(map(hexed, account)),
+            "nodes": list(map(hexed, nodes)),
         }
 
     async def _said(self, method: str, parameters: tuple[Any, ...]) -> dict[str, Any]:
@@ -172,7 +173,3 @@ def _judged(source: bytes, answer: PriceAnswer, reply: Reply | None) -> PricePro
 def key_of(answer: PriceAnswer) -> bytes:
     """Return what an answer is known by among what was said of its source."""
     return json.dumps([answer.block, str(answer.answer_raw), answer.updated_at]).encode()
-
-
-def _hex(raw: bytes) -> str:
-    return "0x" + raw.hex()

@@ -11,7 +11,7 @@ from chains.errors import ChainError, NodeBusy, NodeLimits, NodeWrong
 from chains.ports import Exchange, Observer
 from chains.rpc.dialect import Dialect, Outcome, Request, RpcFault
 from chains.rpc.node import Node
-from chains.rpc.together import together
+from chains.rpc.together import gathered
 from chains.rpc.transport import BrokenOff, Oversized, Received, TimedOut, Transport
 from chains.rpc.wire import SERVER_ERRORS, BatchRefused, Refused, Reply, encoded, fault_of, replies
 
@@ -52,7 +52,7 @@ class Exchanger:
             first = await self._part(node, requests[:size], PATIENCE)
             return first + await self.ask(node, requests[size:], patience=PATIENCE)
         parts = [requests[start : start + size] for start in range(0, len(requests), size)]
-        answered = await together(self._part(node, part, PATIENCE) for part in parts)
+        answered = await gathered(self._part(node, part, PATIENCE) for part in parts)
         return [outcome for outcomes in answered for outcome in outcomes]
 
     async def _part(self, node: Node, requests: Sequence[Request], patience: int) -> list[Outcome]:

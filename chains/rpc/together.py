@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def together(awaited: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+async def gathered(awaited: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Await all; where one fails, end the others first: nothing may ask on for a caller who gave up."""
     tasks = [asyncio.create_task(each) for each in awaited]
     try:

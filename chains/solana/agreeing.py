@@ -15,7 +15,8 @@ from chains.auditing import Reply
 from chains.errors import ChainError
 from chains.model import AccountBytes, ChainSpec
 from chains.rpc import NodePool
-from chains.solana.asking import Asking, gathered, parts_of
+from chains.rpc.together import gathered
+from chains.solana.asking import Asking, parts_of
 from chains.solana.dialect import SolanaDialect
 from chains.solana.lists import Silence
 from chains.solana.looks import ACCOUNTS_AT_ONCE, Looks

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 
 from chains.errors import NodeBusy, NodeWrong
 from chains.rpc import NodePool, RpcFault
+from chains.rpc.together import gathered
 
 T = TypeVar("T")
 
@@ -88,17 +89,6 @@ class Asking:
     async def aclose(self) -> None:
         """Close connections."""
         await self._pool.aclose()
-
-
-async def gathered(awaited: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Await all; where one fails, end the others first: nothing may ask on, or open a connection, for a caller who gave up."""
-    tasks = [asyncio.create_task(each) for each in awaited]
-    try:
-        return list(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def parts_of(items: Sequence[T], size: int) -> list[Sequence[T]]:

@@ -16,9 +16,9 @@ from chains.model import AccountBytes, Block, ChainSpec, FeedSpec, Rows, Skipped
 from chains.ports import Batch, Checked, Examined, Head, Observer, RawReader, Records, StateReader
 from chains.registry import PROTOCOLS
 from chains.rpc import NodePool
+from chains.rpc.together import gathered
 from chains.solana import agreeing
 from chains.solana.after import After, Nothing
-from chains.solana.asking import gathered
 from chains.solana.dialect import SolanaDialect
 from chains.solana.history import History
 from chains.solana.later import later

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from chains.errors import NodeBusy
 from chains.model import AccountBytes
-from chains.solana.asking import gathered
+from chains.rpc.together import gathered
 from chains.solana.members import Members, Said
 from chains.solana.ports import AccountSet
 

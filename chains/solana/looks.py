@@ -9,8 +9,9 @@ from chains.errors import NodeBusy, NodeWrong
 from chains.identifiers import base58
 from chains.model import AccountBytes
 from chains.rpc import RpcFault
+from chains.rpc.together import gathered
 from chains.solana.answers import Accounts, account_bytes
-from chains.solana.asking import Asking, gathered, parts_of
+from chains.solana.asking import Asking, parts_of
 from chains.solana.lists import Listed, Lists, Teller
 from chains.solana.members import Members
 from chains.solana.ports import AccountSet

@@ -31,6 +31,7 @@ from chains.model import (
 )
 from chains.solana.derived import program_address
 from chains.solana.ports import AccountProtocol, Leaning
+from chains.solana.seen import Seen
 
 DEPLOYMENT = "code"
 ENGINE = "solana-loaders-1"
@@ -47,7 +48,6 @@ _PROGRAM, _PROGRAM_DATA = (2).to_bytes(4, "little"), (3).to_bytes(4, "little")
 _POINTER, _SLOT, _HAS_AUTHORITY, _AUTHORITY = slice(4, 36), slice(4, 12), 12, slice(13, 45)
 _V4_SLOT, _V4_AUTHORITY = slice(0, 8), slice(8, 40)
 
-Seen = tuple[bytes, AccountBytes]
 Deployments = Mapping[str, Mapping[str, Any]]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from chains.errors import NoContract, NodeBusy
 from chains.identifiers import base58
-from chains.solana.asking import gathered
+from chains.rpc.together import gathered
 from chains.solana.ports import Listed, Listing, SolanaProtocol
 from chains.solana.source import SolanaSource
 

@@ -10,14 +10,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from chains.errors import NodeBusy
-from chains.model import WHOLE_VENUE, AccountBytes, Rows
+from chains.model import WHOLE_VENUE, Rows
 from chains.ports import StateReader
 from chains.solana.after import After
 from chains.solana.ports import AccountProtocol, AccountSet, Seeking
 from chains.solana.programs import DEPLOYMENT, enter, programs_of, watched_of
+from chains.solana.seen import Seen
 from chains.solana.source import SolanaSource
 
-Seen = tuple[bytes, AccountBytes]
 KEY = 32
 NEVER = 2**63
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from chains.model import Side
 from chains.ports import MarketKey
 from chains.solana.calls import Call
-from chains.solana.tokens import TOKEN_PROGRAMS
+from chains.solana.tokens import TOKEN_PROGRAMS, Unreadable
 from chains.solana.transactions import Transaction
 
 SUPPLY, WITHDRAW, BORROW, REPAY, LIQUIDATION = "supply", "withdraw", "borrow", "repay", "liquidation"
@@ -69,6 +69,20 @@ class Strange(ValueError):
 
 
 Telling = tuple[Call, Told | Strange]
+
+
+def telling(found: Iterable[Call], tell: Callable[[Call], Told | None]) -> Iterator[Telling]:
+    """Yield what each call told, or why it cannot be told; `tell` raises `Strange` and `Unreadable`, and returns `None` for others'."""
+    for call in found:
+        try:
+            told = tell(call)
+        except Strange as strange:
+            yield call, strange
+        except Unreadable as problem:
+            yield call, Strange(f"unreadable_transfer:{problem}")
+        else:
+            if told is not None:
+                yield call, told
 
 
 class Teller(Protocol):

@@ -20,7 +20,7 @@ from aggregator.audit import price_verifier
 from aggregator.audit.price_verifier import Guardians
 from tests.devnet.evm.chain import Devnet, build
 from tests.support.hermes import GUARDIANS, KEYS, OTHERS, Price, Served, encoded, hermes, signing
-from tests.support.lines import line
+from tests.support.lines import rewrite, rows
 from tests.support.product import chain_tables, crossmargin
 
 Row = dict[str, Any]
@@ -83,14 +83,6 @@ def copy(made: tuple[Path, Path], tmp_path: Path) -> Path:
     return Path(shutil.copytree(made[1], tmp_path / made[1].name))
 
 
-def rows(folder: Path, table: str = "price_proofs") -> list[Row]:
-    return [json.loads(raw) for raw in (folder / f"{table}.ndjson").read_bytes().splitlines()]
-
-
-def rewrite(folder: Path, table: str, found: list[Row]) -> None:
-    (folder / f"{table}.ndjson").write_bytes(b"".join(map(line, found)))
-
-
 def test_every_price_is_proven_and_verifies_alone(made: tuple[Path, Path], tmp_path: Path) -> None:
     _, folder = made
     file = tmp_path / "guardians.json"
@@ -101,7 +93,7 @@ def test_every_price_is_proven_and_verifies_alone(made: tuple[Path, Path], tmp_p
         [*script, "--guardians", str(file)], capture_output=True, text=True, check=False, cwd=tmp_path
     )
     whole = crossmargin(tmp_path, "snapshot", "verify", str(folder), "--recompute", "--guardians", str(file), "--json")
-    found = rows(folder)
+    found = rows(folder, "price_proofs")
     of_logs = [row for row in found if row["evidence"] and row["chain_id"].startswith("eip155")]
     links = {json.loads(row["evidence"])["link"]["by"] for row in of_logs}
 
@@ -193,9 +185,9 @@ def test_a_changed_update_is_refused(change: str, copy: Path) -> None:
 
 
 def _refused(folder: Path, family: str, change: Callable[[Row], Any]) -> None:
-    for number, row in enumerate(rows(folder)):
+    for number, row in enumerate(rows(folder, "price_proofs")):
         if row["chain_id"].startswith(family) and row["evidence"]:
-            found = rows(folder)
+            found = rows(folder, "price_proofs")
             change(found[number])
             rewrite(folder, "price_proofs", found)
             faults = price_verifier.checked(folder, SETS).faults
@@ -206,7 +198,7 @@ def _refused(folder: Path, family: str, change: Callable[[Row], Any]) -> None:
 
 def test_a_block_that_is_forged_in_inputs_and_proofs_alike_is_found(copy: Path) -> None:
     """The price is right, and fresher than it was: what whoever wrote the inputs could do while nobody looked at receipts."""
-    found, inputs = rows(copy), rows(copy, "inputs")
+    found, inputs = rows(copy, "price_proofs"), rows(copy, "inputs")
     row = next(row for row in found if row["place"] == "mark" and row["chain_id"].startswith("eip155"))
     row["block"] += 1
     for part in inputs:
@@ -222,7 +214,7 @@ def test_a_block_that_is_forged_in_inputs_and_proofs_alike_is_found(copy: Path) 
 
 
 def test_signatures_are_checked_one_by_one(copy: Path) -> None:
-    raw = next(row for row in rows(copy) if row["chain_id"].startswith("pyth"))
+    raw = next(row for row in rows(copy, "price_proofs") if row["chain_id"].startswith("pyth"))
     evidence = json.loads(raw["evidence"])
     assert list(price_verifier.update_faults(raw, evidence, SETS)) == []
     addresses = list(GUARDIANS.addresses)
@@ -242,7 +234,7 @@ def test_signatures_are_checked_one_by_one(copy: Path) -> None:
 
 
 def test_prices_that_were_left_out_or_that_chance_did_not_choose_are_named(copy: Path) -> None:
-    found, passed = rows(copy), list[str]()
+    found, passed = rows(copy, "price_proofs"), list[str]()
     for number, row in enumerate(found):
         rewrite(copy, "price_proofs", found[:number] + found[number + 1 :])
         if not any("than the hash of the block chooses" in fault for fault in price_verifier.checked(copy).faults):

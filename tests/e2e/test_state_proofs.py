@@ -18,7 +18,7 @@ from chains.evm.proofs.faults import BadProof
 from chains.evm.proofs.trie import value_at
 from chains.proving import sample_order
 from tests.devnet.evm.chain import build
-from tests.support.lines import line
+from tests.support.lines import rewrite, rows
 from tests.support.product import chain_tables, crossmargin
 
 Row = dict[str, Any]
@@ -51,10 +51,6 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / made.name))
 
 
-def rows(folder: Path, table: str = "proofs") -> list[Row]:
-    return [json.loads(raw) for raw in (folder / f"{table}.ndjson").read_bytes().splitlines()]
-
-
 def test_a_snapshot_proves_as_many_units_as_were_asked_for_and_verifies_alone(made: Path, tmp_path: Path) -> None:
     found = crossmargin(tmp_path, "snapshot", "verify", str(made), "--json")
     script = [sys.executable, "-I", "-W", "error", str(made / "verify_state.py"), str(made), "--json"]
@@ -66,7 +62,7 @@ def test_a_snapshot_proves_as_many_units_as_were_asked_for_and_verifies_alone(ma
     report = json.loads(alone.stdout)
     assert list(report["outcomes"]) == ["proven"]
     assert [len(contracts) for contracts in report["contracts"].values()] == [1], "but the pool all are named by it"
-    assert len({row["unit_id"] for row in rows(made)}) == 4
+    assert len({row["unit_id"] for row in rows(made, "proofs")}) == 4
     assert sorted(row["evidence"] for row in rows(made, "units"))[:5] == ["A", "A", "A", "A", "D"]
 
 
@@ -86,7 +82,7 @@ def test_amounts_that_storage_disproves_make_everybody_at_the_venue_unknown(inde
     verified = crossmargin(tmp_path, "snapshot", "verify", str(folder), "--recompute", "--json")
 
     assert verified.returncode == 0, verified.stderr
-    units = {row["unit_id"] for row in rows(folder) if row["outcome"] == "different"}
+    units = {row["unit_id"] for row in rows(folder, "proofs") if row["outcome"] == "different"}
     assert {unit.lower() for unit in units} == {f"0x{each.hex()}" for each in (first, second)}
     reasons = [{reason["code"] for reason in json.loads(row["reasons"])} for row in rows(folder, "accounts")]
     assert all("proof_differs" in codes and "total_differs" not in codes for codes in reasons)
@@ -148,11 +144,11 @@ CHANGES: dict[str, Callable[[Row], None]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_proof_is_refused_wherever_it_is(change: str, folder: Path) -> None:
-    for number in range(len(rows(folder))):
-        found = rows(folder)
+    for number in range(len(rows(folder, "proofs"))):
+        found = rows(folder, "proofs")
         CHANGES[change](found[number])
         original = (folder / "proofs.ndjson").read_bytes()
-        (folder / "proofs.ndjson").write_bytes(b"".join(map(line, found)))
+        rewrite(folder, "proofs", found)
 
         faults = list(states.faults(folder))
 
@@ -162,14 +158,14 @@ def test_a_changed_proof_is_refused_wherever_it_is(change: str, folder: Path) ->
 
 
 def test_changed_positions_and_grades_are_refused(folder: Path) -> None:
-    proven = {row["unit_id"] for row in rows(folder)}
+    proven = {row["unit_id"] for row in rows(folder, "proofs")}
     for table, change in (
         ("positions", {"protocol_raw": "7"}),
         ("units", {"evidence": "D"}),
     ):
         original, found = (folder / f"{table}.ndjson").read_bytes(), rows(folder, table)
         next(row for row in found if row["unit_id"] in proven).update(change)
-        (folder / f"{table}.ndjson").write_bytes(b"".join(map(line, found)))
+        rewrite(folder, table, found)
         faults = list(state_verifier.faults(folder))
         (folder / f"{table}.ndjson").write_bytes(original)
         assert faults, table
@@ -177,16 +173,16 @@ def test_changed_positions_and_grades_are_refused(folder: Path) -> None:
 
 def test_units_that_the_block_did_not_choose_are_refused(folder: Path) -> None:
     cut = json.loads((folder / "manifest.json").read_text())["cut"]
-    (chain,) = {row["chain_id"] for row in rows(folder)}
-    order = sample_order(cut[chain]["hash"], rows(folder)[0]["venue_id"])
-    first = min((row["unit_id"] for row in rows(folder)), key=order)
-    (folder / "proofs.ndjson").write_bytes(b"".join(line(row) for row in rows(folder) if row["unit_id"] != first))
+    (chain,) = {row["chain_id"] for row in rows(folder, "proofs")}
+    order = sample_order(cut[chain]["hash"], rows(folder, "proofs")[0]["venue_id"])
+    first = min((row["unit_id"] for row in rows(folder, "proofs")), key=order)
+    rewrite(folder, "proofs", [row for row in rows(folder, "proofs") if row["unit_id"] != first])
 
     assert any("other units were proven" in fault for fault in states.faults(folder))
 
 
 def test_both_followers_of_tries_agree_on_every_changed_byte(made: Path) -> None:
-    row = rows(made)[0]
+    row = rows(made, "proofs")[0]
     header, nodes = bytes.fromhex(row["header"][2:]), [bytes.fromhex(n[2:]) for n in json.loads(row["account_proof"])]
     root, key = state_verifier.decoded(header)[3], bytes.fromhex(row["contract"][2:])
     assert value_at(root, key, nodes) == state_verifier.value_at(root, key, nodes) is not None

@@ -18,7 +18,6 @@ from chains.evm.aave_v3.liquidity import text_of as text_of_left
 from chains.evm.aave_v3.market import HANDLERS, Pass
 from chains.evm.aave_v3.rounding import LEAST_INDEX, RULES, SCALED, SHOWN, Rounding, moved
 from chains.evm.aave_v3.sentinel import watch
-from chains.evm.aave_v3.tips import quarantined
 from chains.evm.abi import Decoded, LoggedEvent, Misfit, decode_all
 from chains.evm.ports import Folded, NeedReads, Reads
 from chains.model import WHOLE_VENUE, Basis, LendingEvent, MarketChange, PositionChange, Side
@@ -63,7 +62,7 @@ class AaveRowByRow(AaveV3):
             return NeedReads(reads=frozenset(reads.missing), looks=frozenset(reads.unlooked))
         contracts = self._contracts(work.tips.markets)
         mine = [misfit for misfit in decoded.misfits if misfit.address in contracts]
-        work.tips.rows.quarantined += [quarantined(self.venue.id, misfit) for misfit in mine]
+        work.tips.rows.quarantined += [misfit.quarantined(self.venue.id) for misfit in mine]
         return Folded(rows=work.tips.rows, contracts=contracts, sources=work.sources)
 
 
@@ -152,7 +151,7 @@ class _Rows:
             if not index and token.rounding is Rounding.UNSCALED:
                 data = b"".join(value.to_bytes(32) for value in row.args[2:])
                 misfit = Misfit(row.block, row.ordinal, row.tx_index, row.address, row.event, data)
-                self.work.tips.rows.quarantined.append(quarantined(self.venue.id, misfit))
+                self.work.tips.rows.quarantined.append(misfit.quarantined(self.venue.id))
                 return
             shown = SHOWN[token.rounding or Rounding.HALF_UP]
             moves = SCALED[token.rounding or Rounding.HALF_UP](scaled, index)
@@ -165,7 +164,7 @@ class _Rows:
         elif row.args[-1] < LEAST_INDEX[token.rounding]:
             data = b"".join(value.to_bytes(32) for value in row.args[2:])
             misfit = Misfit(row.block, row.ordinal, row.tx_index, row.address, row.event, data)
-            self.work.tips.rows.quarantined.append(quarantined(self.venue.id, misfit))
+            self.work.tips.rows.quarantined.append(misfit.quarantined(self.venue.id))
         elif row.event is ev.MINT:
             _, holder, value, increase, index = row.args
             self.change(row, holder, value - increase, index)

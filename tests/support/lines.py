@@ -1,12 +1,23 @@
-"""Lines of a snapshot's tables as Python's own JSON writes them, one row at a time."""
+"""Tables of a snapshot as lines, read and written by Python's own JSON, one row at a time."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 
 def line(row: Mapping[str, Any]) -> bytes:
     """A row in canonical JSON (RFC 8785), with the end of its line: keys are ASCII, and no value is a fraction."""
     return json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
+def rows(folder: Path, table: str) -> list[dict[str, Any]]:
+    """The rows of a snapshot's table."""
+    return [json.loads(raw) for raw in (folder / f"{table}.ndjson").read_bytes().splitlines()]
+
+
+def rewrite(folder: Path, table: str, found: Iterable[Mapping[str, Any]]) -> None:
+    """Write other rows in their place."""
+    (folder / f"{table}.ndjson").write_bytes(b"".join(map(line, found)))

@@ -42,7 +42,7 @@ from chains.evm.aave_v3.liquidity import ASPECT, before, left_of, settle
 from chains.evm.aave_v3.market import HANDLERS, SIDES, Pass
 from chains.evm.aave_v3.sentinel import watch
 from chains.evm.aave_v3.spans import Logged, emitted_by, enter, logged
-from chains.evm.aave_v3.tips import Tips, quarantined
+from chains.evm.aave_v3.tips import Tips
 from chains.evm.logs import unhex
 from chains.evm.ports import ETH_CALL, FIRST_LOG, Answer, Folded, NeedReads, Read, Reads
 from chains.model import WHOLE_VENUE, Block, Side, VenueSpec
@@ -109,7 +109,7 @@ class AaveV3:
             return NeedReads(reads=frozenset(reads.missing), looks=frozenset(reads.unlooked))
         contracts = self._contracts(work.tips.markets)
         mine = [misfit for misfit in decoded.misfits if misfit.address in contracts]
-        work.tips.rows.quarantined += [quarantined(self.venue.id, misfit) for misfit in mine]
+        work.tips.rows.quarantined += [misfit.quarantined(self.venue.id) for misfit in mine]
         entries = Entries(
             venue=self.venue, epochs=work.epochs, rows=work.tips.rows, owed=work.owed(), counted=counted_by(work)
         )

@@ -18,12 +18,13 @@ from chains.evm.aave_v3.maths import RAY
 from chains.evm.aave_v3.options import terms_of
 from chains.evm.aave_v3.rounding import Rounding
 from chains.evm.aave_v3.stable import NOTHING, StableDebt, note_debt, state_of
-from chains.evm.aave_v3.tips import State, Tips, hexed
+from chains.evm.aave_v3.tips import State, Tips
 from chains.evm.aave_v3.versions import Versions
 from chains.evm.abi import Event, Function, LoggedEvent
 from chains.evm.erc20 import DECIMALS, SYMBOL, symbol_of
 from chains.evm.logs import unhex
 from chains.evm.ports import Reads
+from chains.identifiers import hexed
 from chains.model import WHOLE_VENUE, Side, VenueSpec
 from chains.ports import AccountKey, StateReader
 

@@ -18,7 +18,6 @@ from chains.evm.aave_v3.columns import Entries, only
 from chains.evm.aave_v3.epochs import NO_TOKEN, Epochs, Mask, Numbers, Token
 from chains.evm.aave_v3.maths import RAY
 from chains.evm.aave_v3.rounding import LEAST_INDEX, SHOWN, Rounding
-from chains.evm.aave_v3.tips import quarantined
 from chains.evm.abi import Event, EventColumns, LoggedEvent, Misfit, by_topic, decode_each
 from chains.evm.logs import empty_logs
 from chains.model import VenueSpec
@@ -160,7 +159,7 @@ def _set_aside(logs: TokenLogs, sound: Mask, entries: Entries) -> TokenLogs:
     events = logs.events
     odd = only(events, ~sound).table.select(["block_number", "log_index", "tx_index", "address", "data"])
     entries.rows.quarantined += [
-        quarantined(entries.venue.id, Misfit(block, ordinal, tx_index, address, events.event, data))
+        Misfit(block, ordinal, tx_index, address, events.event, data).quarantined(entries.venue.id)
         for block, ordinal, tx_index, address, data in zip(*(column.to_pylist() for column in odd), strict=True)
     ]
     return TokenLogs(only(events, sound), logs.numbers[sound])

@@ -8,14 +8,13 @@ from typing import Any
 
 from chains.evm.aave_v3.engines import UNKNOWN_ENGINE
 from chains.evm.aave_v3.rounding import Rounding
-from chains.evm.abi import LoggedEvent, Misfit
+from chains.evm.abi import LoggedEvent
 from chains.model import (
     WHOLE_VENUE,
     AccountChange,
     Basis,
     LendingEvent,
     MarketChange,
-    Quarantined,
     Rows,
 )
 
@@ -93,14 +92,3 @@ class Tips:
                 amount, json.dumps(extra or {}, separators=(",", ":")),
             )
         )  # fmt: skip
-
-
-def quarantined(venue_id: str, misfit: Misfit) -> Quarantined:
-    """Keep a log that is not what its event's logs are."""
-    reason = f"malformed_event:{misfit.event.name}"
-    return Quarantined(misfit.block, misfit.tx_index, misfit.ordinal, venue_id, reason, misfit.data)
-
-
-def hexed(address: bytes) -> str:
-    """Return an address as `0x…` text, in lower case."""
-    return "0x" + address.hex()

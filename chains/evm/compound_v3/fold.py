@@ -192,7 +192,7 @@ class _Pass:
         if instants:
             self._look_for_hidden(self._owing())
         for odd in self.decoded.misfits:
-            self.tips.misfit(odd)
+            self.tips.rows.quarantined.append(odd.quarantined(self.tips.venue_id))
 
     def _ask(self, instants: Sequence[Instant]) -> None:
         """Ask at once for all that is to be asked whatever the answers are."""

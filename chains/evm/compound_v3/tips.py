@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from chains.columns import TOO_WIDE
-from chains.evm.abi import LoggedEvent, Misfit
+from chains.evm.abi import LoggedEvent
 from chains.model import (
     END_OF_BLOCK,
     WHOLE_VENUE,
@@ -16,7 +16,6 @@ from chains.model import (
     LendingEvent,
     MarketChange,
     PositionChange,
-    Quarantined,
     Rows,
     Side,
 )
@@ -137,8 +136,3 @@ class Tips:
                 amount, json.dumps(extra, separators=(",", ":")),
             )
         )  # fmt: skip
-
-    def misfit(self, odd: Misfit) -> None:
-        """Keep a log that is not what its event's logs are."""
-        reason = f"malformed_event:{odd.event.name}"
-        self.rows.quarantined.append(Quarantined(odd.block, odd.tx_index, odd.ordinal, self.venue_id, reason, odd.data))

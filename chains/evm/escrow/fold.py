@@ -22,7 +22,7 @@ from chains.evm.escrow.backing import Backing, Moved
 from chains.evm.escrow.coin import TERMS as COIN_TERMS
 from chains.evm.escrow.coin import Coin
 from chains.evm.escrow.events import terms_of
-from chains.evm.escrow.holdings import Pass, misfit_row, named
+from chains.evm.escrow.holdings import Pass, named
 from chains.evm.escrow.movements import Movements, movements_of
 from chains.evm.escrow.owners import owners_of
 from chains.evm.escrow.terms import check_every
@@ -99,7 +99,7 @@ class Escrow:
             return NeedReads(reads=frozenset(reads.missing))
         if upgrades or self._every:
             rows.markets.sort(key=lambda row: (row.block, row.ordinal))
-        rows.quarantined = [misfit_row(self.venue.id, misfit) for misfit in moved.misfits]
+        rows.quarantined = [misfit.quarantined(self.venue.id) for misfit in moved.misfits]
         return Folded(rows=rows, contracts=self.contracts(state), sources={})
 
     def _enter(self, state: StateReader, moved: Movements, rows: Rows) -> tuple[list[int], list[int]]:

@@ -27,7 +27,6 @@ from chains.columns import (
     repeated,
 )
 from chains.escrow import ENGINE
-from chains.evm.abi import Misfit
 from chains.evm.escrow.coin import Coin
 from chains.evm.escrow.movements import ADDRESS, PLACE, Flags, Movements
 from chains.model import (
@@ -35,7 +34,6 @@ from chains.model import (
     Basis,
     LendingEvent,
     PositionChange,
-    Quarantined,
     Rows,
     Side,
 )
@@ -242,9 +240,3 @@ def _some(moved: Movements, which: Flags) -> tuple[Movements, int]:
 
 def _place(moved: Movements) -> list[pa.ChunkedArray]:
     return [moved.place[name] for name in PLACE[:3]]
-
-
-def misfit_row(venue_id: str, misfit: Misfit) -> Quarantined:
-    """Keep a log whose content is not what its declaration says."""
-    reason = f"malformed_event:{misfit.event.name}"
-    return Quarantined(misfit.block, misfit.tx_index, misfit.ordinal, venue_id, reason, misfit.data)

@@ -19,7 +19,7 @@ from chains.columns import binaries
 from chains.escrow import ENGINE
 from chains.evm.abi import Event, Function, address_of
 from chains.evm.beginnings import code_before, must_be_new
-from chains.evm.escrow.holdings import Pass, misfit_row
+from chains.evm.escrow.holdings import Pass
 from chains.evm.escrow.movements import PLACE, Movements
 from chains.evm.escrow.terms import rate_every
 from chains.evm.escrow.tokens import TOKEN, token_terms
@@ -108,7 +108,7 @@ class Shares:
         rows.markets.sort(key=lambda row: (row.block, row.ordinal))
         if moved.amounts:
             Pass(self.venue.id, state, moved, owners=moved.accounts, coin=None, rows=rows).run()
-        rows.quarantined = [misfit_row(self.venue.id, misfit) for misfit in moved.misfits]
+        rows.quarantined = [misfit.quarantined(self.venue.id) for misfit in moved.misfits]
         return Folded(rows=rows, contracts=self.contracts(state), sources={})
 
     def _beginning(self, moved: Movements, reads: Reads) -> list[MarketChange]:

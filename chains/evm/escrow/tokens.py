@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from chains.escrow import TOKEN
-from chains.evm.erc20 import DECIMALS, SYMBOL, decimals_of, symbol_of
+from chains.evm.erc20 import asked
 from chains.evm.ports import Reads
 
 __all__ = ["TOKEN", "token_terms"]
@@ -13,6 +13,5 @@ __all__ = ["TOKEN", "token_terms"]
 
 def token_terms(block: int, token: bytes, reads: Reads) -> str:
     """Ask a token for its decimals and its symbol; the text means nothing while `reads` lacks an answer."""
-    decimals = decimals_of(reads(block, token, DECIMALS.calldata()))
-    symbol = symbol_of(reads(block, token, SYMBOL.calldata()))
+    decimals, symbol = asked(token, block, reads)
     return json.dumps({"decimals": decimals, "symbol": symbol}, separators=(",", ":"))

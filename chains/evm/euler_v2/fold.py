@@ -21,16 +21,17 @@ from itertools import groupby
 
 import pyarrow as pa
 
-from chains.evm.abi import Decoded, Event, LoggedEvent, Misfit, decode_all
+from chains.evm.abi import Decoded, Event, LoggedEvent, decode_all
 from chains.evm.beginnings import code_before, must_be_new
 from chains.evm.euler_v2 import events as ev
 from chains.evm.euler_v2.debts import movement
 from chains.evm.euler_v2.maths import Status, accrued
 from chains.evm.euler_v2.options import terms_of
-from chains.evm.euler_v2.tips import NOBODY, Tips, compact, hexed, prefix_key
+from chains.evm.euler_v2.tips import NOBODY, Tips, compact, prefix_key
 from chains.evm.euler_v2.vaults import TERMS, UNSUPPORTED, Vaults
 from chains.evm.ports import ETH_CALL, Answer, Folded, NeedReads, Read, Reads
-from chains.model import WHOLE_VENUE, Block, Quarantined, Side, VenueSpec
+from chains.identifiers import hexed
+from chains.model import WHOLE_VENUE, Block, Side, VenueSpec
 from chains.ports import AccountKey, MarketKey, PositionKey, StateReader
 
 ORPHAN, REGISTERED = "orphan", "registered"
@@ -91,9 +92,7 @@ class EulerV2:
         for _, rows in groupby(decoded.events, key=lambda row: (row.block, row.tx_index)):
             work.transaction(list(rows))
         contracts = self._contracts(tips.markets)
-        tips.rows.quarantined += [
-            _quarantined(self.venue.id, odd) for odd in decoded.misfits if odd.address in contracts
-        ]
+        tips.rows.quarantined += [odd.quarantined(self.venue.id) for odd in decoded.misfits if odd.address in contracts]
         if reads.missing:
             return NeedReads(reads=frozenset(reads.missing))
         return Folded(rows=tips.rows, contracts=contracts, sources=work.vaults.sources)
@@ -322,9 +321,3 @@ def _orphaned(tips: Tips, rows: list[LoggedEvent], vaults: Iterable[bytes]) -> s
 
 def _accounts_of(prefix: bytes) -> Iterator[bytes]:
     return (prefix + bytes([last]) for last in range(256))
-
-
-def _quarantined(venue_id: str, misfit: Misfit) -> Quarantined:
-    """Keep a log that is not what its event's logs are."""
-    reason = f"malformed_event:{misfit.event.name}"
-    return Quarantined(misfit.block, misfit.tx_index, misfit.ordinal, venue_id, reason, misfit.data)

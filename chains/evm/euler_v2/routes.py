@@ -17,8 +17,9 @@ from chains.evm.erc20 import DECIMALS, decimals_of
 from chains.evm.euler_v2 import events as ev
 from chains.evm.euler_v2.maths import BASIS_POINTS
 from chains.evm.euler_v2.options import Declared
-from chains.evm.euler_v2.tips import NOBODY, hexed
+from chains.evm.euler_v2.tips import NOBODY
 from chains.evm.ports import Answer, Reads
+from chains.identifiers import hexed
 
 Node = dict[str, Any]
 ROUTER = "EulerRouter"

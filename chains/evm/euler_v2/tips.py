@@ -7,17 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chains.evm.abi import LoggedEvent
+from chains.identifiers import hexed
 from chains.model import AccountChange, Basis, LendingEvent, MarketChange, PositionChange, Rows
 from chains.ports import AccountKey, PositionKey
 
 ENGINE = "euler-v2-1"
 NOBODY = bytes(20)
 State = dict[str, Any]
-
-
-def hexed(address: bytes) -> str:
-    """Return an address as `0x…` text, in lower case."""
-    return "0x" + address.hex()
 
 
 def compact(state: object) -> str:

@@ -19,8 +19,9 @@ from chains.evm.euler_v2.maths import (
     violates,
 )
 from chains.evm.euler_v2.quotes import Quote, quoted
-from chains.evm.euler_v2.tips import ENGINE, NOBODY, hexed
+from chains.evm.euler_v2.tips import ENGINE, NOBODY
 from chains.evm.euler_v2.vaults import LTV, ROUTE
+from chains.identifiers import hexed
 from chains.liquidating import WAD, Discount, Lot, Weighted
 from chains.model import WHOLE_VENUE, Reason, Side, UnitPosition, UnitSnapshot, VenuePrice, VenueSnapshot, VenueUnit
 

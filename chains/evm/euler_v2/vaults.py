@@ -13,8 +13,9 @@ from chains.evm.euler_v2.debts import Book, Changed, Moved, OutOfStep
 from chains.evm.euler_v2.maths import ALL_OPERATIONS, DEFAULT_INTEREST_FEE, Debt, Status, accrued, assets_up
 from chains.evm.euler_v2.options import Terms
 from chains.evm.euler_v2.routes import NotYet, Scout, feeds_of
-from chains.evm.euler_v2.tips import NOBODY, Tips, compact, hexed
+from chains.evm.euler_v2.tips import NOBODY, Tips, compact
 from chains.evm.ports import Reads
+from chains.identifiers import hexed
 from chains.model import WHOLE_VENUE, Side
 
 ROUTE, LTV = "route:", "ltv:"

@@ -24,7 +24,6 @@ import pyarrow as pa
 
 from chains.evm.abi import Decoded, Event, LoggedEvent, decode_all
 from chains.evm.beginnings import code_before, must_be_new
-from chains.evm.erc20 import DECIMALS, SYMBOL, decimals_of, symbol_of
 from chains.evm.logs import unhex
 from chains.evm.morpho_blue import events as ev
 from chains.evm.morpho_blue import vaults
@@ -33,8 +32,9 @@ from chains.evm.morpho_blue.holdings import collateral_in, holdings_of, shares_i
 from chains.evm.morpho_blue.maths import TooLarge, Totals, accrued
 from chains.evm.morpho_blue.options import follows_vaults
 from chains.evm.morpho_blue.oracle import NOWHERE
-from chains.evm.morpho_blue.tips import Holding, State, Tips, hexed, totals_of
+from chains.evm.morpho_blue.tips import Holding, State, Tips, totals_of
 from chains.evm.ports import ETH_CALL, PENDING, Answer, Folded, NeedReads, Read, Reads
+from chains.identifiers import hexed
 from chains.model import WHOLE_VENUE, Block, Side, VenueSpec
 from chains.ports import MarketKey, StateReader
 
@@ -95,7 +95,7 @@ class MorphoBlue:
                 beside.take(row)
         odd = [misfit for misfit in decoded.markets.misfits if misfit.address == self.venue.address]
         for misfit in merge(odd, told.misfits, key=itemgetter(0, 1)):
-            tips.quarantine(misfit)
+            tips.rows.quarantined.append(misfit.quarantined(self.venue.id))
         if reads.missing:
             return NeedReads(reads=frozenset(reads.missing))
         return Folded(rows=tips.rows, contracts=self._contracts(tips), sources=work.sources)
@@ -169,7 +169,7 @@ class _Pass:
         )  # fmt: skip
         self.tips.store(row, market, NOTHING._replace(last_update=self.times[row.block]))
         for token in dict.fromkeys((loan, collateral)):
-            self._read_token(row, token)
+            self.tips.token(row, token, self.reads)
         if oracle != NOWHERE:
             self.sources.setdefault(oracle, row.block)
         if irm != NOWHERE:
@@ -184,12 +184,6 @@ class _Pass:
         again = self.reads(row.block, irm, ev.SET_RATE.calldata(market, values[0]))
         if again.outcome == "reverted" and again.output == ev.RATE_IS_SET:
             self.tips.market(row, market, "rate", average=str(values[0]), at_target="0", fault="", fixed=True)
-
-    def _read_token(self, row: LoggedEvent, token: bytes) -> None:
-        if (token, "token") not in self.tips.markets:
-            decimals = decimals_of(self.reads(row.block, token, DECIMALS.calldata()))
-            symbol = symbol_of(self.reads(row.block, token, SYMBOL.calldata()))
-            self.tips.market(row, token, "token", symbol=symbol, decimals=decimals)
 
     # Interest
 

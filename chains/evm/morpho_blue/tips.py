@@ -8,15 +8,16 @@ from typing import Any, NamedTuple
 
 from chains.columns import TOO_WIDE
 from chains.errors import NodeWrong
-from chains.evm.abi import LoggedEvent, Misfit
+from chains.evm.abi import LoggedEvent
+from chains.evm.erc20 import asked
 from chains.evm.morpho_blue.maths import Totals
+from chains.evm.ports import Reads
 from chains.model import (
     AccountChange,
     Basis,
     LendingEvent,
     MarketChange,
     PositionChange,
-    Quarantined,
     Rows,
     Side,
 )
@@ -81,6 +82,12 @@ class Tips:
         place = row.block, row.tx_index, row.ordinal
         self.rows.markets.append(MarketChange(*place, self._venue_id, market, aspect, text, ENGINE, Basis.EXACT))
 
+    def token(self, row: LoggedEvent, token: bytes, reads: Reads) -> None:
+        """Note what a token says of itself, once."""
+        if (token, "token") not in self.markets:
+            decimals, symbol = asked(token, row.block, reads)
+            self.market(row, token, "token", symbol=symbol, decimals=decimals)
+
     def params(self, market_id: bytes) -> State:
         """Return the parameters of a market; raises `NodeWrong` for one that nobody created."""
         found = self.state(market_id, "params")
@@ -138,20 +145,8 @@ class Tips:
             )
         )  # fmt: skip
 
-    def quarantine(self, misfit: Misfit) -> None:
-        """Keep a log that is not what its event's logs are."""
-        reason = f"malformed_event:{misfit.event.name}"
-        self.rows.quarantined.append(
-            Quarantined(misfit.block, misfit.tx_index, misfit.ordinal, self._venue_id, reason, misfit.data)
-        )
-
 
 def totals_of(text: str) -> Totals:
     """Read the aspect `totals`."""
     stored = json.loads(text)
     return Totals(*(int(stored[name]) for name in Totals._fields))
-
-
-def hexed(address: bytes) -> str:
-    """Return an address as `0x…` text, in lower case."""
-    return "0x" + address.hex()

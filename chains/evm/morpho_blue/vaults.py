@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from chains.evm.abi import Decoded, Event, Function, LoggedEvent, decode_all
-from chains.evm.erc20 import DECIMALS, SYMBOL, decimals_of, symbol_of
 from chains.evm.logs import of_addresses, unhex
 from chains.evm.morpho_blue import vault_events as ev
 from chains.evm.morpho_blue.accruals import accrued_at
 from chains.evm.morpho_blue.maths import to_assets_down
 from chains.evm.morpho_blue.options import factories_of, vaults_of
-from chains.evm.morpho_blue.tips import Holding, Tips, hexed
+from chains.evm.morpho_blue.tips import Holding, Tips
 from chains.evm.morpho_blue.vault import NO_BOOKS, Books, Standing, books_of, stand
+from chains.identifiers import hexed
 from chains.model import WHOLE_VENUE, Reason, Side, VenueSpec
 
 if TYPE_CHECKING:
@@ -114,10 +114,10 @@ class Vaults:
         lost = self.reads(row.block, row.address, ev.LOST_ASSETS.calldata())
         problem = "" if morpho == hexed(self.venue.address) else "it is no vault of this contract"
         if isinstance(asset, str):
-            self._read_token(row, unhex(asset))
+            self.tips.token(row, unhex(asset), self.reads)
         elif not problem:
             problem = "it names no asset"
-        self._read_token(row, row.address)
+        self.tips.token(row, row.address, self.reads)
         self.tips.market(
             row, row.address, VAULT, asset=asset if isinstance(asset, str) else None,
             virtual_shares=str(10**offset) if isinstance(offset, int) else None,
@@ -131,12 +131,6 @@ class Vaults:
         answer = self.reads(row.block, row.address, view.calldata())
         values = view.result(answer.output) if answer.returned else None
         return values[0] if values else None
-
-    def _read_token(self, row: LoggedEvent, token: bytes) -> None:
-        if (token, "token") not in self.tips.markets:
-            decimals = decimals_of(self.reads(row.block, token, DECIMALS.calldata()))
-            symbol = symbol_of(self.reads(row.block, token, SYMBOL.calldata()))
-            self.tips.market(row, token, "token", symbol=symbol, decimals=decimals)
 
     # What it stores
 

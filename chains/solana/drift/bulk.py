@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from chains.columns import ACCOUNTS, AMOUNT, POSITIONS, binaries, repeated
-from chains.model import END_OF_BLOCK, WHOLE_VENUE, Basis, Side
+from chains.columns import binaries
+from chains.model import Side
 from chains.solana.drift.accounts import (
     ACCOUNT_STATE,
     BORROW,
@@ -167,7 +167,8 @@ def _enter(tips: Tips, users: _Users) -> None:
         if len(kept):
             table = _positions(tips, users, positions, kept, (side, amounts, address))
             columns.setdefault("positions", []).append(table)
-    columns.setdefault("accounts", []).append(_settings(tips, users))
+    settings = tips.origin.settings(users.names, binary(users.authorities), ACCOUNT_STATE, _texts(users))
+    columns.setdefault("accounts", []).append(settings)
 
 
 def _positions(tips: Tips, users: _Users, positions: _Listed, kept: Numbers, what: tuple[Side, Any, Any]) -> pa.Table:
@@ -178,40 +179,13 @@ def _positions(tips: Tips, users: _Users, positions: _Listed, kept: Numbers, wha
     chosen = coded.indices
     words = np.zeros((len(kept), 2), np.uint64)
     words[:, 0] = amounts[kept]
-    columns = {
-        **_place(tips, len(kept)),
-        "unit_id": users.names.take(pa.array(holders)),
-        "owner": binary(users.authorities.take(holders, axis=0)),
-        "market": pa.array(markets, pa.binary()).take(chosen),
-        "side": repeated(side.value, len(kept)),
-        "asset": pa.array([tips.mint(market) for market in markets], pa.binary()).take(chosen),
-        "amount_raw": pa.Array.from_buffers(AMOUNT, len(kept), [None, pa.py_buffer(words)]),
-    }
-    return pa.table([columns[name] for name in POSITIONS.names], schema=POSITIONS)
-
-
-def _settings(tips: Tips, users: _Users) -> pa.Table:
-    count = len(users.names)
-    columns = {
-        **_place(tips, count),
-        "unit_id": users.names,
-        "owner": binary(users.authorities),
-        "market": repeated(WHOLE_VENUE, count, pa.binary()),
-        "aspect": repeated(ACCOUNT_STATE, count),
-        "state": _texts(users),
-    }
-    return pa.table([columns[name] for name in ACCOUNTS.names], schema=ACCOUNTS)
-
-
-def _place(tips: Tips, count: int) -> dict[str, pa.Array]:
-    return {
-        "block": repeated(tips.slot, count, pa.int64()),
-        "tx_index": repeated(-1, count, pa.int32()),
-        "ordinal": repeated(END_OF_BLOCK, count, pa.int32()),
-        "venue_id": repeated(tips.venue_id, count),
-        "engine_version": repeated(tips.engine, count),
-        "basis": repeated(Basis.OBSERVED.value, count),
-    }
+    return tips.origin.positions(
+        units=users.names.take(pa.array(holders)),
+        owners=binary(users.authorities.take(holders, axis=0)),
+        markets=pa.array(markets, pa.binary()).take(chosen),
+        assets=pa.array([tips.mint(market) for market in markets], pa.binary()).take(chosen),
+        held=(side, words),
+    )
 
 
 def _texts(users: _Users) -> pa.Array:

@@ -10,10 +10,9 @@ borrow or repay, with {"observed": true}.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import compress, groupby
+from itertools import compress
 
 from chains.identifiers import base58, from_base58
 from chains.model import WHOLE_VENUE, AccountBytes, Rows, Side, VenueSpec
@@ -41,11 +40,11 @@ from chains.solana.drift.states import (
 from chains.solana.drift.tips import Image, Tips
 from chains.solana.layouts import Layout
 from chains.solana.ports import AccountSet
+from chains.solana.seen import Seen, by_slot, repeatedly
 
 GONE = "there is no account at this address"
 
 _DISCRIMINATOR = 8
-Seen = tuple[bytes, AccountBytes]
 
 
 class Drift:
@@ -79,8 +78,8 @@ class Drift:
         addresses = [address for address, _ in seen]
         distinct = set(addresses)
         tips.learn(distinct)
-        again = set() if len(distinct) == len(addresses) else _named_again(addresses)
-        for slot, group in _by_slot(seen):
+        again = set() if len(distinct) == len(addresses) else repeatedly(addresses)
+        for slot, group in by_slot(seen):
             tips.slot = slot
             self._fold_slot(tips, group, again)
         return tips.rows
@@ -212,16 +211,3 @@ def _named(markets: Mapping[tuple[bytes, str], str]) -> set[bytes]:
     """Return the price accounts that markets name."""
     terms = [json.loads(text) for (_, aspect), text in markets.items() if aspect in {TERMS, PERP_TERMS}]
     return {from_base58(said["oracle"]) for said in terms if PROBLEM not in said} - {NO_ORACLE}
-
-
-def _named_again(addresses: Sequence[bytes]) -> set[bytes]:
-    return {name for name, times in Counter(addresses).items() if times > 1}
-
-
-def _by_slot(seen: Sequence[Seen]) -> Iterator[tuple[int, Sequence[Seen]]]:
-    """Divide what was seen, in the order of its slots; a first look is all of one."""
-    if seen and seen[0][1].slot == seen[-1][1].slot:
-        yield seen[0][1].slot, seen
-    else:
-        for slot, group in groupby(seen, key=lambda item: item[1].slot):
-            yield slot, list(group)

@@ -34,6 +34,7 @@ from chains.solana.drift.states import (
     spot_of,
     text_of,
 )
+from chains.solana.seen import NOT_IN_A_TRANSACTION, Origin
 
 UNKNOWN_ASSET = b""
 """Asset of a position in a market that nobody has read yet."""
@@ -143,8 +144,13 @@ class Tips:
         self.rows.quarantined.append(Quarantined(*self._place, self.venue_id, reason, word))
 
     @property
+    def origin(self) -> Origin:
+        """What rows share that are written as columns."""
+        return Origin(self.slot, self.venue_id, self.engine)
+
+    @property
     def _place(self) -> tuple[int, int, int]:
-        return self.slot, -1, END_OF_BLOCK
+        return self.slot, NOT_IN_A_TRANSACTION, END_OF_BLOCK
 
     def _keys_before(self, unit: bytes) -> list[tuple[bytes, Side]]:
         """Return what a unit may have held, by what its setting lists."""

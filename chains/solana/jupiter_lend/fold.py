@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 from chains.identifiers import base58, from_base58
@@ -58,6 +57,7 @@ from chains.solana.jupiter_lend.texts import (
 from chains.solana.jupiter_lend.tips import Tips
 from chains.solana.layouts import read
 from chains.solana.ports import AccountSet
+from chains.solana.seen import Seen, by_slot
 from chains.solana.tokens import ACCOUNT_SIZE, TOKEN_2022_PROGRAM, TOKEN_PROGRAM, TOKEN_PROGRAMS
 
 MOST_SOUGHT = 500
@@ -70,7 +70,6 @@ _LAYOUTS = {layout.discriminator: layout for layout in (CONFIG, METADATA, STATE,
 _ORDER = {CONFIG.discriminator: 0, METADATA.discriminator: 1, STATE.discriminator: 2, POSITION.discriminator: 6}
 _OF_ORACLES, _OF_SOURCES, _OF_VAULTS = 3, 4, 5
 
-Seen = tuple[bytes, AccountBytes]
 Markets = Mapping[tuple[bytes, str], str]
 
 
@@ -129,7 +128,7 @@ class JupiterLend:
         """Derive rows from accounts whose bytes changed, in the order of their slots."""
         tips = Tips(self._venue.id, self._engine, state)
         tips.learn({address for address, account in seen if self._may_be_unit(account)})
-        for slot, group in groupby(seen, key=lambda each: each[1].slot):
+        for slot, group in by_slot(seen):
             tips.slot = slot
             self._fold_slot(tips, sorted(group, key=lambda each: self._order(each[1])))
             tips.end_slot()

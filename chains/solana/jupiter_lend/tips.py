@@ -42,6 +42,7 @@ from chains.solana.jupiter_lend.texts import (
     problem_text,
     text_of,
 )
+from chains.solana.seen import NOT_IN_A_TRANSACTION
 
 _OBSERVED = text_of({"observed": True})
 _KINDS = {
@@ -339,4 +340,4 @@ class Tips:
 
     @property
     def _place(self) -> tuple[int, int, int]:
-        return self.slot, -1, END_OF_BLOCK
+        return self.slot, NOT_IN_A_TRANSACTION, END_OF_BLOCK

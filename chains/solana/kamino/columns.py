@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from chains.columns import ACCOUNTS, AMOUNT, POSITIONS, TOO_WIDE, binaries, repeated
-from chains.model import END_OF_BLOCK, WHOLE_VENUE, Basis, Side
+from chains.columns import TOO_WIDE, binaries
+from chains.model import Side
 from chains.solana.kamino.journal import NUMBERS, OBLIGATION
 from chains.solana.kamino.layout import OBLIGATION as LAYOUT
 from chains.solana.layouts import KEY, Records, integers, packed, picked, stacked
+from chains.solana.seen import Origin
 from chains.solana.texts import binary, distinct, hexed, listed, numbers, side_by_side
 
 _HIGH, _LOW = divmod(TOO_WIDE, 2**64)
@@ -26,15 +27,6 @@ _HEAD = ("owner", *NUMBERS[:-1])
 
 Bytes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
-
-
-class Place(NamedTuple):
-    """What all rows of one look share."""
-
-    slot: int
-    tx_index: int
-    venue_id: str
-    engine: str
 
 
 class Crowd(NamedTuple):
@@ -151,26 +143,13 @@ def _owed(slots: Slots) -> npt.NDArray[np.uint64]:
     return _raw(slots.records["borrowed_amount_sf"], 2 * _WORD).view(np.uint64)
 
 
-def crowd(units: Sequence[bytes], found: Obligations, place: Place, mint: Callable[[bytes], bytes]) -> Crowd:
+def crowd(units: Sequence[bytes], found: Obligations, origin: Origin, mint: Callable[[bytes], bytes]) -> Crowd:
     """Make the rows of `ordinary` obligations of which nothing was noted before; `mint`: a reserve's token."""
     names, owners = binaries(b"".join(units), KEY), found.owners
     texts = _texts(found, owners)
-    count = len(units)
-    settings = pa.table(
-        [
-            *_places(place, count),
-            repeated(place.venue_id, count),
-            names,
-            binary(owners),
-            repeated(WHOLE_VENUE, count, pa.binary()),
-            repeated(OBLIGATION, count),
-            texts,
-            *_origins(place, count),
-        ],
-        schema=ACCOUNTS,
-    )
+    settings = origin.settings(names, binary(owners), OBLIGATION, texts)
     sides = [
-        _positions(names, owners, slots, amounts(slots), side, place, mint)
+        _positions(names, owners, slots, amounts(slots), side, origin, mint)
         for slots, amounts, side in ((found.deposits, _held, Side.SUPPLY), (found.borrows, _owed, Side.BORROW))
     ]
     return Crowd(settings, pa.concat_tables(sides), texts)
@@ -182,29 +161,20 @@ def _positions(  # noqa: PLR0917 - as many columns as rows have
     slots: Slots,
     held: npt.NDArray[np.uint64],
     side: Side,
-    place: Place,
+    origin: Origin,
     mint: Callable[[bytes], bytes],
 ) -> pa.Table:
     """Make the rows of the amounts that are not zero."""
     some = (held[:, 0] | held[:, 1]) != 0
     whose = slots.holders[some]
-    count = len(whose)
     reserves, which = slots.reserves.dictionary, slots.reserves.indices.filter(pa.array(some))
     mints = pa.array([mint(reserve) for reserve in reserves.to_pylist()], pa.binary())
-    amounts = pa.Array.from_buffers(AMOUNT, count, [None, pa.py_buffer(held[some])])
-    return pa.table(
-        [
-            *_places(place, count),
-            repeated(place.venue_id, count),
-            names.take(pa.array(whose)),
-            binary(owners.take(whose, axis=0)),
-            reserves.take(which),
-            repeated(side.value, count),
-            mints.take(which),
-            amounts,
-            *_origins(place, count),
-        ],
-        schema=POSITIONS,
+    return origin.positions(
+        units=names.take(pa.array(whose)),
+        owners=binary(owners.take(whose, axis=0)),
+        markets=reserves.take(which),
+        assets=mints.take(which),
+        held=(side, held[some]),
     )
 
 
@@ -257,15 +227,3 @@ def _rates(column: npt.NDArray[np.void]) -> pa.Array:
 
 def _raw(column: npt.NDArray[np.void], size: int) -> Bytes:
     return np.ascontiguousarray(column).view(np.uint8).reshape(-1, size)
-
-
-def _places(place: Place, count: int) -> list[pa.Array]:
-    return [
-        repeated(place.slot, count, pa.int64()),
-        repeated(place.tx_index, count, pa.int32()),
-        repeated(END_OF_BLOCK, count, pa.int32()),
-    ]
-
-
-def _origins(place: Place, count: int) -> list[pa.Array]:
-    return [repeated(place.engine, count), repeated(Basis.OBSERVED.value, count)]

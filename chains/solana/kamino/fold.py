@@ -34,13 +34,13 @@ from chains.solana.kamino.options import program_of
 from chains.solana.kamino.tips import Tips
 from chains.solana.layouts import Layout
 from chains.solana.ports import AccountSet
+from chains.solana.seen import Seen
 
 _LENDING_MARKET = 32
 _LAST_UPDATE = (16, 16)
 """Where an obligation says when it was last refreshed, and whether it changed since: every instruction that changes one writes it."""
 
 _OWNER = OBLIGATION.fields["owner"][0]
-Seen = tuple[bytes, AccountBytes]
 
 
 class Kamino:

@@ -18,7 +18,6 @@ from chains.solana.calls import Call, Flows, calls
 from chains.solana.kamino.layout import OBLIGATION
 from chains.solana.kamino.maths import BITS
 from chains.solana.kamino.options import program_of
-from chains.solana.tokens import Unreadable
 from chains.solana.told import (
     BORROW,
     FLASH_BORROW,
@@ -38,6 +37,7 @@ from chains.solana.told import (
     holder_of,
     mint_of,
     parties,
+    telling,
 )
 from chains.solana.transactions import Transaction, text_of
 
@@ -275,16 +275,7 @@ class KaminoTeller:
 
     def tell(self, read: Transaction) -> Iterator[Telling]:
         """Yield what each call did to obligations of the market."""
-        for call in calls(read, self._program):
-            try:
-                told = self._told(call, read)
-            except Strange as strange:
-                yield call, strange
-            except Unreadable as problem:
-                yield call, Strange(f"unreadable_transfer:{problem}")
-            else:
-                if told is not None:
-                    yield call, told
+        return telling(calls(read, self._program), lambda call: self._told(call, read))
 
     def worth(self, markets: Mapping[MarketKey, str], market: bytes, side: Side, amount: int) -> int | None:
         """Return a debt in raw token units; collateral is compared in its own tokens."""

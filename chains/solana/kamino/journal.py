@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from chains.columns import TOO_WIDE
+from chains.identifiers import hexed, unhexed
 from chains.model import AccountBytes
 from chains.solana.kamino.engines import PUSH, RECEIVER
 from chains.solana.kamino.layout import MARKET, RESERVE
@@ -56,16 +57,6 @@ _LIQUIDATION_NUMBERS = (
 def text_of(state: object) -> str:
     """Write a state as the journals keep it."""
     return json.dumps(state, separators=(",", ":"))
-
-
-def hexed(address: bytes) -> str:
-    """Write an address."""
-    return "0x" + address.hex()
-
-
-def unhexed(text: str) -> bytes:
-    """Read an address."""
-    return bytes.fromhex(text[2:])
 
 
 Borrowed = tuple[bytes, int, int, int]

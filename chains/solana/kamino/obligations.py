@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chains.columns import TOO_WIDE
-from chains.identifiers import base58
+from chains.identifiers import base58, unhexed
 from chains.model import AccountBytes, Side
 from chains.ports import PositionKey
 from chains.solana.kamino import columns
@@ -27,11 +27,11 @@ from chains.solana.kamino.journal import (
     liquidity_of,
     obligation_of,
     obligation_text,
-    unhexed,
 )
 from chains.solana.kamino.layout import OBLIGATION
 from chains.solana.kamino.tips import Tips
 from chains.solana.layouts import integers, keys
+from chains.solana.seen import Seen
 
 _LENDING_MARKET = 32
 _TOGETHER = 2048
@@ -40,7 +40,6 @@ MANY = 256
 """From so many new obligations on they are noted as columns."""
 
 Held = dict[bytes, int]
-Seen = tuple[bytes, AccountBytes]
 
 
 class Read(NamedTuple):

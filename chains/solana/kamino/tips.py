@@ -18,11 +18,11 @@ from chains.model import (
     Side,
 )
 from chains.ports import PositionKey, StateReader
-from chains.solana.kamino.columns import Crowd, Obligations, Place, crowd
+from chains.solana.kamino.columns import Crowd, Obligations, crowd
 from chains.solana.kamino.journal import OBLIGATION, PROBLEM, text_of
+from chains.solana.seen import NOT_IN_A_TRANSACTION, Origin
 
 ENGINE = "kamino-1"
-_TX = -1
 _WORTH_NAMES = 1024
 """So many units are looked for among all that are known, before their settings are asked for."""
 
@@ -63,7 +63,7 @@ class Tips:
 
     def crowd(self, units: Sequence[bytes], obligations: Obligations, mint: Callable[[bytes], bytes]) -> None:
         """Note obligations of which nothing was noted before, as columns."""
-        found = crowd(units, obligations, Place(self.slot, _TX, self._venue_id, ENGINE), mint)
+        found = crowd(units, obligations, Origin(self.slot, self._venue_id, ENGINE), mint)
         self._crowds.append(found)
         self.rows.columns.setdefault("accounts", []).append(found.settings)
         self.rows.columns.setdefault("positions", []).append(found.positions)
@@ -84,9 +84,8 @@ class Tips:
         if self.markets.get((market, aspect)) == text:
             return False
         self.markets[market, aspect] = text
-        self.rows.markets.append(
-            MarketChange(self.slot, _TX, END_OF_BLOCK, self._venue_id, market, aspect, text, ENGINE, Basis.OBSERVED)
-        )
+        row = MarketChange(*self._place, self._venue_id, market, aspect, text, ENGINE, Basis.OBSERVED)
+        self.rows.markets.append(row)
         return True
 
     def problem(self, market: bytes, problem: str | None) -> None:
@@ -97,46 +96,31 @@ class Tips:
     def setting(self, unit: bytes, owner: bytes, text: str) -> None:
         """Let the setting of a unit be another."""
         self._settings[unit] = text
-        self.rows.accounts.append(
-            AccountChange(
-                self.slot, _TX, END_OF_BLOCK, self._venue_id, unit, owner, WHOLE_VENUE, OBLIGATION, text, ENGINE,
-                Basis.OBSERVED,
-            )
-        )  # fmt: skip
+        at = self._place
+        row = AccountChange(*at, self._venue_id, unit, owner, WHOLE_VENUE, OBLIGATION, text, ENGINE, Basis.OBSERVED)
+        self.rows.accounts.append(row)
 
     def amount(self, key: PositionKey, owner: bytes, asset: bytes, amount: int) -> None:
         """Let the raw amount of a position be another."""
         self._amounts[key] = amount
         unit, market, side = key
-        self.rows.positions.append(
-            PositionChange(
-                self.slot, _TX, END_OF_BLOCK, self._venue_id, unit, owner, market, side, asset, amount, ENGINE,
-                Basis.OBSERVED,
-            )
-        )  # fmt: skip
+        at = self._place
+        row = PositionChange(*at, self._venue_id, unit, owner, market, side, asset, amount, ENGINE, Basis.OBSERVED)
+        self.rows.positions.append(row)
 
     def happened(  # noqa: PLR0917 - as many facts as its row
         self, kind: str, market: bytes, owner: bytes, asset: bytes, amount: int, extra: Mapping[str, object]
     ) -> None:
         """Note a line of human history; `amount` in raw token units."""
-        self.rows.events.append(
-            LendingEvent(
-                self.slot,
-                _TX,
-                END_OF_BLOCK,
-                b"",
-                self._venue_id,
-                kind,
-                market,
-                owner,
-                None,
-                asset,
-                amount,
-                text_of(extra),
-                Basis.OBSERVED,
-            )
+        row = LendingEvent(
+            *self._place, b"", self._venue_id, kind, market, owner, None, asset, amount, text_of(extra), Basis.OBSERVED
         )
+        self.rows.events.append(row)
 
     def quarantine(self, reason: str, data: bytes) -> None:
         """Keep the bytes of an account that is not what it must be."""
-        self.rows.quarantined.append(Quarantined(self.slot, _TX, END_OF_BLOCK, self._venue_id, reason, data))
+        self.rows.quarantined.append(Quarantined(*self._place, self._venue_id, reason, data))
+
+    @property
+    def _place(self) -> tuple[int, int, int]:
+        return self.slot, NOT_IN_A_TRANSACTION, END_OF_BLOCK

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from chains.columns import ACCOUNTS, AMOUNT, POSITIONS, TOO_WIDE, repeated
-from chains.model import END_OF_BLOCK, WHOLE_VENUE, Basis, Side
+from chains.columns import TOO_WIDE
+from chains.model import Side
 from chains.solana.layouts import KEY, Records, packed, picked, stacked
 from chains.solana.marginfi.layout import ACCOUNT
 from chains.solana.marginfi.tips import ACCOUNT_STATE, Tips, account_text
@@ -133,7 +133,8 @@ def _enter(tips: Tips, found: _Accounts) -> None:
     tips.marked(int(found.read.heads["program_version"].max()))
     columns = tips.rows.columns
     columns.setdefault("positions", []).extend(_positions(tips, found, side) for side in _SHARES)
-    columns.setdefault("accounts", []).append(_settings(tips, found))
+    settings = tips.origin.settings(found.addresses, binary(found.authorities), ACCOUNT_STATE, _texts(found))
+    columns.setdefault("accounts", []).append(settings)
 
 
 def _bytes_of(column: npt.NDArray[Any], size: int) -> Bytes:
@@ -147,41 +148,13 @@ def _positions(tips: Tips, found: _Accounts, side: Side) -> pa.Table:
     holders = found.holders[held]
     banks = found.banks.take(pa.array(held))
     mints = pa.array([tips.mint(bank) for bank in banks.dictionary.to_pylist()], pa.binary())
-    amounts = words[held]
-    columns = {
-        **_place(tips, len(held)),
-        "unit_id": found.addresses.take(pa.array(holders)),
-        "owner": binary(found.authorities.take(holders, axis=0)),
-        "market": banks.dictionary.take(banks.indices),
-        "side": repeated(side.value, len(held)),
-        "asset": mints.take(banks.indices),
-        "amount_raw": pa.Array.from_buffers(AMOUNT, len(held), [None, pa.py_buffer(amounts)]),
-    }
-    return pa.table([columns[name] for name in POSITIONS.names], schema=POSITIONS)
-
-
-def _settings(tips: Tips, found: _Accounts) -> pa.Table:
-    count = len(found.addresses)
-    columns = {
-        **_place(tips, count),
-        "unit_id": found.addresses,
-        "owner": binary(found.authorities),
-        "market": repeated(WHOLE_VENUE, count, pa.binary()),
-        "aspect": repeated(ACCOUNT_STATE, count),
-        "state": _texts(found),
-    }
-    return pa.table([columns[name] for name in ACCOUNTS.names], schema=ACCOUNTS)
-
-
-def _place(tips: Tips, count: int) -> dict[str, pa.Array]:
-    return {
-        "block": repeated(tips.slot, count, pa.int64()),
-        "tx_index": repeated(-1, count, pa.int32()),
-        "ordinal": repeated(END_OF_BLOCK, count, pa.int32()),
-        "venue_id": repeated(tips.venue_id, count),
-        "engine_version": repeated(tips.engine, count),
-        "basis": repeated(Basis.OBSERVED.value, count),
-    }
+    return tips.origin.positions(
+        units=found.addresses.take(pa.array(holders)),
+        owners=binary(found.authorities.take(holders, axis=0)),
+        markets=banks.dictionary.take(banks.indices),
+        assets=mints.take(banks.indices),
+        held=(side, words[held]),
+    )
 
 
 def _texts(found: _Accounts) -> pa.Array:

@@ -9,10 +9,9 @@ deposits are positions in another protocol, where it cannot be told in tokens.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import compress, groupby
+from itertools import compress
 from typing import Any
 
 from chains.identifiers import base58, from_base58
@@ -42,6 +41,7 @@ from chains.solana.oracles.pyth.account import RECEIVER
 from chains.solana.oracles.pyth.push import push_address
 from chains.solana.oracles.switchboard.account import PROGRAM as SWITCHBOARD
 from chains.solana.ports import AccountSet
+from chains.solana.seen import Seen, by_slot, repeatedly
 
 GONE = "there is no account at this address"
 SHARDS = (0, 3301)
@@ -49,7 +49,6 @@ SHARDS = (0, 3301)
 
 _DISCRIMINATOR = 8
 _AUTHORITY = ACCOUNT.fields["authority"][0]
-Seen = tuple[bytes, AccountBytes]
 
 
 class Marginfi:
@@ -95,8 +94,8 @@ class Marginfi:
         addresses = [address for address, _ in seen]
         distinct = set(addresses)
         tips.learn(distinct)
-        again = set() if len(distinct) == len(addresses) else _named_again(addresses)
-        for slot, group in _by_slot(seen):
+        again = set() if len(distinct) == len(addresses) else repeatedly(addresses)
+        for slot, group in by_slot(seen):
             tips.slot = slot
             self._fold_slot(tips, group, again)
             tips.end_slot()
@@ -263,16 +262,3 @@ def _price_accounts(config: Mapping[str, Any]) -> Iterable[bytes]:
     if setup == PYTH_PUSH_ORACLE and not config["config_flags"] & MIGRATED:
         return [push_address(shard, key) for shard in SHARDS]
     return [key] if setup in PRICED_BY_ACCOUNT else ()
-
-
-def _named_again(addresses: Sequence[bytes]) -> set[bytes]:
-    return {name for name, times in Counter(addresses).items() if times > 1}
-
-
-def _by_slot(seen: Sequence[Seen]) -> Iterator[tuple[int, Sequence[Seen]]]:
-    """Divide what was seen, in the order of its slots; a first look is all of one."""
-    if seen and seen[0][1].slot == seen[-1][1].slot:
-        yield seen[0][1].slot, seen
-    else:
-        for slot, group in groupby(seen, key=lambda item: item[1].slot):
-            yield slot, list(group)

@@ -31,6 +31,7 @@ from chains.solana.marginfi.fixed import FRACTION_BITS
 from chains.solana.marginfi.held import Named
 from chains.solana.marginfi.integrations import HELD
 from chains.solana.marginfi.states import FIRST_INTEGRATION, PROBLEM, PROGRAM_STATE, TERMS, TOTALS, text_of
+from chains.solana.seen import NOT_IN_A_TRANSACTION, Origin
 
 ACCOUNT_STATE = "account"
 WIDE = "wide_amount:"
@@ -185,8 +186,13 @@ class Tips:
         self.rows.quarantined.append(Quarantined(*self._place, self.venue_id, reason, word))
 
     @property
+    def origin(self) -> Origin:
+        """What rows share that are written as columns."""
+        return Origin(self.slot, self.venue_id, self.engine)
+
+    @property
     def _place(self) -> tuple[int, int, int]:
-        return self.slot, -1, END_OF_BLOCK
+        return self.slot, NOT_IN_A_TRANSACTION, END_OF_BLOCK
 
     def _banks_before(self, unit: bytes) -> list[bytes]:
         return banks_of(self._states.get(unit))

@@ -7,18 +7,20 @@ many entries, two of one reserve, the flag closeable, and a debt of more digits 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chains.columns import ACCOUNTS, AMOUNT, POSITIONS, TOO_WIDE, binaries, repeated
-from chains.model import END_OF_BLOCK, WHOLE_VENUE, Basis, Side
+from chains.columns import TOO_WIDE, binaries
+from chains.model import Side
 from chains.solana.layouts import KEY
 from chains.solana.save.layout import BORROW_SIZE, DEPOSIT_SIZE, ENTRIES, MOST_ENTRIES, OBLIGATION, OWNER
-from chains.solana.save.tips import ENGINE, NOT_IN_A_TRANSACTION, OBLIGATION_SETTING, Tips
+from chains.solana.save.tips import ENGINE, OBLIGATION_SETTING, Tips
+from chains.solana.seen import Origin
+from chains.solana.texts import binary, hexed
 
 WORTH_COLUMNS = 64
 """So many obligations are read sooner together than one by one."""
@@ -27,8 +29,7 @@ _CHUNK = 8_192
 _HEAD = ("version", "closeable", "deposits_len", "borrows_len")
 _WORD = 8
 _HIGHEST = TOO_WIDE >> 64
-_DIGITS = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), np.uint16)
-"""The two hexadecimal digits of each byte, as one number."""
+_QUOTED = (b'"0x', b'"')
 
 Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
@@ -107,66 +108,43 @@ def _twice(reserves: Bytes) -> Mask:
 
 
 def _enter(tips: Tips, slot: int, found: _Alike) -> None:
-    names = binaries(b"".join(found.names), KEY)
+    names, origin = binaries(b"".join(found.names), KEY), Origin(slot, tips.venue_id, ENGINE)
     columns = tips.rows.columns
     sides = ((Side.SUPPLY, found.deposits, found.supplied), (Side.BORROW, found.borrows, found.owed))
     for side, reserves, amounts in sides:
         if reserves.shape[1]:
-            columns.setdefault("positions", []).append(
-                _positions(tips, slot, names, found.owners, (side, reserves, amounts))
-            )
-    count = len(found.names)
-    settings = {
-        **_place(tips, slot, count),
-        "unit_id": names,
-        "owner": _binary(found.owners),
-        "market": repeated(WHOLE_VENUE, count, pa.binary()),
-        "aspect": repeated(OBLIGATION_SETTING, count),
-        "state": _texts(found),
-    }
-    columns.setdefault("accounts", []).append(pa.table([settings[name] for name in ACCOUNTS.names], schema=ACCOUNTS))
+            table = _positions(tips, origin, names, found.owners, (side, reserves, amounts))
+            columns.setdefault("positions", []).append(table)
+    settings = origin.settings(names, binary(found.owners), OBLIGATION_SETTING, _texts(found))
+    columns.setdefault("accounts", []).append(settings)
 
 
-def _positions(tips: Tips, slot: int, names: pa.Array, owners: Bytes, held: tuple[Side, Bytes, Words]) -> pa.Table:
+def _positions(tips: Tips, origin: Origin, names: pa.Array, owners: Bytes, held: tuple[Side, Bytes, Words]) -> pa.Table:
     """Make the rows of the amounts of one side that are not zero."""
     side, reserves, amounts = held
     some = amounts.any(axis=2)
     whose = np.nonzero(some)[0]
-    markets = _binary(reserves[some]).dictionary_encode()
+    markets = binary(reserves[some]).dictionary_encode()
     mints = pa.array([tips.mints.get(each, each) for each in markets.dictionary.to_pylist()], pa.binary())
-    columns = {
-        **_place(tips, slot, len(whose)),
-        "unit_id": names.take(pa.array(whose)),
-        "owner": _binary(owners[whose]),
-        "market": markets.dictionary.take(markets.indices),
-        "side": repeated(side.value, len(whose)),
-        "asset": mints.take(markets.indices),
-        "amount_raw": pa.Array.from_buffers(AMOUNT, len(whose), [None, pa.py_buffer(amounts[some].tobytes())]),
-    }
-    return pa.table([columns[name] for name in POSITIONS.names], schema=POSITIONS)
-
-
-def _place(tips: Tips, slot: int, count: int) -> dict[str, pa.Array]:
-    return {
-        "block": repeated(slot, count, pa.int64()),
-        "tx_index": repeated(NOT_IN_A_TRANSACTION, count, pa.int32()),
-        "ordinal": repeated(END_OF_BLOCK, count, pa.int32()),
-        "venue_id": repeated(tips.venue_id, count),
-        "engine_version": repeated(ENGINE, count),
-        "basis": repeated(Basis.OBSERVED.value, count),
-    }
+    return origin.positions(
+        units=names.take(pa.array(whose)),
+        owners=binary(owners[whose]),
+        markets=markets.dictionary.take(markets.indices),
+        assets=mints.take(markets.indices),
+        held=(side, amounts[some]),
+    )
 
 
 def _texts(found: _Alike) -> pa.Array:
     """Write the setting of each obligation, as `tips.unit_state` does."""
-    parts: list[pa.Array | str] = ['{"owner":', _hexed(found.owners), ',"closeable":false,"deposits":[']
+    parts: list[pa.Array | str] = ['{"owner":', hexed(found.owners, *_QUOTED), ',"closeable":false,"deposits":[']
     for number in range(found.deposits.shape[1]):
-        parts += ["," if number else "", _hexed(found.deposits[:, number])]
+        parts += ["," if number else "", hexed(found.deposits[:, number], *_QUOTED)]
     parts.append('],"borrows":[')
     for number in range(found.borrows.shape[1]):
         parts += [
             ",[" if number else "[",
-            _hexed(found.borrows[:, number]),
+            hexed(found.borrows[:, number], *_QUOTED),
             ',"',
             _numbers(found.rates[:, number]),
             '"]',
@@ -174,21 +152,8 @@ def _texts(found: _Alike) -> pa.Array:
     return pc.binary_join_element_wise(*parts, "]}", "")
 
 
-def _hexed(raw: Bytes) -> pa.Array:
-    """Write addresses as JSON texts of hexadecimal digits."""
-    text = np.empty((len(raw), 2 * KEY + 4), np.uint8)
-    text[:, :3] = np.frombuffer(b'"0x', np.uint8)
-    text[:, 3:-1] = _DIGITS[raw].view(np.uint8)
-    text[:, -1] = ord('"')
-    return binaries(text.tobytes(), text.shape[1]).cast(pa.string())
-
-
 def _numbers(words: Words) -> pa.Array:
     """Write numbers of two words in decimal digits."""
     if words[:, 1].any():
         return pa.array([str(low | high << 64) for low, high in words.tolist()], pa.string())
     return pa.array(np.ascontiguousarray(words[:, 0])).cast(pa.string())
-
-
-def _binary(rows: npt.NDArray[Any]) -> pa.Array:
-    return binaries(rows.tobytes(), KEY)

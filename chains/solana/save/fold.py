@@ -38,8 +38,8 @@ from chains.solana.save.layout import (
 from chains.solana.save.price import price_state
 from chains.solana.save.reserve import liquidation_state, pool_state, terms_state
 from chains.solana.save.tips import LENDING_MARKET, NOTHING, POOL, PRICE, TERMS, Tips
+from chains.solana.seen import Seen
 
-Seen = tuple[bytes, AccountBytes]
 GONE = "there is no account at this address any more"
 
 

@@ -15,7 +15,6 @@ from chains.ports import MarketKey
 from chains.solana.calls import Call, Flows, calls
 from chains.solana.save.layout import OBLIGATION, OWNER, PROGRAM
 from chains.solana.save.maths import WAD
-from chains.solana.tokens import Unreadable
 from chains.solana.told import (
     BORROW,
     FLASH_BORROW,
@@ -35,6 +34,7 @@ from chains.solana.told import (
     holder_of,
     mint_of,
     parties,
+    telling,
 )
 from chains.solana.transactions import Transaction, text_of
 
@@ -211,16 +211,7 @@ class SaveTeller:
 
     def tell(self, read: Transaction) -> Iterator[Telling]:
         """Yield what each call did to obligations of the market."""
-        for call in calls(read, PROGRAM):
-            try:
-                told = self._told(call, read)
-            except Strange as strange:
-                yield call, strange
-            except Unreadable as problem:
-                yield call, Strange(f"unreadable_transfer:{problem}")
-            else:
-                if told is not None:
-                    yield call, told
+        return telling(calls(read, PROGRAM), lambda call: self._told(call, read))
 
     def worth(self, markets: Mapping[MarketKey, str], market: bytes, side: Side, amount: int) -> int | None:
         """Return a debt in raw token units; collateral is compared in its own tokens."""

@@ -181,13 +181,3 @@ def _obligation(data: bytes, version: int, closeable: int, deposits: int, borrow
         if len({each[0] for each in entries}) < len(entries):
             return Malformed(f"two {kind} of the obligation are of one reserve")
     return held
-
-
-def hexed(address: bytes) -> str:
-    """Write an address as `0x…` text."""
-    return "0x" + address.hex()
-
-
-def unhexed(text: str) -> bytes:
-    """Read an address of `0x…` text."""
-    return bytes.fromhex(text[2:])

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from chains.identifiers import hexed, unhexed
 from chains.solana.save import maths
-from chains.solana.save.layout import ISOLATED, NO_ORACLE, NOBODY, hexed, unhexed
+from chains.solana.save.layout import ISOLATED, NO_ORACLE, NOBODY
 from chains.solana.save.maths import BASIS_POINT, PERCENT, SLOTS_PER_YEAR, WAD, MathOverflow
 
 UNLIMITED = 2**64 - 1

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from chains.columns import TOO_WIDE
-from chains.identifiers import base58
+from chains.identifiers import base58, hexed, unhexed
 from chains.model import (
     END_OF_BLOCK,
     WHOLE_VENUE,
@@ -21,13 +21,13 @@ from chains.model import (
     Side,
 )
 from chains.ports import StateReader
-from chains.solana.save.layout import Borrow, Deposit, Obligation, hexed, unhexed
+from chains.solana.save.layout import Borrow, Deposit, Obligation
+from chains.solana.seen import NOT_IN_A_TRANSACTION
 
 ENGINE = "save-accounts-1"
 TERMS, POOL, PRICE, OBLIGATION_SETTING = "terms", "reserve", "price", "obligation"
 LENDING_MARKET = "lending_market"
 ORACLES = "pyth", "switchboard", "extra"
-NOT_IN_A_TRANSACTION = -1
 
 _WRITER = json.JSONEncoder(separators=(",", ":"))
 

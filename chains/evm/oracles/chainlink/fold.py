@@ -354,8 +354,7 @@ class _Pass:
                 self._take(row)
         for odd in decoded.misfits:
             if odd.address in since:
-                reason = f"malformed_event:{odd.event.name}"
-                self.rows.quarantined.append(Quarantined(odd.block, odd.tx_index, odd.ordinal, FEEDS, reason, odd.data))
+                self.rows.quarantined.append(odd.quarantined(FEEDS))
 
     def _take(self, row: LoggedEvent) -> None:
         """Take an answer; one of a time that no calendar has is kept as it was said, and is none."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from aggregator.audit import member_verifier
+from aggregator.audit.member_verifier import MEMBERS
 from aggregator.audit.members import Signed
 from aggregator.audit.snapshot import verify
 from aggregator.book import Book, judged
@@ -22,7 +23,7 @@ from aggregator.margin.member import MemberKind, Membership
 from aggregator.membership.message import Action, Message
 from aggregator.membership.proof import offchain
 from chains.identifiers import Account, base58
-from tests.support.lines import line
+from tests.support.lines import rewrite, rows
 from tests.unit.aggregator.builders import CHAIN, NOW, OTHER_CHAIN, OWNER
 from tests.unit.aggregator.test_membership import ALICE, BOB, CAROL, SOLANA, evm, message, personal, typed
 from tests.unit.aggregator.test_snapshot import book, written_in
@@ -88,14 +89,6 @@ def folder(tmp_path: Path) -> Path:
     return written_in(tmp_path, of_members())[0]
 
 
-def rows(folder: Path, table: str = "memberships") -> list[Row]:
-    return [json.loads(raw) for raw in (folder / f"{table}.ndjson").read_bytes().splitlines()]
-
-
-def rewrite(folder: Path, found: list[Row], table: str = "memberships") -> None:
-    (folder / f"{table}.ndjson").write_bytes(b"".join(map(line, found)))
-
-
 def test_members_of_every_kind_are_verified_alone_and_with_the_rest(folder: Path, tmp_path: Path) -> None:
     script = [sys.executable, "-I", "-W", "error", str(folder / "verify_members.py"), str(folder), "--json"]
     alone = subprocess.run(script, capture_output=True, text=True, check=False, cwd=tmp_path)
@@ -144,7 +137,7 @@ CHANGES: dict[str, Callable[[Row], None]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_message_is_found_even_where_its_hash_was_changed_with_it(change: str, folder: Path) -> None:
-    whole, inputs = rows(folder), rows(folder, "inputs")
+    whole, inputs = rows(folder, MEMBERS), rows(folder, "inputs")
     for number, row in enumerate(whole):
         if row["envelope"] is None or (
             row["scheme"] == "eip1271" and change in {"the signature", "the nonce", "the end"}
@@ -156,33 +149,33 @@ def test_a_changed_message_is_found_even_where_its_hash_was_changed_with_it(chan
         told = [
             each | {"document": each["document"].replace(row["digest"], found[number]["digest"])} for each in inputs
         ]
-        rewrite(folder, found)
-        rewrite(folder, told, "inputs")
+        rewrite(folder, MEMBERS, found)
+        rewrite(folder, "inputs", told)
         assert member_verifier.checked(folder).faults, (change, row["scheme"])
-    rewrite(folder, whole)
-    rewrite(folder, inputs, "inputs")
+    rewrite(folder, MEMBERS, whole)
+    rewrite(folder, "inputs", inputs)
     assert member_verifier.checked(folder).faults == []
 
 
 def test_messages_that_are_missing_or_nobodys_and_members_by_nobodys_word_are_named(folder: Path) -> None:
-    whole, inputs = rows(folder), rows(folder, "inputs")
+    whole, inputs = rows(folder, MEMBERS), rows(folder, "inputs")
     for number, row in enumerate(whole):
-        rewrite(folder, whole[:number] + whole[number + 1 :])
+        rewrite(folder, MEMBERS, whole[:number] + whole[number + 1 :])
         assert any("is missing" in fault for fault in member_verifier.checked(folder).faults), row["scheme"]
-    rewrite(folder, [*whole, whole[0] | {"digest": "sha256:2"}])
+    rewrite(folder, MEMBERS, [*whole, whole[0] | {"digest": "sha256:2"}])
     assert any("nobody is a member" in fault for fault in member_verifier.checked(folder).faults)
-    rewrite(folder, whole)
+    rewrite(folder, MEMBERS, whole)
     for old, new in (
         ('"kind":"revoked"', '"kind":"attested"'),
         ('"scheme":"eip191"', '"scheme":"operator"'),
         (f'"evidence":"{whole[0]["digest"]}"', '"evidence":null'),
     ):
-        rewrite(folder, [each | {"document": each["document"].replace(old, new)} for each in inputs], "inputs")
+        rewrite(folder, "inputs", [each | {"document": each["document"].replace(old, new)} for each in inputs])
         assert member_verifier.checked(folder).faults, old
 
 
 def test_an_expired_message_makes_nobody_a_member(folder: Path) -> None:
     whole = rows(folder, "as_of")
-    rewrite(folder, [row | {"time": NOW + 2 * YEAR} for row in whole], "as_of")
+    rewrite(folder, "as_of", [row | {"time": NOW + 2 * YEAR} for row in whole])
 
     assert sum("had expired" in fault for fault in member_verifier.checked(folder).faults) == 4

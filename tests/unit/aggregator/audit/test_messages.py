@@ -21,7 +21,7 @@ from crossmargin.verification import Verification
 from crossmargin.verification_worker import Question, checks
 from indexer.store import MEMORY, Store, TransferRow
 from tests.support.hermes import GUARDIANS, OTHERS
-from tests.support.lines import line
+from tests.support.lines import rewrite, rows
 from tests.support.vaas import OWNER, SAID, SENT_AT, SOUTH, TRUST, evidence, row
 from tests.unit.aggregator.test_snapshot import book, written_in
 
@@ -41,13 +41,9 @@ def folder(tmp_path: Path) -> Path:
     return written_in(tmp_path, replace(book(), sent=sent()))[0]
 
 
-def rows(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(raw) for raw in (folder / "messages.ndjson").read_bytes().splitlines()]
-
-
 def changed(folder: Path, **said: object) -> list[str]:
-    first, *rest = rows(folder)
-    (folder / "messages.ndjson").write_bytes(b"".join(map(line, [first | said, *rest])))
+    first, *rest = rows(folder, "messages")
+    rewrite(folder, "messages", [first | said, *rest])
     return message_verifier.checked(folder, TRUST).faults
 
 
@@ -82,7 +78,7 @@ def test_the_report_shows_each_message_with_how_sure_it_is(folder: Path, tmp_pat
     assert "1 graded B, 1 graded D" in section
     assert body.count("<tr>") == 2
     first, second = body.split("</tr>")[:2]
-    proven, unproven = sorted(rows(folder), key=lambda each: each["grade"])
+    proven, unproven = sorted(rows(folder, "messages"), key=lambda each: each["grade"])
     for text, said in ((first, unproven), (second, proven)):
         assert all(str(said[name]) in text for name in ("protocol", "source_chain", "asset", "amount_raw", "state"))
     assert escape(unproven["checked"]) in first

@@ -26,12 +26,12 @@ from aggregator.audit.tree_index import FILES as INDEX_FILES
 from aggregator.audit.verifier import MANIFEST, Fault, canonical
 from aggregator.book import judged
 from aggregator.margin.inputs import OtherMethodology
+from tests.support.lines import rewrite
 from tests.unit.aggregator.audit.test_verifier import (
     FIRST_SLOT,
     OPERATOR,
     account_bytes_changed,
     history,
-    keep,
     rows_of,
     sealed,
     weighed,
@@ -99,7 +99,7 @@ def changed(table: str, which: Callable[[Row], bool], **columns: Any) -> Callabl
     def change(folder: Path) -> None:
         rows = rows_of(folder, table)
         next(row for row in rows if which(row)).update(columns)
-        keep(folder, table, rows)
+        rewrite(folder, table, rows)
 
     return change
 
@@ -113,7 +113,7 @@ def input_changed(part: str, edit: Callable[[Any], None]) -> Callable[[Path], No
         document = json.loads(row["document"])
         edit(document)
         row["document"] = json.dumps(document, sort_keys=True, separators=(",", ":"))
-        keep(folder, "inputs", rows)
+        rewrite(folder, "inputs", rows)
 
     return change
 
@@ -200,7 +200,7 @@ def test_what_does_not_follow_is_named_though_it_was_signed_again(change: str, f
 
 
 def test_a_snapshot_without_inputs_cannot_be_computed_again(folder: Path) -> None:
-    keep(folder, "inputs", [])
+    rewrite(folder, "inputs", [])
     sealed_with_copies(folder)
 
     assert verify(folder).faults == []
@@ -221,7 +221,7 @@ def test_a_snapshot_of_before_ages_were_kept_is_verified_as_ever_and_computed_ag
         del older["files"][name]
         (folder / name).unlink()
     rows = [{name: row[name] for name in columns} for row in rows_of(folder, "units")]
-    keep(folder, "units", rows)
+    rewrite(folder, "units", rows)
     fields = [schema("units").field(name) for name in columns]
     pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(fields)), folder / "units.parquet")
     (folder / MANIFEST).write_bytes(canonical(older))
@@ -283,7 +283,7 @@ def test_nothing_that_follows_can_be_changed_with_the_key(made: Path, tmp_path: 
         )
         rows = rows_of(root, name)
         change(chance, rows, name)
-        keep(root, name, [dict(row) for row in ordered(name, rows)])
+        rewrite(root, name, [dict(row) for row in ordered(name, rows)])
         try:
             sealed(root)
         except (Fault, KeyError):

@@ -32,7 +32,7 @@ from chains.auditing import Controlled
 from chains.model import AccountBytes
 from chains.ports import Cover, Held, Outcome, Summed
 from chains.proving import Proved, StateProof
-from tests.support.lines import line
+from tests.support.lines import rewrite
 from tests.unit.aggregator.builders import OWNER, WETH
 from tests.unit.aggregator.test_snapshot import book
 
@@ -115,10 +115,6 @@ def rows_of(folder: Path, name: str) -> list[dict[str, Any]]:
     return [json.loads(raw) for raw in verifier.lines_of(folder, name)]
 
 
-def keep(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
-    (folder / f"{name}.ndjson").write_bytes(b"".join(map(line, rows)))
-
-
 def test_no_line_of_a_snapshot_as_it_was_made_must_be_looked_at_alone(
     chain: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,14 +155,14 @@ def row_removed(chance: random.Random, folder: Path) -> None:
     name = chance.choice([name for name in TABLES if rows_of(folder, name)])
     rows = rows_of(folder, name)
     del rows[chance.randrange(len(rows))]
-    keep(folder, name, rows)
+    rewrite(folder, name, rows)
 
 
 def row_doubled(chance: random.Random, folder: Path) -> None:
     name = chance.choice([name for name in TABLES if rows_of(folder, name)])
     rows = rows_of(folder, name)
     number = chance.randrange(len(rows))
-    keep(folder, name, rows[: number + 1] + rows[number:])
+    rewrite(folder, name, rows[: number + 1] + rows[number:])
 
 
 def reordered(chance: random.Random, folder: Path) -> None:
@@ -174,7 +170,7 @@ def reordered(chance: random.Random, folder: Path) -> None:
     rows = rows_of(folder, name)
     first, second = chance.sample(range(len(rows)), 2)
     rows[first], rows[second] = rows[second], rows[first]
-    keep(folder, name, rows)
+    rewrite(folder, name, rows)
 
 
 def value_changed(chance: random.Random, folder: Path) -> None:
@@ -183,14 +179,14 @@ def value_changed(chance: random.Random, folder: Path) -> None:
     row = chance.choice(rows)
     column = chance.choice(sorted(row))
     row[column] = f"{row[column]}0"
-    keep(folder, name, rows)
+    rewrite(folder, name, rows)
 
 
 def price_swapped(chance: random.Random, folder: Path) -> None:
     rows = rows_of(folder, "marks")
     first, second = chance.sample(rows, 2)
     first["mid_usd"], second["mid_usd"] = second["mid_usd"], f"{first['mid_usd']}1"
-    keep(folder, "marks", rows)
+    rewrite(folder, "marks", rows)
 
 
 def manifest_edited(chance: random.Random, folder: Path) -> None:
@@ -261,7 +257,7 @@ def input_changed(chance: random.Random, folder: Path) -> None:
     word = chance.choice(words)
     put = str(int(word[0]) + 1) if word[0].isdigit() else word[0][::-1] + "x"
     row["document"] = row["document"][: word.start()] + put + row["document"][word.end() :]
-    keep(folder, "inputs", rows)
+    rewrite(folder, "inputs", rows)
 
 
 def account_bytes_changed(chance: random.Random, folder: Path) -> None:
@@ -269,7 +265,7 @@ def account_bytes_changed(chance: random.Random, folder: Path) -> None:
     column = chance.choice(["slot", "owner", "bytes", "sha256", "closed"])
     row = chance.choice(rows)
     row[column] = {"slot": 8, "bytes": 6, "closed": True}.get(column, f"{str(row[column])[:-1]}z")
-    keep(folder, "account_bytes", rows)
+    rewrite(folder, "account_bytes", rows)
 
 
 BY_THE_OPERATOR: tuple[Mutate, ...] = tuple(

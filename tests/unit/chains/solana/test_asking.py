@@ -10,8 +10,9 @@ import pytest
 
 from chains.errors import ChainError, HistoryGone, NodeBehind, NodeBusy, NodeLimits, NodeWrong, Unsupported
 from chains.rpc import Answered, NodePool, RpcFault
+from chains.rpc.together import gathered
 from chains.solana import asking
-from chains.solana.asking import Asking, Request, gathered, parts_of
+from chains.solana.asking import Asking, Request, parts_of
 from chains.solana.dialect import SolanaDialect
 
 REQUESTS: list[Request] = [("echo", [number]) for number in range(250)]

@@ -6,17 +6,13 @@ from typing import Annotated
 
 import typer
 
+from crossmargin.cli.commands.options import AccrueDays, Ctx, Severity, Shocks
 from crossmargin.liquidation_asked import Asked
 
 liquidations_app = typer.Typer(no_args_is_help=True, help="What liquidations come to; nothing is done.")
 
 Scenario = Annotated[
     str | None, typer.Option("--scenario", metavar="NAME", help="One of the library (covid-2020); else prices stay.")
-]
-Severity = Annotated[str, typer.Option("--severity", metavar="day|close|low", help="Which of a window's moves counts.")]
-Shock = Annotated[
-    list[str] | None,
-    typer.Option("--shock", metavar="NAME=MOVE", help="A scenario of your own: ETH=-0.3; may be given again."),
 ]
 Order = Annotated[
     str,
@@ -41,7 +37,6 @@ Funds = Annotated[
     list[str] | None,
     typer.Option("--venue-fund", metavar="VENUE=USD", help="What stands behind a venue; may be given again."),
 ]
-Accrue = Annotated[int, typer.Option("--accrue", metavar="DAYS", help="Interest accrues for so many days before.")]
 Fund = Annotated[float, typer.Option("--fund", metavar="USD", help="What stands behind all venues.")]
 At = Annotated[
     str | None, typer.Option("--at", metavar="WHEN", help="As of a block, a block of each chain, or a time.")
@@ -50,11 +45,11 @@ At = Annotated[
 
 @liquidations_app.command("simulate")
 def simulate(
-    context: typer.Context,
+    context: Ctx,
     *,
     scenario: Scenario = None,
     severity: Severity = "low",
-    shock: Shock = None,
+    shock: Shocks = None,
     order: Order = "least_liquid_first",
     impact_cap: Cap = 0.05,
     venue_limit: Limit = None,
@@ -63,7 +58,7 @@ def simulate(
     seed: Seed = 0,
     venue_fund: Funds = None,
     fund: Fund = 0.0,
-    accrue: Accrue = 0,
+    accrue: AccrueDays = 0,
     at: At = None,
 ) -> None:
     """Liquidate everybody whom venues may after a scenario, round by round, in every order of sale."""
@@ -88,7 +83,7 @@ def simulate(
 
 @liquidations_app.command("freeze")
 def freeze(
-    context: typer.Context,
+    context: Ctx,
     *,
     days: Annotated[
         list[int] | None,
@@ -98,7 +93,7 @@ def freeze(
     ] = None,
     scenario: Scenario = None,
     severity: Severity = "low",
-    shock: Shock = None,
+    shock: Shocks = None,
     order: Order = "least_liquid_first",
     impact_cap: Cap = 0.05,
     depth: Depth = None,
@@ -127,7 +122,7 @@ def freeze(
 
 @liquidations_app.command("lag")
 def lag(
-    context: typer.Context,
+    context: Ctx,
     *,
     scenario: Annotated[
         str, typer.Option("--scenario", metavar="NAME", help="Days that happened: covid-2020, worst-3d.")
@@ -140,7 +135,7 @@ def lag(
     seed: Seed = 0,
     venue_fund: Funds = None,
     fund: Fund = 0.0,
-    accrue: Accrue = 0,
+    accrue: AccrueDays = 0,
     at: At = None,
 ) -> None:
     """Liquidate everybody on each day of a window, while venues see prices late."""

@@ -1,0 +1,55 @@
+"""`lake`: shared storage that several indexers fill."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from crossmargin.cli.commands.options import Ctx
+
+lake_app = typer.Typer(
+    no_args_is_help=True, help="Shared storage: what several indexers publish, and readers read at one cut-off."
+)
+
+
+@lake_app.command("publish")
+def lake_publish(context: Ctx) -> None:
+    """Put the parts that are due into the lake: what each chain was at the cut-offs that became final."""
+    from crossmargin.cli import lakes
+
+    lakes.publish(context.obj)
+
+
+@lake_app.command("join")
+def lake_join(
+    context: Ctx,
+    every: Annotated[
+        int | None, typer.Option("--every", metavar="SECONDS", min=1, help="Join again and again, until interrupted.")
+    ] = None,
+) -> None:
+    """Let readers see the newest cut-off of which every configured chain has a part, once all of it is there."""
+    from crossmargin.cli import lakes
+
+    lakes.join(context.obj, every)
+
+
+@lake_app.command("show")
+def lake_show(context: Ctx) -> None:
+    """Show the set that readers see, and how far each chain's newest part is."""
+    from crossmargin.cli import lakes
+
+    lakes.show(context.obj)
+
+
+@lake_app.command("tidy")
+def lake_tidy(
+    context: Ctx,
+    keep: Annotated[
+        int, typer.Option("--keep", metavar="SETS", min=2, help="So many sets are kept, the newest.")
+    ] = 100,
+) -> None:
+    """Remove old sets from the lake, and the files that nothing else names."""
+    from crossmargin.cli import lakes
+
+    lakes.tidy(context.obj, keep)

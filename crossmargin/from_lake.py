@@ -24,7 +24,7 @@ from crossmargin.policies import moment_of
 from crossmargin.revaluations import AT_RISK, STRESS, Premise, premise_of
 from crossmargin.revalued import VIEWS, document_of, revaluations_of, rows_of
 from crossmargin.settings import LakeSettings, Settings
-from crossmargin.settings.sections import LAKE_PERIOD_S, LAKE_STALE_AFTER_S
+from crossmargin.settings.running import LAKE_PERIOD_S, LAKE_STALE_AFTER_S
 from crossmargin.starts import stored_in
 from crossmargin.stress_documents import Wanted, wanted_of
 from crossmargin.watch import Clock

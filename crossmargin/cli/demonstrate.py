@@ -35,7 +35,7 @@ from crossmargin.errors import DeskError, Unverified, UsageError
 from crossmargin.logs import logger
 from crossmargin.server.site import check_host
 from crossmargin.settings import ServerSettings
-from crossmargin.settings.sections import SERVER
+from crossmargin.settings.running import SERVER
 from indexer.loop import RECORDS
 
 BOTTOM, AFTER = 2, 3

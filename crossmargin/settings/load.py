@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from chains.model import ChainSpec, VenueSpec
-from crossmargin.settings import bridges, sections
+from crossmargin.settings import bridges, followed, running
 from crossmargin.settings.errors import SettingsError
 from crossmargin.settings.model import PublishSettings, RebalancingSettings, Settings, SnapshotSettings
 from crossmargin.settings.references import unresolved
@@ -72,7 +72,7 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
 
 def _from_zero(spec: S) -> S:
     """Begin with block 0, which is always right, until it is found where to."""
-    return replace(spec, start_block=0) if spec.start_block == sections.AUTO else spec
+    return replace(spec, start_block=0) if spec.start_block == followed.AUTO else spec
 
 
 def _parsed(path: Path) -> dict[str, object]:
@@ -95,12 +95,12 @@ class _Reader:
         problems += [unknown("section", key, known) for key in document if key not in known]
 
     def settings(self, path: Path) -> Settings:
-        places = sections.Places(path.parent)
-        kept = self._table("store", lambda section: sections.store(section, places)) or places.kept
+        places = running.Places(path.parent)
+        kept = self._table("store", lambda section: running.store(section, places)) or places.kept
         store = kept.path
         beside = SnapshotSettings(folder=store.parent / "snapshots", schedule=None, keys=store.parent / "keys")
         published = PublishSettings(folder=store.parent / "published", schedule=None)
-        chains, venues = self._list("chain", sections.chain), self._list("venue", sections.venue)
+        chains, venues = self._list("chain", followed.chain), self._list("venue", followed.venue)
         starts = {venue.id: venue.start_block for venue in venues} | {
             chain.spec.id: chain.spec.start_block for chain in chains
         }
@@ -110,24 +110,24 @@ class _Reader:
             backups=kept.backups,
             chains=tuple(replace(chain, spec=_from_zero(chain.spec)) for chain in chains),
             venues=tuple(map(_from_zero, venues)),
-            auto=frozenset(name for name, start in starts.items() if start == sections.AUTO),
-            feeds=self._list("feed", sections.feed),
-            assets=self._list("asset", sections.asset),
-            accounts=self._list("account", sections.account),
-            server=self._table("server", sections.server) or sections.SERVER,
-            snapshot=self._table("snapshot", lambda section: sections.snapshot(section, places, beside)) or beside,
-            audit=self._table("audit", sections.audit) or sections.AUDIT,
-            risk=self._table("risk", sections.risk) or sections.RISK,
-            rebalancing=self._table("rebalancing", sections.rebalancing) or RebalancingSettings(),
-            membership=self._table("membership", sections.membership) or sections.MEMBERSHIP,
-            publish=self._table("publish", lambda section: sections.publish(section, places, published)) or published,
-            lake=self._table("lake", lambda section: sections.lake(section, places, store))
+            auto=frozenset(name for name, start in starts.items() if start == followed.AUTO),
+            feeds=self._list("feed", followed.feed),
+            assets=self._list("asset", followed.asset),
+            accounts=self._list("account", followed.account),
+            server=self._table("server", running.server) or running.SERVER,
+            snapshot=self._table("snapshot", lambda section: running.snapshot(section, places, beside)) or beside,
+            audit=self._table("audit", running.audit) or running.AUDIT,
+            risk=self._table("risk", running.risk) or running.RISK,
+            rebalancing=self._table("rebalancing", running.rebalancing) or RebalancingSettings(),
+            membership=self._table("membership", running.membership) or running.MEMBERSHIP,
+            publish=self._table("publish", lambda section: running.publish(section, places, published)) or published,
+            lake=self._table("lake", lambda section: running.lake(section, places, store))
             if "lake" in self._document
             else None,
-            events=self._table("events", sections.events) or sections.EVENTS,
-            webhooks=self._table("webhooks", lambda section: sections.webhooks(section, places)) or sections.WEBHOOKS,
-            sql=self._table("sql", sections.sql) or sections.SQL,
-            policy=self._table("policy", lambda section: sections.policy(section, places)),
+            events=self._table("events", running.events) or running.EVENTS,
+            webhooks=self._table("webhooks", lambda section: running.webhooks(section, places)) or running.WEBHOOKS,
+            sql=self._table("sql", running.sql) or running.SQL,
+            policy=self._table("policy", lambda section: running.policy(section, places)),
             bridges=self._list("bridge", bridges.bridge),
             guardian_sets=self._table("trust", bridges.trust) or (),
         )
@@ -145,7 +145,7 @@ class _Reader:
             self._problems.append(f"[[{key}]] must be a list of tables; write [[{key}]] before each")
             return ()
         tables = (
-            Section(table, sections.place(key, number, table), self._problems, self._environment)
+            Section(table, followed.place(key, number, table), self._problems, self._environment)
             for number, table in enumerate(value, start=1)
         )
         return tuple(made for made in map(read, tables) if made is not None)

@@ -23,7 +23,7 @@ from crossmargin.settings.model import (
     SnapshotSettings,
     SqlSettings,
 )
-from crossmargin.settings.sections import ALL, NEVER
+from crossmargin.settings.running import ALL, NEVER
 
 
 def effective(settings: Settings) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from crossmargin.server.stream import sse
 from crossmargin.server.stream.events import Wanted
 from crossmargin.server.stream.hub import Feed, Hub, Streams
 from crossmargin.server.workers import Workers
-from crossmargin.settings.sections import EVENTS
+from crossmargin.settings.running import EVENTS
 from crossmargin.tracing import Untraced
 from indexer.store import MEMORY, Store
 

@@ -13,17 +13,9 @@ from aggregator.book import Book
 from aggregator.risk.exposures import Floats
 from aggregator.risk.scenarios import Held, Library, Scenario, grid, shocked
 from aggregator.risk.tallies import NOTHING, Key, Of, Tallies, Tally, added, exactly, of_kind
-from aggregator.stressing import (
-    Outline,
-    Truths,
-    Units,
-    debts_of,
-    equities,
-    held_of,
-    moves_of,
-    outline_of,
-    units_of,
-)
+from aggregator.stressed_assets import held_of
+from aggregator.stressed_units import Truths, Units, debts_of, equities, moves_of, units_of
+from aggregator.stressing import Outline, outline_of
 from chains.identifiers import parse_account
 from chains.model import Reason
 

@@ -13,7 +13,7 @@ from aggregator.risk.liquidation_run import simulate
 from aggregator.risk.lived import Moment, lagging, worst
 from aggregator.risk.scenarios import ScenarioError, Window
 from aggregator.risk.series import Series
-from aggregator.stressing import held_of
+from aggregator.stressed_assets import held_of
 from aggregator.told import Told, each_told, untold
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError

@@ -34,7 +34,8 @@ from aggregator.risk.scenarios import (
     shocked,
 )
 from aggregator.risk.series import Series
-from aggregator.stressing import Group, Houses, Stressed, all_at_once, held_of, stress
+from aggregator.stressed_assets import held_of
+from aggregator.stressing import Group, Houses, Stressed, all_at_once, stress
 from aggregator.told import Told, untold
 from chains.identifiers import format_hash
 from chains.model import Reason

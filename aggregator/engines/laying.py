@@ -19,17 +19,10 @@ from aggregator.engines.pooled import FEW, each_in_processes
 from aggregator.margin.inputs import Cut
 from aggregator.margin.valuation import Context
 from aggregator.risk.scenarios import Held
-from aggregator.stressing import (
-    Marks,
-    Outline,
-    UnitLine,
-    Units,
-    assets_of,
-    held_among,
-    house_entries,
-    laid_out,
-    unit_lines,
-)
+from aggregator.stressed_assets import assets_of, held_among
+from aggregator.stressed_house import Marks, house_entries
+from aggregator.stressed_units import UnitLine, Units, laid_out, unit_lines
+from aggregator.stressing import Outline
 from chains.model import Reason
 
 ACCOUNTS_A_PART = 10_000
@@ -75,7 +68,7 @@ class Laid:
         )
 
     def held(self, market: str) -> tuple[Held, ...]:
-        """See `aggregator.stressing.held_of`."""
+        """See `aggregator.stressed_assets.held_of`."""
         return held_among(self.part.assets, self.context, self.inputs.catalogue.feeds, market)
 
     def tables(self, *, snapshot_id: str, slot_time: int) -> dict[str, pa.Table]:

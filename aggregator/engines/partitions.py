@@ -31,7 +31,9 @@ from aggregator.engines.pooled import FEW, each_in_processes
 from aggregator.risk.exposures import Exposures
 from aggregator.risk.scenarios import Held, Library, Scenario, parse_library
 from aggregator.risk.tallies import Key, Tallies, Tally, added
-from aggregator.stressing import HouseBook, Marks, Outline, Units, units_fallen
+from aggregator.stressed_house import HouseBook, Marks
+from aggregator.stressed_units import Units
+from aggregator.stressing import Outline, units_fallen
 
 TASK, UNITS, ACCOUNTS = "risk_task", "risk_unit", "risk_account"
 ROWS_A_FILE = 20_000

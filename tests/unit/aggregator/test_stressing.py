@@ -16,7 +16,8 @@ from aggregator.gather import Catalogue, Condition
 from aggregator.margin.inputs import Cut, VenueInputs
 from aggregator.margin.policy import parse_policy
 from aggregator.risk.scenarios import Library, Rule, Scenario, ScenarioError, parse_library, shocked
-from aggregator.stressing import held_of, stress
+from aggregator.stressed_assets import held_of
+from aggregator.stressing import stress
 from chains.identifiers import token
 from chains.model import Finality
 from tests.unit.aggregator.builders import (

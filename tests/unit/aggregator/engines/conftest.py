@@ -12,7 +12,7 @@ from aggregator.engines import partitions
 from aggregator.engines.laying import laid
 from aggregator.engines.partitions import Asked, parts_of, put_risk
 from aggregator.risk.scenarios import Scenario, failures, grid, shocked
-from aggregator.stressing import held_of
+from aggregator.stressed_assets import held_of
 from chains.model import Side
 from crossmargin.stress_documents import library, library_text
 from indexer.store import Store

@@ -29,20 +29,20 @@ app = typer.Typer(
 )
 account_app = typer.Typer(no_args_is_help=True, help="The configured margin accounts.")
 snapshot_app = typer.Typer(no_args_is_help=True, help="Snapshots of every account at one cut-off.")
-keys_app = typer.Typer(no_args_is_help=True, help="The keys that sign snapshots, and those by which others ask.")
-webhooks_app = typer.Typer(no_args_is_help=True, help="Events that are sent to subscribers.")
-api_keys_app = typer.Typer(no_args_is_help=True, help="The keys by which others ask over HTTP.")
+keys_app = typer.Typer(no_args_is_help=True, help="Keys that sign snapshots, and API keys.")
+webhooks_app = typer.Typer(no_args_is_help=True, help="Events sent to subscribers.")
+api_keys_app = typer.Typer(no_args_is_help=True, help="API keys for HTTP.")
 liabilities_app = typer.Typer(
-    no_args_is_help=True, help="What other systems require of the collateral that escrows hold for them."
+    no_args_is_help=True, help="What other systems require of collateral held for them in escrow."
 )
 policy_app = typer.Typer(
-    no_args_is_help=True, help="The house's policy: which one is in force, and what another would do."
+    no_args_is_help=True, help="The house's policy: the one in force, and what another would change."
 )
 haircuts_app = typer.Typer(no_args_is_help=True, help="Market haircuts from price histories, and whether they hold.")
 lake_app = typer.Typer(
     no_args_is_help=True, help="Shared storage: what several indexers publish, and readers read at one cut-off."
 )
-score_app = typer.Typer(no_args_is_help=True, help="The score, and whether its chances come true.")
+score_app = typer.Typer(no_args_is_help=True, help="The score, and how well its probabilities are calibrated.")
 app.add_typer(account_app, name="account")
 app.add_typer(snapshot_app, name="snapshot")
 app.add_typer(keys_app, name="keys")
@@ -50,13 +50,11 @@ keys_app.add_typer(api_keys_app, name="api")
 app.add_typer(webhooks_app, name="webhooks")
 app.add_typer(liabilities_app, name="liabilities")
 app.add_typer(haircuts_app, name="haircuts")
-prices_app = typer.Typer(
-    invoke_without_command=True, help="What every asset is worth now, and histories of prices by days."
-)
-liquidity_app = typer.Typer(no_args_is_help=True, help="What assets can be sold for, as somebody says.")
+prices_app = typer.Typer(invoke_without_command=True, help="Current marks of every asset, and daily price histories.")
+liquidity_app = typer.Typer(no_args_is_help=True, help="Imported market depth and volume of assets.")
 app.add_typer(prices_app, name="prices")
 app.add_typer(liquidity_app, name="liquidity")
-transfers_app = typer.Typer(no_args_is_help=True, help="What is on its way between chains, as somebody says.")
+transfers_app = typer.Typer(no_args_is_help=True, help="Imported transfers in flight between chains.")
 app.add_typer(transfers_app, name="transfers")
 app.add_typer(score_app, name="score")
 app.add_typer(lake_app, name="lake")
@@ -186,10 +184,10 @@ def options(
     verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="More on stderr; twice for all.")] = 0,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log as JSON lines, also on a terminal.")] = False,
     accept_policy: Annotated[
-        bool, typer.Option("--accept-policy", help="Let the configured policy count from now on, without notice.")
+        bool, typer.Option("--accept-policy", help="Put the configured policy into force now, without notice.")
     ] = False,
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and end.")
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and exit.")
     ] = False,
 ) -> None:
     del version
@@ -254,7 +252,7 @@ def init(
 
 @app.command()
 def completion(shell: Annotated[Shell, typer.Argument(help="Whose script.", metavar="bash|zsh|fish")]) -> None:
-    """Print a script by which a shell completes commands and options."""
+    """Print a shell completion script for commands and options."""
     from crossmargin.cli.completing import script
 
     typer.echo(script(shell, app), nl=False)
@@ -276,7 +274,7 @@ def doctor(
         list[str] | None, typer.Option("--chain", metavar="ID", help="Only this chain; may be given again.")
     ] = None,
 ) -> None:
-    """Measure what each configured node can do. Exits 3 when one cannot be believed, 1 when a chain has none that can be used."""
+    """Measure what each configured node can do. Exits 3 when one cannot be trusted, 1 when a chain has no usable node."""
     from crossmargin.cli import doctor as measuring
 
     measuring.doctor(context.obj, chains=tuple(chain or ()))
@@ -394,7 +392,7 @@ def stress(
     accrue: AccrueDays = 0,
     at: At = None,
 ) -> None:
-    """Show what scenarios do to everybody: who falls below 1, what venues may liquidate, what is lacking."""
+    """Show what scenarios do to all accounts: who falls below 1, what venues could liquidate, what is not covered."""
     from crossmargin.cli import stressing
 
     stressing.stress(
@@ -422,7 +420,7 @@ def what_if(
     ] = None,
     at: At = None,
 ) -> None:
-    """Show an account's health before and after actions and moves of prices. Does nothing. Exits 3 when unknown after."""
+    """Show an account's health before and after hypothetical actions and price moves. Exits 3 when unknown afterwards."""
     from crossmargin.cli import stressing
 
     stressing.what_if(context.obj, account, actions=do or (), shocks=shock or (), at=at)
@@ -438,7 +436,7 @@ def advise(
     ] = None,
     at: At = None,
 ) -> None:
-    """Rank what an account may do to be further from a liquidation. Does nothing. Exits 3 when its health is unknown."""
+    """Rank what would move an account away from liquidation; executes nothing. Exits 3 when its health is unknown."""
     from crossmargin.cli import advising
 
     advising.advise(context.obj, account, usd=usd, at=at)
@@ -446,7 +444,7 @@ def advise(
 
 @app.command()
 def at_risk(context: Ctx, *, at: At = None) -> None:
-    """Show what may be liquidated at which price, and whose it is."""
+    """Show what could be liquidated at which price, and from whom."""
     from crossmargin.cli import stressing
 
     stressing.at_risk(context.obj, at=at)
@@ -454,7 +452,7 @@ def at_risk(context: Ctx, *, at: At = None) -> None:
 
 @app.command("risk-run")
 def risk_run(context: Ctx) -> None:
-    """Take the book through scenarios, prices and paths, and keep what it comes to for SQL (public.fct_risk_run)."""
+    """Run scenarios, price moves and simulated paths over the whole book, and keep the results for SQL (public.fct_risk_run)."""
     from crossmargin.cli import forecasting
 
     forecasting.risk_run(context.obj)
@@ -468,7 +466,7 @@ def watch_list(
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The same seed draws the same paths.")] = 0,
     at: At = None,
 ) -> None:
-    """List who is likely to be liquidatable within an hour, a day and a week, the likeliest first."""
+    """List the accounts likely to become liquidatable within an hour, a day and a week, likeliest first."""
     from crossmargin.cli import forecasting
 
     forecasting.watch_list(context.obj, top=top, seed=seed, at=at)
@@ -515,7 +513,7 @@ def account_link(
         str, typer.Option("--expires", metavar="TIME", help="For how long the signature is to count: 90d.")
     ] = "365d",
 ) -> None:
-    """Print what a wallet must sign to belong to a margin account, or take in what it signed. Exits 4 when it did not."""
+    """Print what a wallet must sign to join a margin account, or enter its signature. Exits 4 when the signature is not valid."""
     from crossmargin.cli import memberships
 
     asked = memberships.Asked(account=account, wallet=wallet, message_only=message_only, signature=signature)
@@ -535,7 +533,7 @@ def account_revoke(
     ] = False,
     note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Why the operator does, for the ledger.")] = "",
 ) -> None:
-    """Take a wallet from a margin account: by a message that it signed, or by the operator."""
+    """Remove a wallet from a margin account: by a message it signed, or by the operator."""
     from crossmargin.cli import memberships
 
     asked = memberships.Asked(account=account, wallet=wallet, message_only=message_only, signature=signature)
@@ -577,7 +575,7 @@ def prices_import(
     gaps: Annotated[bool, typer.Option("--gaps", help="Take in a history in which days are missing.")] = False,
     price: PriceColumn = "close",
 ) -> None:
-    """Take in price histories by days: a column `date`, one of closes, and `low` and `high` where they are known."""
+    """Import daily price histories: columns `date`, a close, and `low` and `high` where known."""
     from crossmargin.cli import histories
 
     histories.take_prices(context.obj, files, asset=asset, price=price, source=source, gaps=gaps)
@@ -585,7 +583,7 @@ def prices_import(
 
 @prices_app.command("list")
 def prices_list(context: Ctx) -> None:
-    """List the histories that are known, from feeds and from imports."""
+    """List the known histories, from feeds and from imports."""
     from crossmargin.cli import histories
 
     histories.list_prices(context.obj)
@@ -593,7 +591,7 @@ def prices_list(context: Ctx) -> None:
 
 @prices_app.command("show")
 def prices_show(context: Ctx, identity: Annotated[str, typer.Argument(metavar="IDENTITY")]) -> None:
-    """Print every known day of one history, and who told it."""
+    """Print every known day of one history, with its source."""
     from crossmargin.cli import histories
 
     histories.show_prices(context.obj, identity)
@@ -608,7 +606,7 @@ def liquidity_import(
     *,
     source: SourceName = None,
 ) -> None:
-    """Take in what assets can be sold for: USD a day, the spread and the fee as fractions."""
+    """Import market liquidity of assets: USD a day, the spread and the fee as fractions."""
     from crossmargin.cli import histories
 
     histories.take_liquidity(context.obj, path, source=source)
@@ -616,7 +614,7 @@ def liquidity_import(
 
 @liquidity_app.command("list")
 def liquidity_list(context: Ctx) -> None:
-    """List the newest that is known of each asset's liquidity."""
+    """List the newest known liquidity of each asset."""
     from crossmargin.cli import histories
 
     histories.list_liquidity(context.obj)
@@ -629,7 +627,7 @@ def transfers_import(
     *,
     source: SourceName = None,
 ) -> None:
-    """Take in messages of bridges that are sent, proven or delivered; they count nothing before they are there."""
+    """Import bridge messages that are sent, proven or delivered; they count for nothing until delivered."""
     from crossmargin.cli import transfers
 
     transfers.take_in(context.obj, path, source=source)
@@ -637,7 +635,7 @@ def transfers_import(
 
 @transfers_app.command("list")
 def transfers_list(context: Ctx) -> None:
-    """List the last that is known of every message."""
+    """List the newest known state of every message."""
     from crossmargin.cli import transfers
 
     transfers.listing(context.obj)
@@ -665,7 +663,7 @@ def sql(
         ),
     ] = None,
 ) -> None:
-    """Ask the store's public views, or the tables of a snapshot, one SELECT; or several on a terminal."""
+    """Run one SELECT on the store's public views or on a snapshot's tables; several, one by one, on a terminal."""
     from crossmargin.cli import sql as asked
 
     asked.sql(
@@ -680,7 +678,7 @@ def sql(
 
 @app.command()
 def publish(context: Ctx) -> None:
-    """Publish what is final as Parquet files and a small database of views, for analysts."""
+    """Publish final data as Parquet files and a small database of views, for analysts."""
     from crossmargin.cli import sql as asked
 
     asked.publish(context.obj)
@@ -716,7 +714,7 @@ def revalue(
     ] = None,
     accrue: AccrueDays = 0,
 ) -> None:
-    """Compute a whole book's margin accounts on an engine, and what is at risk, from Parquet to Parquet in a lake."""
+    """Compute a whole book's margin accounts and what is at risk on an engine, from Parquet to Parquet in a lake."""
     from crossmargin.cli import revaluing
     from crossmargin.stress_documents import wanted_of
 
@@ -733,7 +731,7 @@ def revalue(
 
 @lake_app.command("publish")
 def lake_publish(context: Ctx) -> None:
-    """Put the parts that are due into the lake: what each chain was at the cut-offs that became final."""
+    """Write the due parts into the lake: the state of each chain at cut-offs that became final."""
     from crossmargin.cli import lakes
 
     lakes.publish(context.obj)
@@ -746,7 +744,7 @@ def lake_join(
         int | None, typer.Option("--every", metavar="SECONDS", min=1, help="Join again and again, until interrupted.")
     ] = None,
 ) -> None:
-    """Let readers see the newest cut-off of which every configured chain has a part, once all of it is there."""
+    """Publish to readers the newest cut-off for which every configured chain has a complete part."""
     from crossmargin.cli import lakes
 
     lakes.join(context.obj, every)
@@ -767,7 +765,7 @@ def lake_tidy(
         int, typer.Option("--keep", metavar="SETS", min=2, help="So many sets are kept, the newest.")
     ] = 100,
 ) -> None:
-    """Remove old sets from the lake, and the files that nothing else names."""
+    """Remove old sets from the lake, and files that no set uses any more."""
     from crossmargin.cli import lakes
 
     lakes.tidy(context.obj, keep)
@@ -775,7 +773,7 @@ def lake_tidy(
 
 @app.command()
 def mcp(context: Ctx) -> None:
-    """Answer a program that speaks the Model Context Protocol, on stdin and stdout: read-only tools. Needs the extra mcp."""
+    """Serve read-only tools over the Model Context Protocol on stdin and stdout. Needs the extra mcp."""
     from crossmargin.cli import asking
 
     asking.tools(context.obj)
@@ -881,7 +879,7 @@ def snapshot_diff(
     *,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=0, help="How many rows of each table.")] = 20,
 ) -> None:
-    """Show what became otherwise between two snapshots, and why."""
+    """Show what changed between two snapshots, and why."""
     from crossmargin.cli import snapshots
 
     snapshots.difference(context.obj, first, second, most=limit)
@@ -899,7 +897,7 @@ def snapshot_witness(
         str | None, typer.Option("--tsa", metavar="URL", help="An authority that stamps the time (RFC 3161).")
     ] = None,
 ) -> None:
-    """Sign the hash of an intact snapshot as somebody else than its operator, or have its time stamped."""
+    """Witness an intact snapshot: sign its hash as someone other than its operator, or have it time-stamped."""
     from crossmargin.cli import witnessing
 
     witnessing.witness(context.obj, folder, key=key, tsa=tsa)
@@ -907,7 +905,7 @@ def snapshot_witness(
 
 @keys_app.command("create")
 def keys_create(context: Ctx) -> None:
-    """Make the first key that signs snapshots; the first snapshot does so by itself."""
+    """Create the first snapshot-signing key; the first snapshot does this by itself."""
     from crossmargin.cli import keys
 
     keys.create(context.obj)
@@ -915,7 +913,7 @@ def keys_create(context: Ctx) -> None:
 
 @keys_app.command("rotate")
 def keys_rotate(context: Ctx) -> None:
-    """Let a new key sign from now on, named by the one before it."""
+    """Rotate to a new signing key, endorsed by the previous one."""
     from crossmargin.cli import keys
 
     keys.rotate(context.obj)
@@ -923,7 +921,7 @@ def keys_rotate(context: Ctx) -> None:
 
 @keys_app.command("list")
 def keys_list(context: Ctx) -> None:
-    """List the public keys, and from when on each signs."""
+    """List the public keys, and when each started signing."""
     from crossmargin.cli import keys
 
     keys.listing(context.obj)
@@ -1001,7 +999,7 @@ Webhook = Annotated[str, typer.Argument(metavar="ID", help="As listed.")]
 
 @webhooks_app.command("remove")
 def webhooks_remove(context: Ctx, webhook_id: Webhook) -> None:
-    """Send nothing there any more, and forget its secret."""
+    """Stop sending to a webhook and delete its secret."""
     from crossmargin.cli import webhooks
 
     webhooks.remove(context.obj, webhook_id)
@@ -1009,7 +1007,7 @@ def webhooks_remove(context: Ctx, webhook_id: Webhook) -> None:
 
 @webhooks_app.command("test")
 def webhooks_test(context: Ctx, webhook_id: Webhook) -> None:
-    """Send a test once; a disabled webhook that takes it is active again. Exits 1 when it is not taken."""
+    """Send one test event; a disabled webhook that accepts it becomes active again. Exits 1 when it is not accepted."""
     from crossmargin.cli import webhooks
 
     webhooks.test(context.obj, webhook_id)
@@ -1017,7 +1015,7 @@ def webhooks_test(context: Ctx, webhook_id: Webhook) -> None:
 
 @webhooks_app.command("log")
 def webhooks_log(context: Ctx, webhook_id: Webhook) -> None:
-    """List what became of its newest events."""
+    """List the delivery status of its newest events."""
     from crossmargin.cli import webhooks
 
     webhooks.log(context.obj, webhook_id)
@@ -1025,7 +1023,7 @@ def webhooks_log(context: Ctx, webhook_id: Webhook) -> None:
 
 @liabilities_app.command("import")
 def liabilities_import(context: Ctx, source: Source) -> None:
-    """Take in a signed document of liabilities. Exits 4 when nobody who may say this has signed it."""
+    """Import a signed document of liabilities. Exits 4 when no authorised key has signed it."""
     from crossmargin.cli import liabilities
 
     liabilities.take_in(context.obj, source)
@@ -1037,7 +1035,7 @@ def liabilities_list(
     *,
     venue: Annotated[str | None, typer.Option("--venue", metavar="ID", help="Only of this venue.")] = None,
 ) -> None:
-    """List the newest that is known of each account, and its age."""
+    """List the newest known liabilities of each account, with their age."""
     from crossmargin.cli import liabilities
 
     liabilities.listing(context.obj, venue=venue)
@@ -1075,7 +1073,7 @@ def haircuts_show(
     ] = None,
     at: At = None,
 ) -> None:
-    """Show the layers of every asset's haircut, and what they rest on."""
+    """Show the layers of every asset's haircut and their sources."""
     from crossmargin.cli import histories
 
     histories.show_haircuts(context.obj, value=value, at=at)
@@ -1106,7 +1104,7 @@ def policy_list(context: Ctx) -> None:
 
 @policy_app.command("check")
 def policy_check(context: Ctx, source: Source) -> None:
-    """Read a policy file and say what it is, without entering it."""
+    """Validate a policy file without entering it."""
     from crossmargin.cli import policies
 
     policies.check(context.obj, source)
@@ -1134,7 +1132,7 @@ def policy_schedule(
         bool, typer.Option("--emergency", help="Pass over the notice of a tightening; it is kept with the policy.")
     ] = False,
 ) -> None:
-    """Enter a policy file: it counts from its effective_from on."""
+    """Enter a policy file; it takes effect at its effective_from."""
     from crossmargin.cli import policies
 
     policies.schedule(context.obj, source, emergency=emergency)
@@ -1151,7 +1149,7 @@ def policy_withdraw(
         typer.Option("--emergency", help="Pass over the notice of what follows it; it is kept with the withdrawal."),
     ] = False,
 ) -> None:
-    """Take a scheduled policy back before it counts."""
+    """Withdraw a scheduled policy before it takes effect."""
     from crossmargin.cli import policies
 
     policies.withdraw(context.obj, version, note=note, emergency=emergency)
@@ -1209,7 +1207,7 @@ def haircuts_recommend(
         Path | None, typer.Option("--out", metavar="FILE", help="Write the draft of a policy to this new file.")
     ] = None,
 ) -> None:
-    """Advise which haircuts the policy in force would have by the prices that were, and what that does to the book. Enters nothing."""
+    """Recommend haircuts for the policy in force from price history, with the effect on the book. Enters nothing."""
     from crossmargin.cli import learning
 
     learning.recommend(context.obj, out=out)
@@ -1217,7 +1215,7 @@ def haircuts_recommend(
 
 @haircuts_app.command("challenge")
 def haircuts_challenge(context: Ctx, files: Days) -> None:
-    """Let a learnt haircut stand beside filtered simulation over price histories; exits 4 where it is not promoted."""
+    """Challenge filtered simulation with a learnt haircut on price histories; exits 4 where it is not promoted."""
     from crossmargin.cli import learning
 
     learning.challenge(context.obj, files)
@@ -1230,7 +1228,7 @@ def validate(
     *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder for the tables and plots.")],
 ) -> None:
-    """Judge all haircut models and chances on price histories, and write the pack; exits 4 where it does not hold."""
+    """Backtest all haircut models and breach probabilities on price histories, and write the pack; exits 4 where one fails."""
     from crossmargin.cli import learning
 
     learning.validate(context.obj, files, out=out)
@@ -1256,7 +1254,7 @@ def score_calibrate(
         typer.Option("--pool", metavar="N", min=500, help="With --days: draw from so many days before; all."),
     ] = None,
 ) -> None:
-    """Announce each day's chance of a fall from the days before, and count how often it came; exits 4 where that is wrong."""
+    """Forecast each day's probability of a fall from the days before, and compare it with outcomes; exits 4 where calibration fails."""
     from crossmargin.cli import score
 
     if days is None and pool is not None:
@@ -1282,7 +1280,7 @@ def prove_coverage(
     ] = None,
     level: Annotated[ProofLevel, typer.Option("--level", help="The evidence to look for.")] = ProofLevel.RECEIPTS,
 ) -> None:
-    """Look at stored final blocks again for evidence that no log is missing. Exits 4 where one is."""
+    """Prove that no log of stored final blocks is missing. Exits 4 where one is."""
     from crossmargin.cli import proving
 
     wish = proving.Wish(chains=tuple(chain or ()), venue=venue, first=first, last=last, level=level.value)
@@ -1326,7 +1324,7 @@ def restate(
         bool, typer.Option("--accept-removal", help="Let stored logs go that the nodes do not give any more.")
     ] = False,
 ) -> None:
-    """Read stored blocks again from the nodes, and take over what is otherwise now."""
+    """Read stored blocks again from the nodes, and take over what has changed."""
     from crossmargin.cli import restating
 
     restating.restate(context.obj, chain=chain, venue=venue, first=first, cause=cause, accept_removal=accept_removal)
@@ -1356,7 +1354,7 @@ def restore(
     *,
     verify: Annotated[bool, typer.Option("--verify", help="Only check that it is whole.")] = False,
 ) -> None:
-    """Check a backup and put it in the place of a store that is gone. Exits 4 when it is not whole."""
+    """Check a backup and put it in place of a lost store. Exits 4 when it is incomplete."""
     from crossmargin.cli import backups
 
     backups.restore(context.obj, folder, verify_only=verify)
@@ -1364,7 +1362,7 @@ def restore(
 
 @app.command()
 def rebuild(context: Ctx) -> None:
-    """Derive everything again from what the nodes once said, without a network."""
+    """Derive all tables again from the stored raw data, without a network."""
     from crossmargin.cli import indexing
 
     indexing.rebuild(context.obj)

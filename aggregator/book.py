@@ -120,18 +120,6 @@ class BookRow:
     debt_usd: Decimal | None
 
 
-def evaluate_book(
-    journals: Journals,
-    cuts: Mapping[str, Cut],
-    catalogue: Catalogue,
-    condition: Condition = SOUND,
-    *,
-    risk: RiskInputs = NO_RISK,
-) -> tuple[BookRow, ...]:
-    """Value every account at the cuts, by id; raises `StoreError`."""
-    return tuple(map(row, assess_book(journals, cuts, catalogue, condition, risk=risk).accounts))
-
-
 def row(entry: AssessedAccount) -> BookRow:
     house, wad = entry.house, entry.assessment.min_unit_wad
     return BookRow(

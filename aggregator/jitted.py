@@ -32,7 +32,7 @@ def in_turns(function: Any, turns: int, *given: Any) -> None:  # noqa: ANN401 - 
     It takes turns from there until none is left (`aggregator.arrays.turns`). Threads are this call's own, and sleep where they wait:
     those of OpenMP go round for milliseconds after their work, on a core that others need. Raises what a call raises.
     """
-    turn, failed, cores = np.zeros(1, np.int64), [], config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    turn, failed, cores = np.zeros(1, np.int64), [], config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # numba sets it when it runs
     function.compile(tuple(map(typeof, (turn, *given))))
 
     def one() -> None:

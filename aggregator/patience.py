@@ -49,7 +49,7 @@ class Patient:
 
     def _compile(self, alike: list[Any]) -> None:
         try:
-            from aggregator.arrays.compiled import revalue  # noqa: PLC0415
+            from aggregator.arrays.compiled import revalue  # noqa: PLC0415 - numba takes half a second to import
 
             revalue(*alike)
         except ImportError:

@@ -106,7 +106,7 @@ class Estimates:
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
-                found: T = self._kept[key]  # type: ignore[assignment]
+                found: T = self._kept[key]  # type: ignore[assignment]  # what `make` made of this key
                 return found
         made = make()
         with self._lock:

@@ -157,7 +157,7 @@ class LakeDesk(LocalDesk):
     """The desk over such a store: every answer is of the cut-off of its set, and names it."""
 
     def __init__(self, settings: Settings, lake: LakeSettings, store: Store, *args: object, **options: object) -> None:
-        super().__init__(settings, store, *args, **options)  # type: ignore[arg-type]
+        super().__init__(settings, store, *args, **options)  # type: ignore[arg-type]  # as `LocalDesk` takes them
         self._lake = lake
         self._looked: tuple[Premise, tuple[str, ...]] | None = None
 

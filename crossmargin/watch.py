@@ -176,7 +176,7 @@ class Watch:
 
     def _see(self, chain_id: str, **seen: object) -> None:
         with self._lock:
-            self._sights[chain_id] = replace(self._sights[chain_id], **seen)  # type: ignore[arg-type]
+            self._sights[chain_id] = replace(self._sights[chain_id], **seen)  # type: ignore[arg-type]  # fields of a `Sight`
 
 
 def _ended(chain_id: str, sight: Sight) -> Reason:

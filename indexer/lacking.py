@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from chains.errors import ChainError
 from chains.identifiers import PYTH, SOLANA, format_address, namespace_of
 from chains.model import FEEDS, ChainSpec, FeedSpec, VenueSpec
 from chains.ports import Chain, Covered
@@ -14,7 +13,6 @@ from indexer.steps import Interest
 from indexer.store import Reader
 from indexer.store.register import identity
 
-OnError = Callable[[str, ChainError], None]
 Connect = Callable[[ChainSpec, Sequence[VenueSpec], Sequence[FeedSpec]], Chain]
 """Makes the adapter of a chain, with some of what is configured on it, over its nodes."""
 

@@ -113,10 +113,10 @@ def over_chunk(
             start, supplied, owed = starts[account], supplies[account], debts[account]
             more = fixed[fixed_at[account]]
             if sized:
-                falling, seen, worth = sold(lane, start, supplied, legs, amounts, parts, identities, marked, more, who, together, risks, sums)  # fmt: skip  # noqa: E501
+                falling, seen, worth = sold(lane, start, supplied, legs, amounts, parts, identities, marked, more, who, together, risks, sums)  # fmt: skip  # noqa: E501 - a call, and no list of what it takes
             else:
-                falling, seen, worth = gathered(0, lane, start, 0, supplied, legs, amounts, table, identities, marked, more, who, risks, sums)  # fmt: skip  # noqa: E501
-            rising, also, owing = gathered(1, lane, start, supplied, supplied + owed, legs, amounts, table, identities, marked, more, who, risks, sums)  # fmt: skip  # noqa: E501
+                falling, seen, worth = gathered(0, lane, start, 0, supplied, legs, amounts, table, identities, marked, more, who, risks, sums)  # fmt: skip  # noqa: E501 - a call, and no list of what it takes
+            rising, also, owing = gathered(1, lane, start, supplied, supplied + owed, legs, amounts, table, identities, marked, more, who, risks, sums)  # fmt: skip  # noqa: E501 - a call, and no list of what it takes
             results[account, 5], results[account, 6] = worth, owing
             flags[account] = said[account] | seen | also
             if len(cases) > 0:

@@ -33,7 +33,7 @@ class Quad(types.Type):
 @register_model(Quad)
 class _QuadModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Quad) -> None:
-        super().__init__(manager, kind, VECTOR)  # type: ignore[no-untyped-call]
+        super().__init__(manager, kind, VECTOR)  # type: ignore[no-untyped-call]  # numba ships no types
 
 
 QUAD: Any = Quad()

@@ -20,8 +20,6 @@ ALIKE: Mapping[str, tuple[str, ...]] = {"positions": ("venue_id", "unit_id", "ma
 AGES: Mapping[str, frozenset[str]] = {"units": frozenset({"observed_slot", "skew_slots"})}
 """Columns that are others at every cut; `looks` has them once for each venue."""
 
-Columns = Mapping[str, tuple[Any, Any]]
-
 
 class Rows(Protocol):
     """The tables of both snapshots as `before.<table>` and `after.<table>`."""
@@ -153,7 +151,7 @@ def _joined(name: str, key: Sequence[str], columns: Sequence[str]) -> str:
     pairs = ", ".join(f'b.{_quoted(c)} AS "before {c}", a.{_quoted(c)} AS "after {c}"' for c in columns)
     differs = " OR ".join(f"b.{_quoted(column)} IS DISTINCT FROM a.{_quoted(column)}" for column in columns)
     return (
-        "SELECT CASE WHEN b.\"there\" IS NULL THEN 'added' WHEN a.\"there\" IS NULL THEN 'removed' ELSE 'changed' END AS what, "  # noqa: S608
+        "SELECT CASE WHEN b.\"there\" IS NULL THEN 'added' WHEN a.\"there\" IS NULL THEN 'removed' ELSE 'changed' END AS what, "  # noqa: S608 - ditto
         f"{keys}, {pairs} FROM ({sides[BEFORE]}) AS b FULL JOIN ({sides[AFTER]}) AS a ON {same} "
         f'WHERE b."there" IS NULL OR a."there" IS NULL OR {differs}'
     )

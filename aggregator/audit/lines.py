@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -74,11 +73,6 @@ def _some(rows: Iterable[Row]) -> Iterator[list[Row]]:
 def ordered(name: str, rows: Iterable[Row]) -> list[Row]:
     """Put rows into the order of their table."""
     return sorted(rows, key=lambda row: tuple(str(row[column]) for column in KEYS[name]))
-
-
-def line(row: Row) -> bytes:
-    """Write a row in canonical JSON (RFC 8785), with the end of its line: columns are ASCII, and no value is a fraction."""
-    return json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode("utf-8") + b"\n"
 
 
 def rows_hash(path: Path) -> str:

@@ -169,5 +169,5 @@ def sha256_of(path: Path) -> str:
     return f"sha256:{hashed.hexdigest()}"
 
 
-def _canonical(value: Any) -> str:  # noqa: ANN401
+def _canonical(value: Any) -> str:  # noqa: ANN401 - any JSON
     return rfc8785.dumps(value).decode("utf-8")

@@ -31,7 +31,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
-def _beside() -> Any:  # noqa: ANN401
+def _beside() -> Any:  # noqa: ANN401 - a module
     spec = importlib.util.spec_from_file_location("verify_prices", Path(__file__).with_name("verify_prices.py"))
     if spec is None or spec.loader is None:
         raise ImportError("verify_prices.py must be beside this script")
@@ -128,7 +128,7 @@ def _typed(said: Mapping[str, str], chain: int) -> bytes:
 
 def _recovered(digest: bytes, signature: bytes) -> bytes | None:
     """Return whose a signature is; of the two with one meaning, the one with the low `s` counts (EIP-2)."""
-    parity = {0: 0, 1: 1, 27: 0, 28: 1}.get(signature[64]) if len(signature) == 65 else None  # noqa: PLR2004
+    parity = {0: 0, 1: 1, 27: 0, 28: 1}.get(signature[64]) if len(signature) == 65 else None  # noqa: PLR2004 - r, s and v
     r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:64])
     if parity is None or s > prices.N // 2:
         return None
@@ -143,7 +143,7 @@ SMALL_ORDER = {0, 1, FIELD - 1, ORDER_8, FIELD - ORDER_8}
 
 
 def _ed25519(key: bytes, message: bytes, signature: bytes) -> bool:
-    if len(key) != 32 or (int.from_bytes(key, "little") % 2**255) % FIELD in SMALL_ORDER:  # noqa: PLR2004
+    if len(key) != 32 or (int.from_bytes(key, "little") % 2**255) % FIELD in SMALL_ORDER:  # noqa: PLR2004 - bytes of a key
         return False
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
@@ -160,8 +160,8 @@ def checked(folder: Path) -> Checked:
     manifest, found, by = json.loads((folder / "manifest.json").read_bytes()), Checked(), Counter[str]()
     if MEMBERS not in manifest["tables"]:
         return found
-    rows = {(row["account"], row["digest"]): row for row in prices._rows(folder, MEMBERS)}  # noqa: SLF001
-    slot = max((row["time"] for row in prices._rows(folder, "as_of")), default=0)  # noqa: SLF001
+    rows = {(row["account"], row["digest"]): row for row in prices.rows(folder, MEMBERS)}
+    slot = max((row["time"] for row in prices.rows(folder, "as_of")), default=0)
     used: set[tuple[str, str]] = set()
     for account, member in _members(folder):
         about, key = f"{account} {member['member']}", (account, str(member["evidence"]))
@@ -224,7 +224,7 @@ def _speaks_for(wallet: str, member: str, *, by_key: bool) -> bool:
 
 
 def _members(folder: Path) -> Iterator[tuple[str, Json]]:
-    for line in prices._lines(folder, "inputs"):  # noqa: SLF001
+    for line in prices.lines(folder, "inputs"):
         if line.endswith(b'"part":"account"}\n'):
             account = json.loads(json.loads(line)["document"])
             yield from ((account["id"], member) for member in account["membership"])

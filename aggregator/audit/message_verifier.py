@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 
-def _beside() -> Any:  # noqa: ANN401
+def _beside() -> Any:  # noqa: ANN401 - a module
     spec = importlib.util.spec_from_file_location("verify_prices", Path(__file__).with_name("verify_prices.py"))
     if spec is None or spec.loader is None:
         raise ImportError("verify_prices.py must be beside this script")
@@ -448,7 +448,7 @@ def checked(folder: Path, trust: Trust = NOBODY) -> Checked:
     if MESSAGES not in manifest["tables"]:
         return found
     blocks = _Blocks(manifest["cut"])
-    for row in prices._rows(folder, MESSAGES):  # noqa: SLF001
+    for row in prices.rows(folder, MESSAGES):
         try:
             _look(row, trust, blocks, found)
         except UNREADABLE as error:

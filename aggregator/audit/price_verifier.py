@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 
-def _beside() -> Any:  # noqa: ANN401
+def _beside() -> Any:  # noqa: ANN401 - a module
     spec = importlib.util.spec_from_file_location("verify_state", Path(__file__).with_name("verify_state.py"))
     if spec is None or spec.loader is None:
         raise ImportError("verify_state.py must be beside this script")
@@ -299,9 +299,9 @@ def checked(folder: Path, guardians: Guardians | None = None) -> Checked:
     if PRICES not in manifest["tables"]:
         found.notes.append("no price is proven: the version that made it did not ask for it")
         return found
-    said, rows = _inputs(folder), list(_rows(folder, PRICES))
+    said, answers = _inputs(folder), list(rows(folder, PRICES))
     by_word = signed = 0
-    for row in rows:
+    for row in answers:
         about = f"{row['place']} {row['chain_id']} {row['name']}"
         try:
             evidence = _evidence(row)
@@ -328,11 +328,11 @@ def checked(folder: Path, guardians: Guardians | None = None) -> Checked:
             kind = "" if isinstance(error, Fault) else f"malformed: {type(error).__name__} "
             found.faults.append(f"{about}: {kind}{error}")
         found.outcomes[row["outcome"]] += 1
-    found.faults += _sample_faults(rows, said, manifest["cut"])
+    found.faults += _sample_faults(answers, said, manifest["cut"])
     told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(found.outcomes.items()))
     if said:
         found.notes.append(f"price proofs, of {len(said)} answers: {told or 'none was asked for'}")
-    if unknown := sorted({f"{row['place']} {row['name']}" for row in rows if row["outcome"] == "unknown"}):
+    if unknown := sorted({f"{row['place']} {row['name']}" for row in answers if row["outcome"] == "unknown"}):
         found.notes.append(f"by no log, and so by the snapshot's word alone, are the answers of {', '.join(unknown)}")
     if by_word:
         found.notes.append(
@@ -364,7 +364,7 @@ def _said(row: Json, said: Mapping[Key, set[Said]]) -> Iterator[str]:
 def _inputs(folder: Path) -> dict[Key, set[Said]]:
     """Return the answers that a book rests on."""
     found: dict[Key, set[Said]] = {}
-    for line in _lines(folder, "inputs"):
+    for line in lines(folder, "inputs"):
         if line.endswith(b'"part":"observation"}\n'):
             document = json.loads(json.loads(line)["document"])
             chain, reading = document["chain_id"], document["reading"]
@@ -416,13 +416,15 @@ def base58(text: str) -> bytes:
     return bytes(len(text) - len(text.lstrip("1"))) + number.to_bytes((number.bit_length() + 7) // 8)
 
 
-def _lines(folder: Path, table: str) -> Iterator[bytes]:
+def lines(folder: Path, table: str) -> Iterator[bytes]:
+    """Yield the lines of a snapshot's table as they were written; raises `OSError`."""
     with (folder / f"{table}.ndjson").open("rb") as file:
         yield from file
 
 
-def _rows(folder: Path, table: str) -> Iterator[Json]:
-    yield from map(json.loads, _lines(folder, table))
+def rows(folder: Path, table: str) -> Iterator[Json]:
+    """Yield the rows of a snapshot's table; raises `OSError`, and `ValueError` where a line is no JSON."""
+    yield from map(json.loads, lines(folder, table))
 
 
 def _bytes(text: str) -> bytes:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from aggregator.audit import states, tree_index
 from aggregator.audit.inputs import INPUTS, LEVEL, Packed, read
@@ -159,7 +158,7 @@ def _shortened(name: str, found: Sequence[str]) -> Iterator[str]:
         yield f"{name}: {len(found) - MOST} differences more"
 
 
-def _told(value: Any) -> str:  # noqa: ANN401
+def _told(value: object) -> str:
     """Write a value in short."""
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -21,16 +20,15 @@ from pathlib import Path
 from typing import Any
 
 PROOFS = "proofs"
-PROVEN, DIFFERENT = "proven", "different"
+PROVEN = "proven"
 PROVEN_GRADE = "A"
-SHOWN = ("proven", "different", "unknown")
+SHOWN = (PROVEN, "different", "unknown")
 """Outcomes that come with proofs."""
 
 WORD, WORD_BITS = 32, 256
 STATE_ROOT, NUMBER, FEWEST_FIELDS = 3, 8, 15
 STORAGE_ROOT, ACCOUNT_FIELDS = 2, 4
 BRANCH, PAIR = 17, 2
-ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 Json = dict[str, Any]
 Item = Any

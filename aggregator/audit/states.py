@@ -201,5 +201,5 @@ def _hex(raw: bytes) -> str:
     return "0x" + raw.hex()
 
 
-def _json(value: Any) -> str:  # noqa: ANN401
+def _json(value: Any) -> str:  # noqa: ANN401 - any JSON
     return rfc8785.dumps(value).decode("utf-8")

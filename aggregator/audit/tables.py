@@ -463,5 +463,5 @@ def _models(items: Sequence[Model]) -> str:
     return _json([item.model_dump(mode="json") for item in items])
 
 
-def _json(value: Any) -> str:  # noqa: ANN401
+def _json(value: Any) -> str:  # noqa: ANN401 - any JSON
     return rfc8785.dumps(value).decode("utf-8")

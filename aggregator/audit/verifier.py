@@ -81,12 +81,12 @@ class Fault(Exception):
 # -- canonical JSON (RFC 8785) without fractions ----------------------------------------------------------------------
 
 
-def canonical(value: Any) -> bytes:  # noqa: ANN401
+def canonical(value: object) -> bytes:
     """Write a value in its one form; raises `Fault` for a fraction or an integer that other readers would round."""
     return "".join(_pieces(value)).encode("utf-8")
 
 
-def _pieces(value: Any) -> Iterator[str]:  # noqa: ANN401
+def _pieces(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield encode_basestring(value)
     elif value is None:
@@ -122,7 +122,7 @@ def _is_flat(value: Json) -> bool:
     return all(abs(each) <= LARGEST for each in value.values() if type(each) is int)
 
 
-def parsed(raw: bytes, what: str) -> Any:  # noqa: ANN401
+def parsed(raw: bytes, what: str) -> Any:  # noqa: ANN401 - any JSON
     """Read canonical JSON; raises `Fault` for any other spelling of the same."""
     try:
         value = json.loads(raw)
@@ -398,7 +398,7 @@ def pattern_of(part: Part, *, bare: bool = False, odd: bool = False) -> re.Patte
 
 
 @lru_cache
-def _pattern(columns: tuple[str, ...], wanted: tuple[str, ...], bare: bool, odd: bool) -> re.Pattern[bytes]:  # noqa: FBT001
+def _pattern(columns: tuple[str, ...], wanted: tuple[str, ...], bare: bool, odd: bool) -> re.Pattern[bytes]:  # noqa: FBT001 - kept by its arguments
     text, picked_text = (_BARE, _BARE_PICKED) if bare else (_TEXT, _PICKED)
     value = rb"(?:%s|0|-?[1-9][0-9]{0,14}|true|false|null)" % text
     if odd:
@@ -854,11 +854,11 @@ def _table_faults(files: set[str], tables: Json) -> Iterator[str]:
             yield f"{MANIFEST}: {name} are not ordered by their units"
 
 
-def _is_file(entry: Any) -> bool:  # noqa: ANN401
+def _is_file(entry: object) -> bool:
     return isinstance(entry, dict) and set(entry) == {"sha256", "bytes"} and type(entry["bytes"]) is int
 
 
-def _is_table(terms: Any) -> bool:  # noqa: ANN401
+def _is_table(terms: object) -> bool:
     if not isinstance(terms, dict) or set(terms) != {"rows", "columns", "key"} or type(terms["rows"]) is not int:
         return False
     lists = [terms["columns"], terms["key"]]

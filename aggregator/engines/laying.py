@@ -94,11 +94,6 @@ def laid(inputs: BookInputs, *, accounts: int = ACCOUNTS_A_PART) -> Laid:
         return Laid(inputs=inputs, context=context_of(inputs), part=_merged(made))
 
 
-def laid_of(book: Book) -> Laid:
-    """Return what is taken of a book that is judged already."""
-    return Laid(inputs=book.inputs, context=book.context, part=part_of(book))
-
-
 def part_of(book: Book) -> Part:
     """Return what is taken of a judged book."""
     legs: dict[Leg, Leg] = {}

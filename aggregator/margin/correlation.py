@@ -111,10 +111,6 @@ def _added(pairs: Pairs, matrix: Matrix) -> float:
     return math.fsum([product * matrix[row][column] for row, column, product in pairs]) if pairs else 0.0
 
 
-UNCORRELATED = Correlations()
-"""Of nothing that was estimated."""
-
-
 def correlations_of(risk: RiskInputs, policy: ModelPolicy) -> Correlations:
     """Make the cases of the regime that estimates are of; raises `ValueError` where the matrix does not fit its identities.
 

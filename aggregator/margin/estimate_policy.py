@@ -99,7 +99,7 @@ def parse_estimates(policy: Mapping[str, Any]) -> EstimatePolicy:
         "0 < initial_tail ≤ maintenance_tail ≤ 0.1",
     )
     ages = _filled("estimates", policy.get("estimates"), AgePolicy, {"fewest_days": _days})
-    demand("estimates", ages.fewest_days >= 30, "fewest_days ≥ 30")  # noqa: PLR2004
+    demand("estimates", ages.fewest_days >= 30, "fewest_days ≥ 30")  # noqa: PLR2004 - its text says the same
     reads = {"fall": number, "correlation": number, "not_ok": number, "calm_days": _days}
     regime = _filled("regime", policy.get("regime"), RegimePolicy, reads)
     demand(
@@ -107,14 +107,14 @@ def parse_estimates(policy: Mapping[str, Any]) -> EstimatePolicy:
         all(0 < share <= 1 for share in (regime.fall, regime.correlation, regime.not_ok)),
         "shares above 0 and up to 1",
     )
-    demand("regime", 1 <= regime.calm_days <= 60, "1 ≤ calm_days ≤ 60")  # noqa: PLR2004
+    demand("regime", 1 <= regime.calm_days <= 60, "1 ≤ calm_days ≤ 60")  # noqa: PLR2004 - its text says the same
     return EstimatePolicy(horizon=horizon, ages=ages, regime=regime)
 
 
 def _filled(place: str, value: object, kind: type[T], reads: Mapping[str, Callable[[object], Any]]) -> T:
     """Read the keys that a table gives; durations are written without the `_s` of their fields."""
     table = table_of(place, {} if value is None else value)
-    names = {field.name: field.name.removesuffix("_s") for field in fields(kind)}  # type: ignore[arg-type]
+    names = {field.name: field.name.removesuffix("_s") for field in fields(kind)}  # type: ignore[arg-type]  # of a dataclass
     read = reader(place, table, tuple(names.values()))
     given = {name: read(key, reads.get(name, seconds)) for name, key in names.items() if key in table}
     return kind(**given)
@@ -136,5 +136,5 @@ def read_estimates(json: Mapping[str, Any]) -> EstimatePolicy:
 
 
 def _read(kind: type[T], json: Mapping[str, Any]) -> T:
-    numbers = {field.name for field in fields(kind) if field.type == "float"}  # type: ignore[arg-type]
+    numbers = {field.name for field in fields(kind) if field.type == "float"}  # type: ignore[arg-type]  # of a dataclass
     return kind(**{key: float(value) if key in numbers else int(value) for key, value in json.items()})

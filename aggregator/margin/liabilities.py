@@ -185,7 +185,7 @@ def statement_of(document: object) -> Statement:
         raise MalformedLiabilities(f"the document is not of version {VERSION}")
     venue = _text(said["venue"], "venue", _VENUE, 'the id of a venue such as "perp-vault"')
     as_of, claims = _moment(said["as_of"]), _claims(said["accounts"])
-    canonical = rfc8785.dumps(document)  # type: ignore[arg-type]
+    canonical = rfc8785.dumps(document)  # type: ignore[arg-type]  # JSON, as was checked
     digest = f"sha256:{hashlib.sha256(canonical).hexdigest()}"
     return Statement(venue=venue, as_of=as_of, claims=claims, canonical=canonical, digest=digest)
 

@@ -28,8 +28,6 @@ from aggregator.margin.weights import Weighed, Weight
 from aggregator.oracle.mark import Mark, Unpriced
 from chains.identifiers import format_address
 
-TOKEN_PLACES = 18
-
 
 def initial_margin(house: House, margins: Margins, *, debt_known: bool) -> MarginSums:
     """Write what new debt may rest on, at the low of the marks."""

@@ -44,7 +44,7 @@ def parse_model(value: object) -> ModelPolicy:
         offset_cap=read("offset_cap", number),
         stress_offset_cap=read("stress_offset_cap", number),
     )
-    demand("model", 0.5 <= policy.kappa <= 1, "0.5 ≤ kappa ≤ 1")  # noqa: PLR2004
+    demand("model", 0.5 <= policy.kappa <= 1, "0.5 ≤ kappa ≤ 1")  # noqa: PLR2004 - its text says the same
     demand("model", 0 <= policy.stress_offset_cap <= policy.offset_cap < 1, "0 ≤ stress_offset_cap ≤ offset_cap < 1")
     return policy
 

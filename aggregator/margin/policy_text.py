@@ -27,7 +27,7 @@ def reader(
     known = tuple((renamed or {}).get(name, name) for name in fields)
     refuse_unknown(f"[{place}]", table, known)
 
-    def read(key: str, parse: Callable[[object], Any]) -> Any:  # noqa: ANN401
+    def read(key: str, parse: Callable[[object], Any]) -> Any:  # noqa: ANN401 - what `parse` returns
         if key not in table:
             raise PolicyError(f"[{place}] {key} is missing")
         try:
@@ -65,7 +65,7 @@ def table_of(place: str, value: object) -> Mapping[str, Any]:
     return value
 
 
-def demand(place: str, holds: bool, rule: str) -> None:  # noqa: FBT001
+def demand(place: str, holds: bool, rule: str) -> None:  # noqa: FBT001 - a condition, written where it is demanded
     if not holds:
         raise PolicyError(f"[{place}] must keep {rule}")
 

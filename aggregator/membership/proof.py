@@ -18,7 +18,7 @@ from aggregator.membership.message import MalformedMessage, Message
 from chains.identifiers import EVM, SOLANA, IdentifierError, from_base58, namespace_of
 from chains.pyth.secp256k1 import N, signer
 
-ECDSA_BYTES, ED25519_BYTES = 65, 64
+ECDSA_BYTES = 65
 LONGEST_SIGNATURE = 64 * 1024
 """Bytes of what a contract is asked about: a wallet of many owners has many signatures."""
 

@@ -35,7 +35,7 @@ def jumps(
 def _before(item: Used, now: int, rules: MarkRules, daily_deviation: float | None) -> float | None:
     """Return the price from which an observation jumped within the time that a jump is held, `None` where it did not or came back."""
     prices = [price for _, price in item.steps]
-    if item.base is not None or len(prices) < 2 or math.log(max(prices) / min(prices)) <= rules.jump:  # noqa: PLR2004
+    if item.base is not None or len(prices) < 2 or math.log(max(prices) / min(prices)) <= rules.jump:  # noqa: PLR2004 - a jump is between two
         return None
     (since, believed), jumped = item.steps[0], False
     for time, price in item.steps[1:]:

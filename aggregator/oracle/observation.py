@@ -16,9 +16,6 @@ WINDOW_S = 3600
 
 ESTIMATED, RULE = "estimated", "rule"
 
-MOST_PAST = 62
-"""How many answers of the past an observation may hold: the last of each minute of the window, and the one before it."""
-
 
 class Reading(NamedTuple):
     """An answer of a feed, `answer_raw` / `unit_raw` USD, at `updated_at` (Unix seconds) in `block`.
@@ -54,7 +51,7 @@ class Observation:
     `caveat`: what is to be said with an answer that is used all the same.
     `whole_interval`: its interval is meant to cover the price as it is, and not one scale of its error.
     `operator`: who answers for it; feeds of one operator are one opinion. `None`: nobody of its own, as with a rate.
-    `past`: answers before `reading`, oldest first, at most `MOST_PAST`: the last of each minute of the window, and the one before it.
+    `past`: answers before `reading`, oldest first: the last of each minute of the window, and the one before the window.
     """
 
     asset: str

@@ -27,7 +27,7 @@ def weights(used: Sequence[Used]) -> list[int]:
             place
         )
     of_group = {key: max(fresh[place] for place in places) for key, places in groups.items()}
-    total, several = sum(of_group.values()), int(len(of_group) > 2)  # noqa: PLR2004
+    total, several = sum(of_group.values()), int(len(of_group) > 2)  # noqa: PLR2004 - of two, each may weigh a half
     owns = {key: sum(fresh[place] for place in places) for key, places in groups.items()}
     scale = math.lcm(*owns.values()) if len(groups) < len(used) else 1
     shares = [0] * len(used)

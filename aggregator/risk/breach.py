@@ -26,7 +26,8 @@ FARTHEST = 64.0
 """Deviations; no day ever went so far."""
 
 FULL_SCORE = 100
-WORST_CHANCE, BEST_CHANCE = 1.0, 1e-3
+BEST_CHANCE = 1e-3
+"""The chance up to which the score is full; it falls with the logarithm to 0 at a chance of 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

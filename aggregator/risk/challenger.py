@@ -19,7 +19,6 @@ from aggregator.risk.history import BadHistory, Floats
 from aggregator.risk.models import FAST, SLOW, TAIL, WINDOW, deviations, fall, filtered
 
 EVERY = 20
-FEATURES = ("fast", "ranges", "week", "drawdown", "yesterday", "volume", "illiquidity")
 RIDGE = 0.02
 """Weight of the squares of all slopes, against the mean check loss in deviations."""
 

@@ -363,7 +363,7 @@ def _share(value: object) -> float:
 
 
 def _days(value: object) -> tuple[int, ...]:
-    if not isinstance(value, list) or not value or not all(type(day) is int and 0 < day <= 365 for day in value):  # noqa: PLR2004
+    if not isinstance(value, list) or not value or not all(type(day) is int and 0 < day <= 365 for day in value):  # noqa: PLR2004 - within a year
         raise ValueError(f"must be a list of whole days such as [1, 3, 7], not {value!r}")
     return tuple(sorted(set(value)))
 

@@ -19,8 +19,6 @@ from eth_utils.crypto import keccak
 from bench.sync.recorded import TAIL, Log, Writer, address, padded, word
 
 CHAIN_ID = 31_337
-DEPOSIT = "Deposit(address indexed account, address indexed token, uint256 amount)"
-WITHDRAW = "Withdraw(address indexed account, address indexed token, uint256 amount)"
 DEPOSIT_TOPIC = "0x" + keccak(text="Deposit(address,address,uint256)").hex()
 WITHDRAW_TOPIC = "0x" + keccak(text="Withdraw(address,address,uint256)").hex()
 SYMBOL, DECIMALS = "0x95d89b41", "0x313ce567"

@@ -43,7 +43,7 @@ async def revert_of(fault: RpcFault, call: Mapping[str, str]) -> bytes | None:
     """Return the data of a contract's revert that a node gave for its answer to a call, `None` for another refusal."""
     web3 = AsyncWeb3(_Refusing(fault), middleware=[])
     try:
-        await web3.eth.call(call, ccip_read_enabled=False)  # type: ignore[arg-type]
+        await web3.eth.call(call, ccip_read_enabled=False)  # type: ignore[arg-type]  # as JSON-RPC takes it
     except ContractLogicError as error:
         return _data(error.data)
     except Web3RPCError:

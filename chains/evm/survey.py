@@ -96,7 +96,7 @@ async def _look(node: Wire) -> Sight | Silent:
 
 
 async def _header(node: Wire, block: str) -> _Header:
-    header: _Header | None = result(await node.ask("eth_getBlockByNumber", block, False), OptionalHeader)  # noqa: FBT003
+    header: _Header | None = result(await node.ask("eth_getBlockByNumber", block, False), OptionalHeader)  # noqa: FBT003 - hashes are enough
     if header is None:
         raise Undecided("has no such block")
     return header

@@ -291,7 +291,7 @@ class NodePool:
         for node in self.nodes:
             if node.label == label:
                 node.verified = False
-                self._change(node, lambda node=node: node.breaker.set_aside(self._clock()))  # type: ignore[misc]
+                self._change(node, lambda node=node: node.breaker.set_aside(self._clock()))  # type: ignore[misc]  # a default binds the node
 
     def _change(self, node: Node, change: Callable[[], None]) -> None:
         before = node.breaker.state

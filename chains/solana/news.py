@@ -97,9 +97,9 @@ class News:
 
     async def _hear(self, url: str, accounts: Sequence[bytes], commitment: str, sets: Sequence[AccountSet]) -> None:
         from solana.rpc.commitment import Commitment  # noqa: PLC0415 - half a second to import, for those who listen
-        from solana.rpc.jsonrpc import SolanaJsonRpcError  # noqa: PLC0415
-        from solana.rpc.websocket_api import OverflowPolicy, SolanaWsClient  # noqa: PLC0415
-        from solders.pubkey import Pubkey  # noqa: PLC0415
+        from solana.rpc.jsonrpc import SolanaJsonRpcError  # noqa: PLC0415 - ditto
+        from solana.rpc.websocket_api import OverflowPolicy, SolanaWsClient  # noqa: PLC0415 - ditto
+        from solders.pubkey import Pubkey  # noqa: PLC0415 - ditto
 
         overflow = OverflowPolicy.RAISE if sets else OverflowPolicy.DROP_OLDEST
         client = SolanaWsClient(
@@ -125,11 +125,11 @@ class News:
         self,
         client: Any,  # noqa: ANN401 - imported late
         sets: Sequence[AccountSet],
-        commitment: Any,  # noqa: ANN401
+        commitment: Any,  # noqa: ANN401 - ditto
     ) -> dict[int, AccountSet | None]:
         """Subscribe to the accounts of sets, without their bytes; each is told of from then on, but for those that are closed."""
-        from solana.rpc.models import DataSliceOpts, MemcmpOpts  # noqa: PLC0415
-        from solders.pubkey import Pubkey  # noqa: PLC0415
+        from solana.rpc.models import DataSliceOpts, MemcmpOpts  # noqa: PLC0415 - ditto
+        from solders.pubkey import Pubkey  # noqa: PLC0415 - ditto
 
         found: dict[int, AccountSet | None] = {}
         for wanted in sets:

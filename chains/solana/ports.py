@@ -207,7 +207,7 @@ class SolanaProtocol(Protocol):
         """Turn transactions into this protocol's effects; needs no state."""
         ...
 
-    def fold(self, state: StateReader, decoded: Any, reads: Reads) -> Folded | NeedReads:  # noqa: ANN401
+    def fold(self, state: StateReader, decoded: Any, reads: Reads) -> Folded | NeedReads:  # noqa: ANN401 - ditto
         """Derive rows from the effects of a span upon `state`; asks until it has all."""
         ...
 

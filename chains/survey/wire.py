@@ -186,7 +186,7 @@ def _read(answer: bytes, asked: int, status: int) -> list[Said] | Refused | Sile
     try:
         replies = msgspec.json.decode(answer, type=_Reply | list[_Reply])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Silent(f"answers HTTP {status}" if status >= 400 else "gives no JSON-RPC answer")  # noqa: PLR2004
+        return Silent(f"answers HTTP {status}" if status >= 400 else "gives no JSON-RPC answer")  # noqa: PLR2004 - HTTP: an error
     if isinstance(replies, _Reply):
         said = _said(replies)
         return said if asked > 1 and not isinstance(said, Answered) else [said]

@@ -74,7 +74,7 @@ def price(value: str | None) -> str:
     if value is None:
         return NONE
     number = Decimal(value)
-    return f"{to_places(number, 2 if abs(number) >= 10 else 6, ROUND_HALF_EVEN):,}"  # noqa: PLR2004
+    return f"{to_places(number, 2 if abs(number) >= 10 else 6, ROUND_HALF_EVEN):,}"  # noqa: PLR2004 - cents, from ten dollars on
 
 
 def age(seconds: int | None) -> str:
@@ -92,7 +92,7 @@ def age(seconds: int | None) -> str:
 
 def short(address: str) -> str:
     """An address by its two ends."""
-    return address if len(address) <= 14 else f"{address[:8]}…{address[-4:]}"  # noqa: PLR2004
+    return address if len(address) <= 14 else f"{address[:8]}…{address[-4:]}"  # noqa: PLR2004 - it would be no shorter
 
 
 def market(told: Mapping[str, str | None]) -> str:

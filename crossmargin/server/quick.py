@@ -76,7 +76,7 @@ class Quick(RequestHandler):
     __slots__ = ("_lost", "_plain", "_shortcut")
 
     def __init__(self, manager: web.Server, shortcut: Shortcut, **options: object) -> None:
-        super().__init__(manager, **options)  # type: ignore[arg-type]
+        super().__init__(manager, **options)  # type: ignore[arg-type]  # as aiohttp gives them
         self._shortcut = shortcut
         self._plain = True
         self._lost: list[Callable[[], object]] = []

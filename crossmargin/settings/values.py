@@ -100,7 +100,7 @@ def percent(value: object) -> float:
     match = PERCENT.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise Unfit(f'must be a percentage such as "0.5%", not {shown(value)}')
-    if Decimal(match[1]) >= 100:  # noqa: PLR2004
+    if Decimal(match[1]) >= 100:  # noqa: PLR2004 - percent
         raise Unfit(f"must be below 100%, not {shown(value)}")
     return float(Decimal(match[1]) / 100)
 

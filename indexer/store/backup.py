@@ -32,7 +32,6 @@ COPY = "backup_copy"
 """The name of the copy while it is attached."""
 
 DRAFTED = frozenset({FILE, f"{FILE}.wal", PAPER})
-CHUNK = 1 << 20
 
 
 class BackupBroken(StoreBroken):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from chains.derivations import UNRECORDED, Change, Remedy, lack_of, version_of
 from chains.identifiers import EVM, namespace_of
@@ -12,12 +12,9 @@ from indexer.steps import Interest
 from indexer.store.session import Con
 from indexer.store.statements import statement
 
-Makers = Mapping[tuple[str, str], int]
-"""(chain, venue or `FEEDS`) → version."""
-
 
 def makers(con: Con) -> dict[tuple[str, str], int]:
-    """Return the versions that are kept."""
+    """Return the versions that are kept: (chain, venue or `FEEDS`) → version."""
     found = con.execute("SELECT chain_id, interest, version FROM derived_by").fetchall()
     return {(chain_id, interest): version for chain_id, interest, version in found}
 

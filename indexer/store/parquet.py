@@ -51,7 +51,7 @@ def parquet_views(files: Mapping[str, Path], *, memory: str | None = None) -> It
         for schema in sorted({name.rpartition(".")[0] for name in files} - {""}):
             con.execute(f"CREATE SCHEMA {schema}")
         for name, path in files.items():
-            con.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{_quoted(path.resolve())}')")  # noqa: S608
+            con.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{_quoted(path.resolve())}')")  # noqa: S608 - quoted
         with transaction(con, what="the files cannot be read", read_only=True):
             yield ParquetViews(con)
     except duckdb.Error as error:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import duckdb
 import pyarrow as pa
 
 from chains.auditing import Reply, WholeRecords
@@ -18,10 +16,8 @@ from indexer.steps import Interest, Place, Tables
 from indexer.store import asof, controls, histories, ledger, risk_runs
 from indexer.store.api_keys import ApiKeyRow, api_keys
 from indexer.store.apply import Cursor, cursor
-from indexer.store.connection import first_line
 from indexer.store.controls import Look, ParityRun, Row
 from indexer.store.coverage import coverage, findings
-from indexer.store.errors import StoreError
 from indexer.store.events import AccountEvent, EventPlace, account_events
 from indexer.store.histories import FeedDay, ImportedDay, ImportedLiquidity
 from indexer.store.journals import DERIVED
@@ -41,7 +37,6 @@ from indexer.store.transfers import TransferRow, any_transfers, transfers
 from indexer.store.webhooks import DeliveryRow, WebhookRow, deliveries, due, webhooks
 
 T = TypeVar("T")
-Value = str | int | bytes
 
 MOST_KNOWN = 4096
 """So many answers of one state are kept in mind, as often as they are asked for."""
@@ -407,16 +402,6 @@ class Reader:
     def snapshots(self, schedule: str | None = None) -> list[SnapshotRow]:
         """The ledger in slot order, of one schedule or of all."""
         return ledger.snapshots(self._con, schedule)
-
-    def copy_parquet(self, query: str, path: Path, values: Mapping[str, Value] | None = None) -> int:
-        """Write the rows of a query, in an order that depends on nothing but them, and return how many; raises `StoreError`."""
-        bound = {**(values or {}), "path": str(path.resolve())}
-        try:
-            return int(self._con.execute(statement("export", query=query), bound).fetchall()[0][0])
-        except duckdb.PermissionException as error:
-            raise StoreError(f"{path}: is outside the folders that the store may write to") from error
-        except duckdb.Error as error:
-            raise StoreError(f"{path}: cannot be written ({first_line(error)})") from error
 
     def _as_of(self, chain_id: str, at: Block) -> asof.AsOf:
         held = self._once(("as_of", chain_id, at), lambda: asof.as_of(self._con, chain_id, at))

@@ -78,7 +78,7 @@ class Store:
     ) -> Self:
         """Open or make the file and bring its schema up to date; raises `StoreError`.
 
-        `allowed` folders can be exported to; `memory` is how much of the file may be held in memory, such as 192MB.
+        `allowed` folders may be read and written by SQL; `memory` is how much of the file may be held in memory, such as 192MB.
         """
         if not read_only and is_new(path):
             with made(path) as unfinished:
@@ -239,14 +239,6 @@ class Store:
     def _enter(self, sent: Sequence[ledger.Sent]) -> None:
         with self._clerks_lock, transaction(self._clerk, what=f"{self.path}: cannot be written") as con:
             ledger.save_sent(con, sent)
-
-    def save_input(self, digest: str, account_id: str, document: str) -> None:
-        """Keep one document likewise."""
-        self.save_sent({digest: (account_id, document)}, ())
-
-    def save_answer(self, answer: Answer) -> None:
-        """Keep one answer likewise."""
-        self.save_sent({}, [answer])
 
     def load_input(self, digest: str) -> str | None:
         """The document of a digest, if it was kept."""

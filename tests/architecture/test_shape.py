@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +21,7 @@ LONG_FOR_A_REASON: dict[str, str] = {}
 PROTOCOL_FILES = {"__init__.py", "fold.py", "unit.py"}
 SAID = {"events.py", "layout.py"}
 """What a protocol's contracts emit, or what its accounts hold: one of both says what there is to read."""
+NO_REASON = re.compile(r"# (?:noqa: [A-Z]+[0-9]+(?:, [A-Z]+[0-9]+)*|type: ignore\[[a-z, -]+\])$")
 NOT_PROTOCOLS = {"oracles", "evidence", "proofs"}
 
 
@@ -57,6 +59,18 @@ def test_every_package_says_what_it_is_for(checkout: Path) -> None:
         for package in PACKAGES
         for path in (checkout / package).rglob("__init__.py")
         if ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) is None
+    ]
+
+    assert silent == []
+
+
+def test_every_rule_that_is_switched_off_for_a_line_has_its_reason_there(checkout: Path) -> None:
+    silent = [
+        f"{path.relative_to(checkout)}:{number}"
+        for package in PACKAGES
+        for path in (checkout / package).rglob("*.py")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if NO_REASON.search(line)
     ]
 
     assert silent == []

@@ -42,7 +42,6 @@ from tests.support.patching import patched
 
 NEAR = Fraction(1, 10**15)
 DAY_SLOTS = 216_000
-MOST_U64 = 2**64 - 1
 CAP = 10**17
 """What the market lets be borrowed here, in dollars: more than there is."""
 

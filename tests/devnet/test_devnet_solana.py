@@ -163,11 +163,6 @@ def vault_usdc(devnet: Devnet) -> Pubkey:
     return devnet.vault.accounts[USDC][0]
 
 
-def places(landed: Landed) -> dict[str, int]:
-    """Where each account stands among a transaction's keys."""
-    return {str(key): place for place, key in enumerate(landed.keys)}
-
-
 # The same chain
 
 

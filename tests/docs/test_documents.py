@@ -84,6 +84,24 @@ def test_decisions_are_numbered_without_a_gap(tracked: frozenset[str]) -> None:
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+def test_every_folder_of_code_is_on_the_map(documents: dict[str, str], tracked: frozenset[str]) -> None:
+    """By its path, or by its name in the row of the folder that it is in."""
+    rows = [line for line in documents["docs/architecture.md"].splitlines() if line.startswith("| `")]
+    named = {path: row for row in rows for path in re.findall(r"`([\w/]+)`", row.split("|")[1])}
+    folders = {str(Path(path).parent) for path in tracked if path.endswith(".py")}
+    packages = {path for path in folders if path.split("/")[0] in {"chains", "indexer", "aggregator", "crossmargin"}}
+
+    assert len(packages) > 50
+    assert (
+        sorted(
+            path
+            for path in packages - named.keys()
+            if f"`{Path(path).name}`" not in named.get(str(Path(path).parent), "")
+        )
+        == []
+    )
+
+
 def links(text: str) -> Iterator[str]:
     """Targets of the links of a document that stay inside the project."""
     for match in LINK.finditer(FENCE.sub("", text)):

@@ -66,9 +66,8 @@ def test_causes_of_a_difference_are_named(indexed: Indexed) -> None:
         chain = next(iter(sent["as_of"]))
         as_of = sent["as_of"] | {chain: sent["as_of"][chain] | {"hash": "0x" + "ee" * 32}}
         other = sent | {"health_factor": "9.9", "as_of": as_of, "methodology_version": "0", "input_digest": "sha256:0"}
-        store.save_answer(
-            Answer(account_id="stretched", served_at=NOON + 60, digest="sha256:0", document=json.dumps(other))
-        )
+        sent_before = Answer(account_id="stretched", served_at=NOON + 60, digest="sha256:0", document=json.dumps(other))
+        store.save_sent({}, [sent_before])
 
         found = recalled(desk, "stretched", moment(NOON + 60))
 
@@ -101,9 +100,8 @@ def test_a_position_that_is_known_otherwise_now_is_named_with_its_cause(indexed:
         gone = unit["positions"].pop()
         unit["positions"][0]["amount_raw"] = "7"
         other["as_of"][chain]["hash"] = "0x" + "ee" * 32
-        store.save_answer(
-            Answer(account_id="stretched", served_at=NOON + 60, digest="sha256:0", document=json.dumps(other))
-        )
+        sent_before = Answer(account_id="stretched", served_at=NOON + 60, digest="sha256:0", document=json.dumps(other))
+        store.save_sent({}, [sent_before])
         found = recalled_positions(desk, "stretched", moment(NOON + 60))
 
     assert (same["differing"], same["causes"], same["then"]) == ([], [], same["now"])

@@ -17,10 +17,10 @@ import pytest
 from eth_utils.address import to_checksum_address
 
 from aggregator.audit import price_verifier
-from aggregator.audit.lines import line
 from aggregator.audit.price_verifier import Guardians
 from tests.devnet.evm.chain import Devnet, build
 from tests.support.hermes import GUARDIANS, KEYS, OTHERS, Price, Served, encoded, hermes, signing
+from tests.support.lines import line
 from tests.support.product import chain_tables, crossmargin
 
 Row = dict[str, Any]

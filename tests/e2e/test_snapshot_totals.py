@@ -16,7 +16,6 @@ import pytest
 from tests.devnet.evm.chain import build
 from tests.support.product import chain_tables, crossmargin
 
-CHAIN = "eip155:31337"
 NOWHERE = "http://127.0.0.1:9/"
 
 

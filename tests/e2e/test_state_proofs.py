@@ -14,11 +14,11 @@ import duckdb
 import pytest
 
 from aggregator.audit import state_verifier, states
-from aggregator.audit.lines import line
 from chains.evm.proofs.faults import BadProof
 from chains.evm.proofs.trie import value_at
 from chains.proving import sample_order
 from tests.devnet.evm.chain import build
+from tests.support.lines import line
 from tests.support.product import chain_tables, crossmargin
 
 Row = dict[str, Any]

@@ -24,7 +24,6 @@ from chains.model import (
     VenueSpec,
 )
 from chains.solana.marginfi import Marginfi
-from chains.solana.marginfi.tips import UNKNOWN_ASSET
 from tests.support.state import Tips
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "solana" / "marginfi"
@@ -149,7 +148,3 @@ class Journals:
             positions={(market, side): held for (who, market, side), held in self.tips.held.items() if who == unit},
             settings={(market, name): text for (who, market, name), text in self.tips.settings.items() if who == unit},
         )
-
-    def assets_known(self) -> bool:
-        """Whether every position has its token."""
-        return all(row.asset != UNKNOWN_ASSET for row in self.rows.positions)

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from aggregator.gather import SOUND, Catalogue
 from aggregator.margin.floor import ShortfallFloor
-from chains.model import VenueSpec
 from chains.ports import Chain
 from crossmargin.controls import Controls
 from crossmargin.cuts import Cuts, Scene
@@ -33,7 +32,6 @@ SCHEDULE = "every 5m"
 STEP_S = 300
 BEGIN, LAST = block(1).time, 250
 END = block(LAST).time - STEP_S
-VENUE = VenueSpec(id="none", protocol="none", chain_id=CHAIN, address=b"", start_block=0)
 
 
 def chain_in(path: Path) -> None:

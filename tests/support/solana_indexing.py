@@ -11,7 +11,7 @@ from pathlib import Path
 from solders.pubkey import Pubkey
 
 from chains.escrow import VAULT
-from chains.identifiers import base58, from_base58
+from chains.identifiers import base58
 from chains.model import Block, ChainSpec, FeedSpec, Side, VenueSpec
 from chains.ports import Chain
 from chains.registry import connect
@@ -130,8 +130,3 @@ def token_amount(net: Devnet, account: str, slot: int) -> int:
     """What the token program's own bytes said after a slot; 0 for an account that was not there."""
     state = net.ledger.account_at(Pubkey.from_string(account), slot)
     return 0 if state is None else int.from_bytes(state.data[64:72], "little")
-
-
-def key(text: str) -> bytes:
-    """The bytes of an address."""
-    return from_base58(text)

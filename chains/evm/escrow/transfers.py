@@ -49,5 +49,5 @@ def _sides(row: LoggedEvent) -> list[Moved]:
     place = row.block, row.ordinal, row.tx_index, row.tx_hash, row.address
     return [
         Moved(*place, sender, receiver, amount, False),  # noqa: FBT003 - its last field
-        Moved(*place, receiver, sender, amount, True),  # noqa: FBT003
+        Moved(*place, receiver, sender, amount, True),  # noqa: FBT003 - ditto
     ]

@@ -22,14 +22,6 @@ def mask(value: bytes) -> int:
     return found
 
 
-def bloom_of(values: Iterable[bytes]) -> bytes:
-    """Return the filter that holds these values and no others."""
-    bits = 0
-    for value in values:
-        bits |= mask(value)
-    return bits.to_bytes(SIZE)
-
-
 def holding(bloom: bytes, values: Iterable[bytes]) -> list[bytes]:
     """Return the values that may be in a filter; the others are certainly not."""
     bits = int.from_bytes(bloom)

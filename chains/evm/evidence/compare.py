@@ -68,7 +68,7 @@ def differences(
     beyond = [log for key, log in ours.items() if key not in theirs]
     return [
         *(Difference(True, block, block_hash, log, said_by) for log in lacking),  # noqa: FBT003 - its first field
-        *(Difference(False, block, block_hash, log, said_by) for log in beyond),  # noqa: FBT003
+        *(Difference(False, block, block_hash, log, said_by) for log in beyond),  # noqa: FBT003 - ditto
     ]
 
 

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 VAULT, BOOKS, QUEUE, FAULT, SHARES = "vault", "vault_books", "vault_queue", "vault_fault", "vault_shares"
 ANNOUNCED = "vaults"
 NOBODY = bytes(20)
-_ID = 32
 
 
 def topics(venue: VenueSpec) -> tuple[bytes, ...]:

@@ -43,7 +43,6 @@ ISOLATED_POOL = 1
 MOST_OPEN_ORDERS = 32
 WAD = 10**18
 MAX_UINT256 = 2**256 - 1
-U32 = 2**32
 
 
 class Context(NamedTuple):

@@ -24,7 +24,6 @@ EXPONENT_BITS, COEFFICIENT_BITS = 15, 35
 FULL_FACTOR = (1 << EXPONENT_BITS + COEFFICIENT_BITS) - 1
 """The factor of those who are liquidated to nothing."""
 
-INITIAL_FACTOR = ((1 << 35) - 1) << 15 | 1 << 14
 _EXPONENT_MASK = (1 << EXPONENT_BITS) - 1
 _DECIMALS = 16_384
 _NO_BITS_LEFT = 129

@@ -101,7 +101,7 @@ def _hop(source: Source, reader: _Reader, before: int) -> int:
     if exponent is None:
         found = price
     elif exponent > RATE_DIGITS:
-        found = price // 10 ** (exponent - RATE_DIGITS) if exponent - RATE_DIGITS < 39 else _too_many_digits()  # noqa: PLR2004
+        found = price // 10 ** (exponent - RATE_DIGITS) if exponent - RATE_DIGITS < 39 else _too_many_digits()  # noqa: PLR2004 - 10^39 is beyond u128
     else:
         found = u128(price * 10 ** (RATE_DIGITS - exponent))
     if found > 0 and source.invert:

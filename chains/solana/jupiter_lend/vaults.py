@@ -108,7 +108,7 @@ class VaultView:
             found = [self._reserve(token) for token in (self.vault.collateral, self.vault.loan)]
             if isinstance(problem := next((each for each in found if isinstance(each, Reason)), None), Reason):
                 return problem
-            liquidity = Prices(found[0].supply, found[1].borrow)  # type: ignore[union-attr]
+            liquidity = Prices(found[0].supply, found[1].borrow)  # type: ignore[union-attr]  # neither is a reason
             time = self.book.snapshot.at.time
             return vault_prices(prices_of(self.state), magnifiers_of(self.terms), liquidity, time)
         except Refused as error:

@@ -215,8 +215,8 @@ class _Unit:
     def _known(self) -> tuple[Conditions, Obligation]:
         """Return what an obligation that was refreshed has."""
         assert self.book.market is not None  # noqa: S101 - what was refreshed has a market, an engine and an obligation
-        assert self.book.engine is not None  # noqa: S101
-        assert self.obligation is not None  # noqa: S101
+        assert self.book.engine is not None  # noqa: S101 - ditto
+        assert self.obligation is not None  # noqa: S101 - ditto
         return Conditions(self.book.market, self.book.engine, self.book.clock), self.obligation
 
     def _deposits(self) -> dict[bytes, int]:
@@ -275,7 +275,7 @@ class _Unit:
 def _alone(book: Book, obligation: Obligation, found: Refreshed, side: Side, raw: int) -> Iterator[UnitPosition]:
     """Yield one position by itself, nothing where its own numbers cannot be had."""
     assert book.market is not None  # noqa: S101 - who asks has looked
-    assert book.engine is not None  # noqa: S101
+    assert book.engine is not None  # noqa: S101 - ditto
     address = found.reserve.address
     amounts: tuple[Mapping[bytes, int], Mapping[bytes, int]] = (
         ({address: raw}, {}) if side is Side.SUPPLY else ({}, {address: raw})

@@ -14,7 +14,6 @@ KEY = 32
 MOVED = {event_tag(f"LendingAccount{name}Event"): name for name in ("Deposit", "Withdraw", "Borrow", "Repay")}
 LIQUIDATED = event_tag("LendingAccountLiquidateEvent")
 BANKRUPT = event_tag("LendingPoolBankHandleBankruptcyEvent")
-TRANSFERRED = event_tag("MarginfiAccountTransferToNewAccount")
 _DOUBLE = 8
 
 
@@ -57,14 +56,6 @@ class Bankrupt(NamedTuple):
     bank: bytes
     mint: bytes
     bad_debt: float
-
-
-class Transferred(NamedTuple):
-    """All of an account went over to the header's; who owned the old one."""
-
-    header: Header
-    account: bytes
-    authority: bytes
 
 
 class _Reader:
@@ -118,9 +109,3 @@ def bankrupt(event: bytes) -> Bankrupt:
     """Read an event of a bankruptcy; raises `ValueError`."""
     read = _Reader(event)
     return Bankrupt(read.header(), read.key(), read.key(), read.number("d")[0])
-
-
-def transferred(event: bytes) -> Transferred:
-    """Read an event of a transfer to a new account; raises `ValueError`."""
-    read = _Reader(event)
-    return Transferred(read.header(), read.key(), read.key())

@@ -126,7 +126,7 @@ def _read_legacy(data: bytes) -> dict[str, Any]:
     }
 
 
-def _take_legacy(state: State, now: Now, checked: bool) -> Taken:  # noqa: FBT001
+def _take_legacy(state: State, now: Now, checked: bool) -> Taken:  # noqa: FBT001 - ditto
     exponent, oldest = state["exponent"], now.slot - SLOTS
     found = [state["latest"]] if state["trading"] else []
     found = [quote for quote in (*found, state["previous"]) if not checked or quote[2] >= oldest]
@@ -172,7 +172,7 @@ def _read_aggregator(data: bytes) -> dict[str, Any]:
     }
 
 
-def _take_aggregator(state: State, now: Now, checked: bool) -> Taken:  # noqa: FBT001
+def _take_aggregator(state: State, now: Now, checked: bool) -> Taken:  # noqa: FBT001 - ditto
     if checked:
         _fresh(state["slot"], now)
     elif state["slot"] > now.slot:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
@@ -354,7 +354,3 @@ def inputs(
         observations=tuple(observations),
         policy=policy(),
     )
-
-
-def with_units(item: VenueInputs, *holdings: Holding) -> VenueInputs:
-    return replace(item, units=tuple(map(unit, holdings)))

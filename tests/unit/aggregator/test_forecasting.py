@@ -16,8 +16,6 @@ from tests.support.walks import walks
 from tests.unit.aggregator.builders import CHAIN, OTHER_CHAIN, USDC, WETH, Holding
 from tests.unit.aggregator.test_stressing import book, owner
 
-ETHER = 2_000.0
-
 
 @pytest.fixture(scope="module")
 def ether() -> Series:

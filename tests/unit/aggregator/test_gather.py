@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from aggregator.book import assess_book, book_inputs, evaluate_book
+from aggregator.book import assess_book, book_inputs
+from aggregator.book import row as row_of
 from aggregator.gather import Catalogue, Condition, Journals, gather, with_bases
 from aggregator.margin import numbers
 from aggregator.margin.canonical import from_json, to_json
@@ -278,7 +279,7 @@ def test_the_book_has_every_owner_once_and_says_what_their_documents_say() -> No
     toy = journals()
     known = catalogue(toy, feed(WETH))
 
-    rows = evaluate_book(toy, CUTS, known)
+    rows = [row_of(entry) for entry in assess_book(toy, CUTS, known).accounts]
 
     assert [row.account for row in rows] == ["acme", str(Account(CHAIN, STRANGER))]
     for row in rows:
@@ -340,7 +341,7 @@ def test_the_chain_that_went_on_longest_tells_how_far_another_is_behind_whenever
 def test_the_book_opens_each_venue_once() -> None:
     toy = journals()
 
-    evaluate_book(toy, CUTS, catalogue(toy))
+    assess_book(toy, CUTS, catalogue(toy))
 
     assert toy.asked == ["toy-1", "toy-10"]
 
@@ -351,7 +352,7 @@ def test_an_owner_whose_units_are_empty_is_not_in_the_book() -> None:
     emptied = replace(first, units=tuple(replace(unit, positions={}) for unit in first.units))
     toy.venues = [emptied, toy.venues[1]]
 
-    assert [row.account for row in evaluate_book(toy, CUTS, catalogue(toy))] == ["acme"]
+    assert [entry.account.id for entry in assess_book(toy, CUTS, catalogue(toy)).accounts] == ["acme"]
 
 
 def test_the_book_keeps_gaps_to_those_they_concern() -> None:
@@ -444,7 +445,7 @@ def test_the_book_says_of_liabilities_what_the_documents_say() -> None:
         toy = with_vault(*rows)
         known = catalogue(toy, feed(WETH))
 
-        book = {entry.account: entry for entry in evaluate_book(toy, CUTS, known)}
+        book = {entry.account.id: row_of(entry) for entry in assess_book(toy, CUTS, known).accounts}
 
         assert len(book) == 2
         for account in (
@@ -463,9 +464,11 @@ def test_an_owner_of_whom_only_liabilities_are_known_is_in_the_book() -> None:
     other = bytes.fromhex("44" * 20)
     toy = with_vault(row(other))
 
-    rows = {entry.account: entry.status for entry in evaluate_book(toy, CUTS, catalogue(toy))}
+    book = assess_book(toy, CUTS, catalogue(toy))
 
-    assert rows[str(Account(CHAIN, other))] is Status.LIQUIDATABLE
+    assert {entry.account.id: entry.assessment.status for entry in book.accounts}[
+        str(Account(CHAIN, other))
+    ] is Status.LIQUIDATABLE
 
 
 UPTIME = b"\x66" * 20

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pyarrow as pa
 
 from chains.evm.emitters import NEVER, contract_of, first_block, is_whole, named_by, naming, split, without_repeats
-from chains.evm.evidence.blooms import bloom_of
 from chains.evm.evidence.by_bloom import may_hold
 from chains.evm.evidence.compare import Followed
 from chains.evm.evidence.receipts import BlockLog
 from chains.evm.logs import LOG_SCHEMA
+from tests.unit.chains.evidence.test_blooms import bloom_of
 
 TOKEN, OTHER, ANN, BOB = (digit * 20 for digit in (b"\x0a", b"\x0b", b"\x01", b"\x02"))
 TOPIC = b"\x77" * 32

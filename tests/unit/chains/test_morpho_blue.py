@@ -50,8 +50,6 @@ LOAN, COLLATERAL = b"\x0a" * 20, b"\x0b" * 20
 ANN, BOB = b"\x01" * 20, b"\x02" * 20
 ID = b"\x77" * 32
 LLTV = 8 * WAD // 10
-NOBODY = bytes(20)
-WIDEST = 10**38 - 1
 START, SECONDS = 1_700_000_000, 12
 TIMES = {block: START + block * SECONDS for block in range(100)}
 

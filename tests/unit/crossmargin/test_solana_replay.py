@@ -20,7 +20,6 @@ from crossmargin.demo.solana_replay import SolanaReplayNode
 from tests.support.recorded import recorded, recorded_solana
 
 VAULT, OTHER, MINT = "Vau1t", "0ther", "M1nt"
-SLOTS = (10, 11, 14, 20)
 JSON = {"encoding": "json"}
 V0 = {"encoding": "json", "maxSupportedTransactionVersion": 0}
 BASE64 = {"encoding": "base64"}

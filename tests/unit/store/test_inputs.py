@@ -15,7 +15,7 @@ def test_of_too_many_inputs_the_oldest_make_room(monkeypatch: pytest.MonkeyPatch
 
     with Store.open(MEMORY) as store:
         for number in range(6):
-            store.save_input(f"sha256:{number}", "acme", str(number))
+            store.save_sent({f"sha256:{number}": ("acme", str(number))}, ())
         kept = [number for number in range(6) if store.load_input(f"sha256:{number}") is not None]
 
     assert kept == [3, 4, 5]
@@ -23,7 +23,7 @@ def test_of_too_many_inputs_the_oldest_make_room(monkeypatch: pytest.MonkeyPatch
 
 def test_inputs_are_kept_while_a_step_is_applied() -> None:
     with Store.open(MEMORY) as store:
-        keeping = Thread(target=store.save_input, args=("sha256:1", "acme", "1"))
+        keeping = Thread(target=store.save_sent, args=({"sha256:1": ("acme", "1")}, ()))
         with store._writing():
             keeping.start()
             keeping.join(timeout=30)

@@ -22,8 +22,8 @@ ROW = SnapshotRow(
 
 
 def test_a_document_is_kept_once_under_its_digest(store: Store) -> None:
-    store.save_input("d1", "acme", '{"a":1}')
-    store.save_input("d1", "acme", '{"a":1}')
+    store.save_sent({"d1": ("acme", '{"a":1}')}, ())
+    store.save_sent({"d1": ("acme", '{"a":1}')}, ())
 
     assert store.load_input("d1") == '{"a":1}'
     assert store.load_input("d2") is None

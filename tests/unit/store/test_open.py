@@ -320,4 +320,4 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is closed"):
         store.cursor(CHAIN)
     with pytest.raises(StoreError, match="cannot be written"):
-        store.save_input("digest", "acme", "{}")
+        store.save_sent({"digest": ("acme", "{}")}, ())

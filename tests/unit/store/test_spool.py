@@ -62,7 +62,7 @@ def test_who_may_only_read_knows_it_too_and_leaves_it(tmp_path: Path) -> None:
     with Store.open(path, read_only=True) as store:
         assert store.load_input("d1") == "1"
         with pytest.raises(StoreError, match="reading only"):
-            store.save_input("d9", "acme", "9")
+            store.save_sent({"d9": ("acme", "9")}, ())
         assert store.query("SELECT 1", timeout_s=10, max_rows=1, public=True).rows == [(1,)]
     assert [file.read_bytes() for file in files_of(path)] == left
 

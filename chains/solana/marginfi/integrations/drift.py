@@ -26,7 +26,6 @@ class Drift:
     program = from_base58(PROGRAM)
     pool = SPOT_MARKET
     setups: Mapping[int, str] = {9: "pyth", 10: "switchboard"}
-    position_decimals = 9
 
     def pool_states(self, data: bytes) -> tuple[State, State]:
         """Return a spot market as Drift's own journals write it."""

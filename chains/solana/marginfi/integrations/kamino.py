@@ -42,7 +42,6 @@ class Kamino:
     program = PROGRAM
     pool = RESERVE
     setups: Mapping[int, str] = {6: "pyth", 7: "switchboard"}
-    position_decimals = None
 
     def pool_states(self, data: bytes) -> tuple[State, State]:
         """Return a reserve as klend's own journals write it, with its lending market."""

@@ -84,11 +84,6 @@ class Integration(Protocol):
         """The oracle setups of its banks: number → `pyth` or `switchboard`."""
         ...
 
-    @property
-    def position_decimals(self) -> int | None:
-        """Decimals of one unit of a position, `None`: those of the token."""
-        ...
-
     def pool_states(self, data: bytes) -> tuple[State, State]:
         """Return `held` and `held_totals` of a pool's bytes."""
         ...

@@ -26,7 +26,6 @@ class Save:
     program = PROGRAM
     pool = RESERVE
     setups: Mapping[int, str] = {11: "pyth", 12: "switchboard"}
-    position_decimals = None
 
     def pool_states(self, data: bytes) -> tuple[State, State]:
         """Return a reserve as Save's own journals write it, with its lending market."""

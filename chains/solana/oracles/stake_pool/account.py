@@ -1,6 +1,6 @@
-"""The bytes of a stake pool of the SPL program, and what its tokens redeem for before fees.
+"""The bytes of a stake pool of the SPL program, of which its tokens are shares.
 
-Source: solana-program-library `stake-pool/program/src/state.rs` (`StakePool`, `calc_lamports_withdraw_amount`); Borsh, with options of
+Source: solana-program-library `stake-pool/program/src/state.rs` (`StakePool`); Borsh, with options of
 variable length behind the fields that are read.
 """
 
@@ -42,10 +42,6 @@ class StakePool:
     total_lamports: int
     pool_token_supply: int
     last_update_epoch: int
-
-    def redeemed_down(self, tokens: int) -> int:
-        """Return the lamports that raw units of the token stand for, without the pool's fees."""
-        return tokens * self.total_lamports // self.pool_token_supply if self.pool_token_supply else 0
 
 
 def stake_pool(data: bytes) -> StakePool:

@@ -1,6 +1,6 @@
-"""The bytes of Marinade's state account, and what mSOL redeems for before fees.
+"""The bytes of Marinade's state account, and the stake of which mSOL is a share.
 
-Source: marinade-finance liquid-staking-program `state/mod.rs` (`State`, `total_virtual_staked_lamports`, `msol_to_sol`), `calc.rs`.
+Source: marinade-finance liquid-staking-program `state/mod.rs` (`State`, `total_virtual_staked_lamports`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from chains.solana.layouts import Layout, read
 from chains.solana.oracles.stake_pool.account import NoPool
 
 MARINADE = from_base58("MarBmsSgKXdrN1egZf5sqe1TMai9K1rChYNDJgjq7aD")
-PRICE_DENOMINATOR = 1 << 32
 
 STATE = Layout(
     name="Marinade state",
@@ -54,10 +53,6 @@ class Marinade:
         cooling = self.delayed_unstake_cooling_down + self.emergency_cooling_down
         controlled = self.total_active_balance + cooling + self.available_reserve_balance
         return max(controlled - self.circulating_ticket_balance, 0)
-
-    def redeemed_down(self, msol: int) -> int:
-        """Return the lamports that raw units of mSOL stand for, without fees; one for one while there is no mSOL."""
-        return msol * self.total_lamports // self.msol_supply if self.msol_supply else msol
 
 
 def marinade(data: bytes) -> Marinade:

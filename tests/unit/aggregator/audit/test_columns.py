@@ -14,9 +14,10 @@ import pytest
 
 from aggregator.audit import tree_index, verifier
 from aggregator.audit.columns import ROWS_AT_ONCE, ROWS_PER_GROUP, write_columns
-from aggregator.audit.lines import KEYS, REPEATED, Columns, line, ordered
+from aggregator.audit.lines import KEYS, REPEATED, Columns, ordered
 from aggregator.audit.tables import SCHEMAS, held_schema, schema
 from aggregator.audit.verifier import EMPTY, Fault, Json, Node, Run, described, leaves_of, levels, sha256
+from tests.support.lines import line
 
 WORDS = [
     "",

@@ -16,12 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from aggregator.audit import copies, snapshot, tree_index, verifier
-from aggregator.audit.lines import KEYS, line
+from aggregator.audit.lines import KEYS
 from aggregator.audit.manifest import Link
 from aggregator.audit.signing import Signer
 from aggregator.audit.snapshot import write_snapshot, write_tables
 from aggregator.audit.tables import SCHEMAS, held_schema, schema
 from aggregator.audit.verifier import Fault, Json, described
+from tests.support.lines import line
 from tests.unit.aggregator.audit.test_columns import TERMS, book, tabled
 from tests.unit.aggregator.audit.test_verifier import FIRST_SLOT, OPERATOR, STRANGER, history, key_of, sealed, weighed
 

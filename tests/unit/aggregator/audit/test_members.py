@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from aggregator.audit import member_verifier
-from aggregator.audit.lines import line
 from aggregator.audit.members import Signed
 from aggregator.audit.snapshot import verify
 from aggregator.book import Book, judged
@@ -23,6 +22,7 @@ from aggregator.margin.member import MemberKind, Membership
 from aggregator.membership.message import Action, Message
 from aggregator.membership.proof import offchain
 from chains.identifiers import Account, base58
+from tests.support.lines import line
 from tests.unit.aggregator.builders import CHAIN, NOW, OTHER_CHAIN, OWNER
 from tests.unit.aggregator.test_membership import ALICE, BOB, CAROL, SOLANA, evm, message, personal, typed
 from tests.unit.aggregator.test_snapshot import book, written_in

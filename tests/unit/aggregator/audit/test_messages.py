@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from aggregator.audit import message_verifier
-from aggregator.audit.lines import line
 from aggregator.audit.message_verifier import NOBODY, Trust, trust_in
 from aggregator.audit.messages import written
 from aggregator.audit.snapshot import REPORT, verify
@@ -22,6 +21,7 @@ from crossmargin.verification import Verification
 from crossmargin.verification_worker import Question, checks
 from indexer.store import MEMORY, Store, TransferRow
 from tests.support.hermes import GUARDIANS, OTHERS
+from tests.support.lines import line
 from tests.support.vaas import OWNER, SAID, SENT_AT, SOUTH, TRUST, evidence, row
 from tests.unit.aggregator.test_snapshot import book, written_in
 

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.audit import copies, verifier
-from aggregator.audit.lines import KEYS, line
+from aggregator.audit.lines import KEYS
 from aggregator.audit.manifest import Link
 from aggregator.audit.proofs import NotThere, prove
 from aggregator.audit.signing import Signer, first_entry, next_entry, witness_name, witness_text
@@ -32,6 +32,7 @@ from chains.auditing import Controlled
 from chains.model import AccountBytes
 from chains.ports import Cover, Held, Outcome, Summed
 from chains.proving import Proved, StateProof
+from tests.support.lines import line
 from tests.unit.aggregator.builders import OWNER, WETH
 from tests.unit.aggregator.test_snapshot import book
 

@@ -9,7 +9,7 @@ import pytest
 
 from aggregator.book import Book
 from aggregator.engines import partitions
-from aggregator.engines.laying import laid_of
+from aggregator.engines.laying import laid
 from aggregator.engines.partitions import Asked, parts_of, put_risk
 from aggregator.risk.scenarios import Scenario, failures, grid, shocked
 from aggregator.stressing import held_of
@@ -62,7 +62,6 @@ def scenarios(odd: Book) -> list[Scenario]:
 def put_cut(odd: Book, scenarios: list[Scenario], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Write a book in files of `SMALL` rows, and name them."""
     monkeypatch.setattr(partitions, "ROWS_A_FILE", SMALL)
-    put_risk(
-        laid_of(odd), Asked(library=library_text(), scenarios=tuple(scenarios), curves=True, said={"as_of": {}}), folder
-    )
+    asked = Asked(library=library_text(), scenarios=tuple(scenarios), curves=True, said={"as_of": {}})
+    put_risk(laid(odd.inputs), asked, folder)
     return parts_of(folder)

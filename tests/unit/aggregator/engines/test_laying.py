@@ -10,7 +10,7 @@ import pytest
 from aggregator.arrayed import tables_of
 from aggregator.book import Book, judged, parted
 from aggregator.engines import laying
-from aggregator.engines.laying import Part, laid, laid_of
+from aggregator.engines.laying import Laid, Part, laid, part_of
 from aggregator.engines.partitions import Asked, put_risk
 from aggregator.margin.inputs import MarginAccount
 from aggregator.risk.scenarios import Scenario
@@ -46,7 +46,7 @@ def test_a_book_laid_out_in_processes_is_the_book_laid_out_at_once(
     joined: Book, scenarios: list[Scenario], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(laying, "_judged", judged_of_toys)
-    whole = laid_of(joined)
+    whole = Laid(inputs=joined.inputs, context=joined.context, part=part_of(joined))
 
     found = laid(joined.inputs, accounts=9)
 
@@ -65,7 +65,7 @@ def test_a_book_laid_out_in_processes_is_the_book_laid_out_at_once(
 def test_little_is_judged_without_processes(joined: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(laying, "each_in_processes", None)
 
-    assert laid(joined.inputs).part == laid_of(joined).part
+    assert laid(joined.inputs).part == part_of(joined)
 
 
 def judged_of_toys(path: Path) -> Part:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +118,3 @@ def in_lake(folder: Path, made: LakeSet) -> bool:
         and (folder / file.path).stat().st_size == file.bytes
         for file in made.files
     )
-
-
-def without_files(made: LakeSet) -> LakeSet:
-    return replace(made, tables={})

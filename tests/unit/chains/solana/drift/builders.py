@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chains.model import AccountBytes, Block, Side, UnitSnapshot, VenueUnit
+from chains.model import AccountBytes, Block, VenueUnit
 from chains.solana.drift.layout import PERP_MARKET, PYTH_LAZER_ORACLE, SPOT_MARKET, USER
 from chains.solana.drift.oracles import SOURCES
 from chains.solana.drift.states import perp_address, spot_address
@@ -17,10 +17,10 @@ SLOT, NOW = 500, 1_700_000_000
 ANN, BOB = b"\x01" * 32, b"\x02" * 32
 ANNS, BOBS = b"\x11" * 32, b"\x12" * 32
 """Sub-accounts of Ann and Bob."""
-USDC_MINT, SOL_MINT, JTO_MINT = (bytes([number]) * 32 for number in (0x71, 0x72, 0x73))
-USDC_PRICE, SOL_PRICE, JTO_PRICE = (bytes([number]) * 32 for number in (0x81, 0x82, 0x83))
-USDC, SOL, JTO = (spot_address(PROGRAM_ID, number) for number in (0, 1, 2))
-SOL_PERP, BET = (perp_address(PROGRAM_ID, number) for number in (0, 1))
+USDC_MINT, SOL_MINT = (bytes([number]) * 32 for number in (0x71, 0x72))
+USDC_PRICE, SOL_PRICE = (bytes([number]) * 32 for number in (0x81, 0x82))
+USDC, SOL = (spot_address(PROGRAM_ID, number) for number in (0, 1))
+SOL_PERP = perp_address(PROGRAM_ID, 0)
 INTEREST = 10**10
 LAZER = SOURCES.index("PythLazer")
 
@@ -161,8 +161,3 @@ class World:
         found = self.value(data)
         assert found.native is not None, found.reasons
         return found.native
-
-
-def held(unit: UnitSnapshot, market: bytes, side: Side) -> int:
-    """What a unit's journals say that it holds."""
-    return unit.positions.get((market, side), 0)

@@ -42,7 +42,7 @@ from tests.unit.chains.solana.drift.test_perp import position
 from tests.unit.chains.solana.drift.test_spot import market
 
 TOKEN, USD = 10**9, 10**6
-INITIAL, FILL, MAINTENANCE = Requirement
+INITIAL, _, MAINTENANCE = Requirement
 QUOTE_ASSET = SOURCES.index("QuoteAsset")
 NO_AVERAGES = {"last_oracle_price_twap": 0, "last_oracle_price_twap_5min": 0}
 

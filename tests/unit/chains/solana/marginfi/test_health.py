@@ -14,7 +14,6 @@ from chains.solana.marginfi.prices import Quote, Sides
 from chains.solana.marginfi.states import Bank, bank_of, bank_texts
 from tests.unit.chains.solana.marginfi.builders import JTO, SOL, USDC, bank, bits
 
-SOLS, USDCS = 10**9, 10**9  # one token of each, 9 decimals
 INITIAL, MAINTENANCE, EQUITY = Requirement
 STALE = Reason("price_stale", "", "")
 

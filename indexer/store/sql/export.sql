@@ -1,1 +1,0 @@
-COPY (SELECT * FROM ({query}) ORDER BY ALL) TO $path (FORMAT parquet, COMPRESSION zstd)

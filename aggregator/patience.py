@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import logging
 from functools import cache
 from threading import Thread
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from aggregator.arrays import stacked
 from aggregator.arrays.kernels import Revalue
+from aggregator.preferring import say_slower, words_of
 
 
 class Patient:
@@ -55,9 +55,7 @@ class Patient:
         except ImportError:
             return
         except Exception as error:  # noqa: BLE001 - whatever a compiler or its files raise, numpy gives the same numbers
-            logging.getLogger(__name__).warning(
-                "the book is computed with numpy, slower: %s: %s", type(error).__name__, error
-            )
+            say_slower("the book in memory", words_of(error))
             return
         self._run = revalue
 

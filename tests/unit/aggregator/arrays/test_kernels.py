@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aggregator.arrays import stacked
+from aggregator.arrays import kernels, stacked
 from aggregator.arrays.book import ArrayBook, Entry
 from aggregator.arrays.columns import HAS_DEBT
 from aggregator.arrays.estimates import STATIC
@@ -117,7 +117,7 @@ def test_a_compiler_that_fails_leaves_numpy_and_says_so(
     kernel.wait(300)
 
     assert not kernel.compiled
-    assert "computed with numpy" in caplog.text
+    assert "the book in memory without compiled code, slower" in caplog.text
     assert "no space left" in caplog.text
     assert np.array_equal(book.revalue().rows, ArrayBook.build(ENTRIES, MARKS, STATIC, stacked.revalue).standing.rows)
 
@@ -220,10 +220,30 @@ def test_where_nothing_can_be_written_it_compiles_without_keeping(
     caching: Any = pytest.importorskip("numba.core.caching")
     monkeypatch.setattr(caching.CompileResultCacheImpl, "_locator_classes", [])
     monkeypatch.setattr(caching.CodeLibraryCacheImpl, "_locator_classes", [])
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "aggregator")
 
     def twice(number: float) -> float:
         return number * 2
 
     assert jitted.jitted()(twice)(21.0) == 42.0
     assert "NUMBA_CACHE_DIR" in caplog.text
+
+
+def test_a_book_that_is_laid_out_once_is_computed_without_a_compiler_that_fails(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    compiled: Any = pytest.importorskip("aggregator.arrays.compiled")
+
+    class Full:
+        @staticmethod
+        def compile(kinds: object) -> None:
+            raise OSError(f"no space left for {kinds}")
+
+    monkeypatch.setattr(compiled, "over_all", Full)
+    kernel = kernels.fastest.__wrapped__()
+
+    book = ArrayBook.build(ENTRIES, MARKS, STATIC, kernel)
+
+    assert np.array_equal(book.revalue().rows, ArrayBook.build(ENTRIES, MARKS, STATIC, stacked.revalue).standing.rows)
+    assert len(caplog.records) == 1
+    assert "no space left" in caplog.text

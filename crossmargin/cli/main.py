@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from crossmargin.cli.completing import Shell
 from crossmargin.cli.context import Context, hoisted
 from crossmargin.cli.failures import guarded
 from crossmargin.cli.liquidation_commands import liquidations_app
+from crossmargin.pauses import THRESHOLDS
 
 CODES = (
     "Exit codes: 0 ok · 1 could not be done (node, store) · 2 usage or configuration · 3 stale or unknown · "
@@ -1370,4 +1372,5 @@ def rebuild(context: Ctx) -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    gc.set_threshold(*THRESHOLDS)
     guarded(app, hoisted)

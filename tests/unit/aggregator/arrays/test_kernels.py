@@ -28,7 +28,7 @@ ENTRIES = [
 
 def test_the_compiled_kernel_takes_over_and_compiles_nothing_else() -> None:
     numba = pytest.importorskip("numba")
-    kernel = Patient()
+    kernel = Patient(worth_s=0)
     book = ArrayBook.build(ENTRIES, MARKS, STATIC, kernel)
     before = book.standing.rows.copy()
 
@@ -44,6 +44,32 @@ def test_the_compiled_kernel_takes_over_and_compiles_nothing_else() -> None:
     book.change([Entry(name="a1", holdings=[(HELD, 7.0), (OWED, 9000.0)], said=HAS_DEBT)])
     assert len(compiled.signatures) == known, numba.__version__
     assert book.standing.account("a1") == _by_numpy(book).standing.account("a1")
+
+
+def test_nothing_is_compiled_before_numpy_has_computed_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([0.0, 0.2, 5.0, 5.2, 9.0, 9.2])  # three runs of 0.2 s, whatever passes between them
+    begun: list[str] = []
+
+    class Begun:
+        def __init__(self, *, name: str, **_: object) -> None:
+            self._name = name
+
+        def start(self) -> None:
+            begun.append(self._name)
+
+        def join(self, limit_s: float | None = None) -> None:
+            """It has ended."""
+
+    monkeypatch.setattr("aggregator.patience.thread_time", lambda: next(seconds))
+    monkeypatch.setattr("aggregator.patience.Thread", Begun)
+    book = ArrayBook.build(ENTRIES, MARKS, STATIC, Patient(worth_s=0.5))
+
+    book.revalue()
+    assert begun == []
+    book.revalue()
+    assert begun == ["compiling"]
+    book.revalue()
+    assert begun == ["compiling"]
 
 
 def _by_numpy(book: ArrayBook) -> ArrayBook:
@@ -111,7 +137,7 @@ def test_a_compiler_that_fails_leaves_numpy_and_says_so(
             raise OSError(f"no space left for {kinds}")
 
     monkeypatch.setattr(compiled, "over_all", Full)
-    kernel = Patient()
+    kernel = Patient(worth_s=0)
 
     book = ArrayBook.build(ENTRIES, MARKS, STATIC, kernel)
     kernel.wait(300)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock, Thread
@@ -10,6 +9,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numba import config, njit, typeof
+
+from aggregator.preferring import LOG, compiling
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,8 +21,10 @@ def on_all_cores(function: Any, *given: Any) -> None:  # noqa: ANN401 - what num
     """Call a parallel function, one at a time in a process: not every way that numba has to use cores bears two that do.
 
     It is compiled before its turn, so that nobody waits for a compiler. What is made with `jitted` lets go of the interpreter meanwhile.
+    Raises `NotCompiled` where that fails, before anything is written.
     """
-    function.compile(tuple(map(typeof, given)))
+    with compiling():
+        function.compile(tuple(map(typeof, given)))
     with _turn:
         function(*given)
 
@@ -30,10 +33,12 @@ def in_turns(function: Any, turns: int, *given: Any) -> None:  # noqa: ANN401 - 
     """Call a function on as many cores as there are, and turns for, each time with the turn that comes next, in an array that all share.
 
     It takes turns from there until none is left (`aggregator.arrays.turns`). Threads are this call's own, and sleep where they wait:
-    those of OpenMP go round for milliseconds after their work, on a core that others need. Raises what a call raises.
+    those of OpenMP go round for milliseconds after their work, on a core that others need. Raises what a call raises, and `NotCompiled`
+    before any.
     """
     turn, failed, cores = np.zeros(1, np.int64), [], config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # numba sets it when it runs
-    function.compile(tuple(map(typeof, (turn, *given))))
+    with compiling():
+        function.compile(tuple(map(typeof, (turn, *given))))
 
     def one() -> None:
         try:
@@ -66,7 +71,9 @@ def jitted(*, inlined: bool = False) -> Callable[[F], F]:
         try:
             found: F = compile_of(error_model="numpy", nogil=True, forceinline=inlined, cache=True)(function)
         except RuntimeError as error:  # what numba raises where nothing can be written
-            logging.getLogger(__name__).info("compiled code is not kept (set NUMBA_CACHE_DIR to a folder): %s", error)
+            LOG.info(
+                "compiled code is not kept (set NUMBA_CACHE_DIR to a folder): %s", error, extra={"word": "not_kept"}
+            )
             found = compile_of(error_model="numpy", nogil=True, forceinline=inlined)(function)
         return found
 

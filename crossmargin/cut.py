@@ -1,7 +1,8 @@
 """`--at`: a block, a block per chain, or a time, for people and for HTTP alike.
 
 `20100000` a block (when one chain is asked about) · `eip155:1=20100000,eip155:10=1200` · `2026-01-31T00:00:00Z` ·
-Unix seconds: `@1769817600`, or any bare number from 1000000000 on.
+Unix seconds: `@1769817600`, or any bare number from 1000000000 on · `eip155:1=20100000,@1769817600` a block, and a time for all
+other chains.
 """
 
 from __future__ import annotations
@@ -42,9 +43,10 @@ class AtBlock:
 
 @dataclass(frozen=True, slots=True)
 class AtBlocks:
-    """A block of each chain."""
+    """A block of each chain; `rest`: the Unix time for those that are not named, where one is said."""
 
     numbers: dict[str, int]
+    rest: int | None = None
 
 
 At = AtTime | AtBlock | AtBlocks
@@ -54,7 +56,9 @@ def parse_at(text: str) -> At:
     """Read what `--at` says; raises `UsageError`."""
     word = text.strip()
     if "=" in word:
-        return AtBlocks(_blocks(word))
+        blocks, _, last = word.rpartition(",")
+        rest = None if "=" in last else parse_at(last)
+        return AtBlocks(_blocks(blocks), rest.time) if isinstance(rest, AtTime) else AtBlocks(_blocks(word))
     if word.startswith("@") and NUMBER.fullmatch(word[1:]):
         return AtTime(_seconds(word[1:]))
     if NUMBER.fullmatch(word):
@@ -73,12 +77,16 @@ def time_of(text: str) -> int:
 
 
 def blocks_of(at: AtBlock | AtBlocks, chains: Collection[str], known: Collection[str] = ()) -> dict[str, int]:
-    """Name a block for each of `chains`, and for others only where they are `known`; raises `UsageError`."""
+    """Name a block for each of `chains`, and for others only where they are `known`; raises `UsageError`.
+
+    With a time for the rest not each of them must be named.
+    """
     if isinstance(at, AtBlock):
         if len(chains) != 1:
             raise UsageError(f"block {at.number} of which chain? {_wanted(chains)}")
         return dict.fromkeys(chains, at.number)
-    if not set(chains) <= at.numbers.keys() <= {*chains, *known}:
+    lacking = at.rest is None and not set(chains) <= at.numbers.keys()
+    if lacking or not at.numbers.keys() <= {*chains, *known}:
         raise UsageError(f"blocks of {', '.join(sorted(at.numbers))} are named; {_wanted(chains)}")
     return dict(at.numbers)
 

@@ -77,12 +77,14 @@ class Cuts:
         """Return the cut of every configured chain that the store reaches; `chains` are those that were asked about.
 
         Chains that were not asked about, but whose feeds may count, are cut by the time of the latest that was, unless they are named
-        too; of a chain of which nothing is stored no block can be named. Raises `UsageError`, `NotStored` and `ChainError`.
+        too; so are all that are not named where a time for them is said, by that. Of a chain of which nothing is stored no block can be
+        named. Raises `UsageError`, `NotStored` and `ChainError`.
         """
         if text is None:
             return self._made({chain_id: held.block for chain_id, held in self._cursors().items()}, self._cut_at)
         at = parse_at(text)
-        if isinstance(at, AtTime) and self._cut_at is not None and at.time > self._cut_at:
+        latest = at.time if isinstance(at, AtTime) else at.rest if isinstance(at, AtBlocks) else None
+        if latest is not None and self._cut_at is not None and latest > self._cut_at:
             raise NotStored(
                 f"what is read here is of {moment(self._cut_at)} and nothing later; ask for a time until then"
             )
@@ -92,7 +94,7 @@ class Cuts:
         asked = [chain_id for chain_id in chains if chain_id in stored] if isinstance(at, AtBlocks) else chains
         numbers = blocks_of(at, asked, self._rules)
         named = {chain_id: self._block(chain_id, number) for chain_id, number in numbers.items()}
-        time = max(block.time for block in named.values())
+        time = max(block.time for block in named.values()) if latest is None else latest
         others = {chain_id: block for chain_id, block in self._at_time(time).items() if chain_id not in named}
         return self._made(named) | self._made(others, time)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 import structlog
@@ -14,6 +15,9 @@ from crossmargin.redaction import Redactor
 
 LEVELS = (logging.INFO, logging.DEBUG)
 Logger = FilteringBoundLogger
+
+NOTED = "aggregator"
+"""Of whose notes, by the name of their logger, events are made."""
 
 
 def logger(redactor: Redactor, *, as_json: bool = False, quiet: bool = False, verbosity: int = 0) -> Logger:
@@ -37,6 +41,31 @@ def logger(redactor: Redactor, *, as_json: bool = False, quiet: bool = False, ve
         ],
     )
     return cast("Logger", wrapped)
+
+
+class _Heard(logging.Handler):
+    """Makes events of notes."""
+
+    def __init__(self, log: Logger) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.log(record.levelno, getattr(record, "word", "noted"), at=record.name, detail=record.getMessage())
+
+
+@contextmanager
+def noting(log: Logger) -> Iterator[None]:
+    """Log as events meanwhile what the aggregator notes where nobody hands it a logger."""
+    noted, heard = logging.getLogger(NOTED), _Heard(log)
+    before = noted.level
+    noted.setLevel(logging.INFO)
+    noted.addHandler(heard)
+    try:
+        yield
+    finally:
+        noted.removeHandler(heard)
+        noted.setLevel(before)
 
 
 def _scrubber(redactor: Redactor) -> Processor:

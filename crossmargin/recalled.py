@@ -84,11 +84,18 @@ def recalled(
 
 def _asked_again(desk: Desk, account: str, then: Document) -> tuple[Document | None, str]:
     """Ask what is known now of the blocks that an answer was of; `None`, and why, where nothing can be said of them."""
-    cuts = ",".join(f"{chain}={place['block']}" for chain, place in then["as_of"].items())
     try:
-        return desk.health(account, cuts or None), ""
+        return desk.health(account, _cuts(then["as_of"])), ""
     except DeskError as error:
         return None, str(error)
+
+
+def _cuts(as_of: Mapping[str, Any]) -> str | None:
+    """Name the blocks of an answer, and for chains that had no part in it, where a member was before or came since, its moment."""
+    if not as_of:
+        return None
+    moment_of_it = max(place["time"] for place in as_of.values())
+    return ",".join([*(f"{chain}={place['block']}" for chain, place in as_of.items()), moment_of_it])
 
 
 def _causes(desk: Desk, then: Document, now: Document | None, since: int, why_not: str) -> Iterator[dict[str, Any]]:

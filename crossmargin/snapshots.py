@@ -106,7 +106,8 @@ class Snapshots:
 
     def _make(self, row: SnapshotRow, scene_at: SceneAt, watch: Watch | None) -> None:
         with scene_at(row.slot_time) as scene:
-            if not _passed(scene, row.slot_time, watch) or not _settled(scene):
+            if waits := [*_awaited(scene, row.slot_time, watch)] or [*_unsettled(scene)]:
+                self._note(row, "; ".join(waits))
                 return
             if not scene.cuts:
                 self._store.update_snapshot(replace(row, state="missed", detail="nothing was stored at that time"))
@@ -115,6 +116,11 @@ class Snapshots:
         with self._store.snapshot_ledger() as ledger:
             ledger.update(done)
             ledger.keep(done.snapshot_id, Path(done.path))
+
+    def _note(self, row: SnapshotRow, waits: str) -> None:
+        """Write down what a slot waits for, where that is news."""
+        if row.state == "waiting" and row.detail != waits:
+            self._store.update_snapshot(replace(row, detail=waits))
 
     def _written(self, row: SnapshotRow, scene: Scene, told: Told = untold) -> SnapshotRow:
         reader, cuts, catalogue = scene.reader, scene.cuts, scene.catalogue
@@ -188,28 +194,33 @@ class Snapshots:
         return late if late > LATE_S else 0
 
 
-def _passed(scene: Scene, slot_time: int, watch: Watch | None) -> bool:
-    """Whether no block at or before a time can still come: every chain has a later one, or is at a head seen after it.
+def _awaited(scene: Scene, slot_time: int, watch: Watch | None) -> Iterator[str]:
+    """Say of which chains a block at or before a time may still come: those without a later one that are not at a head seen after it.
 
     Those of venues, those of feeds, and all of which anything is stored. Of one second there may be several blocks.
     """
     venues, feeds = scene.catalogue.venues, scene.catalogue.feeds
     chains = {venue.chain_id for venue in venues} | {feed.chain_id for feed in feeds} | scene.cuts.keys()
-    cursors = {chain_id: scene.reader.cursor(chain_id) for chain_id in chains}
-    return all(
-        (cursor is not None and cursor.block.time > slot_time)
-        or (watch is not None and watch.at_head_after(chain_id, slot_time, cursor.block if cursor else None))
-        for chain_id, cursor in cursors.items()
-    )
+    for chain_id in sorted(chains):
+        cursor = scene.reader.cursor(chain_id)
+        last = None if cursor is None else cursor.block
+        passed = last is not None and last.time > slot_time
+        if not passed and (watch is None or not watch.at_head_after(chain_id, slot_time, last)):
+            where = (
+                "of which nothing is stored"
+                if last is None
+                else f"whose last block is {last.number} of {moment(last.time)}"
+            )
+            doubt = None if watch is None else watch.doubt(chain_id, last)
+            yield f"waits for {chain_id}, {where}" + ("" if doubt is None else f": {doubt.detail}")
 
 
-def _settled(scene: Scene) -> bool:
-    """Whether no block of the cut can be another one later; one that a standing chain ends in is taken as it is, and says so."""
-    cursors = {chain_id: scene.reader.cursor(chain_id) for chain_id in scene.cuts}
-    return all(
-        cursor is not None and (cut.block.number <= cursor.finalized or cut.block == cursor.block)
-        for (chain_id, cut), cursor in zip(scene.cuts.items(), cursors.values(), strict=True)
-    )
+def _unsettled(scene: Scene) -> Iterator[str]:
+    """Say which blocks of the cut can be others later; one that a standing chain ends in is taken as it is, and says so."""
+    for chain_id, cut in scene.cuts.items():
+        cursor = scene.reader.cursor(chain_id)
+        if cursor is None or (cut.block.number > cursor.finalized and cut.block != cursor.block):
+            yield f"waits until block {cut.block.number} of {chain_id} is final"
 
 
 def _link(ledger: Sequence[SnapshotRow], row: SnapshotRow) -> Link:

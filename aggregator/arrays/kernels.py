@@ -7,6 +7,7 @@ from functools import cache
 
 from aggregator.arrays import stacked
 from aggregator.arrays.columns import Bits, Floats, Indexes, Places
+from aggregator.preferring import preferred
 
 Revalue = Callable[
     [
@@ -20,9 +21,14 @@ Revalue = Callable[
 
 @cache
 def fastest() -> Revalue:
-    """Return the compiled kernel, or numpy's without numba, or with one whose inside `quads` does not know; both give the same bits."""
-    try:
-        from aggregator.arrays.compiled import revalue  # noqa: PLC0415 - numba takes half a second to import
-    except (ImportError, AttributeError):
-        return stacked.revalue
+    """Return the compiled kernel, or numpy's without numba, with one whose inside `quads` does not know, and where nothing can be compiled.
+
+    Both give the same bits.
+    """
+    return preferred("the margin model over the book", _compiled, stacked.revalue)
+
+
+def _compiled() -> Revalue:
+    from aggregator.arrays.compiled import revalue  # noqa: PLC0415 - numba takes half a second to import
+
     return revalue

@@ -46,6 +46,12 @@ def kernels() -> Kernels | None:
     return branch_kernels
 
 
+@cache
+def failures() -> list[str]:
+    """Return what kernels failed by in this process, which asks them no more."""
+    return []
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """How sums are written: each behind the word of its place, and what stands before, between and behind those of a node."""

@@ -11,12 +11,13 @@ import json
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import accumulate, islice, pairwise
+from itertools import accumulate, islice, pairwise, starmap
 from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,7 @@ from aggregator.audit.verifier import (
     Terms,
     sha256,
 )
+from aggregator.preferring import LOG, say_slower, words_of
 from aggregator.told import Told, untold
 
 INDEX, NODES, OWNERS = "index.json", "index.nodes", "index.owners"
@@ -119,26 +121,50 @@ def root_of(folder: Path, units: pa.Table, positions: pa.Table, terms: Mapping[s
     return _grown(_growing(folder, units, positions, terms, run), untold)[0]
 
 
-Growing = tuple[int, Iterable[tuple[Node, bytes]]]
-"""How many parts of a tree are built, beside whatever else is done, and what comes of each."""
+class Grown(NamedTuple):
+    """What came of a part of the tree: its root, what the index has of it, and what compiled kernels failed by, where they just did."""
+
+    root: Node
+    text: bytes
+    failed: str | None = None
+
+
+Call = tuple[Part, Part, Held]
+Growing = tuple[Sequence[Call], Iterable[Grown]]
+"""Parts of a tree that are built, beside whatever else is done, and what comes of each."""
 
 
 def _growing(folder: Path, units: pa.Table, positions: pa.Table, terms: Mapping[str, Terms], run: Run) -> Growing:
     """Begin to build a tree, in other processes where `run` has them."""
     parts = verifier.tree_parts(folder, terms, PART)
     calls = [(*part, held) for part, held in zip(parts, held_of(units, positions), strict=True)]
-    return len(calls), run(compiled_part_of if len(calls) >= MANY else part_of, calls)
+    return calls, run(compiled_part_of if len(calls) >= MANY else part_of, calls)
 
 
 def _grown(growing: Growing, told: Told) -> tuple[Node, list[bytes]]:
-    """Return the root, and what the index has of each part and of what is above them."""
-    count, parts = growing
-    grown = []
+    """Return the root, and what the index has of each part and of what is above them.
+
+    What failed in a compiler, or in processes that died of it or of anything, is built without them, and that is said.
+    """
+    calls, parts = growing
+    grown: list[Grown] = []
+    try:
+        _grow(grown, parts, len(calls), told)
+    except BrokenExecutor as error:
+        LOG.warning(
+            "the tree of a snapshot in one process, slower: %s", words_of(error), extra={"word": "processes_died"}
+        )
+        _grow(grown, starmap(part_of, calls[len(grown) :]), len(calls), told)
+    if failed := next((each.failed for each in grown if each.failed), None):
+        say_slower("the tree of a snapshot", failed)
+    built, above = _top([each.root for each in grown])
+    return built, [*(each.text for each in grown), above]
+
+
+def _grow(grown: list[Grown], parts: Iterable[Grown], count: int, told: Told) -> None:
     for each in parts:
         grown.append(each)
         told("building the tree", len(grown), count)
-    built, above = _top([node for node, _ in grown])
-    return built, [*(text for _, text in grown), above]
 
 
 def held_of(units: pa.Table, positions: pa.Table) -> list[Held]:
@@ -204,8 +230,8 @@ def _joined(own: pa.RecordBatch) -> pa.Array:
     return pc.binary_join_element_wise(*(column.cast(pa.string()) for column in own.columns), "\n")
 
 
-def part_of(units: Part, positions: Part, held: Held) -> tuple[Node, bytes]:
-    """Return the root of a part of the tree, and what the index has of it."""
+def part_of(units: Part, positions: Part, held: Held) -> Grown:
+    """Build a part of the tree."""
     raw, sums = verifier.read(units), Spelled(held.names)
     holdings = Holdings(
         counts=held.counts.tolist(),
@@ -220,13 +246,24 @@ def part_of(units: Part, positions: Part, held: Held) -> tuple[Node, bytes]:
     starts = [units.begin, *(units.begin + end.end() for end in ends)]
     if starts[-1] != units.end:
         starts.append(units.end)
-    return sums.named(built[-1][0]), _text(sums.names, starts, _lines(built))
+    return Grown(sums.named(built[-1][0]), _text(sums.names, starts, _lines(built)))
 
 
-def compiled_part_of(units: Part, positions: Part, held: Held) -> tuple[Node, bytes]:
-    """Do what `part_of` does with compiled kernels, where there are any."""
-    if (kernels := branches.kernels()) is None:
-        return part_of(units, positions, held)
+def compiled_part_of(units: Part, positions: Part, held: Held) -> Grown:
+    """Do what `part_of` does with compiled kernels, where there are any and until they fail in this process."""
+    try:
+        if not branches.failures() and (kernels := branches.kernels()) is not None:
+            return _compiled_part_of(units, positions, held, kernels)
+    except Fault:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a compiler or its files raise; of what is wrong with lines, the same is raised below
+        grown = part_of(units, positions, held)
+        branches.failures().append(words_of(error))
+        return grown._replace(failed=branches.failures()[0])
+    return part_of(units, positions, held)
+
+
+def _compiled_part_of(units: Part, positions: Part, held: Held, kernels: branches.Kernels) -> Grown:
     tree = branches.Tree(held.names, kernels)
     hashes, lengths = branches.leaf_hashes(units, positions, held.counts)
     levels = list(tree.levels(tree.leaves(held, hashes)))
@@ -238,7 +275,7 @@ def compiled_part_of(units: Part, positions: Part, held: Held) -> tuple[Node, by
     )
     ends = [*accumulate(lengths, initial=units.begin)]
     starts = [*ends[:-1:GROUP], ends[-1]]
-    return tree.root(levels[-1]), _text(tree.sums.names, starts, lines)
+    return Grown(tree.root(levels[-1]), _text(tree.sums.names, starts, lines))
 
 
 def _top(roots: Sequence[Node]) -> tuple[Node, bytes]:

@@ -137,8 +137,8 @@ def assess(
 
 
 def endangered(pools: Iterable[PoolStanding]) -> list[Part]:
-    """Return the parts whose equity can be gone: what owes, and all that stands with it."""
-    return [each.part for each in pools if each.owes or not each.part.pool.isolated]
+    """Return the parts whose equity can be gone."""
+    return [each.part for each in pools if each.owes]
 
 
 def _breach(

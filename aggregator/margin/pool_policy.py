@@ -23,7 +23,7 @@ class Pool:
     are in it; empty: those of all venues that no other pool names. `eligible`: classes, identities or assets (CAIP-19) that are
     collateral in it; empty: all. `cap_usd`: identity, class or `other` → the most that new debt may rest on of one identity; `max_share`:
     likewise as a share of all collateral in the pool. `minimum_charge_usd`: chain (CAIP-2) or `other` → what each debt there requires
-    besides. `count_excess`: whether what an isolated unit has left counts for the account.
+    besides. `count_excess`: whether what an isolated unit has left counts in the account's numbers; each pool is judged without it too.
     """
 
     id: str

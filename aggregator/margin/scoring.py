@@ -34,7 +34,7 @@ def breach_probability(
 ) -> float | Unscored:
     """Return the chance that any of an account's equities is gone within a day; of an account whose debt is known and priced.
 
-    `parts`: those with debt; all cross ones stand together. The estimates must tell how far days go (`minima`).
+    `parts`: those with debt, each of which stands by itself. The estimates must tell how far days go (`minima`).
     """
     found = stands(context, parts, units, positions)
     if isinstance(found, Unscored):
@@ -51,8 +51,11 @@ def breach_probability(
 def stands(
     context: Context, parts: Iterable[Part], units: Sequence[OpenUnit], positions: Sequence[ValuedPosition]
 ) -> tuple[Stand, ...] | Unscored:
-    """Return every equity whose end makes an account liquidatable: the house's, and each unit's own."""
-    found = (*_houses(context, tuple(parts)), *_venues(units, positions))
+    """Return every equity whose end makes an account liquidatable: each part's, and each unit's own.
+
+    That of all cross parts together, and of what counts beside them, is never gone before one of theirs is.
+    """
+    found = (*_houses(context, parts), *_venues(units, positions))
     return next((each for each in found if isinstance(each, Unscored)), None) or tuple(
         each for each in found if isinstance(each, Stand)
     )
@@ -70,14 +73,8 @@ def unscored(identities: Iterable[str]) -> Unscored:
     return Unscored(reason=Reason("breach_not_estimated", names, f"no price history tells how {names} moves"))
 
 
-def _houses(context: Context, parts: Sequence[Part]) -> Iterator[Stand]:
-    """Yield the equity of all cross pools together, and of each isolated one."""
-    cross = tuple(part for part in parts if not part.pool.isolated)
-    alone = ((part,) for part in parts if part.pool.isolated)
-    for together in (cross, *alone):
-        house = House(parts=together)
-        if house.owes:
-            yield _house(house, context)
+def _houses(context: Context, parts: Iterable[Part]) -> Iterator[Stand]:
+    return (_house(House(parts=(part,)), context) for part in parts if part.owes)
 
 
 def _house(house: House, context: Context) -> Stand:

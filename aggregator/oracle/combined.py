@@ -60,9 +60,8 @@ class Quote:
         return replace(self, low=min(self.low, other.low), high=max(self.high, other.high))
 
     def raised(self, floor: float) -> Quote:
-        """Lift a quote whose middle is below a floor to it; what was above stays covered."""
-        low = floor * (self.low / self.mid) if self.mid > 0 else 0.0
-        return Quote(low=min(max(self.low, low), floor), mid=floor, high=max(self.high, floor))
+        """Lift the middle, which is below a floor, to it; the bounds still reach what was said."""
+        return Quote(low=self.low, mid=floor, high=max(self.high, floor))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +89,13 @@ def combined(identity: str, used: Sequence[Used], discarded: Sequence[Discarded]
     quote = quote_of(kept, weighing, view.rules)
     findings = [(State.HELD, Refusal.UNCONFIRMED.value)] if agreed.reach else []
     fair = _fair(market, rates, view)
-    if fair is not None and _unbelieved(quote, fair, kept, view.rules):
-        quote = quote.raised(fair.mid * (1 - view.rules.peg_haircut))
-        findings.append((State.HELD, "first_print_below_fair"))
     short, long = twap(path, now, SHORT_S), twap(path, now, LONG_S)
-    quote = quote.reaching([*agreed.reach, *([] if short is None else [short])])
-    quote = quote if fair is None else quote.covering(fair)
+    said, quote = quote, quote.reaching([*agreed.reach, *([] if short is None else [short])])
+    if fair is not None:
+        if _unbelieved(said, fair, kept, view.rules):
+            quote = quote.raised(fair.mid * (1 - view.rules.peg_haircut))
+            findings.append((State.HELD, "first_print_below_fair"))
+        quote = quote.covering(fair)
     prices = [item.price for item in kept]
     spread = half_spread(prices, weighing)
     operators = frozenset().union(*(item.operators for item in kept))

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from aggregator.preferring import preferred
 from aggregator.risk.exposures import WORTH_COMPILING, Exposures, Floats, Indexes
 from aggregator.risk.paths import POINTS, STEPS, Paths
 
@@ -44,11 +45,13 @@ def breaches(accounts: Indexes, rows: Exposures, paths: Paths, kernel: Kernel | 
 
 @cache
 def fastest() -> Kernel:
-    """Return the compiled kernel, or numpy's without numba."""
-    try:
-        from aggregator.risk.compiled_breaches import compiled  # noqa: PLC0415 - numba takes half a second to import
-    except ImportError:
-        return in_numpy
+    """Return the compiled kernel, or numpy's without numba and where nothing can be compiled."""
+    return preferred("chances of breaches", _compiled, in_numpy)
+
+
+def _compiled() -> Kernel:
+    from aggregator.risk.compiled_breaches import compiled  # noqa: PLC0415 - numba takes half a second to import
+
     return compiled
 
 

@@ -9,6 +9,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from aggregator.preferring import preferred
+
 Floats = NDArray[np.float64]
 Indexes = NDArray[np.int64]
 Places = NDArray[np.int32]
@@ -127,11 +129,13 @@ def _alike(exposures: Exposures) -> Iterator[tuple[Indexes, int]]:
 
 @cache
 def fastest() -> Kernel:
-    """Return the compiled kernel, or numpy's without numba (`pip install crossmargin[fast]`)."""
-    try:
-        from aggregator.risk.compiled import revalue  # noqa: PLC0415 - numba takes half a second to import
-    except ImportError:
-        return in_numpy
+    """Return the compiled kernel, or numpy's without numba (`pip install crossmargin[fast]`) and where nothing can be compiled."""
+    return preferred("scenarios over many accounts", _compiled, in_numpy)
+
+
+def _compiled() -> Kernel:
+    from aggregator.risk.compiled import revalue  # noqa: PLC0415 - numba takes half a second to import
+
     return revalue
 
 

@@ -12,6 +12,7 @@ from eth_utils.address import to_checksum_address
 from chains.errors import HistoryGone, NodeWrong
 from chains.evm.logs import unhex
 from chains.evm.ports import BALANCE, ETH_CALL, UNAVAILABLE, Answer, Read
+from chains.evm.reverts import plain_revert
 from chains.model import Block
 from chains.rpc import NodePool, Outcome, RpcFault
 
@@ -57,9 +58,11 @@ class Calls:
             return self._balance(read, outcome)
         if not isinstance(outcome, RpcFault):
             return Answer("returned", self._output(outcome))
-        from chains.evm.provider import revert_of  # noqa: PLC0415 - web3 takes a second to import
+        said = plain_revert(outcome)
+        if said is None:
+            from chains.evm.provider import revert_of  # noqa: PLC0415 - web3 takes a second to import
 
-        said = await revert_of(outcome, _call(read))
+            said = await revert_of(outcome, _call(read))
         if said is not None:
             return Answer("reverted", said)
         if _HALTED.search(outcome.text):

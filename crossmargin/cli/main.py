@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +23,7 @@ from crossmargin.cli.commands.webhooks import webhooks_app
 from crossmargin.cli.completing import Shell
 from crossmargin.cli.context import Context, hoisted
 from crossmargin.cli.failures import guarded
+from crossmargin.pauses import THRESHOLDS
 
 CODES = (
     "Exit codes: 0 ok · 1 could not be done (node, store) · 2 usage or configuration · 3 stale or unknown · "
@@ -118,10 +120,10 @@ def options(
     verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="More on stderr; twice for all.")] = 0,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log as JSON lines, also on a terminal.")] = False,
     accept_policy: Annotated[
-        bool, typer.Option("--accept-policy", help="Let the configured policy count from now on, without notice.")
+        bool, typer.Option("--accept-policy", help="Put the configured policy into force now, without notice.")
     ] = False,
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and end.")
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and exit.")
     ] = False,
 ) -> None:
     del version
@@ -186,7 +188,7 @@ def init(
 
 @app.command()
 def completion(shell: Annotated[Shell, typer.Argument(help="Whose script.", metavar="bash|zsh|fish")]) -> None:
-    """Print a script by which a shell completes commands and options."""
+    """Print a shell completion script for commands and options."""
     from crossmargin.cli.completing import script
 
     typer.echo(script(shell, app), nl=False)
@@ -208,7 +210,7 @@ def doctor(
         list[str] | None, typer.Option("--chain", metavar="ID", help="Only this chain; may be given again.")
     ] = None,
 ) -> None:
-    """Measure what each configured node can do. Exits 3 when one cannot be believed, 1 when a chain has none that can be used."""
+    """Measure what each configured node can do. Exits 3 when one cannot be trusted, 1 when a chain has no usable node."""
     from crossmargin.cli import doctor as measuring
 
     measuring.doctor(context.obj, chains=tuple(chain or ()))
@@ -326,7 +328,7 @@ def stress(
     accrue: AccrueDays = 0,
     at: At = None,
 ) -> None:
-    """Show what scenarios do to everybody: who falls below 1, what venues may liquidate, what is lacking."""
+    """Show what scenarios do to all accounts: who falls below 1, what venues could liquidate, what is not covered."""
     from crossmargin.cli import stressing
 
     stressing.stress(
@@ -354,7 +356,7 @@ def what_if(
     ] = None,
     at: At = None,
 ) -> None:
-    """Show an account's health before and after actions and moves of prices. Does nothing. Exits 3 when unknown after."""
+    """Show an account's health before and after hypothetical actions and price moves. Exits 3 when unknown afterwards."""
     from crossmargin.cli import stressing
 
     stressing.what_if(context.obj, account, actions=do or (), shocks=shock or (), at=at)
@@ -370,7 +372,7 @@ def advise(
     ] = None,
     at: At = None,
 ) -> None:
-    """Rank what an account may do to be further from a liquidation. Does nothing. Exits 3 when its health is unknown."""
+    """Rank what would move an account away from liquidation; executes nothing. Exits 3 when its health is unknown."""
     from crossmargin.cli import advising
 
     advising.advise(context.obj, account, usd=usd, at=at)
@@ -378,7 +380,7 @@ def advise(
 
 @app.command()
 def at_risk(context: Ctx, *, at: At = None) -> None:
-    """Show what may be liquidated at which price, and whose it is."""
+    """Show what could be liquidated at which price, and from whom."""
     from crossmargin.cli import stressing
 
     stressing.at_risk(context.obj, at=at)
@@ -386,7 +388,7 @@ def at_risk(context: Ctx, *, at: At = None) -> None:
 
 @app.command("risk-run")
 def risk_run(context: Ctx) -> None:
-    """Take the book through scenarios, prices and paths, and keep what it comes to for SQL (public.fct_risk_run)."""
+    """Run scenarios, price moves and simulated paths over the whole book, and keep the results for SQL (public.fct_risk_run)."""
     from crossmargin.cli import forecasting
 
     forecasting.risk_run(context.obj)
@@ -400,7 +402,7 @@ def watch_list(
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The same seed draws the same paths.")] = 0,
     at: At = None,
 ) -> None:
-    """List who is likely to be liquidatable within an hour, a day and a week, the likeliest first."""
+    """List the accounts likely to become liquidatable within an hour, a day and a week, likeliest first."""
     from crossmargin.cli import forecasting
 
     forecasting.watch_list(context.obj, top=top, seed=seed, at=at)
@@ -441,7 +443,7 @@ def sql(
         ),
     ] = None,
 ) -> None:
-    """Ask the store's public views, or the tables of a snapshot, one SELECT; or several on a terminal."""
+    """Run one SELECT on the store's public views or on a snapshot's tables; several, one by one, on a terminal."""
     from crossmargin.cli import sql as asked
 
     asked.sql(
@@ -456,7 +458,7 @@ def sql(
 
 @app.command()
 def publish(context: Ctx) -> None:
-    """Publish what is final as Parquet files and a small database of views, for analysts."""
+    """Publish final data as Parquet files and a small database of views, for analysts."""
     from crossmargin.cli import sql as asked
 
     asked.publish(context.obj)
@@ -492,7 +494,7 @@ def revalue(
     ] = None,
     accrue: AccrueDays = 0,
 ) -> None:
-    """Compute a whole book's margin accounts on an engine, and what is at risk, from Parquet to Parquet in a lake."""
+    """Compute a whole book's margin accounts and what is at risk on an engine, from Parquet to Parquet in a lake."""
     from crossmargin.cli import revaluing
     from crossmargin.stress_documents import wanted_of
 
@@ -509,7 +511,7 @@ def revalue(
 
 @app.command()
 def mcp(context: Ctx) -> None:
-    """Answer a program that speaks the Model Context Protocol, on stdin and stdout: read-only tools. Needs the extra mcp."""
+    """Serve read-only tools over the Model Context Protocol on stdin and stdout. Needs the extra mcp."""
     from crossmargin.cli import asking
 
     asking.tools(context.obj)
@@ -530,7 +532,7 @@ def validate(
     *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder for the tables and plots.")],
 ) -> None:
-    """Judge all haircut models and chances on price histories, and write the pack; exits 4 where it does not hold."""
+    """Backtest all haircut models and breach probabilities on price histories, and write the pack; exits 4 where one fails."""
     from crossmargin.cli import learning
 
     learning.validate(context.obj, files, out=out)
@@ -554,7 +556,7 @@ def prove_coverage(
     ] = None,
     level: Annotated[ProofLevel, typer.Option("--level", help="The evidence to look for.")] = ProofLevel.RECEIPTS,
 ) -> None:
-    """Look at stored final blocks again for evidence that no log is missing. Exits 4 where one is."""
+    """Prove that no log of stored final blocks is missing. Exits 4 where one is."""
     from crossmargin.cli import proving
 
     wish = proving.Wish(chains=tuple(chain or ()), venue=venue, first=first, last=last, level=level.value)
@@ -598,7 +600,7 @@ def restate(
         bool, typer.Option("--accept-removal", help="Let stored logs go that the nodes do not give any more.")
     ] = False,
 ) -> None:
-    """Read stored blocks again from the nodes, and take over what is otherwise now."""
+    """Read stored blocks again from the nodes, and take over what has changed."""
     from crossmargin.cli import restating
 
     restating.restate(context.obj, chain=chain, venue=venue, first=first, cause=cause, accept_removal=accept_removal)
@@ -628,7 +630,7 @@ def restore(
     *,
     verify: Annotated[bool, typer.Option("--verify", help="Only check that it is whole.")] = False,
 ) -> None:
-    """Check a backup and put it in the place of a store that is gone. Exits 4 when it is not whole."""
+    """Check a backup and put it in place of a lost store. Exits 4 when it is incomplete."""
     from crossmargin.cli import backups
 
     backups.restore(context.obj, folder, verify_only=verify)
@@ -636,7 +638,7 @@ def restore(
 
 @app.command()
 def rebuild(context: Ctx) -> None:
-    """Derive everything again from what the nodes once said, without a network."""
+    """Derive all tables again from the stored raw data, without a network."""
     from crossmargin.cli import indexing
 
     indexing.rebuild(context.obj)
@@ -644,4 +646,5 @@ def rebuild(context: Ctx) -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    gc.set_threshold(*THRESHOLDS)
     guarded(app, hoisted)

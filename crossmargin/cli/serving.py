@@ -19,7 +19,7 @@ from crossmargin.cli.tasks import run as started
 from crossmargin.cli.tasks import until_interrupted
 from crossmargin.from_lake import Following, begun, lake_at, reader_settings, without_unfilled
 from crossmargin.local_desk import LocalDesk
-from crossmargin.logs import logger
+from crossmargin.logs import logger, noting
 from crossmargin.outdated import outdated
 from crossmargin.server.site import check_host
 from crossmargin.service import Parts, serve_until
@@ -55,7 +55,7 @@ def _serve_lake(context: Context, settings: Settings) -> None:
     """Serve the newest set of a lake out of a store that is gone afterwards."""
     said = lakes.lake_settings(settings)
     log = logger(context.redactor, as_json=context.log_json, quiet=context.quiet, verbosity=context.verbosity)
-    with unlocked(settings) as store, closing(tracing_of(os.environ, log)) as tracing:
+    with noting(log), unlocked(settings) as store, closing(tracing_of(os.environ, log)) as tracing:
         without_unfilled(store)
         publisher = Publisher(settings.publish.folder)
         following = Following(Lake.at(said.url), store, publisher, said, time)
@@ -85,7 +85,7 @@ def _serve(context: Context, settings: Settings, follow: Connect | None) -> None
     settings = stored(settings, writes=True) if follow is None else started(found(settings))
     watch = Watch(settings.chains, time) if follow is not None else None
     log = logger(context.redactor, as_json=context.log_json, quiet=context.quiet, verbosity=context.verbosity)
-    with opened(settings) as store, closing(tracing_of(os.environ, log)) as tracing:
+    with noting(log), opened(settings) as store, closing(tracing_of(os.environ, log)) as tracing:
         desk = LocalDesk(settings, store, policy, watch=watch)
         if desk.begin_policy(accept=context.accept_policy) == SUPERSEDED:
             log.warning("policy_superseded", detail=SUPERSEDED_TOLD)

@@ -49,11 +49,14 @@ def _show(console: Console, document: Document) -> None:
             words(*_state(row)),
             figures.age(row["late_seconds"]) if row["late_seconds"] else "",
             row["created_at"],
-            (row["manifest_hash"] or row["detail"] or "")[:30],
+            (row["manifest_hash"] or "")[:30],
         )
         for row in document["snapshots"]
     ]
     console.print(add_rows(table(*columns), rows))
+    for row in document["snapshots"]:
+        if row["detail"]:
+            console.print(words(f"{row['snapshot']}: {row['detail']}"), soft_wrap=True)
 
 
 def _state(row: Document) -> tuple[str, str]:

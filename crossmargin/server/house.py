@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from crossmargin.alerts import Alerts
@@ -29,7 +29,9 @@ class House:
     metrics: Metrics
     cursors: Cursors
     routes: Sequence[Route]
-    openapi: bytes
+    openapi: Callable[[], bytes]
+    """Gives the OpenAPI document, which is written when somebody first asks for it: that takes a quarter of a second."""
+
     lists: Lists
     current: Current
     workers: Workers

@@ -12,7 +12,8 @@ LONGEST_AT = 4096
 ACCOUNT = "A margin account of the configuration, a CAIP-10 account, or a bare address: that key on every chain that writes it so."
 AT = (
     "As of a block where one chain is asked about (20100000), a block of each chain (eip155:1=20100000,eip155:10=1200), or a time: "
-    "2026-01-31T00:00:00Z, @1769817600, or any bare number from 1000000000 on. Without it: the newest that is stored."
+    "2026-01-31T00:00:00Z, @1769817600, or any bare number from 1000000000 on; behind blocks, a time for all other chains. "
+    "Without it: the newest that is stored."
 )
 
 

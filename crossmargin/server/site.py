@@ -8,7 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from time import monotonic
 
 from aiohttp import web
@@ -157,7 +157,7 @@ def _house(kit: Kit, workers: Workers, *, anonymous: bool) -> House:
         metrics=kit.metrics,
         cursors=Cursors(secrets.token_bytes(CURSOR_SECRET_BYTES) if kit.lake is None else SHARED_SECRET),
         routes=found,
-        openapi=document_of(found, anonymous=anonymous, of_lake=kit.lake is not None),
+        openapi=cache(partial(document_of, found, anonymous=anonymous, of_lake=kit.lake is not None)),
         lists=kit.lists,
         current=Current(kit.lists.desk, kit.store, kit.watch, workers, monotonic),
         workers=workers,

@@ -5,19 +5,33 @@ from __future__ import annotations
 import json
 
 import pytest
+from eth_account import Account as Wallets
+from eth_account.messages import encode_defunct
+from eth_utils.address import to_checksum_address
 
+from aggregator.membership.message import Action
 from crossmargin.app import opened, policy_of
 from crossmargin.documents import moment
 from crossmargin.errors import NotStored
 from crossmargin.local_desk import LocalDesk
 from crossmargin.recalled import recalled, recalled_positions
-from crossmargin.settings import load
+from crossmargin.settings import Settings, load
+from crossmargin.wallets import new_message, wallet_of
 from indexer.store import Answer
+from tests.devnet.evm import keys
 from tests.e2e.conftest import Indexed
 from tests.e2e.test_snapshots import Clock
 from tests.support.recorded import CONFIGURATION, crossmargin
 
 NOON = 1_737_115_200
+SIGNER = Wallets.from_key(keys.private_key(3, "signer"))
+
+
+def _signed(settings: Settings, wallet: str, action: Action, now: int) -> str:
+    """What the signer says of a wallet of his."""
+    told = new_message("linked", wallet_of(settings, "linked", wallet), action, now=now, lasts_s=30 * 86_400)
+    proof = bytes(SIGNER.sign_message(encode_defunct(text=told["message"])).signature)
+    return json.dumps({"message": told["message"], "scheme": "eip191", "signature": f"0x{proof.hex()}"})
 
 
 def test_what_was_answered_is_given_back_as_it_was_sent(indexed: Indexed) -> None:
@@ -54,6 +68,28 @@ def test_what_is_priced_from_chains_without_a_member_is_asked_again_of_the_same_
         found = recalled(desk, member, moment(NOON))
 
     assert len(sent["as_of"]) > len(sent["members"]) == 1
+    assert found["now"] == found["then"]
+    assert (found["differing"], found["causes"]) == ([], [])
+
+
+def test_a_member_who_was_revoked_before_keeps_no_answer_of_after_from_being_asked_again(indexed: Indexed) -> None:
+    """He was on a chain that the answer does not name, since nobody was there any more."""
+    written = indexed.folder / CONFIGURATION
+    own, other = "eip155:31337", "eip155:31338"
+    account = f'\n[[account]]\nid = "linked"\nmembers = ["{own}:{to_checksum_address(bytes(20))}"]\n'
+    written.write_text(written.read_text(encoding="utf-8") + account, encoding="utf-8")
+    settings, clock = load(written, {}), Clock(NOON)
+    with opened(settings) as store:
+        desk = LocalDesk(settings, store, policy_of(settings), clock=clock)
+        for action in (Action.LINK, Action.REVOKE):
+            signed = _signed(settings, f"{other}:{SIGNER.address}", action, clock.now)
+            desk.link("linked", signed, who="tester")
+            clock.now += 60
+        sent = desk.health("linked", None)
+
+        found = recalled(desk, "linked", moment(NOON + 600))
+
+    assert list(sent["as_of"]) == [own]
     assert found["now"] == found["then"]
     assert (found["differing"], found["causes"]) == ([], [])
 

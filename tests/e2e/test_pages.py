@@ -78,7 +78,7 @@ def test_the_account_page_shows_what_the_document_says(pages: Served) -> None:
 
     assert f'title="{health["health_factor"]}"' in body
     interval = health["health_factor_interval"]
-    assert f"between {interval['low']} and {interval['high']}; 1 is the line" in body
+    assert f"between {interval['low']} and {interval['high']}; liquidation starts below 1" in body
     assert all(reason["code"] in body for reason in health["reasons"])
     assert all(f"block {cut['block']:,}" in body for cut in health["as_of"].values())
     assert all(f">{venue['venue']}<" in body for venue in health["venues"])

@@ -222,7 +222,7 @@ def test_the_console_runs_a_query_and_gives_its_rows_as_a_file(visit: Visit) -> 
     assert Path(download.value.path()).read_text(encoding="utf-8").split() == ["venue_id", "aave-north", "aave-south"]
     visit.page.get_by_label("Query").fill("DROP TABLE dim_venue")
     visit.page.get_by_role("button", name="Ask").click()
-    assert "Not everything here may be believed" in visit.page.get_by_role("alert").inner_text()
+    assert "Some of this may be out of date or wrong" in visit.page.get_by_role("alert").inner_text()
     assert visit.faults == []
 
 

@@ -10,6 +10,7 @@ K7 every observation is used or listed with its reason, once
 K8 no operator moves the middle out of what two others say that agree
 K9 the middle of one plain source is exactly its answer
 K10 a worse status band is left no sooner with a window than without, and nobody is called liquidatable by a doubtful price alone
+K11 what one operator prints far below redemption for the first time is held: the bounds reach the print and what it is redeemed for
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from aggregator.margin.policy import StatusPolicy
 from aggregator.margin.status import HealthFactors, Status, band, held_band, house_status, may_be_held, worst
 from aggregator.oracle.mark import About, Mark, Observation, Reading, Unpriced, mark, marks_of
 from aggregator.oracle.observation import WINDOW_S
-from aggregator.oracle.rules import MarkRules, Mode
-from tests.unit.aggregator.builders import CHAIN, NOW, OTHER_CHAIN, USD, WETH, observation
+from aggregator.oracle.rules import MarkRules, Mode, State
+from tests.unit.aggregator.builders import CHAIN, NOW, OTHER_CHAIN, USD, USDC, WETH, observation
 
 TIMES = {CHAIN: NOW, OTHER_CHAIN: NOW - 12}
 OPERATORS = ["chainlink", "pyth", "switchboard", "redstone"]
@@ -114,6 +115,7 @@ def test_k3_a_feed_that_is_listed_twice_adds_nothing(said: list[Observation], kn
 def test_k4_a_wider_interval_never_narrows_a_mark(
     said: list[Observation], known: About, place: int, deviation: float, confidence: float
 ) -> None:
+    said = [replace(item, max_confidence=0.5) for item in said]
     wider = [_widened(item, deviation, confidence) if at == place else item for at, item in enumerate(said)]
 
     before, after = bounds(mark("ETH", said, TIMES, about=known)), bounds(mark("ETH", wider, TIMES, about=known))
@@ -133,7 +135,6 @@ def _widened(item: Observation, deviation: float, confidence: float) -> Observat
     return replace(
         item,
         deviation=min(item.deviation + deviation, 0.99),
-        max_confidence=0.5,
         reading=item.reading._replace(confidence_raw=more),
     )
 
@@ -226,3 +227,25 @@ def test_k10_a_band_is_left_no_sooner_and_no_doubtful_price_alone_makes_anybody_
     assert found is not Status.LIQUIDATABLE or seen.favourable < 1
     assert seen.favourable >= 1 or found is Status.LIQUIDATABLE
     assert mid >= 1 or found in {Status.DANGER, Status.LIQUIDATABLE}
+
+
+@given(
+    st.floats(0.01, 0.87),
+    st.floats(0.88, 1.1),
+    st.integers(1, 7200),
+    st.sampled_from([0.0, 0.01, 0.5]),
+    st.none() | st.just(0.04),
+)
+def test_k11_the_bounds_of_a_first_print_far_below_redemption_reach_it_and_what_it_is_redeemed_for(
+    price: float, before: float, ago: int, deviation: float, daily: float | None
+) -> None:
+    printed = observation(USDC, price, deviation=deviation, past=[(ago, before)])
+
+    found = mark("USDC", [printed], TIMES, about=About(at_par=True, daily_deviation=daily))
+
+    assert isinstance(found, Mark)
+    assert found.state in {State.HELD, State.VOLATILE}
+    assert "first_print_below_fair" in found.reasons
+    assert found.mid == 0.875
+    assert found.low <= found.used[0].low <= price + 1e-8
+    assert found.high >= max(1.0, found.used[0].high)

@@ -51,7 +51,7 @@ def account_link(
         str, typer.Option("--expires", metavar="TIME", help="For how long the signature is to count: 90d.")
     ] = "365d",
 ) -> None:
-    """Print what a wallet must sign to belong to a margin account, or take in what it signed. Exits 4 when it did not."""
+    """Print what a wallet must sign to join a margin account, or enter its signature. Exits 4 when the signature is not valid."""
     from crossmargin.cli import memberships
 
     asked = memberships.Asked(account=account, wallet=wallet, message_only=message_only, signature=signature)
@@ -71,7 +71,7 @@ def account_revoke(
     ] = False,
     note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Why the operator does, for the ledger.")] = "",
 ) -> None:
-    """Take a wallet from a margin account: by a message that it signed, or by the operator."""
+    """Remove a wallet from a margin account: by a message it signed, or by the operator."""
     from crossmargin.cli import memberships
 
     asked = memberships.Asked(account=account, wallet=wallet, message_only=message_only, signature=signature)

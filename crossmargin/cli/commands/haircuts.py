@@ -10,7 +10,7 @@ import typer
 from crossmargin.cli.commands.options import At, Ctx, Days, PriceColumn
 
 haircuts_app = typer.Typer(no_args_is_help=True, help="Market haircuts from price histories, and whether they hold.")
-score_app = typer.Typer(no_args_is_help=True, help="The score, and whether its chances come true.")
+score_app = typer.Typer(no_args_is_help=True, help="The score, and how well its probabilities are calibrated.")
 AnyHistories = Annotated[
     list[Path] | None,
     typer.Argument(
@@ -32,7 +32,7 @@ def haircuts_show(
     ] = None,
     at: At = None,
 ) -> None:
-    """Show the layers of every asset's haircut, and what they rest on."""
+    """Show the layers of every asset's haircut and their sources."""
     from crossmargin.cli import histories
 
     histories.show_haircuts(context.obj, value=value, at=at)
@@ -90,7 +90,7 @@ def haircuts_recommend(
         Path | None, typer.Option("--out", metavar="FILE", help="Write the draft of a policy to this new file.")
     ] = None,
 ) -> None:
-    """Advise which haircuts the policy in force would have by the prices that were, and what that does to the book. Enters nothing."""
+    """Recommend haircuts for the policy in force from price history, with the effect on the book. Enters nothing."""
     from crossmargin.cli import learning
 
     learning.recommend(context.obj, out=out)
@@ -98,7 +98,7 @@ def haircuts_recommend(
 
 @haircuts_app.command("challenge")
 def haircuts_challenge(context: Ctx, files: Days) -> None:
-    """Let a learnt haircut stand beside filtered simulation over price histories; exits 4 where it is not promoted."""
+    """Challenge filtered simulation with a learnt haircut on price histories; exits 4 where it is not promoted."""
     from crossmargin.cli import learning
 
     learning.challenge(context.obj, files)
@@ -124,7 +124,7 @@ def score_calibrate(
         typer.Option("--pool", metavar="N", min=500, help="With --days: draw from so many days before; all."),
     ] = None,
 ) -> None:
-    """Announce each day's chance of a fall from the days before, and count how often it came; exits 4 where that is wrong."""
+    """Forecast each day's probability of a fall from the days before, and compare it with outcomes; exits 4 where calibration fails."""
     from crossmargin.cli import score
 
     if days is None and pool is not None:

@@ -9,11 +9,9 @@ import typer
 
 from crossmargin.cli.commands.options import At, Ctx, PriceColumn
 
-prices_app = typer.Typer(
-    invoke_without_command=True, help="What every asset is worth now, and histories of prices by days."
-)
-liquidity_app = typer.Typer(no_args_is_help=True, help="What assets can be sold for, as somebody says.")
-transfers_app = typer.Typer(no_args_is_help=True, help="What is on its way between chains, as somebody says.")
+prices_app = typer.Typer(invoke_without_command=True, help="Current marks of every asset, and daily price histories.")
+liquidity_app = typer.Typer(no_args_is_help=True, help="Imported market depth and volume of assets.")
+transfers_app = typer.Typer(no_args_is_help=True, help="Imported transfers in flight between chains.")
 Histories = Annotated[
     list[Path],
     typer.Argument(
@@ -57,7 +55,7 @@ def prices_import(
     gaps: Annotated[bool, typer.Option("--gaps", help="Take in a history in which days are missing.")] = False,
     price: PriceColumn = "close",
 ) -> None:
-    """Take in price histories by days: a column `date`, one of closes, and `low` and `high` where they are known."""
+    """Import daily price histories: columns `date`, a close, and `low` and `high` where known."""
     from crossmargin.cli import histories
 
     histories.take_prices(context.obj, files, asset=asset, price=price, source=source, gaps=gaps)
@@ -65,7 +63,7 @@ def prices_import(
 
 @prices_app.command("list")
 def prices_list(context: Ctx) -> None:
-    """List the histories that are known, from feeds and from imports."""
+    """List the known histories, from feeds and from imports."""
     from crossmargin.cli import histories
 
     histories.list_prices(context.obj)
@@ -73,7 +71,7 @@ def prices_list(context: Ctx) -> None:
 
 @prices_app.command("show")
 def prices_show(context: Ctx, identity: Annotated[str, typer.Argument(metavar="IDENTITY")]) -> None:
-    """Print every known day of one history, and who told it."""
+    """Print every known day of one history, with its source."""
     from crossmargin.cli import histories
 
     histories.show_prices(context.obj, identity)
@@ -88,7 +86,7 @@ def liquidity_import(
     *,
     source: SourceName = None,
 ) -> None:
-    """Take in what assets can be sold for: USD a day, the spread and the fee as fractions."""
+    """Import market liquidity of assets: USD a day, the spread and the fee as fractions."""
     from crossmargin.cli import histories
 
     histories.take_liquidity(context.obj, path, source=source)
@@ -96,7 +94,7 @@ def liquidity_import(
 
 @liquidity_app.command("list")
 def liquidity_list(context: Ctx) -> None:
-    """List the newest that is known of each asset's liquidity."""
+    """List the newest known liquidity of each asset."""
     from crossmargin.cli import histories
 
     histories.list_liquidity(context.obj)
@@ -109,7 +107,7 @@ def transfers_import(
     *,
     source: SourceName = None,
 ) -> None:
-    """Take in messages of bridges that are sent, proven or delivered; they count nothing before they are there."""
+    """Import bridge messages that are sent, proven or delivered; they count for nothing until delivered."""
     from crossmargin.cli import transfers
 
     transfers.take_in(context.obj, path, source=source)
@@ -117,7 +115,7 @@ def transfers_import(
 
 @transfers_app.command("list")
 def transfers_list(context: Ctx) -> None:
-    """List the last that is known of every message."""
+    """List the newest known state of every message."""
     from crossmargin.cli import transfers
 
     transfers.listing(context.obj)

@@ -8,14 +8,14 @@ import typer
 
 from crossmargin.cli.commands.options import Ctx
 
-keys_app = typer.Typer(no_args_is_help=True, help="The keys that sign snapshots, and those by which others ask.")
-api_keys_app = typer.Typer(no_args_is_help=True, help="The keys by which others ask over HTTP.")
+keys_app = typer.Typer(no_args_is_help=True, help="Keys that sign snapshots, and API keys.")
+api_keys_app = typer.Typer(no_args_is_help=True, help="API keys for HTTP.")
 keys_app.add_typer(api_keys_app, name="api")
 
 
 @keys_app.command("create")
 def keys_create(context: Ctx) -> None:
-    """Make the first key that signs snapshots; the first snapshot does so by itself."""
+    """Create the first snapshot-signing key; the first snapshot does this by itself."""
     from crossmargin.cli import keys
 
     keys.create(context.obj)
@@ -23,7 +23,7 @@ def keys_create(context: Ctx) -> None:
 
 @keys_app.command("rotate")
 def keys_rotate(context: Ctx) -> None:
-    """Let a new key sign from now on, named by the one before it."""
+    """Rotate to a new signing key, endorsed by the previous one."""
     from crossmargin.cli import keys
 
     keys.rotate(context.obj)
@@ -31,7 +31,7 @@ def keys_rotate(context: Ctx) -> None:
 
 @keys_app.command("list")
 def keys_list(context: Ctx) -> None:
-    """List the public keys, and from when on each signs."""
+    """List the public keys, and when each started signing."""
     from crossmargin.cli import keys
 
     keys.listing(context.obj)

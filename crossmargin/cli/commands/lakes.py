@@ -15,7 +15,7 @@ lake_app = typer.Typer(
 
 @lake_app.command("publish")
 def lake_publish(context: Ctx) -> None:
-    """Put the parts that are due into the lake: what each chain was at the cut-offs that became final."""
+    """Write the due parts into the lake: the state of each chain at cut-offs that became final."""
     from crossmargin.cli import lakes
 
     lakes.publish(context.obj)
@@ -28,7 +28,7 @@ def lake_join(
         int | None, typer.Option("--every", metavar="SECONDS", min=1, help="Join again and again, until interrupted.")
     ] = None,
 ) -> None:
-    """Let readers see the newest cut-off of which every configured chain has a part, once all of it is there."""
+    """Publish to readers the newest cut-off for which every configured chain has a complete part."""
     from crossmargin.cli import lakes
 
     lakes.join(context.obj, every)
@@ -49,7 +49,7 @@ def lake_tidy(
         int, typer.Option("--keep", metavar="SETS", min=2, help="So many sets are kept, the newest.")
     ] = 100,
 ) -> None:
-    """Remove old sets from the lake, and the files that nothing else names."""
+    """Remove old sets from the lake, and files that no set uses any more."""
     from crossmargin.cli import lakes
 
     lakes.tidy(context.obj, keep)

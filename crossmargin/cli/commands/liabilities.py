@@ -10,13 +10,13 @@ import typer
 from crossmargin.cli.commands.options import Ctx, Source
 
 liabilities_app = typer.Typer(
-    no_args_is_help=True, help="What other systems require of the collateral that escrows hold for them."
+    no_args_is_help=True, help="What other systems require of collateral held for them in escrow."
 )
 
 
 @liabilities_app.command("import")
 def liabilities_import(context: Ctx, source: Source) -> None:
-    """Take in a signed document of liabilities. Exits 4 when nobody who may say this has signed it."""
+    """Import a signed document of liabilities. Exits 4 when no authorised key has signed it."""
     from crossmargin.cli import liabilities
 
     liabilities.take_in(context.obj, source)
@@ -28,7 +28,7 @@ def liabilities_list(
     *,
     venue: Annotated[str | None, typer.Option("--venue", metavar="ID", help="Only of this venue.")] = None,
 ) -> None:
-    """List the newest that is known of each account, and its age."""
+    """List the newest known liabilities of each account, with their age."""
     from crossmargin.cli import liabilities
 
     liabilities.listing(context.obj, venue=venue)

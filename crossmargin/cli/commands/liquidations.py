@@ -9,7 +9,7 @@ import typer
 from crossmargin.cli.commands.options import AccrueDays, Ctx, Severity, Shocks
 from crossmargin.liquidation_asked import Asked
 
-liquidations_app = typer.Typer(no_args_is_help=True, help="What liquidations come to; nothing is done.")
+liquidations_app = typer.Typer(no_args_is_help=True, help="Simulated liquidations; nothing is executed.")
 
 Scenario = Annotated[
     str | None, typer.Option("--scenario", metavar="NAME", help="One of the library (covid-2020); else prices stay.")
@@ -61,7 +61,7 @@ def simulate(
     accrue: AccrueDays = 0,
     at: At = None,
 ) -> None:
-    """Liquidate everybody whom venues may after a scenario, round by round, in every order of sale."""
+    """Liquidate every eligible account after a scenario, round by round, in every order of sale."""
     from crossmargin.cli import liquidations
 
     asked = Asked(
@@ -102,7 +102,7 @@ def freeze(
     fund: Fund = 0.0,
     at: At = None,
 ) -> None:
-    """Let the market stand still for days while interest accrues, then liquidate everybody at once."""
+    """Freeze the market for days while interest accrues, then liquidate every eligible account at once."""
     from crossmargin.cli import liquidations
 
     asked = Asked(
@@ -138,7 +138,7 @@ def lag(
     accrue: AccrueDays = 0,
     at: At = None,
 ) -> None:
-    """Liquidate everybody on each day of a window, while venues see prices late."""
+    """Liquidate every eligible account on each day of a window, with venues seeing prices late."""
     from crossmargin.cli import liquidations
 
     asked = Asked(

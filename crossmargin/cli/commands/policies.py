@@ -9,7 +9,7 @@ import typer
 from crossmargin.cli.commands.options import Ctx, Source
 
 policy_app = typer.Typer(
-    no_args_is_help=True, help="The house's policy: which one is in force, and what another would do."
+    no_args_is_help=True, help="The house's policy: the one in force, and what another would change."
 )
 
 
@@ -38,7 +38,7 @@ def policy_list(context: Ctx) -> None:
 
 @policy_app.command("check")
 def policy_check(context: Ctx, source: Source) -> None:
-    """Read a policy file and say what it is, without entering it."""
+    """Validate a policy file without entering it."""
     from crossmargin.cli import policies
 
     policies.check(context.obj, source)
@@ -66,7 +66,7 @@ def policy_schedule(
         bool, typer.Option("--emergency", help="Pass over the notice of a tightening; it is kept with the policy.")
     ] = False,
 ) -> None:
-    """Enter a policy file: it counts from its effective_from on."""
+    """Enter a policy file; it takes effect at its effective_from."""
     from crossmargin.cli import policies
 
     policies.schedule(context.obj, source, emergency=emergency)
@@ -83,7 +83,7 @@ def policy_withdraw(
         typer.Option("--emergency", help="Pass over the notice of what follows it; it is kept with the withdrawal."),
     ] = False,
 ) -> None:
-    """Take a scheduled policy back before it counts."""
+    """Withdraw a scheduled policy before it takes effect."""
     from crossmargin.cli import policies
 
     policies.withdraw(context.obj, version, note=note, emergency=emergency)

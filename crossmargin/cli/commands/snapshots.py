@@ -104,7 +104,7 @@ def snapshot_diff(
     *,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=0, help="How many rows of each table.")] = 20,
 ) -> None:
-    """Show what became otherwise between two snapshots, and why."""
+    """Show what changed between two snapshots, and why."""
     from crossmargin.cli import snapshots
 
     snapshots.difference(context.obj, first, second, most=limit)
@@ -122,7 +122,7 @@ def snapshot_witness(
         str | None, typer.Option("--tsa", metavar="URL", help="An authority that stamps the time (RFC 3161).")
     ] = None,
 ) -> None:
-    """Sign the hash of an intact snapshot as somebody else than its operator, or have its time stamped."""
+    """Witness an intact snapshot: sign its hash as someone other than its operator, or have it time-stamped."""
     from crossmargin.cli import witnessing
 
     witnessing.witness(context.obj, folder, key=key, tsa=tsa)

@@ -8,7 +8,7 @@ import typer
 
 from crossmargin.cli.commands.options import Ctx
 
-webhooks_app = typer.Typer(no_args_is_help=True, help="Events that are sent to subscribers.")
+webhooks_app = typer.Typer(no_args_is_help=True, help="Events sent to subscribers.")
 
 
 @webhooks_app.command("add")
@@ -49,7 +49,7 @@ Webhook = Annotated[str, typer.Argument(metavar="ID", help="As listed.")]
 
 @webhooks_app.command("remove")
 def webhooks_remove(context: Ctx, webhook_id: Webhook) -> None:
-    """Send nothing there any more, and forget its secret."""
+    """Stop sending to a webhook and delete its secret."""
     from crossmargin.cli import webhooks
 
     webhooks.remove(context.obj, webhook_id)
@@ -57,7 +57,7 @@ def webhooks_remove(context: Ctx, webhook_id: Webhook) -> None:
 
 @webhooks_app.command("test")
 def webhooks_test(context: Ctx, webhook_id: Webhook) -> None:
-    """Send a test once; a disabled webhook that takes it is active again. Exits 1 when it is not taken."""
+    """Send one test event; a disabled webhook that accepts it becomes active again. Exits 1 when it is not accepted."""
     from crossmargin.cli import webhooks
 
     webhooks.test(context.obj, webhook_id)
@@ -65,7 +65,7 @@ def webhooks_test(context: Ctx, webhook_id: Webhook) -> None:
 
 @webhooks_app.command("log")
 def webhooks_log(context: Ctx, webhook_id: Webhook) -> None:
-    """List what became of its newest events."""
+    """List the delivery status of its newest events."""
     from crossmargin.cli import webhooks
 
     webhooks.log(context.obj, webhook_id)

@@ -37,6 +37,6 @@ def show_metrics(desk: Desk, house: House) -> bytes:
 
 
 @room.get("/openapi.json", answer=JSON, scope=None)
-async def show_openapi(house: House) -> bytes:
+def show_openapi(house: House) -> bytes:
     """Return the OpenAPI document of this service."""
-    return house.openapi
+    return house.openapi()

@@ -42,7 +42,8 @@ def account(health: Document, course: Document, status: Document) -> Page:
     return Page(
         path=account_path(health["account"]),
         title=f"Account {health['account']}",
-        lead="The house's number says how sound the owner is over all chains; each venue's own number decides there.",
+        lead="The house health factor covers the owner's accounts on all chains; "
+        "at each venue, only the venue's own health factor decides about liquidation.",
         as_of=with_doubts(health["as_of"], status),
         warnings=[f"{reason['code']}: {reason['detail']}" for reason in health["reasons"]],
         parts=[
@@ -135,7 +136,7 @@ def _breakdown(health: Document) -> Grid:
         ],
         plain=[(venue, one["asset"], _plain(had), _plain(owed)) for venue, one, had, owed in sums],
         numbers=frozenset(BREAKDOWN_COLUMNS[2:]),
-        note="At the middles of the house's marks; what counts as no collateral is in it too.",
+        note="Valued at the mid of the house's marks, including assets that do not count as collateral.",
     )
 
 
@@ -205,7 +206,7 @@ def _ladder(health: Document) -> Grid:
         ],
         plain=found,
         numbers=frozenset(LADDER_COLUMNS[1:]),
-        note="Of the whole account, one price at a time, all else as it is.",
+        note="For the whole account, moving one price at a time with all others unchanged.",
     )
 
 
@@ -223,7 +224,7 @@ def _members(health: Document) -> Html:
 def _drawn(course: Document) -> Html:
     """The health factor in the snapshots as a drawing."""
     points = [_point(each) for each in course["points"]]
-    drawn = chart(points, "House health factor") if points else "<p>No snapshot that is here has this account.</p>"
+    drawn = chart(points, "House health factor") if points else "<p>No snapshot stored here contains this account.</p>"
     return Html(f'<section aria-labelledby="course"><h2 id="course">History</h2>{drawn}</section>')
 
 
@@ -231,7 +232,7 @@ def _course(course: Document) -> Grid:
     """The same as a table, with what could not be read."""
     notes = [f"{each['snapshot']}: {each['detail']}" for each in course["unread"]]
     if course["earlier"]:
-        notes.append(f"{course['earlier']:,} older snapshots are not shown here.")
+        notes.append(f"{course['earlier']:,} older snapshots are not shown.")
     return _course_grid(course["points"], " ".join(notes))
 
 

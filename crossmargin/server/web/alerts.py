@@ -24,7 +24,7 @@ def alerts(found: Document, status: Document) -> Page:
     return Page(
         path="/ui/alerts",
         title="Alerts",
-        lead="What is wrong or not known now, and below it what was undone, restated and changed.",
+        lead="What is wrong or unknown now, followed by what was undone, restated and changed.",
         as_of=standing_at(status),
         warnings=chain_warnings(status),
         parts=[
@@ -42,7 +42,7 @@ def alerts(found: Document, status: Document) -> Page:
 
 def _counts(found: Document) -> list[tuple[str, Html | str]]:
     kinds = ("open", "differences", "quarantine", "restatements", "snapshots")
-    names = ("Open now", "Parity differences", "In quarantine", "Restatements", "Slots not in time")
+    names = ("Open now", "Parity differences", "In quarantine", "Restatements", "Late and missed slots")
     counts = [found["quarantined"] if kind == "quarantine" else len(found[kind]) for kind in kinds]
     reorgs = "nobody follows" if found["reorgs"] is None else str(len(found["reorgs"]))
     shown = [marked(count, "bad" if count else "good") for count in counts]
@@ -61,7 +61,7 @@ def _open(lines: Sequence[Document]) -> Grid:
         ],
         plain=[tuple(each[key] for key in keys) for each in lines],
         numbers=frozenset({"block"}),
-        note="Stopped chains, shortages of venues, totals that are not their sums, findings, gaps in coverage.",
+        note="Stopped chains, venue shortfalls, totals that differ from the sum of their accounts, findings, and gaps in coverage.",
     )
 
 
@@ -87,7 +87,7 @@ def _differences(lines: Sequence[Document]) -> Grid:
             for each in lines
         ],
         numbers=frozenset({"block"}),
-        note="Where a venue's own contract says something else, the unit is unknown.",
+        note="Where the venue's own contract gives a different number, the unit is shown as unknown.",
     )
 
 
@@ -108,7 +108,8 @@ def _quarantine(lines: Sequence[Document], count: int) -> Grid:
         ],
         plain=[tuple(each[key] for key in keys) for each in lines],
         numbers=frozenset({"block"}),
-        note=f"What could not be understood is kept as it was said; where it may have changed a number, everybody there is unknown.{rest}",
+        note="Logs and accounts that could not be decoded are kept as received; where one "
+        f"may have changed a number, every account of that venue is unknown.{rest}",
     )
 
 
@@ -120,9 +121,9 @@ def _reorgs(lines: Sequence[Document] | None) -> Grid:
         columns=REORG_COLUMNS,
         rows=[tuple(each[key] for key in keys) for each in lines or ()],
         numbers=frozenset({"depth", "back to block"}),
-        note="Nobody follows the chains here: none can be seen."
+        note="This process does not follow the chains, so it cannot see any."
         if lines is None
-        else "Since the service began, the newest 200; the metrics count all.",
+        else "Since the service started, newest 200; the metrics count all of them.",
     )
 
 
@@ -137,7 +138,7 @@ def _restatements(lines: Sequence[Document]) -> Grid:
         ],
         plain=[tuple(each[key] for key in keys) for each in lines],
         numbers=frozenset({"from", "to", "blocks"}),
-        note="What was stored below blocks that may have been final, and was read again; the newest 200.",
+        note="Data below possibly final blocks that was read again; newest 200.",
     )
 
 
@@ -145,7 +146,7 @@ def _slots(lines: Sequence[Document]) -> Grid:
     keys = ("snapshot", "slot_time", "state", "late_seconds", "detail")
     return Grid(
         name="slots",
-        title="Snapshots that were not made in time",
+        title="Snapshots not made in time",
         columns=SLOT_COLUMNS,
         rows=[
             (
@@ -181,5 +182,5 @@ def _changes(lines: Sequence[Document]) -> Grid:
         ],
         plain=[tuple(each[key] for key in keys) for each in lines],
         numbers=frozenset({"block"}),
-        note="Price sources, terms, code and who decides, of venues and feeds; the newest 200.",
+        note="Changes of price sources, terms, code and governance of venues and feeds; newest 200.",
     )

@@ -51,7 +51,7 @@ def ledger(found: Sequence[Document], there: Sequence[str], now: Document) -> Pa
     return Page(
         path=PATH,
         title="Snapshots",
-        lead="Signed, chained, and to be verified by anybody. Missed and failed slots stay here.",
+        lead="Signed and hash-chained; anyone can verify them. Missed and failed slots stay listed.",
         as_of=standing_at(now),
         warnings=[
             *chain_warnings(now),
@@ -69,12 +69,12 @@ def snapshot(found: Document, line: Document | None) -> Page:
     warnings = [f"{each['code']} {each['subject']}: {each['detail']}" for each in doubts]
     if line is not None and line["restated"]:
         warnings.append(
-            "something up to its cut was found to be otherwise after it was made; the snapshot stays as it is"
+            "data up to its cut-off turned out to be different after it was made; the snapshot itself is unchanged"
         )
     return Page(
         path=snapshot_path(name),
         title=f"Snapshot {name}",
-        lead="As it was signed. Its blocks are those above; whatever came later is in another one.",
+        lead="As it was signed, at the blocks listed above; anything later belongs to another snapshot.",
         as_of={chain: {"doubt": None, **cut} for chain, cut in manifest["cut"].items()},
         warnings=warnings,
         forms=True,
@@ -98,7 +98,7 @@ def verification(found: Document, manifest: Document) -> Page:
     return Page(
         path=f"{snapshot_path(name)}/verify",
         title=f"Verified: {name}",
-        lead=f"Checked here in {found['took_s']} s. Who trusts nobody here runs verify.py from a place that he trusts.",
+        lead=f"Checked here in {found['took_s']} s. If you do not trust this server, run verify.py from a copy you do trust.",
         as_of={chain: {"doubt": None, **cut} for chain, cut in manifest.get("cut", {}).items()},
         warnings=[*(f"Wrong: {each}" for each in wrong), *(f"Not finished: {each}" for each in open_)],
         parts=[
@@ -136,7 +136,7 @@ def proof(found: Document, manifest: Document) -> Page:
         path=f"{snapshot_path(name)}/proof",
         asked=asked,
         title=f"Proof of {account}",
-        lead=f"That this account is in the sums that the manifest of {name} names.",
+        lead=f"Shows that this account is included in the sums signed in the manifest of {name}.",
         as_of={chain: {"doubt": None, **cut} for chain, cut in manifest["cut"].items()},
         parts=[
             figures(
@@ -148,7 +148,7 @@ def proof(found: Document, manifest: Document) -> Page:
                 ]
             ),
             Html(
-                f'<p><a href="{snapshot_path(name)}/proof.json?{text(asked)}" download="proof.json">Download the proof</a>, '
+                f'<p><a href="{snapshot_path(name)}/proof.json?{text(asked)}" download="proof.json">Download the proof</a> '
                 f"and check it: {code('python verify.py SNAPSHOT --proof proof.json')}</p>"
             ),
             _proven(units),
@@ -181,8 +181,8 @@ def difference(found: Document, now: Document) -> Page:
                 + [(name.capitalize(), f"{each['differing']:,}") for name, each in found["tables"].items()]
             ),
             Html(f"<section><h2>Causes</h2>{listed(causes) or '<p>none</p>'}</section>"),
-            Html(f"<section><h2>Doubts that came</h2>{listed(added) or '<p>none</p>'}</section>"),
-            Html(f"<section><h2>Doubts that went</h2>{listed(removed) or '<p>none</p>'}</section>"),
+            Html(f"<section><h2>New doubts</h2>{listed(added) or '<p>none</p>'}</section>"),
+            Html(f"<section><h2>Resolved doubts</h2>{listed(removed) or '<p>none</p>'}</section>"),
             _changed_sums(found["sums"]),
             _changes(found["tables"]),
         ],
@@ -233,7 +233,7 @@ def _slots(found: Sequence[Document]) -> Grid:
 
 def _facts(found: Document, line: Document | None) -> list[tuple[str, object]]:
     manifest = found["manifest"]
-    state = "no ledger here has it" if line is None else line["state"]
+    state = "not in any ledger here" if line is None else line["state"]
     skew = max(manifest["skew_s"].values(), default=0)
     counts = [(word.replace("_", " ").capitalize(), f"{found['statuses'].get(word, 0):,}") for word in reversed(STYLES)]
     return [
@@ -250,8 +250,8 @@ def _facts(found: Document, line: Document | None) -> list[tuple[str, object]]:
 def _actions(name: str) -> Html:
     to = snapshot_path(name)
     return Html(
-        f'<section aria-labelledby="check"><h2 id="check">Check it</h2><form class="row" action="{to}/verify" method="get">'
-        '<label class="tick"><input type="checkbox" name="recompute" value="true"> compute every number again</label>'
+        f'<section aria-labelledby="check"><h2 id="check">Verify</h2><form class="row" action="{to}/verify" method="get">'
+        '<label class="tick"><input type="checkbox" name="recompute" value="true"> recompute every number</label>'
         '<button type="submit">Verify</button></form>'
         f'<form class="row" action="{to}/proof" method="get"><label>Account <input name="account" required maxlength="160"></label>'
         '<button type="submit">Prove</button></form></section>'
@@ -261,7 +261,7 @@ def _actions(name: str) -> Html:
 def _sums(found: Document) -> Grid:
     return Grid(
         name="sums",
-        title="Held and owed, by token",
+        title="Supplied and borrowed, by token",
         columns=SUM_COLUMNS,
         rows=[
             (
@@ -273,7 +273,7 @@ def _sums(found: Document) -> Grid:
         ],
         plain=[(symbol(each["symbol"] or ""), each["supply"], each["borrow"], each["asset"]) for each in found["sums"]],
         numbers=frozenset({"supplied", "borrowed"}),
-        note="The sums at the root of the tree; CSV has raw units.",
+        note="Sums at the root of the Merkle tree; the CSV has raw units.",
     )
 
 
@@ -281,7 +281,7 @@ def _tokens(raw: str | None, decimals: int | None, *, up: bool) -> Html | None:
     if raw is None:
         return None
     if decimals is None:
-        return titled(raw, f"{raw} raw units: positions name several decimals")
+        return titled(raw, f"{raw} raw units: positions disagree on the decimals")
     return amount(scaled(int(raw), decimals), up=up)
 
 
@@ -306,7 +306,7 @@ def _worst(found: Document) -> Grid:
         ],
         plain=[tuple(each[key] for key in keys) for each in found["worst"]],
         numbers=frozenset(WORST_COLUMNS[2:]),
-        note="The worst of the snapshot as it was; links lead to how they are now.",
+        note="The weakest accounts at the time of the snapshot; links show them as they are now.",
     )
 
 
@@ -318,7 +318,7 @@ def _outcomes(found: Document) -> Grid:
         columns=("of", "outcome", "how many"),
         rows=lines,
         numbers=frozenset({"how many"}),
-        note="What contracts say all of it is, beside the sum of what is in here; and what they hold beside what is claimed.",
+        note="Totals reported by the contracts next to the sums of this snapshot, and assets held next to claims on them.",
     )
 
 
@@ -366,9 +366,9 @@ def _way(unit: Document, found: Document) -> Html:
     steps = "".join(f"<li>{text(each['side'])} {code(each['hash'])}</li>" for each in found["path"])
     lines = "".join(f"<li>{code(each)}</li>" for each in (found["unit"], *found["positions"]))
     return Html(
-        f"<details><summary>{text(unit['venue_id'])}, {text(unit['unit_id'])}: its lines and the way up</summary>"
-        f"<p>Lines that the leaf is the hash of:</p><ul>{lines}</ul>"
-        f"<p>Beside the way, from the leaf to the root:</p><ol>{steps}</ol></details>"
+        f"<details><summary>{text(unit['venue_id'])}, {text(unit['unit_id'])}: its lines and the path to the root</summary>"
+        f"<p>Lines hashed in the leaf:</p><ul>{lines}</ul>"
+        f"<p>Sibling nodes, from the leaf to the root:</p><ol>{steps}</ol></details>"
     )
 
 
@@ -381,7 +381,7 @@ def _changed_sums(lines: Sequence[Document]) -> Grid:
         rows=[(titled(brief(each["of"]), each["of"]), *(each[key] for key in keys[1:])) for each in lines],
         plain=[tuple(each[key] for key in keys) for each in lines],
         numbers=frozenset(keys[2:]),
-        note="In raw units of each token; units and unknown are counts.",
+        note="In raw units of each token; “units” and “unknown” are counts.",
     )
 
 
@@ -394,7 +394,7 @@ def _changes(tables: Document) -> Grid:
         columns=CHANGE_COLUMNS,
         rows=[(name, row["what"], cut(_key(row)), cut(_columns(row))) for name, row in lines],
         plain=[(name, row["what"], _key(row), _columns(row)) for name, row in lines],
-        note=f"{left:,} more rows are left out; `crossmargin snapshot diff --limit` tells more." if left else "",
+        note=f"{left:,} more rows are left out; `crossmargin snapshot diff --limit` shows more." if left else "",
     )
 
 

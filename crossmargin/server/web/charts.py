@@ -29,7 +29,7 @@ class Point:
 def course(points: Sequence[Point], title: str) -> Html:
     """Draw points in the order of time; where there is no number the line breaks, and a mark stands at the bottom."""
     scale = _Scale(points)
-    said = text(f"{title}: {len(points)} moments from {points[0].said} to {points[-1].said}; the table has each")
+    said = text(f"{title}: {len(points)} moments from {points[0].said} to {points[-1].said}; the table lists each")
     bands = "".join(_band(part, scale) for part in _parts(points))
     lines = "".join(_line(part, scale) for part in _parts(points))
     marks = "".join(_mark(point, scale) for point in points)

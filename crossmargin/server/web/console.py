@@ -45,7 +45,7 @@ def console(
     return Page(
         path=PATH,
         title="SQL",
-        lead=f"One SELECT over the public views of what was last published ({when}); reading only, in a worker with limits.",
+        lead=f"One SELECT over the public views as last published ({when}); read-only, in a worker with resource limits.",
         as_of={
             chain: {"block": block, "time": None, "finality": "published"} for chain, block in sorted(final.items())
         },
@@ -93,9 +93,9 @@ def _counted(found: Document) -> str:
     shown = (
         f"{count:,} {'row' if count == 1 else 'rows'}"
         if count <= MOST_SHOWN
-        else f"The first {MOST_SHOWN} of {count:,} rows; CSV has them"
+        else f"The first {MOST_SHOWN} of {count:,} rows; the CSV has all of them"
     )
-    return f"{shown}; there are more, which are not answered." if found["truncated"] else f"{shown}."
+    return f"{shown}; there are more than the limit returns." if found["truncated"] else f"{shown}."
 
 
 def _views(views: Sequence[Document]) -> Html:
@@ -108,7 +108,7 @@ def _view(view: Document) -> str:
     to = _asking(f"SELECT * FROM public.{view['name']} LIMIT 100")  # noqa: S608 - only written into a link
     return (
         f"<details><summary>{name}</summary><p>{text(view['comment'] or '')} "
-        f'<a href="{to}">Ask for 100 rows of {name}</a></p><ul>{"".join(_columns(view))}</ul></details>'
+        f'<a href="{to}">Query 100 rows of {name}</a></p><ul>{"".join(_columns(view))}</ul></details>'
     )
 
 

@@ -53,7 +53,7 @@ def explorer(view: BookView, status: Document, asked: Mapping[str, str], part: P
         path=PATH,
         asked=urlencode({**asked, **({} if at is None else {"cursor": at})}),
         title="Accounts",
-        lead="Worst first: what is unknown, then by the lower of the house's and the venues' health factors.",
+        lead="Worst first: unknown accounts, then by the lower of the house's and the venues' health factors.",
         as_of=with_doubts(view.as_of, status),
         warnings=[*chain_warnings(status), *lagging(view, status)],
         forms=True,

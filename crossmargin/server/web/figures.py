@@ -12,7 +12,7 @@ from crossmargin.server.web.frame import titled
 UNITS = ((9, "bn"), (6, "M"), (3, "k"))
 """Powers of ten and what they are called."""
 
-NONE_OF_ITS_OWN = "the venue has no such number of its own, or it is not known"
+NONE_OF_ITS_OWN = "the venue has no such number of its own, or it is unknown"
 SCALE_END = Decimal(3)
 """The health factor at the right end of a gauge; more stands there too."""
 
@@ -50,7 +50,7 @@ def _short(value: str, rounding: str, currency: str) -> Html:
 def factor(value: str | None) -> Html:
     """A health factor, down to four places."""
     if value is None:
-        return titled("–", "there is no debt, or it is not known")
+        return titled("–", "there is no debt, or it is unknown")
     return titled(f"{to_places(Decimal(value), 4, ROUND_FLOOR):,}", value)
 
 
@@ -85,16 +85,16 @@ def market(told: Document) -> Html:
 
 
 def gauge(low: str | None, mid: str | None, high: str | None) -> Html:
-    """Draw a health factor with its interval between 0 and 3; 1 is the line of liquidation."""
+    """Draw a health factor with its interval between 0 and 3; liquidation starts below 1."""
     if mid is None:
-        return Html('<p class="soft">There is no health factor to draw.</p>')
+        return Html('<p class="soft">No health factor to show.</p>')
 
     def at(value: str) -> int:
         return int(min(max(Decimal(value), Decimal(0)), SCALE_END) / SCALE_END * WIDTH)
 
     left, right = at(low or "0"), at(high) if high is not None else WIDTH
     one, here = at("1"), at(mid)
-    said = f"health factor {mid}, between {low or 'unknown'} and {high or 'unknown'}; 1 is the line of liquidation"
+    said = f"health factor {mid}, between {low or 'unknown'} and {high or 'unknown'}; liquidation starts below 1"
     return Html(
         f'<svg class="gauge" viewBox="-10 0 {WIDTH + 20} 62" role="img" aria-label="{text(said)}"><title>{text(said)}</title>'
         f'<rect class="under" x="0" y="20" width="{one}" height="14"></rect>'

@@ -189,7 +189,7 @@ def _current(path: str, to: str) -> str:
 
 def _as_of(page: Page) -> str:
     chains = "".join(_place(chain, cut) for chain, cut in page.as_of.items())
-    inner = f"<ul>{chains}</ul>" if chains else "<p>as of no block: nothing is stored yet</p>"
+    inner = f"<ul>{chains}</ul>" if chains else "<p>no block yet: nothing is stored</p>"
     return f'<section class="as-of" aria-label="As of">{inner}</section>'
 
 
@@ -203,7 +203,7 @@ def _place(chain: str, cut: Document) -> str:
 def _warnings(page: Page) -> str:
     if not page.warnings:
         return ""
-    return f'<section class="stale" role="alert"><p>Not everything here may be believed:</p>{listed(page.warnings)}</section>'
+    return f'<section class="stale" role="alert"><p>Some of this may be out of date or wrong:</p>{listed(page.warnings)}</section>'
 
 
 def _grid(page: Page, grid: Grid) -> str:
@@ -217,7 +217,7 @@ def _grid(page: Page, grid: Grid) -> str:
         + "</tr>"
         for row in grid.rows
     )
-    empty = "" if grid.rows else '<p class="soft">There is nothing to show.</p>'
+    empty = "" if grid.rows else '<p class="soft">Nothing to show.</p>'
     note = f'<p class="soft">{text(grid.note)}</p>' if grid.note else ""
     return (
         f'<section aria-labelledby="{grid.name}"><div class="head"><h2 id="{grid.name}">{text(grid.title)}</h2>'

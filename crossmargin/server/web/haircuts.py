@@ -23,7 +23,7 @@ def haircuts(found: Document, versions: Sequence[Document], status: Document) ->
     return Page(
         path=PATH,
         title="Haircuts",
-        lead="What comes off each asset before it counts, for a sale of a million USD.",
+        lead="How much is taken off each asset before it counts as collateral, for a sale of one million USD.",
         as_of=standing_at(status),
         warnings=chain_warnings(status),
         parts=[
@@ -31,7 +31,7 @@ def haircuts(found: Document, versions: Sequence[Document], status: Document) ->
                 [
                     ("Regime", found["regime"]),
                     ("Estimates of", found["day"] or "–"),
-                    ("Of the last days", link(HISTORY, "History")),
+                    ("Over the last days", link(HISTORY, "History")),
                 ]
             ),
             *(_layers(found, purpose, title) for purpose, title in PURPOSES),
@@ -44,8 +44,8 @@ def history(days: Sequence[Document], status: Document) -> Page:
     """The haircuts of the last days, each as it was at that time."""
     return Page(
         path=HISTORY,
-        title="Haircuts of the last days",
-        lead="As they were at the time of the last stored block, and whole days before it, under the policy of that time.",
+        title="Haircuts over the last days",
+        lead="At the last stored block and on the whole days before it, under the policy in force at each time.",
         as_of=standing_at(status),
         warnings=chain_warnings(status),
         parts=[_days(days)],
@@ -79,7 +79,7 @@ def _layers(found: Document, purpose: str, title: str) -> Grid:
             for _, asset in layers
         ],
         numbers=frozenset(KEYS),
-        note="What is assumed rests on nothing that was measured here; – is a layer that takes off nothing because nothing is known of it.",
+        note="“Assumed” values rest on no measurement; – marks a layer without data, which takes off nothing.",
     )
 
 
@@ -103,7 +103,7 @@ def _versions(versions: Sequence[Document]) -> Grid:
         ],
         plain=[tuple(each[key] for key in keys) for each in versions],
         numbers=frozenset(VERSION_COLUMNS[4:]),
-        note="What every policy of the ledger that is not withdrawn took off, takes off or will take off, by class.",
+        note="Haircuts by class under every past, current and scheduled policy that was not withdrawn.",
     )
 
 

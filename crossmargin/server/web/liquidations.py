@@ -29,12 +29,12 @@ ADVICE = ("do", "moved USD", "cost USD", "health after", "gain", "per 1,000 USD"
 
 
 def liquidations(document: Document, frozen: Document, standing: Document, scenario: str) -> Page:
-    """Compare orders of sale and freezes of one scenario; `scenario`: its name, empty for prices as they are."""
+    """Compare orders of sale and freezes of one scenario; `scenario`: its name, empty for current prices."""
     found = document["scenario"]
     return Page(
         path=PATH,
         title="Liquidations",
-        lead="What liquidations come to, round by round until nothing more happens: nothing is done.",
+        lead="Simulated liquidations, round by round until nothing more happens. Nothing is executed.",
         as_of=with_doubts(document["as_of"], standing),
         warnings=chain_warnings(standing),
         asked=urlencode({"scenario": scenario}) if scenario else "",
@@ -43,10 +43,10 @@ def liquidations(document: Document, frozen: Document, standing: Document, scena
             _chosen(scenario),
             figures(
                 [
-                    ("Scenario", "prices as they are" if found is None else found["name"]),
-                    ("Order told below", document["terms"]["order"].replace("_", " ")),
+                    ("Scenario", "current prices" if found is None else found["name"]),
+                    ("Order given below", document["terms"]["order"].replace("_", " ")),
                     (
-                        "In no total",
+                        "Not in any total",
                         f"{document['units_left_out']:,} of {document['units_with_debt']:,} units with debt",
                     ),
                     ("Policy", titled(document["policy"][:15], document["policy"])),
@@ -66,13 +66,13 @@ def advice(document: Document, standing: Document) -> Page:
     return Page(
         path=f"/ui/accounts/{quote(account, safe='')}/advice",
         title=f"Advice for {account}",
-        lead=f"What brings it further from a liquidation, moving up to {most:,.0f} USD; nothing is done, nothing signed.",
+        lead=f"What moves it away from liquidation, using up to {most:,.0f} USD. Nothing is executed or signed.",
         as_of=with_doubts(document["as_of"], standing),
         warnings=chain_warnings(standing),
         parts=[
-            figures([("Health", factor(document["health"])), ("Tried without use", document["useless"])]),
+            figures([("Health", factor(document["health"])), ("Tried without effect", document["useless"])]),
             _advice(document["advice"]),
-            Html(f"<section><h2>By which rules</h2>{listed(document['rules'])}</section>"),
+            Html(f"<section><h2>Rules used</h2>{listed(document['rules'])}</section>"),
         ],
     )
 
@@ -104,8 +104,8 @@ def _orders(orders: Sequence[Document]) -> Grid:
         ],
         plain=[tuple(each[name] for name in (*names, *more)) for each in orders],
         numbers=frozenset(ORDERS[1:]),
-        note="Selling what is least liquid first moves loss from lenders to owners. Left: units that may be liquidated still; "
-        "with a plus behind the rounds not all has ended, and losses are at least these.",
+        note="Selling the least liquid assets first moves losses from lenders to owners. “Left” counts units that can still be liquidated; "
+        "a plus after the rounds means that the simulation stopped early and losses are at least these.",
     )
 
 
@@ -129,7 +129,7 @@ def _pools(pools: Sequence[Document]) -> Grid:
             for each in pools
         ],
         numbers=frozenset(POOLS[2:]),
-        note="A loss stays in its pool. The share is of what is lent there, as far as that is known.",
+        note="A loss stays in its pool. The share is of the amount lent there, where that is known.",
     )
 
 
@@ -137,7 +137,7 @@ def _freezes(freezes: Sequence[Document]) -> Grid:
     names = ("days", "interest_usd", "liquidated_units", "accounts_lose_usd", "bad_debt_usd", "lenders_lose_usd")
     return Grid(
         name="freezes",
-        title="After the market stood still",
+        title="After a market standstill",
         columns=FREEZES,
         rows=[
             (
@@ -151,7 +151,7 @@ def _freezes(freezes: Sequence[Document]) -> Grid:
         ],
         plain=[tuple(each[name] for name in (*names, "standing_units")) for each in freezes],
         numbers=frozenset(FREEZES),
-        note="Prices stay and nobody acts for so many days; then the scenario happens, and everybody is sold at once.",
+        note="Prices stay and nobody acts for the given days; then the scenario happens and everyone is liquidated at once.",
     )
 
 
@@ -160,9 +160,9 @@ def _rules(document: Document, frozen: Document) -> Html:
     missing = [
         f"{each['units']:,} units at {each['venue']}: {each['detail']}" for each in document["left_out_by_reason"]
     ]
-    assumed = [f"{each} is sold at what the policy says of its class" for each in document["assumed"]]
+    assumed = [f"{each} is sold at the discount that the policy states for its class" for each in document["assumed"]]
     return Html(
-        f"<section><h2>By which rules</h2>{listed(rules)}</section>"
+        f"<section><h2>Rules used</h2>{listed(rules)}</section>"
         f"<section><h2>Left out and assumed</h2>{listed([*missing, *assumed]) or text('Nothing.')}</section>"
     )
 
@@ -187,7 +187,7 @@ def _advice(found: Sequence[Document]) -> Grid:
         ],
         plain=[(_actions(each), *(each[name] for name in names)) for each in found],
         numbers=frozenset(ADVICE[1:]),
-        note="By what health gains for each dollar moved; health is the lower of the house's health factor and the weakest unit's.",
+        note="Ranked by gain in health per dollar moved; health is the lower of the house health factor and the weakest unit's.",
     )
 
 

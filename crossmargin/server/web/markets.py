@@ -14,8 +14,8 @@ ROUNDED = {"low": ROUND_FLOOR, "mid": ROUND_HALF_EVEN, "high": ROUND_CEILING}
 SOUND = frozenset({"ok", "degraded"})
 MARK_COLUMNS = ("price of", "state", "low", "middle", "high", "age s", "operators", "why")
 FEED_COLUMNS = ("price of", "feed", "kind", "chain", "says USD", "age s", "heartbeat s", "used", "why not")
-CHAIN_COLUMNS = ("chain", "name", "state", "block", "time", "final", "head", "behind s", "may be believed")
-NOT_FOLLOWED = "stale: nobody follows it"
+CHAIN_COLUMNS = ("chain", "name", "state", "block", "time", "final", "head", "behind s", "trustworthy")
+NOT_FOLLOWED = "stale: not being followed"
 COVER_COLUMNS = ("chain", "what", "from", "to", "weakest evidence", "unproven blocks", "findings")
 
 
@@ -27,7 +27,7 @@ def oracles(prices: Document, status: Document) -> Page:
     return Page(
         path="/ui/prices",
         title="Oracles",
-        lead="What everything is worth, by whom, and in which state; an observation that is left out says why.",
+        lead="The mark of every asset, its sources and its state; every discarded observation gives its reason.",
         as_of=with_doubts(prices["as_of"], status),
         warnings=[*chain_warnings(status), *doubtful],
         parts=[_marks(found), _feeds(feeds)],
@@ -41,7 +41,7 @@ def chains(status: Document) -> Page:
     return Page(
         path="/ui/chains",
         title="Chains",
-        lead="How far each chain is taken in, and how sure it is that nothing is missing.",
+        lead="How far each chain is indexed, and how certain it is that nothing is missing.",
         as_of=standing_at(status),
         warnings=chain_warnings(status),
         parts=[

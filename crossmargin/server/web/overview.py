@@ -23,7 +23,7 @@ def overview(view: BookView, status: Document) -> Page:
     return Page(
         path="/",
         title="Overview",
-        lead=f"{len(view.entries):,} accounts over {len(status['chains'])} chains: margin accounts, and every other owner by itself.",
+        lead=f"{len(view.entries):,} accounts over {len(status['chains'])} chains: margin accounts, and every other owner on its own.",
         as_of=with_doubts(view.as_of, status),
         warnings=[*chain_warnings(status), *lagging(view, status)],
         parts=[
@@ -75,6 +75,6 @@ def _grid(name: str, title: str, names: Sequence[str], sums: Sequence[Sum], *, c
             for each in sums
         ],
         numbers=NUMBERS,
-        note="At the middles of the house's marks; a supply without a price adds nothing, and a sum with such a debt is unknown."
-        " What several accounts share counts once.",
+        note="Valued at the mid of the house's marks. Supply without a price adds nothing; a sum that includes such debt is unknown."
+        " Units shared by several accounts count once.",
     )

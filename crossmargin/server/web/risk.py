@@ -24,9 +24,9 @@ WATCHED = 100
 KINDS = {
     "": "All",
     "window": "What happened",
-    "grid": "All fall alike",
+    "grid": "Uniform falls",
     "failure": "Something fails",
-    "together": "Correlations of one",
+    "together": "Perfect correlation",
 }
 SHOWN = ("window", "failure", "together", "grid")
 SHADES = (0.0, 0.001, 0.01, 0.05, 0.2)
@@ -34,10 +34,10 @@ SHADES = (0.0, 0.001, 0.01, 0.05, 0.2)
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 680, 220, 60, 24
 ENTERING = (
-    '<p class="soft">Nothing was entered. <code>crossmargin haircuts recommend --out FILE</code> writes the draft, '
+    '<p class="soft">No draft has been entered. <code>crossmargin haircuts recommend --out FILE</code> writes the draft, '
     "<code>policy schedule</code> enters it.</p>"
 )
-NONE_YET = "Nothing was run yet: crossmargin risk-run does so, and a service by itself at each slot of [risk] schedule."
+NONE_YET = "No risk run yet: start one with crossmargin risk-run, or set a schedule under [risk]."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ def nothing(standing: Document) -> Page:
         lead=NONE_YET,
         as_of=standing_at(standing),
         warnings=chain_warnings(standing),
-        parts=[Html(f"<p>{link(ADVICE, 'Haircuts that the prices that were would have')}</p>")],
+        parts=[Html(f"<p>{link(ADVICE, 'Haircuts recommended from price history')}</p>")],
     )
 
 
@@ -68,7 +68,8 @@ def risk(run: Run, standing: Document, kind: str) -> Page:
     return Page(
         path=PATH,
         title="Risk",
-        lead="The whole book in the newest run: what scenarios leave, what moves of prices liquidate, and who is likely to be next.",
+        lead="The whole book in the newest run: outcomes of scenarios, debt that price moves would liquidate, "
+        "and the accounts most likely to be next.",
         as_of=with_doubts(json.loads(head["as_of"]), standing),
         warnings=chain_warnings(standing),
         asked=f"kind={kind}" if kind else "",
@@ -144,8 +145,8 @@ def _heat(scenarios: Sequence[Mapping[str, Any]]) -> Grid:
             for name in names
         ],
         numbers=frozenset(columns[1:]),
-        note="Who falls that did not before · USD of debt that are then more than all collateral; darker is more of their debt. "
-        "As CSV: both numbers of each cell. Nobody acts, and a frozen chain moves nothing by itself.",
+        note="Accounts newly below 1 · USD of their debt no longer covered by collateral; darker means a larger share of it. "
+        "The CSV has both numbers of each cell. Nobody acts, and a frozen chain moves no price by itself.",
     )
 
 
@@ -174,7 +175,7 @@ def curve(points: Sequence[Mapping[str, Any]]) -> Html:
 
     line = " ".join(f"{x(move):.1f},{y(debt):.1f}" for move, debt in whole)
     said = text(
-        f"Debt that may be liquidated, from {first:+.0%} to {last:+.0%} of all prices, at most {math.ceil(top):,} USD; the table has each"
+        f"Debt that may be liquidated, from {first:+.0%} to {last:+.0%} of all prices, at most {math.ceil(top):,} USD; the table lists each"
     )
     marks = "".join(
         f'<circle class="dot" cx="{x(move):.1f}" cy="{y(debt):.1f}" r="3"><title>{move:+.0%}: {debt:,.2f} USD</title></circle>'
@@ -222,7 +223,7 @@ def _points(points: Sequence[Mapping[str, Any]]) -> Grid:
         ],
         plain=[tuple(each[key] for key in keys) for each in points],
         numbers=frozenset(columns[1:]),
-        note="All prices: of everything that is not worth a dollar. An identity alone is listed where it makes a difference.",
+        note="“All prices” means everything that is not a dollar stablecoin. A single asset is listed where it makes a difference.",
     )
 
 
@@ -245,14 +246,14 @@ def _watched(watched: Sequence[Mapping[str, Any]], head: Mapping[str, Any]) -> G
         ],
         plain=[tuple(each[key] for key in keys) for each in watched],
         numbers=frozenset(columns[2:6]),
-        note=f"Chances to be liquidatable within an hour (not calibrated), a day and a week; {head['paths']:,} paths.",
+        note=f"Probability of becoming liquidatable within an hour (not calibrated), a day and a week; {head['paths']:,} paths.",
     )
 
 
 def _left_out(left_out: Sequence[Mapping[str, str]]) -> Html:
     parts = {
-        "that no scenario judges": [each for each in left_out if each["code"] != NOT_LIQUIDATED],
-        "reasons for which no liquidation is simulated": [each for each in left_out if each["code"] == NOT_LIQUIDATED],
+        "not covered by any scenario": [each for each in left_out if each["code"] != NOT_LIQUIDATED],
+        "reasons why no liquidation is simulated": [each for each in left_out if each["code"] == NOT_LIQUIDATED],
     }
     return Html(
         "".join(
@@ -272,34 +273,29 @@ def advice(found: Document, standing: Document) -> Page:
     effect = found["preview"]
     parts: list[Html | Grid] = [_proposals(found["proposals"])]
     if found["without_history"]:
-        parts.append(
-            Html(
-                f'<p class="soft">Without a history that is long enough: {text(", ".join(found["without_history"]))}.</p>'
-            )
-        )
+        parts.append(Html(f'<p class="soft">Price history too short: {text(", ".join(found["without_history"]))}.</p>'))
     if unmeasured := sorted({name for each in found["proposals"] for name in each["unmeasured"]}):
         names = text(", ".join(unmeasured))
-        parts.append(Html(f'<p class="soft">Not measured, so that their classes are not lowered: {names}.</p>'))
+        parts.append(Html(f'<p class="soft">Not measured, so their classes are not lowered: {names}.</p>'))
     if effect is None:
         parts.append(Html("<p>Nothing changes.</p>"))
     else:
         parts += [
             figures(
                 [
-                    ("Would count from", found["effective_from"]),
+                    ("Would take effect", found["effective_from"]),
                     ("Newly below 1", f"{len(effect['newly_below']):,} of {effect['accounts']:,}"),
                     ("Their debt, USD", effect["at_stake"]["debt_usd"]),
                 ]
             ),
-            Html(
-                f'<details><summary>The draft of a policy</summary><pre tabindex="0">{text(found["draft"])}</pre></details>'
-            ),
+            Html(f'<details><summary>Draft policy</summary><pre tabindex="0">{text(found["draft"])}</pre></details>'),
             Html(ENTERING),
         ]
     return Page(
         path=ADVICE,
-        title="Haircuts by the prices that were",
-        lead="Advice on each class of the policy in force: raised at once, lowered only after long calm, within its bounds.",
+        title="Haircuts from price history",
+        lead="Recommendation for each class of the policy in force: raised at once, lowered only after a long calm, "
+        "within the class's bounds.",
         as_of=standing_at(standing),
         warnings=chain_warnings(standing),
         parts=parts,
@@ -323,5 +319,5 @@ def _proposals(proposals: Sequence[Mapping[str, Any]]) -> Grid:
         ],
         plain=[tuple(each[key] for key in keys) for each in proposals],
         numbers=frozenset((*columns[3:6], columns[8])),
-        note="alert: it would have to rise by more than a day may, which somebody has to decide." if proposals else "",
+        note="Alert: it would have to rise by more than one day allows; somebody has to decide." if proposals else "",
     )

@@ -17,7 +17,7 @@ def rules(policy: Document, policies: Document, status: Document) -> Page:
     return Page(
         path="/ui/policy",
         title="Policy",
-        lead="The house's rules; on-chain parameters of venues are indexed, and never copied in here.",
+        lead="The house's rules. Venues' on-chain parameters are indexed and never copied in here.",
         as_of=standing_at(status),
         warnings=chain_warnings(status),
         parts=[
@@ -25,7 +25,7 @@ def rules(policy: Document, policies: Document, status: Document) -> Page:
                 [
                     ("In force", policy["version"] or "unnamed"),
                     ("Since", policy["effective_from"] or "the beginning"),
-                    ("What comes off", link("/ui/haircuts", "Haircuts")),
+                    ("Haircuts", link("/ui/haircuts", "By asset")),
                 ]
             ),
             _classes(policy["rules"]["classes"]),

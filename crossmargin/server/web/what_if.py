@@ -30,7 +30,7 @@ def what_if(health: Document, found: Document | None, asked: tuple[str, str], st
     return Page(
         path=path_of(account),
         title=f"What if for {account}",
-        lead="What actions and moves of prices would make of it: nothing is done, and nothing signed.",
+        lead="The account after hypothetical actions and price moves. Nothing is executed or signed.",
         as_of=with_doubts(health["as_of"], standing),
         warnings=chain_warnings(standing),
         asked=urlencode({name: said for name, said in zip(("do", "shock"), asked, strict=True) if said}),
@@ -47,7 +47,7 @@ def _form(health: Document, found: Document | None, asked: tuple[str, str]) -> H
         f"<legend>Percent</legend>{sliders}</fieldset>"
         '<label>Actions <input name="do" maxlength="2000" placeholder="repay:venue:USDC=250" '
         f'value="{text(asked[0])}"></label>'
-        f'<label>Moves of prices <input name="shock" maxlength="2000" placeholder="ETH=-0.3" value="{text(asked[1])}"></label>'
+        f'<label>Price moves <input name="shock" maxlength="2000" placeholder="ETH=-0.3" value="{text(asked[1])}"></label>'
         f'<button type="submit">Show</button> {link(here, "Nothing changes")} '
         f"{link(here.removesuffix('what-if') + 'advice', 'Advice')}</form>"
     )
@@ -110,7 +110,7 @@ def _outcome(found: Document) -> Iterator[Html | Grid]:
         numbers=frozenset(COLUMNS[1:]),
     )
     said = [f"{each['code']}: {each['detail']}" for each in (*found["notes"], *after["reasons"])]
-    yield Html(f"<section><h2>To be known</h2>{listed(said) or text('Nothing.')}</section>")
+    yield Html(f"<section><h2>Notes</h2>{listed(said) or text('Nothing.')}</section>")
 
 
 FACTORS = ("health_factor", "min_unit_health_factor")

@@ -168,8 +168,10 @@ def test_without_an_estimate_the_feeds_own_deviation_is_what_it_moves_in_a_heart
     assert old.low == pytest.approx(2000.0 * (1 - 0.1 * math.sqrt(4020 / 3600)))
 
 
-def test_a_print_far_below_redemption_does_not_lower_the_mark_further_than_the_peg_haircut() -> None:
-    """October 2025: one venue printed 0.65 of what the token could be redeemed for."""
+def test_a_print_far_below_redemption_lowers_the_middle_no_further_than_the_peg_haircut_and_the_low_all_the_way() -> (
+    None
+):
+    """October 2025: one venue printed 0.65 of what the token could be redeemed for. The bounds reach what is said and what it is worth."""
     rate = replace(said(1.0), kind="redemption-rate", of="USD", heartbeat_s=None, operator=None, feed=b"\x77" * 20)
     dollar = [replace(said(1.0), heartbeat_s=None)]
     first = said(0.65, "venue", past=[(60, 0.999)])
@@ -178,9 +180,20 @@ def test_a_print_far_below_redemption_does_not_lower_the_mark_further_than_the_p
     held = priced(marks_of({"USDe": [rate, first], "USD": dollar}, TIMES)["USDe"])
     told = priced(marks_of({"USDe": [rate, second], "USD": dollar}, TIMES)["USDe"])
 
-    assert (held.mid, held.low, held.high) == (0.875, 0.875, 1.0)  # 1 − 12.5 %
+    assert (held.low, held.mid, held.high) == (0.65, 0.875, 1.0)  # 1 − 12.5 %
     assert (held.state, held.reasons[0]) == (State.HELD, "first_print_below_fair")
     assert (told.mid, told.low, told.high) == (0.65, 0.65, 1.0)
+
+
+def test_the_bounds_of_a_first_print_are_its_own_and_do_not_stretch_with_the_lifted_middle() -> None:
+    """At 0.65 ± 1 % after an hour at par: 0.65 · 0.99; the mean of five minutes, 1, is reached from above with the same width."""
+    dollar = said(0.65, deviation=0.01, past=[(4000, 1.0)])
+
+    found = priced(mark("USDe", [dollar], TIMES, about=About(at_par=True)))
+
+    assert (found.low, found.mid) == (0.6435, 0.875)
+    assert found.high == pytest.approx(1.01)
+    assert found.state is State.HELD
 
 
 def test_two_operators_below_redemption_are_believed_at_once() -> None:

@@ -12,6 +12,7 @@ from aggregator.margin.canonical import from_json, to_json
 from aggregator.margin.document import HealthDocument
 from aggregator.margin.health import evaluate
 from aggregator.margin.inputs import HealthInputs
+from aggregator.margin.policy import parse_policy
 from aggregator.margin.risk import NO_RISK, AssetRisk, RiskInputs
 from aggregator.margin.status import Status
 from aggregator.risk.breach import breach_score
@@ -19,6 +20,7 @@ from aggregator.risk.grid import CHANCES
 from tests.unit.aggregator.builders import (
     JUNK,
     OTHER_CHAIN,
+    POLICY,
     USDC,
     WETH,
     Holding,
@@ -97,6 +99,27 @@ def test_of_two_units_either_may_be_reached() -> None:
     )
 
     assert chance(two) > chance(one)
+
+
+SECOND = '\n[[pool]]\nid = "second"\nvenues = ["toy-2"]\n'
+LENDING = '\n[[pool]]\nid = "alone"\nkind = "isolated"\nvenues = ["toy-2"]\ncount_excess = true\n'
+
+
+@pytest.mark.parametrize("pools", [SECOND, LENDING])
+def test_what_another_pool_has_makes_no_pool_less_likely_to_be_liquidatable(pools: str) -> None:
+    """The venue counts 0.9 of WETH where the house counts 0.8, so that the pool by itself is what prices take first."""
+    near = venue({**PRICES, WETH: Price(usd=2000, threshold_bp=9_000)}, borrower(1550, weth=1))
+    rich = venue(PRICES, borrower(1, weth=100), name="toy-2", chain=OTHER_CHAIN)
+
+    document = asked(replace(inputs(near, rich), policy=parse_policy(POLICY + pools)))
+    alone = asked(inputs(near))
+
+    assert document.health_factor is not None
+    assert float(document.health_factor) > 50
+    assert next(pool.health_factor for pool in document.pools) == alone.health_factor == "1.032258"
+    assert chance(alone) > known(1600 / 1550)
+    assert chance(document) == pytest.approx(chance(alone), rel=1e-3)
+    assert document.score == alone.score
 
 
 def test_a_price_that_moves_more_makes_it_likelier() -> None:

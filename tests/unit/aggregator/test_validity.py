@@ -10,7 +10,7 @@ import pytest
 from aggregator.margin.document import HealthDocument
 from aggregator.margin.health import evaluate
 from aggregator.margin.marks_policy import Validity
-from aggregator.margin.policy import StatusPolicy
+from aggregator.margin.policy import StatusPolicy, parse_policy
 from aggregator.margin.risk import AssetRisk, RiskInputs
 from aggregator.margin.status import Status, band, held_band, may_be_held
 from aggregator.margin.validity import at_worst
@@ -23,6 +23,7 @@ from tests.unit.aggregator.builders import (
     CHAIN,
     JUNK,
     OTHER_CHAIN,
+    POLICY,
     USDC,
     WETH,
     Holding,
@@ -107,6 +108,19 @@ def test_what_is_not_valid_carries_no_new_debt_and_still_counts_for_maintenance(
     assert (held.collateral.haircut, held.headroom) == ("0.00000000", "-1000.00000000")
     assert held.collateral.maintenance == calm.collateral.maintenance == "20000.00000000"
     assert held.health_factor == calm.health_factor
+
+
+def test_a_first_print_far_below_par_is_danger_to_whom_it_would_not_cover_and_liquidates_nobody() -> None:
+    """10000 USDC at par against 7500: at 0.875, where the middle stays, 7875 cover it, and at the 0.65 that was printed 5850 do not."""
+    rules = parse_policy(f'{POLICY}\n[marks]\npar_classes = ["stable"]\npeg_haircut = "12.5%"\n')
+    owing = Holding(supplied={USDC: 10_000}, owed={WETH: 3.75}, flagged=(USDC,))
+    printed = observation(USDC, 0.65, past=[(60, 1.0)])
+
+    document = evaluate(replace(inputs(venue(PRICES, owing), observations=[ether(2000.0), printed]), policy=rules))
+
+    assert document.health_factor_interval is not None
+    assert (document.health_factor, document.health_factor_interval.low) == ("1.050000", "0.780000")
+    assert document.status is Status.DANGER
 
 
 def test_a_debt_whose_price_is_not_valid_counts_at_its_high() -> None:

@@ -20,13 +20,30 @@ from crossmargin.errors import UsageError
         ("2026-01-31T01:00:00+01:00", AtTime(1_769_817_600)),
         ("eip155:1=5,eip155:10=6", AtBlocks({"eip155:1": 5, "eip155:10": 6})),
         (" eip155:1 = 5 ", AtBlocks({"eip155:1": 5})),
+        ("eip155:1=5,@12", AtBlocks({"eip155:1": 5}, rest=12)),
+        ("eip155:1=5, 2026-01-31T00:00:00Z", AtBlocks({"eip155:1": 5}, rest=1_769_817_600)),
     ],
 )
 def test_each_form_has_one_meaning(text: str, at: object) -> None:
     assert parse_at(text) == at
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-1", "1.5", "eip155:1=", "=5", "eip155:1=x", "2026-13-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "soon",
+        "-1",
+        "1.5",
+        "eip155:1=",
+        "=5",
+        "eip155:1=x",
+        "eip155:1=5,6",
+        "@12,eip155:1=5",
+        "eip155:1=5,@12,@13",
+        "2026-13-01T00:00:00Z",
+    ],
+)
 def test_what_means_nothing_is_refused_with_examples(text: str) -> None:
     with pytest.raises(UsageError, match="write a block"):
         parse_at(text)
@@ -62,6 +79,14 @@ def test_a_block_of_several_chains_is_asked_back() -> None:
 def test_blocks_must_be_of_the_chains_that_are_asked_about_and_of_no_unknown_one(named: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="concerns 2 chains"):
         blocks_of(AtBlocks(named), ["eip155:1", "eip155:10"], ["eip155:1", "eip155:10", "eip155:8453"])
+
+
+def test_with_a_time_for_all_others_some_chains_need_not_be_named() -> None:
+    at = AtBlocks({"eip155:1": 5}, rest=12)
+
+    assert blocks_of(at, ["eip155:1", "eip155:10"], ["eip155:1", "eip155:10"]) == {"eip155:1": 5}
+    with pytest.raises(UsageError, match="concerns 1 chain"):
+        blocks_of(AtBlocks({"eip155:9": 5}, rest=12), ["eip155:1"], ["eip155:1"])
 
 
 def test_a_chain_that_only_prices_what_is_asked_about_may_be_named_too() -> None:

@@ -85,6 +85,14 @@ def test_of_a_chain_of_which_nothing_is_stored_no_block_is_asked_for(store: Stor
     assert {chain_id: made.block for chain_id, made in found.items()} == {CLUSTER: slot_block(8), CHAIN: evm_block(8)}
 
 
+def test_blocks_of_some_chains_may_come_with_a_time_for_the_others(store: Store) -> None:
+    """Slot 9 is of second 1004; of the other chain block 2, of second 1024, is the last stored one before 1059."""
+    found = cut(store, f"{CLUSTER}=9,@1059")
+
+    assert {chain_id: block for chain_id, (block, _) in found.items()} == {CLUSTER: slot_block(9), CHAIN: evm_block(2)}
+    assert CHAIN not in cut(store, f"{CLUSTER}=9")
+
+
 def test_a_slot_without_a_block_is_named_with_the_proof(store: Store) -> None:
     with pytest.raises(NotStored) as refused:
         cut(store, "5", said=Skipped(number=5, parent=4, child=6))

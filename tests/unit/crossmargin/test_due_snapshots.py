@@ -12,12 +12,15 @@ import pytest
 
 from aggregator.gather import SOUND, Catalogue
 from aggregator.margin.floor import ShortfallFloor
+from chains.model import ChainSpec
 from chains.ports import Chain
 from crossmargin.controls import Controls
 from crossmargin.cuts import Cuts, Scene
+from crossmargin.documents import moment
 from crossmargin.price_proofs import PriceProofs
-from crossmargin.settings import SnapshotSettings
+from crossmargin.settings import ChainSettings, SnapshotSettings
 from crossmargin.snapshots import Snapshots
+from crossmargin.watch import Watch
 from indexer.store import Store
 from tests.unit.aggregator.builders import policy
 from tests.unit.store.builders import CHAIN, append, batch, block, blocks_table, finalize
@@ -41,14 +44,32 @@ class Office:
         self.tick()
         self._now = float(SLOT + 300)
 
-    def tick(self) -> None:
-        self._snapshots.make_due(self._scene, None)
+    def tick(self, watch: Watch | None = None) -> None:
+        self._snapshots.make_due(self._scene, watch)
+
+    def watch(self) -> Watch:
+        """Begin to follow all chains, of which no node answers."""
+        specs = [
+            ChainSpec(id=chain_id, name=chain_id, rpc=("http://node.example",), finality="finalized", start_block=0)
+            for chain_id in self._rules
+        ]
+        return Watch(
+            [ChainSettings(spec=spec, poll_s=2.0, stale_after_s=60.0) for spec in specs], clock=lambda: self._now
+        )
+
+    def later(self, seconds: float) -> None:
+        self._now += seconds
 
     def grow(self, number: int, time: int, chain_id: str = CHAIN) -> None:
         """Append one block, of any time."""
         made = replace(block(number), time=time)
         given = batch(number, number, chain_id=chain_id)
         append(self.store, replace(given, last=made, raw={**given.raw, "evm_block": blocks_table([made])}))
+
+    def told(self) -> tuple[str, str | None]:
+        """State and detail of the slot in the ledger."""
+        line = next(line for line in self._snapshots.listing()["snapshots"] if line["slot_time"] == moment(SLOT))
+        return line["state"], line["detail"]
 
     def made(self) -> dict[str, int] | None:
         """The block of each chain that the slot's snapshot is of, `None` while there is none."""
@@ -111,7 +132,7 @@ def test_a_chain_that_holds_only_prices_is_waited_for_too(make: Callable[..., Of
         finalize(office.store, 1, chain_id)
     office.grow(2, SLOT + 60)
     office.tick()
-    too_early = office.made()
+    too_early, said = office.made(), office.told()
 
     office.grow(2, SLOT - 1, OTHER)
     finalize(office.store, 2, OTHER)
@@ -119,3 +140,31 @@ def test_a_chain_that_holds_only_prices_is_waited_for_too(make: Callable[..., Of
     office.tick()
 
     assert (too_early, office.made()) == (None, {CHAIN: 1, OTHER: 2})
+    assert said == ("waiting", f"waits for {OTHER}, whose last block is 1 of 1970-01-01T00:59:00Z")
+    assert office.told() == ("done", None)
+
+
+def test_a_chain_whose_nodes_are_silent_is_named_with_what_is_known_of_them(make: Callable[..., Office]) -> None:
+    """That a chain is waited for, and since when its nodes say nothing, is what an operator has to know of a slot that is overdue."""
+    office = make(CHAIN, OTHER)
+    watch = office.watch()
+    office.grow(1, SLOT + 60)
+    office.grow(1, SLOT - 60, OTHER)
+    office.tick(watch)
+    at_once = office.told()
+
+    office.later(3_600)
+    office.tick(watch)
+
+    where = f"waits for {OTHER}, whose last block is 1 of 1970-01-01T00:59:00Z"
+    assert at_once == ("waiting", f"{where}: no node has answered yet")
+    assert office.told() == ("overdue", f"{where}: no node has answered since 1970-01-01T01:05:00Z")
+
+
+def test_a_block_that_is_not_final_yet_is_what_is_waited_for(make: Callable[..., Office]) -> None:
+    office = make(CHAIN)
+    office.grow(1, SLOT - 1)
+    office.grow(2, SLOT + 1)
+    office.tick()
+
+    assert office.told() == ("waiting", f"waits until block 1 of {CHAIN} is final")

@@ -58,7 +58,7 @@ def test_unknown_is_drawn_as_nothing() -> None:
     assert "unknown" in usd_down(None)
     assert ">–<" in own_down(None)
     assert ">–<" in factor(None)
-    assert "no health factor to draw" in gauge("0.5", None, None)
+    assert "No health factor to show" in gauge("0.5", None, None)
     assert "between 0.5 and unknown" in gauge("0.5", "1.0", None)
 
 
@@ -73,7 +73,7 @@ def test_a_page_says_of_each_chain_whether_it_is_believed() -> None:
 
     assert "latest</li>" in body
     assert 'latest · <span class="bad">chain_stale</span></li>' in body
-    assert "as of no block: nothing is stored yet" in page()
+    assert "no block yet: nothing is stored" in page()
 
 
 def test_a_course_breaks_where_there_is_no_number_and_an_open_end_goes_to_the_top() -> None:

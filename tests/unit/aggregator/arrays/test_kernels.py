@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aggregator.arrays import stacked
+from aggregator.arrays import kernels, stacked
 from aggregator.arrays.book import ArrayBook, Entry
 from aggregator.arrays.columns import HAS_DEBT
 from aggregator.arrays.estimates import STATIC
@@ -28,7 +28,7 @@ ENTRIES = [
 
 def test_the_compiled_kernel_takes_over_and_compiles_nothing_else() -> None:
     numba = pytest.importorskip("numba")
-    kernel = Patient()
+    kernel = Patient(worth_s=0)
     book = ArrayBook.build(ENTRIES, MARKS, STATIC, kernel)
     before = book.standing.rows.copy()
 
@@ -44,6 +44,32 @@ def test_the_compiled_kernel_takes_over_and_compiles_nothing_else() -> None:
     book.change([Entry(name="a1", holdings=[(HELD, 7.0), (OWED, 9000.0)], said=HAS_DEBT)])
     assert len(compiled.signatures) == known, numba.__version__
     assert book.standing.account("a1") == _by_numpy(book).standing.account("a1")
+
+
+def test_nothing_is_compiled_before_numpy_has_computed_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([0.0, 0.2, 5.0, 5.2, 9.0, 9.2])  # three runs of 0.2 s, whatever passes between them
+    begun: list[str] = []
+
+    class Begun:
+        def __init__(self, *, name: str, **_: object) -> None:
+            self._name = name
+
+        def start(self) -> None:
+            begun.append(self._name)
+
+        def join(self, limit_s: float | None = None) -> None:
+            """It has ended."""
+
+    monkeypatch.setattr("aggregator.patience.thread_time", lambda: next(seconds))
+    monkeypatch.setattr("aggregator.patience.Thread", Begun)
+    book = ArrayBook.build(ENTRIES, MARKS, STATIC, Patient(worth_s=0.5))
+
+    book.revalue()
+    assert begun == []
+    book.revalue()
+    assert begun == ["compiling"]
+    book.revalue()
+    assert begun == ["compiling"]
 
 
 def _by_numpy(book: ArrayBook) -> ArrayBook:
@@ -111,13 +137,13 @@ def test_a_compiler_that_fails_leaves_numpy_and_says_so(
             raise OSError(f"no space left for {kinds}")
 
     monkeypatch.setattr(compiled, "over_all", Full)
-    kernel = Patient()
+    kernel = Patient(worth_s=0)
 
     book = ArrayBook.build(ENTRIES, MARKS, STATIC, kernel)
     kernel.wait(300)
 
     assert not kernel.compiled
-    assert "computed with numpy" in caplog.text
+    assert "the book in memory without compiled code, slower" in caplog.text
     assert "no space left" in caplog.text
     assert np.array_equal(book.revalue().rows, ArrayBook.build(ENTRIES, MARKS, STATIC, stacked.revalue).standing.rows)
 
@@ -220,10 +246,30 @@ def test_where_nothing_can_be_written_it_compiles_without_keeping(
     caching: Any = pytest.importorskip("numba.core.caching")
     monkeypatch.setattr(caching.CompileResultCacheImpl, "_locator_classes", [])
     monkeypatch.setattr(caching.CodeLibraryCacheImpl, "_locator_classes", [])
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "aggregator")
 
     def twice(number: float) -> float:
         return number * 2
 
     assert jitted.jitted()(twice)(21.0) == 42.0
     assert "NUMBA_CACHE_DIR" in caplog.text
+
+
+def test_a_book_that_is_laid_out_once_is_computed_without_a_compiler_that_fails(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    compiled: Any = pytest.importorskip("aggregator.arrays.compiled")
+
+    class Full:
+        @staticmethod
+        def compile(kinds: object) -> None:
+            raise OSError(f"no space left for {kinds}")
+
+    monkeypatch.setattr(compiled, "over_all", Full)
+    kernel = kernels.fastest.__wrapped__()
+
+    book = ArrayBook.build(ENTRIES, MARKS, STATIC, kernel)
+
+    assert np.array_equal(book.revalue().rows, ArrayBook.build(ENTRIES, MARKS, STATIC, stacked.revalue).standing.rows)
+    assert len(caplog.records) == 1
+    assert "no space left" in caplog.text

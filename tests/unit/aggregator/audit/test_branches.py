@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from itertools import starmap
 from pathlib import Path
@@ -96,6 +98,96 @@ def test_lines_that_are_not_as_many_as_what_is_held_have_no_tree(tmp_path: Path)
             tree.leaves(short, hashes)
     with pytest.raises(Fault, match="a position is of no unit"):
         tree.leaves(held, hashes[1:])
+
+
+@pytest.fixture(autouse=True)
+def anew() -> Iterator[None]:
+    """Kernels that failed are not asked again in a process: neither before a test nor after it."""
+    branches.failures.cache_clear()
+    yield
+    branches.failures.cache_clear()
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def kernel(*_: object) -> Any:
+        raise error
+
+    return kernel
+
+
+@pytest.mark.parametrize("name", ["leaves", "joined", "spelled"])
+@pytest.mark.parametrize(
+    "said", [OSError(28, "No space left on device"), RuntimeError("unknown opcode"), MemoryError()]
+)
+def test_kernels_that_fail_leave_the_same_index_and_it_is_said_once(
+    name: str, said: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever their compiler or its files raise: each of several parts is then built as without them, and they are not asked again."""
+    compiled: Any = pytest.importorskip("aggregator.audit.branch_kernels")
+    monkeypatch.setattr(tree_index, "PART", 8)
+    monkeypatch.setattr(tree_index, "GROUP", 2)
+    units, positions = book(random.Random(4), 33)
+    write(tmp_path, units, positions)
+    expected = written(tmp_path, units, positions)
+
+    monkeypatch.setattr(tree_index, "MANY", 1)
+    monkeypatch.setattr(compiled, name, raising(said))
+
+    assert written(tmp_path, units, positions) == expected
+    (record,) = caplog.records
+    assert vars(record)["word"] == "not_compiled"
+    assert f"the tree of a snapshot without compiled code, slower: {type(said).__name__}" in record.getMessage()
+    monkeypatch.setattr(branches, "kernels", lambda: pytest.fail("asked again"))
+    assert written(tmp_path, units, positions) == expected
+
+
+def test_kernels_that_cannot_be_loaded_leave_the_same_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    units, positions = book(random.Random(5), 33)
+    write(tmp_path, units, positions)
+    expected = written(tmp_path, units, positions)
+    monkeypatch.setattr(tree_index, "MANY", 1)
+    monkeypatch.setattr(branches, "kernels", raising(AttributeError("another numba")))
+
+    assert written(tmp_path, units, positions) == expected
+    assert "AttributeError: another numba" in caplog.text
+
+
+def test_lines_that_are_not_those_of_the_table_have_no_tree_whoever_builds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That is no fault of a compiler."""
+    monkeypatch.setattr(tree_index, "MANY", 1)
+    units, positions = book(random.Random(6), 12)
+    write(tmp_path, units, [*positions, dict(positions[-1], unit_id="of nobody")])
+
+    with pytest.raises(Fault):
+        written(tmp_path, units, positions)
+    assert not caplog.records
+
+
+def test_processes_that_die_leave_the_same_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A compiler may take its process with it, and so may whoever is short of memory."""
+    monkeypatch.setattr(tree_index, "PART", 8)
+    monkeypatch.setattr(tree_index, "GROUP", 2)
+    units, positions = book(random.Random(7), 40)
+    write(tmp_path, units, positions)
+    expected = written(tmp_path, units, positions)
+
+    def dying(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        first, second, *_ = calls
+        yield from starmap(function, (first, second))
+        raise BrokenProcessPool("A process in the process pool was terminated abruptly")
+
+    root = tree_index.write(tmp_path, tabled("units", units), tabled("positions", positions), TERMS, dying)
+
+    assert (root, {name: (tmp_path / name).read_bytes() for name in FILES}) == expected
+    (record,) = caplog.records
+    assert "the tree of a snapshot in one process" in record.getMessage()
+    assert vars(record)["word"] == "processes_died"
 
 
 def test_a_small_tree_is_not_worth_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

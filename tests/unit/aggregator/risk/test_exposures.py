@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from aggregator.preferring import compiling
 from aggregator.risk import compiled
-from aggregator.risk.exposures import Exposures, Kernel, Outcome, in_numpy, stressed
+from aggregator.risk.exposures import Exposures, Kernel, Outcome, fastest, in_numpy, stressed
 
 KERNELS = pytest.mark.parametrize("kernel", [compiled.revalue, in_numpy], ids=["compiled", "numpy"])
 Row = tuple[float, int, list[tuple[int, float]]]
@@ -115,3 +116,24 @@ def test_nobody_is_not_stressed_to_anything() -> None:
 
     assert found.worst.shape == (0,)
     assert found.shortfalls.shape == (0, 2)
+
+
+def test_a_compiler_that_fails_leaves_numpy(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Of rows of three lengths, the first that is compiled fails, and all are what numpy makes of them."""
+    rows: list[Row] = [(-0.1, 0, [(0, float(place))] * (1 + place % 3)) for place in range(9)]
+    moves, calls = np.array([[-1.0, 0.5, 0.0]]), []
+
+    def full(function: object, *_: object) -> None:
+        calls.append(function)
+        with compiling():
+            raise OSError("no space left")
+
+    monkeypatch.setattr(compiled, "on_all_cores", full)
+
+    found, expected = (stressed(exposures(rows), moves, kernel) for kernel in (fastest.__wrapped__(), in_numpy))
+
+    assert np.array_equal(found.worst, expected.worst)
+    assert np.array_equal(found.shortfalls, expected.shortfalls)
+    assert np.array_equal(found.broken, expected.broken)
+    assert (len(calls), len(caplog.records)) == (1, 1)
+    assert "no space left" in caplog.text

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from aggregator.margin.risk import AssetRisk, RiskInputs
+from aggregator.preferring import compiling
+from aggregator.risk import compiled_breaches
 from aggregator.risk.breaches import breaches, fastest, in_numpy
 from aggregator.risk.exposures import Exposures
 from aggregator.risk.history import Floats
@@ -185,7 +187,7 @@ def by_hand(drawn: Paths, held: list[list[tuple[int, float]]], bases: list[float
     return counts[0], counts[1], counts[2]
 
 
-@pytest.mark.parametrize("kernel", [in_numpy, fastest()], ids=["numpy", "fastest"])
+@pytest.mark.parametrize("kernel", [in_numpy, compiled_breaches.compiled], ids=["numpy", "compiled"])
 def test_paths_are_counted_as_one_by_one(kernel: object) -> None:
     drawn = paths(risk("ABC", swing=0.06), known("ABC"), count=251)
     held: list[list[list[tuple[int, float]]]] = [
@@ -214,7 +216,24 @@ def test_kernels_agree_on_many_accounts() -> None:
     ]
     bases = [[float(chance.uniform(0.5, 60)) for _ in each] for each in held]
 
-    assert (breaches(*rows(held, bases), drawn, in_numpy) == breaches(*rows(held, bases), drawn, fastest())).all()
+    found = breaches(*rows(held, bases), drawn, compiled_breaches.compiled)
+    assert (breaches(*rows(held, bases), drawn, in_numpy) == found).all()
+
+
+def test_a_compiler_that_fails_leaves_numpy(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    drawn, given = paths(risk("A", swing=0.06), known("A"), count=251), rows([[[(0, 100.0)]]], [[8.0]])
+
+    def full(*_: object) -> None:
+        with compiling():
+            raise OSError("no space left")
+
+    monkeypatch.setattr(compiled_breaches, "on_all_cores", full)
+
+    found = breaches(*given, drawn, fastest.__wrapped__())
+
+    assert found.tolist() == breaches(*given, drawn, in_numpy).tolist()
+    assert found.any()
+    assert "no space left" in caplog.text
 
 
 def test_what_cannot_be_counted_is_refused() -> None:
@@ -228,7 +247,7 @@ def test_what_cannot_be_counted_is_refused() -> None:
     assert len(accounts) == 2
 
 
-@pytest.mark.parametrize("kernel", [in_numpy, fastest()], ids=["numpy", "fastest"])
+@pytest.mark.parametrize("kernel", [in_numpy, compiled_breaches.compiled], ids=["numpy", "compiled"])
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])
 def test_nobody_is_safe_by_what_is_no_number(kernel: object, wrong: float) -> None:
     drawn = paths(risk("A"), known("A"), count=10)

@@ -154,7 +154,8 @@ def uptime_feed(section: Section) -> FeedSpec | None:
 def price_feed(section: Section) -> FeedSpec | None:
     asset_id = section.need("asset", names.asset_id)
     own_chain = names.chain_of(asset_id) if asset_id else ""
-    chain_id = section.get("chain", names.chain_id, signed.CHAIN if section.says("kind", signed.KIND) else own_chain)
+    usual = signed.CHAIN if section.says("kind", signed.KIND) else own_chain
+    chain_id = section.get("chain", names.chain_id, usual) or ""
     kind = section.get("kind", values.one_of(*FEED_KINDS), _usual_kind(chain_id))
     address = _source(section, kind, chain_id)
     heartbeat_s = _heartbeat(section, kind)

@@ -57,7 +57,8 @@ class Places:
 
 def store(section: Section, places: Places) -> StoreSettings | None:
     path = section.get("path", places.path, places.store)
-    backups = section.get("backups", places.path, path.parent / BACKUPS)
+    beside = path if section.sound else places.store
+    backups = section.get("backups", places.path, beside.parent / BACKUPS)
     return section.build(lambda: StoreSettings(path=path, backups=backups))
 
 
@@ -131,7 +132,7 @@ def events(section: Section) -> EventSettings | None:
     mark_move = section.get("mark_move", values.percent, EVENTS.mark_move)
     streams = section.get("streams", values.whole, EVENTS.streams)
     each = section.get("streams_per_key", values.whole, EVENTS.streams_per_key)
-    if keep_s < 2 * DAY_S:
+    if section.sound and keep_s < 2 * DAY_S:
         section.wrong("keep must be two days or more: webhooks are tried again for a day")
     if mark_move == 0:
         section.wrong("mark_move must be more than 0%")
@@ -158,8 +159,6 @@ def rebalancing(section: Section) -> RebalancingSettings | None:
     bridge_cost = section.get("bridge_cost", values.percent, usual.bridge_cost)
     action_usd = section.get("action_usd", values.whole, int(usual.action_usd))
     most_usd = section.get("most_usd", values.whole, int(usual.most_usd))
-    if bridge_cost >= 1:
-        section.wrong("bridge_cost must be below 100%")
     if most_usd == 0:
         section.wrong("most_usd must be 1 or more")
     return section.build(

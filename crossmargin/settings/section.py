@@ -39,6 +39,11 @@ class Section:
         self._known.append(key)
         return self._parsed(key, parse) if key in self._table else default
 
+    @property
+    def sound(self) -> bool:
+        """Whether nothing was wrong so far, so that every value is there."""
+        return self._sound
+
     def says(self, key: str, value: str) -> bool:
         """Whether a key is written with just this value."""
         return self._table.get(key) == value

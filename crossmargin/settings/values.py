@@ -26,6 +26,10 @@ ADDRESS_LIKE = re.compile(r"0[xX][0-9a-fA-F]{40}")
 HEX_32 = re.compile(r"[0-9a-fA-F]{64}")
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::\d{1,5})?")
 PORTS = range(65_536)
+LARGEST = 2**63 - 1
+"""What a column of whole numbers holds."""
+
+LONGEST_DAYS = 36_500
 LONGEST_SHOWN = 80
 
 
@@ -63,10 +67,12 @@ def boolean(value: object) -> bool:
 
 
 def whole(value: object) -> int:
-    if isinstance(value, FromEnvironment) and value.isascii() and value.isdigit():
-        return int(value)
+    if isinstance(value, FromEnvironment) and value.isascii() and value.isdigit() and len(value) <= len(str(LARGEST)):
+        value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise Unfit(f"must be a whole number, 0 or more, not {shown(value)}")
+    if value > LARGEST:
+        raise Unfit(f"must be a whole number of at most {LARGEST}, not {shown(value)}")
     return value
 
 
@@ -85,6 +91,8 @@ def duration(value: object) -> float:
     seconds = sum(Decimal(number) * SECONDS[unit] for number, unit in parts)
     if seconds == 0:
         raise Unfit(f"must be longer than nothing, not {shown(value)}")
+    if seconds > LONGEST_DAYS * SECONDS["d"]:
+        raise Unfit(f"must be a duration of at most {LONGEST_DAYS} days, not {shown(value)}")
     return float(seconds)
 
 

@@ -85,7 +85,7 @@ def _numbered(name: str, options: Mapping[str, Any], meanings: Mapping[str, T]) 
         raise ValueError(f'{name} must be a table such as {{ "1" = "{next(iter(meanings))}" }}')
     if wrong := [number for number in said if not str(number).isdecimal()]:
         raise ValueError(f"{name}: {wrong[0]!r} is no revision; write the number that the contract answers")
-    if strange := [meaning for meaning in said.values() if meaning not in meanings]:
+    if strange := [meaning for meaning in said.values() if not isinstance(meaning, str) or meaning not in meanings]:
         raise ValueError(f"{name}: {strange[0]!r} is not known; use one of {', '.join(meanings)}")
     return {int(number): meanings[meaning] for number, meaning in said.items()}
 

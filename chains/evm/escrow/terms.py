@@ -63,7 +63,7 @@ def holdings_of(options: Mapping[str, object]) -> str:
 def check_options(options: Mapping[str, object]) -> list[str]:
     """Return what is wrong with the options of an escrow, each with what to write instead; empty for nothing."""
     kind = options.get(HOLDINGS, EVENTS)
-    if kind not in OWN:
+    if not isinstance(kind, str) or kind not in OWN:
         return [f"{HOLDINGS}: is {shown(kind)}; write {EVENTS}, {SHARES} or {CUSTODY}"]
     problems = [
         f'{key}: does not go with {HOLDINGS} = "{kind}"; leave it out, or write {_homes(key)}'

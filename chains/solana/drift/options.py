@@ -28,7 +28,7 @@ _KEY = 32
 def engine_of(options: Mapping[str, Any]) -> str:
     """Return the name of the arithmetic of the version that is configured; raises `ValueError` for an unknown one."""
     version = options.get(VERSION, NEWEST)
-    if version not in ENGINES:
+    if not isinstance(version, str) or version not in ENGINES:
         raise ValueError(f"version {version!r} of the program is not known; use one of {', '.join(ENGINES)}")
     return ENGINES[version]
 

@@ -48,6 +48,6 @@ def engine_of(options: Mapping[str, Any], slot: int) -> Engine:
 def check_options(options: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the options of a venue; empty for nothing."""
     problems, name = [*check_program_slots(options), *check_history(options)], options.get(ENGINE)
-    if name is None or name in ENGINES:
+    if name is None or (isinstance(name, str) and name in ENGINES):
         return problems
     return [f"engine {name!r} is not known; use one of {', '.join(ENGINES)}, or leave it out", *problems]

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from aggregator.margin.inputs import MarginAccount
-from chains.identifiers import EVM, SOLANA, Account, IdentifierError, format_address, namespace_of, parse_account
+from chains.identifiers import (
+    EVM,
+    SOLANA,
+    Account,
+    IdentifierError,
+    format_address,
+    namespace_of,
+    parse_account,
+    parse_asset,
+)
 from chains.identifiers import parse_address as parse
 from crossmargin.errors import NoSuchThing, UsageError
 from crossmargin.settings import Settings
@@ -31,6 +42,26 @@ def resolve(settings: Settings, name: str) -> MarginAccount:
     except IdentifierError as error:
         raise UsageError(str(error)) from error
     raise NoSuchThing(f'there is no margin account "{name}"; {_known(settings, name)}')
+
+
+def check_names(settings: Settings, wanted: Mapping[str, Any]) -> None:
+    """Refuse owners, venues and assets of which no event can be: who misspelt one would wait for ever.
+
+    Raises `UsageError` and `NoSuchThing`.
+    """
+    for owner in wanted.get("owners") or ():
+        resolve(settings, owner)
+    venues = [venue.id for venue in settings.venues]
+    for venue in wanted.get("venues") or ():
+        if venue not in venues:
+            raise NoSuchThing(
+                f'there is no venue "{venue}"; {nearest(venue, venues) if venues else "none is configured"}'
+            )
+    for asset in wanted.get("assets") or ():
+        try:
+            parse_asset(asset)
+        except IdentifierError as error:
+            raise UsageError(str(error)) from error
 
 
 def _is_solana_address(name: str) -> bool:

@@ -178,12 +178,14 @@ def sign(text: str, key: Path) -> Document:
 
 
 def make_key(path: Path) -> str:
-    """Write a new private key into a file of its own, for its owner alone, and return the public key in hex."""
+    """Write a new private key into a file of its own, for its owner alone, and return the public key in hex; raises `UsageError`."""
     private = Ed25519PrivateKey.generate()
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
     except FileExistsError as error:
         raise UsageError(f"{path} is there already, and a key is never overwritten; name another file") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
     with os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, OWNER_ONLY)
         file.write(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -191,9 +193,11 @@ def make_key(path: Path) -> str:
 
 
 def read_key(path: Path) -> Ed25519PrivateKey:
-    """Read a private key; raises `UsageError`, which says nothing of what is in the file, and `OSError`."""
+    """Read a private key; raises `UsageError`, which says nothing of what is in the file."""
     try:
         private = load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, TypeError, UnsupportedAlgorithm):
         private = None
     if not isinstance(private, Ed25519PrivateKey):

@@ -20,6 +20,7 @@ from aggregator.margin.policy import Policy
 from aggregator.shared import SharedJournals
 from aggregator.told import Told, untold
 from chains.identifiers import parse_account
+from crossmargin.accounts import check_names
 from crossmargin.advice_documents import advised, reach_of
 from crossmargin.api_keys import ApiKeys
 from crossmargin.app import connect
@@ -64,7 +65,7 @@ from crossmargin.standing import standing
 from crossmargin.stress_documents import risked, stressed, wanted_of
 from crossmargin.transfers import Transfers
 from crossmargin.watch import Clock, Watch
-from crossmargin.webhooks.register import Webhooks
+from crossmargin.webhooks.register import Webhooks, wanted_in
 from crossmargin.webhooks.signing import SecretFolder
 from crossmargin.what_if import what_if
 from indexer.store import Reader, Store
@@ -409,6 +410,8 @@ class LocalDesk:
         return self.keys.revoke(key_id)
 
     def add_webhook(self, url: str, wanted: Document, *, who: str) -> Document:
+        wanted_in(wanted)
+        check_names(self._settings, wanted)
         return self.webhook_register.add(url, wanted, who=who)
 
     def webhooks(self) -> Document:

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 import typer
+from typer import BadParameter
 from typer.exceptions import TyperException
 
 from crossmargin.cli.context import Context
@@ -29,6 +30,7 @@ def guarded(app: typer.Typer, arrange: Callable[[Sequence[str]], list[str]]) -> 
     signal.signal(signal.SIGTERM, _interrupt)
     said, written = INTERRUPTED, os.dup(1)  # what finds the pipe broken puts something else in its place
     try:
+        _check_text(arguments)
         code = app(args=arrange(arguments), standalone_mode=False, obj=context, prog_name="crossmargin")
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit) as error:  # typer and rich make the second of the first
@@ -43,6 +45,15 @@ def guarded(app: typer.Typer, arrange: Callable[[Sequence[str]], list[str]]) -> 
     if code == ExitCode.INTERRUPTED:
         report(context, "interrupted", ExitCode.INTERRUPTED, said)
     sys.exit(code or ExitCode.OK)
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Refuse what is no text: nothing here could name it, keep it or ask for it. Raises `TyperException`."""
+    for number, argument in enumerate(arguments, start=1):
+        try:
+            argument.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise BadParameter(f"argument {number} is no text in UTF-8") from error
 
 
 def _open_standard_streams() -> None:

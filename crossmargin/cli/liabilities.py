@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -11,10 +10,9 @@ from crossmargin.cli import figures
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import desk_of
 from crossmargin.cli.output import add_rows, emit, facts, table, words, write_json
+from crossmargin.cli.reading import read_text
 from crossmargin.documents import Document
-from crossmargin.errors import UsageError
 
-STDIN = "-"
 STYLES = {"known": "green", "unknown": "bold magenta"}
 
 
@@ -67,17 +65,6 @@ def _show(console: Console, document: Document) -> None:
 
 
 def _read(source: str) -> str:
-    """Read a file or stdin, up to the size of the largest document."""
     from aggregator.margin.liabilities import LARGEST_ENVELOPE
 
-    if source == STDIN:
-        raw = sys.stdin.buffer.read(LARGEST_ENVELOPE + 1)
-    else:
-        with Path(source).open("rb") as file:
-            raw = file.read(LARGEST_ENVELOPE + 1)
-    if len(raw) > LARGEST_ENVELOPE:
-        raise UsageError(f"{source} is larger than {LARGEST_ENVELOPE:,} bytes; send the accounts in several documents")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{source} is no text in UTF-8: {error}") from error
+    return read_text(source, most=LARGEST_ENVELOPE, instead="; send the accounts in several documents")

@@ -9,6 +9,7 @@ from time import time
 from crossmargin.cli.context import Context
 from crossmargin.cli.desks import desk_of
 from crossmargin.cli.output import emit, facts
+from crossmargin.cli.reading import read_text
 from crossmargin.documents import Document
 from crossmargin.errors import UsageError
 
@@ -95,14 +96,7 @@ def _show(context: Context, document: Document) -> None:
 def _read(path: Path) -> str:
     from aggregator.membership.envelope import LARGEST_ENVELOPE
 
-    with path.open("rb") as file:
-        raw = file.read(LARGEST_ENVELOPE + 1)
-    if len(raw) > LARGEST_ENVELOPE:
-        raise UsageError(f"{path} is larger than {LARGEST_ENVELOPE:,} bytes, and no signed message is")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is no text in UTF-8: {error}") from error
+    return read_text(path, most=LARGEST_ENVELOPE, instead=", and no signed message is")
 
 
 def _seconds(text: str) -> int:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import typer
 from rich.console import Console
 
@@ -13,11 +10,10 @@ from crossmargin.cli.context import Context
 from crossmargin.cli.desks import desk_of
 from crossmargin.cli.output import add_rows, emit, facts, table, words
 from crossmargin.cli.progress import told_on
+from crossmargin.cli.reading import read_text
 from crossmargin.documents import Document
-from crossmargin.errors import UsageError
 from crossmargin.exits import ExitCode
 
-STDIN = "-"
 STYLES = {"in force": "green", "scheduled": "yellow", "superseded": "", "withdrawn": "dim"}
 SHOWN = 50
 """Accounts that are listed for people; JSON lists all."""
@@ -142,20 +138,6 @@ def _show_newly_below(console: Console, document: Document) -> None:
 
 
 def _read(source: str) -> str:
-    """Read a file or stdin; raises `UsageError` and `OSError`."""
     from aggregator.governance.terms import LARGEST_FILE
 
-    raw = sys.stdin.buffer.read(LARGEST_FILE + 1) if source == STDIN else _file(Path(source))
-    if len(raw) > LARGEST_FILE:
-        raise UsageError(f"{source} is larger than {LARGEST_FILE:,} bytes, and no policy is")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{source} is no text in UTF-8: {error}") from error
-
-
-def _file(path: Path) -> bytes:
-    from aggregator.governance.terms import LARGEST_FILE
-
-    with path.open("rb") as file:
-        return file.read(LARGEST_FILE + 1)
+    return read_text(source, most=LARGEST_FILE, instead=", and no policy is")

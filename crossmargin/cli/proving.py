@@ -112,6 +112,10 @@ def _question(settings: Settings, store: Store, chain_id: str, wish: Wish) -> Qu
     first, last = max(wish.first or 0, start), final if wish.last is None else wish.last
     names = (venue.id,) if venue else (*(spec.id for spec in settings.venues_of(chain_id)), FEEDS)
     level = COMPLETENESS[wish.level]
+    if first > last and (wish.first is not None or wish.last is not None):
+        raise UsageError(
+            f"of {chain_id} no final block from {first} to {last} is there to look at; it is followed from {start} to {final}"
+        )
     return Question(chain_id=chain_id, first=first, last=last, venues=names, level=level) if first <= last else None
 
 

@@ -131,8 +131,11 @@ class Wizard:
 
 
 def nodes_of(chosen: Deployments, said: Iterable[str]) -> Mapping[str, str]:
-    """Return where the nodes of chains are, by chain id, out of `CHAIN=WHERE`; raises `UsageError`."""
-    named = {name: where for name, _, where in (each.partition("=") for each in said)}
+    """Return where the nodes of chains are, by chain id, out of `CHAIN=WHERE`; raises `UsageError`, which repeats no address."""
+    parts = [each.partition("=") for each in said]
+    if any(not between or "/" in name for name, between, _ in parts):
+        raise UsageError("--node takes a chain and where its node is, CHAIN=WHERE: base=BASE_RPC_URL")
+    named = {name: where for name, _, where in parts}
     return {deployments.chain_named(chosen, name)["id"]: deployments.node(where) for name, where in named.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +16,20 @@ from rich.console import Console
 from crossmargin.cli.context import Context
 from crossmargin.cli.output import emit, words
 from crossmargin.cli.progress import counted_on
+from crossmargin.cli.reading import read_text, readable
 from crossmargin.cli.snapshots import found_folder
 from crossmargin.documents import Document
 from crossmargin.errors import NoSuchThing, NotComparable, Unverified, UsageError
 
 if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
     from aggregator.audit.message_verifier import Trust
     from aggregator.audit.verifier import Found
+
+
+LARGEST_TRUST = 1 << 20
+KEY = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +60,8 @@ def verify(context: Context, folder: Path, checks: Checks) -> None:
 
     if checks.chain and checks.nodes:
         raise UsageError("--against-node compares one snapshot: leave out --chain")
+    key = None if checks.key is None else _key("--key", checks.key)
+    witnesses = [_key("--witness", each) for each in checks.witnesses]
     folders = _folders(context, folder, checks)
     ways = partial(snapshot.verify_chain, folders) if checks.chain else partial(_verify_one, folders[0])
     trust, recompute = _trust(checks.guardians), checks.recompute or bool(checks.nodes)
@@ -59,8 +69,8 @@ def verify(context: Context, folder: Path, checks: Checks) -> None:
     try:
         with counted_on(context, "verifying", total) as told:
             found = ways(
-                key=checks.key,
-                witnesses=checks.witnesses,
+                key=key,
+                witnesses=witnesses,
                 recompute=recompute,
                 trust=trust,
                 looked=lambda each: told(size_of(each)),
@@ -100,15 +110,24 @@ def _verify_one(
     return {folder.name: found}
 
 
+def _key(option: str, said: str) -> str:
+    """Return a public key as snapshots have it; raises `UsageError`: what is none must not look like somebody else's."""
+    found = KEY.fullmatch(said)
+    if found is None:
+        raise UsageError(f"{option}: a public key has 64 hexadecimal digits, as `crossmargin keys list` shows them")
+    return found[1].lower()
+
+
 def _trust(file: Path | None) -> Trust | None:
     """Read whose signatures of prices and messages count; raises `UsageError`."""
     if file is None:
         return None
     from aggregator.audit.message_verifier import trust_in
 
+    text = read_text(file, most=LARGEST_TRUST, instead=", and no list of guardians and bridges is")
     try:
-        return trust_in(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return trust_in(text)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         wanted = '[{"index": 4, "addresses": ["0x…"], "until": null}]'
         raise UsageError(
             f"--guardians: {file} must hold sets such as {wanted} ({type(error).__name__} {error})"
@@ -122,14 +141,22 @@ def _stamps(found: Mapping[Path, Found], files: Sequence[Path]) -> None:
     from aggregator.audit import stamps
 
     try:
-        authorities = [each for path in files for each in stamps.certificates(path)]
+        authorities = [each for path in files for each in _certificates(path)]
         for folder, each in found.items():
             if not each.faults:
                 stamps.look(folder, each, authorities)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--tsa-cert: no certificates in PEM: {error}") from error
     except stamps.NoStamps as error:
         raise UsageError(str(error)) from error
+
+
+def _certificates(path: Path) -> list[Certificate]:
+    from aggregator.audit import stamps
+
+    try:
+        with readable(path):
+            return stamps.certificates(path)
+    except ValueError as error:
+        raise UsageError(f"--tsa-cert: {path} holds no certificates in PEM") from error
 
 
 def _compare(folder: Path, found: Found, checks: Checks) -> None:

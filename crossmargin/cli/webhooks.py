@@ -75,6 +75,6 @@ def log(context: Context, webhook_id: str) -> None:
 
 
 def _show_made(console: Console, made: Document) -> None:
-    facts(console, {key: value for key, value in made.items() if key != "secret"})
+    facts(console, {key: "all" if value == [] else value for key, value in made.items() if key != "secret"})
     console.print(words("The secret that signs, shown only now:", "yellow"))
     console.print(made["secret"], soft_wrap=True, markup=False, highlight=False)

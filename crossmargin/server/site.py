@@ -84,8 +84,9 @@ class Kit:
 def check_host(server: ServerSettings) -> None:
     """Refuse a host that other machines reach, unless that is meant; raises `UsageError`."""
     if not server.public and not is_loopback(server.host):
+        where = server.host or "every address of this machine"
         raise UsageError(
-            f"other machines can reach {server.host}; serve on 127.0.0.1 behind a proxy, or say that it is meant with "
+            f"other machines can reach {where}; serve on 127.0.0.1 behind a proxy, or say that it is meant with "
             "--public (public = true in [server]): then whoever asks needs a key (`crossmargin keys api create`)"
         )
 

@@ -47,7 +47,11 @@ class Lake:
         try:
             filesystem, root = pafs.FileSystem.from_uri(url)
         except (OSError, ValueError, pa.ArrowException) as error:
-            raise LakeBroken(f"{shown}: no storage can be opened there ({type(error).__name__})") from error
+            raise LakeBroken(
+                f"{shown}: no storage can be opened there ({type(error).__name__}); name a folder, or a bucket: s3://bucket/path"
+            ) from error
+        if not root.strip("/"):
+            raise LakeBroken(f"{shown} names no bucket; name a folder, or a bucket: s3://bucket/path")
         return cls(filesystem, root.rstrip("/"), shown)
 
     def put(self, path: str, said: bytes) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from indexer.lake import LakeBroken, NotJoinable, join, ledgers, read_set, take, tidy
+from indexer.lake import Lake, LakeBroken, NotJoinable, join, ledgers, read_set, take, tidy
 from indexer.store import Store
 from tests.unit.indexer.lake.builders import (
     CHAINS,
@@ -188,3 +188,9 @@ def test_tidying_removes_what_no_kept_set_names_and_nothing_young(tmp_path: Path
     assert [in_lake(tmp_path / "lake", made) for made in sets[1:]] == [True, True]
     assert read_set(lake.filesystem, lake.root) == sets[-1]
     assert join(lake, (CHAIN,), {}).made == sets[-1]
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3:///", "ftp://somewhere/path", "nothing://x"])
+def test_an_address_that_names_no_storage_is_refused_with_what_to_write(url: str) -> None:
+    with pytest.raises(LakeBroken, match="name a folder, or a bucket: s3://bucket/path"):
+        Lake.at(url)

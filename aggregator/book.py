@@ -121,6 +121,7 @@ class BookRow:
 
 
 def row(entry: AssessedAccount) -> BookRow:
+    """Return an account of the book in short, rounded as in its document."""
     house, wad = entry.house, entry.assessment.min_unit_wad
     return BookRow(
         account=entry.account.id,

@@ -60,6 +60,7 @@ def settled(archive: Archive, chain_id: str, cut: Cut) -> Block | None:
 
 
 def followed(archive: Archive, chain_id: str, at: Block) -> Followed:
+    """Return for which blocks a chain's feeds were followed up to a block."""
     spans = [(span.first, span.last) for span in archive.coverage(chain_id) if span.interest == FEEDS]
     return Followed(time=at.time, block=at.number, spans=joined(spans))
 

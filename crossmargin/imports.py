@@ -158,6 +158,7 @@ def day_of_row(row: object, place: str, *, today: date) -> tuple[date, float, fl
 
 
 def day_of(value: object, place: str) -> date:
+    """Read a day; raises `UsageError` that names the place."""
     try:
         if isinstance(value, datetime):
             return value.date()
@@ -167,6 +168,7 @@ def day_of(value: object, place: str) -> date:
 
 
 def price(value: object, place: str, name: str) -> float:
+    """Read a price in USD above 0; raises `UsageError` that names the place."""
     found = number(value, place, name)
     if not 0 < found <= LARGEST_USD:
         raise UsageError(f"{place}: a {name} of {found:g} is no price in USD")
@@ -174,6 +176,7 @@ def price(value: object, place: str, name: str) -> float:
 
 
 def figure(value: object, place: str, name: str, *, most: float) -> float:
+    """Read a number from 0 to `most`; raises `UsageError` that names the place."""
     found = number(value, place, name)
     if not 0 <= found <= most:
         raise UsageError(f"{place}: {name} must be from 0 to {most:g}, not {found:g}")
@@ -205,6 +208,7 @@ def usd(text: str | None, place: str) -> float:
 
 
 def number(value: object, place: str, name: str) -> float:
+    """Read a finite number; raises `UsageError` that names the place."""
     try:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise TypeError  # noqa: TRY301 - told as what is no number
@@ -223,6 +227,7 @@ def gaps_between(days: Sequence[date]) -> list[tuple[date, date]]:
 
 
 def source_of(value: object) -> str:
+    """Read whose numbers an import has, one line; raises `UsageError`."""
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_SOURCE or harmless(value) != value:
         raise UsageError(
             f'"source" must say whose numbers these are, in one line of at most {LONGEST_SOURCE} characters'
@@ -231,6 +236,7 @@ def source_of(value: object) -> str:
 
 
 def digest_of(said: object) -> str:
+    """Return the hash of what was imported, as canonical text."""
     text = json.dumps(said, sort_keys=True, separators=(",", ":"), default=str)
     return f"sha256:{hashlib.sha256(text.encode('utf-8')).hexdigest()}"
 

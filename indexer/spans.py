@@ -54,8 +54,10 @@ def strongest(spans: Iterable[Covered], block: int) -> Covered | None:
 
 
 def strength(span: Covered) -> int:
+    """Return the rank of the span's evidence, the higher the stronger."""
     return rank(span.level)
 
 
 def between(span: Covered, first: int, last: int) -> Covered:
+    """Return a part of a span, from `first` to `last`, with its evidence."""
     return Covered(interest=span.interest, first=first, last=last, level=span.level, evidence=span.evidence)

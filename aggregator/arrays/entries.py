@@ -98,6 +98,7 @@ def apart(house: House, context: Context) -> bool:
 
 
 def leg_of(weighed: Weighed, context: Context) -> Leg:
+    """Return what a weighed position is a leg of."""
     item = weighed.item
     return Leg(
         is_debt=item.is_debt,

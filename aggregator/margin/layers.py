@@ -65,6 +65,7 @@ class RiskIndex:
 
 
 def index_of(risk: RiskInputs) -> RiskIndex:
+    """Index estimates by identity."""
     return RiskIndex(
         assets={known.identity: known for known in risk.assets},
         pegs={known.identity: known for known in risk.pegs},

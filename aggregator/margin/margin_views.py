@@ -121,6 +121,7 @@ def _up(share: float) -> str:
 
 
 def distances(assessment: Assessment, context: Context) -> DistanceView:
+    """Write how far an account is from its limits, rounded down; `null` where it cannot be measured."""
     fall = common_fall(assessment.house, context) if assessment.measurable else None
     spread = deviations(assessment.house, context) if assessment.measurable else None
     return DistanceView(

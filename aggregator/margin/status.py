@@ -102,6 +102,7 @@ def held_band(mid: float, window_worst: float, policy: StatusPolicy) -> Status:
 
 
 def band(health_factor: float, policy: StatusPolicy) -> Status:
+    """Return the band of a health factor; 1 itself is not liquidatable."""
     if health_factor < 1:
         return Status.LIQUIDATABLE
     if health_factor < policy.danger_below:

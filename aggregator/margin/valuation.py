@@ -229,6 +229,7 @@ def identity_of(asset_id: str, assets: Mapping[str, Asset]) -> str:
 
 
 def asset_class_of(asset_id: str, context: Context) -> str:
+    """Return the policy class of an asset by its CAIP-19 id, `default` where the configuration names none."""
     return context.assets[asset_id].asset_class if asset_id in context.assets else DEFAULT_CLASS
 
 

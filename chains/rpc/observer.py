@@ -1,4 +1,4 @@
-"""Nobody listens."""
+"""What observes exchanges with nodes where nobody wants to know of them."""
 
 from __future__ import annotations
 

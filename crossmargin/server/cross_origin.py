@@ -12,6 +12,7 @@ KEPT_S = "600"
 
 
 def is_preflight(request: web.Request) -> bool:
+    """Whether a browser asks if a page of another origin may ask (CORS)."""
     return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 

@@ -49,6 +49,7 @@ def apply_step(con: Con, step: Step) -> None:
 
 
 def append(con: Con, step: Append) -> None:
+    """Store a batch that follows what is stored: raw rows, derived rows, coverage and cursor; raises `StepRefused`."""
     batch = step.batch
     held = cursor(con, batch.chain_id)
     check_place(step, held)
@@ -96,6 +97,7 @@ def ends(rows: Rows, field: str) -> Iterator[tuple[int, int]]:
 
 
 def rewind(con: Con, step: Rewind) -> None:
+    """Delete what is above a block and restore the tips; raises `StepRefused` for a block that is final or not stored."""
     held = cursor(con, step.chain_id)
     if held is None and step.to is None:
         return
@@ -124,11 +126,13 @@ def check_fork(con: Con, step: Rewind, held: Cursor | None) -> None:
 
 
 def check_stored(con: Con, chain_id: str, to: Block | None) -> None:
+    """Raise `StepRefused` where a block is not the stored one at its height."""
     if to is not None and blocks(con, chain_id, to.number, to.number) != [to]:
         raise StepRefused(f"{chain_id}: {named(chain_id, to)} is not stored, so nothing can be rewound to it")
 
 
 def finalize(con: Con, step: Finalize) -> None:
+    """Let blocks up to a height be final, with what evidence was found of them; heights that are final already change nothing."""
     held = cursor(con, step.chain_id)
     if held is None:
         return
@@ -173,6 +177,7 @@ def cursor(con: Con, chain_id: str) -> Cursor | None:
 
 
 def set_cursor(con: Con, chain_id: str, to: Cursor | None) -> None:
+    """Let a chain be at a block, or at none."""
     con.execute("DELETE FROM cursor WHERE chain_id = $chain_id", {"chain_id": chain_id})
     if to is None:
         return

@@ -127,6 +127,7 @@ def too_wide(journal: Journal, rows: Sequence[Row]) -> bool:
 
 
 def amount_fields(journal: Journal) -> tuple[int, ...]:
+    """Return the places of a journal's amounts among its columns."""
     return tuple(i for i, kind in enumerate(SCHEMAS[journal.field].types) if kind == AMOUNT)
 
 

@@ -67,6 +67,7 @@ def applied(con: duckdb.DuckDBPyConnection, path: Path | str) -> frozenset[int]:
 
 
 def run(con: duckdb.DuckDBPyConnection, migration: Migration) -> None:
+    """Apply one migration and record it, in one transaction."""
     con.begin()
     try:
         con.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")

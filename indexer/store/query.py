@@ -215,6 +215,7 @@ def said(error: Exception) -> str:
 
 
 def only_statement(con: Con, sql: str) -> duckdb.Statement:
+    """Parse one statement; raises `QueryRefused` for none, several, or what DuckDB cannot read."""
     try:
         statements = con.extract_statements(sql)
     except duckdb.Error as error:
@@ -246,6 +247,7 @@ def refused_functions(tree: object) -> Iterator[str]:
 
 
 def nodes(tree: object) -> Iterator[dict[str, Any]]:
+    """Yield every object within a JSON tree."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()

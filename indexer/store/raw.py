@@ -152,6 +152,7 @@ def append_raw(con: Con, batch: Batch) -> None:
 
 
 def append_rows(con: Con, table: RawTable, batch: Batch, rows: pa.Table) -> None:
+    """Store raw rows of one table; raises `StepRefused` where one is stored twice."""
     with staged(con, rows):
         con.execute(statement("append", table=table.name), {"chain_id": batch.chain_id})
     check_twice(con, table, batch)
@@ -189,6 +190,7 @@ def named(chain_id: str, block: Block | None) -> str:
 
 
 def known(tables: Mapping[str, RawTable], name: str) -> RawTable:
+    """Return a raw table by its name; raises `StepRefused`."""
     if name not in tables:
         raise StepRefused(f"there is no raw table {name!r}; use one of {', '.join(tables)}")
     return tables[name]
@@ -206,6 +208,7 @@ def arranged(table: RawTable, batch: Batch, rows: pa.Table) -> pa.Table:
 
 
 def check_span(table: RawTable, batch: Batch, rows: pa.Table) -> None:
+    """Raise `StepRefused` where rows are of blocks outside their batch."""
     ends = pc.min_max(rows[table.block]).as_py()
     if ends["min"] < batch.first or ends["max"] > batch.last.number:
         raise StepRefused(
@@ -215,6 +218,7 @@ def check_span(table: RawTable, batch: Batch, rows: pa.Table) -> None:
 
 
 def check_twice(con: Con, table: RawTable, batch: Batch) -> None:
+    """Raise `StepRefused` where two rows of a span have the same identity."""
     identity = ", ".join(table.identity)
     twice = con.execute(
         statement("raw_twice", table=table.name, block=table.block, identity=identity),
@@ -227,6 +231,7 @@ def check_twice(con: Con, table: RawTable, batch: Batch) -> None:
 
 
 def blocks(con: Con, chain_id: str, first: int, last: int) -> list[Block]:
+    """Return the stored blocks of a span, both ends included, in order."""
     found = con.execute(statement("blocks"), {"chain_id": chain_id, "first": first, "last": last})
     return [block_of(row) for row in found.fetchall()]
 

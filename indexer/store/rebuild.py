@@ -61,6 +61,7 @@ class Rebuild:
 
 
 def clear_derived(con: Con, chain_id: str) -> None:
+    """Delete every derived row and tip of a chain."""
     for journal in DERIVED:
         for table in filter(None, (journal.name, journal.tip)):
             con.execute(statement("clear", table=table), {"chain_id": chain_id})

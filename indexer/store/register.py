@@ -80,6 +80,7 @@ def register(con: Con, registry: Registry) -> None:
 
 
 def replace(con: Con, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Let a table have these rows and no others."""
     con.execute(statement("empty", table=table))
     for row in rows:
         insert(con, table, row)
@@ -90,6 +91,7 @@ def stored(con: Con, table: str) -> list[tuple[Any, ...]]:
 
 
 def check_venues(con: Con, venues: Sequence[VenueSpec]) -> None:
+    """Raise `ConfigRefused` where a configured venue is another than the one whose rows are stored under its id."""
     known = {venue_id: (facts, options) for venue_id, *facts, options in stored(con, "indexed_venue")}
     for venue in venues:
         facts, options = known.get(venue.id, (None, None))
@@ -121,6 +123,7 @@ def check_options(con: Con, venue: VenueSpec, stored_options: str | None) -> Non
 
 
 def check_feeds(con: Con, registry: Registry) -> None:
+    """Raise `ConfigRefused` for a feed that was added to a chain that is stored already and cannot be filled in."""
     known, begun = complete_feeds(con), begun_chains(con, registry)
     for feed in registry.feeds:
         if identity(feed) not in known and feed.chain_id in begun:

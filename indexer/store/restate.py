@@ -163,12 +163,14 @@ def take_raw(con: Con, chain_id: str, change: Reread) -> tuple[int, int]:
 
 
 def add_missing(con: Con, chain_id: str, table: RawTable, read: Tables) -> int:
+    """Add raw rows that were read again and are not stored; returns how many."""
     text = statement("add_missing", table=table.name, given="staged", match=same(table.identity))
     with read.rows(table.name) as rows, staged(con, rows):
         return counted_by(con, text, {"chain_id": chain_id})
 
 
 def drop(con: Con, chain_id: str, table: RawTable, change: Reread) -> int:
+    """Delete the raw rows that reading again did not find; returns how many."""
     if not change.gone:
         return 0
     columns = zip(*sorted(change.gone), strict=True)
@@ -240,6 +242,7 @@ def take_findings(con: Con, chain_id: str, names: Sequence[str], first: int, rea
 
 
 def set_coverage(con: Con, chain_id: str, spans: Sequence[Covered]) -> None:
+    """Let a chain's coverage be these spans."""
     con.execute(statement("clear", table="coverage"), {"chain_id": chain_id})
     for span in spans:
         insert(con, "coverage", [chain_id, span.interest, span.first, span.last, span.level, span.evidence])
@@ -268,6 +271,7 @@ def uncover(con: Con, chain_id: str, venue_id: str, first: int) -> None:
 def add_line(
     con: Con, step: Restate, interest: Interest, *, logs: tuple[int, int], rows: tuple[int, int], changed: bool
 ) -> None:
+    """Note a restatement of one interest; `logs`: added and removed, `rows`: derived rows before and after."""
     line = Restatement(
         chain_id=step.chain_id,
         interest=interest.name,

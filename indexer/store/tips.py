@@ -55,10 +55,12 @@ def rebuild_tips(con: Con, chain_id: str) -> None:
 
 
 def delete_above(con: Con, chain_id: str, table: str, block: str, number: int) -> None:
+    """Delete the rows of a table above a height."""
     con.execute(statement("delete_above", table=table, block=block), {"chain_id": chain_id, "number": number})
 
 
 def match(journal: Journal, left: str, right: str) -> str:
+    """Write the condition that two aliases have the same key of a journal."""
     return " AND ".join(f"{left}.{name} = {right}.{name}" for name in journal.key)
 
 

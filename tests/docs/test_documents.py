@@ -102,6 +102,18 @@ def test_every_folder_of_code_is_on_the_map(documents: dict[str, str], tracked: 
     )
 
 
+@pytest.mark.parametrize("package", ["aggregator", "crossmargin"])
+def test_every_module_of_a_large_folder_is_on_the_map(
+    documents: dict[str, str], tracked: frozenset[str], package: str
+) -> None:
+    _, _, tables = documents["docs/architecture.md"].partition("### Modules of the application")
+    named = set(re.findall(r"`(\w+)`", tables.partition("### A protocol")[0]))
+    modules = {Path(path).stem for path in tracked if re.fullmatch(rf"{package}/\w+\.py", path)} - {"__init__"}
+
+    assert len(modules) > 20
+    assert sorted(modules - named) == []
+
+
 def links(text: str) -> Iterator[str]:
     """Targets of the links of a document that stay inside the project."""
     for match in LINK.finditer(FENCE.sub("", text)):

@@ -15,6 +15,7 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from crossmargin.cli.called import only_called
 from crossmargin.cli.context import Context
 from crossmargin.exits import ExitCode
 
@@ -29,7 +30,9 @@ def guarded(app: typer.Typer, arrange: Callable[[Sequence[str]], list[str]]) -> 
     signal.signal(signal.SIGTERM, _interrupt)
     said, written = INTERRUPTED, os.dup(1)  # what finds the pipe broken puts something else in its place
     try:
-        code = app(args=arrange(arguments), standalone_mode=False, obj=context, prog_name="crossmargin")
+        arranged = arrange(arguments)
+        called = only_called(app, arranged)
+        code = called(args=arranged, standalone_mode=False, obj=context, prog_name="crossmargin")
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit) as error:  # typer and rich make the second of the first
         if isinstance(error, SystemExit) and not _is_cut(written):

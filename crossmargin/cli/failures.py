@@ -16,6 +16,7 @@ import typer
 from typer import BadParameter
 from typer.exceptions import TyperException
 
+from crossmargin.cli.called import only_called
 from crossmargin.cli.context import Context
 from crossmargin.exits import ExitCode
 
@@ -31,7 +32,9 @@ def guarded(app: typer.Typer, arrange: Callable[[Sequence[str]], list[str]]) -> 
     said, written = INTERRUPTED, os.dup(1)  # what finds the pipe broken puts something else in its place
     try:
         _check_text(arguments)
-        code = app(args=arrange(arguments), standalone_mode=False, obj=context, prog_name="crossmargin")
+        arranged = arrange(arguments)
+        called = only_called(app, arranged)
+        code = called(args=arranged, standalone_mode=False, obj=context, prog_name="crossmargin")
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit) as error:  # typer and rich make the second of the first
         if isinstance(error, SystemExit) and not _is_cut(written):

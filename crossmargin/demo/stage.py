@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import time
 
+from chains.errors import ChainError
+from chains.ports import Head
 from crossmargin.app import connect, opened, policy_of
 from crossmargin.demo.configuration import configuration
 from crossmargin.demo.recorded import Node, Recorded, node_of
@@ -17,13 +19,33 @@ from crossmargin.logs import Logger
 from crossmargin.redaction import Redactor
 from crossmargin.service import Parts, running_service
 from crossmargin.settings import ServerSettings, Settings, load
-from crossmargin.watch import Watch
+from crossmargin.watch import Listeners, Watch
 from indexer import loop
-from indexer.loop import Listener
+from indexer.loop import Listener, Progress
 from indexer.store import Store
 
 CATCH_UP_S = 60.0
-PAUSE_S = 0.01
+PAUSE_S = 0.02
+
+
+class Reached:
+    """A listener that remembers up to which block each chain is taken in; nothing rewinds a recorded chain."""
+
+    def __init__(self) -> None:
+        self.blocks: dict[str, int] = {}
+
+    def appended(self, progress: Progress) -> None:
+        self.blocks[progress.chain_id] = progress.indexed
+
+    def rewound(self, chain_id: str, depth: int, to: int) -> None:
+        del depth
+        self.blocks[chain_id] = to
+
+    def polled(self, chain_id: str, head: Head) -> None:
+        """What is taken in is as it was."""
+
+    def failed(self, chain_id: str, error: ChainError, retry_in: float) -> None:
+        """It is tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +57,7 @@ class Stage:
     store: Store
     desk: LocalDesk
     watch: Watch
+    reached: Reached
 
     @property
     def recordings(self) -> list[Recorded]:
@@ -45,7 +68,7 @@ class Stage:
 
         async def one(chain_id: str) -> None:
             async with aclosing(connect(self.settings, chain_id)) as chain:
-                await loop.index(chain, self.store, until="latest", listener=listener)
+                await loop.index(chain, self.store, until="latest", listener=Listeners(listener, self.reached))
 
         async with asyncio.TaskGroup() as group:
             for chain in self.settings.chains:
@@ -62,13 +85,11 @@ class Stage:
     async def _caught_up(self, node: Node) -> None:
         chain_id = node.recording.chain_id
         while True:
-            cursor = await asyncio.to_thread(self.store.cursor, chain_id)
-            indexed = cursor.block if cursor is not None else None
             sight = self.watch.sight(chain_id)
             if sight.stopped:
                 raise RuntimeError(f"{chain_id}: {sight.fault}")
             head = sight.head.latest.number if sight.head is not None else None
-            if indexed is not None and indexed.number == head == node.head:
+            if self.reached.blocks.get(chain_id) == head == node.head:
                 return
             await asyncio.sleep(PAUSE_S)
 
@@ -89,7 +110,7 @@ async def staged(folder: Path, recordings: Sequence[Recorded], server: ServerSet
         store = stack.enter_context(opened(settings))
         watch = Watch(settings.chains, time)
         desk = LocalDesk(settings, store, policy_of(settings), watch=watch)
-        yield Stage(nodes=nodes, settings=settings, store=store, desk=desk, watch=watch)
+        yield Stage(nodes=nodes, settings=settings, store=store, desk=desk, watch=watch, reached=Reached())
 
 
 @asynccontextmanager
@@ -103,5 +124,5 @@ async def followed(stage: Stage, log: Logger) -> AsyncIterator[str]:
         redactor=Redactor(),
         log=log,
     )
-    async with running_service(parts) as url:
+    async with running_service(parts, stage.reached) as url:
         yield url

@@ -31,7 +31,7 @@ STATIONS = (
     ("after liquidations", "after_liquidations_block"),
     ("two days later", "last_block"),
 )
-STRIDE = 5
+STRIDE = 10
 """So many blocks come at once between two stations."""
 
 MARGIN_CALL = """
@@ -50,16 +50,18 @@ async def tell_story(stage: Stage, tell: Tell) -> dict[str, Any]:
     """Move the chains over the crash and tell what it does; the result depends on nothing but the recordings."""
     leading = stage.settings.accounts[0].id
     result: dict[str, Any] = {"account": leading, "stations": []}
+    rows: Sequence[BookRow] = ()
     for name, event in STATIONS:
         for heads in strides([way(node.recording, node.head, node.recording.story[event]) for node in stage.nodes]):
             await stage.advance(heads)
-        station = {"station": name} | await asyncio.to_thread(_station, stage, leading)
+        rows = await asyncio.to_thread(_book, stage)
+        station = {"station": name} | await asyncio.to_thread(_station, stage, leading, rows)
         result["stations"].append(station)
         tell("station", station)
     for name, find in (
         ("margin_call", partial(_margin_call, account=leading)),
         ("chains", _chains),
-        ("weakest", _weakest),
+        ("weakest", lambda _stage: _weakest(rows)),
         ("parity", _parity),
         ("snapshot", _snapshot),
     ):
@@ -83,8 +85,7 @@ def strides(ways: Sequence[Sequence[int]]) -> list[list[int]]:
     ]
 
 
-def _station(stage: Stage, leading: str) -> dict[str, Any]:
-    rows = _book(stage)
+def _station(stage: Stage, leading: str, rows: Sequence[BookRow]) -> dict[str, Any]:
     health = stage.desk.health(leading, None)
     return {
         "as_of": health["as_of"],
@@ -148,8 +149,8 @@ def _chains(stage: Stage) -> list[dict[str, Any]]:
         ]
 
 
-def _weakest(stage: Stage) -> list[dict[str, Any]]:
-    indebted = [entry for entry in _book(stage) if entry.debt_usd]
+def _weakest(rows: Sequence[BookRow]) -> list[dict[str, Any]]:
+    indebted = [entry for entry in rows if entry.debt_usd]
     indebted.sort(key=lambda entry: (_lowest(entry), entry.account))
     return [
         {

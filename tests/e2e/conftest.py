@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from crossmargin.demo.replay import ReplayNode
+from tests.support.kept import Kept
 from tests.support.paged import Served, served_pages
 from tests.support.recorded import Nodes, configure, crossmargin, nodes_running, recorded
 
@@ -44,6 +45,20 @@ def indexed(indexed_once: Indexed, tmp_path: Path) -> Indexed:
     folder = tmp_path / "indexed"
     shutil.copytree(indexed_once.folder, folder)
     return Indexed(folder, indexed_once.nodes)
+
+
+@pytest.fixture(scope="session")
+def played(kept: Kept, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder `kept` of a demonstration on a narrow terminal, with what was on its stdout and stderr in `out` and `err` beside it."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        done = crossmargin(folder, "demo", "--no-serve", "--keep", "kept", variables={"COLUMNS": "80"})
+        assert done.returncode == 0, done.stderr
+        (folder / "out").write_text(done.stdout, encoding="utf-8")
+        (folder / "err").write_text(done.stderr, encoding="utf-8")
+
+    return kept.copied("demonstration", make, tmp_path_factory.mktemp("played") / "demonstration")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,21 +27,13 @@ FROM public.fct_margin_account
 """
 
 
-@pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("played")
-    done = crossmargin(folder, "demo", "--no-serve", "--keep", "kept")
-    assert done.returncode == 0, done.stderr
-    return folder / "kept"
-
-
 @pytest.fixture(params=["demonstration", "recorded market"])
-def folder(request: pytest.FixtureRequest) -> Iterator[Path]:
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     if request.param == "demonstration":
-        yield request.getfixturevalue("played")
-    else:
-        indexed: Indexed = request.getfixturevalue("indexed")
-        yield indexed.folder
+        played: Path = request.getfixturevalue("played")
+        return shutil.copytree(played / "kept", tmp_path / "kept")
+    indexed: Indexed = request.getfixturevalue("indexed")
+    return indexed.folder
 
 
 def test_everybody_has_the_numbers_of_his_own_assessment(folder: Path) -> None:

@@ -331,10 +331,19 @@ def _become(request: dict[str, Any], files: Sequence[int]) -> None:
         open(standard, mode, encoding=old.encoding, errors=old.errors, closefd=False)  # noqa: SIM115 - descriptors
         for standard, (mode, old) in enumerate([("r", sys.stdin), ("w", sys.stdout), ("w", sys.stderr)])
     )
+    # What was imported before the fork stays out of sight: a service that keeps its own pauses short has all looked through at its end.
+    vars(gc).update(freeze=_nothing, unfreeze=_nothing)
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv[:] = request["argv"]
+
+
+_unfreeze = gc.unfreeze
+
+
+def _nothing() -> None:
+    """Leave all objects where they are."""
 
 
 def run(program: str) -> NoReturn:
@@ -344,10 +353,10 @@ def run(program: str) -> NoReturn:
     except SystemExit as ended:
         code = ended.code
     except BaseException:
-        gc.unfreeze()
+        _unfreeze()
         raise
     if code is not None and not isinstance(code, int):
-        gc.unfreeze()
+        _unfreeze()
         sys.exit(code)
     threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as an interpreter does first
     atexit._run_exitfuncs()

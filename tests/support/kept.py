@@ -30,22 +30,24 @@ class Run(Protocol):
 
 
 class Kept:
-    """Files by name, in a folder that all processes of a run of pytest share."""
+    """Files and folders by name, in a folder that all processes of a run of pytest share."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(exist_ok=True)
 
     def copied(self, name: str, make: Callable[[Path], object], to: Path) -> Path:
-        """Copy a file to `to`; `make` makes it where it is not there yet, and no other process does so meanwhile."""
+        """Copy a file or a folder to `to`; `make` makes it where it is not there yet, and no other process does so meanwhile."""
         kept, unfinished = self._folder / name, self._folder / f"{name}.unfinished"
         with (self._folder / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not kept.exists():
+                if unfinished.is_dir():
+                    shutil.rmtree(unfinished)
                 unfinished.unlink(missing_ok=True)
                 make(unfinished)
                 unfinished.rename(kept)
-        shutil.copy(kept, to)
+        (shutil.copytree if kept.is_dir() else shutil.copy)(kept, to)
         return to
 
     def taken_in(self, run: Run, to: Path, stops: Sequence[Until] = ("latest",)) -> Path:

@@ -257,8 +257,10 @@ G = (
     0x79BE667E_F9DCBBAC_55A06295_CE870B07_029BFCDB_2DCE28D9_59F2815B_16F81798,
     0x483ADA77_26A3C465_5DA4FBFC_0E1108A8_FD17B448_A6855419_9C47D08F_FB10D4B8,
 )
-Point = tuple[int, int] | None
-"""On the curve of secp256k1; `None` at infinity."""
+Point = tuple[int, int, int]
+"""x / z² and y / z³ on the curve of secp256k1, so that sums divide by nothing; z is zero at infinity."""
+
+INFINITY: Point = (1, 1, 0)
 
 
 def recovered(digest: bytes, r: int, s: int, recovery: int) -> bytes | None:
@@ -266,28 +268,44 @@ def recovered(digest: bytes, r: int, s: int, recovery: int) -> bytes | None:
     y = pow(r**3 + 7, (P + 1) // 4, P)
     if not (0 < r < N and 0 < s < N and recovery in {0, 1}) or y * y % P != (r**3 + 7) % P:
         return None
-    inverse, point = pow(r, -1, N), (r, y if y % 2 == recovery else P - y)
-    key = _sum(_times(-int.from_bytes(digest) * inverse % N, G), _times(s * inverse % N, point))
-    return None if key is None else bytes(state.keccak(key[0].to_bytes(32) + key[1].to_bytes(32))[12:])
+    inverse, point = pow(r, -1, N), (r, y if y % 2 == recovery else P - y, 1)
+    x, y, z = _both(-int.from_bytes(digest) * inverse % N, (*G, 1), s * inverse % N, point)
+    if not z:
+        return None
+    shrink = pow(z, -1, P)
+    key = (x * shrink**2 % P).to_bytes(32) + (y * shrink**3 % P).to_bytes(32)
+    return bytes(state.keccak(key)[12:])
+
+
+def _both(a: int, one: Point, b: int, two: Point) -> Point:
+    """Return so many times a point and so many times another together, by the bits of both at once."""
+    addends, total = (INFINITY, one, two, _sum(one, two)), INFINITY
+    for place in reversed(range(max(a.bit_length(), b.bit_length()))):
+        total = _sum(_twice(total), addends[(a >> place & 1) + 2 * (b >> place & 1)])
+    return total
+
+
+def _twice(point: Point) -> Point:
+    x, y, z = point
+    square, slope = y * y % P, 3 * x * x % P
+    middle = 4 * x * square % P
+    end = (slope * slope - 2 * middle) % P
+    return end, (slope * (middle - end) - 8 * square * square) % P, 2 * y * z % P
 
 
 def _sum(one: Point, two: Point) -> Point:
-    if one is None or two is None:
-        return one or two
-    if one[0] == two[0] and (one[1] + two[1]) % P == 0:
-        return None
-    rise, run = (3 * one[0] ** 2, 2 * one[1]) if one == two else (two[1] - one[1], two[0] - one[0])
-    slope = rise * pow(run, -1, P)
-    x = (slope**2 - one[0] - two[0]) % P
-    return x, (slope * (one[0] - x) - one[1]) % P
-
-
-def _times(count: int, point: Point) -> Point:
-    total: Point = None
-    while count:
-        total = _sum(total, point) if count & 1 else total
-        point, count = _sum(point, point), count >> 1
-    return total
+    (x1, y1, z1), (x2, y2, z2) = one, two
+    if not z1 or not z2:
+        return one if z1 else two
+    left, right = x1 * z2 * z2 % P, x2 * z1 * z1 % P
+    low, high = y1 * z2 * z2 * z2 % P, y2 * z1 * z1 * z1 % P
+    if left == right:
+        return _twice(one) if low == high else INFINITY
+    run, rise = right - left, high - low
+    square = run * run % P
+    cube, middle = square * run % P, left * square % P
+    end = (rise * rise - cube - 2 * middle) % P
+    return end, (rise * (middle - end) - low * cube) % P, z1 * z2 * run % P
 
 
 # -- a snapshot -------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ DeskError
 ├── TooSlow           the answer takes longer than it may
 ├── Repeated          the key of a question that is sent again names another question
 ├── Forgotten         what was asked for is not kept any more
+├── NotServed         nothing can be served at that address
 ├── AskElsewhere      another service has that: this one reads a lake, or follows nothing
 ├── NotStored         the store does not reach there, or no node can say
 ├── Unverified        what was checked does not hold
@@ -121,6 +122,15 @@ class BadPolicy(DeskError):
     title = "The configuration cannot be used"
     http_status = 400
     exit_code = ExitCode.USAGE
+
+
+class NotServed(DeskError):
+    """Nothing can be served at that address."""
+
+    code = "not-served"
+    title = "Nothing can be served at that address"
+    http_status = 503
+    exit_code = ExitCode.FAILED
 
 
 class NotStored(DeskError):

@@ -88,7 +88,10 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         with TemporaryDirectory(prefix="crossmargin-demo-") as folder:
             yield Path(folder)
         return
-    keep.mkdir(parents=True, exist_ok=True)
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--keep {keep}: no such folder can be made: {error.strerror or error}") from error
     if any(keep.iterdir()):
         raise UsageError(f"{keep} is not empty; name a new folder")
     yield keep

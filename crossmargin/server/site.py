@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import secrets
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from aggregator.audit.message_verifier import Trust
 from crossmargin.alerts import Alerts
 from crossmargin.archive import Archive
 from crossmargin.desk import Desk
-from crossmargin.errors import UsageError
+from crossmargin.errors import NotServed, UsageError
 from crossmargin.from_lake import ANSWERED, LakeDesk
 from crossmargin.haircut_history import HaircutHistory
 from crossmargin.lists import Lists
@@ -81,6 +83,14 @@ class Kit:
     lake: LakeDesk | None = None
 
 
+REFUSED = {
+    errno.EADDRINUSE: "it is taken by another process",
+    errno.EADDRNOTAVAIL: "it is no address of this machine",
+    errno.EACCES: "this user may not take ports below 1024",
+}
+"""Why a system refuses an address, by its number."""
+
+
 def check_host(server: ServerSettings) -> None:
     """Refuse a host that other machines reach, unless that is meant; raises `UsageError`."""
     if not server.public and not is_loopback(server.host):
@@ -104,7 +114,7 @@ def check_keys(server: ServerSettings, *, has_keys: bool) -> None:
 async def serving(desk: Desk, server: ServerSettings, kit: Kit) -> AsyncIterator[str]:
     """Serve while the context is open; gives the address by which this machine reaches it.
 
-    Raises `UsageError` and `OSError`.
+    Raises `UsageError` and `NotServed`.
     """
     check_host(server)
     with _workers() as workers:
@@ -141,7 +151,16 @@ def _manager(runner: web.AppRunner) -> web.Server:
 @asynccontextmanager
 async def _listening(protocol: Callable[[], Quick], server: ServerSettings) -> AsyncIterator[int]:
     """Accept connections while the context is open; gives the port. Those that are open at its end are the runner's to close."""
-    listener = await asyncio.get_running_loop().create_server(protocol, server.host, server.port)
+    try:
+        listener = await asyncio.get_running_loop().create_server(protocol, server.host, server.port)
+    except OSError as error:
+        why = (
+            "no address of that name is known" if isinstance(error, socket.gaierror) else REFUSED.get(error.errno or 0)
+        )
+        raise NotServed(
+            f"{server.host}, port {server.port}, cannot be served on: {why or error.strerror or error}; "
+            "name another port with --port (0: any free one), or another host with --host"
+        ) from error
     try:
         yield int(listener.sockets[0].getsockname()[1])
     finally:

@@ -208,11 +208,25 @@ def test_a_port_that_is_taken_is_one_clear_failure(indexed: Indexed) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
 
-        done = crossmargin(indexed.folder, "serve", "--port", str(taken.getsockname()[1]))
+        port = taken.getsockname()[1]
+        done = crossmargin(indexed.folder, "serve", "--port", str(port))
 
     assert done.returncode == 1
-    assert "address already in use" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert f"error: 127.0.0.1, port {port}, cannot be served on: it is taken by another process" in done.stderr
+    assert "name another port with --port" in done.stderr
+    assert not any(word in done.stderr for word in ("Errno", "Traceback"))
+
+
+@pytest.mark.parametrize(
+    "host, why",
+    [("192.0.2.1", "it is no address of this machine"), ("nowhere.invalid", "no address of that name is known")],
+)
+def test_a_host_that_cannot_be_served_on_is_named_with_why(host: str, why: str, indexed: Indexed) -> None:
+    done = crossmargin(indexed.folder, "serve", "--public", "--anonymous", "--port", "0", "--host", host)
+
+    assert done.returncode == 1
+    assert f"error: {host}, port 0, cannot be served on: {why}" in done.stderr
+    assert "Errno" not in done.stderr
 
 
 def test_run_follows_serves_and_ends_cleanly(nodes: Nodes, tmp_path: Path) -> None:

@@ -134,6 +134,7 @@ def _account(entry: AssessedAccount, old: AssessedAccount | None) -> _Side:
     assessment, house = entry.assessment, entry.house
     wad, number = assessment.min_unit_wad, _text(house.health_factor)
     factors = [] if house.health_factor is None else [float(house.health_factor)]
+    factors += [each.factors.mid for each in assessment.pools if each.factors is not None]
     factors += [] if wad is None else [wad / numbers.WAD]
     return _Side(
         status=assessment.status,

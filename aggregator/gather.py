@@ -210,7 +210,11 @@ def gaps_of(
     wanted = set(chains)
     subjects = wanted | set(feed_chains) | {venue.id for venue in catalogue.venues if venue.chain_id in wanted}
     unseen = [
-        Reason("chain_not_indexed", chain, f"nothing of {chain} is stored, and the account has a member there")
+        Reason(
+            "chain_not_indexed",
+            chain,
+            f"nothing of {chain} is stored up to this moment, and the account has a member there",
+        )
         for chain in sorted(wanted - cuts.keys())
     ]
     doubted = [condition.units[unit] for unit in units if unit in condition.units]

@@ -10,6 +10,7 @@ from aggregator.book import Book, BookInputs, judged
 from aggregator.crossings import Crossing, Told, account_subject, crossings, settled
 from aggregator.gather import Catalogue, Condition
 from aggregator.margin.inputs import Cut
+from aggregator.margin.policy import Policy, parse_policy
 from aggregator.margin.status import Status
 from aggregator.oracle.mark import Mark
 from chains.identifiers import Account
@@ -18,6 +19,7 @@ from tests.unit.aggregator.builders import (
     CHAIN,
     NOW,
     OWNER,
+    POLICY,
     USDC,
     WETH,
     Price,
@@ -34,15 +36,25 @@ STATUS = policy().status
 PRICES = {USDC: Price(usd=1, threshold_bp=9_000)}
 
 
-def book(debt: float, *, eth: float = 2000.0, stale: bool = False, empty: bool = False) -> Book:
-    """One borrower with one ether: its venue's threshold is 80 %, the house's too."""
-    found = venue(PRICES | {WETH: Price(usd=eth)})
-    held = found if empty else venue(PRICES | {WETH: Price(usd=eth)}, borrower(debt, weth=1))
+def book(
+    debt: float,
+    *,
+    eth: float = 2000.0,
+    stale: bool = False,
+    empty: bool = False,
+    threshold_bp: int = 8_000,
+    rules: Policy | None = None,
+) -> Book:
+    """One borrower with one ether: its venue's threshold is 80 %, unless another is said; the house's too."""
+    prices = PRICES | {WETH: Price(usd=eth, threshold_bp=threshold_bp)}
+    held = venue(prices) if empty else venue(prices, borrower(debt, weth=1))
     reasons = (Reason("chain_stale", CHAIN, "late"),) if stale else ()
     return judged(
         BookInputs(
             cuts={CHAIN: Cut(block=block(100, NOW), finality=Finality.LATEST)},
-            catalogue=Catalogue(venues=(held.snapshot.venue,), feeds=(), assets=assets(), policy=policy(), accounts=()),
+            catalogue=Catalogue(
+                venues=(held.snapshot.venue,), feeds=(), assets=assets(), policy=rules or policy(), accounts=()
+            ),
             condition=Condition(stale_chains=reasons),
             venues=(held,),
             observations=(observation(WETH, eth), observation(USDC, 1.0)),
@@ -82,6 +94,17 @@ def test_an_account_is_told_as_it_goes_from_band_to_band() -> None:
     assert reader.bands(book(1500)) == []
     assert reader.bands(book(1700)) == [("danger", "liquidatable")]
     assert reader.bands(book(500)) == [("liquidatable", "healthy")]
+
+
+@pytest.mark.parametrize("kind", ["isolated", "cross"])
+def test_a_band_is_left_by_a_margin_of_the_pool_that_decides_it_too(kind: str) -> None:
+    """The venue counts 0.9 of 2000: 1.2 and more. The pool's health factor is 1600 / 1500, then 1.103, within 2 % of 1.1, and 1.143."""
+    reader = Subscriber()
+    rules = parse_policy(f'{POLICY}\n[[pool]]\nid = "own"\nkind = "{kind}"\nvenues = ["toy-1"]\n')
+
+    told = [reader.bands(book(debt, threshold_bp=9_000, rules=rules)) for debt in (1500, 1450, 1400)]
+
+    assert told == [[("healthy", "danger")], [], [("danger", "watch")]]
 
 
 def test_what_is_not_known_is_told_at_once_and_so_is_what_is_known_again() -> None:

@@ -187,7 +187,7 @@ def _advice(found: Sequence[Document]) -> Grid:
         ],
         plain=[(_actions(each), *(each[name] for name in names)) for each in found],
         numbers=frozenset(ADVICE[1:]),
-        note="By what health gains for each dollar moved; health is the lower of the house's health factor and the weakest unit's.",
+        note="By what health gains for each dollar moved; health is the lowest of the house's, its pools' and the units' health factors.",
     )
 
 

@@ -93,11 +93,17 @@ class Advice:
 
 
 def health_of(document: HealthDocument) -> float | None:
-    """Return the lower of the house's health factor and the weakest unit's, infinite without debt, `None` where one is not known."""
+    """Return the lowest health factor of house, pools and units: infinite without debt, `None` where one is not known.
+
+    An account whose every debt stands alone has none but its pools' and its units'.
+    """
     if document.status == "no_debt":
         return math.inf
-    found = (document.health_factor, document.min_unit_health_factor)
-    return None if None in found else min(float(each or 0) for each in found)
+    house = [
+        each for each in (document.health_factor, *(pool.health_factor for pool in document.pools)) if each is not None
+    ]
+    unit = document.min_unit_health_factor
+    return min(map(float, (unit, *house))) if house and unit is not None else None
 
 
 def advise(inputs: HealthInputs, before: HealthDocument, budget_usd: float, reach: Reach) -> Advice | None:

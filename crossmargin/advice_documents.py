@@ -19,7 +19,7 @@ LARGEST_USD = 1e15
 PLACES = 6
 
 RULES = (
-    "each candidate is evaluated as any other inputs; gain is of the lower of the house's health factor and the weakest unit's",
+    "each candidate is evaluated as any other inputs; gain is of the lowest of the house's, its pools' and the units' health factors",
     "amounts are at the house's marks; a sale loses what the liquidity layer says, crossing chains what [rebalancing] says",
     "only assets that the account has or owes at a venue already are considered, and chains that [rebalancing] says can be reached",
     "withdrawals keep to what a venue's rules permit before anything is repaid, where they are known; supply caps are not looked at",

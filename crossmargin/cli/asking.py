@@ -82,8 +82,9 @@ def _show_difference(console: Console, document: Document) -> None:
 
 
 def lowest_factor(document: Document) -> Decimal | None:
-    """The lower of the house's health factor and the weakest unit's, `None` without debt."""
-    known = (document["health_factor"], document["min_unit_health_factor"])
+    """The lowest of the house's health factor, its pools' and the weakest unit's, `None` without debt."""
+    pools = (pool["health_factor"] for pool in document["pools"])
+    known = (document["health_factor"], document["min_unit_health_factor"], *pools)
     return min((Decimal(value) for value in known if value is not None), default=None)
 
 

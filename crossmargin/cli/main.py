@@ -293,7 +293,7 @@ def health(
             "--fail-below",
             metavar="X",
             min=0,
-            help="Exit 5 when the lowest of the account's and its units' health factors is below X.",
+            help="Exit 5 when the lowest of the account's, its pools' and its units' health factors is below X.",
         ),
     ] = None,
     known_at: KnownAt = None,

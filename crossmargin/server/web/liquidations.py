@@ -187,7 +187,7 @@ def _advice(found: Sequence[Document]) -> Grid:
         ],
         plain=[(_actions(each), *(each[name] for name in names)) for each in found],
         numbers=frozenset(ADVICE[1:]),
-        note="Ranked by gain in health per dollar moved; health is the lower of the house health factor and the weakest unit's.",
+        note="Ranked by gain in health per dollar moved; health is the lowest of the house's, its pools' and the units' health factors.",
     )
 
 

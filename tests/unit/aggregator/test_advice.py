@@ -10,11 +10,13 @@ import pytest
 from aggregator.advice import Advised, Reach, advise, carried, health_of, swapped
 from aggregator.margin.health import evaluate
 from aggregator.margin.inputs import HealthInputs
+from aggregator.margin.policy import parse_policy
 from aggregator.whatif import Action, Kind, WhatIfError, changed
 from chains.model import Side
 from tests.unit.aggregator.builders import (
     CHAIN,
     OTHER_CHAIN,
+    POLICY,
     USDC,
     WETH,
     Holding,
@@ -102,6 +104,29 @@ def test_amounts_of_any_width_are_exact() -> None:
     exact = Action(kind=Kind.REPAY, venue="toy-1", asset="WETH", tokens=Decimal("99999999999.123456789123456789"))
     [venue_after] = changed(found, [exact], {}).venues
     assert venue_after.units[0].positions[debt] == 10**29 + 1 - 99999999999123456789123456789
+
+
+ALONE = '\n[[pool]]\nid = "alone"\nkind = "isolated"\nvenues = ["toy-1"]\n'
+APART = '\n[[pool]]\nid = "apart"\nvenues = ["toy-1"]\n'
+
+
+@pytest.mark.parametrize("pools", [ALONE, APART])
+def test_what_stands_alone_in_a_pool_is_advised_by_that_pool(pools: str) -> None:
+    """The house counts 0.8 of 2000 and 0.9 of 100 against 1500: 1690 / 1500, whatever there is elsewhere; the venue 0.9 of both."""
+    prices = {**PRICES, WETH: Price(usd=2_000.0, threshold_bp=9_000)}
+    here = venue(prices, Holding(supplied={WETH: 1, USDC: 100}, owed={USDC: 1_500}))
+    there = venue(PRICES, Holding(supplied={WETH: 1}), name="toy-2", chain=OTHER_CHAIN)
+    seen = (observation(WETH, 2_000.0), observation(USDC, 1.0))
+    found = replace(inputs(here, there, observations=seen), policy=parse_policy(POLICY + pools))
+
+    before = evaluate(found)
+    advice = advise(found, before, 90.0, BOTH)
+
+    assert health_of(before) == pytest.approx(1690 / 1500, abs=1e-6)
+    assert advice is not None
+    assert advice.priced[0].after.pools[0].health_factor is not None
+    assert all(health_of(each.after) == pytest.approx(1690 / 1500 + each.gain, abs=1e-6) for each in advice.priced)
+    assert all(each.gain > 0 for each in advice.priced)
 
 
 def test_nothing_is_advised_where_nothing_is_known() -> None:

@@ -257,7 +257,7 @@ def test_bounds_reach_what_was_before_a_jump_with_the_width_that_they_have_now()
     found = priced(mark("ETH", [told], TIMES))
 
     low, high = 1584 - 2.12 * 8, 1616 + 2.12 * 8
-    assert [found.low, found.high] == pytest.approx([low, 2000 * high / 1600])
+    assert (found.low, found.high) == pytest.approx((low, 2000 * high / 1600))
 
 
 def test_bounds_reach_the_lowest_and_the_highest_of_what_was_before_and_of_five_minutes() -> None:
@@ -266,8 +266,8 @@ def test_bounds_reach_the_lowest_and_the_highest_of_what_was_before_and_of_five_
     down = priced(mark("ETH", [said(1600.0, deviation=0.01, past=[(4000, 3000.0), (60, 2000.0)])], TIMES))
 
     assert (up.twap_5m, down.twap_5m) == (1200.0, 2800.0)
-    assert [up.low, up.high] == pytest.approx([1000 * 0.99, 2525.0])
-    assert [down.low, down.high] == pytest.approx([1584.0, 3000 * 1.01])
+    assert (up.low, up.high) == pytest.approx((1000 * 0.99, 2525.0))
+    assert (down.low, down.high) == pytest.approx((1584.0, 3000 * 1.01))
 
 
 @pytest.mark.parametrize("unit", [1e-4, 1.0, 1e6])

@@ -177,10 +177,11 @@ def test_questions_that_cannot_be_asked_are_refused(whole: Path, arguments: tupl
     assert said in done.stderr
 
 
-def test_a_span_that_holds_nothing_is_nothing_to_prove(whole: Path) -> None:
-    code, document = asked(whole, "prove-coverage", "--from", "5", "--to", "4")
+def test_a_span_that_holds_nothing_is_refused(whole: Path) -> None:
+    done = crossmargin(whole, "--json", "prove-coverage", "--from", "5", "--to", "4")
 
-    assert (code, document) == (0, {"chains": []})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no final block from 5 to 4" in json.loads(done.stderr)["error"]["message"]
 
 
 def test_the_command_that_is_printed_mends_the_store(made: Made, lacking: Path, whole: Path) -> None:

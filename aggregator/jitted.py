@@ -17,14 +17,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 _turn = Lock()
 
 
-def on_all_cores(function: Any, *given: Any) -> None:  # noqa: ANN401 - what numba made, and what it takes
+def compile_for(function: Any, *given: Any) -> None:  # noqa: ANN401 - what numba made, and what it takes
+    """Compile a function for what it is to be called with; raises `NotCompiled` where that fails."""
+    with compiling():
+        function.compile(tuple(map(typeof, given)))
+
+
+def on_all_cores(function: Any, *given: Any) -> None:  # noqa: ANN401 - as above
     """Call a parallel function, one at a time in a process: not every way that numba has to use cores bears two that do.
 
     It is compiled before its turn, so that nobody waits for a compiler. What is made with `jitted` lets go of the interpreter meanwhile.
     Raises `NotCompiled` where that fails, before anything is written.
     """
-    with compiling():
-        function.compile(tuple(map(typeof, given)))
+    compile_for(function, *given)
     with _turn:
         function(*given)
 
@@ -37,8 +42,7 @@ def in_turns(function: Any, turns: int, *given: Any) -> None:  # noqa: ANN401 - 
     before any.
     """
     turn, failed, cores = np.zeros(1, np.int64), [], config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # numba sets it when it runs
-    with compiling():
-        function.compile(tuple(map(typeof, (turn, *given))))
+    compile_for(function, turn, *given)
 
     def one() -> None:
         try:

@@ -199,9 +199,9 @@ def verified(folder: Path) -> dict[str, float]:
     """Check files, and then tables with their copies, tree and sums, as `snapshot verify` does."""
     pack = folder / "pack"
     manifest = json.loads((pack / MANIFEST).read_bytes())
-    with verifier.hands_for(pack) as run:
-        assert not list(verifier.file_faults(pack, manifest, verifier.hashes_of(pack, manifest, run)))
-        assert copies.is_sound(pack, manifest, run)
+    found = verifier.Found(manifest=manifest)
+    verifier.look_at_files(pack, found, copies.is_sound)
+    assert not found.faults
     return {}
 
 
@@ -209,10 +209,9 @@ def alone(folder: Path) -> dict[str, float]:
     """Check the same line by line, as the stand-alone verifier does, which needs none of this project."""
     pack = folder / "pack"
     manifest = json.loads((pack / MANIFEST).read_bytes())
-    with verifier.hands_for(pack) as run:
-        hashes = verifier.hashes_of(pack, manifest, run)
-        assert verifier.is_sound(pack, manifest, run)
-        assert not list(verifier.file_faults(pack, manifest, hashes))
+    found = verifier.Found(manifest=manifest)
+    verifier.look_at_files(pack, found)
+    assert not found.faults
     return {}
 
 

@@ -1,4 +1,4 @@
-"""What numba compiles for `branches`. Importing it raises `ImportError` without numba."""
+"""What numba compiles for `branches`. Importing it raises `ImportError` as `openssl` does."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from aggregator.audit.branches import DIGITS, Amounts, Bytes, Flags, Offsets, Places
+from aggregator.audit.branches import DIGEST, DIGITS, Amounts, Bytes, Flags, Hashes, Offsets, Places
+from aggregator.audit.c_functions import copy, find
+from aggregator.audit.openssl import STATE, sha256_finish, sha256_start, sha256_update
+from aggregator.audit.verifier import LEAF, NODE
 from aggregator.jitted import jitted
 
 BASE = np.uint64(10**DIGITS)
 TEN = np.uint64(10)
 ZERO = np.uint8(ord("0"))
+END = ord("\n")
+OF_LEAF, OF_NODE = ord(LEAF), ord(NODE)
 
 compiled: Any = njit(error_model="numpy", nogil=True)
 
@@ -69,6 +74,76 @@ def joined(starts: Offsets, places: Places, amounts: Amounts) -> tuple[Offsets, 
 
 
 @jitted()
+def leaf_hashes(
+    counts: Offsets, units: Bytes, positions: Bytes, hashes: Hashes, lengths: Offsets
+) -> tuple[int, int, int]:
+    """Hash each unit's line with those of its positions, as far as whole lines of them are given.
+
+    Returns how many units that were, and how many bytes of units and of positions these are.
+    """
+    state, mark = np.empty(STATE, np.uint8), np.array([OF_LEAF], np.uint8)
+    leaf, of_units, of_positions = 0, 0, 0
+    while leaf < len(counts):
+        unit_end, end = _line_end(units, of_units), of_positions
+        for _ in range(counts[leaf] if unit_end > 0 else 0):
+            end = _line_end(positions, end)
+            if end == 0:
+                break
+        if unit_end == 0 or (counts[leaf] > 0 and end == 0):
+            break
+        sha256_start(state.ctypes.data)
+        sha256_update(state.ctypes.data, mark.ctypes.data, 1)
+        sha256_update(state.ctypes.data, units.ctypes.data + of_units, unit_end - of_units)
+        sha256_update(state.ctypes.data, positions.ctypes.data + of_positions, end - of_positions)
+        sha256_finish(hashes[leaf].ctypes.data, state.ctypes.data)
+        lengths[leaf] = unit_end - of_units
+        leaf, of_units, of_positions = leaf + 1, unit_end, end
+    return leaf, of_units, of_positions
+
+
+@jitted()
+def sums_hashes(
+    starts: Offsets,
+    places: Places,
+    amounts: Amounts,
+    words: Bytes,
+    ends: Offsets,
+    opened: Bytes,
+    between: Bytes,
+    closed: Bytes,
+) -> Hashes:
+    """Hash the sums of each node as `spelled` writes them."""
+    hashes, state = np.empty((len(starts) - 1, DIGEST), np.uint8), np.empty(STATE, np.uint8)
+    longest = amounts.shape[1] * DIGITS + len(between)
+    text = np.empty(len(opened) + len(closed) + len(words) + len(ends) * longest, np.uint8)
+    for node in range(len(hashes)):
+        size = _spell(text, 0, starts, places, amounts, node, words, ends, opened, between, closed)
+        sha256_start(state.ctypes.data)
+        sha256_update(state.ctypes.data, text.ctypes.data, size)
+        sha256_finish(hashes[node].ctypes.data, state.ctypes.data)
+    return hashes
+
+
+@jitted()
+def node_hashes(hashes: Hashes, said: Hashes) -> Hashes:
+    """Hash nodes in pairs, each with the hash of its sums; of an odd number the last goes up as it is."""
+    above, state = np.empty(((len(hashes) + 1) // 2, DIGEST), np.uint8), np.empty(STATE, np.uint8)
+    text = np.empty(1 + 4 * DIGEST, np.uint8)
+    text[0] = OF_NODE
+    for node in range(len(hashes) // 2):
+        for side in range(2):
+            first = 1 + side * 2 * DIGEST
+            text[first : first + DIGEST] = hashes[2 * node + side]
+            text[first + DIGEST : first + 2 * DIGEST] = said[2 * node + side]
+        sha256_start(state.ctypes.data)
+        sha256_update(state.ctypes.data, text.ctypes.data, len(text))
+        sha256_finish(above[node].ctypes.data, state.ctypes.data)
+    if len(hashes) % 2:
+        above[-1] = hashes[-1]
+    return above
+
+
+@jitted()
 def spelled(
     starts: Offsets,
     places: Places,
@@ -89,15 +164,41 @@ def spelled(
         room += ends[place + 1] - ends[place]
     text, written, at = np.empty(room, np.uint8), np.zeros(len(starts), np.int64), 0
     for node in range(len(starts) - 1):
-        at = _copy(text, at, opened, 0, len(opened))
-        for slot in range(starts[node], starts[node + 1]):
-            if slot > starts[node]:
-                at = _copy(text, at, between, 0, len(between))
-            at = _copy(text, at, words, ends[places[slot]], ends[places[slot] + 1])
-            at = _write(text, at, amounts[slot])
-        at = _copy(text, at, closed, 0, len(closed))
+        at = _spell(text, at, starts, places, amounts, node, words, ends, opened, between, closed)
         written[node + 1] = at
     return text[:at], written
+
+
+@compiled
+def _spell(
+    text: Bytes,
+    at: int,
+    starts: Offsets,
+    places: Places,
+    amounts: Amounts,
+    node: int,
+    words: Bytes,
+    ends: Offsets,
+    opened: Bytes,
+    between: Bytes,
+    closed: Bytes,
+) -> int:
+    at = _copy(text, at, opened, 0, len(opened))
+    for slot in range(starts[node], starts[node + 1]):
+        if slot > starts[node]:
+            at = _copy(text, at, between, 0, len(between))
+        at = _copy(text, at, words, ends[places[slot]], ends[places[slot] + 1])
+        at = _write(text, at, amounts[slot])
+    written: int = _copy(text, at, closed, 0, len(closed))
+    return written
+
+
+@compiled
+def _line_end(text: Bytes, begin: int) -> int:
+    """Return where the line that begins somewhere ends, or 0 where that is not in the text."""
+    found = find(text.ctypes.data + begin, END, len(text) - begin)
+    end: int = found - text.ctypes.data + 1 if found else 0
+    return end
 
 
 @compiled
@@ -140,9 +241,7 @@ def _add(amount: Amounts, other: Amounts) -> None:
 
 @compiled
 def _copy(text: Bytes, at: int, words: Bytes, begin: int, end: int) -> int:
-    to, since = np.uint64(at), np.uint64(begin)
-    for sign in range(np.uint64(end - begin)):
-        text[to + sign] = words[since + sign]
+    copy(text.ctypes.data + at, words.ctypes.data + begin, end - begin)
     return at + end - begin
 
 

@@ -1,33 +1,38 @@
 """Nodes of a snapshot's tree in arrays: the same hashes and sums as the stand-alone verifier's, for millions of units.
 
-The kernels are compiled by numba where it is installed; without it `tree_index` builds the tree as the verifier does.
+The kernels are compiled by numba, and call OpenSSL, where both are there; without them `tree_index` builds the tree as the verifier does.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import accumulate, islice, pairwise
+from io import FileIO
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregator.audit.verifier import LEAF, NODE, UNITS, UNKNOWN, Fault, Node, Part, Spelled
+from aggregator.audit.verifier import UNITS, UNKNOWN, Fault, Node, Part, Spelled
 
 DIGITS = 18
 """Of a limb of an amount: two of them, and a carry, are less than 2**64."""
 
-AT_ONCE = 1 << 17
-"""Bytes of lines that are read together, and stay near until they are hashed."""
+DIGEST = 32
+"""Bytes of a hash."""
+
+AT_ONCE = 1 << 18
+"""Bytes of lines that are read together, and stay near until they are hashed; more where those of one unit are."""
 
 Offsets = NDArray[np.int64]
 Places = NDArray[np.int32]
 Amounts = NDArray[np.uint64]
 Bytes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
+Hashes = NDArray[np.uint8]
+"""One a row."""
 
 
 Kernels = Any
@@ -38,7 +43,7 @@ _END = ord("\n")
 
 @cache
 def kernels() -> Kernels | None:
-    """Return what is compiled, or nothing without numba."""
+    """Return what is compiled, or nothing without numba or OpenSSL."""
     try:
         from aggregator.audit import branch_kernels  # noqa: PLC0415 - numba takes half a second to import
     except ImportError:
@@ -79,7 +84,7 @@ class Level:
     starts: Offsets
     places: Places
     amounts: Amounts
-    hashes: Sequence[bytes]
+    hashes: Hashes
 
     def __len__(self) -> int:
         """Return how many nodes there are."""
@@ -106,7 +111,7 @@ class Tree:
         self._place_of = np.array([self.sums.places[name] for name in names], np.int32)
         self._words = Words.of(self.sums.starts, "{", '",', '"}')
 
-    def leaves(self, held: Held, hashes: Sequence[bytes]) -> Level:
+    def leaves(self, held: Held, hashes: Hashes) -> Level:
         """Make leaves of what units hold and of their hashes; raises `Fault` where these are not as many."""
         digits = _signs(held.amounts)
         ends = np.flatnonzero(digits == _END)
@@ -131,14 +136,10 @@ class Tree:
 
     def above(self, level: Level) -> Level:
         """Join the nodes of a level in pairs; of an odd number the last goes up as it is."""
-        said = [hashlib.sha256(text).digest() for text in self.texts(level, self._words)]
-        hashes = level.hashes
-        joined = [
-            hashlib.sha256(b"".join((NODE, left, of_left, right, of_right))).digest()
-            for left, of_left, right, of_right in zip(hashes[::2], said[::2], hashes[1::2], said[1::2], strict=False)
-        ]
-        starts, places, amounts = self._kernels.joined(level.starts, level.places, level.amounts)
-        return Level(starts, places, amounts, [*joined, *hashes[len(joined) * 2 :]])
+        sums = level.starts, level.places, level.amounts
+        said = self._kernels.sums_hashes(*sums, self._words.text, self._words.ends, *self._words.around)
+        starts, places, amounts = self._kernels.joined(*sums)
+        return Level(starts, places, amounts, self._kernels.node_hashes(level.hashes, said))
 
     def levels(self, leaves: Level) -> Iterator[Level]:
         """Yield the leaves, and all levels above them up to the root."""
@@ -152,27 +153,49 @@ class Tree:
         limbs = level.amounts.tolist()
         amounts = [sum(limb * 10 ** (DIGITS * place) for place, limb in enumerate(each)) for each in limbs]
         names = map(self.sums.names.__getitem__, level.places.tolist())
-        return Node(level.hashes[0], dict(zip(names, amounts, strict=True)))
+        return Node(level.hashes[0].tobytes(), dict(zip(names, amounts, strict=True)))
 
 
-def leaf_hashes(units: Part, positions: Part, counts: Offsets) -> tuple[list[bytes], list[int]]:
+def leaf_hashes(units: Part, positions: Part, counts: Offsets, kernels: Kernels) -> tuple[Hashes, Offsets]:
     """Hash each unit's line with those of its positions, of which it has so many; return the hashes, and how long the units' lines are.
 
     Lines are read as they are hashed. Raises `Fault` where there are not as many as that.
     """
-    hashes, lengths = [], []
-    with units.path.open("rb", AT_ONCE) as lines, positions.path.open("rb", AT_ONCE) as held:
-        lines.seek(units.begin)
-        held.seek(positions.begin)
-        for line, count in zip(lines, counts.tolist(), strict=False):
-            own = list(islice(held, count))
-            if len(own) < count:
-                break
-            hashes.append(hashlib.sha256(b"".join((LEAF, line, *own))).digest())
-            lengths.append(len(line))
-        if len(hashes) != len(counts) or units.begin + sum(lengths) != units.end or held.tell() != positions.end:
+    hashes, lengths = np.empty((len(counts), DIGEST), np.uint8), np.empty(len(counts), np.int64)
+    done = 0
+    with units.path.open("rb", 0) as of_units, positions.path.open("rb", 0) as of_positions:
+        lines, held = _Ahead(of_units, units), _Ahead(of_positions, positions)
+        while done < len(counts):
+            count, used, held_used = kernels.leaf_hashes(
+                counts[done:], lines.text, held.text, hashes[done:], lengths[done:]
+            )
+            done += count
+            read = lines.more(used), held.more(held_used)
+            if not count and not any(read):
+                raise Fault("a position is of no unit")
+        if len(lines.text) or lines.more(0) or len(held.text) or held.more(0):
             raise Fault("a position is of no unit")
     return hashes, lengths
+
+
+class _Ahead:
+    """Bytes of a part of a file that were read and not used yet."""
+
+    def __init__(self, file: FileIO, part: Part) -> None:
+        file.seek(part.begin)
+        self._file, self._left, self._room = file, part.end - part.begin, np.empty(AT_ONCE, np.uint8)
+        self.text = self._room[:0]
+
+    def more(self, used: int) -> int:
+        """Let go of what was used, and read more if there is; return how many bytes: more room is made where what is kept fills it."""
+        kept = self.text[used:]
+        room = self._room if len(kept) < len(self._room) else np.empty(2 * len(self._room), np.uint8)
+        room[: len(kept)] = kept
+        until = min(len(room), len(kept) + self._left)
+        read = self._file.readinto(room[len(kept) : until].data)
+        self._left -= read
+        self._room, self.text = room, room[: len(kept) + read]
+        return read
 
 
 def _signs(text: bytes) -> Bytes:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from aggregator.audit import weaving
+from aggregator.audit.weaving import Codes, Piece, contiguous
+from aggregator.preferring import NotCompiled
 
 ROWS_AT_ONCE = 16_384
 """Rows that are made into columns together: what is made of them stays near."""
@@ -17,10 +20,11 @@ ROWS_AT_ONCE = 16_384
 ROWS_PER_GROUP = 65_536
 """Rows that share the texts they hold, in memory as in Parquet, and are written together."""
 
+MANY = 500_000
+"""Rows for which it is worth to load what is compiled."""
+
 MOST_WORDS, MOST_NUMBERS = 4_096, 64
 """Texts that columns beside each other may come to, and integers of a column that are worth to be told apart."""
-
-Codes = npt.NDArray[np.int64]
 
 SPACE, QUOTE, BACKSLASH = " ", '"', "\\"
 """Signs below the first, and the others, are what JSON writes otherwise within a text."""
@@ -29,41 +33,55 @@ SPACE, QUOTE, BACKSLASH = " ", '"', "\\"
 def write_columns(table: pa.Table, path: Path) -> None:
     """Write a table of texts, integers and truths as canonical lines."""
     with path.open("wb") as file:
-        for lines in lines_of_table(table):
+        for lines in lines_of_table(table, many=len(table) >= MANY):
             file.write(lines)
 
 
-def lines_of_table(table: pa.Table) -> Iterator[memoryview]:
-    """Yield the lines of some rows at a time."""
-    for batch in table.to_batches(max_chunksize=ROWS_PER_GROUP):
-        if batch.num_rows:
-            yield _lines(batch)
+def lines_of_table(table: pa.Table, *, many: bool = False) -> Iterator[memoryview]:
+    """Yield the lines of some rows at a time, which are there until the next are asked for.
+
+    `many`: they are of so many that it is worth to load what is compiled.
+    """
+    for batch in filter(len, table.to_batches(max_chunksize=ROWS_PER_GROUP)):
+        pieces = [*_pieces(batch)]
+        if many and weaving.is_there():
+            try:
+                yield from weaving.woven(pieces, len(batch))
+                continue
+            except NotCompiled as error:
+                weaving.give_up(str(error))
+        yield _plain(pieces)
 
 
-def _lines(batch: pa.RecordBatch) -> memoryview:
-    return _contiguous(_joined(batch))
+def _plain(pieces: Sequence[Piece]) -> memoryview:
+    return contiguous(pc.binary_join_element_wise(*map(_of_rows, pieces), _word("")))
 
 
-def _joined(batch: pa.RecordBatch) -> pa.Array:
-    """Join values and what stands between them, in few pieces: neighbours of few values are one."""
-    parts: list[pa.Array | pa.Scalar] = []
+def _of_rows(piece: Piece) -> pa.Array | pa.Scalar:
+    if piece.is_one:
+        return piece.words[0]
+    return piece.words if piece.which is None else piece.words.take(pa.array(piece.which))
+
+
+def _pieces(batch: pa.RecordBatch) -> Iterator[Piece]:
+    """Yield what rows are joined of, in few pieces: values and what stands between them, where neighbours of few values are one."""
     run, pending = _Run(), "{"
     for name in sorted(batch.schema.names):
         pending += f"{json.dumps(name)}:"
         repeated = _repeated(batch[name])
         if repeated is None:
             values, mark = _values(batch[name])
-            parts += [*run.texts(pending + mark), values]
+            yield from run.pieces(pending + mark)
+            yield Piece(values)
             run = _Run()
         else:
             words, which, mark = repeated
             if not run.takes(len(words)):
-                parts += run.texts("")
+                yield from run.pieces("")
                 run = _Run()
             run.take(pending + mark, words, which)
         pending = f"{mark},"
-    parts += run.texts(pending[:-1] + "}\n")
-    return pc.binary_join_element_wise(*parts, _word(""))
+    yield from run.pieces(pending[:-1] + "}\n")
 
 
 class _Run:
@@ -84,16 +102,18 @@ class _Run:
         self._size *= len(words)
         self._which = which if self._which is None else self._which * len(words) + which
 
-    def texts(self, end: str) -> list[pa.Array | pa.Scalar]:
-        """Return the text of each row with what stands behind it, or only that."""
+    def pieces(self, end: str) -> Iterator[Piece]:
+        """Yield the text of each row with what stands behind it, or only that."""
         if self._which is None:
-            return [_word(end)] if end else []
+            if end:
+                yield Piece(pa.array([end], pa.large_string()), is_one=True)
+            return
         parts, later = [], self._size
         for before, words in self._columns:
             later //= len(words)
             places = np.arange(self._size) // later % len(words)
             parts += [_word(before), words if len(words) == self._size else words.take(places)]
-        return [pc.binary_join_element_wise(*parts, _word(end), _word("")).take(self._which)]
+        yield Piece(pc.binary_join_element_wise(*parts, _word(end), _word("")), self._which)
 
 
 def _repeated(column: pa.Array) -> tuple[pa.Array, Codes, str] | None:
@@ -123,17 +143,7 @@ def _word(text: str) -> pa.Scalar:
 
 def texts_of(column: pa.Array) -> bytes:
     """Return the texts of a column, each with an end of line."""
-    return bytes(_contiguous(pc.binary_join_element_wise(column.cast(pa.large_string()), _word(""), _word("\n"))))
-
-
-def _contiguous(texts: pa.Array) -> memoryview:
-    """Return the bytes of all texts, one after another."""
-    offsets = _offsets(texts)
-    return memoryview(texts.buffers()[2] or b"")[offsets[0] : offsets[-1]]
-
-
-def _offsets(texts: pa.Array) -> list[int]:
-    return memoryview(texts.buffers()[1]).cast("q")[texts.offset : texts.offset + len(texts) + 1].tolist()
+    return bytes(contiguous(pc.binary_join_element_wise(column.cast(pa.large_string()), _word(""), _word("\n"))))
 
 
 def _values(column: pa.Array) -> tuple[pa.Array, str]:
@@ -151,7 +161,7 @@ def _values(column: pa.Array) -> tuple[pa.Array, str]:
 def _escaped(texts: pa.Array) -> pa.Array:
     """Write texts as they stand between the marks of JSON."""
     texts = texts.cast(pa.large_string())
-    raw = bytes(_contiguous(texts))
+    raw = bytes(contiguous(texts))
     if raw and np.frombuffer(raw, np.uint8).min() < ord(SPACE):
         words = texts.dictionary_encode()
         spelled = [json.dumps(word, ensure_ascii=False)[1:-1] for word in words.dictionary.to_pylist()]

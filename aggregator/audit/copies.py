@@ -11,6 +11,7 @@ from concurrent.futures import BrokenExecutor
 from itertools import pairwise
 from operator import le, lt
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,11 +19,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from aggregator.audit import tree_index, verifier
-from aggregator.audit.columns import ROWS_PER_GROUP, lines_of_table
+from aggregator.audit.columns import MANY, ROWS_PER_GROUP, lines_of_table
 from aggregator.audit.verifier import HELD, LARGEST, OWN, POSITIONS, STATUS, UNITS, Fault, Json, Part, Rows, Run
 
-BLOCK = 1 << 20
-"""Bytes of a table that are looked at together."""
+BLOCK = 1 << 18
+"""Bytes of a table that are looked at together, and stay near."""
 
 KINDS = {pa.string(), pa.int64(), pa.bool_()}
 
@@ -38,7 +39,8 @@ def is_sound(folder: Path, manifest: Json, run: Run) -> bool:
         terms = {name: (tuple(said["columns"]), tuple(said["key"])) for name, said in manifest["tables"].items()}
         groups = {name: _groups(folder, name, *terms[name]) for name in sorted(terms)}
         repeated = {name: tuple(repeated_in(name)) for name in groups}
-        calls = [(*each, repeated[name]) for name, parts in groups.items() for each in parts]
+        rows = {name: said["rows"] for name, said in manifest["tables"].items()}
+        calls = [(*each, repeated[name], rows[name]) for name, parts in groups.items() for each in parts]
         read = iter(run(rows_of, calls))
         units, positions = (
             _table(folder / f"{name}.parquet", (*OWN, *more), repeated[name])
@@ -47,16 +49,15 @@ def is_sound(folder: Path, manifest: Json, run: Run) -> bool:
         root = tree_index.root_of(folder, units, positions, terms, run)
         found = {name: [next(read) for _ in each] for name, each in groups.items()}
         counts = {name: verifier.counted(rows, le if name == POSITIONS else lt) for name, rows in found.items()}
-        rows = {name: said["rows"] for name, said in manifest["tables"].items()}
         return counts == rows and verifier.described(root) == manifest["tree"]
     except (Fault, OSError, BrokenExecutor, pa.ArrowException, *verifier.UNREADABLE):
         return False
 
 
-def rows_of(part: Part, group: int, repeated: Sequence[str]) -> Rows:
+def rows_of(part: Part, group: int, repeated: Sequence[str], rows: int) -> Rows:
     """Compare a part of a table with a group of rows of its copy; raises `Fault` where it is another, or not in its order.
 
-    `repeated`: columns whose texts are read once where they are the same.
+    `repeated`: columns whose texts are read once where they are the same; `rows`: how many the table has.
     """
     name = part.path.stem
     with pq.ParquetFile(part.path.with_suffix(".parquet"), read_dictionary=repeated) as copy:
@@ -64,16 +65,15 @@ def rows_of(part: Part, group: int, repeated: Sequence[str]) -> Rows:
     for field in table.schema:
         if pa.types.is_integer(field.type) and _beyond(table[field.name]):
             raise Fault(f"{name} has integers that other readers would round")
-    _compare(part, table)
+    _compare(part, table, many=rows >= MANY)
     keys = [_key(table[column]) for column in part.key]
-    befores, afters = [key[:-1] for key in keys], [key[1:] for key in keys]
     follows = pa.scalar(name == POSITIONS)
-    for before, after in zip(reversed(befores), reversed(afters), strict=True):
+    for key in reversed(keys):
+        before, after = key.order[:-1], key.order[1:]
         follows = pc.or_(pc.less(before, after), pc.and_(pc.equal(before, after), follows))
     if len(table) > 1 and not pc.all(follows, skip_nulls=False).as_py():
         raise Fault(f"{name}: not all lines are in their order")
-    first, last = (tuple(key[at].as_py().encode() for key in keys) for at in (0, -1))
-    return Rows(len(table), (first, last))
+    return Rows(len(table), (tuple(key.first for key in keys), tuple(key.last for key in keys)))
 
 
 def _groups(folder: Path, name: str, columns: tuple[str, ...], key: tuple[str, ...]) -> list[tuple[Part, int]]:
@@ -91,13 +91,17 @@ def _groups(folder: Path, name: str, columns: tuple[str, ...], key: tuple[str, .
     return [(Part(path, *span, columns, key), group) for group, span in enumerate(spans)]
 
 
-def _compare(part: Part, table: pa.Table) -> None:
+def _compare(part: Part, table: pa.Table, *, many: bool) -> None:
     """Raise `Fault` where lines are not those of a table, and `ArrowException` for what is no text."""
     table.validate(full=True)
-    with pa.OSFile(str(part.path)) as file:
+    read = bytearray()
+    with part.path.open("rb", 0) as file:
         file.seek(part.begin)
-        for lines in lines_of_table(table):
-            if not file.read_buffer(len(lines)).equals(pa.py_buffer(lines)):
+        for lines in lines_of_table(table, many=many):
+            if len(read) < len(lines):
+                read = bytearray(len(lines))
+            own = memoryview(read)[: len(lines)]
+            if file.readinto(own) < len(own) or not pa.py_buffer(own).equals(pa.py_buffer(lines)):
                 raise Fault(f"{part.path.name} has other lines than its copy")
         if file.tell() != part.end:
             raise Fault(f"{part.path.name} has more lines than its copy")
@@ -106,14 +110,15 @@ def _compare(part: Part, table: pa.Table) -> None:
 def _starts(path: Path) -> list[int]:
     """Return where the first line of each group of rows begins, and where the last one ends."""
     starts, seen, at = [0], 0, 0
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            signs = np.frombuffer(block, np.uint8) == ord("\n")
-            count = int(np.count_nonzero(signs))
+    block, ends = np.empty(BLOCK, np.uint8), np.empty(BLOCK, np.bool_)
+    with path.open("rb", 0) as file:
+        while size := file.readinto(block.data):
+            found = np.equal(block[:size], ord("\n"), out=ends[:size])
+            count = int(np.count_nonzero(found))
             if wanted := range(-seen % ROWS_PER_GROUP or ROWS_PER_GROUP, count + 1, ROWS_PER_GROUP):
-                ends = np.flatnonzero(signs)
-                starts += [at + int(ends[number - 1]) + 1 for number in wanted]
-            seen, at = seen + count, at + len(block)
+                places = np.flatnonzero(found)
+                starts += [at + int(places[number - 1]) + 1 for number in wanted]
+            seen, at = seen + count, at + size
     return starts if starts[-1] == at else [*starts, at]
 
 
@@ -122,11 +127,32 @@ def _beyond(column: pa.ChunkedArray) -> bool:
     return any(abs(end) > LARGEST for end in ends.values() if end is not None)
 
 
-def _key(column: pa.ChunkedArray) -> pa.Array:
+class _Key(NamedTuple):
+    """What a column says of the order of rows: values that are ordered as its texts are, and the texts of the first and the last row."""
+
+    order: pa.Array
+    first: bytes
+    last: bytes
+
+
+def _key(column: pa.ChunkedArray) -> _Key:
     """Return what a column says of the order of rows, as `verifier.key_of` does; raises `Fault` for truths."""
     if pa.types.is_boolean(column.type):
         raise Fault("rows are ordered by truths")
-    return pc.fill_null(column.combine_chunks().cast(pa.string()), str(None))
+    whole = column.combine_chunks()
+    first, last = (str(whole[at].as_py()).encode() for at in (0, -1))
+    return _Key(_ranks(whole) if pa.types.is_dictionary(whole.type) else _texts(whole), first, last)
+
+
+def _texts(column: pa.Array) -> pa.Array:
+    return pc.fill_null(column.cast(pa.string()), str(None))
+
+
+def _ranks(column: pa.DictionaryArray) -> pa.Array:
+    words = [*column.dictionary.to_pylist(), str(None)]
+    rank_of = {word: rank for rank, word in enumerate(sorted(set(words)))}
+    ranks = pa.array([rank_of[word] for word in words], pa.int64())
+    return ranks.take(pc.fill_null(column.indices, len(words) - 1))
 
 
 def _table(path: Path, columns: Sequence[str], repeated: Sequence[str]) -> pa.Table:

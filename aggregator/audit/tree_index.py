@@ -13,6 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from itertools import accumulate, islice, pairwise, starmap
 from operator import itemgetter
@@ -27,7 +28,7 @@ import pyarrow.parquet as pq
 
 from aggregator.audit import branches, verifier
 from aggregator.audit.branches import Held
-from aggregator.audit.columns import texts_of
+from aggregator.audit.columns import ROWS_PER_GROUP, texts_of
 from aggregator.audit.verifier import (
     HELD,
     POSITIONS,
@@ -58,6 +59,10 @@ PART = 1 << 14
 
 MOST_DIGITS = 1_000
 """Of an amount: the verifier takes no more."""
+
+NO_AMOUNT = "a position has an amount that is none"
+
+LAST_DIGIT = np.uint8(9)
 
 MANY = 16
 """Parts of a tree for which it is worth to load what is compiled."""
@@ -118,11 +123,11 @@ def _written(
 
 def root_of(folder: Path, units: pa.Table, positions: pa.Table, terms: Mapping[str, Terms], run: Run) -> Node:
     """Return the root of the tree over units and positions, whose lines stand in a folder; raises as `write` does."""
-    return _grown(_growing(folder, units, positions, terms, run), untold)[0]
+    return _grown(_growing(folder, units, positions, terms, run, indexed=False), untold)[0]
 
 
 class Grown(NamedTuple):
-    """What came of a part of the tree: its root, what the index has of it, and what compiled kernels failed by, where they just did."""
+    """What came of a part of the tree: its root, what the index has of it if that was asked for, and what kernels just failed by."""
 
     root: Node
     text: bytes
@@ -134,11 +139,19 @@ Growing = tuple[Sequence[Call], Iterable[Grown]]
 """Parts of a tree that are built, beside whatever else is done, and what comes of each."""
 
 
-def _growing(folder: Path, units: pa.Table, positions: pa.Table, terms: Mapping[str, Terms], run: Run) -> Growing:
-    """Begin to build a tree, in other processes where `run` has them."""
+def _growing(
+    folder: Path,
+    units: pa.Table,
+    positions: pa.Table,
+    terms: Mapping[str, Terms],
+    run: Run,
+    *,
+    indexed: bool = True,
+) -> Growing:
+    """Begin to build a tree, in other processes where `run` has them; `indexed`: with what the index has of it."""
     parts = verifier.tree_parts(folder, terms, PART)
     calls = [(*part, held) for part, held in zip(parts, held_of(units, positions), strict=True)]
-    return calls, run(compiled_part_of if len(calls) >= MANY else part_of, calls)
+    return calls, run(partial(compiled_part_of if len(calls) >= MANY else part_of, indexed=indexed), calls)
 
 
 def _grown(growing: Growing, told: Told) -> tuple[Node, list[bytes]]:
@@ -172,11 +185,8 @@ def held_of(units: pa.Table, positions: pa.Table) -> list[Held]:
     counts = _counts(units, positions)
     unknown = pc.equal(units[STATUS].cast(pa.string()), "unknown").to_numpy()
     asset, side, amount = (positions[name] for name in HELD)
-    plain = pc.and_(
-        pc.match_substring_regex(amount, "^(0|[1-9][0-9]*)$"), pc.less_equal(pc.binary_length(amount), MOST_DIGITS)
-    )
-    if not pc.all(plain, min_count=0, skip_nulls=False).as_py():
-        raise Fault("a position has an amount that is none")
+    if pc.any(pc.greater(pc.binary_length(amount), MOST_DIGITS)).as_py() or amount.null_count:
+        raise Fault(NO_AMOUNT)
     names, which = _named(asset, side)
     ends = np.concatenate([[0], np.cumsum(counts)])
     found = []
@@ -184,8 +194,23 @@ def held_of(units: pa.Table, positions: pa.Table) -> list[Held]:
         of = slice(first, first + PART)
         begin, end = int(ends[first]), int(ends[min(of.stop, len(counts))])
         text = texts_of(amount.slice(begin, end - begin).combine_chunks())
+        if not _are_amounts(text):
+            raise Fault(NO_AMOUNT)
         found.append(Held(counts[of], unknown[of], names, which[begin:end], text))
     return found
+
+
+def _are_amounts(text: bytes) -> bool:
+    """Whether each line is digits, and begins with a zero only where that is all."""
+    signs = np.frombuffer(text, np.uint8)
+    digits, ends = signs - np.uint8(ord("0")) <= LAST_DIGIT, np.flatnonzero(signs == ord("\n"))
+    begins = np.append(0, ends + 1)[:-1]
+    leading = signs[begins] == ord("0")
+    return bool(
+        len(ends) + np.count_nonzero(digits) == len(signs)
+        and digits[begins].all()
+        and (ends[leading] - begins[leading] == 1).all()
+    )
 
 
 def _named(asset: pa.ChunkedArray, side: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int32]]:
@@ -217,20 +242,28 @@ def _runs(own: pa.Table) -> Iterator[tuple[npt.NDArray[np.int64], pa.Array]]:
     """Yield at which rows other units begin, and these units; of some rows at a time."""
     at, before = 0, None
     for batch in filter(len, own.to_batches()):
-        named = _joined(batch)
-        begins = np.ones(len(named), np.bool_)
-        begins[:1] = named[0].as_py() != before
-        begins[1:] = pc.not_equal(named[1:], named[:-1]).to_numpy(zero_copy_only=False)
+        begins = np.ones(len(batch), np.bool_)
+        begins[1:] = np.logical_or.reduce([_changes(column) for column in batch.columns])
         starts = np.flatnonzero(begins)
-        yield starts + at, named.take(pa.array(starts))
-        at, before = at + len(named), named[-1].as_py()
+        named = _joined(batch.take(pa.array(starts)))
+        if named[0].as_py() == before:
+            starts, named = starts[1:], named[1:]
+        yield starts + at, named
+        at, before = at + len(batch), named[-1].as_py() if len(named) else before
+
+
+def _changes(column: pa.Array) -> npt.NDArray[np.bool_]:
+    """Say of each row but the first whether it has another text than the one before it."""
+    values = column.indices if pa.types.is_dictionary(column.type) else column
+    changes = pc.fill_null(pc.not_equal(values[1:], values[:-1]), True)  # noqa: FBT003 - Arrow's
+    return np.asarray(changes, np.bool_)
 
 
 def _joined(own: pa.RecordBatch) -> pa.Array:
     return pc.binary_join_element_wise(*(column.cast(pa.string()) for column in own.columns), "\n")
 
 
-def part_of(units: Part, positions: Part, held: Held) -> Grown:
+def part_of(units: Part, positions: Part, held: Held, *, indexed: bool = True) -> Grown:
     """Build a part of the tree."""
     raw, sums = verifier.read(units), Spelled(held.names)
     holdings = Holdings(
@@ -242,6 +275,8 @@ def part_of(units: Part, positions: Part, held: Held) -> Grown:
     )
     leaves = verifier.leaves_of_lines(raw, verifier.read(positions), holdings, sums)
     built = sums.levels(sums.joined(leaves, GROUP))
+    if not indexed:
+        return Grown(sums.named(built[-1][0]), b"")
     ends = islice(re.finditer(b"\n", raw), GROUP - 1, None, GROUP)
     starts = [units.begin, *(units.begin + end.end() for end in ends)]
     if starts[-1] != units.end:
@@ -249,31 +284,33 @@ def part_of(units: Part, positions: Part, held: Held) -> Grown:
     return Grown(sums.named(built[-1][0]), _text(sums.names, starts, _lines(built)))
 
 
-def compiled_part_of(units: Part, positions: Part, held: Held) -> Grown:
+def compiled_part_of(units: Part, positions: Part, held: Held, *, indexed: bool = True) -> Grown:
     """Do what `part_of` does with compiled kernels, where there are any and until they fail in this process."""
     try:
         if not branches.failures() and (kernels := branches.kernels()) is not None:
-            return _compiled_part_of(units, positions, held, kernels)
+            return _compiled_part_of(units, positions, held, kernels, indexed=indexed)
     except Fault:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a compiler or its files raise; of what is wrong with lines, the same is raised below
-        grown = part_of(units, positions, held)
+        grown = part_of(units, positions, held, indexed=indexed)
         branches.failures().append(words_of(error))
         return grown._replace(failed=branches.failures()[0])
-    return part_of(units, positions, held)
+    return part_of(units, positions, held, indexed=indexed)
 
 
-def _compiled_part_of(units: Part, positions: Part, held: Held, kernels: branches.Kernels) -> Grown:
+def _compiled_part_of(units: Part, positions: Part, held: Held, kernels: branches.Kernels, *, indexed: bool) -> Grown:
     tree = branches.Tree(held.names, kernels)
-    hashes, lengths = branches.leaf_hashes(units, positions, held.counts)
+    hashes, lengths = branches.leaf_hashes(units, positions, held.counts, kernels)
     levels = list(tree.levels(tree.leaves(held, hashes)))
+    if not indexed:
+        return Grown(tree.root(levels[-1]), b"")
     words = branches.Words.of([f" {place}:" for place in range(len(tree.sums.names))], "", "", "\n")
     lines = (
-        hashed.hex().encode() + bytes(text)
+        hashed.tobytes().hex().encode() + bytes(text)
         for level in levels[min(GROUP.bit_length(), len(levels)) - 1 :]
         for hashed, text in zip(level.hashes, tree.texts(level, words), strict=True)
     )
-    ends = [*accumulate(lengths, initial=units.begin)]
+    ends = [*accumulate(lengths.tolist(), initial=units.begin)]
     starts = [*ends[:-1:GROUP], ends[-1]]
     return Grown(tree.root(levels[-1]), _text(tree.sums.names, starts, lines))
 
@@ -300,13 +337,18 @@ def _lines(built: Iterable[Sequence[Branch]]) -> Iterator[bytes]:
 
 def owners_of(units: pa.Table) -> bytes:
     """Return the entries of owners of a table of units, which is in its order."""
-    owners = pc.binary_join_element_wise(*(units[name].cast(pa.string()) for name in OWNED_BY), "\n")
-    words = owners.combine_chunks().dictionary_encode()
-    names = np.array([_name(text) for text in words.dictionary.to_pylist()], np.uint64)[words.indices.to_numpy()]
+    batches = units.select(OWNED_BY).to_batches(max_chunksize=ROWS_PER_GROUP)
+    names = np.concatenate([np.empty(0, np.uint64), *map(_names, batches)])
     order = np.argsort(names, kind="stable")
-    entries = np.empty(len(words), ENTRY)
+    entries = np.empty(len(names), ENTRY)
     entries["owner"], entries["unit"] = names[order], order
     return entries.tobytes()
+
+
+def _names(owned_by: pa.RecordBatch) -> npt.NDArray[np.uint64]:
+    owners = _joined(owned_by).dictionary_encode()
+    names = np.array([_name(text) for text in owners.dictionary.to_pylist()], np.uint64)
+    return np.asarray(names[owners.indices.to_numpy()], np.uint64)
 
 
 def _name(owner: str) -> int:

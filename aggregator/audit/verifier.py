@@ -520,9 +520,10 @@ def line_starts(path: Path, every: int) -> list[int]:
     starts, seen, at = [0], 0, 0
     with path.open("rb") as file:
         while block := file.read(_CHUNK):
-            ends = re.finditer(b"\n", block)
-            starts += [at + end.end() for end in islice(ends, (-seen - 1) % every, None, every)]
-            seen, at = seen + block.count(b"\n"), at + len(block)
+            wanted, count = (-seen - 1) % every, block.count(b"\n")
+            if wanted < count:
+                starts += [at + end.end() for end in islice(re.finditer(b"\n", block), wanted, None, every)]
+            seen, at = seen + count, at + len(block)
     return starts if starts[-1] == at else [*starts, at]
 
 
@@ -776,8 +777,8 @@ class Found:
 def verify(folder: Path, *, key: str | None = None, witnesses: Sequence[str] = (), sound: Sound | None = None) -> Found:
     """Check one snapshot by itself; `key`: a public key (hex) that is known to be the operator's, now or once.
 
-    `sound`: looks at tables otherwise than line by line, and says of what is as it must be that it is; it is asked only of files that are
-    those of the manifest.
+    `sound`: looks at tables otherwise than line by line, and says of what is as it must be that it is; it is asked only where the files
+    beside their lines are those of the manifest.
     """
     found = Found()
     try:
@@ -786,7 +787,7 @@ def verify(folder: Path, *, key: str | None = None, witnesses: Sequence[str] = (
         found.manifest = _manifest(raw)
         found.faults += shape_faults(found.manifest)
         if not found.faults:
-            _files(folder, found, sound)
+            look_at_files(folder, found, sound)
         look_at_signature(folder, raw, found, key)
         _witnesses(folder, found, witnesses)
         if proofs := found.manifest["tables"]["proofs"]["rows"]:
@@ -800,13 +801,19 @@ def verify(folder: Path, *, key: str | None = None, witnesses: Sequence[str] = (
     return found
 
 
-def _files(folder: Path, found: Found, sound: Sound | None) -> None:
+def look_at_files(folder: Path, found: Found, sound: Sound | None = None) -> None:
+    """Check all files of a snapshot, and its tables and tree; see `verify`.
+
+    `sound` is asked once the files beside the lines of tables are found to be their own; these are hashed meanwhile.
+    """
     with hands_for(folder) as run:
-        hashes = hashes_of(folder, found.manifest, run)
-        plain = sound is None and is_sound(folder, found.manifest, run)
-        found.faults += file_faults(folder, found.manifest, hashes)
-        if sound is not None and not found.faults:
-            plain = sound(folder, found.manifest, run)
+        others, lines = hashes_of(folder, found.manifest, run)
+        if sound is None:
+            plain = is_sound(folder, found.manifest, run)
+        else:
+            others = [*others]
+            plain = _are_own(found.manifest, others) and sound(folder, found.manifest, run)
+        found.faults += file_faults(folder, found.manifest, chain(others, lines))
         if found.faults or not plain:
             found.faults += _tables(folder, found.manifest)
 
@@ -867,13 +874,35 @@ def _is_table(terms: object) -> bool:
     return all(len(set(each)) == len(each) for each in lists) and set(terms["key"]) <= set(terms["columns"])
 
 
-def hashes_of(folder: Path, manifest: Json, run: Run) -> Iterable[tuple[str, str]]:
-    """Begin to hash those files of a manifest that are there; where other processes do it, other work may go on meanwhile."""
-    there = [name for name in sorted(manifest["files"]) if Path(name).name == name and (folder / name).is_file()]
-    return zip(there, run(hash_of, [(folder / name,) for name in there]), strict=True)
+Hashed = Iterable[tuple[str, str]]
+"""Files by their names, each with its hash."""
 
 
-def file_faults(folder: Path, manifest: Json, hashed: Iterable[tuple[str, str]]) -> Iterator[str]:
+def hashes_of(folder: Path, manifest: Json, run: Run) -> tuple[Hashed, Hashed]:
+    """Begin to hash those files of a manifest that are there, first those beside the lines of tables, and then these.
+
+    Where other processes do it, other work may go on meanwhile.
+    """
+    there = {
+        name: (folder / name).stat().st_size
+        for name in sorted(manifest["files"])
+        if Path(name).name == name and (folder / name).is_file()
+    }
+    longest_first = sorted(there, key=there.__getitem__, reverse=True)
+    lines = [name for name in longest_first if name.endswith(".ndjson")]
+    others = [name for name in there if name not in lines]
+    return _hashed(folder, others, run), _hashed(folder, lines, run)
+
+
+def _hashed(folder: Path, names: Sequence[str], run: Run) -> Hashed:
+    return zip(names, run(hash_of, [(folder / name,) for name in names]), strict=True)
+
+
+def _are_own(manifest: Json, hashed: Hashed) -> bool:
+    return all(manifest["files"][name]["sha256"] == own for name, own in hashed)
+
+
+def file_faults(folder: Path, manifest: Json, hashed: Hashed) -> Iterator[str]:
     """Compare all files with their hashes, and name those that are missing or not in the manifest."""
     named, hashes = manifest["files"], dict(hashed)
     for name, entry in sorted(named.items()):

@@ -124,6 +124,9 @@ OF_AN_EXTRA = {
     "aggregator/arrays/quads.py",
     "aggregator/arrays/turns.py",
     "aggregator/audit/branch_kernels.py",
+    "aggregator/audit/c_functions.py",
+    "aggregator/audit/openssl.py",
+    "aggregator/audit/weaving_kernel.py",
     "aggregator/jitted.py",
     "aggregator/risk/compiled.py",
     "aggregator/risk/compiled_breaches.py",
@@ -142,7 +145,7 @@ def test_every_module_imports_without_a_development_dependency(installed: Path, 
     script = (
         f"import importlib\nfor name in {names!r}: importlib.import_module(name)\n"
         "from aggregator.arrays import kernels, stacked\nassert kernels.fastest() is stacked.revalue\n"
-        "from aggregator.audit import branches\nassert branches.kernels() is None"
+        "from aggregator.audit import branches, weaving\nassert branches.kernels() is None\nassert not weaving.is_there()"
     )
 
     run(str(installed / "python"), "-I", "-W", "error", "-c", script)

@@ -26,12 +26,19 @@ def written(folder: Path, units: Rows, positions: Rows) -> tuple[verifier.Node, 
     return root, {name: (folder / name).read_bytes() for name in FILES}
 
 
+def compiled_or_skipped() -> Any:
+    if (kernels := branches.kernels()) is None:
+        pytest.skip("no OpenSSL beside Python whose SHA-256 can be called: trees are built without compiled kernels")
+    return kernels
+
+
 def in_both_ways(folder: Path, units: Rows, positions: Rows, monkeypatch: pytest.MonkeyPatch) -> verifier.Node:
     """Write the index with and without compiled kernels, and return the root."""
-    assert branches.kernels() is not None
+    compiled_or_skipped()
     write(folder, units, positions)
     monkeypatch.setattr(tree_index, "MANY", 1)
     compiled = written(folder, units, positions)
+    assert not branches.failures()
     monkeypatch.setattr(branches, "kernels", lambda: None)
     assert written(folder, units, positions) == compiled
     assert compiled[0] == levels(list(leaves_of(folder)))[-1][0]
@@ -71,13 +78,36 @@ def test_amounts_of_any_length_are_added_up_without_loss(
     assert root.sums["unknown"] == sum(unit["status"] == "unknown" for unit in units)
 
 
+@pytest.mark.parametrize("at_once", [1, 100, 1 << 18])
+def test_leaves_are_hashed_however_much_is_read_together(
+    at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(branches, "AT_ONCE", at_once)
+
+    assert in_both_ways(tmp_path, *book(random.Random(3), 50), monkeypatch).sums["units"] == 50
+
+
+def test_a_last_line_that_does_not_end_is_no_leaf(tmp_path: Path) -> None:
+    units, positions = book(random.Random(1), 20)
+    write(tmp_path, units, positions)
+    ((of_units, of_positions),) = verifier.tree_parts(tmp_path, TERMS, 64)
+    (held,) = tree_index.held_of(tabled("units", units), tabled("positions", positions))
+    for some in (
+        (replace(of_units, end=of_units.end - 1), of_positions),
+        (of_units, replace(of_positions, end=of_positions.end - 1)),
+    ):
+        with pytest.raises(Fault, match="a position is of no unit"):
+            branches.leaf_hashes(*some, held.counts, compiled_or_skipped())
+
+
 def test_lines_that_are_not_as_many_as_what_is_held_have_no_tree(tmp_path: Path) -> None:
     units, positions = book(random.Random(1), 20)
     write(tmp_path, units, positions)
     ((of_units, of_positions),) = verifier.tree_parts(tmp_path, TERMS, 64)
     (held,) = tree_index.held_of(tabled("units", units), tabled("positions", positions))
     first = verifier.read(of_units).index(b"\n") + 1
-    hashes, lengths = branches.leaf_hashes(of_units, of_positions, held.counts)
+    kernels = compiled_or_skipped()
+    hashes, lengths = branches.leaf_hashes(of_units, of_positions, held.counts, kernels)
     assert (len(hashes), sum(lengths), lengths[0]) == (20, of_units.end, first)
 
     last = verifier.read(of_positions)[:-1].rindex(b"\n") + 1
@@ -88,11 +118,11 @@ def test_lines_that_are_not_as_many_as_what_is_held_have_no_tree(tmp_path: Path)
         (of_units, replace(of_positions, begin=verifier.read(of_positions).index(b"\n") + 1)),
     ):
         with pytest.raises(Fault, match="a position is of no unit"):
-            branches.leaf_hashes(*some, held.counts)
+            branches.leaf_hashes(*some, held.counts, kernels)
     for counts in (held.counts[:-1], np.append(held.counts, 0), held.counts + (np.arange(20) == 19)):
         with pytest.raises(Fault, match="a position is of no unit"):
-            branches.leaf_hashes(of_units, of_positions, counts)
-    tree = branches.Tree(held.names, branches.kernels())
+            branches.leaf_hashes(of_units, of_positions, counts, kernels)
+    tree = branches.Tree(held.names, kernels)
     for short in (replace(held, amounts=held.amounts[:-3]), replace(held, which=held.which[1:])):
         with pytest.raises(Fault, match="a position is of no unit"):
             tree.leaves(short, hashes)
@@ -115,7 +145,7 @@ def raising(error: Exception) -> Callable[..., Any]:
     return kernel
 
 
-@pytest.mark.parametrize("name", ["leaves", "joined", "spelled"])
+@pytest.mark.parametrize("name", ["leaf_hashes", "leaves", "sums_hashes", "joined", "node_hashes", "spelled"])
 @pytest.mark.parametrize(
     "said", [OSError(28, "No space left on device"), RuntimeError("unknown opcode"), MemoryError()]
 )

@@ -31,7 +31,7 @@ from aggregator.audit.snapshot import write_tables
 from aggregator.audit.tables import SCHEMAS, held_schema, schema
 from aggregator.audit.verifier import MANIFEST, canonical, described
 from indexer.store import Store
-from indexer.store.asof import AsOf, last_positions, unit_snapshots
+from indexer.store.asof import AsOf, holding, unit_snapshots
 from indexer.store.journals import tags_of
 
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
@@ -267,7 +267,8 @@ def read(folder: Path) -> dict[str, float]:
         con = store._writer  # noqa: SLF001 - a benchmark may look inside
         at = AsOf(con=con, chain_id=CHAIN, number=JOURNAL // 20, tips=False)
         wanted: dict[str, tuple[int, Callable[[], Sized]]] = {
-            "all keys": (3, lambda: last_positions(at, "venue")),
+            "all keys": (5, lambda: holding(at, "venue")),
+            "all units as they are judged": (1, lambda: unit_snapshots(at, "venue")),
             "one unit": (15, lambda: unit_snapshots(at, "venue", units=[owner])),
             "one owner": (15, lambda: unit_snapshots(at, "venue", owner=owner)),
         }

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-import pyarrow as pa
 
 from chains.model import FEEDS, Block, PriceAnswer, Side, UnitSnapshot, VenueSnapshot, VenueSpec
 from indexer.store.apply import cursor
 from indexer.store.errors import BlockUnknown
+from indexer.store.holding import Holding, cells_of, holding_of
 from indexer.store.journals import ACCOUNTS, MARKETS, POSITIONS, PRICES, Journal, tag_of
 from indexer.store.raw import blocks, named
-from indexer.store.session import Con, table_of
+from indexer.store.session import Con, staged, table_of
 from indexer.store.statements import statement
 
 PHASE = "phase"
 """The aspect under which a feed's journal says which price source it points to."""
 
-FEW = 16
-"""From so many units on, rows are looked for by a join."""
+FEW, MANY = 16, 4_096
+"""From so many units on, rows are looked for by a join, and from so many on they are looked at as columns."""
 
-LAST_OWNER = "coalesce(arg_max_null(nullif(owner, unit_id), place), unit_id)"
-OWN_NAME = "unit_id"
-"""Who owns a unit: whom its last row names; where each is named after its owner, that is known without reading them."""
+MOST_ROWS = 16_000_000
+"""Of a venue up to a block, which are looked at in memory (some 50 bytes each); of more, the database finds the last ones first."""
 
 LOOK_BACK_S = 3 * 86_400
 """How far before a window the last answer before it is looked for; feeds speak once a day at least."""
+
+
+_ALL: tuple[str, str, dict[str, Any]] = ("TRUE", "TRUE", {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,19 +148,58 @@ def unit_snapshots(
     """Every unit that ever changed, by id: all of them, one or some owners', or some; positions of nothing are left out."""
     owners = [owner] if owner is not None else owners
     wanted = list(units) if units is not None else None if owners is None else units_of(at, venue_id, owners)
-    found: dict[bytes, Unit] = {}
-    for unit, market, side, holder, amount_raw, place in last_rows(at, POSITIONS, venue_id, wanted):
-        found.setdefault(unit, Unit()).hold(market, Side(side), amount_raw).owned(holder, place)
-    for unit, market, aspect, holder, state, place in last_rows(at, ACCOUNTS, venue_id, wanted):
+    if wanted is None or len(wanted) >= MANY:
+        found = dict(_by_columns(at, venue_id, wanted))
+    else:
+        found = _by_rows(at, venue_id, wanted)
+    for unit, market, aspect, holder, state, place in _settings(at, venue_id, wanted):
         found.setdefault(unit, Unit()).put(market, aspect, state).owned(holder, place)
     theirs = None if owners is None else frozenset(owners)
     return [found[key].snapshot(key) for key in sorted(found) if theirs is None or found[key].owner in theirs]
 
 
+def _by_rows(at: AsOf, venue_id: str, units: Sequence[bytes]) -> dict[bytes, Unit]:
+    """What some units held, a row at a time."""
+    found: dict[bytes, Unit] = {}
+    among, exactly, names = _named("unit", units)
+    text = statement("position_asof_units", source=at.source(POSITIONS), among=among, exactly=exactly)
+    values: dict[str, Any] = at.values(venue_id=venue_id) | names
+    for unit, market, side, holder, amount_raw, place in at.con.execute(text, values).fetchall():
+        found.setdefault(unit, Unit()).hold(market, Side(side), amount_raw).owned(holder, place)
+    return {unit: each.ordered() for unit, each in found.items()}
+
+
+def _by_columns(at: AsOf, venue_id: str, units: Sequence[bytes] | None) -> Iterator[tuple[bytes, Unit]]:
+    """What many units, or all, held: the journal is read several times, and each row costs little."""
+    held = holding(at, venue_id, units)
+    for unit, positions, (place, owner) in zip(held.units, held.positions(), held.owned(), strict=True):
+        yield unit, Unit(owner=owner, place=place, positions=positions)
+
+
+def holding(at: AsOf, venue_id: str, units: Sequence[bytes] | None = None) -> Holding:
+    """The last row of every position of a venue, or of some units."""
+    among, exactly, names = _ALL if units is None else _named("unit", units)
+    which = f"{among} AND {exactly}"
+    values: dict[str, Any] = at.values(venue_id=venue_id) | names
+    source = at.source(POSITIONS)
+    rows = statement("position_rows", source=source, which=which)
+    units_of_rows = table_of(at.con, statement("position_units", rows=rows), values)["unit_id"]
+    numbered = statement("position_keys", rows=rows)
+    keys = [(market, Side(side)) for market, side, _ in at.con.execute(numbered, values).fetchall()]
+    if units is None and at.since and not at.tips and _few_since(at, venue_id):
+        rows = statement("position_asof_tips", source=source, which=which)
+    elif at.con.execute(statement("position_count", rows=rows), values).fetchall()[0][0] > MOST_ROWS:
+        rows = statement("position_asof", source=source, which=which)
+    with staged(at.con, cells_of(units_of_rows, keys)):
+        found = table_of(at.con, statement("position_numbered", rows=rows, keys=numbered), values)
+    return holding_of(found, units_of_rows.to_pylist(), keys)
+
+
 def units_of(at: AsOf, venue_id: str, owners: Sequence[bytes]) -> list[bytes]:
     """Units that these owners had at some time until the block."""
-    which, names = _named("owner", owners)
-    text = statement("units_of_owners", positions=at.source(POSITIONS), accounts=at.source(ACCOUNTS), whose=which)
+    among, exactly, names = _named("owner", owners)
+    sources = {"positions": at.source(POSITIONS), "accounts": at.source(ACCOUNTS)}
+    text = statement("units_of_owners", **sources, among=among, exactly=exactly)
     return [unit for (unit,) in at.con.execute(text, at.values(venue_id=venue_id) | names).fetchall()]
 
 
@@ -170,41 +210,24 @@ def units_behind(at: AsOf, venue_id: str, after: bytes | None, count: int) -> li
     return [unit for (unit,) in at.con.execute(text, values).fetchall()]
 
 
-def last_rows(at: AsOf, journal: Journal, venue_id: str, wanted: list[bytes] | None) -> list[tuple[Any, ...]]:
-    """The last row of every key of these units, or of all: unit, market, side or aspect, owner, value, place."""
-    return at.con.execute(*_last(at, journal, venue_id, wanted)).fetchall()
+def _settings(at: AsOf, venue_id: str, units: Sequence[bytes] | None) -> list[tuple[Any, ...]]:
+    """The last row of every setting of some units, or of all: unit, market, aspect, owner, state, place."""
+    among, exactly, names = _ALL if units is None else _named("unit", units)
+    text = statement("account_asof", source=at.source(ACCOUNTS), which=f"{among} AND {exactly}")
+    return at.con.execute(text, at.values(venue_id=venue_id) | names).fetchall()
 
 
-def last_positions(at: AsOf, venue_id: str) -> pa.Table:
-    """The last row of every position of a venue, in no order: `unit_id`, `market`, `side`, `owner`, `amount_raw`, `place`."""
-    return table_of(at.con, *_last(at, POSITIONS, venue_id, None))
+def _named(kind: str, names: Sequence[bytes]) -> tuple[str, str, dict[str, Any]]:
+    """Among which rows those of these units or owners are, which of them they are, and what both conditions bind.
 
-
-def _last(at: AsOf, journal: Journal, venue_id: str, wanted: list[bytes] | None) -> tuple[str, dict[str, Any]]:
-    """The query for the last rows, and what it is asked with."""
-    which, names = ("TRUE", {}) if wanted is None else _named("unit", wanted)
-    values, source = at.values(venue_id=venue_id) | names, at.source(journal)
-    if journal is not POSITIONS:
-        return statement("account_asof", source=source, which=which), values
-    if wanted is None and at.since and not at.tips and _few_since(at, venue_id):
-        return statement("position_asof_tips", source=source, which=which), values
-    alone = wanted is None and not _owners_differ(at, source, venue_id)
-    return statement("position_asof", source=source, which=which, owner=OWN_NAME if alone else LAST_OWNER), values
-
-
-def _owners_differ(at: AsOf, source: str, venue_id: str) -> bool:
-    """Whether owners must be read: to keep the last of each key costs more than all the rest."""
-    text = statement("owners_differ", source=source)
-    return bool(at.con.execute(text, at.values(venue_id=venue_id)).fetchall()[0][0])
-
-
-def _named(kind: str, names: Sequence[bytes]) -> tuple[str, dict[str, Any]]:
-    """Which rows are of these units or owners, and what the condition binds; of a few, names are read where the tag fits alone."""
+    Of a few, names are read where the tag fits alone.
+    """
     column = {"unit": "unit_id", "owner": "owner"}[kind]
     if len(names) >= FEW:
-        return f"{column} IN (SELECT unnest($names))", {"names": list(names)}
+        return f"{column} IN (SELECT unnest($names))", "TRUE", {"names": list(names)}
     tags = sorted({tag_of(name) for name in names})
-    return f"list_contains($tags, {kind}_tag) AND list_contains($names, {column})", {"names": list(names), "tags": tags}
+    among, exactly = f"{kind}_tag IN (SELECT unnest($tags))", f"list_contains($names, {column})"
+    return among, exactly, {"names": list(names), "tags": tags}
 
 
 def _few_since(at: AsOf, venue_id: str) -> bool:
@@ -235,9 +258,13 @@ class Unit:
         """Take the owner of the last row; of rows of one place, which a chain does not give of two owners, always the same one."""
         self.place, self.owner = max((self.place, self.owner), (place, owner))
 
+    def ordered(self) -> Unit:
+        """Put positions in the order of their keys."""
+        self.positions = dict(sorted(self.positions.items(), key=_market_and_side))
+        return self
+
     def snapshot(self, unit_id: bytes) -> UnitSnapshot:
-        positions = dict(sorted(self.positions.items(), key=_market_and_side))
-        return UnitSnapshot(unit_id=unit_id, owner=self.owner, positions=positions, settings=self.settings)
+        return UnitSnapshot(unit_id=unit_id, owner=self.owner, positions=self.positions, settings=self.settings)
 
 
 def _market_and_side(held: tuple[tuple[bytes, Side], int]) -> tuple[bytes, str]:

@@ -74,7 +74,7 @@ DERIVED = (*JOURNALS, QUARANTINE)
 
 _MOST_CODES = 2**62
 
-TAG_BYTES = 2
+TAG_BYTES = 4
 
 
 class Derivation:
@@ -160,7 +160,7 @@ def arranged(journal: Journal, table: pa.Table) -> Derived:
 
 
 def tag_of(name: bytes) -> int:
-    """The number by which rows of a unit or an owner are found: its last two bytes; others may have the same."""
+    """The number by which rows of a unit or an owner are found: its last four bytes; others may have the same."""
     return int.from_bytes(name[-TAG_BYTES:], "big")
 
 
@@ -168,11 +168,14 @@ def tags_of(names: pa.ChunkedArray) -> pa.Array:
     """`tag_of` of each, as a column."""
     column = names.combine_chunks()
     if not len(column) or pc.min(pc.binary_length(column)).as_py() < TAG_BYTES:
-        return pa.array([tag_of(name) for name in column.to_pylist()], pa.uint16())
+        return pa.array([tag_of(name) for name in column.to_pylist()], pa.uint32())
     _, offsets, written = column.buffers()
     ends = np.frombuffer(offsets, np.int32)[column.offset + 1 :][: len(column)]
     octets = np.frombuffer(written, np.uint8)
-    return pa.array(octets[ends - 2].astype(np.uint16) << 8 | octets[ends - 1])
+    tags = np.zeros(len(column), np.uint32)
+    for behind in range(TAG_BYTES, 0, -1):
+        tags = (tags << np.uint32(8)) | octets[ends - behind]
+    return pa.array(tags)
 
 
 def in_order(table: pa.Table) -> pa.Table:

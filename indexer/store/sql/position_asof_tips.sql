@@ -11,7 +11,7 @@ WHERE block_number <= $number
 UNION ALL
 SELECT
     unit_id, market, side,
-    coalesce(arg_max_null(nullif(owner, unit_id), place), unit_id) AS owner,
+    arg_max(owner, place) AS owner,
     CAST(arg_max(amount_raw, place) AS HUGEINT) AS amount_raw,
     max(place) AS place
 FROM (SELECT *, block_number * 4294967296 + ordinal + 1 AS place FROM position_change)

@@ -1,0 +1,109 @@
+"""What units hold, out of rows of a journal as columns: the last row of each key, and the positions of each unit made of these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from chains.model import Side
+
+MOST_CELLS = 1 << 26
+"""Of a table with a cell of four bytes for each unit and key: where it would have more, rows are sorted instead."""
+
+Numbers = NDArray[np.int64]
+Key = tuple[bytes, Side]
+"""Market and side."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """The last row of each key of some units, by unit and key.
+
+    `units`: ids in order; `keys`: in order; of each row `unit` and `key` by their numbers there, `amounts_raw` (decimals), `places` in the
+    chain, and in `owners` who is named that is not the unit itself, else null.
+    """
+
+    units: Sequence[bytes]
+    keys: Sequence[Key]
+    unit: Numbers
+    key: Numbers
+    amounts_raw: pa.Array
+    places: Numbers
+    owners: pa.Array
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(self.unit)
+
+    def positions(self) -> Iterator[dict[Key, int]]:
+        """Yield what each unit holds that is not zero."""
+        amounts = integers(self.amounts_raw)
+        kept = [number for number, amount in enumerate(amounts) if amount]
+        keys = list(map(self.keys.__getitem__, self.key[kept].tolist()))
+        held = list(map(amounts.__getitem__, kept))
+        ends = np.searchsorted(self.unit[kept], np.arange(len(self.units) + 1)).tolist()
+        for begin, end in pairwise(ends):
+            yield dict(zip(keys[begin:end], held[begin:end], strict=True))
+
+    def owned(self) -> list[tuple[int, bytes]]:
+        """Return the place of each unit's last row, and who owns it since then: of rows of one place the greatest name."""
+        if not self.units:
+            return []
+        newest = np.maximum.reduceat(self.places, np.flatnonzero(np.diff(self.unit, prepend=-1)))
+        named = list(self.units)
+        if self.owners.null_count < len(self):
+            rows = np.flatnonzero(self.places == newest[self.unit])
+            owners: dict[int, bytes] = {}
+            for number, other in zip(
+                self.unit[rows].tolist(), self.owners.take(pa.array(rows)).to_pylist(), strict=True
+            ):
+                owners[number] = max(owners.get(number, b""), self.units[number] if other is None else other)
+            named = [owners[number] for number in range(len(named))]
+        return list(zip(newest.tolist(), named, strict=True))
+
+
+def cells_of(units: pa.ChunkedArray, keys: Sequence[Key]) -> pa.Table:
+    """Return units in order with the number of the first cell of each: a unit has a cell for each key."""
+    return pa.table({"unit_id": units, "first_cell": np.arange(len(units)) * len(keys)})
+
+
+def holding_of(rows: pa.Table, units: Sequence[bytes], keys: Sequence[Key]) -> Holding:
+    """Find the last row of each cell among rows in any order: `cell`, `owner`, `amount_raw`, `place`."""
+    cells, places = rows["cell"].to_numpy(), rows["place"].to_numpy()
+    last = _last_of_each(cells, len(units) * len(keys), places)
+    found = rows.select(["amount_raw", "owner"]).take(pa.array(last))
+    amounts, owners = (_whole(found[name]) for name in ("amount_raw", "owner"))
+    unit, key = np.divmod(cells[last], max(len(keys), 1))
+    return Holding(units=units, keys=keys, unit=unit, key=key, amounts_raw=amounts, places=places[last], owners=owners)
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def _last_of_each(cells: Numbers, size: int, places: Numbers) -> Numbers:
+    """Return the number of the last row of each cell, in the order of cells."""
+    numbers = np.arange(len(cells))
+    if not (np.diff(places) >= 0).all():
+        numbers = np.argsort(places, kind="stable")
+        cells = cells[numbers]
+    if size <= MOST_CELLS:
+        last = np.full(size, -1, np.int32)
+        last[cells] = numbers  # of a cell that comes again, the last one stays
+        return last[last >= 0].astype(np.int64)
+    _, newest = np.unique(cells[::-1], return_index=True)
+    return numbers[::-1][newest]
+
+
+def integers(column: pa.Array) -> list[int]:
+    """Return decimals of 128 bits without fractions as integers."""
+    halves = np.frombuffer(column.buffers()[1] or b"", np.int64)[2 * column.offset :][: 2 * len(column)]
+    low, high = halves[::2].astype(np.uint64), halves[1::2]
+    if not high.any():
+        return [*low.tolist()]
+    return [(above << 64) | below for above, below in zip(high.tolist(), low.tolist(), strict=True)]

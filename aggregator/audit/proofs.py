@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from aggregator.audit.tree_index import OWNED_BY, Owner, TreeIndex, Unit, beside, step
@@ -23,6 +24,10 @@ from aggregator.audit.verifier import (
 from chains.identifiers import format_address, parse_account
 
 ACCOUNT = ("account",)
+
+KEPT = 4
+"""Indexes that are kept open: some megabytes each, of a million units."""
+
 UNREADABLE = (Fault, OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What comes of an index that is not there, or says something which cannot be."""
 
@@ -41,21 +46,27 @@ def prove(folder: Path, account: str) -> Json:
     members = [parse_account(member) for member in json.loads(row["members"])]
     owners = {(member.chain_id, format_address(*member)) for member in members}
     raw = (folder / MANIFEST).read_bytes()
-    manifest: Json = json.loads(raw)
+    tree: Json = json.loads(raw)["tree"]
     return {
         "snapshot": folder.name,
         "manifest_hash": sha256(raw),
-        "tree": manifest["tree"],
+        "tree": tree,
         "account": row,
-        "units": _units(folder, manifest, owners),
+        "units": _units(folder, raw, tree, owners),
     }
 
 
-def _units(folder: Path, manifest: Json, owners: set[Owner]) -> list[Json]:
+def _units(folder: Path, manifest: bytes, tree: Json, owners: set[Owner]) -> list[Json]:
     try:
-        return _followed(_found(TreeIndex(folder, manifest), owners), manifest["tree"])
+        return _followed(_found(_index(folder, manifest), owners), tree)
     except UNREADABLE:
-        return _followed(_built(folder, owners), manifest["tree"])
+        return _followed(_built(folder, owners), tree)
+
+
+@lru_cache(KEPT)
+def _index(folder: Path, manifest: bytes) -> TreeIndex:
+    """Open the index that a manifest names; what was read of it is kept for the next proof, and is no more believed than before."""
+    return TreeIndex(folder, json.loads(manifest))
 
 
 def _followed(units: Iterator[Unit], tree: Json) -> list[Json]:

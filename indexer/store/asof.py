@@ -148,10 +148,8 @@ def unit_snapshots(
     """Every unit that ever changed, by id: all of them, one or some owners', or some; positions of nothing are left out."""
     owners = [owner] if owner is not None else owners
     wanted = list(units) if units is not None else None if owners is None else units_of(at, venue_id, owners)
-    if wanted is None or len(wanted) >= MANY:
-        found = dict(_by_columns(at, venue_id, wanted))
-    else:
-        found = _by_rows(at, venue_id, wanted)
+    many = wanted is None or len(wanted) >= MANY
+    found = dict(_by_columns(at, venue_id, wanted)) if many else _by_rows(at, venue_id, wanted or [])
     for unit, market, aspect, holder, state, place in _settings(at, venue_id, wanted):
         found.setdefault(unit, Unit()).put(market, aspect, state).owned(holder, place)
     theirs = None if owners is None else frozenset(owners)

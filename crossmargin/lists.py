@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from chains.identifiers import format_address, format_hash, parse_account
+from crossmargin.accounts import check_names
 from crossmargin.documents import Document, moment, symbol
 from crossmargin.local_desk import LocalDesk
 from crossmargin.ordering import nearness
@@ -22,6 +23,10 @@ class Lists:
         self._store = store
         self.desk = desk
         self._shown = effective(settings)
+
+    def check_names(self, wanted: Mapping[str, Any]) -> None:
+        """Refuse `owners`, `venues` and `assets` of which no event can be; raises `UsageError` and `NoSuchThing`."""
+        check_names(self._settings, wanted)
 
     def history(
         self, account: str, kinds: Sequence[str], before: EventPlace | None, count: int

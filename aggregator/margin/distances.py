@@ -201,22 +201,45 @@ def _variance(slopes: Mapping[str, float], context: Context) -> float:
 
 
 def withdrawals(house: House, context: Context) -> tuple[Withdrawal, ...]:
-    """Find how much of each identity could be taken out, everything else unchanged."""
-    supplies = [item for item in house.held if not item.is_debt]
-    return tuple(
-        _withdrawal(house, context, identity, [item for item in supplies if item.identity == identity])
-        for identity in sorted({item.identity for item in supplies})
-    )
+    """Find how much of each identity could be taken out, everything else unchanged: of each pool what leaves its own margin covered."""
+    identities = sorted({item.identity for item in house.held if not item.is_debt})
+    return tuple(_withdrawal(house, context, identity) for identity in identities)
 
 
-def _withdrawal(house: House, context: Context, identity: str, own: Sequence[ValuedPosition]) -> Withdrawal:
-    limited = any(part.pool.limited for part in house.parts)
-    share = 1 - (_kept_within_limits if limited else _kept)(house, context, identity)
+def _withdrawal(house: House, context: Context, identity: str) -> Withdrawal:
+    shares = _free_shares(house, context, identity)
+    supplies = [[each.item for each in part.held if _is_supply_of(each.item, identity)] for part in house.parts]
+    free = list(zip(shares, supplies, strict=True))
     return Withdrawal(
         identity=identity,
-        value=share * math.fsum(value(item, Bound.LOW) for item in own),
-        amount=share * math.fsum(item.amount for item in own),
+        value=math.fsum(share * math.fsum(value(item, Bound.LOW) for item in own) for share, own in free),
+        amount=math.fsum(share * math.fsum(item.amount for item in own) for share, own in free),
     )
+
+
+def _is_supply_of(item: ValuedPosition, identity: str) -> bool:
+    return item.identity == identity and not item.is_debt
+
+
+def _free_shares(house: House, context: Context, identity: str) -> list[float]:
+    """Return which share of an identity's collateral may go out of each part.
+
+    Several parts that are covered by themselves are so together; where one is not, of all others less may go.
+    """
+    if len(house.parts) == 1:
+        return [1 - _needed(house, context, identity)]
+    alone = [1 - _needed(House(parts=(part,)), context, identity) for part in house.parts]
+
+    def covered(times: float) -> bool:
+        return left_with(house, context, identity, [1 - times * share for share in alone]) >= 0
+
+    times = 1.0 if covered(1.0) else 1 - _least(lambda kept: covered(1 - kept))
+    return [times * share for share in alone]
+
+
+def _needed(house: House, context: Context, identity: str) -> float:
+    limited = any(part.pool.limited for part in house.parts)
+    return (_kept_within_limits if limited else _kept)(house, context, identity)
 
 
 def _kept(house: House, context: Context, identity: str) -> float:
@@ -231,25 +254,30 @@ def _kept(house: House, context: Context, identity: str) -> float:
 
 
 def _kept_within_limits(house: House, context: Context, identity: str) -> float:
-    """Halve what may go: with less of one, a pool may let less of another count too."""
-    if left_with(house, context, identity, 1.0) < 0:
+    """Return the same where with less of one identity a pool may let less of another count too."""
+    return _least(lambda kept: left_with(house, context, identity, [kept] * len(house.parts)) >= 0)
+
+
+def _least(enough: Callable[[float], bool]) -> float:
+    """Halve what may go, and return the least share that must stay: 1 where even all is not enough."""
+    if not enough(1.0):
         return 1.0
-    if left_with(house, context, identity, 0.0) >= 0:
+    if enough(0.0):
         return 0.0
-    lacking, enough = 0.0, 1.0
+    lacking, found = 0.0, 1.0
     for _ in range(HALVINGS):
-        middle = (lacking + enough) / 2
-        if left_with(house, context, identity, middle) >= 0:
-            enough = middle
+        middle = (lacking + found) / 2
+        if enough(middle):
+            found = middle
         else:
             lacking = middle
-    return enough
+    return found
 
 
-def left_with(house: House, context: Context, identity: str, share: float) -> float:
-    """Return the excess of the initial margin from below with only a share of one identity's collateral there, in USD."""
-    thinned = replace(house, parts=tuple(_thinned(part, identity, share) for part in house.parts))
-    return equity(debt_lines(thinned.sums(Bound.LOW, Purpose.INITIAL), context.model))
+def left_with(house: House, context: Context, identity: str, shares: Sequence[float]) -> float:
+    """Return the excess of the initial margin from below with only a share of one identity's collateral in each part, in USD."""
+    thinned = tuple(_thinned(part, identity, share) for part, share in zip(house.parts, shares, strict=True))
+    return equity(debt_lines(replace(house, parts=thinned).sums(Bound.LOW, Purpose.INITIAL), context.model))
 
 
 def _thinned(part: Part, identity: str, share: float) -> Part:

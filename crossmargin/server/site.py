@@ -183,7 +183,7 @@ def _house(kit: Kit, workers: Workers, *, anonymous: bool) -> House:
         workers=workers,
         guard=kit.guard,
         archive=kit.archive,
-        streams=Streams(Hub(kit.store, workers, kit.metrics.streams, kit.log), kit.events),
+        streams=Streams(Hub(kit.store, workers, kit.metrics.streams, kit.log), kit.events, kit.lists.check_names),
         anonymous_sql=kit.anonymous_sql,
         books=Books(kit.lists.desk),
         alerts=kit.alerts,

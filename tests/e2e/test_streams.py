@@ -129,18 +129,24 @@ async def test_a_stream_goes_on_behind_the_last_id(served: tuple[str, Path]) -> 
 
 
 @pytest.mark.parametrize(
-    "query, code, words",
+    "query, status, code, words",
     [
-        ("?after=x", "usage", "after"),
-        ("?after=900000000000000000", "usage", "no event has had the id"),
-        ("?kinds=gossip", "usage", "is no kind of event"),
-        ("?min_band=fine", "usage", "is no band"),
+        ("?after=x", 400, "usage", "after"),
+        ("?after=900000000000000000", 400, "usage", "no event has had the id"),
+        ("?kinds=gossip", 400, "usage", "is no kind of event"),
+        ("?min_band=fine", 400, "usage", "is no band"),
+        ("?venues=nowhere", 404, "not-found", 'there is no venue "nowhere"'),
+        ("?owners=nobody", 404, "not-found", 'there is no margin account "nobody"'),
+        ("?assets=USDC", 400, "usage", "USDC"),
     ],
 )
-def test_what_cannot_be_streamed_is_refused(served: tuple[str, Path], query: str, code: str, words: str) -> None:
+def test_what_cannot_be_streamed_is_refused(
+    served: tuple[str, Path], query: str, status: int, code: str, words: str
+) -> None:
+    """Among that names of which no event can be: who misspelt one would wait for ever."""
     answer = get(f"{served[0]}/v1/stream{query}")
 
-    assert (answer.status, json.loads(answer.body)["code"]) == (400, code)
+    assert (answer.status, json.loads(answer.body)["code"]) == (status, code)
     assert words in json.loads(answer.body)["detail"]
 
 
@@ -151,6 +157,7 @@ async def test_a_websocket_tells_the_same(served: tuple[str, Path]) -> None:
         await socket.send_json({"op": "subscribe", "id": "bands", "kinds": ["health_band"], "after": "0"})
         await socket.send_json({"op": "subscribe", "id": "bands"})
         await socket.send_json({"op": "subscribe", "id": "odd", "kinds": ["gossip"]})
+        await socket.send_json({"op": "subscribe", "id": "lost", "venues": ["nowhere"]})
         await socket.send_str("[]")
         await socket.send_json({"op": "ping", "id": "p"})
         wanted = [event for event in told if event["kind"] == "health_band"]
@@ -162,7 +169,12 @@ async def test_a_websocket_tells_the_same(served: tuple[str, Path]) -> None:
             frames.append(json.loads((await socket.receive()).data))
 
     assert [frame["event"] for frame in frames if frame["op"] == "event"] == wanted
-    assert [frame["problem"]["code"] for frame in frames if frame["op"] == "error"] == ["usage"] * 3
+    assert [frame["problem"]["code"] for frame in frames if frame["op"] == "error"] == [
+        "usage",
+        "usage",
+        "not-found",
+        "usage",
+    ]
     assert {"op": "pong", "id": "p"} in frames
 
 

@@ -48,6 +48,7 @@ async def stream_events(house: House, asker: Asker, request: web.Request, query:
     """Stream events as they are stored (server-sent events), behind one that you name or from now on."""
     lists = {name: _words(getattr(query, name)) for name in ("kinds", "owners", "venues", "assets")}
     wanted = wanted_of(**lists, min_band=query.min_band)
+    house.streams.check(lists)
     hub = house.streams.hub
     said = request.headers.get(LAST_EVENT_ID, query.after)
     after = hub.last if said is None else _id(said)

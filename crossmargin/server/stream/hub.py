@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from time import time
+from typing import Any
 
 from aiohttp import web
 
@@ -182,11 +183,14 @@ class Feed:
             await self._hub.changed(since, left)
 
 
-class Streams:
-    """The streams that are open, within their limits."""
+Check = Callable[[Mapping[str, Any]], None]
 
-    def __init__(self, hub: Hub, settings: EventSettings) -> None:
-        self.hub, self._settings = hub, settings
+
+class Streams:
+    """The streams that are open, within their limits; `check`: raises for names of which no event can be."""
+
+    def __init__(self, hub: Hub, settings: EventSettings, check: Check) -> None:
+        self.hub, self.check, self._settings = hub, check, settings
         self._open = Counter[str]()
         self._all_left = asyncio.Event()
 

@@ -125,6 +125,7 @@ class Conversation:
         if (left := counted(self._request)) is not None:
             check_left(left)
         hub, wanted = self._streams.hub, said.wanted()
+        self._streams.check({"owners": said.owners, "venues": said.venues, "assets": said.assets})
         after = hub.last if said.after is None else int(said.after)
         await hub.check_place(after)
         await self._send({"op": "subscribed", "id": said.id, "after": str(after)})

@@ -247,6 +247,26 @@ def test_what_is_free_within_limits_leaves_the_initial_margin_covered() -> None:
     assert 0.5 * (left + 1000) * 0.75 + 900 == pytest.approx(7000)
 
 
+def test_what_is_free_leaves_the_initial_margin_of_each_pool_covered() -> None:
+    """Of two cross pools with 10 WETH each (15000 initially) one owes 1000, and has 1800 of USDC: all its WETH may go.
+
+    Of the other only what is above its own debt: 150 / 0.75. All together 15950 of 31800 are left, as if 21266 could go.
+    """
+    two = '\n[[pool]]\nid = "second"\nvenues = ["toy-10"]\n'
+    rich = here(borrower(1000, weth=10, usdc=2000))
+
+    def free(owed: float) -> dict[str, str]:
+        document = answer(rich, there(borrower(owed, weth=10)), pools=two)
+        return {each.identity: each.usd for each in document.free_collateral}
+
+    assert free(14_850) == {"ETH": "20199.99999998", "USDC": "2000.00000000"}
+    assert free(15_000) == {"ETH": "20000.00000000", "USDC": "2000.00000000"}
+    # 15000 + 1800 + 0.75 · 2800 / 3 − 17500 = 0
+    assert float(free(16_500)["ETH"]) == pytest.approx(20_000 - 2_800 / 3)
+    assert free(16_500)["USDC"] == "2000.00000000"
+    assert free(40_000) == {"ETH": "0.00000000", "USDC": "0.00000000"}
+
+
 def test_each_debt_requires_a_minimum_by_its_chain() -> None:
     charges = f'\n[[pool]]\nid = "main"\n[pool.minimum_charge_usd]\n"{CHAIN}" = 50\nother = 1\n'
 

@@ -61,7 +61,7 @@ async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
         log = logger(Redactor(), as_json=True)
         hub = Hub(store, workers, metrics.streams, log)
         await hub.begin()
-        streams = Streams(hub, EVENTS)
+        streams = Streams(hub, EVENTS, lambda _: None)
 
         async def read(request: web.Request) -> web.StreamResponse:
             return await sse.answer(request, streams, Feed(hub, Wanted(), 0))

@@ -67,7 +67,7 @@ async def house() -> AsyncIterator[House]:
     workers, (around, errors) = Workers(), surroundings(holder)
     metrics = around.metrics
     with Store.open(MEMORY) as store:
-        streams = Streams(Hub(store, workers, metrics.streams, around.log), LIMITS)
+        streams = Streams(Hub(store, workers, metrics.streams, around.log), LIMITS, lambda _: None)
         await streams.begin()
 
         async def open_websocket(request: web.Request) -> web.StreamResponse:

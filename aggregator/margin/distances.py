@@ -6,7 +6,7 @@ Haircuts stay as they are now; only prices or amounts move.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aggregator.margin.equity import Ends, Exposure, Line, add_up, debt_lines, equity, lines, sound_between
@@ -102,16 +102,26 @@ def identities(house: House) -> dict[str, float]:
 
 
 def liquidation_prices(house: House, context: Context) -> tuple[LiquidationPrice, ...]:
-    """Find each identity's nearest price at which the account would be liquidated; none for an account that is below 1."""
-    if not house.owes:
-        return ()
-    found = []
-    for identity, mid in sorted(identities(house).items()):
-        along = _along(house, context, {identity})
-        multiple = _nearest(along)
+    """Find each identity's nearest price at which the account, or a cross pool by itself, would be liquidated.
+
+    There is none for what is below 1 already.
+    """
+    found = [price for each in _owing(house) for price in _prices_of(each, context)]
+    nearest = {price.identity: price for price in sorted(found, key=lambda price: -abs(price.distance))}
+    return tuple(nearest[identity] for identity in sorted(nearest))
+
+
+def _owing(house: House) -> list[House]:
+    """Return the whole and, where it is several parts, each by itself: those that owe something."""
+    parts = [House(parts=(part,)) for part in house.parts] if len(house.parts) > 1 else []
+    return [each for each in (house, *parts) if each.owes]
+
+
+def _prices_of(house: House, context: Context) -> Iterator[LiquidationPrice]:
+    for identity, mid in identities(house).items():
+        multiple = _nearest(_along(house, context, {identity}))
         if multiple is not None and math.isfinite(price := mid * multiple):
-            found.append(LiquidationPrice(identity=identity, mid=mid, price=price))
-    return tuple(found)
+            yield LiquidationPrice(identity=identity, mid=mid, price=price)
 
 
 def _along(house: House, context: Context, moving: Collection[str]) -> Course:
@@ -148,9 +158,17 @@ def _nearest(along: Course) -> float | None:
 
 
 def common_fall(house: House, context: Context) -> float | None:
-    """Return the smallest fall of everything that is not USD-like, as a fraction, at which the health factor is 1; `None`: none."""
+    """Return the smallest fall of everything that is not USD-like, as a fraction, at which the health factor is 1; `None`: none.
+
+    That of the account or of a cross pool by itself, whichever is smaller.
+    """
+    found = (_common_fall(each, context) for each in _owing(house))
+    return min((fall for fall in found if fall is not None), default=None)
+
+
+def _common_fall(house: House, context: Context) -> float | None:
     along = _along(house, context, _moving(house, context))
-    if not house.owes or along.at() < 0:
+    if along.at() < 0:
         return None
     below = along.ends().below
     return None if below is None else 1 - below
@@ -168,8 +186,13 @@ def deviations(house: House, context: Context) -> float | None:
     """Return what is left over how much a day's deviation of all prices takes of it (∇ᵀΣ∇), Σ by the correlation as it is.
 
     `None` where nothing moves it, where it is below zero, or where nobody knows how something moves; what is USD-like and was not
-    estimated stands still.
+    estimated stands still. That of the account or of a cross pool by itself, whichever is less.
     """
+    found = (_deviations(each, context) for each in _owing(house))
+    return min((some for some in found if some is not None), default=None)
+
+
+def _deviations(house: House, context: Context) -> float | None:
     owned = {item.identity: item for item in house.everywhere}
     steady = {
         identity for identity, item in owned.items() if _usd_like(item, context)
@@ -183,7 +206,7 @@ def deviations(house: House, context: Context) -> float | None:
     if left < 0 or not slopes.keys() <= context.risk_index.assets.keys():
         return None
     spread = math.sqrt(max(_variance(slopes, context), 0.0))
-    return left / spread if spread > 0 and house.owes else None
+    return left / spread if spread > 0 else None
 
 
 def slope_of(house: House, context: Context, identity: str) -> float:

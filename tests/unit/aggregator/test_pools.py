@@ -267,6 +267,23 @@ def test_what_is_free_leaves_the_initial_margin_of_each_pool_covered() -> None:
     assert free(40_000) == {"ETH": "0.00000000", "USDC": "0.00000000"}
 
 
+def test_liquidation_prices_and_distances_are_of_the_pool_that_is_nearest() -> None:
+    """One of two cross pools has 10 WETH against 8000, the other 10 against 14000: 2000 · 14000 / 16000 = 1750 is the nearest price.
+
+    All together it would be 2000 · 22000 / 32000 = 1375.
+    """
+    two = '\n[[pool]]\nid = "second"\nvenues = ["toy-10"]\n[layers.class.stable]\nusd_like = true\n'
+    rich, tight = here(borrower(8000, weth=10)), there(borrower(14_000, weth=10))
+
+    document = answer(rich, tight, pools=two)
+
+    (eth,) = [each for each in document.liquidation_prices if each.identity == "ETH"]
+    assert (eth.liquidation_price_usd, eth.distance_pct) == ("1750.000000000000", "-12.500000")
+    assert document.distance.common_fall_pct == "12.500000"
+    alone = answer(tight, pools=two)
+    assert (alone.liquidation_prices, alone.distance) == (document.liquidation_prices, document.distance)
+
+
 def test_each_debt_requires_a_minimum_by_its_chain() -> None:
     charges = f'\n[[pool]]\nid = "main"\n[pool.minimum_charge_usd]\n"{CHAIN}" = 50\nother = 1\n'
 

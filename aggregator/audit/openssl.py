@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from ctypes.util import find_library
@@ -28,7 +29,7 @@ _KNOWN = b"abc"
 def _libraries() -> Iterator[str]:
     if (own := find_spec("_hashlib")) is not None and own.has_location and own.origin:
         yield own.origin
-    if found := find_library("crypto"):
+    if sys.platform != "darwin" and (found := find_library("crypto")):  # macOS ends a process that loads its own one
         yield found
 
 

@@ -19,7 +19,9 @@ def test_imports_keep_every_contract(
     checkout: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(checkout)
-    monkeypatch.setattr("logging.config.dictConfig", lambda _: None)  # it would silence loggers in all tests that follow
+    monkeypatch.setattr(
+        "logging.config.dictConfig", lambda _: None
+    )  # it would silence loggers in all tests that follow
 
     status = lint_imports(config_filename="pyproject.toml", no_cache=True, no_logo=True)
 

@@ -13,6 +13,7 @@ M25 limits of pools change no maintenance margin
 M26 the whole account is judged no better with more debt, and no worse with more collateral, with estimates as without
 M27 inputs with estimates and pools read back from canonical JSON give the same document
 M29 what a class's own number adds to an estimate never diversifies
+M30 of several cross pools as much is free as of each by itself, and less where one is not covered
 """
 
 from __future__ import annotations
@@ -317,6 +318,39 @@ def prices_of(document: HealthDocument) -> list[tuple[str, str | None]]:
         for unit in item.units
         for position in unit.positions
     ]
+
+
+SECOND = '\n[[pool]]\nid = "second"\nvenues = ["toy-10"]\n'
+
+
+@given(accounts(sound=True), estimates(IDENTITIES))
+def test_m30_of_several_cross_pools_as_much_is_free_as_of_each_by_itself(
+    account: HealthInputs, known: RiskInputs
+) -> None:
+    """Rounded down to 8 places, once each; halving and roots are exact to 12 digits."""
+    asked = known_account(replace(account, venues=account.venues[:2]), known, SECOND)
+
+    together = evaluate(asked)
+    alone = [evaluate(replace(asked, venues=(each,))) for each in asked.venues]
+
+    assume([prices_in(together, n) for n in range(2)] == [prices_in(each, 0) for each in alone])
+    assume(together.free_collateral)
+    added = {
+        each.identity: sum(
+            float(own.usd) for item in alone for own in item.free_collateral if own.identity == each.identity
+        )
+        for each in together.free_collateral
+    }
+    covered = all(float(pool.initial_margin.excess or 0) >= 0 for pool in together.pools)
+    for each in together.free_collateral:
+        assert float(each.usd) <= added[each.identity] * (1 + NEAR) + 1e-7
+        if covered:
+            assert float(each.usd) == pytest.approx(added[each.identity], rel=NEAR, abs=1e-6)
+
+
+def prices_in(document: HealthDocument, place: int) -> list[tuple[str, str | None]]:
+    """What is held and owed in a venue is priced at."""
+    return [(position.asset, position.mark_usd) for unit in document.venues[place].units for position in unit.positions]
 
 
 @given(accounts(sound=True), estimates(IDENTITIES))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections import Counter
+from collections.abc import Collection
 from decimal import ROUND_CEILING, Decimal
 from heapq import nsmallest
 
 from aggregator.audit.lines import Row
+from aggregator.audit.picked import counted, picked, taken
 from aggregator.audit.report.cover import Tables
 from aggregator.audit.report.page import Html, bars, code, marked, paragraph, section, table
 from aggregator.margin.numbers import to_places, total
@@ -28,15 +31,16 @@ CLOSE = 3
 """Up to this many edges an account stands close to the line."""
 
 EDGES = ("1", "1.02", "1.05", "1.1", "1.2", "1.5", "2", "3")
+_EDGES = [*map(Decimal, EDGES)]
 
 
 def health(tables: Tables) -> Html:
     accounts = tables["accounts"]
-    states = Counter(row["status"] for row in accounts)
-    known = [(row["status"], row["debt_usd"]) for row in accounts if row["debt_usd"] is not None]
+    states = Counter({status: count for (status,), count in counted(accounts, "status").items()})
+    known = [(status, debt) for status, debt in picked(accounts, "status", "debt_usd") if debt is not None]
     unknown_debts = len(accounts) - len(known)
     debts = {state: total(debt for status, debt in known if status == state) for state in STATES}
-    factors = Counter(_band(row["health_factor"]) for row in accounts if row["health_factor"] is not None)
+    factors = Counter(_band(factor) for (factor,) in picked(accounts, "health_factor") if factor is not None)
     names = [_band_name(place) for place in range(len(EDGES) + 1)]
     styled = [
         (name, factors[place], "bad" if place == 0 else "warn" if place <= CLOSE else "good")
@@ -57,8 +61,7 @@ def health(tables: Tables) -> Html:
 
 
 def _band(factor: str) -> int:
-    value = Decimal(factor)
-    return sum(value >= Decimal(edge) for edge in EDGES)
+    return bisect_right(_EDGES, Decimal(factor))
 
 
 def _band_name(place: int) -> str:
@@ -68,8 +71,7 @@ def _band_name(place: int) -> str:
 
 
 def worst(tables: Tables) -> Html:
-    count = sum(row["status"] not in SOUND for row in tables["accounts"])
-    found = nsmallest(WORST, (row for row in tables["accounts"] if row["status"] not in SOUND), key=_badness)
+    count, found = _worst(tables["accounts"])
     rows = [
         (
             code(row["account"]),
@@ -92,8 +94,15 @@ def worst(tables: Tables) -> Html:
     return section("Worst accounts", shown)
 
 
-def _badness(row: Row) -> tuple[int, Decimal, str]:
+def _worst(accounts: Collection[Row]) -> tuple[int, list[Row]]:
+    """Return how many accounts are not sound, and the worst of them."""
+    said = picked(accounts, "status", "min_unit_health_factor", "health_factor", "account")
+    bad = [(_badness(*each), number) for number, each in enumerate(said) if each[0] not in SOUND]
+    return len(bad), taken(accounts, [number for _, number in nsmallest(WORST, bad)])
+
+
+def _badness(status: str, unit: str | None, house: str | None, account: str) -> tuple[int, Decimal, str]:
     """Liquidatable ones first, by their worst unit; those that are not known come after those that are in danger."""
-    least = [Decimal(row[name]) for name in ("min_unit_health_factor", "health_factor") if row[name] is not None]
-    place = {"liquidatable": 0, "danger": 1, "unknown": 2}.get(row["status"], 3)
-    return place, min(least, default=Decimal(0)), row["account"]
+    least = [Decimal(each) for each in (unit, house) if each is not None]
+    place = {"liquidatable": 0, "danger": 1, "unknown": 2}.get(status, 3)
+    return place, min(least, default=Decimal(0)), account

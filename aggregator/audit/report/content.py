@@ -6,6 +6,7 @@ import json
 from collections import Counter
 
 from aggregator.audit.lines import Row
+from aggregator.audit.picked import counted
 from aggregator.audit.report import accounts, controls, sent
 from aggregator.audit.report.cover import Cover, Tables
 from aggregator.audit.report.page import (
@@ -55,13 +56,13 @@ def report(cover: Cover, tables: Tables) -> str:
 
 
 def _head(cover: Cover, tables: Tables) -> Html:
-    states = Counter(row["status"] for row in tables["accounts"])
+    states = counted(tables["accounts"], "status")
     items: list[tuple[str, Cell]] = [
         ("accounts", f"{len(tables['accounts']):,}"),
         ("units at venues", f"{len(tables['units']):,}"),
         ("positions", f"{len(tables['positions']):,}"),
-        ("liquidatable", _alarm(states["liquidatable"])),
-        ("unknown", _alarm(states["unknown"], style="warn")),
+        ("liquidatable", _alarm(states["liquidatable",])),
+        ("unknown", _alarm(states["unknown",], style="warn")),
     ]
     told = paragraph(
         "Every account of the book as of ",
@@ -78,11 +79,11 @@ def _alarm(count: int, *, style: str = "bad") -> Cell:
 
 
 def _scope(cover: Cover, tables: Tables) -> Html:
-    units = Counter((row["venue_id"], row["protocol"], row["chain_id"]) for row in tables["units"])
-    positions = Counter(row["venue_id"] for row in tables["positions"])
-    unknown = Counter(row["venue_id"] for row in tables["units"] if row["status"] == "unknown")
+    units = counted(tables["units"], "venue_id", "protocol", "chain_id")
+    positions = counted(tables["positions"], "venue_id")
+    states = counted(tables["units"], "venue_id", "status")
     rows = [
-        (venue, protocol, code(chain), f"{count:,}", f"{positions[venue]:,}", f"{unknown[venue]:,}")
+        (venue, protocol, code(chain), f"{count:,}", f"{positions[venue,]:,}", f"{states[venue, 'unknown']:,}")
         for (venue, protocol, chain), count in sorted(units.items())
     ]
     decided = cover.decided
@@ -114,7 +115,7 @@ def _cut(cover: Cover) -> Html:
 
 
 def _coverage(cover: Cover, tables: Tables) -> Html:
-    protocols = {row["venue_id"]: row["protocol"] for row in tables["units"]}
+    protocols = dict(counted(tables["units"], "venue_id", "protocol").keys())
     rows = [
         (venue, protocols.get(venue, ""), level or marked("nothing", "warn"))
         for venue, level in sorted(cover.levels.items())
@@ -151,16 +152,16 @@ def _feeds(row: Row) -> Html:
 
 
 def _evidence(tables: Tables) -> Html:
-    grades = Counter(row["evidence"] for row in tables["units"])
+    grades = counted(tables["units"], "evidence")
     styles = {"A": "good", "B": "good", "C": "warn", "D": "soft"}
-    by_venue = Counter((row["venue_id"], row["evidence"]) for row in tables["units"])
+    by_venue = counted(tables["units"], "venue_id", "evidence")
     venues = sorted({venue for venue, _ in by_venue})
     rows = [(venue, *(f"{by_venue[venue, grade]:,}" for grade in GRADES)) for venue in venues]
     proofs = Counter(row["outcome"] for row in tables["proofs"])
     told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(proofs.items())) or "none were asked for"
     return section(
         "Evidence",
-        bars("Units by how sure their amounts are", [(grade, grades[grade], styles[grade]) for grade in GRADES]),
+        bars("Units by how sure their amounts are", [(grade, grades[grade,], styles[grade]) for grade in GRADES]),
         table(("grade", "means"), list(GRADES.items())),
         table(("venue", *GRADES), rows, numbers=tuple(GRADES)),
         paragraph(f"State proofs: {told}."),

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
 from aggregator.audit.lines import Row
+from aggregator.audit.picked import picked
 from aggregator.audit.report.cover import Cover, Tables
 from aggregator.audit.report.page import MOST_ROWS, Cell, Html, marked, paragraph, rest, section, short, table
 
@@ -103,7 +104,7 @@ def _doubts(cover: Cover, tables: Tables) -> Iterator[tuple[Cell, ...]]:
             f"{count:,}",
             "units of which other systems said nothing that counts",
         )
-    for (venue, reason), (count, detail) in sorted(_reasons(tables["units"]).items()):
+    for (venue, reason), (count, detail) in sorted(_reasons(picked(tables["units"], "venue_id", "reasons")).items()):
         yield marked(reason, "warn"), venue, f"{count:,}", detail
 
 
@@ -115,14 +116,14 @@ def age(row: Row) -> str:
     return f"its accounts are as of slot {row['observed_slot']:,}, {row['skew_slots']:,} slots before the cut{seconds}"
 
 
-def _reasons(units: Iterable[Row]) -> dict[tuple[str, str], tuple[int, str]]:
+def _reasons(units: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, str]]:
     """Count by venue and code why units are unknown or doubtful; with the first words of each."""
     found: dict[tuple[str, str], tuple[int, str]] = {}
-    for row in units:
-        if row["reasons"] == "[]":
+    for venue, reasons in units:
+        if reasons == "[]":
             continue
-        for reason in json.loads(row["reasons"]):
-            key = row["venue_id"], reason["code"]
+        for reason in json.loads(reasons):
+            key = venue, reason["code"]
             count, detail = found.get(key, (0, reason["detail"]))
             found[key] = count + 1, detail
     return found

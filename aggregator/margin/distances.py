@@ -104,9 +104,12 @@ def identities(house: House) -> dict[str, float]:
 def liquidation_prices(house: House, context: Context) -> tuple[LiquidationPrice, ...]:
     """Find each identity's nearest price at which the account, or a cross pool by itself, would be liquidated.
 
-    There is none for what is below 1 already.
+    There is none where either is below 1 already.
     """
-    found = [price for each in _owing(house) for price in _prices_of(each, context)]
+    owing = _owing(house)
+    if any(_along(each, context, ()).at() < 0 for each in owing):
+        return ()
+    found = [price for each in owing for price in _prices_of(each, context)]
     nearest = {price.identity: price for price in sorted(found, key=lambda price: -abs(price.distance))}
     return tuple(nearest[identity] for identity in sorted(nearest))
 
@@ -160,18 +163,24 @@ def _nearest(along: Course) -> float | None:
 def common_fall(house: House, context: Context) -> float | None:
     """Return the smallest fall of everything that is not USD-like, as a fraction, at which the health factor is 1; `None`: none.
 
-    That of the account or of a cross pool by itself, whichever is smaller.
+    That of the account or of a cross pool by itself, whichever is smaller; none where either is below 1 already.
     """
-    found = (_common_fall(each, context) for each in _owing(house))
-    return min((fall for fall in found if fall is not None), default=None)
+    return _least_of([_common_fall(each, context) for each in _owing(house)])
+
+
+def _least_of(distances: Sequence[float | None]) -> float | None:
+    """Return the least of some distances, of which one that is not known leaves all unknown; `None` too where nothing leads there."""
+    known = [each for each in distances if each is not None]
+    return None if len(known) < len(distances) or min(known, default=math.inf) == math.inf else min(known)
 
 
 def _common_fall(house: House, context: Context) -> float | None:
+    """Infinite where no fall is enough, `None` below 1."""
     along = _along(house, context, _moving(house, context))
     if along.at() < 0:
         return None
     below = along.ends().below
-    return None if below is None else 1 - below
+    return math.inf if below is None else 1 - below
 
 
 def _moving(house: House, context: Context) -> set[str]:
@@ -186,13 +195,13 @@ def deviations(house: House, context: Context) -> float | None:
     """Return what is left over how much a day's deviation of all prices takes of it (∇ᵀΣ∇), Σ by the correlation as it is.
 
     `None` where nothing moves it, where it is below zero, or where nobody knows how something moves; what is USD-like and was not
-    estimated stands still. That of the account or of a cross pool by itself, whichever is less.
+    estimated stands still. That of the account or of a cross pool by itself, whichever is less, and `None` where either is not known.
     """
-    found = (_deviations(each, context) for each in _owing(house))
-    return min((some for some in found if some is not None), default=None)
+    return _least_of([_deviations(each, context) for each in _owing(house)])
 
 
 def _deviations(house: House, context: Context) -> float | None:
+    """Infinite where nothing moves it, `None` below zero or where nobody knows how something moves."""
     owned = {item.identity: item for item in house.everywhere}
     steady = {
         identity for identity, item in owned.items() if _usd_like(item, context)
@@ -206,7 +215,7 @@ def _deviations(house: House, context: Context) -> float | None:
     if left < 0 or not slopes.keys() <= context.risk_index.assets.keys():
         return None
     spread = math.sqrt(max(_variance(slopes, context), 0.0))
-    return left / spread if spread > 0 else None
+    return left / spread if spread > 0 else math.inf
 
 
 def slope_of(house: House, context: Context, identity: str) -> float:

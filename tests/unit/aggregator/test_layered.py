@@ -256,6 +256,20 @@ def test_nobody_knows_the_deviations_of_what_was_not_estimated() -> None:
     assert document.distance.common_fall_pct == "50.000000"  # 1 − 8000 / 16000
 
 
+def test_what_nobody_estimated_in_one_cross_pool_leaves_the_account_without_deviations() -> None:
+    """Another pool, of which all is known, does not stand for it."""
+    policy = layered('\n[[pool]]\nid = "second"\nvenues = ["toy-2"]\n')
+    first = venue(PRICES, borrower(8000, weth=10), name="toy-1")
+    unknown = Holding(supplied={JUNK: 1000}, owed={USDC: 100}, flagged=(JUNK,))
+    second = venue({**PRICES, JUNK: Price(usd=10)}, unknown, name="toy-2")
+    asked = replace(inputs(first, observations=EXACT), policy=policy, risk=risk(known("ETH", 0.3, deviation=0.05)))
+
+    assert evaluate(asked).distance.deviations == "8.571428"  # 6000 / (14000 · 0.05)
+    together = evaluate(replace(asked, venues=(first, second)))
+    assert [pool.health_factor for pool in together.pools] == ["1.750000", "50.000000"]
+    assert together.distance.deviations is None
+
+
 def test_free_collateral_is_what_leaves_the_initial_margin_covered() -> None:
     document = answer(borrower(3000, weth=10, usdc=1000), NO_RISK)
 

@@ -282,6 +282,10 @@ def test_liquidation_prices_and_distances_are_of_the_pool_that_is_nearest() -> N
     assert document.distance.common_fall_pct == "12.500000"
     alone = answer(tight, pools=two)
     assert (alone.liquidation_prices, alone.distance) == (document.liquidation_prices, document.distance)
+    gone = answer(rich, there(borrower(17_000, weth=10)), pools=two)
+    assert (gone.status, gone.health_factor) == (Status.LIQUIDATABLE, "1.280000")  # 32000 / 25000
+    assert {each.liquidation_price_usd for each in gone.liquidation_prices} == {None}
+    assert gone.distance.common_fall_pct is None
 
 
 def test_each_debt_requires_a_minimum_by_its_chain() -> None:

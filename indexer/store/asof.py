@@ -182,15 +182,16 @@ def holding(at: AsOf, venue_id: str, units: Sequence[bytes] | None = None) -> Ho
     source = at.source(POSITIONS)
     rows = statement("position_rows", source=source, which=which)
     units_of_rows = table_of(at.con, statement("position_units", rows=rows), values)["unit_id"]
-    numbered = statement("position_keys", rows=rows)
-    keys = [(market, Side(side)) for market, side, _ in at.con.execute(numbered, values).fetchall()]
+    found = at.con.execute(statement("position_keys", rows=rows), values).fetchall()
+    keys = [(market, Side(side)) for market, side, _ in found]
     if units is None and at.since and not at.tips and _few_since(at, venue_id):
         rows = statement("position_asof_tips", source=source, which=which)
-    elif at.con.execute(statement("position_count", rows=rows), values).fetchall()[0][0] > MOST_ROWS:
+    elif sum(count for *_, count in found) > MOST_ROWS:
         rows = statement("position_asof", source=source, which=which)
-    with staged(at.con, cells_of(units_of_rows, keys)):
-        found = table_of(at.con, statement("position_numbered", rows=rows, keys=numbered), values)
-    return holding_of(found, units_of_rows.to_pylist(), keys)
+    first_cells, numbers = cells_of(units_of_rows, keys)
+    with staged(at.con, first_cells), staged(at.con, numbers, "staged_keys"):
+        numbered = table_of(at.con, statement("position_numbered", rows=rows), values)
+    return holding_of(numbered, units_of_rows.to_pylist(), keys)
 
 
 def units_of(at: AsOf, venue_id: str, owners: Sequence[bytes]) -> list[bytes]:

@@ -67,27 +67,38 @@ class Holding:
         return list(zip(newest.tolist(), named, strict=True))
 
 
-def cells_of(units: pa.ChunkedArray, keys: Sequence[Key]) -> pa.Table:
-    """Return units in order with the number of the first cell of each: a unit has a cell for each key."""
-    return pa.table({"unit_id": units, "first_cell": np.arange(len(units)) * len(keys)})
+def cells_of(units: pa.ChunkedArray, keys: Sequence[Key]) -> tuple[pa.Table, pa.Table]:
+    """Return units in order with the number of the first cell of each, and keys with their numbers: a unit has a cell for each key."""
+    first_cells = pa.table({"unit_id": units, "first_cell": np.arange(len(units)) * len(keys)})
+    named = {"market": pa.array([market for market, _ in keys], pa.binary()), "side": [side.value for _, side in keys]}
+    return first_cells, pa.table({**named, "number": np.arange(len(keys))})
 
 
 def holding_of(rows: pa.Table, units: Sequence[bytes], keys: Sequence[Key]) -> Holding:
     """Find the last row of each cell among rows in any order: `cell`, `owner`, `amount_raw`, `place`."""
-    cells, places = rows["cell"].to_numpy(), rows["place"].to_numpy()
-    last = _last_of_each(cells, len(units) * len(keys), places)
-    found = rows.select(["amount_raw", "owner"]).take(pa.array(last))
-    amounts, owners = (_whole(found[name]) for name in ("amount_raw", "owner"))
-    unit, key = np.divmod(cells[last], max(len(keys), 1))
-    return Holding(units=units, keys=keys, unit=unit, key=key, amounts_raw=amounts, places=places[last], owners=owners)
+    places = rows["place"].to_numpy()
+    cells, last = _last_of_each(rows["cell"].to_numpy(), len(units) * len(keys), places)
+    unit = cells // max(len(keys), 1)
+    return Holding(
+        units=units,
+        keys=keys,
+        unit=unit,
+        key=cells - unit * len(keys),
+        amounts_raw=_of_rows(rows["amount_raw"], last),
+        places=places[last],
+        owners=_of_rows(rows["owner"], last),
+    )
 
 
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+def _of_rows(column: pa.ChunkedArray, rows: Numbers) -> pa.Array:
+    """Return what a column says in some rows, in one piece."""
+    if column.null_count == len(column):
+        return pa.nulls(len(rows), column.type)
+    return pa.concat_arrays(column.take(pa.array(rows)).chunks)
 
 
-def _last_of_each(cells: Numbers, size: int, places: Numbers) -> Numbers:
-    """Return the number of the last row of each cell, in the order of cells."""
+def _last_of_each(cells: Numbers, size: int, places: Numbers) -> tuple[Numbers, Numbers]:
+    """Return cells in order, and the number of the last row of each."""
     numbers = np.arange(len(cells))
     if not (np.diff(places) >= 0).all():
         numbers = np.argsort(places, kind="stable")
@@ -95,9 +106,10 @@ def _last_of_each(cells: Numbers, size: int, places: Numbers) -> Numbers:
     if size <= MOST_CELLS:
         last = np.full(size, -1, np.int32)
         last[cells] = numbers  # of a cell that comes again, the last one stays
-        return last[last >= 0].astype(np.int64)
-    _, newest = np.unique(cells[::-1], return_index=True)
-    return numbers[::-1][newest]
+        found = np.flatnonzero(last >= 0)
+        return found, last[found].astype(np.int64)
+    found, newest = np.unique(cells[::-1], return_index=True)
+    return found, numbers[::-1][newest]
 
 
 def integers(column: pa.Array) -> list[int]:

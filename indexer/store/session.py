@@ -23,14 +23,14 @@ STAGED = "staged"
 
 
 @contextmanager
-def staged(con: Con, rows: pa.Table) -> Iterator[None]:
-    """Let statements of this connection see `rows` as the table `staged`."""
-    con.register(STAGED, rows)
+def staged(con: Con, rows: pa.Table, name: str = STAGED) -> Iterator[None]:
+    """Let statements of this connection see `rows` as the table `staged`, or by another name."""
+    con.register(name, rows)
     try:
         yield
     finally:
         with suppress(duckdb.Error):
-            con.unregister(STAGED)
+            con.unregister(name)
 
 
 @contextmanager

@@ -1,3 +1,2 @@
--- The keys of rows within a unit in order, with their numbers.
-SELECT market, side, row_number() OVER (ORDER BY market, side) - 1 AS number
-FROM (SELECT DISTINCT market, side FROM ({rows})) ORDER BY number
+-- The keys of rows within a unit in order, and how many rows each has.
+SELECT market, side, count(*) FROM ({rows}) GROUP BY market, side ORDER BY market, side

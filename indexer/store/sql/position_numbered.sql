@@ -1,8 +1,8 @@
 -- Rows of positions up to a block, in no order, by the numbers of their cells; `owner`: who is named that is not the unit itself.
--- A cell is a unit (`staged`, with its first cell) and a key within it.
+-- A cell is a unit (`staged`, with its first cell) and a key within it (`staged_keys`, with its number).
 WITH
-key AS MATERIALIZED ({keys}),
-unit AS MATERIALIZED (SELECT unit_id, first_cell FROM staged)
+unit AS MATERIALIZED (SELECT unit_id, first_cell FROM staged),
+key AS MATERIALIZED (SELECT market, side, number FROM staged_keys)
 SELECT
     u.first_cell + k.number AS cell,
     nullif(r.owner, r.unit_id) AS owner,

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+
 from chains.model import FEEDS, Block, PriceAnswer, Side, UnitSnapshot, VenueSnapshot, VenueSpec
 from indexer.store.apply import cursor
 from indexer.store.errors import BlockUnknown
-from indexer.store.holding import Holding, cells_of, holding_of
+from indexer.store.holding import Cells, Holding, Key, cells_of, holding_of, numbers_of
 from indexer.store.journals import ACCOUNTS, MARKETS, POSITIONS, PRICES, Journal, tag_of
 from indexer.store.raw import blocks, named
 from indexer.store.session import Con, staged, table_of
@@ -28,6 +30,9 @@ MOST_ROWS = 16_000_000
 LOOK_BACK_S = 3 * 86_400
 """How far before a window the last answer before it is looked for; feeds speak once a day at least."""
 
+
+_OTHER_OWNER, _NO_OTHER = "nullif(r.owner, r.unit_id)", "CAST(NULL AS BLOB)"
+"""Who owns a unit that is not the unit itself; where all own themselves, names are not read for it."""
 
 _ALL: tuple[str, str, dict[str, Any]] = ("TRUE", "TRUE", {})
 
@@ -181,17 +186,29 @@ def holding(at: AsOf, venue_id: str, units: Sequence[bytes] | None = None) -> Ho
     values: dict[str, Any] = at.values(venue_id=venue_id) | names
     source = at.source(POSITIONS)
     rows = statement("position_rows", source=source, which=which)
-    units_of_rows = table_of(at.con, statement("position_units", rows=rows), values)["unit_id"]
+    units_of_rows = table_of(at.con, statement("position_units", rows=rows), values)
     found = at.con.execute(statement("position_keys", rows=rows), values).fetchall()
-    keys = [(market, Side(side)) for market, side, _ in found]
+    keys = [(market, Side(side)) for market, side, *_ in found]
     if units is None and at.since and not at.tips and _few_since(at, venue_id):
         rows = statement("position_asof_tips", source=source, which=which)
-    elif sum(count for *_, count in found) > MOST_ROWS:
+    elif sum(count for _, _, count, _ in found) > MOST_ROWS:
         rows = statement("position_asof", source=source, which=which)
-    first_cells, numbers = cells_of(units_of_rows, keys)
-    with staged(at.con, first_cells), staged(at.con, numbers, "staged_keys"):
-        numbered = table_of(at.con, statement("position_numbered", rows=rows), values)
-    return holding_of(numbered, units_of_rows.to_pylist(), keys)
+    owner = _OTHER_OWNER if any(is_named for *_, is_named in found) else _NO_OTHER
+    numbered = [_numbered(at, values, keys, cells, rows=rows, owner=owner) for cells in cells_of(units_of_rows, keys)]
+    return holding_of(pa.concat_tables(numbered), units_of_rows["unit_id"].to_pylist(), keys)
+
+
+def _numbered(
+    at: AsOf, values: dict[str, Any], keys: Sequence[Key], cells: Cells, *, rows: str, owner: str
+) -> pa.Table:
+    """Rows by the numbers of their cells: a unit is found by its tag where no other has the same, and else by its name."""
+    which, same_unit = "TRUE", "u.unit_tag = r.unit_tag"
+    if cells.tags:
+        which, same_unit = "list_contains($tags, r.unit_tag)", "u.unit_id = r.unit_id"
+        values = values | {"tags": cells.tags}
+    text = statement("position_numbered", rows=rows, owner=owner, which=which, same_unit=same_unit)
+    with staged(at.con, cells.first), staged(at.con, numbers_of(keys), "staged_keys"):
+        return table_of(at.con, text, values)
 
 
 def units_of(at: AsOf, venue_id: str, owners: Sequence[bytes]) -> list[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -67,11 +67,30 @@ class Holding:
         return list(zip(newest.tolist(), named, strict=True))
 
 
-def cells_of(units: pa.ChunkedArray, keys: Sequence[Key]) -> tuple[pa.Table, pa.Table]:
-    """Return units in order with the number of the first cell of each, and keys with their numbers: a unit has a cell for each key."""
-    first_cells = pa.table({"unit_id": units, "first_cell": np.arange(len(units)) * len(keys)})
-    named = {"market": pa.array([market for market, _ in keys], pa.binary()), "side": [side.value for _, side in keys]}
-    return first_cells, pa.table({**named, "number": np.arange(len(keys))})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cells:
+    """The first cell of some units: `unit_id`, `unit_tag`, `first_cell`; `tags`: theirs, where a tag does not tell one unit."""
+
+    first: pa.Table
+    tags: list[int] = field(default_factory=list)
+
+
+def cells_of(units: pa.Table, keys: Sequence[Key]) -> Iterator[Cells]:
+    """Yield units, given in order, that have a tag of their own, and then those that share one: a unit has a cell for each key."""
+    first = units.append_column("first_cell", pa.array(np.arange(len(units)) * len(keys)))
+    tags = np.sort(units["unit_tag"].to_numpy())
+    shared = np.unique(tags[1:][np.diff(tags) == 0])
+    shares = np.isin(units["unit_tag"].to_numpy(), shared)
+    yield Cells(first=first.filter(pa.array(~shares)))
+    if len(shared):
+        yield Cells(first=first.filter(pa.array(shares)), tags=shared.tolist())
+
+
+def numbers_of(keys: Sequence[Key]) -> pa.Table:
+    """Return keys with their numbers."""
+    markets = pa.array([market for market, _ in keys], pa.binary())
+    sides = pa.array([side.value for _, side in keys], pa.string())
+    return pa.table({"market": markets, "side": sides, "number": np.arange(len(keys))})
 
 
 def holding_of(rows: pa.Table, units: Sequence[bytes], keys: Sequence[Key]) -> Holding:

@@ -16,9 +16,11 @@ from tests.unit.store.builders import CHAIN, VENUE, append, batch, block, positi
 AMOUNTS = [0, 1, -1, 7, 2**63, 2**64 - 1, 2**64, -(2**64), 10**38 - 1, -(10**38) + 1]
 
 
-def drawn(chance: random.Random) -> list[PositionChange]:
-    names = [bytes([number]) * 20 for number in range(1, 7)]
-    return [
+def drawn(chance: random.Random, *, owned_by_themselves: bool = False) -> list[PositionChange]:
+    """Rows of units, of which some have the same last bytes, and so the same tag."""
+    names = [bytes([number]) * 20 for number in range(1, 5)]
+    names += [bytes([9, number]) + names[0][2:] for number in range(2)]
+    rows = [
         position(
             number,
             chance.choice(AMOUNTS),
@@ -30,6 +32,7 @@ def drawn(chance: random.Random) -> list[PositionChange]:
         for number in range(2, 9)
         for ordinal in range(chance.randrange(12))
     ]
+    return [row._replace(owner=row.unit_id) for row in rows] if owned_by_themselves else rows
 
 
 def at_block(rows: list[PositionChange], number: int) -> list[UnitSnapshot]:
@@ -51,7 +54,7 @@ def at_block(rows: list[PositionChange], number: int) -> list[UnitSnapshot]:
     ]
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
     "limits",
     [
@@ -65,7 +68,7 @@ def test_units_at_any_block_are_what_a_fold_of_their_rows_gives(
 ) -> None:
     monkeypatch.setattr(holding, "MOST_CELLS", limits.get("most_cells", holding.MOST_CELLS))
     monkeypatch.setattr(asof, "MOST_ROWS", limits.get("most_rows", asof.MOST_ROWS))
-    rows = drawn(random.Random(seed))
+    rows = drawn(random.Random(seed), owned_by_themselves=seed == 2)
     append(store, batch(1, 9, Rows(positions=rows)))
 
     with store.reading() as reader:

@@ -16,19 +16,21 @@ from aggregator.book import Book
 
 def arrays_of(book: Book, kernel: Revalue | None = None) -> ArrayBook:
     """Lay a book out: each account that is not held back has the numbers of its assessment."""
-    return ArrayBook.build(_entries(book), _marks(book), estimates_of(book.context), kernel)
+    return ArrayBook.build(entries_of(book), marks_of_book(book), estimates_of(book.context), kernel)
 
 
 def tables_of(book: Book, *, snapshot_id: str, slot_time: int) -> dict[str, pa.Table]:
     """Return what `Store.replace_margin` takes."""
     return margin_tables(
-        _entries(book), _marks(book), estimates_of(book.context), snapshot_id=snapshot_id, slot_time=slot_time
+        entries_of(book), marks_of_book(book), estimates_of(book.context), snapshot_id=snapshot_id, slot_time=slot_time
     )
 
 
-def _entries(book: Book) -> list[Entry]:
+def entries_of(book: Book) -> list[Entry]:
+    """Return what arrays hold of each account."""
     return [entry_of(each.account.id, each.assessment, book.context) for each in book.accounts]
 
 
-def _marks(book: Book) -> Mapping[str, Price | None]:
+def marks_of_book(book: Book) -> Mapping[str, Price | None]:
+    """Return what some account is valued at, by name."""
     return marks_of((each.assessment for each in book.accounts), book.context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -38,7 +38,7 @@ from aggregator.oracle.mark import Observation
 from aggregator.told import Told, each_told, untold
 from chains.auditing import Controlled
 from chains.identifiers import Account, parse_account, token
-from chains.model import AccountBytes, Reason
+from chains.model import AccountBytes, Reason, UnitSnapshot
 from indexer.store.transfers import TransferRow
 
 
@@ -209,35 +209,32 @@ def context_of(inputs: BookInputs) -> Context:
 
 def parted(inputs: BookInputs, accounts: int) -> Iterator[BookInputs]:
     """Cut the inputs of a book into those of so many accounts each: their books have the accounts and units of the whole, each once."""
-    of_member = {parse_account(member): each.id for each in inputs.catalogue.accounts for member in each.members}
-    members: dict[str, set[Account]] = {}
-    for member, name in of_member.items():
-        members.setdefault(name, set()).add(member)
+    registered = inputs.catalogue.accounts
+    of_member = {parse_account(member): each.id for each in registered for member in each.members}
+    part_of = {each.id: place // accounts for place, each in enumerate(registered)}
+    units: list[dict[int, list[UnitSnapshot]]] = []
     for venue in inputs.venues:
+        theirs: dict[int, list[UnitSnapshot]] = {}
         for unit in venue.units:
             owner = Account(venue.snapshot.venue.chain_id, unit.owner)
-            if owner not in of_member:
-                members[str(owner)] = {owner}
-    names = [each.id for each in inputs.catalogue.accounts if each.id not in members] + list(members)
-    for first in range(0, len(names), accounts):
-        chosen = set(names[first : first + accounts])
-        yield _part(inputs, chosen, {owner for name in chosen for owner in members.get(name, ())})
+            part = part_of.setdefault(of_member.get(owner) or str(owner), len(part_of) // accounts)
+            theirs.setdefault(part, []).append(unit)
+        units.append(theirs)
+    for part in range(-(-len(part_of) // accounts)):
+        yield replace(
+            inputs,
+            catalogue=replace(
+                inputs.catalogue, accounts=tuple(each for each in registered if part_of[each.id] == part)
+            ),
+            venues=tuple(
+                _of_units(venue, theirs.get(part, ())) for venue, theirs in zip(inputs.venues, units, strict=True)
+            ),
+        )
 
 
-def _part(inputs: BookInputs, accounts: set[str], owners: set[Account]) -> BookInputs:
-    registered = tuple(each for each in inputs.catalogue.accounts if each.id in accounts)
-    return replace(
-        inputs,
-        catalogue=replace(inputs.catalogue, accounts=registered),
-        venues=tuple(_of_owners(venue, owners) for venue in inputs.venues),
-    )
-
-
-def _of_owners(venue: VenueInputs, owners: set[Account]) -> VenueInputs:
-    chain_id = venue.snapshot.venue.chain_id
-    units = tuple(unit for unit in venue.units if Account(chain_id, unit.owner) in owners)
+def _of_units(venue: VenueInputs, units: Sequence[UnitSnapshot]) -> VenueInputs:
     said = {unit.unit_id: venue.liabilities[unit.unit_id] for unit in units if unit.unit_id in venue.liabilities}
-    return replace(venue, units=units, liabilities=said)
+    return replace(venue, units=tuple(units), liabilities=said)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from aggregator.arrayed import tables_of
 from aggregator.audit.manifest import Link
 from aggregator.audit.members import Signed
+from aggregator.audit.parts import written_down
 from aggregator.audit.sightings import Sighting
 from aggregator.audit.snapshot import SnapshotExists, snapshot_id, write_snapshot
-from aggregator.book import Book, book_inputs, judged
+from aggregator.book import Book, BookInputs, book_inputs, context_of
 from aggregator.gather import Catalogue, UnitKey
 from aggregator.in_flight import on_the_way
 from aggregator.margin.inputs import Cut
@@ -130,17 +130,21 @@ class Snapshots:
         inputs = book_inputs(reader, cuts, catalogue, condition, risk=scene.risk)
         prices = self._prices.prove(reader, inputs)
         condition = replace(inputs.condition, gaps=(*inputs.condition.gaps, *doubts(prices)))
-        book = judged(replace(inputs, condition=condition), told=told)
-        book = replace(
-            book,
+        inputs = replace(inputs, condition=condition)
+        book = Book(
+            inputs=inputs,
+            context=context_of(inputs),
+            units=(),
+            accounts=(),
             controls={each.venue.id: each.found for each in weighed},
             levels={venue.id: level_of(reader, venue, cuts) for venue in catalogue.venues},
             prices=prices,
             messages=tuple(_messages(reader, catalogue)),
             sent=tuple(on_the_way(reader.transfers(), cuts)),
-            account_bytes=dict(_bytes(reader, book, self._settings.proofs)),
+            account_bytes=dict(_bytes(reader, inputs, self._settings.proofs)),
             looks=dict(_looks(reader, catalogue, cuts)),
         )
+        rows, margin_tables = written_down(book, told=told)
         ledger = self._store.snapshots()
         link = _link(ledger, row)
         folder, manifest = write_snapshot(
@@ -151,9 +155,11 @@ class Snapshots:
             link=link,
             signer=self._keyring.signer(row.slot_time),
             recorded={held.manifest_hash for held in ledger},
+            expected=next((held.manifest_hash for held in ledger if held.snapshot_id == row.snapshot_id), None),
+            rows=rows,
             told=told,
         )
-        self._store.replace_margin(row.slot_time, tables_of(book, snapshot_id=row.snapshot_id, slot_time=row.slot_time))
+        self._store.replace_margin(row.slot_time, margin_tables(row.snapshot_id, row.slot_time))
         return replace(
             row,
             state="done",
@@ -231,9 +237,9 @@ def _link(ledger: Sequence[SnapshotRow], row: SnapshotRow) -> Link:
     return Link(sequence=sequence, previous=made.get(sequence - 1))
 
 
-def _bytes(reader: Reader, book: Book, count: int | None) -> Iterator[tuple[UnitKey, AccountBytes]]:
+def _bytes(reader: Reader, inputs: BookInputs, count: int | None) -> Iterator[tuple[UnitKey, AccountBytes]]:
     """Yield what the accounts of some units last held: of those that state proofs would be asked for, where there are none."""
-    for venue in book.inputs.venues:
+    for venue in inputs.venues:
         spec, at = venue.snapshot.venue, venue.snapshot.at
         if namespace_of(spec.chain_id) == SOLANA:
             units = [unit.unit_id for unit in sampled(spec, at, venue.units, count)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from aggregator.arrays.book import Entry
 from aggregator.arrays.columns import ALONE, CLAIMED, DEBT_UNKNOWN, HAS_DEBT
@@ -66,6 +67,14 @@ def entry_of(name: str, assessment: Assessment, context: Context) -> Entry:
             house.requirements(Purpose.MAINTENANCE),
         ),
         said=sum(flag for flag, holds in flags.items() if holds),
+    )
+
+
+def sharing(entries: Iterable[Entry], legs: dict[Leg, Leg]) -> tuple[Entry, ...]:
+    """Return the same entries, with equal legs one object: few are others, and each is larger than what an account has of it."""
+    return tuple(
+        replace(entry, holdings=[(legs.setdefault(leg, leg), amount) for leg, amount in entry.holdings])
+        for entry in entries
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,14 @@ def rows(book: Book) -> Iterator[Row]:
     """Write what a book was computed from, a row a part."""
     for part, key, document in _parts(book):
         yield {"part": part, "key": key, "document": rfc8785.dumps(document).decode("utf-8")}
+
+
+def rows_of_units(inputs: BookInputs) -> Iterator[Row]:
+    """Write of what a book was computed from the units alone."""
+    venues = json.loads(to_json(replace(_health_inputs(inputs), observations=())))["venues"]
+    for part, key, document in (found for venue in venues for found in _venue_parts(venue)):
+        if part == UNIT:
+            yield {"part": part, "key": key, "document": rfc8785.dumps(document).decode("utf-8")}
 
 
 def _parts(book: Book) -> Iterator[tuple[str, str, Any]]:

@@ -6,10 +6,12 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from aggregator.audit.columns import ROWS_AT_ONCE, ROWS_PER_GROUP, lines_of_table
 
@@ -50,6 +52,18 @@ class Columns(Collection[Row]):
             groups.append(pa.Table.from_batches(group).combine_chunks())
         self.table = pa.concat_tables(groups) if groups else schema.empty_table()
 
+    @classmethod
+    def of_tables(cls, tables: Iterable[pa.Table], order: NDArray[np.int64], schema: pa.Schema) -> Self:
+        """Keep the rows of some tables in another order, as if they had been made in it."""
+        whole = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+        found = cls((), schema)
+        groups = [
+            _group(whole.take(pa.array(order[first : first + ROWS_PER_GROUP])), schema)
+            for first in range(0, len(order), ROWS_PER_GROUP)
+        ]
+        found.table = pa.concat_tables(groups) if groups else schema.empty_table()
+        return found
+
     def __len__(self) -> int:
         """Return how many rows there are."""
         return int(self.table.num_rows)
@@ -62,6 +76,16 @@ class Columns(Collection[Row]):
     def __contains__(self, row: object) -> bool:
         """Say whether a row is among them."""
         return any(each == row for each in self)
+
+
+def _group(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Hold of each column whose texts repeat those that these rows have, in the order in which they come."""
+    plain = pa.schema([field.with_type(pa.string()) if field.type == REPEATED else field for field in schema])
+    found = rows.combine_chunks().cast(plain)
+    columns = [
+        found[field.name].dictionary_encode() if field.type == REPEATED else found[field.name] for field in schema
+    ]
+    return pa.table(columns, schema=schema).combine_chunks()
 
 
 def _some(rows: Iterable[Row]) -> Iterator[list[Row]]:

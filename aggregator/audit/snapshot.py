@@ -34,6 +34,7 @@ from aggregator.audit.lines import KEYS as ORDER
 from aggregator.audit.lines import Columns, rows_hash
 from aggregator.audit.manifest import FileEntry, Link, Manifest, TableEntry, decided, manifest, sha256_of, skews
 from aggregator.audit.message_verifier import NOBODY, Trust
+from aggregator.audit.parts import Rows
 from aggregator.audit.report.content import report
 from aggregator.audit.report.cover import Cover
 from aggregator.audit.signing import Signer
@@ -93,17 +94,28 @@ def write_snapshot(
     signer: Signer,
     name: str | None = None,
     recorded: Collection[str] = (),
+    expected: str | None = None,
+    rows: Rows | None = None,
     told: Told = untold,
 ) -> tuple[Path, Manifest]:
     """Write a snapshot below `root`, signed, and return its folder and its manifest; its `name` is `snapshot_id` where none is given.
 
+    `rows`: its tables, of a book whose accounts are nowhere else (`aggregator.audit.parts`).
+
     Written anew, the same snapshot stays as it is. Another one in its place raises `SnapshotExists` where its manifest's hash is
-    `recorded`, and is what an interruption left where it is not: it then makes room.
+    `recorded`, and is what an interruption left where it is not: it then makes room. `expected`: the hash of the manifest of one that was
+    made under this name; another one raises `SnapshotExists`.
     """
     root.mkdir(parents=True, exist_ok=True)
     target = root / (name or snapshot_id(slot_time))
     with unfinished(root, target.name) as partial:
-        written = _write_files(partial, book, slot_time=slot_time, link=link, signer=signer, told=told)
+        rows = rows or {name: Columns(table, held_schema(name)) for name, table in rows_of(book).items()}
+        written = _write_files(partial, book, rows, slot_time=slot_time, link=link, signer=signer, told=told)
+        if expected and written.hash != expected:
+            raise SnapshotExists(
+                f"{target.name} was made before with the manifest {expected}, and comes to {written.hash} now: nothing was written; "
+                "copy that one back, or make one when a chain has a block more"
+            )
         _settle(partial, target, written, recorded)
     return target, written
 
@@ -277,8 +289,9 @@ def manifest_hash(folder: Path) -> str:
     return sha256((folder / MANIFEST).read_bytes())
 
 
-def _write_files(folder: Path, book: Book, *, slot_time: int, link: Link, signer: Signer, told: Told) -> Manifest:
-    rows = {name: Columns(table, held_schema(name)) for name, table in rows_of(book).items()}
+def _write_files(
+    folder: Path, book: Book, rows: Rows, *, slot_time: int, link: Link, signer: Signer, told: Told
+) -> Manifest:
     root = write_tables(folder, {name: each.table for name, each in rows.items()}, told)
     (folder / KEYS).write_bytes(signer.keys_text())
     for name, source in SCRIPTS.items():

@@ -170,10 +170,30 @@ SINGLE: Mapping[str, frozenset[str]] = {
 
 def rows_of(book: Book) -> dict[str, Iterable[Row]]:
     """The rows of the same tables in the same order: those of accounts, units and positions are made while they are gone through, once."""
+    found = (
+        rows_of_everybody(book) | rows_of_accounts(book) | {inputs.INPUTS: ordered(inputs.INPUTS, inputs.rows(book))}
+    )
+    return {name: found[name] for name in SCHEMAS}
+
+
+def rows_of_accounts(book: Book) -> dict[str, Iterable[Row]]:
+    """The rows of tables of which each account of a book has its own, or a part of the book what its accounts need."""
     grades = Grades(book)
+    return {
+        "accounts": (_account(entry, grades) for entry in sorted(book.accounts, key=lambda entry: entry.account.id)),
+        "units": (_unit(held_in, book, grades.of_unit(held_in)) for held_in in sorted(_units(book), key=unit_key)),
+        "liabilities": ordered(
+            "liabilities", [_liabilities(held_in) for held_in in book.units if held_in.standing is not Standing.NONE]
+        ),
+        "positions": _positions(book, grades),
+        "marks": ordered("marks", _marks(book.accounts)),
+    }
+
+
+def rows_of_everybody(book: Book) -> dict[str, Iterable[Row]]:
+    """The rows of the other tables but for inputs: no account has to be judged for them."""
     few: dict[str, Iterable[Row]] = {
         "as_of": [_as_of(chain, cut) for chain, cut in sorted(book.cuts.items())],
-        "liabilities": [_liabilities(held_in) for held_in in book.units if held_in.standing is not Standing.NONE],
         "totals": [row for venue in _weighed(book) for row in _totals(venue, book.controls[venue.id])],
         "holdings": [row for venue in _weighed(book) for row in _holdings(venue, book.controls[venue.id])],
         "proofs": [row for venue in _weighed(book) for row in states.rows(venue, book.controls[venue.id].proofs)],
@@ -189,15 +209,8 @@ def rows_of(book: Book) -> dict[str, Iterable[Row]]:
         prices.PRICES: list(prices.rows(book.prices)),
         members.MEMBERS: list(members.rows(book.messages)),
         messages.MESSAGES: list(messages.rows(book.sent)),
-        "marks": _marks(book.accounts),
-        "inputs": list(inputs.rows(book)),
     }
-    many: dict[str, Iterable[Row]] = {
-        "accounts": (_account(entry, grades) for entry in sorted(book.accounts, key=lambda entry: entry.account.id)),
-        "units": (_unit(held_in, book, grades.of_unit(held_in)) for held_in in sorted(_units(book), key=_name)),
-        "positions": _positions(book, grades),
-    }
-    return {name: many[name] if name in many else ordered(name, few[name]) for name in SCHEMAS}
+    return {name: ordered(name, rows) for name, rows in few.items()}
 
 
 class Grades:
@@ -289,7 +302,7 @@ def _place(held_in: OpenUnit) -> tuple[str, bytes]:
     return held_in.venue.id, held_in.unit.unit_id
 
 
-def _name(held_in: OpenUnit) -> tuple[str, str]:
+def unit_key(held_in: OpenUnit) -> tuple[str, str]:
     """What the rows of a unit are ordered by."""
     return held_in.venue.id, format_address(held_in.venue.chain_id, held_in.unit.unit_id)
 
@@ -340,7 +353,8 @@ def _positions(book: Book, grades: Grades) -> Iterator[Row]:
     items = value_positions(book.context, book.units)
     ends = [*accumulate(len(held_in.unit.positions) for held_in in book.units)]
     spans = sorted(
-        (_name(held_in), end - len(held_in.unit.positions), end) for held_in, end in zip(book.units, ends, strict=True)
+        (unit_key(held_in), end - len(held_in.unit.positions), end)
+        for held_in, end in zip(book.units, ends, strict=True)
     )
     for _, same in groupby(spans, key=itemgetter(0)):
         yield from ordered(

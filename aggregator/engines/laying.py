@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 
 from aggregator.arrays.book import Entry
-from aggregator.arrays.entries import entry_of, estimates_of, marks_of
+from aggregator.arrays.entries import entry_of, estimates_of, marks_of, sharing
 from aggregator.arrays.legs import Leg, Price
 from aggregator.arrays.tables import margin_tables
 from aggregator.book import Book, BookInputs, context_of, judged, parted
@@ -94,9 +94,9 @@ def part_of(book: Book) -> Part:
     house, house_marks = house_entries(book)
     entries = [entry_of(each.account.id, each.assessment, book.context) for each in book.accounts]
     return Part(
-        entries=_sharing(entries, legs),
+        entries=sharing(entries, legs),
         marks=marks_of((each.assessment for each in book.accounts), book.context),
-        house=_sharing(house, legs),
+        house=sharing(house, legs),
         house_marks=house_marks,
         units=tuple(sorted(lines)),
         left_out=tuple(left_out),
@@ -120,7 +120,7 @@ def _named(path: Path) -> str:
 
 def _merged(parts: Iterable[Part]) -> Part:
     legs: dict[Leg, Leg] = {}
-    found = [replace(part, entries=_sharing(part.entries, legs), house=_sharing(part.house, legs)) for part in parts]
+    found = [replace(part, entries=sharing(part.entries, legs), house=sharing(part.house, legs)) for part in parts]
     return Part(
         entries=tuple(sorted((each for part in found for each in part.entries), key=_by_name)),
         marks={name: price for part in found for name, price in part.marks.items()},
@@ -134,11 +134,3 @@ def _merged(parts: Iterable[Part]) -> Part:
 
 def _by_name(entry: Entry) -> str:
     return entry.name
-
-
-def _sharing(entries: Iterable[Entry], legs: dict[Leg, Leg]) -> tuple[Entry, ...]:
-    """The same entries, with equal legs one object: few are others, and each is larger than what an account has of it."""
-    return tuple(
-        replace(entry, holdings=[(legs.setdefault(leg, leg), amount) for leg, amount in entry.holdings])
-        for entry in entries
-    )

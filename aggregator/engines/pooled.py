@@ -22,7 +22,7 @@ FEW = 4
 TRIES = 3
 """Processes that die of one part before nobody tries it any more."""
 
-ADVICE = "nothing was written; look whether there is memory for it, and revalue again"
+ADVICE = "nothing was written; look whether there is memory for it, and try again"
 
 SPAWNED = get_context("spawn")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -254,6 +255,26 @@ def test_a_snapshot_on_request_is_of_the_moment_that_was_asked_for_and_not_of_th
     assert [each["slot_time"] for each in made] == [moment(last + 1), moment(last + 2), moment(last + 2)]
     assert made[0]["manifest_hash"] != made[1]["manifest_hash"] == made[2]["manifest_hash"]
     assert made[0]["cut"] == made[1]["cut"]
+
+
+def test_a_snapshot_whose_folder_is_gone_is_made_again_as_it_was_or_not_at_all(
+    indexed: Indexed, store: Store, midnight: int
+) -> None:
+    office = Office(indexed.folder, store, Clock(midnight), "every 1h", room=indexed.folder / "snapshots")
+    made = office.desk.create_snapshot(f"@{midnight}")
+    folder = Path(made["path"])
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    shutil.rmtree(folder)
+    again = office.desk.create_snapshot(f"@{midnight}")
+    assert again["manifest_hash"] == made["manifest_hash"]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+    shutil.rmtree(folder)
+    Keyring(office.settings.snapshot.keys).rotate(midnight)
+    with pytest.raises(SnapshotExists, match=f"was made before with the manifest {made['manifest_hash']}"):
+        office.desk.create_snapshot(f"@{midnight}")
+    assert not folder.exists()
 
 
 def blocks_of_chains() -> Iterator[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -252,6 +253,17 @@ def test_another_snapshot_in_the_same_slot_is_refused_and_leaves_nothing_behind(
         written_in(tmp_path, book(tokens=2.0), recorded=[written.hash])
 
     assert [path.name for path in tmp_path.iterdir()] == [snapshot_id(SLOT)]
+
+
+def test_a_snapshot_that_is_not_the_one_that_was_made_before_is_refused(tmp_path: Path) -> None:
+    _, written = written_in(tmp_path / "before")
+    terms: dict[str, Any] = {"slot_time": SLOT, "link": Link(), "signer": signer(), "expected": written.hash}
+
+    with pytest.raises(SnapshotExists, match=f"{snapshot_id(SLOT)} was made before with the manifest {written.hash}"):
+        write_snapshot(tmp_path / "after", book(tokens=2.0), **terms)
+    assert [*(tmp_path / "after").iterdir()] == []
+
+    assert write_snapshot(tmp_path / "after", book(), **terms)[1].hash == written.hash
 
 
 def test_what_an_interruption_left_makes_room_and_is_kept_aside(tmp_path: Path) -> None:

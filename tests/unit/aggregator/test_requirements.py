@@ -14,7 +14,7 @@ from aggregator.margin.document import HealthDocument, UnitView
 from aggregator.margin.health import evaluate
 from aggregator.margin.liabilities import Liabilities
 from aggregator.margin.permits_document import ReasonView
-from aggregator.margin.policy import LiabilityPolicy
+from aggregator.margin.policy import LiabilityPolicy, parse_policy
 from aggregator.margin.status import Status
 from chains.identifiers import format_address
 from chains.model import Reason
@@ -23,6 +23,7 @@ from tests.unit.aggregator.builders import (
     JUNK,
     OTHER_CHAIN,
     OWNER,
+    POLICY,
     USDC,
     WETH,
     Holding,
@@ -344,7 +345,10 @@ def test_a_deposit_that_counts_and_has_no_mark_leaves_the_unit_unknown() -> None
     "requirement, status",
     [
         ("100", Status.HEALTHY),  # 5000 / 100 without the dust
+        ("5000", Status.DANGER),  # 5000 / 5000 without it
         ("5001", Status.UNKNOWN),  # 5000 / 5001 without it, and up to 5020 / 5001 with it
+        ("5020", Status.UNKNOWN),  # and 5020 / 5020 with all of it
+        ("5020.00000001", Status.LIQUIDATABLE),
         ("6000", Status.LIQUIDATABLE),  # 5020 / 6000 with all of it
     ],
 )
@@ -359,6 +363,28 @@ def test_unpriced_dust_leaves_a_unit_known_while_its_verdict_does_not_hang_on_it
     )
 
     assert vault_of(document).status is status
+
+
+@pytest.mark.parametrize("weth, status", [(0.0249, Status.HEALTHY), (0.0251, Status.UNKNOWN), (1.0, Status.UNKNOWN)])
+def test_what_has_no_price_is_dust_below_its_share_of_what_has(weth: float, status: Status) -> None:
+    """0.025 WETH was last known to be 50, which is 1 % of 5000."""
+    stale = observation(WETH, 2000.0, age_s=99_999)
+
+    document = evaluate(
+        inputs(escrow({WETH: weth, USDC: 5000}, said=liabilities("100")), observations=[stale, SURE[1]])
+    )
+
+    assert vault_of(document).status is status
+
+
+def test_what_is_no_collateral_in_its_pool_covers_no_requirement() -> None:
+    given = inputs(escrow({WETH: 1, USDC: 5000}, said=liabilities("1000")), observations=SURE)
+    limited = parse_policy(POLICY + '\n[[pool]]\nid = "main"\neligible = ["ETH"]\n')
+
+    whole, part = (vault_of(evaluate(replace(given, policy=each))) for each in (given.policy, limited))
+
+    assert whole.health_factor == "7.000000"  # (2000 + 5000) / 1000
+    assert part.health_factor == "2.000000"  # 2000 / 1000
 
 
 def test_the_chain_of_a_unit_with_liabilities_must_not_be_stale() -> None:

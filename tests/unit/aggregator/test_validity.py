@@ -101,6 +101,31 @@ def test_an_escrow_whose_breach_rests_on_a_doubtful_price_is_not_called_liquidat
     assert [reason.code for reason in doubtful.reasons] == ["breach_unconfirmed"]
 
 
+@pytest.mark.parametrize(
+    "requirement, liquidatable, doubted",
+    [
+        ("1000", False, []),
+        ("1500", False, []),  # on the boundary, which is covered
+        ("1500.00000001", False, ["breach_unconfirmed"]),
+        ("2000", False, ["breach_unconfirmed"]),  # covered at the price before the jump
+        ("2000.00000001", True, []),
+        ("2500", True, []),
+    ],
+)
+def test_an_escrow_is_in_doubt_where_a_doubtful_price_decides(
+    requirement: str,
+    liquidatable: bool,  # noqa: FBT001
+    doubted: list[str],
+) -> None:
+    """One WETH that is said to be 1500, and was 2000."""
+    document = evaluate(
+        inputs(escrow({WETH: 1}, said=liabilities(requirement)), observations=[ether(1500.0, (60, 2000.0)), DOLLAR])
+    )
+
+    (unit,) = document.venues[0].units
+    assert (unit.liquidatable, [reason.code for reason in unit.reasons]) == (liquidatable, doubted)
+
+
 def test_what_is_not_valid_carries_no_new_debt_and_still_counts_for_maintenance() -> None:
     held, calm = judged(ether(2500.0, (60, 2000.0)), owed=1_000), judged(ether(2500.0), owed=1_000)
 

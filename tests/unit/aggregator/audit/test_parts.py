@@ -39,7 +39,11 @@ def many() -> Book:
     return replace(judged(replace(found.inputs, catalogue=catalogue)), levels=levels)
 
 
-BOOKS: dict[str, Callable[[], Book]] = {"many": many, "claimed": test_snapshot.book, "silent": lambda: test_snapshot.book(silent=True)}
+BOOKS: dict[str, Callable[[], Book]] = {
+    "many": many,
+    "claimed": test_snapshot.book,
+    "silent": lambda: test_snapshot.book(silent=True),
+}
 
 
 def in_turn(work: Callable[[Any], Any], places: Sequence[Any], _named: object) -> Iterator[Any]:

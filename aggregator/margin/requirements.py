@@ -12,7 +12,7 @@ from aggregator.margin.liabilities import Liabilities, Standing, max_age_s
 from aggregator.margin.numbers import WAD, rfc3339
 from aggregator.margin.policy import LiabilityPolicy, Policy
 from aggregator.margin.validity import doubted, unconfirmed
-from aggregator.margin.valuation import USD_BASE_UNIT, OpenUnit, ValuedPosition, last_value
+from aggregator.margin.valuation import USD_BASE_UNIT, OpenUnit, ValuedPosition, is_usable, last_value
 from aggregator.margin.venue import Doubts, unit_name
 from aggregator.oracle.mark import Mark
 from chains.model import Reason
@@ -152,11 +152,16 @@ def _held(held_in: OpenUnit, positions: Iterable[ValuedPosition]) -> list[Valued
 
 
 def _worth(held_in: OpenUnit, positions: Iterable[ValuedPosition]) -> float | None:
-    """Return what a unit holds that could count, in USD by the last that was known, or `None` where nothing was."""
-    held = [item for item in _held(held_in, positions) if item.accepted and item.position.amount_raw > 0]
-    known = [value(item, Bound.MID) if isinstance(item.mark, Mark) else last_value(item) for item in held]
-    amounts = [worth for worth in known if worth is not None]
-    return math.fsum(amounts) if len(amounts) == len(known) else None
+    """Return what a unit holds against which something may be owed, in USD by the last that was known, or `None` where nothing was.
+
+    That the house lets a deposit count for nothing says nothing of what is owed; but one that has never had a price either is ignored,
+    since a stranger may send it.
+    """
+    held = [item for item in _held(held_in, positions) if is_usable(item) and item.position.amount_raw > 0]
+    worths = [(item, value(item, Bound.MID) if isinstance(item.mark, Mark) else last_value(item)) for item in held]
+    if any(worth is None and item.accepted for item, worth in worths):
+        return None
+    return math.fsum(worth for _, worth in worths if worth is not None)
 
 
 def _unknown(held_in: OpenUnit) -> Reason:

@@ -301,6 +301,11 @@ def valid(found: Mark | Unpriced, policy: Policy) -> Mark | Unpriced:
     return Unpriced(identity=found.identity, discarded=(*found.discarded, *left_out))
 
 
+def is_usable(item: ValuedPosition) -> bool:
+    """Whether a position is a supply that its venue lets count, whatever the house says of it."""
+    return not item.is_debt and _accepted(item.held_in.unit, item.position)
+
+
 def _there(context: Context, venue: VenueSpec, position: UnitPosition) -> int:
     """Return what of a position is there, in raw units: of what its venue lacks everybody lacks the same part, rounded up."""
     amount = position.amount_raw

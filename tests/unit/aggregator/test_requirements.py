@@ -261,6 +261,33 @@ def test_whoever_owed_something_is_unknown_as_soon_as_that_is_too_old(said: Liab
     assert beside(stale, deposit=deposit).status is Status.UNKNOWN
 
 
+MARKET_TERMS = POLICY.replace("liquidation_threshold = 0.5", 'liquidation_threshold = "venue"')
+"""What no class is given takes the threshold of its venue, and an escrow has none."""
+
+
+@pytest.mark.parametrize(
+    "terms, token, price, status",
+    [
+        pytest.param(
+            POLICY + '\n[[pool]]\nid = "main"\neligible = ["ETH"]\n', USDC, 1.0, Status.UNKNOWN, id="eligible"
+        ),
+        pytest.param(MARKET_TERMS, JUNK, 1.0, Status.UNKNOWN, id="threshold"),
+        pytest.param(MARKET_TERMS, JUNK, None, Status.HEALTHY, id="never priced"),
+    ],
+)
+def test_what_is_no_collateral_of_the_house_may_be_owed_against_all_the_same(
+    terms: str, token: bytes, price: float | None, status: Status
+) -> None:
+    """A borrower with one WETH, and of 5000 in a vault nobody says what is owed; but tokens that have no price anybody may send."""
+    seen = [*SURE, *([] if price is None else [observation(JUNK, price)])]
+    given = inputs(venue(PRICES, borrower(1000, weth=1)), escrow({token: 5000}), observations=seen)
+
+    document = evaluate(replace(given, policy=parse_policy(terms)))
+
+    assert document.status is status
+    assert "liabilities_unknown" in codes(document)
+
+
 def test_dust_in_several_vaults_is_dust_only_together() -> None:
     vaults = [escrow({USDC: 11}, name="vault"), escrow({USDC: 11}, name="vault-2")]
 

@@ -23,10 +23,13 @@ from aggregator.audit import inputs as packed
 from aggregator.audit.lines import KEYS, Columns, Row, ordered
 from aggregator.audit.tables import held_schema, rows_of, rows_of_accounts, rows_of_everybody, unit_key
 from aggregator.book import Book, BookInputs, judged, parted
-from aggregator.engines.pooled import FEW, each_in_processes
+from aggregator.engines.pooled import each_in_processes
 from aggregator.told import Told, untold
 
 ACCOUNTS_A_PART = 1_000
+
+FEW, PARTS_EACH = 8, 4
+"""Parts that are better judged here, and for how many of them there is a process: to start one takes as long, and a quarter of a GB."""
 
 Rows = Mapping[str, Columns]
 """The tables of a snapshot, by name."""
@@ -79,7 +82,7 @@ def _judged_apart(book: Book, parts: list[BookInputs], folder: Path, told: Told)
     parts.clear()
     made: list[Part] = []
     told(JUDGING, 0, len(places))
-    for each in each_in_processes(_judged, places, _named):
+    for each in each_in_processes(_judged, places, _named, parts_each=PARTS_EACH):
         made.append(each)
         told(JUDGING, len(made), len(places))
     return sorted(made, key=_number)

@@ -24,17 +24,23 @@ TRIES = 3
 
 ADVICE = "nothing was written; look whether there is memory for it, and try again"
 
+NICE = 5
+"""By how much a process gives way."""
+
 SPAWNED = get_context("spawn")
 
 
-def each_in_processes(work: Callable[[P], T], parts: Sequence[P], named: Callable[[P], str]) -> Iterator[T]:
+def each_in_processes(
+    work: Callable[[P], T], parts: Sequence[P], named: Callable[[P], str], *, parts_each: int = 1
+) -> Iterator[T]:
     """Yield what `work`, of a module, makes of each part, in the order in which they are done; what it raises is raised here.
 
-    `named`: what to call a part. Raises `EngineFailed` where `TRIES` processes died of one.
+    `named`: what to call a part. `parts_each`: for how many of them at least there is a process, which takes memory.
+    Raises `EngineFailed` where `TRIES` processes died of one.
     """
     waiting, died = deque(range(len(parts))), [0] * len(parts)
     with ExitStack() as stack:
-        crew = [stack.enter_context(_Worker(work)) for _ in range(min(len(os.sched_getaffinity(0)), len(parts)))]
+        crew = [stack.enter_context(_Worker(work)) for _ in range(_crew(len(parts), parts_each))]
         doing: dict[_Worker, int] = {}
         while waiting or doing:
             for idle in [worker for worker in crew if worker not in doing][: len(waiting)]:
@@ -51,6 +57,10 @@ def each_in_processes(work: Callable[[P], T], parts: Sequence[P], named: Callabl
                         raise EngineFailed(f"{named(parts[place])}: {error}, {TRIES} times; {ADVICE}") from None
                     waiting.appendleft(place)
                     worker.start()
+
+
+def _crew(parts: int, parts_each: int) -> int:
+    return max(min(len(os.sched_getaffinity(0)), parts // parts_each), 1)
 
 
 class _Died(Exception):
@@ -105,7 +115,8 @@ def _how(status: int | None) -> str:
 
 
 def _do(work: Callable[[Any], Any], connection: Connection[Any, Any]) -> None:
-    """What a process does until nobody gives it anything any more."""
+    """What a process does until nobody gives it anything any more; whoever answers meanwhile goes first."""
+    os.nice(NICE)
     while True:
         try:
             part = connection.recv()

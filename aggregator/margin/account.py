@@ -84,7 +84,8 @@ def assess(
     """
     valued, dust_share = admitted(context, value_positions(context, units)), context.policy.status.dust_share
     house, margins, pools = _measured(context, units, valued)
-    doubtful = doubtful_units(units, valued, dust_share=dust_share, mid=margins.mid)
+    standing = [(units, margins.mid), *((each.part.units, each.margins.mid) for each in pools if _owes_together(each))]
+    doubtful = doubtful_units(units, valued, dust_share=dust_share, standing=standing)
     unheard = unreported(units, doubtful)
     units, positions = judged(units, valued, doubtful, context.policy)
     owing = {(held_in.venue.id, held_in.unit.unit_id) for held_in in units if held_in.unit.has_debt}
@@ -162,6 +163,12 @@ def _measured(
     if len(cross) == 1:
         alone[id(cross[0])] = margins if surplus == NO_SURPLUS else margins_of(House(parts=cross), context)
     return house, margins, tuple(PoolStanding(part=part, margins=alone[id(part)], factors=None) for part in parts)
+
+
+def _owes_together(standing: PoolStanding) -> bool:
+    """Whether a pool has a debt for which all that it has stands."""
+    part = standing.part
+    return not part.pool.isolated and (part.owes or any(each.unit.has_debt for each in part.units))
 
 
 def _low_in_doubt(context: Context, house: House, margins: Margins, pools: Iterable[PoolStanding]) -> bool:

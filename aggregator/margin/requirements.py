@@ -49,20 +49,33 @@ def requirements(units: Iterable[OpenUnit], policy: LiabilityPolicy) -> Required
 
 
 def doubtful_units(
-    units: Sequence[OpenUnit], positions: Sequence[ValuedPosition], *, dust_share: float, mid: Margin
+    units: Sequence[OpenUnit],
+    positions: Sequence[ValuedPosition],
+    *,
+    dust_share: float,
+    standing: Iterable[tuple[Sequence[OpenUnit], Margin]],
 ) -> tuple[OpenUnit, ...]:
-    """Return the units whose unknown liabilities could matter.
+    """Return the units whose unknown liabilities could matter; `standing`: units that are judged together, with their margin at the middle.
 
     One that owed something when it was last heard of always can. Others can together, unless what they hold is less than
-    `dust_share` of all counted collateral: anybody may have sent that.
+    `dust_share` of all counted collateral that they are judged with: anybody may have sent that.
     """
     silent = [held_in for held_in in units if held_in.standing is Standing.UNKNOWN]
     owing = [held_in for held_in in silent if held_in.liabilities is not None and held_in.liabilities.owes]
-    others = [(held_in, _worth(held_in, positions)) for held_in in silent if held_in not in owing]
-    holding = [(held_in, worth) for held_in, worth in others if worth != 0]
-    known = [worth for _, worth in holding if worth is not None]
-    dust = len(known) == len(holding) and math.fsum(known) < dust_share * mid.collateral
-    return (*owing, *(() if dust else (held_in for held_in, _ in holding)))
+    others = {id(held_in): _worth(held_in, positions) for held_in in silent if held_in not in owing}
+    holding = {name: worth for name, worth in others.items() if worth != 0}
+    doubtful = {
+        id(held_in)
+        for together, mid in standing
+        if not _is_dust([holding[id(each)] for each in together if id(each) in holding], dust_share, mid)
+        for held_in in together
+    }
+    return (*owing, *(held_in for held_in in silent if id(held_in) in holding and id(held_in) in doubtful))
+
+
+def _is_dust(worths: Sequence[float | None], share: float, mid: Margin) -> bool:
+    known = [worth for worth in worths if worth is not None]
+    return len(known) == len(worths) and math.fsum(known) < share * mid.collateral
 
 
 def unreported(units: Iterable[OpenUnit], doubtful: Collection[OpenUnit]) -> Doubts:

@@ -299,6 +299,34 @@ def test_dust_in_several_vaults_is_dust_only_together() -> None:
     assert codes(both) == ["liabilities_unknown"] * 2
 
 
+@pytest.mark.parametrize(
+    "pool, deposit, status",
+    [
+        ("a", 19.99, Status.HEALTHY),  # less than 1 % of 2000
+        ("a", 20, Status.UNKNOWN),
+        ("b", 1_999, Status.HEALTHY),  # nothing is owed in that pool: less than 1 % of all that the account has
+        ("b", 2_020, Status.UNKNOWN),
+    ],
+)
+def test_what_is_dust_beside_the_account_is_none_beside_a_pool_that_owes(
+    pool: str, deposit: float, status: Status
+) -> None:
+    """A pool with one WETH and a debt, another with a hundred and none, and a deposit of which nobody says what is owed in one of them."""
+    text = "".join(
+        f'\n[[pool]]\nid = "{name}"\nvenues = {[own, *(["vault"] if name == pool else [])]}\n'.replace("'", '"')
+        for name, own in (("a", "toy-1"), ("b", "toy-10"))
+    )
+    venues = [
+        venue(PRICES, borrower(1000, weth=1)),
+        venue(PRICES, Holding(supplied={WETH: 100}), name="toy-10", chain=OTHER_CHAIN),
+    ]
+    given = inputs(*venues, escrow({USDC: deposit}), observations=SURE)
+
+    document = evaluate(replace(given, policy=parse_policy(POLICY + text)))
+
+    assert document.status is status
+
+
 def test_a_deposit_of_one_that_owed_makes_no_dust_elsewhere_matter() -> None:
     """2000 USDC in a vault that owed something, and 1 in another of which nothing was ever said: the one is unknown, the other dust."""
     owing = escrow({USDC: 2000}, said=liabilities("5", age_s=9_999))

@@ -46,7 +46,7 @@ BOOKS: dict[str, Callable[[], Book]] = {
 }
 
 
-def in_turn(work: Callable[[Any], Any], places: Sequence[Any], _named: object) -> Iterator[Any]:
+def in_turn(work: Callable[[Any], Any], places: Sequence[Any], _named: object, **_: object) -> Iterator[Any]:
     """Do parts here, the last one first."""
     return map(work, reversed(places))
 
@@ -89,6 +89,7 @@ def test_processes_come_to_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.undo()
     monkeypatch.setitem(PROTOCOLS, "toy", "tests.unit.aggregator.builders")
     monkeypatch.setattr(parts, "_judged", judged_of_toys)
+    monkeypatch.setattr(parts, "FEW", 5)
     whole = many()
     told: list[tuple[str, int, int]] = []
 

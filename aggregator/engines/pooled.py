@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -115,7 +116,11 @@ def _how(status: int | None) -> str:
 
 
 def _do(work: Callable[[Any], Any], connection: Connection[Any, Any]) -> None:
-    """What a process does until nobody gives it anything any more; whoever answers meanwhile goes first."""
+    """What a process does until nobody gives it anything any more; whoever answers meanwhile goes first.
+
+    An interruption from the keyboard is for who gave it: he ends it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICE)
     while True:
         try:
@@ -126,4 +131,7 @@ def _do(work: Callable[[Any], Any], connection: Connection[Any, Any]) -> None:
             said = (True, work(part))
         except Exception as error:  # noqa: BLE001 - raised where it was asked for
             said = (False, error)
-        connection.send(said)
+        try:
+            connection.send(said)
+        except OSError:
+            return

@@ -79,6 +79,16 @@ def test_a_part_whose_process_is_killed_is_done_by_another(tmp_path: Path) -> No
     assert lives(tmp_path) == {**dict.fromkeys(parts, 1), 3: 2, 5: TRIES}
 
 
+def test_an_interruption_from_the_keyboard_ends_who_asked_and_no_part() -> None:
+    """The terminal sends it to all processes that were begun there."""
+    assert sorted(each_in_processes(interrupted_at, [1, 2, 3], str, parts_each=2)) == [1, 2, 3]
+
+
+def interrupted_at(part: int) -> int:
+    os.kill(os.getpid(), signal.SIGINT)
+    return part
+
+
 def test_a_part_of_which_every_process_dies_is_named(tmp_path: Path) -> None:
     with pytest.raises(EngineFailed, match=rf"part 3: .* signal {signal.SIGKILL}, {TRIES} times; nothing was written"):
         list(each_in_processes(partial(killed_at, tmp_path, {3: TRIES}), list(range(7)), "part {}".format))

@@ -61,7 +61,8 @@ def each_in_processes(
 
 
 def _crew(parts: int, parts_each: int) -> int:
-    return max(min(len(os.sched_getaffinity(0)), parts // parts_each), 1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(min(cores, parts // parts_each), 1)
 
 
 class _Died(Exception):

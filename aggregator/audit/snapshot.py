@@ -114,7 +114,7 @@ def write_snapshot(
         if expected and written.hash != expected:
             raise SnapshotExists(
                 f"{target.name} was made before with the manifest {expected}, and comes to {written.hash} now: nothing was written; "
-                "copy that one back, or make one when a chain has a block more"
+                "copy that one back, or ask for another moment"
             )
         _settle(partial, target, written, recorded)
     return target, written

@@ -255,6 +255,7 @@ def test_an_answer_that_its_block_did_not_carry_makes_the_chain_unknown(
             "UPDATE control_reply SET outcome = 'different', output = 'another'::BLOB"
             " WHERE venue_id = '(prices)' AND outcome = 'proven'"
         )
+        con.execute("DELETE FROM snapshot")
     shutil.rmtree(tmp_path / "data" / "snapshots")
     created = crossmargin(tmp_path, "snapshot", "create", "--json")
     assert created.returncode == 0, created.stderr

@@ -109,6 +109,7 @@ def test_a_total_that_is_right_at_the_cut_stands_for_what_was_wrong_of_it_before
     tamper(folder, 1)
     wrong = snapshot(folder)
     wrong.rename(folder / "wrong")
+    sql(folder, "DELETE FROM snapshot")
     tamper(folder, -1)
     sql(folder, f"UPDATE venue_total SET block_number = {at[0][0]} WHERE outcome = 'different'")  # noqa: S608
 

@@ -173,6 +173,7 @@ def test_a_unit_with_debt_that_the_venue_cannot_answer_for_makes_the_account_unk
     assert {"unit_unknown", "unsupported_version"} <= codes(document)
     assert document.venues[0].units[0].native is None
     assert document.min_unit_health_factor is None
+    assert (document.health_factor, document.debt.raw, document.headroom, document.ltv) == (None,) * 4
 
 
 def test_a_unit_without_debt_that_the_venue_cannot_answer_for_counts_zero_and_is_listed() -> None:
@@ -310,6 +311,17 @@ def test_unpriced_house_collateral_counts_zero_and_the_status_stands_while_that_
     assert codes(document) == {"collateral_unpriced"}
 
 
+def test_a_venue_that_calls_one_of_several_units_liquidatable_is_believed_whatever_has_no_price() -> None:
+    gone = venue(PRICES, borrower(1700, weth=1))
+    well = venue(PRICES, borrower(1000, weth=1, usdc=1000), name="toy-10", chain=OTHER_CHAIN)
+    unpriced = [observation(WETH, 2000.0, age_s=99_999)]
+
+    both, one = (evaluate(inputs(*each, observations=unpriced)) for each in ((gone, well), (well,)))
+
+    assert (both.status, one.status) == (Status.LIQUIDATABLE, Status.UNKNOWN)
+    assert "low_bound_not_healthy" not in codes(both)
+
+
 @pytest.mark.parametrize(
     "last, in_doubt",
     [(None, True), (1.0, True), (0.99, False)],  # ten of it: unknown; 1 % of the 1000 that have a price; less
@@ -381,6 +393,14 @@ def test_a_stale_chain_without_anything_that_counts_is_only_listed() -> None:
     assert document.status is Status.HEALTHY
     assert "chain_stale" in codes(document)
     assert document.completeness.complete is False
+
+
+def test_a_stale_chain_that_an_account_has_nothing_to_do_with_is_no_reason() -> None:
+    elsewhere = STALE_CHAIN._replace(subject="eip155:8453")
+
+    document = evaluate(inputs(venue(PRICES, borrower(1000, weth=1)), stale_chains=[elsewhere]))
+
+    assert (document.status, document.reasons) == (Status.HEALTHY, ())
 
 
 def test_an_account_that_is_priced_by_a_stale_chain_alone_is_unknown() -> None:

@@ -306,15 +306,21 @@ def test_dust_in_several_vaults_is_dust_only_together() -> None:
         ("a", 20, Status.UNKNOWN),
         ("b", 1_999, Status.HEALTHY),  # nothing is owed in that pool: less than 1 % of all that the account has
         ("b", 2_020, Status.UNKNOWN),
+        ("c", 1_999, Status.HEALTHY),  # alone in its pool
+        ("c", 2_020, Status.UNKNOWN),
+        ("isolated", 1_999, Status.HEALTHY),
+        ("isolated", 2_020, Status.UNKNOWN),
     ],
 )
 def test_what_is_dust_beside_the_account_is_none_beside_a_pool_that_owes(
     pool: str, deposit: float, status: Status
 ) -> None:
     """A pool with one WETH and a debt, another with a hundred and none, and a deposit of which nobody says what is owed in one of them."""
+    own = {"a": ["toy-1"], "b": ["toy-10"]}
+    own.setdefault(pool, []).append("vault")
     text = "".join(
-        f'\n[[pool]]\nid = "{name}"\nvenues = {[own, *(["vault"] if name == pool else [])]}\n'.replace("'", '"')
-        for name, own in (("a", "toy-1"), ("b", "toy-10"))
+        f'\n[[pool]]\nid = "{name}"\nkind = "{"isolated" if name == "isolated" else "cross"}"\nvenues = {json.dumps(each)}\n'
+        for name, each in own.items()
     )
     venues = [
         venue(PRICES, borrower(1000, weth=1)),

@@ -17,7 +17,9 @@ from aggregator.margin.risk import NO_RISK, AssetRisk, RiskInputs
 from aggregator.margin.status import Status
 from aggregator.risk.breach import breach_score
 from aggregator.risk.grid import CHANCES
+from chains.model import Reason
 from tests.unit.aggregator.builders import (
+    CHAIN,
     JUNK,
     OTHER_CHAIN,
     POLICY,
@@ -161,6 +163,15 @@ def test_who_is_liquidatable_scores_nothing_and_who_is_unknown_has_no_score() ->
 
     assert (gone.status, gone.score, chance(gone)) == (Status.LIQUIDATABLE, 0, 1.0)
     assert (mute.status, mute.score, mute.score_basis) == (Status.UNKNOWN, None, None)
+
+
+def test_of_who_is_unknown_no_chance_is_told() -> None:
+    """All is known of the account but what happened on its chain since."""
+    stale = Reason("chain_stale", CHAIN, "silent")
+
+    document = asked(inputs(venue(PRICES, borrower(1400, weth=1)), stale_chains=[stale]))
+
+    assert (document.status, document.score, document.breach_probability_24h) == (Status.UNKNOWN, None, None)
 
 
 def test_without_debt_there_is_nothing_to_reach() -> None:

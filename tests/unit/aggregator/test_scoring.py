@@ -138,6 +138,20 @@ def test_without_histories_the_score_goes_by_bands() -> None:
     assert "breach_not_estimated" not in {reason.code for reason in document.reasons}
 
 
+def test_by_bands_the_lowest_health_factor_of_house_pools_and_units_counts() -> None:
+    """The first venue takes half of WETH: 1000 / 900 there, and 1600 / 900 at the house; beside a rich pool, 1600 / 1400 in the other."""
+    strict = venue({**PRICES, WETH: Price(usd=2000, threshold_bp=5_000)}, borrower(900, weth=1))
+    near = venue({**PRICES, WETH: Price(usd=2000, threshold_bp=9_000)}, borrower(1400, weth=1))
+    rich = venue(PRICES, borrower(1, weth=100), name="toy-2", chain=OTHER_CHAIN)
+
+    of_unit = asked(inputs(strict), NO_RISK)
+    of_pool = asked(replace(inputs(near, rich), policy=parse_policy(POLICY + SECOND)), NO_RISK)
+
+    assert (of_unit.min_unit_health_factor, of_unit.health_factor) == ("1.111111", "1.777777")
+    assert of_unit.score == 33 + int(34 * (1000 / 900 - 1.1) / 0.4)
+    assert of_pool.score == 33 + int(34 * (1600 / 1400 - 1.1) / 0.4)
+
+
 def test_debt_that_nobody_can_say_how_it_moves_leaves_the_score_to_bands_and_says_so() -> None:
     owing = Holding(supplied={USDC: 3000}, owed={JUNK: 500})
     prices = PRICES | {JUNK: Price(usd=1)}

@@ -76,6 +76,14 @@ def test_a_breach_that_a_doubtful_price_could_not_mend_is_one() -> None:
     assert (document.status, breached(document)) == (Status.LIQUIDATABLE, [])
 
 
+def test_a_doubtful_rise_lifts_nobody_out_of_a_band() -> None:
+    """At 2500 it would be 10 · 2500 · 0.8 / 11000 = 1.82, at the 2000 before 1.45: below the 1.5 from which an account is healthy."""
+    held, sure = (judged(ether(2500.0, *past), owed=11_000, at_venue=2500) for past in ([(60, 2000.0)], []))
+
+    assert (held.health_factor, sure.health_factor) == ("1.818181", "1.818181")
+    assert (held.status, sure.status) == (Status.WATCH, Status.HEALTHY)
+
+
 def test_a_venues_own_verdict_is_never_touched() -> None:
     prices = {**PRICES, WETH: Price(usd=1500)}
 

@@ -76,7 +76,7 @@ class Snapshots:
         return {"snapshots": [{**line, "restated": line["snapshot"] in restated} for line in lines]}
 
     def create(self, scene: Scene, told: Told = untold) -> Document:
-        """Make a snapshot on request, as of the moment up to which the cut is known; made again, it is the same one."""
+        """Make a snapshot on request, as of the moment up to which the cut is known; made again, it is the same one, or refused."""
         slot_time = max(cut.now for cut in scene.cuts.values())
         row = new_entry(MANUAL, slot_time, f"{snapshot_id(slot_time)}-{MANUAL}")
         done = self._written(row, scene, told)

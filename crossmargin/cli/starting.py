@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ from crossmargin.errors import UsageError
 T = TypeVar("T")
 
 FILE = "crossmargin.toml"
+HEARD_WITHIN_S = 0.2
 CANCELLED = "cancelled; nothing was written"
 WELCOME = "A configuration in a few answers. Enter takes what stands in brackets; Ctrl-C ends without writing anything."
 
@@ -122,12 +124,20 @@ class Wizard:
     def _answer(self, question: str, default: str | None, read: Callable[[str], T]) -> T:
         while True:
             self._console.print(words(f"{question}{f' [{default}]' if default else ''}: "), end="", soft_wrap=True)
-            if not (line := sys.stdin.readline()):
+            if not (line := _line()):
                 raise KeyboardInterrupt
             try:
                 return read(line.strip() or default or "")
             except UsageError as error:
                 self._console.print(words(str(error), "red"), soft_wrap=True)
+
+
+def _line() -> str:
+    """Read a line of the terminal, empty at its end; raises `KeyboardInterrupt`."""
+    # A Ctrl-C that comes as a read begins, before it waits, is heard when the read ends: no read begins before there is a line.
+    while not select.select([sys.stdin], [], [], HEARD_WITHIN_S)[0]:
+        pass
+    return sys.stdin.readline()
 
 
 def nodes_of(chosen: Deployments, said: Iterable[str]) -> Mapping[str, str]:

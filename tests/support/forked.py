@@ -315,7 +315,8 @@ def _attend(line: socket.socket) -> str:
         return str(request["program"])
     line.sendall(pid.to_bytes(4, signed=True))
     _, status = os.waitpid(pid, 0)
-    line.sendall(os.waitstatus_to_exitcode(status).to_bytes(4, signed=True))
+    with suppress(BrokenPipeError):  # whoever asked has gone
+        line.sendall(os.waitstatus_to_exitcode(status).to_bytes(4, signed=True))
     os._exit(0)
 
 

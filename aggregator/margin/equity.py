@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aggregator.margin.correlation import NOTHING, Correlations, Risks
 
@@ -21,8 +22,7 @@ LARGEST_RATIO = 1e12
 """A health factor beyond this is shown as this: debt that is nothing beside its collateral."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exposure:
+class Exposure(NamedTuple):
     """A position as one margin counts it at one price, in USD.
 
     Collateral: `kept` is the share of its value that is left before the market takes `market` of it. Debt: it counts `kept` times its
@@ -34,16 +34,6 @@ class Exposure:
     value: float
     kept: float
     market: float
-
-    @property
-    def fixed(self) -> float:
-        """What it adds whatever the market does."""
-        return self.value * self.kept
-
-    @property
-    def at_risk(self) -> float:
-        """What the market may take from it, or add to it."""
-        return self.value * self.market if self.is_debt else self.value * self.kept * self.market
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +66,12 @@ def add_up(exposures: Iterable[Exposure], gains: float = 0.0, requirements: floa
     collateral, debt = [gains], [requirements]
     falls: dict[str, list[float]] = {}
     rises: dict[str, list[float]] = {}
-    for each in exposures:
-        counted, risks = (debt, rises) if each.is_debt else (collateral, falls)
-        counted.append(each.fixed)
-        at_risk = each.at_risk
+    for identity, is_debt, value, kept, market in exposures:
+        fixed = value * kept
+        (debt if is_debt else collateral).append(fixed)
+        at_risk = value * market if is_debt else fixed * market
         if at_risk > 0:
-            risks.setdefault(each.identity, []).append(at_risk)
+            (rises if is_debt else falls).setdefault(identity, []).append(at_risk)
     return Sums(
         collateral=math.fsum(collateral),
         debt=math.fsum(debt),

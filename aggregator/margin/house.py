@@ -137,12 +137,9 @@ def value(item: ValuedPosition, bound: Bound) -> float:
 
 def unit_price(item: ValuedPosition, bound: Bound) -> float:
     """Return the price that a bound takes: its own side for collateral, the opposite side for debt."""
-    if not isinstance(item.mark, Mark):
+    mark = item.mark
+    if not isinstance(mark, Mark):
         return 0.0
-    match bound:
-        case Bound.MID:
-            return item.mark.mid
-        case Bound.LOW:
-            return item.mark.high if item.is_debt else item.mark.low
-        case Bound.HIGH:
-            return item.mark.low if item.is_debt else item.mark.high
+    if bound is Bound.MID:
+        return mark.mid
+    return mark.high if item.is_debt is (bound is Bound.LOW) else mark.low

@@ -79,16 +79,16 @@ class OpenUnit:
     liabilities: Liabilities | None = None
     until: int | None = None
     """See `Cut`."""
+    standing: Standing = field(init=False, repr=False, compare=False)
+    """Whether the liabilities against the unit are known up to `now`."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "standing", standing(self.venue, self.liabilities, self.now))
 
     @property
     def now(self) -> int:
         """The Unix time that ages count up to."""
         return self.at.time if self.until is None else max(self.until, self.at.time)
-
-    @property
-    def standing(self) -> Standing:
-        """Whether the liabilities against the unit are known up to then."""
-        return standing(self.venue, self.liabilities, self.now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,10 +140,16 @@ class ValuedPosition:
     amount: float
     accepted: bool
     authorising: tuple[State, ...] = tuple(State)
+    is_debt: bool = field(init=False, repr=False, compare=False)
+    counted: bool = field(init=False, repr=False, compare=False)
+    matters: bool = field(init=False, repr=False, compare=False)
+    """Whether there is anything that counts."""
 
-    @property
-    def counted(self) -> bool:
-        return self.accepted and self.held_in.standing is not Standing.UNKNOWN
+    def __post_init__(self) -> None:
+        counted = self.accepted and self.held_in.standing is not Standing.UNKNOWN
+        object.__setattr__(self, "is_debt", self.position.side is Side.BORROW)
+        object.__setattr__(self, "counted", counted)
+        object.__setattr__(self, "matters", counted and self.position.amount_raw > 0)
 
     @property
     def chains(self) -> set[str]:
@@ -156,10 +162,6 @@ class ValuedPosition:
         return (self.configured.symbol if self.configured else None) or self.position.symbol
 
     @property
-    def is_debt(self) -> bool:
-        return self.position.side is Side.BORROW
-
-    @property
     def lacks_threshold(self) -> bool:
         """Whether a supply takes the liquidation threshold of a venue that has none: it then counts for nothing."""
         return not self.is_debt and self.factors.venue_threshold and self.position.liquidation_threshold is None
@@ -168,11 +170,6 @@ class ValuedPosition:
     def authorises(self) -> bool:
         """Whether its mark is in a state that new debt may rest on; else a supply counts zero there, and a debt at its high."""
         return isinstance(self.mark, Mark) and self.mark.state in self.authorising
-
-    @property
-    def matters(self) -> bool:
-        """Whether there is anything that counts."""
-        return self.counted and self.position.amount_raw > 0
 
 
 def make_context(

@@ -154,7 +154,7 @@ def test_m18_neither_order_nor_splitting_changes_anything(
     shuffled = chance.sample(account, len(account))
     assert (left(shuffled, model), factor(shuffled, model)) == (left(account, model), factor(account, model))
 
-    split = [replace(each, value=each.value * share) for each in account for share in (part, 1 - part)]
+    split = [each._replace(value=each.value * share) for each in account for share in (part, 1 - part)]
     assert left(split, model) == pytest.approx(left(account, model), abs=NEAR * size(account))
     assert factor(split, model) == pytest.approx(factor(account, model), rel=NEAR)
 
@@ -166,7 +166,7 @@ def test_m19_the_factor_is_at_least_one_just_where_nothing_is_lacking(
     """Also where the debt is brought to the very boundary."""
     multiple = factor(account, model) * nudge
     assume(0 < multiple < LARGEST_RATIO)
-    brought = [replace(each, value=each.value * multiple) if each.is_debt else each for each in account]
+    brought = [each._replace(value=each.value * multiple) if each.is_debt else each for each in account]
     for sums in (add_up(account), add_up(brought)):
         found = measure(sums, model)
         assert (found.health_factor >= 1) == (found.excess >= 0)
@@ -266,7 +266,7 @@ def test_m22_never_more_than_the_sum_and_in_stress_never_less_than_in_calm(
 @given(held, models(), st.integers(min_value=-200, max_value=200))
 def test_m23_no_size_changes_the_factor(account: list[Exposure], model: Model, power: int) -> None:
     assume(all(each.value == 0 or each.value > 1e-3 for each in account))
-    scaled = [replace(each, value=each.value * 2.0**power) for each in account]
+    scaled = [each._replace(value=each.value * 2.0**power) for each in account]
 
     assert factor(scaled, model) == pytest.approx(factor(account, model), rel=NEAR)
 

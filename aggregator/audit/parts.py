@@ -23,7 +23,7 @@ from aggregator.audit import inputs as packed
 from aggregator.audit.lines import KEYS, Columns, Row, ordered
 from aggregator.audit.tables import held_schema, rows_of, rows_of_accounts, rows_of_everybody, unit_key
 from aggregator.book import Book, BookInputs, judged, parted
-from aggregator.engines.pooled import each_in_processes
+from aggregator.pooled import each_in_processes
 from aggregator.told import Told, untold
 
 ACCOUNTS_A_PART = 1_000
@@ -59,7 +59,7 @@ class Part:
 def written_down(book: Book, *, accounts: int = ACCOUNTS_A_PART, told: Told = untold) -> tuple[Rows, MarginTables]:
     """Judge everybody who has something by the inputs of a book, and return the tables of its snapshot; all else is the book's.
 
-    By parts of so many accounts where there are more than a few. Raises `EngineFailed`, which says of which accounts processes died.
+    By parts of so many accounts where there are more than a few. Raises `PartFailed`, which says of which accounts processes died.
     """
     parts = [*parted(book.inputs, accounts)]
     if len(parts) <= FEW:

@@ -15,9 +15,9 @@ from aggregator.arrays.entries import entry_of, estimates_of, marks_of, sharing
 from aggregator.arrays.legs import Leg, Price
 from aggregator.arrays.tables import margin_tables
 from aggregator.book import Book, BookInputs, context_of, judged, parted
-from aggregator.engines.pooled import FEW, each_in_processes
 from aggregator.margin.inputs import Cut
 from aggregator.margin.valuation import Context
+from aggregator.pooled import FEW, each_in_processes
 from aggregator.risk.scenarios import Held
 from aggregator.stressed_assets import assets_of, held_among
 from aggregator.stressed_house import Marks, house_entries
@@ -80,7 +80,7 @@ class Laid:
 
 
 def laid(inputs: BookInputs, *, accounts: int = ACCOUNTS_A_PART) -> Laid:
-    """Judge a book by parts of so many accounts; raises `EngineFailed`, which says of which accounts processes died."""
+    """Judge a book by parts of so many accounts; raises `PartFailed`, which says of which accounts processes died."""
     with TemporaryDirectory(prefix="crossmargin-book-") as folder:
         parts = [_put(part, Path(folder, f"{number:05d}")) for number, part in enumerate(parted(inputs, accounts))]
         made = map(_judged, parts) if len(parts) <= FEW else each_in_processes(_judged, parts, _named)

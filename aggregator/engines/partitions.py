@@ -27,7 +27,7 @@ from aggregator.arrays.estimates import Estimates
 from aggregator.arrays.legs import Leg
 from aggregator.at_risk import units_at_risk
 from aggregator.engines.laying import Laid
-from aggregator.engines.pooled import FEW, each_in_processes
+from aggregator.pooled import FEW, each_in_processes
 from aggregator.risk.exposures import Exposures
 from aggregator.risk.scenarios import Held, Library, Scenario, parse_library
 from aggregator.risk.tallies import Key, Tallies, Tally, added
@@ -156,7 +156,7 @@ def tallied(book: Path, part: str) -> dict[Key, Tally]:
 
 
 def in_processes(book: Path, parts: Sequence[str]) -> dict[Key, Tally]:
-    """Return what all parts of a book come to, in processes of this machine; raises `EngineFailed`, which names the part they die of."""
+    """Return what all parts of a book come to, in processes of this machine; raises `PartFailed`, which names the part they die of."""
     if len(parts) <= FEW:
         return added(tallied(book, part) for part in parts)
     return added(each_in_processes(partial(tallied, book), parts, str))

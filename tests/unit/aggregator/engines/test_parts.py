@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import random
-import signal
-from collections import Counter
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +10,6 @@ import pytest
 
 from aggregator.at_risk import at_risk, at_risk_of
 from aggregator.book import Book
-from aggregator.engines.extras import EngineFailed
 from aggregator.engines.partitions import (
     as_arrow,
     in_processes,
@@ -24,7 +18,6 @@ from aggregator.engines.partitions import (
     tallies_of_table,
     task_of,
 )
-from aggregator.engines.pooled import TRIES, each_in_processes
 from aggregator.risk.scenarios import Scenario
 from aggregator.risk.tallies import added, exactly
 from aggregator.stressing import stress, stressed_of
@@ -68,47 +61,6 @@ def test_a_process_that_ends_early_is_no_answer(
 
     with pytest.raises(FileNotFoundError):
         in_processes(tmp_path, parts)
-
-
-def test_a_part_whose_process_is_killed_is_done_by_another(tmp_path: Path) -> None:
-    parts = list(range(7))
-
-    found = sorted(each_in_processes(partial(killed_at, tmp_path, {3: 1, 5: TRIES - 1}), parts, str))
-
-    assert found == [each**2 for each in parts]
-    assert lives(tmp_path) == {**dict.fromkeys(parts, 1), 3: 2, 5: TRIES}
-
-
-def test_an_interruption_from_the_keyboard_ends_who_asked_and_no_part() -> None:
-    """The terminal sends it to all processes that were begun there."""
-    assert sorted(each_in_processes(interrupted_at, [1, 2, 3], str, parts_each=2)) == [1, 2, 3]
-
-
-def interrupted_at(part: int) -> int:
-    os.kill(os.getpid(), signal.SIGINT)
-    return part
-
-
-def test_a_part_of_which_every_process_dies_is_named(tmp_path: Path) -> None:
-    with pytest.raises(EngineFailed, match=rf"part 3: .* signal {signal.SIGKILL}, {TRIES} times; nothing was written"):
-        list(each_in_processes(partial(killed_at, tmp_path, {3: TRIES}), list(range(7)), "part {}".format))
-
-    assert lives(tmp_path)[3] == TRIES
-    assert not multiprocessing.active_children()
-
-
-def killed_at(folder: Path, deaths: dict[int, int], part: int) -> int:
-    """Square a number; the first so many processes that do some are killed in the middle, as by the kernel when memory ends."""
-    begun = len(list(folder.glob(f"{part}-*")))
-    (folder / f"{part}-{begun}").touch()
-    if begun < deaths.get(part, 0):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return part**2
-
-
-def lives(folder: Path) -> dict[int, int]:
-    """By part: how many processes began it."""
-    return Counter(int(path.name.partition("-")[0]) for path in folder.iterdir())
 
 
 def test_sums_of_parts_are_exact_in_any_order() -> None:

@@ -1,7 +1,8 @@
-"""Parts of a book in processes of this machine, as many as it has cores; a part whose process dies is tried again by another one."""
+"""Work by parts, in as many processes as this machine has cores; a part whose process dies is tried again by another one."""
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections import deque
@@ -12,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Self, TypeVar
 
-from aggregator.engines.extras import EngineFailed
+from indexer.store.errors import StoreError
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -28,6 +29,9 @@ ADVICE = "nothing was written; look whether there is memory for it, and try agai
 NICE = 5
 """By how much a process gives way."""
 
+SELDOM = 100_000, 20, 50
+"""When a process looks for cycles: a part is many objects, hardly any of them in one, and looking takes a fifth of the time."""
+
 SPAWNED = get_context("spawn")
 
 
@@ -37,7 +41,7 @@ def each_in_processes(
     """Yield what `work`, of a module, makes of each part, in the order in which they are done; what it raises is raised here.
 
     `named`: what to call a part. `parts_each`: for how many of them at least there is a process, which takes memory.
-    Raises `EngineFailed` where `TRIES` processes died of one.
+    Raises `PartFailed` where `TRIES` processes died of one.
     """
     waiting, died = deque(range(len(parts))), [0] * len(parts)
     with ExitStack() as stack:
@@ -55,7 +59,7 @@ def each_in_processes(
                 except _Died as error:
                     died[place] += 1
                     if died[place] == TRIES:
-                        raise EngineFailed(f"{named(parts[place])}: {error}, {TRIES} times; {ADVICE}") from None
+                        raise PartFailed(f"{named(parts[place])}: {error}, {TRIES} times; {ADVICE}") from None
                     waiting.appendleft(place)
                     worker.start()
 
@@ -63,6 +67,10 @@ def each_in_processes(
 def _crew(parts: int, parts_each: int) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(min(cores, parts // parts_each), 1)
+
+
+class PartFailed(StoreError):
+    """Every process that was to do a part died of it."""
 
 
 class _Died(Exception):
@@ -123,6 +131,8 @@ def _do(work: Callable[[Any], Any], connection: Connection[Any, Any]) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICE)
+    gc.freeze()
+    gc.set_threshold(*SELDOM)
     while True:
         try:
             part = connection.recv()

@@ -53,16 +53,21 @@ class Columns(Collection[Row]):
         self.table = pa.concat_tables(groups) if groups else schema.empty_table()
 
     @classmethod
+    def of(cls, table: pa.Table) -> Self:
+        """Keep the rows of a table as they are."""
+        found = cls((), table.schema)
+        found.table = table
+        return found
+
+    @classmethod
     def of_tables(cls, tables: Iterable[pa.Table], order: NDArray[np.int64], schema: pa.Schema) -> Self:
         """Keep the rows of some tables in another order, as if they had been made in it."""
         whole = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-        found = cls((), schema)
         groups = [
             _group(whole.take(pa.array(order[first : first + ROWS_PER_GROUP])), schema)
             for first in range(0, len(order), ROWS_PER_GROUP)
         ]
-        found.table = pa.concat_tables(groups) if groups else schema.empty_table()
-        return found
+        return cls.of(pa.concat_tables(groups) if groups else schema.empty_table())
 
     def __len__(self) -> int:
         """Return how many rows there are."""

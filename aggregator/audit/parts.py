@@ -24,7 +24,7 @@ from aggregator.audit.lines import KEYS, Columns, Row, ordered
 from aggregator.audit.tables import held_schema, rows_of, rows_of_accounts, rows_of_everybody, unit_key
 from aggregator.book import Book, BookInputs, judged, parted
 from aggregator.pooled import each_in_processes
-from aggregator.told import Told, untold
+from aggregator.told import Told, each_told, untold
 
 ACCOUNTS_A_PART = 1_000
 
@@ -56,10 +56,13 @@ class Part:
     marks: Mapping[str, Price | None]
 
 
-def written_down(book: Book, *, accounts: int = ACCOUNTS_A_PART, told: Told = untold) -> tuple[Rows, MarginTables]:
+def written_down(
+    book: Book, *, accounts: int = ACCOUNTS_A_PART, apart: bool = True, told: Told = untold
+) -> tuple[Rows, MarginTables]:
     """Judge everybody who has something by the inputs of a book, and return the tables of its snapshot; all else is the book's.
 
-    By parts of so many accounts where there are more than a few. Raises `PartFailed`, which says of which accounts processes died.
+    By parts of so many accounts where there are more than a few; `apart`: in processes of their own, which read files of this one's.
+    Raises `PartFailed`, which says of which accounts these died.
     """
     parts = [*parted(book.inputs, accounts)]
     if len(parts) <= FEW:
@@ -67,8 +70,12 @@ def written_down(book: Book, *, accounts: int = ACCOUNTS_A_PART, told: Told = un
         whole = replace(book, accounts=found.accounts, units=found.units, context=found.context)
         rows = {name: Columns(table, held_schema(name)) for name, table in rows_of(whole).items()}
         return rows, lambda name, slot_time: tables_of(whole, snapshot_id=name, slot_time=slot_time)
-    with TemporaryDirectory(prefix="crossmargin-book-") as folder:
-        made = _judged_apart(book, parts, Path(folder), told)
+    if apart:
+        with TemporaryDirectory(prefix="crossmargin-book-") as folder:
+            made = _judged_apart(book, parts, Path(folder), told)
+    else:
+        each = enumerate(each_told(told, JUDGING, parts))
+        made = [part_of(_judged_by(book, inputs), number) for number, inputs in each]
     return _rows(book, made), lambda name, slot_time: _margin_tables(book, made, name, slot_time)
 
 
@@ -110,9 +117,13 @@ def _judged(place: Path) -> Part:
     book = _common(place.with_name(COMMON))
     accounts, venues = pickle.loads(place.read_bytes())  # noqa: S301 - as above
     catalogue = replace(book.inputs.catalogue, accounts=accounts)
-    found = judged(replace(book.inputs, catalogue=catalogue, venues=venues))
-    said = replace(book, inputs=found.inputs, context=found.context, accounts=found.accounts, units=found.units)
-    return part_of(said, int(place.name))
+    return part_of(_judged_by(book, replace(book.inputs, catalogue=catalogue, venues=venues)), int(place.name))
+
+
+def _judged_by(book: Book, inputs: BookInputs) -> Book:
+    """Return a book of everybody who has something by other inputs; all else is the book's."""
+    found = judged(inputs)
+    return replace(book, inputs=found.inputs, context=found.context, accounts=found.accounts, units=found.units)
 
 
 def part_of(book: Book, number: int) -> Part:

@@ -8,21 +8,25 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
 from aggregator.audit import states, tree_index
+from aggregator.audit.columns import MANY, lines_of_table
 from aggregator.audit.inputs import INPUTS, LEVEL, Packed, read
-from aggregator.audit.lines import KEYS, Row
+from aggregator.audit.lines import KEYS, Columns, Row
 from aggregator.audit.manifest import decided, skews
+from aggregator.audit.parts import written_down
 from aggregator.audit.report import cover
 from aggregator.audit.report.content import report
 from aggregator.audit.sightings import AGREEMENTS, LOOKS, agreement_of, sighting_of
-from aggregator.audit.tables import RECOMPUTED, SCHEMAS, tables
+from aggregator.audit.tables import RECOMPUTED, SCHEMAS, repeated_in
 from aggregator.audit.verifier import KEYS as HISTORY
 from aggregator.audit.verifier import MANIFEST, SIGNATURE, Json, lines_of
-from aggregator.book import Book, judged
+from aggregator.book import Book, context_of
 from aggregator.gather import NODES_DIFFER, PROOF_DIFFERS, TOTAL_DIFFERS
 from chains.agreeing import Agreed
 from chains.auditing import Controlled
@@ -36,22 +40,29 @@ MOST = 20
 FIXED = frozenset({"format", "slot_time", "files", "tables", "tree", "sequence", "previous"})
 """What a manifest says that does not follow from inputs."""
 
+CHECKED = ("totals", "holdings", "proofs", AGREEMENTS, LOOKS)
+"""Tables that follow from no inputs, and say what their own numbers come to."""
+
 LONGEST = 200
 """How much of a value is told."""
 
 
-def faults(folder: Path, packed: Packed | None = None) -> Iterator[str]:
-    """Say what of an intact snapshot does not follow from its inputs; raises as `aggregator.audit.inputs.read` does."""
+def faults(folder: Path, *, apart: bool = False) -> Iterator[str]:
+    """Say what of an intact snapshot does not follow from its inputs; raises as `aggregator.audit.inputs.read` does.
+
+    `apart`: large ones in processes of their own, which need a folder for their files; raises `PartFailed` where these die of it.
+    """
     manifest = json.loads((folder / MANIFEST).read_bytes())
     if wrong := list(_undescribed(manifest)):
         yield from wrong
         return
-    packed = packed or read(folder)
-    found = {name: [json.loads(line) for line in lines_of(folder, name)] for name in KEYS}
+    packed = read(folder)
+    found = {name: _rows(folder, name) for name in CHECKED}
     book = _book(packed, found)
-    computed = tables(book)
+    computed, _ = written_down(book, apart=apart)
     for name in RECOMPUTED:
-        yield from _shortened(name, list(_differences(name, found[name], computed[name])))
+        if not _is_written(folder, name, computed[name]):
+            yield from _shortened(name, list(_differences(name, _rows(folder, name), [*computed[name]])))
     follows = decided(book) | {"skew_s": skews(due(manifest), book)}
     for name, value in follows.items():
         if manifest.get(name) != value:
@@ -66,15 +77,19 @@ def faults(folder: Path, packed: Packed | None = None) -> Iterator[str]:
 
 
 def page(folder: Path, manifest: Json, name: str) -> str:
-    """Return the report that this version writes of a snapshot whose tables and manifest are right."""
-    found = {name: [json.loads(line) for line in lines_of(folder, name)] for name in KEYS}
+    """Return the report that this version writes of a snapshot whose tables, copies and manifest are right."""
+    found = {each: _copy(folder, each) for each in KEYS}
+    inputs = found[INPUTS].table
     signed = json.loads((folder / SIGNATURE).read_bytes())["key"]
     history = json.loads((folder / HISTORY).read_bytes())["keys"]
     front = cover.Cover(
         name=name,
         slot_time=manifest["slot_time"],
         decided={name: value for name, value in manifest.items() if name not in FIXED | {"skew_s"}},
-        levels={row["key"]: json.loads(row["document"]) for row in found[INPUTS] if row["part"] == LEVEL},
+        levels={
+            row["key"]: json.loads(row["document"])
+            for row in inputs.filter(pc.equal(inputs["part"], LEVEL)).to_pylist()
+        },
         skews=manifest["skew_s"],
         tree=manifest["tree"],
         sequence=manifest["sequence"],
@@ -105,7 +120,7 @@ def _terms(name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _book(packed: Packed, found: Mapping[str, Sequence[Json]]) -> Book:
-    """Compute everything again; what was proven, seen and agreed upon is the word of the tables of proofs, looks and agreements."""
+    """Return the book to be computed again; what was proven, seen and agreed upon is the word of proofs, looks and agreements."""
     proofs, agreements = _by_venue(found["proofs"]), _by_venue(found[AGREEMENTS])
     controls = {
         name: Controlled(
@@ -115,7 +130,30 @@ def _book(packed: Packed, found: Mapping[str, Sequence[Json]]) -> Book:
         for name in proofs.keys() | agreements.keys()
     }
     looks = {row["venue_id"]: sighting_of(row) for row in found[LOOKS]}
-    return replace(judged(packed.inputs), controls=controls, levels=packed.levels, looks=looks)
+    return Book(
+        inputs=packed.inputs,
+        context=context_of(packed.inputs),
+        units=(),
+        accounts=(),
+        controls=controls,
+        levels=packed.levels,
+        looks=looks,
+    )
+
+
+def _rows(folder: Path, name: str) -> list[Json]:
+    return [json.loads(line) for line in lines_of(folder, name)]
+
+
+def _copy(folder: Path, name: str) -> Columns:
+    return Columns.of(pq.read_table(folder / f"{name}.parquet", read_dictionary=repeated_in(name)))
+
+
+def _is_written(folder: Path, name: str, rows: Columns) -> bool:
+    """Whether a table has the lines of these rows, and no others."""
+    with (folder / f"{name}.ndjson").open("rb") as file:
+        lines = lines_of_table(rows.table, many=len(rows) >= MANY)
+        return all(file.read(len(some)) == some for some in lines) and not file.read(1)
 
 
 def _by_venue(rows: Iterable[Json]) -> dict[str, list[Json]]:

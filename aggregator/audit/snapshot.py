@@ -127,14 +127,15 @@ def verify(
     key: str | None = None,
     witnesses: Sequence[str] = (),
     recompute: bool = False,
+    apart: bool = False,
     trust: Trust | None = None,
     looked: Callable[[Path], None] = unseen,
 ) -> Found:
     """Check a snapshot as its stand-alone verifiers do, its Parquet copies, and that its state proofs read what protocols keep where.
 
     `expected`: the hash that the manifest itself must have, as a ledger or another snapshot names it. `recompute`: compute everything
-    again from its inputs; raises `OtherMethodology` for one that another version made. `trust`: whose signatures of prices and messages
-    count.
+    again from its inputs; raises `OtherMethodology` for one that another version made; `apart`: a large one in processes, and
+    raises `PartFailed` where these die. `trust`: whose signatures of prices and messages count.
     `looked`: told of a folder each of the `LOOKS` times that it was gone through.
     """
     copied = Copied(key)
@@ -142,7 +143,7 @@ def verify(
     looked(folder)
     if expected not in {None, found.hash}:
         found.faults.append(f"{MANIFEST} has the hash {found.hash}, expected was {expected}")
-    found = _closely(folder, found, trust, copied, recompute=recompute)
+    found = _closely(folder, found, trust, copied, recompute=recompute, apart=apart)
     looked(folder)
     return found
 
@@ -153,6 +154,7 @@ def verify_chain(
     key: str | None = None,
     witnesses: Sequence[str] = (),
     recompute: bool = False,
+    apart: bool = False,
     trust: Trust | None = None,
     looked: Callable[[Path], None] = unseen,
 ) -> dict[str, Found]:
@@ -163,7 +165,7 @@ def verify_chain(
     for folder in places.values():
         looked(folder)
     for name, each in found.items():
-        _closely(places[name], each, trust, copied, recompute=recompute)
+        _closely(places[name], each, trust, copied, recompute=recompute, apart=apart)
         looked(places[name])
     return found
 
@@ -198,7 +200,7 @@ class Copied:
         return folder in self._folders
 
 
-def _closely(folder: Path, found: Found, trust: Trust | None, copied: Copied, *, recompute: bool) -> Found:
+def _closely(folder: Path, found: Found, trust: Trust | None, copied: Copied, *, recompute: bool, apart: bool) -> Found:
     """Look at what the stand-alone verifier does not: Parquet copies, state proofs and their layouts."""
     if not found.faults and folder not in copied:
         found.faults += [
@@ -212,15 +214,15 @@ def _closely(folder: Path, found: Found, trust: Trust | None, copied: Copied, *,
         rest = [note for note in found.notes if not note.endswith(verifier.NOT_FOLLOWED)]
         found.notes = [*states.notes(folder), *_followed(folder, found, trust), *rest]
     if recompute and not found.faults:
-        faults, notes = recompute_all(folder, found.manifest)
+        faults, notes = recompute_all(folder, found.manifest, apart=apart)
         found.faults += faults
         found.notes += notes
     return found
 
 
-def recompute_all(folder: Path, manifest: Json) -> tuple[list[str], list[str]]:
-    """Compute a snapshot that is whole again from its inputs; returns faults and notes, raises `OtherMethodology`."""
-    faults = list(_recomputed(folder))
+def recompute_all(folder: Path, manifest: Json, *, apart: bool = False) -> tuple[list[str], list[str]]:
+    """Compute a whole snapshot again from its inputs (`apart` as in `verify`); returns faults and notes, raises `OtherMethodology`."""
+    faults = list(_recomputed(folder, apart=apart))
     if faults:
         return faults, []
     accounts = manifest["tables"]["accounts"]["rows"]
@@ -265,9 +267,9 @@ def _followed(folder: Path, found: Found, trust: Trust | None) -> list[str]:
     return [note for each in looks for note in each.notes]
 
 
-def _recomputed(folder: Path) -> Iterator[str]:
+def _recomputed(folder: Path, *, apart: bool) -> Iterator[str]:
     try:
-        yield from recomputed.faults(folder)
+        yield from recomputed.faults(folder, apart=apart)
     except OtherMethodology as error:
         said = json.loads((folder / MANIFEST).read_bytes())["methodology_version"]
         if said != METHODOLOGY_VERSION:

@@ -151,11 +151,6 @@ TOLD, ASKED = "journals", "contract"
 NOT_ANSWERED = "no node answered for the state of this block"
 
 
-def tables(book: Book) -> dict[str, list[Row]]:
-    """Turn a book into the tables of a snapshot; rows are ordered by what they are about."""
-    return {name: list(rows) for name, rows in rows_of(book).items()}
-
-
 SINGLE: Mapping[str, frozenset[str]] = {
     "accounts": frozenset(
         name
@@ -169,7 +164,7 @@ SINGLE: Mapping[str, frozenset[str]] = {
 
 
 def rows_of(book: Book) -> dict[str, Iterable[Row]]:
-    """The rows of the same tables in the same order: those of accounts, units and positions are made while they are gone through, once."""
+    """The rows of the tables of a snapshot, in order: those of accounts, units and positions are made while they are gone through, once."""
     found = (
         rows_of_everybody(book) | rows_of_accounts(book) | {inputs.INPUTS: ordered(inputs.INPUTS, inputs.rows(book))}
     )

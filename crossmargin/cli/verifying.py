@@ -72,6 +72,7 @@ def verify(context: Context, folder: Path, checks: Checks) -> None:
                 key=key,
                 witnesses=witnesses,
                 recompute=recompute,
+                apart=True,
                 trust=trust,
                 looked=lambda each: told(size_of(each)),
             )
@@ -101,12 +102,15 @@ def _verify_one(
     key: str | None,
     witnesses: Sequence[str],
     recompute: bool,
+    apart: bool,
     trust: Trust | None,
     looked: Callable[[Path], None],
 ) -> dict[str, Found]:
     from aggregator.audit import snapshot
 
-    found = snapshot.verify(folder, key=key, witnesses=witnesses, recompute=recompute, trust=trust, looked=looked)
+    found = snapshot.verify(
+        folder, key=key, witnesses=witnesses, recompute=recompute, apart=apart, trust=trust, looked=looked
+    )
     return {folder.name: found}
 
 

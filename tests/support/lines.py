@@ -7,6 +7,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from aggregator.audit.lines import Row
+from aggregator.audit.tables import rows_of
+from aggregator.book import Book
+
+
+def tables(book: Book) -> dict[str, list[Row]]:
+    """All rows of a book's snapshot."""
+    return {name: list(rows) for name, rows in rows_of(book).items()}
+
 
 def line(row: Mapping[str, Any]) -> bytes:
     """A row in canonical JSON (RFC 8785), with the end of its line: keys are ASCII, and no value is a fraction."""

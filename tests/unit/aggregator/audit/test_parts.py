@@ -69,12 +69,13 @@ def files(rows: Rows, folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.parametrize("how", ["apart", "here"])
 @pytest.mark.parametrize("accounts", [1, 7, 1_000])
 @pytest.mark.parametrize("name", BOOKS)
-def test_parts_are_written_as_the_whole(name: str, accounts: int, tmp_path: Path) -> None:
+def test_parts_are_written_as_the_whole(name: str, accounts: int, how: str, tmp_path: Path) -> None:
     whole = BOOKS[name]()
 
-    rows, margin_tables = written_down(unjudged(whole), accounts=accounts)
+    rows, margin_tables = written_down(unjudged(whole), accounts=accounts, apart=how == "apart")
 
     wanted = {table: Columns(each, held_schema(table)) for table, each in rows_of(whole).items()}
     assert rows.keys() == wanted.keys()

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from aggregator.audit import recomputed
+from aggregator.audit import parts, recomputed
 from aggregator.audit.inputs import read
 from aggregator.audit.lines import KEYS, ordered
 from aggregator.audit.manifest import Link
+from aggregator.audit.parts import written_down
 from aggregator.audit.signing import Signer
 from aggregator.audit.snapshot import manifest_hash, verify, write_snapshot
-from aggregator.audit.tables import RECOMPUTED, schema, tables
+from aggregator.audit.tables import RECOMPUTED, schema
 from aggregator.audit.tree_index import FILES as INDEX_FILES
 from aggregator.audit.verifier import MANIFEST, Fault, canonical
 from aggregator.book import judged
 from aggregator.margin.inputs import OtherMethodology
-from tests.support.lines import rewrite
+from tests.support.lines import rewrite, tables
+from tests.unit.aggregator.audit.test_parts import many
 from tests.unit.aggregator.audit.test_verifier import (
     FIRST_SLOT,
     OPERATOR,
@@ -197,6 +200,26 @@ def test_what_does_not_follow_is_named_though_it_was_signed_again(change: str, f
     assert bool(plain) == (change in ALSO_WITHOUT), plain
     assert any(re.search(expected, fault) for fault in faults), faults
     assert plain or verify(folder, recompute=True).faults == faults
+
+
+def test_of_a_book_that_is_computed_by_parts_what_does_not_follow_is_named_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "FEW", 0)
+    monkeypatch.setattr(recomputed, "written_down", partial(written_down, accounts=3))
+    signer = Signer(OPERATOR, history())
+    folder, _ = write_snapshot(tmp_path, many(), slot_time=FIRST_SLOT, link=Link(), signer=signer)
+    assert list(recomputed.faults(folder)) == []
+    rows = rows_of(folder, "accounts")
+    assert len(rows) > 20
+    last = rows[-1]["account"]
+    rows[-1]["collateral_usd"] += "1"
+    rewrite(folder, "accounts", rows)
+    sealed_with_copies(folder)
+
+    (fault,) = recomputed.faults(folder)
+
+    assert fault.startswith(f"accounts {last}: collateral_usd is {rows[-1]['collateral_usd']}, its inputs come to ")
 
 
 def test_a_snapshot_without_inputs_cannot_be_computed_again(folder: Path) -> None:

@@ -15,8 +15,8 @@ from aggregator.audit.report.content import report
 from aggregator.audit.report.cover import Tables
 from aggregator.audit.report.page import Html, page, table, text
 from aggregator.audit.snapshot import REPORT, cover_of, verify, write_snapshot
-from aggregator.audit.tables import tables
 from aggregator.audit.verifier import EMPTY
+from tests.support.lines import tables
 from tests.unit.aggregator.test_snapshot import SLOT, book, signer
 
 VOID = {"meta", "br"}

@@ -18,7 +18,7 @@ from aggregator.audit.lines import Row
 from aggregator.audit.verifier import Json, lines_of
 from aggregator.book import Book, BookInputs
 from aggregator.gather import Catalogue, Condition, DoubtedUnits
-from aggregator.margin.canonical import from_json, to_json
+from aggregator.margin.canonical import from_document, to_json
 from aggregator.margin.inputs import METHODOLOGY_VERSION, HealthInputs, MarginAccount, VenueInputs
 from aggregator.margin.member import MemberKind, Membership
 from chains.model import Block, Reason, VenueSnapshot, VenueSpec
@@ -147,7 +147,7 @@ def _packed(found: Sequence[Row]) -> Packed:
     parts: dict[str, dict[str, Any]] = {}
     for row in found:
         parts.setdefault(row["part"], {})[row["key"]] = json.loads(row["document"])
-    health = from_json(json.dumps(_whole(parts)))
+    health = from_document(_whole(parts))
     idle = set(parts.get(IDLE, {}))
     inputs = BookInputs(
         cuts=health.as_of,

@@ -77,11 +77,24 @@ def digest_of(text: str) -> str:
 def from_json(text: str) -> HealthInputs:
     """Read what `to_json` wrote; raises `MalformedInputs`, and `OtherMethodology` for what another version wrote."""
     try:
-        return _read_inputs(json.loads(text))
+        document = json.loads(text)
+    except ValueError as error:
+        raise _malformed(error) from error
+    return from_document(document)
+
+
+def from_document(document: Any) -> HealthInputs:  # noqa: ANN401 - any JSON
+    """Read it where it was parsed already; raises as `from_json` does."""
+    try:
+        return _read_inputs(document)
     except OtherMethodology:
         raise
     except (ArithmeticError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise MalformedInputs(f"not a document of health inputs: {type(error).__name__} {error}") from error
+        raise _malformed(error) from error
+
+
+def _malformed(error: Exception) -> MalformedInputs:
+    return MalformedInputs(f"not a document of health inputs: {type(error).__name__} {error}")
 
 
 def _inputs(inputs: HealthInputs) -> dict[str, bytes]:

@@ -18,7 +18,7 @@ from aggregator.audit.lines import Row
 from aggregator.audit.verifier import Json, lines_of
 from aggregator.book import Book, BookInputs
 from aggregator.gather import Catalogue, Condition, DoubtedUnits
-from aggregator.margin.canonical import from_document, to_json
+from aggregator.margin.canonical import from_document, liabilities_document, to_json, unit_document, words
 from aggregator.margin.inputs import METHODOLOGY_VERSION, HealthInputs, MarginAccount, VenueInputs
 from aggregator.margin.member import MemberKind, Membership
 from chains.model import Block, Reason, VenueSnapshot, VenueSpec
@@ -59,23 +59,40 @@ class Packed:
 
 def rows(book: Book) -> Iterator[Row]:
     """Write what a book was computed from, a row a part."""
+    yield from rows_of_units(book.inputs)
+    yield from rows_of_everybody(book)
+
+
+def rows_of_everybody(book: Book) -> Iterator[Row]:
+    """Write of what a book was computed from all but the units."""
     for part, key, document in _parts(book):
         yield {"part": part, "key": key, "document": rfc8785.dumps(document).decode("utf-8")}
 
 
 def rows_of_units(inputs: BookInputs) -> Iterator[Row]:
     """Write of what a book was computed from the units alone."""
-    venues = json.loads(to_json(replace(_health_inputs(inputs), observations=())))["venues"]
-    for part, key, document in (found for venue in venues for found in _venue_parts(venue)):
-        if part == UNIT:
-            yield {"part": part, "key": key, "document": rfc8785.dumps(document).decode("utf-8")}
+    for venue in inputs.venues:
+        name, liabilities = venue.snapshot.venue.id, venue.liabilities
+        for unit in venue.units:
+            document: Json = {"unit": unit_document(unit)}
+            if unit.unit_id in liabilities:
+                document["liabilities"] = liabilities_document(liabilities[unit.unit_id])
+            key = _unit_key(name, document["unit"]["unit_id"])
+            yield {"part": UNIT, "key": key, "document": words(document).decode("utf-8")}
+
+
+def without_units(inputs: BookInputs) -> BookInputs:
+    """Return the same of nobody."""
+    return replace(inputs, venues=tuple(replace(venue, units=(), liabilities={}) for venue in inputs.venues))
 
 
 def _parts(book: Book) -> Iterator[tuple[str, str, Any]]:
     inputs = book.inputs
-    whole: Json = json.loads(to_json(_health_inputs(inputs)))
+    whole: Json = json.loads(to_json(_health_inputs(without_units(inputs))))
     for venue in whole.pop("venues"):
-        yield from _venue_parts(venue)
+        del venue["units"], venue["liabilities"]
+        # One that has no block is known by its configuration alone.
+        yield VENUE if venue["at"]["hash"] != "0x" else IDLE, venue["venue"]["id"], venue
     for asset in whole.pop("assets"):
         yield ASSET, asset["id"], asset
     for part, name in _LISTS.items():
@@ -89,16 +106,6 @@ def _parts(book: Book) -> Iterator[tuple[str, str, Any]]:
         yield DOUBT, _unit_key(venue_id, f"0x{unit_id.hex()}"), reason._asdict()
     for venue_id, level in book.levels.items():
         yield LEVEL, venue_id, level
-
-
-def _venue_parts(venue: Json) -> Iterator[tuple[str, str, Any]]:
-    """Take the units out of a venue; one that has no block is known by its configuration alone."""
-    name, liabilities = venue["venue"]["id"], venue.pop("liabilities")
-    for unit in venue.pop("units"):
-        unit_id = unit["unit_id"]
-        said = {"liabilities": liabilities[unit_id]} if unit_id in liabilities else {}
-        yield UNIT, _unit_key(name, unit_id), {"unit": unit} | said
-    yield (VENUE if venue["at"]["hash"] != "0x" else IDLE), name, venue
 
 
 def _unit_key(venue_id: str, unit_id: str) -> str:

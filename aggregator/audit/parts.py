@@ -81,7 +81,7 @@ def written_down(
 
 def _judged_apart(book: Book, parts: list[BookInputs], folder: Path, told: Told) -> list[Part]:
     """Let processes judge parts, which they read from a folder."""
-    common = replace(book, inputs=_without_units(book.inputs), account_bytes={}, prices=(), messages=(), sent=())
+    common = replace(book, inputs=packed.without_units(book.inputs), account_bytes={}, prices=(), messages=(), sent=())
     (folder / COMMON).write_bytes(pickle.dumps(common))
     places = [folder / f"{number:05d}" for number in range(len(parts))]
     for place, part in zip(places, parts, strict=True):
@@ -157,8 +157,7 @@ def _first(pair: tuple[tuple[str, str], int]) -> tuple[str, str]:
 
 def _rows(book: Book, parts: Sequence[Part]) -> Rows:
     """Put the rows of all parts into the order of their tables."""
-    front = replace(book, inputs=_without_units(book.inputs))
-    rest = Columns(ordered(packed.INPUTS, packed.rows(front)), held_schema(packed.INPUTS)).table
+    rest = Columns(ordered(packed.INPUTS, packed.rows_of_everybody(book)), held_schema(packed.INPUTS)).table
     found = {name: Columns(rows, held_schema(name)) for name, rows in rows_of_everybody(book).items()}
     for name in LARGE:
         tables = [part.tables.pop(name) for part in parts]
@@ -191,7 +190,3 @@ def _margin_tables(book: Book, parts: Sequence[Part], name: str, slot_time: int)
         snapshot_id=name,
         slot_time=slot_time,
     )
-
-
-def _without_units(inputs: BookInputs) -> BookInputs:
-    return replace(inputs, venues=tuple(replace(venue, units=(), liabilities={}) for venue in inputs.venues))

@@ -153,7 +153,7 @@ def _is_written(folder: Path, name: str, rows: Columns) -> bool:
     """Whether a table has the lines of these rows, and no others."""
     with (folder / f"{name}.ndjson").open("rb") as file:
         lines = lines_of_table(rows.table, many=len(rows) >= MANY)
-        return all(file.read(len(some)) == some for some in lines) and not file.read(1)
+        return all(file.read(len(some)) == bytes(some) for some in lines) and not file.read(1)
 
 
 def _by_venue(rows: Iterable[Json]) -> dict[str, list[Json]]:

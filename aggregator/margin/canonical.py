@@ -123,6 +123,14 @@ def _text(json: Any) -> bytes:  # noqa: ANN401 - any JSON
     return rfc8785.dumps(json)
 
 
+_WORDS = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+
+
+def words(document: Json) -> bytes:
+    """Write in the same form, many times as fast, what has no number but small integers, and whose keys are words in ASCII."""
+    return _WORDS(document).encode("utf-8")
+
+
 def _object(parts: Mapping[str, bytes]) -> bytes:
     """Write an object of parts that are written: its keys are words in ASCII, which need no other order than Python's."""
     return b"{" + b",".join(b'"%b":%b' % (name.encode("ascii"), parts[name]) for name in sorted(parts)) + b"}"
@@ -218,10 +226,10 @@ def _read_block(json: Json) -> Block:
 
 
 def _venue(venue: VenueInputs) -> dict[str, bytes]:
-    said = {_hex(unit): None if said is None else _liabilities(said) for unit, said in venue.liabilities.items()}
+    said = {_hex(unit): liabilities_document(said) for unit, said in venue.liabilities.items()}
     return {
         **_SNAPSHOT(venue.snapshot),
-        "units": _text([_unit(unit) for unit in venue.units]),
+        "units": _list(words(unit_document(unit)) for unit in venue.units),
         "liabilities": _text(said),
     }
 
@@ -267,7 +275,10 @@ def _read_venue(json: Json) -> VenueInputs:
     )
 
 
-def _liabilities(said: Liabilities) -> Json:
+def liabilities_document(said: Liabilities | None) -> Json | None:
+    """Return what is known of what a unit owes to others, as JSON."""
+    if said is None:
+        return None
     return {
         "as_of": _number(said.as_of),
         "initial_requirement_usd": _usd(said.initial_requirement_usd),
@@ -284,7 +295,8 @@ def _read_liabilities(json: Json) -> Liabilities:
     return Liabilities(**json | read | {"as_of": int(json["as_of"]), "key": _bytes(json["key"])})
 
 
-def _unit(unit: UnitSnapshot) -> Json:
+def unit_document(unit: UnitSnapshot) -> Json:
+    """Return what belongs to a unit, as JSON; all of it is text."""
     return {
         "unit_id": _hex(unit.unit_id),
         "owner": _hex(unit.owner),

@@ -7,8 +7,11 @@ import json
 from dataclasses import replace
 
 import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
 
-from aggregator.margin.canonical import MalformedInputs, digest, from_json, to_json
+from aggregator.margin.canonical import MalformedInputs, digest, from_json, to_json, words
 from aggregator.margin.health import evaluate
 from aggregator.margin.inputs import HealthInputs, OtherMethodology
 from chains.model import FeedSpec, PriceAnswer, Reason
@@ -161,3 +164,15 @@ def test_liabilities_that_are_no_numbers_are_refused() -> None:
 
     with pytest.raises(MalformedInputs):
         from_json(json.dumps(written))
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers(1 - 2**53, 2**53 - 1) | texts,
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="ascii")), inner),
+)
+
+
+@given(st.dictionaries(st.text(st.characters(codec="ascii")), plain))
+def test_what_has_no_fraction_is_written_as_everything_is(document: dict[str, object]) -> None:
+    assert words(document) == rfc8785.dumps(document)  # type: ignore[arg-type]  # JSON

@@ -153,9 +153,8 @@ def marks_of(
             return
         for base in sorted({item.of for item in observed[identity] if item.of is not None}):
             settle(base, (*above, identity))
-        bases = {base: found for base, found in done.items() if base not in above}
         known = (about or {}).get(identity, NOTHING_KNOWN)
-        done[identity] = mark(identity, observed[identity], times, stale_chains, bases, rules=rules, about=known)
+        done[identity] = mark(identity, observed[identity], times, stale_chains, done, rules=rules, about=known)
 
     for identity in observed:
         settle(identity, ())

@@ -65,6 +65,10 @@ def test_the_age_is_counted_from_the_block_of_the_feeds_own_chain() -> None:
     assert refusals(found) == [Refusal.STALE]
 
 
+def test_the_smallest_answer_is_a_price() -> None:
+    assert priced(mark("ETH", [observation(WETH, None, answer_raw=1)], TIMES)).mid == 1e-8
+
+
 @pytest.mark.parametrize("answer_raw", [0, -1, -(2**255)])
 def test_an_answer_that_is_not_positive_is_no_price(answer_raw: int) -> None:
     assert refusals(mark("ETH", [observation(WETH, None, answer_raw=answer_raw)], TIMES)) == [Refusal.NON_POSITIVE]

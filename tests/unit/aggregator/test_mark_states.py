@@ -166,6 +166,8 @@ def test_without_an_estimate_the_feeds_own_deviation_is_what_it_moves_in_a_heart
 
     assert fresh.low == 1800.0
     assert old.low == pytest.approx(2000.0 * (1 - 0.1 * math.sqrt(4020 / 3600)))
+    always = priced(mark("ETH", [said(2000.0, age_s=30, deviation=0.1, heartbeat_s=0)], TIMES))
+    assert always.low == 1800.0  # it promises to speak with each block
 
 
 def test_a_print_far_below_redemption_lowers_the_middle_no_further_than_the_peg_haircut_and_the_low_all_the_way() -> (
@@ -269,6 +271,15 @@ def test_what_a_halted_chain_said_three_days_ago_is_stale_and_as_wide_as_three_d
     assert priced(mark("ETH", [said(2000.0)], month, {CHAIN}, about=about)).low == pytest.approx(1600.0)
 
 
+def test_a_chain_that_is_behind_others_and_not_stale_is_no_wider_for_it() -> None:
+    about = About(daily_deviation=ETH_A_DAY)
+    behind = {CHAIN: NOW, OTHER_CHAIN: NOW + 600}
+
+    found = mark("ETH", [said(2000.0, age_s=60)], behind, about=about)
+
+    assert found == mark("ETH", [said(2000.0, age_s=60)], {CHAIN: NOW}, about=about)
+
+
 def test_a_jump_that_nobody_confirms_is_held_between_what_was_and_what_is_said() -> None:
     found = priced(mark("ETH", [said(1600.0, past=[(60, 2000.0)], deviation=0.01)], TIMES))
 
@@ -359,6 +370,12 @@ def test_means_over_time_are_of_what_was_said_and_unknown_where_that_does_not_re
     assert short.twap_1h is None
     assert (mute.twap_5m, mute.twap_1h) == (None, None)
     assert (known.lowest, known.highest, mute.lowest) == (1000.0, 2000.0, 2000.0)
+    fixed = priced(mark("ETH", [said(2000.0, heartbeat_s=None)], TIMES))
+    assert (fixed.twap_5m, fixed.twap_1h) == (2000.0, 2000.0)
+    rate = replace(said(1.25, heartbeat_s=None), of="ETH", operator=None)
+    redeemed = priced(mark("stETH", [rate], TIMES, bases={"ETH": known}))
+    assert known.twap_1h is not None
+    assert redeemed.twap_1h == pytest.approx(1.25 * known.twap_1h)
 
 
 def test_the_low_is_the_mean_of_five_minutes_where_that_is_lower_and_the_middle_stays() -> None:

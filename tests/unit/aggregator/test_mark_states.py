@@ -43,6 +43,7 @@ def test_two_operators_that_agree_make_a_mark_that_is_ok() -> None:
 
     assert (found.state, found.reasons, found.operators) == (State.OK, (), ("chainlink", "pyth"))
     assert (found.low, found.mid, found.high, found.confidence) == (2000.0, 2001.0, 2002.0, 1.0)
+    assert priced(mark("ETH", [said(2000.0)], TIMES)).confidence == 0.0
 
 
 def test_one_operator_with_two_feeds_is_one_opinion_and_degraded() -> None:
@@ -234,6 +235,14 @@ def test_a_dollar_at_88_cents_is_88_cents_of_collateral_and_a_dollar_of_debt() -
     assert found.state is State.DEGRADED
 
 
+def test_a_dollar_above_par_is_a_dollar_of_collateral() -> None:
+    told = [replace(observation(USDC, 1.05), feed=each * 20, operator=each.hex()) for each in (b"\x01", b"\x02")]
+
+    found = priced(mark("USDC", told, TIMES, about=About(at_par=True)))
+
+    assert (found.low, found.mid, found.high) == (1.0, 1.05, 1.05)
+
+
 def test_the_days_of_march_2023_as_they_were() -> None:
     source = HISTORIES / "a_usdc_usd_1d.csv"
     if not source.exists():
@@ -293,6 +302,15 @@ def test_what_was_before_a_jump_and_the_mean_of_five_minutes_stretch_a_mark_once
 
     assert found.twap_5m == 2000.0
     assert (found.low, found.high) == (1584.0, 2020.0)
+
+
+def test_of_two_that_jumped_apart_and_one_that_stayed_the_middle_is_its_and_the_bounds_are_theirs() -> None:
+    jumped = [said(1600.0, past=[(60, 2000.0)]), said(2600.0, "pyth", past=[(60, 2000.0)])]
+
+    found = priced(mark("ETH", [*jumped, said(2000.0, "redstone", past=[(60, 2000.0)])], TIMES))
+
+    assert (found.low, found.mid, found.high, found.state) == (1600.0, 2000.0, 2600.0, State.HELD)
+    assert refused(found) == {"chainlink": Refusal.UNCONFIRMED, "pyth": Refusal.UNCONFIRMED}
 
 
 def test_a_jump_is_released_when_another_operator_confirms_it() -> None:

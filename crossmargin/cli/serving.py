@@ -106,9 +106,8 @@ def _serve(context: Context, settings: Settings, follow: Connect | None) -> None
 
 
 async def _until_interrupted(context: Context, parts: Parts) -> None:
-    stop = asyncio.Event()
-    until_interrupted(stop)
-    await serve_until(parts, stop, lambda url: announce(context, url))
+    with until_interrupted() as stop:
+        await serve_until(parts, stop, lambda url: announce(context, url))
 
 
 def announce(context: Context, url: str) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+ENDING = signal.SIGINT, signal.SIGTERM
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -15,7 +18,6 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     interrupted = False
 
     async def supervised() -> T:
-        loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(work)
 
         def interrupt() -> None:
@@ -23,9 +25,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
             interrupted = True
             task.cancel()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, interrupt)
-        return await task
+        with _heard(interrupt):
+            return await task
 
     try:
         return asyncio.run(supervised())
@@ -35,8 +36,34 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-def until_interrupted(stop: asyncio.Event) -> None:
-    """Let a signal set `stop` instead of ending the program."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+@contextmanager
+def until_interrupted() -> Iterator[asyncio.Event]:
+    """Give an event that a signal sets instead of ending the program."""
+    stop = asyncio.Event()
+    with _heard(stop.set):
+        yield stop
+
+
+@contextmanager
+def _heard(heard: Callable[[], None]) -> Iterator[None]:
+    """Let signals that end a program do something else within the context.
+
+    After one, no other is heard any more, beyond the context either: what is left to do, stores to be closed, is done to its end. A loop
+    that is closed would leave SIGTERM to end the program at once.
+    """
+    loop, ending = asyncio.get_running_loop(), False
+
+    def end() -> None:
+        nonlocal ending
+        ending = True
+        heard()
+
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number in ENDING:
+        loop.add_signal_handler(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN if ending else handler)

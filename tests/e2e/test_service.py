@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -345,3 +346,20 @@ def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT])
+def test_a_service_that_is_told_to_end_again_and_again_ends_once(
+    nodes: Nodes, tmp_path: Path, which: signal.Signals
+) -> None:
+    north = nodes.start(recorded()[0], head=150)
+    configure(tmp_path, [north])
+    with service(tmp_path, "run") as (url, process):
+        until(lambda: get(url + "/readyz").status == 200)
+        while process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, which)
+            time.sleep(0.002)
+
+    assert "Traceback" not in (tmp_path / "service.log").read_text()
+    assert not (tmp_path / "crossmargin.duckdb.wal").exists()

@@ -70,7 +70,7 @@ def _crew(parts: int, parts_each: int) -> int:
 
 
 class PartFailed(StoreError):
-    """Every process that was to do a part died of it."""
+    """Every process that was to do a part died of it, or parts could not be handed to any."""
 
 
 class _Died(Exception):

@@ -23,13 +23,15 @@ from aggregator.audit import inputs as packed
 from aggregator.audit.lines import KEYS, Columns, Row, ordered
 from aggregator.audit.tables import held_schema, rows_of, rows_of_accounts, rows_of_everybody, unit_key
 from aggregator.book import Book, BookInputs, judged, parted
-from aggregator.pooled import each_in_processes
+from aggregator.pooled import PartFailed, each_in_processes
 from aggregator.told import Told, each_told, untold
 
 ACCOUNTS_A_PART = 1_000
 
 FEW, PARTS_EACH = 8, 4
 """Parts that are better judged here, and for how many of them there is a process: to start one takes as long, and a quarter of a GB."""
+
+ROOM = "nothing was written; make room, or name another folder by TMPDIR, and try again"
 
 Rows = Mapping[str, Columns]
 """The tables of a snapshot, by name."""
@@ -62,7 +64,7 @@ def written_down(
     """Judge everybody who has something by the inputs of a book, and return the tables of its snapshot; all else is the book's.
 
     By parts of so many accounts where there are more than a few; `apart`: in processes of their own, which read files of this one's.
-    Raises `PartFailed`, which says of which accounts these died.
+    Raises `PartFailed`, which says of which accounts these died, or why the files could not be written.
     """
     parts = [*parted(book.inputs, accounts)]
     if len(parts) <= FEW:
@@ -71,8 +73,11 @@ def written_down(
         rows = {name: Columns(table, held_schema(name)) for name, table in rows_of(whole).items()}
         return rows, lambda name, slot_time: tables_of(whole, snapshot_id=name, slot_time=slot_time)
     if apart:
-        with TemporaryDirectory(prefix="crossmargin-book-") as folder:
-            made = _judged_apart(book, parts, Path(folder), told)
+        try:
+            with TemporaryDirectory(prefix="crossmargin-book-") as folder:
+                made = _judged_apart(book, parts, Path(folder), told)
+        except OSError as error:  # nobody else's: what is judged reads and writes nothing
+            raise PartFailed(f"parts of the book cannot be kept meanwhile: {error}; {ROOM}") from error
     else:
         each = enumerate(each_told(told, JUDGING, parts))
         made = [part_of(_judged_by(book, inputs), number) for number, inputs in each]

@@ -6,6 +6,7 @@ import json
 import random
 import re
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -28,6 +29,7 @@ from aggregator.audit.tree_index import FILES as INDEX_FILES
 from aggregator.audit.verifier import MANIFEST, Fault, canonical
 from aggregator.book import judged
 from aggregator.margin.inputs import OtherMethodology
+from aggregator.pooled import PartFailed
 from tests.support.lines import rewrite, tables
 from tests.unit.aggregator.audit.test_parts import many
 from tests.unit.aggregator.audit.test_verifier import (
@@ -220,6 +222,16 @@ def test_of_a_book_that_is_computed_by_parts_what_does_not_follow_is_named_too(
     (fault,) = recomputed.faults(folder)
 
     assert fault.startswith(f"accounts {last}: collateral_usd is {rows[-1]['collateral_usd']}, its inputs come to ")
+
+
+def test_a_full_disk_here_is_no_fault_of_the_snapshot(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "FEW", 0)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+
+    with pytest.raises(PartFailed, match=r"nowhere.*; nothing was written; make room"):
+        verify(made, recompute=True, apart=True)
 
 
 def test_a_snapshot_without_inputs_cannot_be_computed_again(folder: Path) -> None:

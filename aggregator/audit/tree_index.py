@@ -7,11 +7,13 @@ in order: 8 that name who owns it, and its number. Nodes are not believed: whoev
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -51,8 +53,9 @@ from aggregator.told import Told, untold
 INDEX, NODES, OWNERS = "index.json", "index.nodes", "index.owners"
 FILES = (INDEX, NODES, OWNERS)
 
-GROUP = 32
-"""Leaves below each of the lowest nodes that are kept: a power of two. So many are read, and joined, to prove one."""
+GROUP = 8
+"""Leaves below each of the lowest nodes that are kept: a power of two. So many are read, and joined, to prove one: with
+fewer, proofs are faster and the index is larger."""
 
 PART = 1 << 14
 """Leaves of a part of the tree that has nodes of its own in the index: a power of two too."""
@@ -91,39 +94,50 @@ def write(
 
     `terms`: columns and key of each table. Raises `OSError`, and `Fault` where there is no tree.
     """
-    root, written = _written(folder, units, positions, terms, run, told=told)
-    for name, texts in written.items():
-        with (folder / name).open("wb") as file:
-            file.writelines(texts)
-    return root
+    with ExitStack() as opened:
+        put = {name: opened.enter_context((folder / name).open("wb")).write for name in FILES}
+        return _put(folder, units, positions, terms, run, put=put, group=GROUP, told=told)
 
 
-def _written(
+Put = Callable[[bytes], object]
+"""Takes what comes next in a file."""
+
+
+def _put(
     folder: Path,
     units: pa.Table,
     positions: pa.Table,
     terms: Mapping[str, Terms],
     run: Run,
     *,
+    put: Mapping[str, Put],
+    group: int,
     told: Told = untold,
-) -> tuple[Node, dict[str, list[bytes]]]:
-    """Return the root, and what is written into each file."""
-    growing = _growing(folder, units, positions, terms, run)
+) -> Node:
+    """Put into each file what it has, the nodes of each part of the tree as they come, and return the root."""
+    growing = _growing(folder, units, positions, terms, run, group=group)
     owners = owners_of(units)
-    built, texts = _grown(growing, told)
-    ends = [0, *accumulate(map(len, texts))]
+    put[OWNERS](owners)
+    lengths = [0]
+
+    def took(text: bytes) -> None:
+        put[NODES](text)
+        lengths.append(len(text))
+
+    root = _grown(growing, told, took)
     said = {
-        "group": GROUP,
+        "group": group,
         "part": PART,
-        "parts": [list(span) for span in pairwise(ends)],
+        "parts": [list(span) for span in pairwise(accumulate(lengths))],
         "owners": [list(each) for each in hashes(owners)],
     }
-    return built, {NODES: texts, OWNERS: [owners], INDEX: [verifier.canonical(said)]}
+    put[INDEX](verifier.canonical(said))
+    return root
 
 
 def root_of(folder: Path, units: pa.Table, positions: pa.Table, terms: Mapping[str, Terms], run: Run) -> Node:
     """Return the root of the tree over units and positions, whose lines stand in a folder; raises as `write` does."""
-    return _grown(_growing(folder, units, positions, terms, run, indexed=False), untold)[0]
+    return _grown(_growing(folder, units, positions, terms, run), untold)
 
 
 class Grown(NamedTuple):
@@ -135,8 +149,8 @@ class Grown(NamedTuple):
 
 
 Call = tuple[Part, Part, Held]
-Growing = tuple[Sequence[Call], Iterable[Grown]]
-"""Parts of a tree that are built, beside whatever else is done, and what comes of each."""
+Growing = tuple[Sequence[Call], Iterable[Grown], int | None]
+"""Parts of a tree that are built, beside whatever else is done, what comes of each, and the groups of an index that is made with them."""
 
 
 def _growing(
@@ -146,38 +160,46 @@ def _growing(
     terms: Mapping[str, Terms],
     run: Run,
     *,
-    indexed: bool = True,
+    group: int | None = None,
 ) -> Growing:
-    """Begin to build a tree, in other processes where `run` has them; `indexed`: with what the index has of it."""
+    """Begin to build a tree, in other processes where `run` has them; `group`: with what an index of such groups has of it."""
     parts = verifier.tree_parts(folder, terms, PART)
     calls = [(*part, held) for part, held in zip(parts, held_of(units, positions), strict=True)]
-    return calls, run(partial(compiled_part_of if len(calls) >= MANY else part_of, indexed=indexed), calls)
+    return calls, run(partial(compiled_part_of if len(calls) >= MANY else part_of, group=group), calls), group
 
 
-def _grown(growing: Growing, told: Told) -> tuple[Node, list[bytes]]:
-    """Return the root, and what the index has of each part and of what is above them.
+def _unwanted(_: bytes) -> None:
+    """Take nothing."""
+
+
+def _grown(growing: Growing, told: Told, put: Put = _unwanted) -> Node:
+    """Return the root, and put what the index has of each part and of what is above them.
 
     What failed in a compiler, or in processes that died of it or of anything, is built without them, and that is said.
     """
-    calls, parts = growing
-    grown: list[Grown] = []
+    calls, parts, group = growing
+    roots: list[Node] = []
+    failed: list[str] = []
+
+    def grow(parts: Iterable[Grown]) -> None:
+        for part in parts:
+            put(part.text)
+            roots.append(part.root)
+            failed.extend([part.failed] if part.failed else [])
+            told("building the tree", len(roots), len(calls))
+
     try:
-        _grow(grown, parts, len(calls), told)
+        grow(parts)
     except BrokenExecutor as error:
         LOG.warning(
             "the tree of a snapshot in one process, slower: %s", words_of(error), extra={"word": "processes_died"}
         )
-        _grow(grown, starmap(part_of, calls[len(grown) :]), len(calls), told)
-    if failed := next((each.failed for each in grown if each.failed), None):
-        say_slower("the tree of a snapshot", failed)
-    built, above = _top([each.root for each in grown])
-    return built, [*(each.text for each in grown), above]
-
-
-def _grow(grown: list[Grown], parts: Iterable[Grown], count: int, told: Told) -> None:
-    for each in parts:
-        grown.append(each)
-        told("building the tree", len(grown), count)
+        grow(starmap(partial(part_of, group=group), calls[len(roots) :]))
+    if failed:
+        say_slower("the tree of a snapshot", failed[0])
+    root, above = _top(roots)
+    put(above)
+    return root
 
 
 def held_of(units: pa.Table, positions: pa.Table) -> list[Held]:
@@ -263,8 +285,8 @@ def _joined(own: pa.RecordBatch) -> pa.Array:
     return pc.binary_join_element_wise(*(column.cast(pa.string()) for column in own.columns), "\n")
 
 
-def part_of(units: Part, positions: Part, held: Held, *, indexed: bool = True) -> Grown:
-    """Build a part of the tree."""
+def part_of(units: Part, positions: Part, held: Held, *, group: int | None) -> Grown:
+    """Build a part of the tree; `group`: leaves below the lowest nodes that an index has of it, if there is to be one."""
     raw, sums = verifier.read(units), Spelled(held.names)
     holdings = Holdings(
         counts=held.counts.tolist(),
@@ -274,44 +296,46 @@ def part_of(units: Part, positions: Part, held: Held, *, indexed: bool = True) -
         amounts=held.amounts.decode().split(),
     )
     leaves = verifier.leaves_of_lines(raw, verifier.read(positions), holdings, sums)
-    built = sums.levels(sums.joined(leaves, GROUP))
-    if not indexed:
+    built = sums.levels(sums.joined(leaves, group or verifier.NEAR))
+    if group is None:
         return Grown(sums.named(built[-1][0]), b"")
-    ends = islice(re.finditer(b"\n", raw), GROUP - 1, None, GROUP)
+    ends = islice(re.finditer(b"\n", raw), group - 1, None, group)
     starts = [units.begin, *(units.begin + end.end() for end in ends)]
     if starts[-1] != units.end:
         starts.append(units.end)
     return Grown(sums.named(built[-1][0]), _text(sums.names, starts, _lines(built)))
 
 
-def compiled_part_of(units: Part, positions: Part, held: Held, *, indexed: bool = True) -> Grown:
+def compiled_part_of(units: Part, positions: Part, held: Held, *, group: int | None) -> Grown:
     """Do what `part_of` does with compiled kernels, where there are any and until they fail in this process."""
     try:
         if not branches.failures() and (kernels := branches.kernels()) is not None:
-            return _compiled_part_of(units, positions, held, kernels, indexed=indexed)
+            return _compiled_part_of(units, positions, held, kernels, group=group)
     except Fault:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a compiler or its files raise; of what is wrong with lines, the same is raised below
-        grown = part_of(units, positions, held, indexed=indexed)
+        grown = part_of(units, positions, held, group=group)
         branches.failures().append(words_of(error))
         return grown._replace(failed=branches.failures()[0])
-    return part_of(units, positions, held, indexed=indexed)
+    return part_of(units, positions, held, group=group)
 
 
-def _compiled_part_of(units: Part, positions: Part, held: Held, kernels: branches.Kernels, *, indexed: bool) -> Grown:
+def _compiled_part_of(
+    units: Part, positions: Part, held: Held, kernels: branches.Kernels, *, group: int | None
+) -> Grown:
     tree = branches.Tree(held.names, kernels)
     hashes, lengths = branches.leaf_hashes(units, positions, held.counts, kernels)
     levels = list(tree.levels(tree.leaves(held, hashes)))
-    if not indexed:
+    if group is None:
         return Grown(tree.root(levels[-1]), b"")
     words = branches.Words.of([f" {place}:" for place in range(len(tree.sums.names))], "", "", "\n")
     lines = (
         hashed.tobytes().hex().encode() + bytes(text)
-        for level in levels[min(GROUP.bit_length(), len(levels)) - 1 :]
+        for level in levels[min(group.bit_length(), len(levels)) - 1 :]
         for hashed, text in zip(level.hashes, tree.texts(level, words), strict=True)
     )
     ends = [*accumulate(lengths.tolist(), initial=units.begin)]
-    starts = [*ends[:-1:GROUP], ends[-1]]
+    starts = [*ends[:-1:group], ends[-1]]
     return Grown(tree.root(levels[-1]), _text(tree.sums.names, starts, lines))
 
 
@@ -380,17 +404,28 @@ def differences(folder: Path, manifest: Json) -> list[str]:
         return []
     units, positions = (pq.read_table(folder / f"{name}.parquet") for name in (UNITS, POSITIONS))
     terms = {name: (tuple(said["columns"]), tuple(said["key"])) for name, said in manifest["tables"].items()}
+    hashes_of = {name: hashlib.sha256() for name in FILES}
     try:
+        group = _group_of(verifier.parsed((folder / INDEX).read_bytes(), INDEX))
         with verifier.hands_for(folder) as run:
-            _, written = _written(folder, units, positions, terms, run)
+            put = {name: hashed.update for name, hashed in hashes_of.items()}
+            _put(folder, units, positions, terms, run, put=put, group=group)
     except (Fault, *verifier.UNREADABLE) as error:
         return [f"no index can be made of these tables: {error}"]
     files = manifest["files"]
     return [
         f"{name} is not the index of these tables"
-        for name, texts in written.items()
-        if files.get(name, {}).get("sha256") != sha256(b"".join(texts))
+        for name, hashed in hashes_of.items()
+        if files.get(name, {}).get("sha256") != f"sha256:{hashed.hexdigest()}"
     ]
+
+
+def _group_of(said: Json) -> int:
+    """Return how many leaves are below each of the lowest nodes of an index: other versions keep others."""
+    group = said["group"]
+    if type(group) is not int or not 1 <= group <= PART or group & (group - 1):
+        raise Fault(f"{INDEX}: {group!r} leaves are no group")
+    return group
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from aggregator.audit import snapshot, tree_index, verifier
@@ -18,7 +19,7 @@ from aggregator.audit.signing import Signer
 from aggregator.audit.snapshot import write_snapshot
 from aggregator.audit.tree_index import FILES, INDEX, OWNERS, TreeIndex
 from aggregator.audit.verifier import Fault, Json, check_proof, described, leaves_of, levels, lines_of, sha256
-from tests.unit.aggregator.audit.test_columns import TERMS, book, root_of, write
+from tests.unit.aggregator.audit.test_columns import TERMS, book, root_of, tabled, write
 from tests.unit.aggregator.audit.test_verifier import FIRST_SLOT, OPERATOR, history, sealed, weighed
 
 CHAIN = "eip155:1"
@@ -137,6 +138,44 @@ def test_an_index_that_leaves_out_a_unit_is_found_though_it_is_signed(made: Path
     assert prove(made, "acme")["units"] == []
 
     assert snapshot.verify(made).faults == [f"{OWNERS} does not have the owners of units"]
+
+
+@pytest.mark.parametrize("group", [1, 2, 64])
+def test_an_index_of_other_groups_is_that_of_its_tables(
+    group: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version keeps as many nodes as it wants."""
+    units, positions = book(random.Random(8), 40)
+    with monkeypatch.context() as other:
+        other.setattr(tree_index, "GROUP", group)
+        manifest = indexed(tmp_path, units, positions)
+    copied(tmp_path, units, positions)
+    assert json.loads((tmp_path / INDEX).read_bytes())["group"] == group != tree_index.GROUP
+    line = next(lines_of(tmp_path, "units")).decode()
+
+    assert tree_index.differences(tmp_path, manifest) == []
+    assert TreeIndex(tmp_path, manifest).unit(0).line == line
+
+
+@pytest.mark.parametrize("group", [0, -8, 3, 1 << 15, True, 8.0, "8", None])
+def test_groups_that_no_version_keeps_are_named(group: Any, tmp_path: Path) -> None:
+    units, positions = book(random.Random(8), 3)
+    manifest = indexed(tmp_path, units, positions)
+    copied(tmp_path, units, positions)
+    said = json.loads((tmp_path / INDEX).read_bytes())
+    raw = json.dumps(said | {"group": group}, separators=(",", ":"), sort_keys=True).encode()
+    (tmp_path / INDEX).write_bytes(raw)
+    manifest["files"][INDEX]["sha256"] = sha256(raw)
+
+    (fault,) = tree_index.differences(tmp_path, manifest)
+
+    assert fault.startswith("no index can be made of these tables: ")
+
+
+def copied(folder: Path, units: list[dict[str, Any]], positions: list[dict[str, Any]]) -> None:
+    """Write Parquet copies of units and positions."""
+    for name, rows in (("units", units), ("positions", positions)):
+        pq.write_table(tabled(name, rows), folder / f"{name}.parquet")
 
 
 def test_a_snapshot_without_an_index_is_proven_all_the_same(made: Path) -> None:

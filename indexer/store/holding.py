@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from chains.model import Side
+from indexer.store.journals import tags_of
 
 MOST_CELLS = 1 << 26
 """Of a table with a cell of four bytes for each unit and key: where it would have more, rows are sorted instead."""
@@ -77,10 +78,12 @@ class Cells:
 
 def cells_of(units: pa.Table, keys: Sequence[Key]) -> Iterator[Cells]:
     """Yield units, given in order, that have a tag of their own, and then those that share one: a unit has a cell for each key."""
-    first = units.append_column("first_cell", pa.array(np.arange(len(units)) * len(keys)))
-    tags = np.sort(units["unit_tag"].to_numpy())
-    shared = np.unique(tags[1:][np.diff(tags) == 0])
-    shares = np.isin(units["unit_tag"].to_numpy(), shared)
+    first_cell = (np.arange(len(units)) * len(keys)).astype(_number_of(len(units) * len(keys)))
+    tags = tags_of(units["unit_id"])
+    first = units.append_column("unit_tag", tags).append_column("first_cell", pa.array(first_cell))
+    ordered = np.sort(tags.to_numpy())
+    shared = np.unique(ordered[1:][np.diff(ordered) == 0])
+    shares = np.isin(tags.to_numpy(), shared)
     yield Cells(first=first.filter(pa.array(~shares)))
     if len(shared):
         yield Cells(first=first.filter(pa.array(shares)), tags=shared.tolist())
@@ -90,7 +93,7 @@ def numbers_of(keys: Sequence[Key]) -> pa.Table:
     """Return keys with their numbers."""
     markets = pa.array([market for market, _ in keys], pa.binary())
     sides = pa.array([side.value for _, side in keys], pa.string())
-    return pa.table({"market": markets, "side": sides, "number": np.arange(len(keys))})
+    return pa.table({"market": markets, "side": sides, "number": np.arange(len(keys), dtype=np.int32)})
 
 
 def holding_of(rows: pa.Table, units: Sequence[bytes], keys: Sequence[Key]) -> Holding:
@@ -104,7 +107,7 @@ def holding_of(rows: pa.Table, units: Sequence[bytes], keys: Sequence[Key]) -> H
         unit=unit,
         key=cells - unit * len(keys),
         amounts_raw=_of_rows(rows["amount_raw"], last),
-        places=places[last],
+        places=np.take(places, last),
         owners=_of_rows(rows["owner"], last),
     )
 
@@ -116,10 +119,10 @@ def _of_rows(column: pa.ChunkedArray, rows: Numbers) -> pa.Array:
     return pa.concat_arrays(column.take(pa.array(rows)).chunks)
 
 
-def _last_of_each(cells: Numbers, size: int, places: Numbers) -> tuple[Numbers, Numbers]:
+def _last_of_each(cells: NDArray[np.int32 | np.int64], size: int, places: Numbers) -> tuple[Numbers, Numbers]:
     """Return cells in order, and the number of the last row of each."""
-    numbers = np.arange(len(cells))
-    if not (np.diff(places) >= 0).all():
+    numbers: NDArray[np.int32 | np.int64] = np.arange(len(cells), dtype=_number_of(size))
+    if (places[1:] < places[:-1]).any():
         numbers = np.argsort(places, kind="stable")
         cells = cells[numbers]
     if size <= MOST_CELLS:
@@ -128,7 +131,12 @@ def _last_of_each(cells: Numbers, size: int, places: Numbers) -> tuple[Numbers, 
         found = np.flatnonzero(last >= 0)
         return found, last[found].astype(np.int64)
     found, newest = np.unique(cells[::-1], return_index=True)
-    return found, numbers[::-1][newest]
+    return found.astype(np.int64), numbers[::-1][newest].astype(np.int64)
+
+
+def _number_of(size: int) -> type[np.int32 | np.int64]:
+    """Return the kind of numbers in which so many cells are counted: of small ones, twice as many are near."""
+    return np.int32 if size <= MOST_CELLS else np.int64
 
 
 def integers(column: pa.Array) -> list[int]:

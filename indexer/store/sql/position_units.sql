@@ -1,2 +1,2 @@
--- The units of rows, in order, with their tags.
-SELECT DISTINCT unit_id, unit_tag FROM ({rows}) ORDER BY unit_id
+-- The units of rows, in order.
+SELECT DISTINCT unit_id FROM ({rows}) ORDER BY unit_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import pickle
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Self, TypeVar
 
+from aggregator.preferring import words_of
 from indexer.store.errors import StoreError
 
 P = TypeVar("P")
@@ -139,10 +141,20 @@ def _do(work: Callable[[Any], Any], connection: Connection[Any, Any]) -> None:
         except EOFError:
             return
         try:
-            said = (True, work(part))
+            said = pickle.dumps((True, work(part)), pickle.HIGHEST_PROTOCOL)
         except Exception as error:  # noqa: BLE001 - raised where it was asked for
-            said = (False, error)
+            said = _sent(error)
         try:
-            connection.send(said)
+            connection.send_bytes(said)
         except OSError:
             return
+
+
+def _sent(error: Exception) -> bytes:
+    """Write down that the work raised an error: itself, where it can be read again, and else what it says."""
+    try:
+        said = pickle.dumps((False, error))
+        pickle.loads(said)  # noqa: S301 - just written
+    except Exception:  # noqa: BLE001 - whatever an error's own making raises
+        return pickle.dumps((False, RuntimeError(words_of(error))))
+    return said

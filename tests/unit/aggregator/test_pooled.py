@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 from collections import Counter
 from functools import partial
 from pathlib import Path
+from threading import Lock
 
 import pytest
 
@@ -39,6 +41,48 @@ def test_a_part_of_which_every_process_dies_is_named(tmp_path: Path) -> None:
 
     assert lives(tmp_path)[3] == TRIES
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("raised", ["Kept", "Keyed"])
+def test_an_error_that_no_process_can_hand_on_is_said_at_once(raised: str, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=f"^{raised}: part 3 is wrong$"):
+        list(each_in_processes(partial(raising_at, tmp_path, raised), list(range(7)), str))
+
+    assert lives(tmp_path)[3] == 1
+
+
+def test_what_no_process_can_hand_on_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises((TypeError, pickle.PicklingError, AttributeError), match="pickle"):
+        list(each_in_processes(partial(unsent, tmp_path), [1, 2, 3], str))
+
+    assert max(lives(tmp_path).values()) == 1
+
+
+class Kept(Exception):
+    """Has something that stays in its process."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(said)
+        self.lock = Lock()
+
+
+class Keyed(Exception):
+    """Is made otherwise than it is read again."""
+
+    def __init__(self, *, part: int) -> None:
+        super().__init__(f"part {part} is wrong")
+
+
+def raising_at(folder: Path, raised: str, part: int) -> int:
+    (folder / f"{part}-{os.getpid()}").touch()
+    if part == 3:
+        raise Kept("part 3 is wrong") if raised == "Kept" else Keyed(part=part)
+    return part
+
+
+def unsent(folder: Path, part: int) -> object:
+    (folder / f"{part}-{os.getpid()}").touch()
+    return Lock()
 
 
 def killed_at(folder: Path, deaths: dict[int, int], part: int) -> int:

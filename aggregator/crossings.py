@@ -108,7 +108,7 @@ def _bands(memory: Memory, book: Book, before: Book | None) -> Iterator[Crossing
         if not _is_quiet(subject := account_subject(each.account.id), each.assessment.status, memory):
             sides[subject] = _account(each, old.get(each.account.id))
         for held_in in each.assessment.units:
-            if not _is_quiet(subject := unit_subject(held_in), unit_status(held_in.unit, policy), memory):
+            if not _is_quiet(subject := unit_subject(held_in), unit_status(held_in, policy), memory):
                 sides[subject] = _unit(each, held_in, policy)
         seen.update(sides)
         crossed = (_crossed(memory.get(subject), subject, side, policy, cuts) for subject, side in sides.items())
@@ -162,7 +162,7 @@ def _unit(entry: AssessedAccount, held_in: OpenUnit, policy: StatusPolicy) -> _S
     wad = unit.health_factor_wad
     number = None if wad is None else numbers.text(numbers.wad_down(wad))
     return _Side(
-        status=unit_status(unit, policy),
+        status=unit_status(held_in, policy),
         factor=None if wad is None else wad / numbers.WAD,
         number=number,
         reasons=unit.reasons,

@@ -41,13 +41,17 @@ class Units:
     left_out: tuple[Reason, ...]
 
 
+Positions = tuple[tuple[str, float, float], ...]
+"""Of each: asset, what counts against liquidation and what it is worth, USD, of a debt negative."""
+
+
 class UnitLine(NamedTuple):
-    """A unit with debt; `positions`: asset, what counts against liquidation and what it is worth, USD, of a debt negative."""
+    """A unit with debt."""
 
     name: str
     owner: str
     venue: str
-    positions: tuple[tuple[str, float, float], ...]
+    positions: Positions
 
 
 def moves_of(assets: Sequence[str], scenarios: Sequence[Scenario]) -> Floats:
@@ -86,12 +90,12 @@ def unit_lines(book: Book) -> tuple[list[UnitLine], list[Reason]]:
     for held_in in book.units:
         if not held_in.unit.has_debt:
             continue
-        doubt = _doubt(held_in)
-        if doubt is None:
-            owner = str(Account(held_in.venue.chain_id, held_in.unit.owner))
-            lines.append(UnitLine(unit_name(held_in), owner, held_in.venue.id, tuple(_positions(held_in))))
+        told = _told(held_in)
+        if isinstance(told, Reason):
+            left_out.append(told)
         else:
-            left_out.append(doubt)
+            owner = str(Account(held_in.venue.chain_id, held_in.unit.owner))
+            lines.append(UnitLine(unit_name(held_in), owner, held_in.venue.id, told))
     return lines, left_out
 
 
@@ -114,8 +118,11 @@ def laid_out(lines: Sequence[UnitLine], left_out: Iterable[Reason]) -> Units:
     )
 
 
-def _doubt(held_in: OpenUnit) -> Reason | None:
-    """Say why a unit cannot be moved by the common rule, `None`: it can."""
+def _told(held_in: OpenUnit) -> Positions | Reason:
+    """Return what a unit has and owes as the common rule counts it, or say why it cannot be moved by that.
+
+    A venue that takes the average of thresholds down to a basis point is within the rule: what counts is less by as much as it is now.
+    """
     unit, name = held_in.unit, unit_name(held_in)
     if unit.health_factor_wad is None:
         return Reason("venue_unknown", name, "its venue's own numbers are not known")
@@ -123,12 +130,18 @@ def _doubt(held_in: OpenUnit) -> Reason | None:
         return Reason("venue_not_in_usd", name, "its venue does not value it in USD")
     if any(each.price is None for each in unit.positions if each.counts and each.amount_raw):
         return Reason("venue_price_missing", name, "its venue has no price of something that it has")
-    counts = [counted for _, counted, _ in _positions(held_in)]
-    covering, owed = (math.fsum(max(sign * each, 0.0) for each in counts) for sign in (1, -1))
+    positions = tuple(_positions(held_in))
+    covering = math.fsum(counted for _, counted, _ in positions if counted > 0)
+    owed, collateral = (math.fsum(max(sign * worth, 0.0) for *_, worth in positions) for sign in (-1, 1))
     own = unit.health_factor_wad / WAD
-    if owed <= 0 or not math.isclose(covering / owed, own, rel_tol=AGREES):
-        return Reason("venue_rule", name, f"its venue's health factor {own:.6f} is not Σ value·threshold / Σ debt")
-    return None
+    if owed > 0 and math.isclose(covering, own * owed, rel_tol=AGREES):
+        return positions
+    if owed > 0 and 0 < covering - own * owed < collateral / BASIS_POINTS:
+        return tuple(
+            (asset, counted * own * owed / covering if counted > 0 else counted, worth)
+            for asset, counted, worth in positions
+        )
+    return Reason("venue_rule", name, f"its venue's health factor {own:.6f} is not Σ value·threshold / Σ debt")
 
 
 def _positions(held_in: OpenUnit) -> Iterator[tuple[str, float, float]]:

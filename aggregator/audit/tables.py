@@ -311,7 +311,7 @@ def _unit(held_in: OpenUnit, book: Book, evidence: str) -> Row:
         "chain_id": chain_id,
         "unit_id": format_address(chain_id, unit.unit_id),
         "owner": format_address(chain_id, unit.owner),
-        "status": unit_status(unit, book.catalogue.policy.status).value,
+        "status": unit_status(held_in, book.catalogue.policy.status).value,
         "health_factor": views.wad(unit.health_factor_wad if unit.has_debt else None),
         "has_debt": unit.has_debt,
         "liquidatable": unit.liquidatable,

@@ -221,7 +221,7 @@ def _status(
         return Status.NO_DEBT
     policy = context.policy.status
     house = (house_status(each, policy) for each in factors)
-    return worst([*house, *(unit_status(held_in.unit, policy) for held_in in units)])
+    return worst([*house, *(unit_status(held_in, policy) for held_in in units)])
 
 
 def _min_unit(units: Iterable[OpenUnit]) -> int | None:

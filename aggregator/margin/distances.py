@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from aggregator.margin.equity import Ends, Exposure, Line, add_up, debt_lines, equity, lines, sound_between
+from aggregator.margin.equity import Exposure, Line, add_up, debt_lines, equity, lines, sound_between
 from aggregator.margin.house import Bound, value
 from aggregator.margin.layers import Purpose
 from aggregator.margin.pools import NO_SURPLUS, House, Part
@@ -45,69 +45,18 @@ class Withdrawal:
     amount: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
-    """Equity along t: `own` in each case of correlation, and of each isolated part that lends what it has left (`left`), if anything.
-
-    On either side of 1 it is concave from one end of a part's own surplus to the next. What has nothing left at 1 never has.
-    """
-
-    own: list[Line]
-    left: tuple[list[Line], ...] = ()
-
-    def at(self, t: float = 1.0) -> float:
-        return math.fsum((equity(self.own, t), *(max(0.0, equity(each, t)) for each in self.left)))
-
-    @property
-    def lean(self) -> float:
-        """What equity gains with t at t = 1, in the cases that are the worst there, in USD."""
-        return math.fsum(min(each, key=lambda line: line.at(1.0)).lean for each in (self.own, *self.left))
-
-    def ends(self) -> Ends:
-        """Return where along t > 0 nothing is left, below 1 and above; there must be something at 1."""
-        if not self.left:
-            return sound_between(self.own)
-        turns = [sound_between(each) for each in self.left]
-        below = sorted((end.below for end in turns if end.below is not None), reverse=True)
-        above = sorted(end.above for end in turns if end.above is not None)
-        last = above[-1] if above else 1.0
-        return Ends(
-            below=self._first_lacking([*below, 0.0]),
-            above=self._first_lacking([*above, *(math.ldexp(last, n) for n in range(1, DOUBLINGS))]),
-        )
-
-    def _first_lacking(self, turns: Sequence[float]) -> float | None:
-        """Return the last t from 1 on at which enough is left, on the way through some turns."""
-        enough = 1.0
-        for turn in turns:
-            if self.at(turn) < 0:
-                return _last_enough(self.at, enough, turn)
-            enough = turn
-        return None
-
-
-def _last_enough(at: Callable[[float], float], enough: float, lacking: float) -> float:
-    for _ in range(HALVINGS):
-        middle = (enough + lacking) / 2
-        if at(middle) >= 0:
-            enough = middle
-        else:
-            lacking = middle
-    return enough
-
-
 def identities(house: House) -> dict[str, float]:
     """Return the middle of the mark of every identity that counts."""
-    return {item.identity: item.mark.mid for item in house.everywhere if isinstance(item.mark, Mark)}
+    return {item.identity: item.mark.mid for item in house.held if isinstance(item.mark, Mark)}
 
 
 def liquidation_prices(house: House, context: Context) -> tuple[LiquidationPrice, ...]:
-    """Find each identity's nearest price at which the account, or a cross pool by itself, would be liquidated.
+    """Find each identity's nearest price at which the account, or a cross pool by itself, would be liquidated; isolated ones lend nothing.
 
     There is none where either is below 1 already.
     """
     owing = _owing(house)
-    if any(_along(each, context, ()).at() < 0 for each in owing):
+    if any(equity(_along(each, context, ())) < 0 for each in owing):
         return ()
     found = [price for each in owing for price in _prices_of(each, context)]
     nearest = {price.identity: price for price in sorted(found, key=lambda price: -abs(price.distance))}
@@ -115,9 +64,14 @@ def liquidation_prices(house: House, context: Context) -> tuple[LiquidationPrice
 
 
 def _owing(house: House) -> list[House]:
-    """Return the whole and, where it is several parts, each by itself: those that owe something."""
+    """Return what decides, of what owes: the whole, without what isolated parts lend, and of several parts each by itself."""
     parts = [House(parts=(part,)) for part in house.parts] if len(house.parts) > 1 else []
-    return [each for each in (house, *parts) if each.owes]
+    return [each for each in (_of_its_own(house), *parts) if each.owes]
+
+
+def _of_its_own(house: House) -> House:
+    """Leave out what isolated parts lend: it makes no status better."""
+    return replace(house, surplus=NO_SURPLUS, lending=())
 
 
 def _prices_of(house: House, context: Context) -> Iterator[LiquidationPrice]:
@@ -127,17 +81,9 @@ def _prices_of(house: House, context: Context) -> Iterator[LiquidationPrice]:
             yield LiquidationPrice(identity=identity, mid=mid, price=price)
 
 
-def _along(house: House, context: Context, moving: Collection[str]) -> Course:
-    """Return the maintenance equity as a function of a multiple of some identities' prices; what others lend moves with them."""
-
-    def of(what: House) -> list[Line]:
-        return _split(what, context, Bound.MID, Purpose.MAINTENANCE, lambda each: each.identity in moving)
-
-    if not house.lending:
-        return Course(own=of(house))
-    left = [of(House(parts=(part,))) for part in house.lending]
-    own = of(replace(house, surplus=NO_SURPLUS, lending=()))
-    return Course(own=own, left=tuple(each for each in left if equity(each) > 0))
+def _along(house: House, context: Context, moving: Collection[str]) -> list[Line]:
+    """Return the maintenance equity as a function of a multiple of some identities' prices."""
+    return _split(house, context, Bound.MID, Purpose.MAINTENANCE, lambda each: each.identity in moving)
 
 
 def _split(
@@ -152,10 +98,10 @@ def _split(
     return lines(resting, add_up(filter(moves, held)), context.model)
 
 
-def _nearest(along: Course) -> float | None:
-    if along.at() < 0:
+def _nearest(along: Sequence[Line]) -> float | None:
+    if equity(along) < 0:
         return None
-    ends = along.ends()
+    ends = sound_between(along)
     known = [end for end in (ends.below, ends.above) if end is not None]
     return min(known, key=lambda end: abs(end - 1), default=None)
 
@@ -163,7 +109,8 @@ def _nearest(along: Course) -> float | None:
 def common_fall(house: House, context: Context) -> float | None:
     """Return the smallest fall of everything that is not USD-like, as a fraction, at which the health factor is 1; `None`: none.
 
-    That of the account or of a cross pool by itself, whichever is smaller; none where either is below 1 already.
+    That of the account, without what isolated pools lend, or of a cross pool by itself, whichever is smaller; none where either is below 1
+    already.
     """
     return _least_of([_common_fall(each, context) for each in _owing(house)])
 
@@ -177,14 +124,14 @@ def _least_of(distances: Sequence[float | None]) -> float | None:
 def _common_fall(house: House, context: Context) -> float | None:
     """Infinite where no fall is enough, `None` below 1."""
     along = _along(house, context, _moving(house, context))
-    if along.at() < 0:
+    if equity(along) < 0:
         return None
-    below = along.ends().below
+    below = sound_between(along).below
     return math.inf if below is None else 1 - below
 
 
 def _moving(house: House, context: Context) -> set[str]:
-    return {item.identity for item in house.everywhere if not _usd_like(item, context)}
+    return {item.identity for item in house.held if not _usd_like(item, context)}
 
 
 def _usd_like(item: ValuedPosition, context: Context) -> bool:
@@ -195,14 +142,15 @@ def deviations(house: House, context: Context) -> float | None:
     """Return what is left over how much a day's deviation of all prices takes of it (∇ᵀΣ∇), Σ by the correlation as it is.
 
     `None` where nothing moves it, where it is below zero, or where nobody knows how something moves; what is USD-like and was not
-    estimated stands still. That of the account or of a cross pool by itself, whichever is less, and `None` where either is not known.
+    estimated stands still. That of the account, without what isolated pools lend, or of a cross pool by itself, whichever is less, and
+    `None` where either is not known.
     """
     return _least_of([_deviations(each, context) for each in _owing(house)])
 
 
 def _deviations(house: House, context: Context) -> float | None:
     """Infinite where nothing moves it, `None` below zero or where nobody knows how something moves."""
-    owned = {item.identity: item for item in house.everywhere}
+    owned = {item.identity: item for item in house.held}
     steady = {
         identity for identity, item in owned.items() if _usd_like(item, context)
     } - context.risk_index.assets.keys()
@@ -211,7 +159,7 @@ def _deviations(house: House, context: Context) -> float | None:
         for identity in sorted(owned.keys() - steady)
         if (slope := slope_of(house, context, identity)) != 0
     }
-    left = _along(house, context, ()).at()
+    left = equity(_along(house, context, ()))
     if left < 0 or not slopes.keys() <= context.risk_index.assets.keys():
         return None
     spread = math.sqrt(max(_variance(slopes, context), 0.0))
@@ -220,7 +168,7 @@ def _deviations(house: House, context: Context) -> float | None:
 
 def slope_of(house: House, context: Context, identity: str) -> float:
     """Return what equity gains with a relative move of one price, in the case that is the worst now, in USD."""
-    return _along(house, context, {identity}).lean
+    return min(_along(house, context, {identity}), key=lambda line: line.at(1.0)).lean
 
 
 def _variance(slopes: Mapping[str, float], context: Context) -> float:
@@ -233,7 +181,11 @@ def _variance(slopes: Mapping[str, float], context: Context) -> float:
 
 
 def withdrawals(house: House, context: Context) -> tuple[Withdrawal, ...]:
-    """Find how much of each identity could be taken out, everything else unchanged: of each pool what leaves its own margin covered."""
+    """Find how much of each identity could be taken out, everything else unchanged: of each pool what leaves its own margin covered.
+
+    What isolated parts lend frees nothing.
+    """
+    house = _of_its_own(house)
     identities = sorted({item.identity for item in house.held if not item.is_debt})
     return tuple(_withdrawal(house, context, identity) for identity in identities)
 

@@ -13,7 +13,7 @@ from aggregator.margin.stamp import UNNAMED, PolicyStamp
 from aggregator.oracle.mark import Observation
 from chains.model import Block, FeedSpec, Finality, Reason, Side, UnitPosition, UnitSnapshot, VenueSnapshot
 
-METHODOLOGY_VERSION = "8"
+METHODOLOGY_VERSION = "9"
 """Changes whenever the same inputs give another answer; `docs/methodology.md` describes this one."""
 
 

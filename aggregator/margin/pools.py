@@ -164,11 +164,6 @@ class House:
             **{name: math.fsum(getattr(each, name) for each in own) for name in Required.__dataclass_fields__}
         )
 
-    @property
-    def everywhere(self) -> list[ValuedPosition]:
-        """What counts and has a price, in parts that lend too."""
-        return [*self.held, *(each.item for part in self.lending for each in part.held)]
-
     def repriced(
         self, change: Callable[[Sequence[ValuedPosition]], Sequence[ValuedPosition]], context: Context
     ) -> House:

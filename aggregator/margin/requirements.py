@@ -128,7 +128,16 @@ def _judged(held_in: OpenUnit, deposits: Sequence[ValuedPosition], policy: Polic
         debt_base=math.ceil(own.required * USD_BASE_UNIT),
         base_unit=USD_BASE_UNIT,
     )
-    return replace(held_in, unit=number)
+    return replace(held_in, unit=number, adverse_wad=_adverse_wad(said, deposits, policy))
+
+
+def _adverse_wad(said: Liabilities, deposits: Sequence[ValuedPosition], policy: Policy) -> int | None:
+    """Return the number with doubtful marks at their adverse sides: `None` where there are none, 0 where it is not known."""
+    changed = doubted(deposits, policy.validity, Bound.LOW)
+    if changed is deposits:
+        return None
+    own = own_numbers(said, changed, dust_share=policy.status.dust_share)
+    return 0 if own is None else own.health_factor_wad
 
 
 def _unsure(said: Liabilities, deposits: Sequence[ValuedPosition], policy: Policy) -> tuple[Reason, ...]:

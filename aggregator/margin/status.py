@@ -9,9 +9,9 @@ from itertools import pairwise
 
 from aggregator.margin.numbers import WAD
 from aggregator.margin.policy import StatusPolicy
+from aggregator.margin.valuation import OpenUnit
 from aggregator.margin.venue import answers
 from aggregator.risk.breach import breach_score
-from chains.model import VenueUnit
 
 BREACH_UNCONFIRMED = "breach_unconfirmed"
 """Reason why what is judged by house marks is not called liquidatable by them."""
@@ -47,16 +47,17 @@ def worst(statuses: Iterable[Status]) -> Status:
     return max(statuses, key=_SEVERITY.__getitem__, default=Status.NO_DEBT)
 
 
-def unit_status(unit: VenueUnit, policy: StatusPolicy) -> Status:
-    """Return the state of one unit by its venue's own health factor."""
+def unit_status(held_in: OpenUnit, policy: StatusPolicy) -> Status:
+    """Return the state of one unit by its venue's own health factor, or by house marks where these judge it."""
+    unit, adverse_wad = held_in.unit, held_in.adverse_wad
     if not unit.has_debt:
         return Status.NO_DEBT
     if not answers(unit) or unit.health_factor_wad is None:
         return Status.UNKNOWN
     if unit.liquidatable:
         return Status.LIQUIDATABLE
-    found = band(unit.health_factor_wad / WAD, policy)
-    unconfirmed = any(reason.code == BREACH_UNCONFIRMED for reason in unit.reasons)
+    found = band((unit.health_factor_wad if adverse_wad is None else adverse_wad) / WAD, policy)
+    unconfirmed = adverse_wad is not None or any(reason.code == BREACH_UNCONFIRMED for reason in unit.reasons)
     return Status.DANGER if unconfirmed and found is Status.LIQUIDATABLE else found
 
 

@@ -79,6 +79,8 @@ class OpenUnit:
     liabilities: Liabilities | None = None
     until: int | None = None
     """See `Cut`."""
+    adverse_wad: int | None = None
+    """What decides the band of a unit that house marks judge: with those that confirm no breach at their adverse sides; `None`: all do."""
     standing: Standing = field(init=False, repr=False, compare=False)
     """Whether the liabilities against the unit are known up to `now`."""
 

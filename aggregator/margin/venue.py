@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from aggregator.margin.liabilities import Standing
+from aggregator.margin.numbers import WAD
 from aggregator.margin.valuation import Context, OpenUnit, ValuedPosition, heartbeat_s
 from aggregator.oracle.mark import Reading, Refusal, age_limit_s, refusal
 from chains.identifiers import format_address
@@ -100,14 +101,17 @@ def _is_dust(context: Context, unit: VenueUnit, stale: Sequence[UnitPosition]) -
 
 
 def _covered_without(unit: VenueUnit, left_out: Sequence[UnitPosition]) -> bool:
-    """Whether the venue's health factor would still be at least 1 without some supplies."""
-    debt_base = unit.debt_base or 0
-    covering = sum(
-        _base_value(unit, item) * (item.liquidation_threshold or 0)
-        for item in unit.positions
-        if item.counts and item not in left_out
+    """Whether the venue's health factor would still be at least 1 without some supplies.
+
+    They are taken twice: what a venue counts besides positions, such as losses, makes their share of what covers larger.
+    """
+    counted = [item for item in unit.positions if item.counts]
+    covering, gone = (
+        sum(_base_value(unit, item) * (item.liquidation_threshold or 0) for item in items)
+        for items in (counted, left_out)
     )
-    return covering >= debt_base * BASIS_POINTS
+    factor_wad = unit.health_factor_wad
+    return factor_wad is not None and covering > 0 and (covering - 2 * gone) * factor_wad >= covering * WAD
 
 
 def _base_value(unit: VenueUnit, position: UnitPosition) -> int:

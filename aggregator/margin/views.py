@@ -87,7 +87,7 @@ def _unit(held_in: OpenUnit, positions: Sequence[PositionView], policy: StatusPo
             hash=format_hash(chain_id, held_in.at.hash),
             time=numbers.rfc3339(held_in.at.time),
         ),
-        status=unit_status(unit, policy),
+        status=unit_status(held_in, policy),
         health_factor=wad(unit.health_factor_wad if unit.has_debt else None),
         liquidatable=unit.liquidatable,
         collateral=_base(unit.collateral_base, unit.base_unit),

@@ -107,7 +107,7 @@ class BookView:
         }.values()
         units = {id(unit): unit for each in version.book.accounts for unit in each.units}.values()
         bounds = version.book.context.policy.status
-        unknown = [unit for unit in units if unit_status(unit.unit, bounds) is Status.UNKNOWN]
+        unknown = [unit for unit in units if unit_status(unit, bounds) is Status.UNKNOWN]
         self.by_venue = _sums(positions, lambda item: _venue_of(item.held_in), units, unknown, _venue_of)
         self.by_chain = _sums(positions, lambda item: _chain_of(item.held_in), units, unknown, _chain_of)
         self.by_identity = _sums(positions, lambda item: (item.identity,), (), (), _venue_of)

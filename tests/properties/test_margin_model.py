@@ -14,6 +14,7 @@ M26 the whole account is judged no better with more debt, and no worse with more
 M27 inputs with estimates and pools read back from canonical JSON give the same document
 M29 what a class's own number adds to an estimate never diversifies
 M30 of several cross pools as much is free as of each by itself, and less where one is not covered
+M31 what an isolated pool lends makes no status better, and nothing free, nor a limit farther
 """
 
 from __future__ import annotations
@@ -346,6 +347,24 @@ def test_m30_of_several_cross_pools_as_much_is_free_as_of_each_by_itself(
         assert float(each.usd) <= added[each.identity] * (1 + NEAR) + 1e-7
         if covered:
             assert float(each.usd) == pytest.approx(added[each.identity], rel=NEAR, abs=1e-6)
+
+
+@given(accounts(sound=True), estimates(IDENTITIES), st.sampled_from(["", SECOND.replace("toy-10", "vault")]))
+def test_m31_what_an_isolated_pool_lends_frees_nothing_and_moves_no_limit(
+    account: HealthInputs, known: RiskInputs, more: str
+) -> None:
+    """It is in the account's own numbers alone."""
+    alone = evaluate(known_account(account, known, ALONE + more))
+    lent = evaluate(known_account(account, known, ALONE + "count_excess = true\n" + more))
+
+    assert decided(lent) == decided(alone)
+    if lent.health_factor is not None and alone.health_factor is not None:
+        assert float(lent.health_factor) >= float(alone.health_factor)
+
+
+def decided(document: HealthDocument) -> list[object]:
+    pools = [(pool.pool, pool.unit_id, pool.status, pool.health_factor) for pool in document.pools]
+    return [document.status, document.free_collateral, document.liquidation_prices, document.distance, pools]
 
 
 def prices_in(document: HealthDocument, place: int) -> list[tuple[str, str | None]]:

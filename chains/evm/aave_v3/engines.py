@@ -96,14 +96,14 @@ _FIXED = replace(_HALF_UP, name="aave-3.0", liquid=False, stable=True)
 ENGINES: Mapping[int, Engine] = {
     **dict.fromkeys((1, 2, 3), _FIXED),
     4: replace(_FIXED, name="aave-3.1"),
-    5: replace(_HALF_UP, name="aave-3.2"),
+    **dict.fromkeys((5, 6), replace(_HALF_UP, name="aave-3.2")),
     7: _HALF_UP,
     8: replace(_HALF_UP, name="aave-3.4", compounded=compounded_interest_by_taylor),
     9: _DIRECTED,
     10: replace(_DIRECTED, name="aave-3.6", decoupled=True),
     11: replace(_DIRECTED, name="aave-3.7", decoupled=True),
 }
-"""By `POOL_REVISION`."""
+"""By `POOL_REVISION`; 6 is 3.2.1, which answers another address for tokens of stable debt and computes all as before."""
 
 
 def engine_of(revision: int | None) -> Engine:

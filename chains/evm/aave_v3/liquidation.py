@@ -61,7 +61,7 @@ _3_5 = replace(_3_3, base=div_up, needed=percent_div_up)
 _3_7 = replace(_3_5, seized=percent_mul_down, bare=percent_div_down, fee=percent_mul_up)
 
 LIQUIDATING: Mapping[int, Liquidating] = {
-    **dict.fromkeys((1, 2, 3, 4, 5), _3_0),
+    **dict.fromkeys((1, 2, 3, 4, 5, 6), _3_0),
     **dict.fromkeys((7, 8), _3_3),
     **dict.fromkeys((9, 10), _3_5),
     11: _3_7,

@@ -99,13 +99,13 @@ FIRST_DIRECTED_POOL = 9
 """`POOL_REVISION` of 3.5."""
 
 _POOL_3_4, _TOKEN_3_5 = 8, 4
-_TOKENS = {1: Rounding.HALF_UP, 2: Rounding.HALF_UP, 3: Rounding.HALF_UP, 4: Rounding.DIRECTED, 5: Rounding.DIRECTED}
+_TOKENS = {**dict.fromkeys((1, 2, 3), Rounding.HALF_UP), **dict.fromkeys((4, 5, 6), Rounding.DIRECTED)}
 
 
 def rounding_of(pool_revision: int | None, token_revision: int | None) -> Rounding | None:
     """Return the rule of a token by its own revision and its pool's; `None` for a token that is not known here.
 
-    Revision 4 is the one of 3.5, but for GHO's debt token, which had it in 3.4 already.
+    Revision 4 is the one of 3.5, but for GHO's debt token, which had it in 3.4 already and is one ahead since: 6 is its own, of 3.6.
     """
     if pool_revision == _POOL_3_4 and token_revision == _TOKEN_3_5:
         return Rounding.HALF_UP

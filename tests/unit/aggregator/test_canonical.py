@@ -140,11 +140,11 @@ def test_what_version_1_wrote_is_of_another_methodology_and_not_malformed() -> N
     written = json.loads(to_json(full())) | {"methodology_version": "1"}
     del written["venues"]
 
-    with pytest.raises(OtherMethodology, match="these inputs are of methodology 1, this program has 8"):
+    with pytest.raises(OtherMethodology, match="these inputs are of methodology 1, this program has 9"):
         from_json(json.dumps(written))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"methodology_version": "8"}', "null"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"methodology_version": "9"}', "null"])
 def test_a_text_that_is_no_document_is_refused(text: str) -> None:
     with pytest.raises(MalformedInputs):
         from_json(text)

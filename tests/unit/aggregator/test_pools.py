@@ -136,24 +136,39 @@ def lent(*, owed: float = 9500, eth: float = 2000.0, **said: Any) -> HealthInput
 
 
 def test_what_an_isolated_unit_has_left_moves_with_its_prices() -> None:
-    """9000 + 1600 · f − 100 = 9500 at f = 0.375: a price of 750, and a fall of all that is no dollar by 62.5 %."""
-    document = evaluate(lent())
-
-    prices = {each.identity: each.liquidation_price_usd for each in document.liquidation_prices}
-    assert document.health_factor == "1.105263"  # 10500 / 9500
-    assert prices["ETH"] == "750.000000000000"
-    assert prices["USDC"] == "2.666666666667"  # 9000 · u + 1600 − 100 · u = 9500 · u
-    assert document.distance.common_fall_pct == "62.500000"
+    """9000 + 1600 · f − 100 = 9500 at f = 0.375, a price of 750."""
+    assert evaluate(lent()).health_factor == "1.105263"  # 10500 / 9500
     assert [evaluate(lent(eth=eth)).health_factor for eth in (749.99, 750.01)] == ["0.999999", "1.000000"]
 
 
 def test_what_an_isolated_unit_has_left_ends_at_nothing_and_never_weighs() -> None:
-    """Without it 8950 of 9000 are owed: no price of ETH liquidates."""
-    document = evaluate(lent(owed=8950))
+    """10000 − 1000 of its own: without anything left 8950 of 9000 are owed, whatever ETH is worth."""
+    assert [evaluate(lent(owed=8950, eth=eth)).health_factor for eth in (10.0, 120.0)] == ["1.005586"] * 2
 
-    prices = {each.identity: each.liquidation_price_usd for each in document.liquidation_prices}
-    assert prices["ETH"] is None
-    assert document.distance.common_fall_pct is None
+
+def test_what_an_isolated_unit_has_left_moves_no_limit_and_frees_nothing() -> None:
+    """16000 cover 12000 of its own: to 1500 a WETH; 15000 of the initial margin, so that 4000 USD may go. 7900 are left elsewhere."""
+    held = here(borrower(12_000, weth=10)), there(borrower(100, weth=5))
+    alone, document = answer(*held, pools=ALONE), answer(*held, pools=ALONE + "count_excess = true\n")
+
+    assert (alone.health_factor, document.health_factor) == ("1.333333", "1.991666")
+    assert [(each.identity, each.liquidation_price_usd) for each in document.liquidation_prices] == [
+        ("ETH", "1500.000000000000"),
+        ("USDC", "1.333333333333"),
+    ]
+    assert [(each.identity, each.usd) for each in document.free_collateral] == [("ETH", "3999.99999998")]
+    assert document.distance == alone.distance
+
+
+def test_nothing_is_free_and_no_limit_told_of_a_pool_that_stands_by_what_an_isolated_unit_lends() -> None:
+    document = answer(
+        here(borrower(16_500, weth=10)), there(borrower(100, weth=5)), pools=ALONE + "count_excess = true\n"
+    )
+
+    assert (document.status, document.health_factor) == (Status.LIQUIDATABLE, "1.448484")  # 23900 / 16500
+    assert {each.liquidation_price_usd for each in document.liquidation_prices} == {None}
+    assert (document.distance.common_fall_pct, document.distance.deviations) == (None, None)
+    assert {each.usd for each in document.free_collateral} == {"0.00000000"}
 
 
 def test_a_doubtful_price_is_doubtful_of_what_an_isolated_unit_has_left_too() -> None:

@@ -169,6 +169,30 @@ def test_a_venue_that_judges_by_another_rule_is_left_out_by_name() -> None:
     assert told.units == 0
 
 
+@pytest.mark.parametrize("fall, breaches", [(0.0, 0), (-0.0310, 0), (-0.0311, 1)])
+def test_a_venue_that_takes_the_average_threshold_down_is_moved_from_what_it_says(fall: float, breaches: int) -> None:
+    """2,000 at 80 % and 2,500 at 90 % are 85.5555 % of 4,500, of which it counts 85.55 %: 3,849.75, by a fall of 3.11 % 3,800."""
+    told = stress(averaging(3_849.75), [moved(averaging(3_849.75), fall)])
+
+    assert (told.units, told.left_out) == (1, ())
+    assert [each.venues["toy-1"].liquidatable for each in told.results] == [breaches]
+
+
+@pytest.mark.parametrize("covers", [3_849.54, 3_850.1])
+def test_what_no_average_explains_is_another_rule(covers: float) -> None:
+    """A basis point of 4,500 is 0.45."""
+    assert [each.code for each in stress(averaging(covers), [moved(averaging(covers), 0.0)]).left_out] == ["venue_rule"]
+
+
+def averaging(covers: float) -> Book:
+    """A unit that owes 3,800, of whose collateral its venue says that it covers so much."""
+    held = Holding(supplied={WETH: 1, USDC: 2_500}, owed={USDC: 3_800}, owner=owner(1))
+    found = book({CHAIN: [held], OTHER_CHAIN: []})
+    own = found.units[0]
+    factor = int(covers / 3_800 * 10**18)
+    return replace(found, units=(replace(own, unit=replace(own.unit, health_factor_wad=factor)),))
+
+
 def test_a_scenario_that_says_nothing_of_what_is_held_is_refused() -> None:
     found = book({CHAIN: borrowers(3, 1), OTHER_CHAIN: []})
 

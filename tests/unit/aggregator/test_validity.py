@@ -134,6 +134,28 @@ def test_an_escrow_is_in_doubt_where_a_doubtful_price_decides(
     assert (unit.liquidatable, [reason.code for reason in unit.reasons]) == (liquidatable, doubted)
 
 
+@pytest.mark.parametrize(
+    "requirement, status",
+    [
+        ("1200", Status.DANGER),  # one WETH at 1500 covers it, and at the 1000 of before it would not
+        ("960", Status.DANGER),  # 1000 / 960 = 1.04
+        ("900", Status.WATCH),
+        ("500", Status.HEALTHY),
+    ],
+)
+def test_the_band_of_an_escrow_goes_by_the_adverse_side_of_a_doubtful_price(requirement: str, status: Status) -> None:
+    vault = escrow({WETH: 1}, said=liabilities(requirement))
+
+    risen, known = (
+        evaluate(inputs(vault, observations=[ether(1500.0, *past), DOLLAR])) for past in ([(60, 1000.0)], [])
+    )
+
+    (doubtful,), (sure,) = risen.venues[0].units, known.venues[0].units
+    assert doubtful.status is status
+    assert doubtful.health_factor == sure.health_factor
+    assert doubtful.liquidatable is False
+
+
 def test_what_is_not_valid_carries_no_new_debt_and_still_counts_for_maintenance() -> None:
     held, calm = judged(ether(2500.0, (60, 2000.0)), owed=1_000), judged(ether(2500.0), owed=1_000)
 

@@ -13,7 +13,7 @@ from hypothesis import settings as run_with
 from hypothesis import strategies as st
 
 from chains.evm.aave_v3 import open_book
-from chains.evm.aave_v3.engines import ENGINES
+from chains.evm.aave_v3.engines import ENGINES, name_of
 from chains.evm.aave_v3.limits import UNLIMITED
 from chains.evm.aave_v3.maths import RAY, SECONDS_PER_YEAR, ray_div_up, ray_mul, ray_mul_down, ray_mul_up
 from chains.model import (
@@ -120,6 +120,16 @@ def test_debt_at_a_stable_rate_counts_until_3_1(revision: int) -> None:
 
     assert found["totalDebtBase"] == 1_605  # 500 + 1,000 · (1 + 0.1 + 0.1²/2 + 0.1³/6) = 1,105.17
     assert numbers(V3_2, supplied={ONE: 10_000}, owed=500, stable=debt)["totalDebtBase"] == 500
+
+
+def test_the_patch_of_3_2_computes_as_3_2() -> None:
+    terms = {OTHER: (7_000, 7_501)}
+    first, patched = (
+        numbers(revision, supplied={ONE: 1_000, OTHER: 2_000}, owed=2_000, terms=terms) for revision in (V3_2, V3_2 + 1)
+    )
+
+    assert patched == first
+    assert name_of(V3_2 + 1) == "aave-3.2"
 
 
 def test_what_older_programs_noted_of_debt_at_a_stable_rate_is_unknown() -> None:

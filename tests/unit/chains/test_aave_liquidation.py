@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chains.evm.aave_v3.engines import ENGINES
 from chains.evm.aave_v3.liquidation import LIQUIDATING, Pair, Settlement, Stake
 from chains.evm.aave_v3.maths import WAD
 from chains.liquidating import largest
@@ -23,6 +24,10 @@ def pair(
         owed=debt if owed is None else owed,
         health_factor=health_factor,
     )
+
+
+def test_there_are_rules_for_each_version_that_is_valued() -> None:
+    assert LIQUIDATING.keys() == ENGINES.keys()
 
 
 def test_half_of_a_debt_may_be_covered_down_to_a_health_factor_of_0_95() -> None:

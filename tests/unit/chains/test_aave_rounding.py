@@ -62,7 +62,9 @@ def test_half_up_rounds_both_ways_alike() -> None:
         (9, 3, Rounding.HALF_UP),  # not upgraded yet
         (9, 4, Rounding.DIRECTED),
         (11, 5, Rounding.DIRECTED),
-        (11, 6, None),
+        (10, 6, Rounding.DIRECTED),  # GHO's debt token of 3.6
+        (11, 6, Rounding.DIRECTED),
+        (11, 7, None),
         (11, None, None),
         (None, 5, Rounding.DIRECTED),
     ],

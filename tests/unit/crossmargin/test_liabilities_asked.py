@@ -129,7 +129,7 @@ def test_until_liabilities_arrive_the_account_is_unknown_and_then_it_is_known(de
     assert after["status"] == "healthy"
     assert unit["liabilities"]["state"] == "known"
     assert unit["liabilities"]["document"] == answer["document"]
-    assert json.loads(desk.run("inputs", after["input_digest"])[1])["methodology_version"] == "8"
+    assert json.loads(desk.run("inputs", after["input_digest"])[1])["methodology_version"] == "9"
 
 
 def test_people_read_what_is_required_beside_the_venues_numbers(desk: Desk) -> None:

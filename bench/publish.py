@@ -18,8 +18,8 @@ from typing import Any
 
 from bench.sync.machine import described
 from chains.model import Rows
+from chains.redaction import Redactor
 from crossmargin.logs import logger
-from crossmargin.redaction import Redactor
 from crossmargin.sql.guard import Guard, Limits
 from indexer.publish import Publisher
 from indexer.store import Registry, Store

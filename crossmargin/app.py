@@ -12,8 +12,8 @@ from chains import registry
 from chains.errors import FollowedElsewhere
 from chains.model import ChainSpec, FeedSpec, VenueSpec
 from chains.ports import Chain, Observer
+from chains.redaction import label
 from crossmargin.policies import terms_of
-from crossmargin.redaction import label
 from crossmargin.settings import Settings
 from indexer.lacking import Configured
 from indexer.loop import Listener

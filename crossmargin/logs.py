@@ -11,7 +11,7 @@ from typing import Any, cast
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
-from crossmargin.redaction import Redactor
+from chains.redaction import Redactor
 
 LEVELS = (logging.INFO, logging.DEBUG)
 Logger = FilteringBoundLogger

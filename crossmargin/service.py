@@ -22,6 +22,7 @@ from time import time
 from aggregator.margin.floor import Gravity
 from chains.errors import ChainError
 from chains.ports import Observer, Outcome
+from chains.redaction import Redactor
 from crossmargin.alerts import Alerts
 from crossmargin.app import Connect, connect, restater
 from crossmargin.archive import Archive
@@ -36,7 +37,6 @@ from crossmargin.mirror.beacon import Beacon
 from crossmargin.mirror.follower import Mirror
 from crossmargin.mirror.source import Source
 from crossmargin.pauses import short_pauses
-from crossmargin.redaction import Redactor
 from crossmargin.restating import LogRestating
 from crossmargin.schedule import AlarmClock
 from crossmargin.server.metrics import Metrics

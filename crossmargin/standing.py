@@ -6,13 +6,13 @@ from typing import Any
 
 from chains.identifiers import format_address, format_hash
 from chains.model import Reason
+from chains.redaction import label
 from crossmargin.app import configured
 from crossmargin.audited import standing_documents
 from crossmargin.coverage import coverage_document
 from crossmargin.documents import Document, moment
 from crossmargin.outdated import outdated
 from crossmargin.packaged import program_version
-from crossmargin.redaction import label
 from crossmargin.settings import ChainSettings, Settings
 from crossmargin.watch import Watch
 from indexer.lacking import lacking

@@ -101,7 +101,7 @@ class Exchanger:
         node.pace.take(self.clock(), requests)
 
     def _outcomes(self, node: Node, requests: Sequence[Request], first: int, received: Received) -> list[Outcome]:
-        found = replies(node.label, received, first, len(requests))
+        found = replies(node.label, received, first, len(requests), node.redactor)
         return [
             self._outcome(node, method, reply, received.status)
             for (method, _), reply in zip(requests, found, strict=True)

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from chains.redaction import Redactor
 from chains.rpc.breaker import Breaker
 from chains.rpc.heights import Heights
 from chains.rpc.limit import Limit
@@ -21,7 +22,7 @@ USUAL_S = 0.1
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """One address of a chain; `label` is what messages and metrics may show of it.
+    """One address of a chain; `label` is what messages and metrics may show of it, and `redactor` hides it in what the node says.
 
     `verified`: it serves the right chain, asked since its last fault; `trusted`: it once did. `kept`: method → the highest block whose
     state it said not to have any more.
@@ -30,6 +31,7 @@ class Node:
     url: str = field(repr=False)
     label: str
     batch: Limit
+    redactor: Redactor = field(init=False, repr=False)
     breaker: Breaker = field(default_factory=Breaker)
     pace: Pace = field(default_factory=Pace)
     gate: Gate = field(default_factory=lambda: Gate(AT_ONCE))
@@ -39,6 +41,9 @@ class Node:
     trusted: bool = False
     _gone: dict[str, int] = field(default_factory=dict)
     _seconds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.redactor = Redactor((self.url,))
 
     def took(self, method: str, seconds: float) -> None:
         """Note how long an answer took."""

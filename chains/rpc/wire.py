@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from chains.errors import ChainError, NodeBusy, NodeLimits, NodeWrong
+from chains.redaction import Redactor
 from chains.rpc.dialect import Request, RpcFault
 from chains.rpc.transport import Received
 
@@ -64,9 +65,16 @@ def encoded(requests: Sequence[Request], first: int) -> bytes:
     return msgspec.json.encode(body if len(body) > 1 else body[0])
 
 
-def replies(label: str, received: Received, first: int, count: int) -> list[Reply]:
-    """Return one reply for each request, in order; raises `NodeBusy`, `NodeWrong`, `BatchRefused`, `Refused`."""
+def replies(label: str, received: Received, first: int, count: int, redactor: Redactor) -> list[Reply]:
+    """Return one reply for each request, in order, without the node's address in its words: some name the key that they refuse.
+
+    Raises `NodeBusy`, `NodeWrong`, `BatchRefused`, `Refused`.
+    """
     found = _found(label, received, count)
+    for fault in (reply.error for reply in found):
+        if fault is not None:
+            fault.message = redactor.scrub(fault.message)
+            fault.data = redactor.scrub(fault.data) if isinstance(fault.data, str) else fault.data
     if count > 1:
         _see_refusal(label, found, count)
     return _each(label, found, first, count)

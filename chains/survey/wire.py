@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
+from chains.redaction import Redactor
 from chains.survey.facts import Ability, NodeSurvey
 
 T = TypeVar("T")
@@ -128,7 +129,7 @@ class Wire:
             return Silent(f"cannot be reached ({type(error).__name__})"), None
         self.seconds.append(monotonic() - began)
         self._look(reply.headers)
-        said = _read(answer, len(body), reply.status)
+        said = _read(answer, len(body), reply.status, Redactor((self.url,)))
         return said, _wait(said, reply.status, reply.headers)
 
     def survey(self, **found: Any) -> NodeSurvey:  # noqa: ANN401 - the other fields of NodeSurvey
@@ -154,7 +155,7 @@ class Wire:
             return Silent(f"did not answer within {TIMEOUT_S:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Silent(f"takes no websocket ({type(error).__name__})")
-        said = _read(str(told.data).encode(), 1, 200)
+        said = _read(str(told.data).encode(), 1, 200, Redactor((self.url, url)))
         return said[0] if isinstance(said, list) else said
 
 
@@ -181,24 +182,24 @@ def result(said: Said, kind: type[T]) -> T:
             assert_never(said)
 
 
-def _read(answer: bytes, asked: int, status: int) -> list[Said] | Refused | Silent:
-    """Read a body, whatever its status: many providers put their refusals into HTTP errors."""
+def _read(answer: bytes, asked: int, status: int, redactor: Redactor) -> list[Said] | Refused | Silent:
+    """Read a body, whatever its status: many providers put their refusals into HTTP errors, and the key that they refuse."""
     try:
         replies = msgspec.json.decode(answer, type=_Reply | list[_Reply])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Silent(f"answers HTTP {status}" if status >= 400 else "gives no JSON-RPC answer")  # noqa: PLR2004 - HTTP: an error
     if isinstance(replies, _Reply):
-        said = _said(replies)
+        said = _said(replies, redactor)
         return said if asked > 1 and not isinstance(said, Answered) else [said]
-    found = {reply.id: _said(reply) for reply in replies}
+    found = {reply.id: _said(reply, redactor) for reply in replies}
     if any(i not in found for i in range(asked)):
         return Silent("leaves requests of a batch unanswered")
     return [found[i] for i in range(asked)]
 
 
-def _said(reply: _Reply) -> Said:
+def _said(reply: _Reply, redactor: Redactor) -> Said:
     if reply.error is not None:
-        return Refused(reply.error.code, clean(reply.error.message))
+        return Refused(reply.error.code, clean(redactor.scrub(reply.error.message)))
     return Answered(reply.result) if bytes(reply.result) else Silent("answers with neither result nor error")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crossmargin.redaction import Redactor
+from chains.redaction import Redactor
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,12 +11,12 @@ from time import time
 
 from chains.errors import ChainError
 from chains.ports import Head
+from chains.redaction import Redactor
 from crossmargin.app import connect, opened, policy_of
 from crossmargin.demo.configuration import configuration
 from crossmargin.demo.recorded import Node, Recorded, node_of
 from crossmargin.local_desk import LocalDesk
 from crossmargin.logs import Logger
-from crossmargin.redaction import Redactor
 from crossmargin.service import Parts, running_service
 from crossmargin.settings import ServerSettings, Settings, load
 from crossmargin.watch import Listeners, Watch

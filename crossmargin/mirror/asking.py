@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable
 
 from chains.errors import ChainError, NodeBusy, NodeWrong
+from chains.redaction import label
 from chains.rpc.transport import Received, Transport
 from crossmargin.documents import encode
 from crossmargin.mirror import versions
 from crossmargin.mirror.source import WAIT_S
 from crossmargin.mirror.wire import LARGEST, MEDIA_TYPE, PieceSaid, head_of, question, read
-from crossmargin.redaction import label
 from crossmargin.settings.model import IndexerSettings
 from indexer.mirror import Held, Piece
 

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 from chains.errors import ChainError, NodeBusy, NodeWrong
 from chains.model import Finality, Reason
 from chains.ports import Head
+from chains.redaction import label
 from chains.rpc.transport import Transport
 from crossmargin.mirror.asking import asked, transport_to, understood
 from crossmargin.mirror.wire import SightSaid, block_of
-from crossmargin.redaction import label
 from crossmargin.settings import ChainSettings
 from crossmargin.watch import Clock, Heard, Watch
 from indexer.loop import Listener, Progress

@@ -8,9 +8,9 @@ from typing import Any
 
 from chains.errors import ChainError
 from chains.model import Block
+from chains.redaction import label
 from crossmargin.documents import moment
 from crossmargin.mirror.asking import asked, transport_to, understood
-from crossmargin.redaction import label
 from crossmargin.settings import ChainSettings
 from crossmargin.settings.model import IndexerSettings
 from indexer.mirror import Held, MirrorWrong

@@ -9,10 +9,10 @@ from time import perf_counter
 
 from aiohttp import web
 
+from chains.redaction import Redactor
 from crossmargin.errors import TooMany, Unauthorized
 from crossmargin.failures import Failure, failure_of
 from crossmargin.logs import Logger
-from crossmargin.redaction import Redactor
 from crossmargin.server import cross_origin
 from crossmargin.server.access import Access
 from crossmargin.server.answering import ASKER

@@ -16,6 +16,7 @@ from time import monotonic
 from aiohttp import web
 
 from aggregator.audit.message_verifier import Trust
+from chains.redaction import Redactor
 from crossmargin.alerts import Alerts
 from crossmargin.archive import Archive
 from crossmargin.desk import Desk
@@ -25,7 +26,6 @@ from crossmargin.haircut_history import HaircutHistory
 from crossmargin.lists import Lists
 from crossmargin.logs import Logger
 from crossmargin.mirror.source import Source
-from crossmargin.redaction import Redactor
 from crossmargin.server.access import Access, Lookup
 from crossmargin.server.answering import OWN_TAG, handler_of, refuse_elsewhere
 from crossmargin.server.books import Books

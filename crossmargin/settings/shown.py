@@ -10,8 +10,8 @@ from chains.completeness import SECOND_NODE
 from chains.escrow import LIABILITY_MAX_AGE_S
 from chains.identifiers import EVM, PYTH, format_address, namespace_of
 from chains.model import ChainSpec, FeedSpec, GuardianSet, VenueSpec
+from chains.redaction import HIDDEN, label
 from chains.registry import REDEMPTION_RATE, SEQUENCER_UPTIME
-from crossmargin.redaction import HIDDEN, label
 from crossmargin.settings.escrows import LIABILITY_MAX_AGE
 from crossmargin.settings.model import (
     ChainSettings,

@@ -17,10 +17,10 @@ import pytest
 from eth_utils.address import to_checksum_address
 
 from chains.evm.aave_v3.events import MINT
+from chains.redaction import Redactor
 from crossmargin.app import opened, policy_of
 from crossmargin.local_desk import LocalDesk
 from crossmargin.logs import logger
-from crossmargin.redaction import Redactor
 from crossmargin.service import Parts, running_service
 from crossmargin.settings import load
 from crossmargin.watch import Watch

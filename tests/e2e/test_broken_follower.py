@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from chains.ports import Chain, Observer
+from chains.redaction import Redactor
 from crossmargin import service
 from crossmargin.app import connect
 from crossmargin.demo.recorded import shipped
 from crossmargin.demo.stage import Stage, staged
 from crossmargin.logs import logger
-from crossmargin.redaction import Redactor
 from crossmargin.service import Parts, running_service
 from crossmargin.settings import ServerSettings, Settings
 from indexer.lacking import Configured

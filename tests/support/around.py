@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from contextlib import redirect_stderr
 from time import monotonic
 
+from chains.redaction import Redactor
 from crossmargin.logs import logger
-from crossmargin.redaction import Redactor
 from crossmargin.server.access import Access, Lookup
 from crossmargin.server.metrics import Metrics
 from crossmargin.server.middleware import Surroundings

@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 
 from chains.model import Rows
+from chains.redaction import Redactor
 from crossmargin.app import opened, policy_of
 from crossmargin.local_desk import LocalDesk
 from crossmargin.logs import logger
-from crossmargin.redaction import Redactor
 from crossmargin.service import Parts, running_service
 from crossmargin.settings import load
 from indexer.steps import Append, Rewind

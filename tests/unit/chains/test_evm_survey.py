@@ -227,10 +227,10 @@ async def test_a_configured_websocket_of_the_same_host_is_tried(node: Node) -> N
 
 
 async def test_no_word_of_a_node_brings_its_address_along(node: Node) -> None:
-    said = f"upgrade at https://provider.example/{KEY} today"
+    said = f"upgrade {KEY} at https://provider.example/{KEY} today"
     found = await behind(Provider(node.url, lambda one: said if one["method"] == "eth_getProof" else None))
 
-    assert found.abilities["proofs"].said == "upgrade at <address> today"
+    assert found.abilities["proofs"].said == "upgrade ••• at <address> today"
     assert KEY not in repr(found)
 
 

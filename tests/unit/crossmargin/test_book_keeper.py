@@ -10,10 +10,10 @@ import pytest
 from aggregator.book import BookInputs
 from aggregator.gather import Catalogue, Condition
 from aggregator.live import LiveBook, Version
+from chains.redaction import Redactor
 from crossmargin import book_keeper
 from crossmargin.book_keeper import BookKeeper
 from crossmargin.logs import logger
-from crossmargin.redaction import Redactor
 from indexer.loop import Progress
 from tests.unit.aggregator.builders import policy
 

@@ -8,8 +8,8 @@ import logging
 import pytest
 
 from aggregator.preferring import say_slower
+from chains.redaction import Redactor
 from crossmargin.logs import logger, noting
-from crossmargin.redaction import Redactor
 
 NODE = "https://node.example/v3/KEYKEYKEYKEY"
 

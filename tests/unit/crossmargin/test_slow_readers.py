@@ -14,8 +14,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from chains.redaction import Redactor
 from crossmargin.logs import logger
-from crossmargin.redaction import Redactor
 from crossmargin.server.access import Access
 from crossmargin.server.metrics import Metrics
 from crossmargin.server.middleware import Surroundings, surrounded

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 from prometheus_client import CollectorRegistry
 
+from chains.redaction import Redactor
 from crossmargin.errors import Busy, Forgotten, UsageError
 from crossmargin.logs import logger
-from crossmargin.redaction import Redactor
 from crossmargin.server.stream import hub as module
 from crossmargin.server.stream.events import Wanted, wanted_of
 from crossmargin.server.stream.hub import Closing, Feed, Hub

@@ -18,9 +18,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry
 
+from chains.redaction import Redactor
 from crossmargin.errors import NoSuchThing, UsageError
 from crossmargin.logs import logger
-from crossmargin.redaction import Redactor
 from crossmargin.server.webhook_metrics import WebhookMetrics
 from crossmargin.webhooks import courier as module
 from crossmargin.webhooks import sending

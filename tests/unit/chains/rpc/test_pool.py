@@ -506,6 +506,25 @@ async def test_no_error_or_label_tells_an_address(serve: Serve) -> None:
     assert SECRET not in " ".join([*map(str, told), *map(repr, told), *asked.labels, repr(asked.pool.nodes[0])])
 
 
+@pytest.mark.parametrize(
+    "said", ["is not available to key {}, upgrade", "{}" + " of no use" * 40, " of no use" * 29 + "{}"]
+)
+@pytest.mark.parametrize("code, data", [(-32000, "{}"), (-32601, None), (-32005, "{}")])
+async def test_no_refusal_tells_the_key_that_it_names(said: str, code: int, data: str | None) -> None:
+    """Alone and in a batch; also where its words are cut in the middle of the key."""
+    error = Error(code, said.format(SECRET), None if data is None else data.format(SECRET))
+    answers = {"eth_gasPrice": fails(*[error] * 99), "eth_call": fails(*[error] * 99)}
+    async with bench(Scripted(answers)) as asked:
+        with pytest.raises((ChainError, RpcFault)) as alone:
+            await asked.call()
+        with pytest.raises((ChainError, RpcFault)) as several:
+            await asked.pool.batch([("eth_call", ())] * 3, object)
+
+    for caught in (alone.value, several.value):
+        told = [str(caught), repr(caught), *map(repr, vars(caught).values())]
+        assert SECRET[:8] not in " ".join([*told, *(str(each) for _, each in asked.heard.errors)])
+
+
 async def test_nothing_is_under_way_after_a_pool_is_closed() -> None:
     hanging = asyncio.Event()
 

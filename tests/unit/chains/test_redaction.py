@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crossmargin.redaction import Redactor, label
+from chains.redaction import Redactor, label
 
 NODE = "https://user:pass%2Fword@node.example:8545/v3/KEYKEYKEYKEY/rpc?apikey=s3cr3t%21&x=y"
 
@@ -20,12 +20,13 @@ NODE = "https://user:pass%2Fword@node.example:8545/v3/KEYKEYKEYKEY/rpc?apikey=s3
         "user:pass%2Fword",
         "pass/word",
         "KEYKEYKEYKEY",
+        "Basic dXNlcjpwYXNzL3dvcmQ=",
     ],
 )
 def test_every_part_that_could_be_a_key_is_hidden(said: str) -> None:
     shown = Redactor([NODE]).scrub(said)
 
-    assert not any(secret in shown for secret in ("KEYKEYKEYKEY", "s3cr3t", "pass"))
+    assert not any(secret in shown for secret in ("KEYKEYKEYKEY", "s3cr3t", "pass", "dXNlcjpwYXNzL3dvcmQ"))
 
 
 def test_the_host_and_everything_else_stays() -> None:

@@ -1,8 +1,9 @@
-"""Keeps node addresses out of everything that is printed, logged or served: they may hold keys."""
+"""Keeps node addresses out of everything that is stored, printed, logged or served: they may hold keys."""
 
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote, urlsplit
 
@@ -37,7 +38,7 @@ def label(address: str) -> str:
 
 
 def _parts(address: str) -> Iterator[str]:
-    """Every part of an address that could be a secret, also without its percent signs."""
+    """Every part of an address that could be a secret, also without its percent signs, and as it is sent in a header."""
     parts = urlsplit(address)
     segments = [segment for segment in parts.path.split("/") if not PLAIN_WORD.fullmatch(segment)]
     pairs = [word for pair in parts.query.split("&") for word in (pair, *pair.split("=", 1))]
@@ -47,3 +48,5 @@ def _parts(address: str) -> Iterator[str]:
         for spelling in {part, unquote(part)} if part else ():
             if len(spelling) >= SHORTEST:
                 yield spelling
+    if user:
+        yield b64encode(unquote(user).encode()).decode().rstrip("=")

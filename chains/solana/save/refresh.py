@@ -203,5 +203,7 @@ def health_of(answer: Refreshed) -> int:
 
 
 def is_liquidatable(answer: Refreshed) -> bool:
-    """Tell whether the debt has reached the threshold, or the obligation may be closed; without a debt's value it is neither."""
-    return answer.borrowed_value > 0 and (answer.closeable or answer.borrowed_value >= answer.unhealthy_borrow_value)
+    """Tell whether the debt has reached the threshold, or the obligation may be closed, where both sides have value."""
+    if answer.deposited_value == 0 or answer.borrowed_value == 0:
+        return False
+    return answer.closeable or answer.borrowed_value >= answer.unhealthy_borrow_value

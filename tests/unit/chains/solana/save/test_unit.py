@@ -309,11 +309,16 @@ def test_an_empty_obligation_is_worth_nothing_and_owes_nothing() -> None:
     assert (unit.has_debt, unit.health_factor_wad, unit.liquidatable, unit.positions) == (False, None, False, ())
 
 
-def test_a_debt_without_a_deposit_is_liquidatable_and_one_worth_nothing_is_not() -> None:
-    bad = valued(borrows=[Borrow(USDC, WAD, 10**6 * WAD)])
+def test_a_debt_is_liquidated_only_where_it_and_a_deposit_are_worth_something() -> None:
+    owed = [Borrow(USDC, WAD, 10**6 * WAD)]
+    bad = valued(borrows=owed)
+    worthless = valued([Deposit(SOL, 1, 0)], owed, accounts=[(SOL_PRICE, pyth(1, exponent=-18))])
     dust = valued(borrows=[Borrow(USDC, WAD, 10**5)])
 
-    assert (bad.health_factor_wad, bad.liquidatable, bad.has_debt) == (0, True, True)
+    assert (bad.health_factor_wad, bad.liquidatable, bad.has_debt) == (0, False, True)
+    assert worthless.native is not None
+    assert worthless.native["deposited_value"] == 0
+    assert (worthless.health_factor_wad, worthless.liquidatable, worthless.has_debt) == (0, False, True)
     assert (dust.health_factor_wad, dust.liquidatable, dust.has_debt) == (MOST, False, True)
     assert dust.positions[0].amount_raw == 1  # a debt is rounded up
 

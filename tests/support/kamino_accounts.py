@@ -79,12 +79,14 @@ def reserve(
     liquidity: Values | None = None,
     config: Values | None = None,
     token: Values | None = None,
+    version: int = 1,
 ) -> AccountBytes:
     """A reserve with a thousand tokens, none lent, cTokens at one to one, LTV 70, threshold 80, no interest."""
     information = {"name": b"SOL", "max_age_price_seconds": 60, "pyth_price": pyth} | dict(token or {})
     data = packed(
         RESERVE,
         {
+            "version": version,
             "last_update": {"slot": slot},
             "lending_market": MARKET_ADDRESS,
             "liquidity": {

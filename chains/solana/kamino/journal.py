@@ -1,7 +1,7 @@
 """What the journals keep of klend's accounts: written of their bytes, and read back for the arithmetic.
 
 Market aspects, all JSON, wide integers as text, addresses as `0x…`, under the program's own names:
-`market` (of the whole venue): what the lending market configures. `reserve` (of a reserve): `decimals`, `symbol`, and its configuration.
+`market` (of the whole venue): what the lending market configures. `reserve` (of a reserve): `decimals`, `symbol`, `version`, configuration.
 `liquidity` (of a reserve): what every refresh writes. `price` (of an account of prices): see `oracle_state`. `problem` (of any): why the
 account is not what it must be, or null.
 The setting `obligation` of a unit (market: the whole venue) is everything of an obligation beside amounts: `owner`, flags, `deposits`
@@ -52,6 +52,9 @@ _LIQUIDATION_NUMBERS = (
     "protocol_liquidation_fee_pct", "min_liquidation_bonus_bps", "max_liquidation_bonus_bps", "bad_debt_liquidation_bonus_bps",
 )  # fmt: skip
 """What a reserve says of liquidations, which older journals do not hold."""
+
+CURRENT_VERSION = 1
+"""`version` of a reserve that the program works with, and what older journals, which do not hold it, are taken to mean."""
 
 
 def text_of(state: object) -> str:
@@ -136,6 +139,7 @@ class Reserve:
     min_liquidation_bonus_bps: int | None = None
     max_liquidation_bonus_bps: int | None = None
     bad_debt_liquidation_bonus_bps: int | None = None
+    version: int = CURRENT_VERSION
 
 
 class ElevationGroup(NamedTuple):
@@ -239,6 +243,7 @@ def reserve_state(data: bytes) -> dict[str, Any]:
         "asset": hexed(liquidity["mint_pubkey"]),
         "symbol": _name(token["name"]),
         "decimals": liquidity["mint_decimals"],
+        "version": str(fields["version"]),
         **_texts({name: config[name] for name in (*_CONFIG_NUMBERS, *_LIQUIDATION_NUMBERS)}),
         "curve": [[point["utilization_rate_bps"], point["borrow_rate_bps"]] for point in config["borrow_rate_curve"]],
         "elevation_groups": sorted(set(config["elevation_groups"]) - {0}),
@@ -265,7 +270,7 @@ def reserve_of(address: bytes, text: str) -> Reserve:
         elevation_groups=frozenset(said["elevation_groups"]),
         token=token_of(said),
         **{name: int(said[name]) for name in _CONFIG_NUMBERS},
-        **{name: int(said[name]) for name in _LIQUIDATION_NUMBERS if name in said},
+        **{name: int(said[name]) for name in (*_LIQUIDATION_NUMBERS, "version") if name in said},
     )
 
 

@@ -112,6 +112,7 @@ RESERVE = Layout(
     size=8624,
     discriminator=bytes.fromhex("2bf2ccca1af73b7f"),
     fields={
+        "version": (8, "u64"),
         "last_update": (16, (1, 16, _LAST_UPDATE)),
         "lending_market": (32, "key"),
         "liquidity": (128, (1, 1232, LIQUIDITY)),

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from chains.identifiers import base58
 from chains.model import Reason
 from chains.solana.kamino.engines import Engine
-from chains.solana.kamino.journal import ElevationGroup, Liquidity, Market, Obligation, Reserve
+from chains.solana.kamino.journal import CURRENT_VERSION, ElevationGroup, Liquidity, Market, Obligation, Reserve
 from chains.solana.kamino.maths import (
     ONE,
     Refused,
@@ -88,6 +88,9 @@ def refresh_reserve(
     market: Market, reserve: Reserve, liquidity: Liquidity, priced: Priced | None, clock: Clock
 ) -> Refreshed | Reason:
     """Accrue interest to a slot and take a price, or keep the one there is (`priced` is `None`)."""
+    if reserve.version != CURRENT_VERSION:
+        detail = f"the program refuses to refresh a reserve of version {reserve.version}, which it deprecated"
+        return Reason("reserve_deprecated", base58(reserve.address), detail)
     try:
         accrued = _accrued(market, reserve, liquidity, clock.slot)
     except Refused as error:

@@ -10,6 +10,7 @@ import pytest
 
 from chains.model import AccountBytes, Side, VenueUnit
 from chains.solana.kamino import Kamino, open_book
+from chains.solana.kamino.journal import reserve_of, reserve_state, text_of
 from chains.solana.kamino.options import check_options
 from tests.support.kamino_accounts import (
     MARKET_ADDRESS,
@@ -301,6 +302,8 @@ def test_a_price_that_is_young_enough_is_kept_with_its_flags() -> None:
         ({SOL: gone(10)}, "no_reserve"),
         ({MARKET_ADDRESS: gone(10)}, "no_lending_market"),
         ({SOL: reserve(config={"interest_rate_basis": 1})}, "unsupported_interest"),
+        ({SOL: reserve(version=2**64 - 1)}, "reserve_deprecated"),
+        ({USDC: reserve(mint=USDC_MINT, decimals=6, pyth=USDC_PRICE, version=2**64 - 1)}, "reserve_deprecated"),
         ({SOL: reserve(slot=11)}, "refresh_fails"),
         ({SOL: reserve(decimals=6, liquidity={"mint_decimals": 2**60})}, "refresh_fails"),
         ({USDC: reserve(pyth=USDC_PRICE, liquidity={"cumulative_borrow_rate_bsf": 1})}, "refresh_fails"),
@@ -311,6 +314,14 @@ def test_what_cannot_be_valued_is_named(accounts: Accounts, code: str) -> None:
 
     assert (unit.native, unit.health_factor_wad, unit.liquidatable, unit.has_debt) == (None, None, None, True)
     assert code in codes(unit)
+
+
+def test_the_version_of_a_reserve_that_an_older_journal_does_not_hold_is_the_program_s() -> None:
+    state = reserve_state(reserve(version=2**64 - 1).data)
+
+    assert reserve_of(SOL, text_of(state)).version == 2**64 - 1
+    del state["version"]
+    assert reserve_of(SOL, text_of(state)).version == 1
 
 
 def test_what_is_worth_exactly_the_limit_of_dust_sets_the_priorities_and_less_does_not() -> None:

@@ -375,9 +375,10 @@ def test_a_later_deployment_of_the_other_program_concerns_who_has_positions_ther
         (kamino_reserve(mint=b"z" * 32), "integration_unreadable", "has token"),
         (kamino_reserve(config={"interest_rate_basis": 1}), "unsupported_interest", "not by slots"),
         (kamino_reserve(SLOT + 1), "reserve_stale", "after slot"),
+        (kamino_reserve(version=2**64 - 1), "reserve_stale", "deprecated"),
         (kamino_reserve(liquidity={"accumulated_protocol_fees_sf": (2**68 - 1) << 60}), "price_unreadable", "rate"),
     ],
-    ids=["gone", "owner", "token", "basis", "later", "fees"],
+    ids=["gone", "owner", "token", "basis", "later", "version", "fees"],
 )
 def test_a_pool_that_is_not_what_it_should_be_is_named(pool: AccountBytes, code: str, word: str) -> None:
     found = Case(protocol="kamino", pool=pool).valued()

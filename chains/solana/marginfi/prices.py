@@ -147,7 +147,7 @@ class Prices:
     def _pyth(self, bank: Bank, address: bytes, said: Mapping[str, Any]) -> Quote | Reason:
         if said["signatures"] is not None:
             return self._refusal("price_not_verified", bank, f"only {said['signatures']} signatures were verified")
-        limit = bank.oracle_max_age or DEFAULT_PYTH_AGE_S
+        limit = _pyth_age_limit(bank)
         published = int(said["publish_time"])
         if published + limit < self._now:
             return self._stale(bank, published, limit)
@@ -201,6 +201,13 @@ class Prices:
 
     def _refusal(self, code: str, bank: Bank, detail: str) -> Reason:
         return Reason(code, base58(bank.address), detail)
+
+
+def _pyth_age_limit(bank: Bank) -> int:
+    """Return how old a price may be, in seconds; only banks of a token itself have a default (`get_oracle_max_age`)."""
+    if bank.oracle_max_age == 0 and bank.oracle_setup == PYTH_PUSH_ORACLE:
+        return DEFAULT_PYTH_AGE_S
+    return bank.oracle_max_age
 
 
 def _scaled_by(said: Mapping[str, Any], scaled: Scaled) -> Mapping[str, Any]:

@@ -387,6 +387,18 @@ def test_a_pool_that_is_not_what_it_should_be_is_named(pool: AccountBytes, code:
     assert found.native is None
 
 
+@pytest.mark.parametrize("protocol", ["kamino", "drift", "save"])
+def test_a_bank_over_a_pool_without_an_age_limit_takes_prices_of_its_own_second_only(protocol: str) -> None:
+    now, before = (
+        Case(protocol=protocol, bank={"oracle_max_age": 0}, price=pyth(200 * 10**8, published=published)).valued()
+        for published in (NOW, NOW - 1)
+    )
+
+    assert "price_stale" not in codes(now)
+    (stale,) = (reason for reason in before.reasons if reason.code == "price_stale")
+    assert stale.detail == "its price was published 1 s before the block, the bank's limit is 0 s"
+
+
 def test_the_accounts_that_pools_name_are_read_once_the_pool_was() -> None:
     journals = Case(protocol="kamino").journals()
     first = Journals(journals.venue)

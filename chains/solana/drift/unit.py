@@ -19,6 +19,7 @@ from chains.solana.drift.accounts import (
     KNOWN_POSITION_FLAGS,
     POSITION_BANKRUPT,
     PerpPosition,
+    SpotPosition,
     User,
     user_of,
 )
@@ -27,6 +28,7 @@ from chains.solana.drift.exposure import BASE_UNIT, exposure, positions_of, sum_
 from chains.solana.drift.integers import Refused
 from chains.solana.drift.liquidating import Liquidable
 from chains.solana.drift.margin import (
+    QUOTE,
     Balances,
     Calculation,
     Context,
@@ -36,6 +38,7 @@ from chains.solana.drift.margin import (
     health_factor_wad,
     is_open,
 )
+from chains.solana.drift.oracles import Validity
 from chains.solana.drift.spot import Requirement
 from chains.solana.drift.states import LIQUIDATIONS_PAUSED, perp_address, spot_address
 from chains.solana.programs import doubts as unstated
@@ -82,7 +85,7 @@ class Account:
             owner=self.unit.owner,
             native=native,
             health_factor_wad=self._health_factor() if native and self.has_debt else None,
-            liquidatable=bool(native["liquidatable"] or native["liquidatable_accrued"]) if native else None,
+            liquidatable=self._liquidatable(native) if native else None,
             has_debt=self.has_debt,
             collateral_base=self._base(positions, Side.SUPPLY) if native else None,
             debt_base=self._base(positions, Side.BORROW) if native else None,
@@ -222,6 +225,24 @@ class Account:
         found = [each for each in (self._stored, self._accrued) if isinstance(each, Calculation)]
         return min(health_factor_wad(*total) for each in found for total in self._totals(each))
 
+    def _liquidatable(self, native: Mapping[str, int]) -> bool | None:
+        """Return whether anybody may liquidate, `None` where all deposits or all loans have volatile prices.
+
+        The program judges such a price once more, by the average that the liquidation itself brings up to date.
+        """
+        if not (native["liquidatable"] or native["liquidatable_accrued"]):
+            return False
+        held = [each for each in self.user.spot if self.balances.spot.get(each.market_index)]
+        sides = ([each for each in held if each.balance_type == kind] for kind in (DEPOSIT, BORROW))
+        in_doubt = not self.user.perp and any(side and all(map(self._is_volatile, side)) for side in sides)
+        return None if in_doubt else True
+
+    def _is_volatile(self, position: SpotPosition) -> bool:
+        market = self.book.spot(position.market_index)
+        if position.market_index == QUOTE or isinstance(market, Reason) or not isinstance(self._stored, Calculation):
+            return False
+        return self._stored.invalid.get(market.oracle) is Validity.TOO_VOLATILE
+
     def _base(self, positions: tuple[UnitPosition, ...], side: Side) -> int:
         return sum(sum_base(each) for each in positions if each.side is side)
 
@@ -231,9 +252,8 @@ class Account:
         if native is None or not isinstance(self._stored, Calculation):
             return
         for oracle, validity in self._stored.invalid.items():
-            yield Reason(
-                validity.value, base58(oracle), "the program takes no margin on this price, and liquidates at it"
-            )
+            then = "does not liquidate at it" if validity is Validity.TOO_VOLATILE else "liquidates at it"
+            yield Reason(validity.value, base58(oracle), f"the program takes no margin on this price, and {then}")
         for name, found in self._others.items():
             if isinstance(found, Reason):
                 yield Reason(f"{name}_{found.code}", found.subject, found.detail)

@@ -318,6 +318,40 @@ def test_deposits_without_a_valid_price_back_no_withdrawal() -> None:
     assert [reason.code for reason in found.reasons] == ["oracle_stale_for_margin"]
 
 
+@pytest.mark.parametrize(
+    "spot",
+    [[deposit(0, 500 * TOKEN), loan(1, 5 * TOKEN)], [deposit(1, 5 * TOKEN), loan(0, 500 * TOKEN)]],
+    ids=["loan", "deposit"],
+)
+def test_where_all_of_a_side_has_a_volatile_price_it_is_not_known_whether_anybody_may_liquidate(
+    spot: list[dict[str, Any]],
+) -> None:
+    account = user(spot=spot)
+    world = World(accounts={SOL: spot_market(last_oracle_price_twap=10 * USD)})
+
+    found, steady = world.value(account), World().value(account)
+    beside = world.value(user(spot=spot, perp=[LONG_SOL]))
+
+    assert steady.liquidatable is True
+    assert (found.liquidatable, found.health_factor_wad) == (None, steady.health_factor_wad)
+    (volatile,) = found.reasons
+    assert (volatile.code, volatile.detail) == (
+        "oracle_too_volatile",
+        "the program takes no margin on this price, and does not liquidate at it",
+    )
+    assert beside.liquidatable is True
+
+
+def test_at_a_price_that_is_stale_for_margin_the_program_liquidates() -> None:
+    world = World(accounts={SOL_PRICE: lazer(100 * USD, slot=SLOT - 121)})
+
+    found = world.value(user(spot=[deposit(0, 500 * TOKEN), loan(1, 5 * TOKEN)]))
+
+    assert found.liquidatable is True
+    (stale,) = (reason for reason in found.reasons if reason.code == "oracle_stale_for_margin")
+    assert stale.detail == "the program takes no margin on this price, and liquidates at it"
+
+
 def test_a_price_is_judged_by_the_market_that_asks_first() -> None:
     """The spot market's average makes the price too volatile for the perp market also, whose own average is near."""
     world = World(accounts={SOL: spot_market(last_oracle_price_twap=10 * USD)})

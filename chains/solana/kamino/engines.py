@@ -1,10 +1,10 @@
 """What differs between versions of klend, by the version that a venue's configuration says runs.
 
-| version | collateral conversion | Pyth account | confidence of the average | cap on the liquidation limit |
-|---|---|---|---|---|
-| 1.7 | divides by an exchange rate of 60 bits | push oracle | not checked | `global_unhealthy_borrow_value` |
-| 1.8 to 1.10 | the same | receiver | at most 2 % | not known |
-| 1.11 to 1.24 | amount · liquidity / supply | receiver | at most 2 % | none |
+| version | collateral conversion | Pyth account | confidence of the average | cap on the liquidation limit | own LTV of 0 |
+|---|---|---|---|---|---|
+| 1.7 | divides by an exchange rate of 60 bits | push oracle | not checked | `global_unhealthy_borrow_value` | not known |
+| 1.8 to 1.10 | the same | receiver | at most 2 % | not known | not known |
+| 1.11 to 1.24 | amount · liquidity / supply | receiver | at most 2 % | none | taken |
 
 From 1.25 on interest may accrue by the second; such versions are named and not valued.
 """
@@ -26,7 +26,8 @@ class Engine:
     price whose moving average is too uncertain; `capped`: the liquidation limit has a cap, `None` where that is not known;
     `one_dust_limit`: one limit says what is too small to set both priorities; `counts_collaterals`: a refresh refuses more collaterals
     than the elevation group allows; `lowest_ltv`: a refresh writes `lowest_reserve_deposit_max_ltv_pct`; `settings`: fields that were
-    padding before have their meaning.
+    padding before have their meaning; `takes_by_threshold`: for a deposit to be taken only the threshold in force must not be 0, where
+    releases before differ in whether the reserve's own loan-to-value and threshold may be.
     """
 
     exact_conversion: bool
@@ -37,6 +38,7 @@ class Engine:
     counts_collaterals: bool
     lowest_ltv: bool
     settings: bool
+    takes_by_threshold: bool
 
 
 _V1_7 = Engine(
@@ -48,6 +50,7 @@ _V1_7 = Engine(
     counts_collaterals=True,
     lowest_ltv=False,
     settings=False,
+    takes_by_threshold=False,
 )
 _V1_8 = Engine(
     exact_conversion=False,
@@ -58,6 +61,7 @@ _V1_8 = Engine(
     counts_collaterals=False,
     lowest_ltv=True,
     settings=True,
+    takes_by_threshold=False,
 )
 _V1_11 = Engine(
     exact_conversion=True,
@@ -68,6 +72,7 @@ _V1_11 = Engine(
     counts_collaterals=False,
     lowest_ltv=True,
     settings=True,
+    takes_by_threshold=True,
 )
 
 _RANGES: Sequence[tuple[tuple[int, int], tuple[int, int], Engine]] = (

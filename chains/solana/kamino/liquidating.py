@@ -23,9 +23,11 @@ from chains.solana.kamino.journal import Debt, Obligation
 from chains.solana.kamino.liquidation import (
     health_of,
     loans_to_value,
+    may_be_taken,
     other_causes,
     price_triggered_disabled,
     refused_for,
+    untold,
 )
 from chains.solana.kamino.maths import BITS, ONE, Refused, basis_points, ceil, div, mul, percent, whole
 from chains.solana.kamino.refresh import (
@@ -194,9 +196,8 @@ class Liquidable:
 
     def _may_be_taken(self, answer: RefreshedObligation, owed: Leg, pledged: Leg) -> bool:
         """Whether the program lets this debt be paid and this deposit be taken, of several."""
-        reserve = pledged.refreshed.reserve
         weighs = owed.adjusted_value_sf and pledged.market_value_sf
-        counts = reserve.loan_to_value_pct and reserve.liquidation_threshold_pct
+        counts = may_be_taken(self.conditions.engine, pledged)
         lowest = (pledged.threshold_pct or 0) <= answer.fields["lowest_reserve_deposit_liquidation_ltv"]
         return bool(weighs and counts and lowest and _goes_first(answer, owed))
 
@@ -275,6 +276,9 @@ def _unknown(
         yield Reason(
             "liquidation_unknown", base58(unit_id), "the limits of a liquidation were not stored with the market"
         )
+    for leg in refreshed.deposits:
+        if leg.market_value_sf and may_be_taken(conditions.engine, leg) is None:
+            yield untold(_name(leg))
     for leg in (*refreshed.deposits, *refreshed.borrows):
         if leg.refreshed.reserve.max_liquidation_bonus_bps is None:
             detail = "the bonus of a liquidation was not stored with the reserve"

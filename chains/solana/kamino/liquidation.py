@@ -57,11 +57,40 @@ def verdict_of(
         return Verdict(liquidatable=False, health_factor_wad=0, reasons=noted)
     health = health_of(fields)
     if health < WAD and not price_triggered_disabled(conditions):
-        return Verdict(liquidatable=True, health_factor_wad=health, reasons=noted)
+        return _of_what_is_taken(conditions.engine, unit_id, refreshed, health, noted)
     causes = tuple(other_causes(conditions, unit_id, obligation, refreshed))
     if causes:
         return Verdict(liquidatable=None, health_factor_wad=None, reasons=(*causes, *noted))
     return Verdict(liquidatable=False, health_factor_wad=health, reasons=noted)
+
+
+def _of_what_is_taken(
+    engine: Engine, unit_id: bytes, refreshed: RefreshedObligation, health: int, noted: tuple[Reason, ...]
+) -> Verdict:
+    """Judge an obligation beyond its limit by whether any of its deposits may be taken."""
+    found = [may_be_taken(engine, leg) for leg in refreshed.deposits if leg.market_value_sf]
+    if any(found):
+        return Verdict(liquidatable=True, health_factor_wad=health, reasons=noted)
+    if None in found:
+        return Verdict(liquidatable=None, health_factor_wad=health, reasons=(untold(unit_id), *noted))
+    detail = "all deposits have a liquidation threshold of 0, the program takes none of them"
+    refused = Reason("collateral_not_liquidatable", base58(unit_id), detail)
+    return Verdict(liquidatable=False, health_factor_wad=health, reasons=(refused, *noted))
+
+
+def may_be_taken(engine: Engine, pledged: Leg) -> bool | None:
+    """Whether a deposit may be taken at all, `None` where that is not known of the version (`CollateralNonLiquidatable`)."""
+    reserve = pledged.refreshed.reserve
+    if not pledged.threshold_pct:
+        return False
+    has_own = reserve.loan_to_value_pct and reserve.liquidation_threshold_pct
+    return True if has_own or engine.takes_by_threshold else None
+
+
+def untold(subject: bytes) -> Reason:
+    """Say that it is not known of the version whether a deposit may be taken."""
+    detail = "whether this version takes deposits of a reserve whose own loan-to-value or threshold is 0 is not known"
+    return Reason("liquidation_unknown", base58(subject), detail)
 
 
 def health_of(fields: Mapping[str, int]) -> int:

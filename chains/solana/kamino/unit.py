@@ -3,8 +3,8 @@
 `native` holds the fields of a refreshed obligation under the program's names (values in fractions of 60 bits, `_sf`), those of its
 deposits and borrows behind `deposits.<reserve>.` and `borrows.<reserve>.`, and `loan_to_value_sf`, `unhealthy_loan_to_value_sf` as
 `liquidate_obligation` compares them. `health_factor_wad` = unhealthy_borrow_value · 1e18 / borrow-factor adjusted debt, down, and below
-1e18 just where the program liquidates for the loan-to-value. `collateral_base`, `debt_base`: the deposited value, down, and the adjusted
-debt, up, in 1e-8 USD.
+1e18 just where the program liquidates for the loan-to-value, if it takes any of the deposits. `collateral_base`, `debt_base`: the deposited
+value, down, and the adjusted debt, up, in 1e-8 USD.
 
 An obligation can be liquidated for other reasons than its loan-to-value: it is marked for deleveraging, a reserve is over its limits, a
 debt's term is over. Where one of them may apply, the verdict is unknown unless the loan-to-value decides, and the reason says which. While

@@ -51,7 +51,7 @@ def snapshot(
 ) -> tuple[VenueSnapshot, Journals]:
     """SOL at 100 USD, threshold 80 %, USDC at 1 with 90 %, JTO at 100 with 60 % and a borrow factor of 150 %."""
     group: dict[str, Any] = changed.pop("group", {})
-    spec = venue(MARKET_ADDRESS, "1.22")
+    spec = venue(MARKET_ADDRESS, changed.pop("version", "1.22"))
     bonus = BONUS | changed.pop("bonus", {})
     limits = LIMITS | changed.pop("market", {})
     terms = {"liquidation_threshold_pct": 90} | bonus | group
@@ -214,6 +214,53 @@ def test_what_an_older_journal_does_not_hold_is_named_and_nothing_guessed(place:
 def _without(text: str, name: str) -> Sequence[str]:
     before, found, after = text.partition(f'"{name}":"')
     return (before, after.partition('",')[2]) if found else (text,)
+
+
+GROUPED: dict[str, Any] = {
+    "market": {"elevation_groups": [{"id": 1, "ltv_pct": 85, "liquidation_threshold_pct": 90, "debt_reserve": USDC}]},
+    "elevation_group": 1,
+}
+
+
+@pytest.mark.parametrize(
+    "owed, own, others",
+    [
+        (850_000_000, {"loan_to_value_pct": 0}, {}),
+        (950_000_000, {"loan_to_value_pct": 0, "liquidation_threshold_pct": 0}, GROUPED),
+    ],
+    ids=["no longer lent upon", "only in a group"],
+)
+def test_a_deposit_is_taken_by_the_threshold_in_force_and_where_the_version_leaves_that_open_nothing_is_said(
+    owed: int, own: dict[str, int], others: dict[str, Any]
+) -> None:
+    member = {"elevation_groups": b"\x01"}
+    at, journals = snapshot(
+        deposits=[(SOL, 10**10)], borrows=[(USDC, owed)], group=member | own, version="1.9", **others
+    )
+    (unit,) = journals.unit_snapshots()
+    before = open_book(at)(unit)
+
+    usual, found = (owing(owed, group=member | terms, **others) for terms in ({}, own))
+
+    assert found.most(SOL, USDC) == usual.most(SOL, USDC) == owed // 5
+    assert before.liquidatable is None
+    assert before.health_factor_wad == usual.health_factor_wad
+    assert [reason.code for reason in before.reasons] == ["liquidation_unknown"]
+    assert isinstance(exposed_of((at, journals)), tuple)
+
+
+def test_of_deposits_whose_thresholds_are_all_zero_nothing_is_taken() -> None:
+    at, journals = snapshot(
+        deposits=[(SOL, 10**10)],
+        borrows=[(USDC, 10**6)],
+        group={"loan_to_value_pct": 0, "liquidation_threshold_pct": 0},
+    )
+    (unit,) = journals.unit_snapshots()
+
+    found = open_book(at)(unit)
+
+    assert (found.liquidatable, found.health_factor_wad) == (False, 0)
+    assert [reason.code for reason in found.reasons] == ["collateral_not_liquidatable"]
 
 
 def test_what_is_to_be_deleveraged_is_named() -> None:

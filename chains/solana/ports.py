@@ -117,7 +117,8 @@ class Folded:
 class AccountSet(NamedTuple):
     """Accounts of a program that are found by what they are: `size` in bytes (`None`: any), and bytes at offsets.
 
-    `pulse`: offset and length of bytes that change with every write, by which an account that changed is found without reading it.
+    `pulse`: offset and length of bytes that change with every write, by which an account that changed is found without reading it. What a
+    program writes without them, and no notification tells, is seen with the next whole list.
     `spread`: offset of a byte that every account has and that is another in most, by which lists that are too long are parted.
     `sought`: the set is listed until what it holds is found, whole each time, and nobody is told of it.
     """

@@ -37,8 +37,10 @@ from chains.solana.ports import AccountSet
 from chains.solana.seen import Seen
 
 _LENDING_MARKET = 32
-_LAST_UPDATE = (16, 16)
-"""Where an obligation says when it was last refreshed, and whether it changed since: every instruction that changes one writes it."""
+_PULSE = (16, 80)
+"""Where an obligation says when it was last refreshed, whether its amounts changed since, its market, and its owner: a new owner writes
+nothing else. Orders and the mark for deleveraging are set without a sign.
+"""
 
 _OWNER = OBLIGATION.fields["owner"][0]
 
@@ -64,7 +66,7 @@ class Kamino:
                 program=self._program,
                 size=layout.size,
                 holding=((0, layout.discriminator), (_LENDING_MARKET, self._venue.address)),
-                pulse=_LAST_UPDATE if layout is OBLIGATION else None,
+                pulse=_PULSE if layout is OBLIGATION else None,
                 spread=_OWNER if layout is OBLIGATION else None,
             )
             for layout in (RESERVE, OBLIGATION)

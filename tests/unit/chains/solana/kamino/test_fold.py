@@ -76,6 +76,16 @@ def test_an_adapter_looks_for_reserves_obligations_the_market_and_its_prices(fol
     assert kamino.others(fold.journals) == sorted([MARKET_ADDRESS, SOL_PRICE])
 
 
+def test_a_new_owner_alone_shows_in_the_bytes_by_which_changed_obligations_are_found() -> None:
+    (wanted,) = (each for each in Kamino(SPEC).sets if each.pulse)
+    assert wanted.pulse is not None
+    place = slice(wanted.pulse[0], sum(wanted.pulse))
+
+    before, after = (obligation(11, owner=owner, deposits=[(SOL, 5)]) for owner in (b"O" * 32, b"N" * 32))
+
+    assert before.data[place] != after.data[place]
+
+
 def test_an_obligation_is_a_unit_with_amounts_by_reserve_and_all_else_in_one_setting(fold: Fold) -> None:
     seen = obligation(11, deposits=[(SOL, 5)], borrows=[(USDC, 7 * ONE + 1)], rate=2 * ONE, elevation_group=3)
 

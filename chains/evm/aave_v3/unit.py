@@ -89,15 +89,15 @@ class Account:
         """Return the pool's own numbers of this account, or why there are none."""
         reasons = self.reasons
         native = None if reasons else self._native()
-        has_debt = any(leg.owed for leg in self.legs)
+        has_debt = any(leg.owed for leg in self.legs) or self._unread_debt() or self._may_owe()
         return VenueUnit(
             venue_id=self.book.snapshot.venue.id,
             unit_id=self.unit.unit_id,
             owner=self.unit.owner,
             native=native,
-            health_factor_wad=native["healthFactor"] if native and native["totalDebtBase"] else None,
+            health_factor_wad=native["healthFactor"] if native and has_debt else None,
             liquidatable=None if native is None else native["healthFactor"] < WAD,
-            has_debt=has_debt or self._unread_debt(),
+            has_debt=has_debt,
             collateral_base=native["totalCollateralBase"] if native else None,
             debt_base=native["totalDebtBase"] if native else None,
             base_unit=self.book.base_unit,
@@ -194,6 +194,10 @@ class Account:
             for market, debt in noted.items()
             if debt is not None and debt.principal
         }
+
+    def _may_owe(self) -> bool:
+        """Whether debts are not followed: of code that is not known, whoever has anything may owe anything."""
+        return bool(self.book.problems) and any(leg.scaled or leg.owed or leg.collateral for leg in self.legs)
 
     def _unread_debt(self) -> bool:
         return self.engine.stable and any(

@@ -26,14 +26,15 @@ class Versions:
     def pool(self, block: int) -> tuple[int | None, int | None]:
         """Return the revision that the pool says, and that of the protocol's own code that it runs, `None` for none that is known.
 
-        A fork that numbers older code higher is found out: from 3.2 on, a pool has bitmaps of its categories.
+        A fork that numbers older code higher, or newer code lower, is found out: from 3.2 on, a pool has bitmaps of its categories.
         """
         said = self._number(block, self.venue, ev.POOL_REVISION)
         revision = self.terms.pool(said)
-        if revision is None or revision < FIRST_LIQUID:
+        if revision is None:
             return said, revision
         bitmap = self.reads(block, self.venue, ev.EMODE_BITMAP.calldata(1))
-        return said, revision if bitmap.returned or bitmap is PENDING else None
+        fits = bitmap is PENDING or bool(bitmap.returned) is (revision >= FIRST_LIQUID)
+        return said, revision if fits else None
 
     def tell(self, pool: int | None) -> bool:
         """Whether tokens are asked for their revision when they are listed in a pool that runs such code."""

@@ -154,12 +154,17 @@ class _Account:
         """The vault that lent to this account, where it is the only one and followed."""
         return self.book.vaults.get(self.controllers[0]) if len(self.controllers) == 1 else None
 
+    def _may_owe(self) -> bool:
+        """Whether a vault that may have lent to this account is not followed, or in doubt; several are none that could be told."""
+        vaults = [self.book.vaults.get(market) for market in self.controllers]
+        return len(vaults) > 1 or any(vault is None or vault.doubt for vault in vaults)
+
     def venue_unit(self) -> VenueUnit:
         """Return the account's numbers, or why there are none."""
         values = self._values()
         reasons = values if isinstance(values, tuple) and not isinstance(values, Values) else ()
         known = values if isinstance(values, Values) else None
-        has_debt = any(debt.owed for debt in self.debts.values()) or bool(self.controllers and self.controller is None)
+        has_debt = any(debt.owed for debt in self.debts.values()) or self._may_owe()
         unit_decimals = self.controller.unit_decimals if self.controller else None
         return VenueUnit(
             venue_id=self.book.snapshot.venue.id,

@@ -132,6 +132,40 @@ def test_the_patch_of_3_2_computes_as_3_2() -> None:
     assert name_of(V3_2 + 1) == "aave-3.2"
 
 
+@pytest.mark.parametrize("revision", [V3_0, V3_3, V3_4])
+def test_a_debt_worth_nothing_in_the_base_currency_has_the_health_factor_that_the_pool_says(revision: int) -> None:
+    """Down to 0 until 3.4: five of what has ten more decimals than a dollar."""
+    found = market(revision, {}, {})
+    small = {**json.loads(found.markets[OWED, "reserve"]), "decimals": 18}
+    unit = account(replace(found, markets={**found.markets, (OWED, "reserve"): json.dumps(small)}), {ONE: 10**8}, 5, 0)
+
+    assert unit.native is not None
+    assert unit.native["totalDebtBase"] == 0
+    assert (unit.has_debt, unit.health_factor_wad, unit.liquidatable) == (True, 2**256 - 1, False)
+
+
+@pytest.mark.parametrize(
+    "aspect",
+    [
+        {(WHOLE_VENUE, "engine"): '{"engine": "aave-revision-99", "revision": 99, "supported": false}'},
+        {(OTHER, "rounding"): '{"variable_debt_token": null}'},
+    ],
+    ids=["of the pool", "of a token"],
+)
+def test_of_code_that_is_not_known_whoever_has_anything_may_owe_anything(aspect: dict[tuple[bytes, str], str]) -> None:
+    """Its debts are not followed: nothing may be concluded from none that is stored."""
+    found = market(V3_6, {}, {})
+    unknown = replace(found, markets={**found.markets, **aspect})
+
+    units = [account(unknown, supplied, 0, 0) for supplied in ({ONE: 1_000}, {})]
+
+    assert [(unit.native, unit.has_debt, unit.health_factor_wad) for unit in units] == [
+        (None, True, None),
+        (None, False, None),
+    ]
+    assert not account(found, {ONE: 1_000}, 0, 0).has_debt
+
+
 def test_what_older_programs_noted_of_debt_at_a_stable_rate_is_unknown() -> None:
     unit = account(market(V3_1, {}, {}), {ONE: 1_000}, 0, 0, "true")
 

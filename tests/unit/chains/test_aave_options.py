@@ -18,7 +18,12 @@ def test_without_options_the_protocols_own_numbering_holds() -> None:
     terms = terms_of({})
 
     assert [terms.pool(revision) for revision in (1, 9, None)] == [1, 9, None]
-    assert [terms.rounding(9, token) for token in (1, 4, 6)] == [Rounding.HALF_UP, Rounding.DIRECTED, None]
+    assert [terms.rounding(9, token) for token in (1, 4, 6, 7)] == [
+        Rounding.HALF_UP,
+        Rounding.DIRECTED,
+        Rounding.DIRECTED,
+        None,
+    ]
 
 
 def test_a_fork_knows_the_revisions_that_it_names_and_no_others() -> None:

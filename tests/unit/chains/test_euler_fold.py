@@ -63,6 +63,21 @@ def doubts(rows: Rows) -> dict[bytes, str]:
     return {row.market: json.loads(row.state)["code"] for row in rows.markets if row.aspect == "doubt"}
 
 
+def test_whoever_a_vault_in_doubt_may_have_lent_to_is_not_without_debt() -> None:
+    """A loan that was lost puts its vault out of step; the connector still tells to whom it may have lent."""
+    venue, whole = RUN.venue(), folded(RUN.logs).rows
+    owing = {each.unit_id for each in whole.accounts if at_the_end(whole, each.unit_id, venue).has_debt}
+    loans = [place for place, log in enumerate(RUN.logs) if is_of(log, ev.BORROW)]
+    lost = 0
+    for gone in loans:
+        rows = folded([log for place, log in enumerate(RUN.logs) if place != gone]).rows
+        for account in owing if doubts(rows) else ():
+            unit = at_the_end(rows, account, venue)
+            lost += not any(position.side is Side.BORROW for position in unit.positions)
+            assert unit.has_debt, account.hex()
+    assert lost
+
+
 def test_the_recorded_run_leaves_no_doubt() -> None:
     assert doubts(folded(RUN.logs).rows) == {}
 

@@ -3,9 +3,9 @@
 The accounts are those of recorded runs with other amounts, rates, prices, groups and ages. The SDK is given the price of each reserve, as
 its callers do. It computes in decimals of 20 digits, with the utilisation and the rate per year in binary floating point, where the
 program cuts every step to 60 bits. So numbers agree to 1e-15 of themselves and 1e-15 dollars (a double's 1e-16 of the interest, cuts of
-2⁻⁶⁰ = 9e-19) while no interest is added, and besides by what the program's cuts take from the interest of n slots: it cuts the rate of
-one slot and its square to 60 bits before it multiplies them with n and n²/2, and of the cube it keeps next to nothing (`interest_cut`; at a
-day's age some 1e-8). To the last bit numbers are compared with the program's own, in `test_kamino_runs.py`.
+2⁻⁶⁰ = 9e-19) while no interest is added, and besides by what the program's cuts take from the interest of n slots: klend 1.7 cuts the
+rate of one slot and its square to 60 bits before it multiplies them with n and n²/2, and of the cube it keeps next to nothing
+(`interest_cut`; at a day's age some 1e-8). To the last bit numbers are compared with the program's own, in `test_kamino_runs.py`.
 
 Where klend-sdk 8.0.2 (`classes/reserve.ts`, `classes/obligation.ts`) departs from the program:
 - `getEstimatedCumulativeBorrowRate` takes the rate at the utilisation after the interest that it estimates. The program takes that before,

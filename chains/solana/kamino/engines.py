@@ -1,10 +1,11 @@
 """What differs between versions of klend, by the version that a venue's configuration says runs.
 
-| version | collateral conversion | Pyth account | confidence of the average | cap on the liquidation limit | own LTV of 0 |
-|---|---|---|---|---|---|
-| 1.7 | divides by an exchange rate of 60 bits | push oracle | not checked | `global_unhealthy_borrow_value` | not known |
-| 1.8 to 1.10 | the same | receiver | at most 2 % | not known | not known |
-| 1.11 to 1.24 | amount · liquidity / supply | receiver | at most 2 % | none | taken |
+| version | collateral conversion | Pyth account | confidence of the average | cap on the liquidation limit | own LTV of 0 | interest |
+|---|---|---|---|---|---|---|
+| 1.7 | divides by an exchange rate of 60 bits | push oracle | not checked | `global_unhealthy_borrow_value` | not known | by powers |
+| 1.8 to 1.10 | the same | receiver | at most 2 % | not known | not known | by powers |
+| 1.11 to 1.16 | amount · liquidity / supply | receiver | at most 2 % | none | taken | by powers |
+| 1.17 to 1.24 | the same | receiver | at most 2 % | none | taken | by chained terms |
 
 From 1.25 on interest may accrue by the second; such versions are named and not valued.
 """
@@ -12,7 +13,7 @@ From 1.25 on interest may accrue by the second; such versions are named and not 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 PUSH, RECEIVER = "pyth-push", "pyth-receiver"
 UNKNOWN = "unknown"
@@ -27,7 +28,8 @@ class Engine:
     `one_dust_limit`: one limit says what is too small to set both priorities; `counts_collaterals`: a refresh refuses more collaterals
     than the elevation group allows; `lowest_ltv`: a refresh writes `lowest_reserve_deposit_max_ltv_pct`; `settings`: fields that were
     padding before have their meaning; `takes_by_threshold`: for a deposit to be taken only the threshold in force must not be 0, where
-    releases before differ in whether the reserve's own loan-to-value and threshold may be.
+    releases before differ in whether the reserve's own loan-to-value and threshold may be; `chained_interest`: beyond four slots each
+    term of compound interest is made of the one before it, where releases before take rounded powers of the rate per slot.
     """
 
     exact_conversion: bool
@@ -39,6 +41,7 @@ class Engine:
     lowest_ltv: bool
     settings: bool
     takes_by_threshold: bool
+    chained_interest: bool
 
 
 _V1_7 = Engine(
@@ -51,6 +54,7 @@ _V1_7 = Engine(
     lowest_ltv=False,
     settings=False,
     takes_by_threshold=False,
+    chained_interest=False,
 )
 _V1_8 = Engine(
     exact_conversion=False,
@@ -62,6 +66,7 @@ _V1_8 = Engine(
     lowest_ltv=True,
     settings=True,
     takes_by_threshold=False,
+    chained_interest=False,
 )
 _V1_11 = Engine(
     exact_conversion=True,
@@ -73,12 +78,15 @@ _V1_11 = Engine(
     lowest_ltv=True,
     settings=True,
     takes_by_threshold=True,
+    chained_interest=False,
 )
+_V1_17 = replace(_V1_11, chained_interest=True)
 
 _RANGES: Sequence[tuple[tuple[int, int], tuple[int, int], Engine]] = (
     ((1, 7), (1, 7), _V1_7),
     ((1, 8), (1, 10), _V1_8),
-    ((1, 11), (1, 24), _V1_11),
+    ((1, 11), (1, 16), _V1_11),
+    ((1, 17), (1, 24), _V1_17),
 )
 KNOWN = "1.7 to 1.24"
 

@@ -77,16 +77,24 @@ def ceil(fraction: int) -> int:
     return -(-fraction >> BITS)
 
 
-def compounded(rate: int, slots: int) -> int:
-    """Return what one unit grows to in so many slots at a rate per year (`approximate_compounded_interest`)."""
+def compounded(rate: int, slots: int, *, chained: bool) -> int:
+    """Return what one unit grows to in so many slots at a rate per year (`approximate_compounded_interest`); raises `Refused`.
+
+    `chained`: each term of the series is made of the one before it; otherwise of powers of the rate per slot, whose rounding counts once
+    for each pair and triple of slots and makes the growth less.
+    """
     base = rate // SLOTS_PER_YEAR
     if slots <= EXACT_POWERS:
         return _power(ONE + base, slots)
-    squared = mul(base, base)
-    cubed = mul(squared, base)
-    second = squared * slots * (slots - 1) // 2
-    third = cubed * slots * (slots - 1) * (slots - 2) // 6
-    return ONE + base * slots + second + third
+    first = fits(base * slots)
+    if chained:
+        second = fits(mul(first, base) * (slots - 1)) // 2
+        third = fits(mul(second, base) * (slots - 2)) // 3
+    else:
+        squared = mul(base, base)
+        second = fits(squared * slots * (slots - 1)) // 2
+        third = fits(mul(squared, base) * slots * (slots - 1) * (slots - 2)) // 6
+    return fits(ONE + first + second + third)
 
 
 def _power(growth: int, exponent: int) -> int:

@@ -85,14 +85,15 @@ def price_is_kept(market: Market, reserve: Reserve, liquidity: Liquidity, clock:
 
 
 def refresh_reserve(
-    market: Market, reserve: Reserve, liquidity: Liquidity, priced: Priced | None, clock: Clock
+    conditions: Conditions, reserve: Reserve, liquidity: Liquidity, priced: Priced | None
 ) -> Refreshed | Reason:
     """Accrue interest to a slot and take a price, or keep the one there is (`priced` is `None`)."""
     if reserve.version != CURRENT_VERSION:
         detail = f"the program refuses to refresh a reserve of version {reserve.version}, which it deprecated"
         return Reason("reserve_deprecated", base58(reserve.address), detail)
+    clock = conditions.clock
     try:
-        accrued = _accrued(market, reserve, liquidity, clock.slot)
+        accrued = _accrued(conditions, reserve, liquidity)
     except Refused as error:
         return Reason("refresh_fails", base58(reserve.address), f"interest cannot be accrued: {error}")
     if priced is not None:
@@ -104,18 +105,20 @@ def refresh_reserve(
     return Refreshed(reserve, accrued._replace(slot=clock.slot), priced)
 
 
-def _accrued(market: Market, reserve: Reserve, before: Liquidity, slot: int) -> Liquidity:
-    slots = slot - before.slot
+def _accrued(conditions: Conditions, reserve: Reserve, before: Liquidity) -> Liquidity:
+    market, engine, clock = conditions
+    slots = clock.slot - before.slot
     if slots < 0:
-        raise Refused(f"the reserve was updated in slot {before.slot}, after slot {slot}")
+        raise Refused(f"the reserve was updated in slot {before.slot}, after slot {clock.slot}")
     if slots == 0:
         return before
     supply = fits(before.total_supply)
     utilization = div(before.borrowed_amount_sf, supply) if supply else 0
     host = basis_points(reserve.host_fixed_interest_rate_bps)
-    growth = compounded(borrow_rate(reserve.curve, utilization) + host, slots)
+    growth = compounded(borrow_rate(reserve.curve, utilization) + host, slots, chained=engine.chained_interest)
     debt = fits(mul(before.borrowed_amount_sf, growth))
-    host_fee = mul(before.borrowed_amount_sf, compounded(host, slots)) - before.borrowed_amount_sf
+    fixed = compounded(host, slots, chained=engine.chained_interest)
+    host_fee = mul(before.borrowed_amount_sf, fixed) - before.borrowed_amount_sf
     variable = fits(debt - before.borrowed_amount_sf - host_fee)
     take = percent(reserve.protocol_take_rate_pct)
     referral_rate = mul(take, basis_points(market.referral_fee_bps))

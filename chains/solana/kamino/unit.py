@@ -142,12 +142,13 @@ class Book:
         unknown = unsupported(market, engine, reserve, liquidity)
         if unknown is not None:
             return unknown
+        conditions = Conditions(market, engine, self.clock)
         if price_is_kept(market, reserve, liquidity, self.clock):
-            return refresh_reserve(market, reserve, liquidity, None, self.clock)
+            return refresh_reserve(conditions, reserve, liquidity, None)
         priced = price_of(reserve, self._prices, engine, self.clock.time)
         if isinstance(priced, Reason):
             return priced
-        return refresh_reserve(market, reserve, liquidity, priced, self.clock)
+        return refresh_reserve(conditions, reserve, liquidity, priced)
 
 
 def unsupported(market: Market, engine: Engine, reserve: Reserve, liquidity: Liquidity) -> Reason | None:

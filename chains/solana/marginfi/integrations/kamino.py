@@ -24,7 +24,7 @@ from chains.solana.kamino.journal import (
 )
 from chains.solana.kamino.layout import MARKET, PROGRAM, RESERVE
 from chains.solana.kamino.maths import BITS, Refused
-from chains.solana.kamino.refresh import Clock, liquidity_of_collateral, refresh_reserve
+from chains.solana.kamino.refresh import Clock, Conditions, liquidity_of_collateral, refresh_reserve
 from chains.solana.kamino.unit import unsupported
 from chains.solana.layouts import read
 from chains.solana.marginfi.fixed import FRACTION_BITS, Overflowed, whole
@@ -79,7 +79,8 @@ def _standing(asked: Asked, held: State, totals: State, beside: State, engine: E
     before = liquidity_of(text_of(totals))
     if (unknown := unsupported(market, engine, reserve, before)) is not None:
         return unknown
-    found = refresh_reserve(market, reserve, before, None, Clock(asked.slot, asked.time))
+    conditions = Conditions(market, engine, Clock(asked.slot, asked.time))
+    found = refresh_reserve(conditions, reserve, before, None)
     if isinstance(found, Reason):
         return Reason("reserve_stale", found.subject, found.detail)
     liquidity = found.liquidity

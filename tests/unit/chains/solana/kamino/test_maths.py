@@ -52,12 +52,55 @@ def test_a_fraction_that_the_program_cannot_hold_is_refused(value: int) -> None:
         fits(value)
 
 
+@pytest.mark.parametrize("chained", [False, True])
 @pytest.mark.parametrize("slots", range(5))
-def test_up_to_four_slots_interest_is_the_exact_power_rounded_as_the_program_multiplies(slots: int) -> None:
+def test_up_to_four_slots_interest_is_the_exact_power_rounded_as_the_program_multiplies(
+    slots: int, *, chained: bool
+) -> None:
     base = ONE + ONE // 10 // SLOTS_PER_YEAR
     powers = [ONE, base, mul(base, base), mul(mul(base, base), base), mul(mul(base, base), mul(base, base))]
 
-    assert compounded(ONE // 10, slots) == powers[slots]
+    assert compounded(ONE // 10, slots, chained=chained) == powers[slots]
+
+
+BASE = 1_827_945_054
+"""A tenth a year per slot: 2^60 // 10 // 63,072,000."""
+
+
+@pytest.mark.parametrize(
+    "slots, chained, second, third",
+    [
+        # second: (BASE · n · BASE // 2^60) · (n - 1) // 2        third: (second · BASE // 2^60) · (n - 2) // 3
+        (5, True, 14 * 4 // 2, 0),
+        (1_000, True, 2_898 * 999 // 2, 0),
+        (172_800, True, 500_806 * 172_799 // 2, 68 * 172_798 // 3),
+        (63_072_000, True, 182_794_505 * 63_071_999 // 2, 9_139_725 * 63_071_998 // 3),
+        # second: (BASE · BASE // 2^60 = 2) · n · (n - 1) // 2        third: (2 · BASE // 2^60 = 0) · n · (n - 1) · (n - 2) // 6
+        (5, False, 2 * 5 * 4 // 2, 0),
+        (1_000, False, 2 * 1_000 * 999 // 2, 0),
+        (172_800, False, 2 * 172_800 * 172_799 // 2, 0),
+        (63_072_000, False, 2 * 63_072_000 * 63_071_999 // 2, 0),
+    ],
+)
+def test_beyond_each_term_is_made_of_the_one_before_or_of_a_rounded_power(
+    slots: int, second: int, third: int, *, chained: bool
+) -> None:
+    assert compounded(ONE // 10, slots, chained=chained) == 2**60 + BASE * slots + second + third
+
+
+def test_a_year_at_a_tenth_lacks_a_six_hundredth_part_of_the_debt_where_the_terms_are_of_rounded_powers() -> None:
+    of_powers, chained = (compounded(ONE // 10, SLOTS_PER_YEAR, chained=each) for each in (False, True))
+
+    assert round(Fraction(chained, ONE), 9) == Fraction("1.105166667")  # 1 + 0.1 + 0.1² / 2 + 0.1³ / 6
+    assert round(Fraction(of_powers, ONE), 9) == Fraction("1.103450432")
+
+
+@pytest.mark.parametrize("rate, chained", [(700_000, False), (7_000_000, False), (7_000_000, True)])
+def test_growth_that_the_program_cannot_hold_on_the_way_is_refused(rate: int, *, chained: bool) -> None:
+    # 2^68 = 2.95e20; before the division by 6 the third term is (7e6)^3 = 3.4e20, before that by 3 it is half of that
+    with pytest.raises(Refused, match="128 bits"):
+        compounded(rate * ONE, 10 * SLOTS_PER_YEAR, chained=chained)
+    assert compounded(700_000 * ONE, 10 * SLOTS_PER_YEAR, chained=True) < U128
 
 
 @given(rate=st.integers(0, 5 * ONE), slots=st.integers(5, 10 * SLOTS_PER_YEAR))
@@ -66,9 +109,9 @@ def test_beyond_it_is_never_more_than_compounding_and_never_less_than_simple_int
     base = Fraction(rate // SLOTS_PER_YEAR, ONE)
     terms = 1 + base * slots + base**2 * slots * (slots - 1) / 2 + base**3 * slots * (slots - 1) * (slots - 2) / 6
 
-    found = compounded(rate, slots)
+    of_powers, chained = (compounded(rate, slots, chained=each) for each in (False, True))
 
-    assert ONE + rate // SLOTS_PER_YEAR * slots <= found <= terms * ONE
+    assert ONE + rate // SLOTS_PER_YEAR * slots <= of_powers <= chained <= terms * ONE
 
 
 def test_a_rate_lies_on_the_segment_that_rounded_basis_points_choose() -> None:

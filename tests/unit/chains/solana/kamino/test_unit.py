@@ -268,6 +268,29 @@ def test_interest_accrues_to_the_slot_of_the_snapshot() -> None:
     assert later.positions[1].protocol_raw == 600 * 10**6 * ONE
 
 
+@pytest.mark.parametrize("version, chained", [("1.11", False), ("1.16", False), ("1.17", True), ("1.24", True)])
+def test_from_1_17_on_a_reserve_that_nobody_refreshed_owes_what_more_precise_terms_say(
+    version: str, *, chained: bool
+) -> None:
+    lent: Any = {"borrowed_amount_sf": 1000 * 10**6 * ONE, "total_available_amount": 0}
+    flat = [{"borrow_rate_bps": 1000}, {"utilization_rate_bps": 10_000, "borrow_rate_bps": 1000}]
+    terms: Any = {"decimals": 6, "pyth": USDC_PRICE, "liquidity": lent, "config": {"borrow_rate_curve": flat}}
+
+    unit = value({USDC: reserve(mint=USDC_MINT, **terms)}, version=version, slot=10 + 63_072_000)
+
+    base, slots = 2**60 * 1000 // 10_000 // 63_072_000, 63_072_000
+    second = (base * slots * base // 2**60) * (slots - 1) // 2
+    third = (second * base // 2**60) * (slots - 2) // 3
+    square = base * base // 2**60
+    cube = square * base // 2**60
+    of_powers = square * slots * (slots - 1) // 2, cube * slots * (slots - 1) * (slots - 2) // 6
+    growth = 2**60 + base * slots + sum((second, third) if chained else of_powers)
+    borrow = next(position for position in unit.positions if position.side is Side.BORROW)
+    assert borrow.amount_raw == -(-600 * 10**6 * growth // 2**60) == (663_100_000 if chained else 662_070_260)
+    assert unit.native is not None
+    assert unit.native["borrow_factor_adjusted_debt_value_sf"] == 600 * growth
+
+
 def test_a_price_that_is_too_old_leaves_the_numbers_and_no_verdict() -> None:
     unit = value(time=1061)
 

@@ -279,6 +279,22 @@ def test_interest_of_a_reserve_that_is_not_up_to_date_is_added_as_its_own_progra
     assert supply_of(case.valued()).amount_raw == (12_000 * 10**6 * (1200 * 10**9 + grown)) // (1200 * 10**9)
 
 
+@pytest.mark.parametrize("version, chained", [("1.16", False), ("1.17", True)])
+def test_the_version_of_klend_says_how_the_terms_of_that_interest_are_rounded(version: str, *, chained: bool) -> None:
+    """A tenth a year on 600 tokens for a year, less a fifth."""
+    slots = 63_072_000
+    found = Case(protocol="kamino", slot=SLOT + slots, options={"kamino_version": version}).valued()
+
+    base = 2**60 // 10 // slots
+    first, square = base * slots, base * base >> 60
+    second = ((first * base >> 60) if chained else square * slots) * (slots - 1) // 2
+    third = (second * base >> 60) * (slots - 2) // 3 if chained else 0  # square · base is below 2^60
+    debt = 600 * 10**9 * (2**60 + first + second + third)
+    fees = (debt - (600 * 10**9 << 60)) * (2**60 // 5) >> 60
+    liquidity = (600 * 10**9 << 60) + debt - fees
+    assert supply_of(found).amount_raw == UNITS * liquidity // (1000 * 10**9) >> 60
+
+
 def test_interest_of_save_and_drift_is_added_too() -> None:
     for protocol in ("save", "drift"):
         before, later = (Case(protocol=protocol, slot=SLOT + n, time=NOW + n // 2).valued() for n in (0, 100))

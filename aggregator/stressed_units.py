@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from aggregator.book import Book
 from aggregator.margin.numbers import WAD
-from aggregator.margin.valuation import USD_BASE_UNIT, OpenUnit
+from aggregator.margin.valuation import OpenUnit, in_usd
 from aggregator.margin.venue import BASIS_POINTS, unit_name
 from aggregator.risk.exposures import Exposures, Floats
 from aggregator.risk.scenarios import Scenario
@@ -126,7 +126,7 @@ def _told(held_in: OpenUnit) -> Positions | Reason:
     unit, name = held_in.unit, unit_name(held_in)
     if unit.health_factor_wad is None:
         return Reason("venue_unknown", name, "its venue's own numbers are not known")
-    if unit.base_unit != USD_BASE_UNIT:
+    if not in_usd(unit):
         return Reason("venue_not_in_usd", name, "its venue does not value it in USD")
     if any(each.price is None for each in unit.positions if each.counts and each.amount_raw):
         return Reason("venue_price_missing", name, "its venue has no price of something that it has")

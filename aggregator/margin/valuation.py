@@ -339,7 +339,7 @@ def _venue_observations(
         )
         for held_in, position, asset_id in held
         if position.price is not None
-        and held_in.unit.base_unit == USD_BASE_UNIT
+        and in_usd(held_in.unit)
         and (identity := identity_of(asset_id, context.assets)) not in context.feed_marks
         and (position.counts or identity not in counting)
     }
@@ -363,6 +363,11 @@ def _venue_observation(context: Context, venue: VenueSpec, asset_id: str, price:
     )
 
 
+def in_usd(unit: VenueUnit) -> bool:
+    """Whether a venue values a unit in USD of eight decimals: a token of as many is none."""
+    return unit.base_unit == USD_BASE_UNIT and not unit.in_token
+
+
 def last_value(item: ValuedPosition) -> float | None:
     """Return what an unpriced supply was last known to be worth in USD, at most: by its newest answer, or by its venue.
 
@@ -377,6 +382,6 @@ def last_value(item: ValuedPosition) -> float | None:
         newest = max(readings, key=lambda reading: reading.updated_at)
         return item.amount * (newest.answer_raw / newest.unit_raw + (newest.confidence or 0.0))
     price = item.position.price
-    if price is None or item.held_in.unit.base_unit != USD_BASE_UNIT:
+    if price is None or not in_usd(item.held_in.unit):
         return None
     return item.amount * (price.answer_raw / price.unit_raw)

@@ -177,6 +177,7 @@ class _Account:
             collateral_base=known.collateral if known else None,
             debt_base=known.liability_liquidation if known else None,
             base_unit=None if unit_decimals is None else 10**unit_decimals,
+            in_token=True,
             positions=tuple(self._positions()),
             reasons=reasons,
             engine_version=ENGINE,

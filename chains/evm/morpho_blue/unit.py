@@ -172,6 +172,7 @@ class _Position:
             else None,
             debt_base=native["borrowAssets"] if native else None,
             base_unit=self.market.base_unit,
+            in_token=True,
             positions=tuple(self._positions()),
             reasons=(*unknown, *noted),
             engine_version=ENGINE,

@@ -65,6 +65,7 @@ class Account:
             collateral_base=self._collateral_base() if native else None,
             debt_base=self._normal(Side.BORROW) if native else None,
             base_unit=BASE_UNIT,
+            in_token=True,
             positions=tuple(self._positions()),
             reasons=(*unknown, *self._noted()),
             engine_version=self.book.engine,

@@ -104,13 +104,14 @@ class Price:
 
 @dataclass(frozen=True, kw_only=True)
 class Holding:
-    """A unit of the toy protocol, in whole tokens; `flagged`: assets enabled as collateral."""
+    """A unit of the toy protocol, in whole tokens; `flagged`: assets enabled as collateral; `in_token`: prices are in one, not in USD."""
 
     supplied: Mapping[bytes, float] = field(default_factory=dict)
     owed: Mapping[bytes, float] = field(default_factory=dict)
     flagged: Iterable[bytes] = (WETH, USDC)
     owner: bytes = OWNER
     mute: str | None = None
+    in_token: bool = False
 
 
 def borrower(owed: float, **supplied: float) -> Holding:
@@ -201,6 +202,8 @@ def unit(holding: Holding) -> UnitSnapshot:
     settings = {(asset, "collateral"): "true" for asset in holding.flagged}
     if holding.mute:
         settings[b"", "mute"] = holding.mute
+    if holding.in_token:
+        settings[b"", "in_token"] = "true"
     return UnitSnapshot(unit_id=holding.owner, owner=holding.owner, positions=positions, settings=settings)
 
 
@@ -234,6 +237,7 @@ def _open(snapshot: VenueSnapshot, unit: UnitSnapshot) -> VenueUnit:
         collateral_base=None if silent else collateral,
         debt_base=None if silent else debt,
         base_unit=USD,
+        in_token=(b"", "in_token") in unit.settings,
         positions=positions,
         reasons=(*missing, *((Reason(mute, snapshot.venue.id, "the toy is mute"),) if mute else ())),
         engine_version="toy-1",

@@ -81,6 +81,17 @@ def test_without_a_feed_the_venues_own_price_is_an_observation() -> None:
     assert (eth.low, eth.high) == ("1980.000000000000", "2020.000000000000")  # the class says 1 %
 
 
+def test_a_price_in_a_token_is_none_in_usd_however_many_decimals_it_has() -> None:
+    """As a venue with loans in WBTC, which has eight like a dollar of most venues: five of it are not worth five dollars."""
+    held = Holding(supplied={WETH: 10}, owed={USDC: 8000})
+
+    documents = [evaluate(inputs(venue(PRICES, replace(held, in_token=said)))) for said in (False, True)]
+
+    assert [document.status for document in documents] == [Status.HEALTHY, Status.UNKNOWN]
+    assert {price.mid for price in documents[1].prices} == {None}
+    assert {"debt_unpriced", "collateral_unpriced"} <= codes(documents[1])
+
+
 def test_with_a_feed_the_venues_own_price_is_none() -> None:
     document = evaluate(
         inputs(venue(PRICES, borrower(8000, weth=10)), observations=[observation(WETH, 2000.0, age_s=99_999)])

@@ -158,6 +158,7 @@ def test_an_owner_is_healthy_up_to_the_very_unit() -> None:
         (Side.BORROW, LOAN, 5 * 10**8, True, None),
     ]
     assert (unit.collateral_base, unit.debt_base, unit.base_unit) == (625 * 10**6, 5 * 10**8, 10**6)
+    assert unit.in_token
 
 
 def test_interest_is_unknown_where_the_model_is_another() -> None:

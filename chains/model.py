@@ -402,9 +402,9 @@ class VenueUnit:
     the venue's health factor normalised to 1e18 = liquidation boundary, `None` without debt or when unknown; `base_unit` is one unit
     of the currency of the `*_base` amounts and of the positions' prices, and `in_token` whether that is a token (the loan's, a vault's unit
     of account) and not the one in which all of the venue is reckoned. `roles`: what the owner is to the venue, where it is no customer:
-    "treasury", "contract" (one of its own), "wrapper" (holds for others, as configured), "vault" (holds for those who have its shares). `permits`
-    computes what may be done, `None` for a protocol that cannot say; `liquidating` likewise the unit as it would be liquidated, or why
-    that is not known.
+    "treasury", "contract" (one of its own), "wrapper" (holds for others, as configured), "vault" (holds for those who have its shares).
+    `permits` computes what may be done, `None` for a protocol that cannot say; `liquidating` likewise the unit as it would be
+    liquidated, or why that is not known.
     """
 
     venue_id: str

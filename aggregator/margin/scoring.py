@@ -10,10 +10,11 @@ from aggregator.margin.distances import identities, slope_of
 from aggregator.margin.equity import debt_lines, equity
 from aggregator.margin.house import Bound, value
 from aggregator.margin.layers import Purpose
+from aggregator.margin.liabilities import Standing
 from aggregator.margin.numbers import WAD
 from aggregator.margin.pools import House, Part
 from aggregator.margin.valuation import BASIS_POINTS, Context, OpenUnit, ValuedPosition
-from aggregator.margin.venue import answers
+from aggregator.margin.venue import answers, share_of_covering
 from aggregator.oracle.mark import Mark
 from aggregator.risk.breach import Leg, Stand, Unestimated, breach_chance, either
 from chains.model import Reason
@@ -100,21 +101,23 @@ def _venues(units: Iterable[OpenUnit], positions: Sequence[ValuedPosition]) -> I
                 reason=Reason("breach_not_estimated", held_in.venue.id, "its positions do not say how they move")
             )
         else:
-            yield _unit(own, unit.health_factor_wad)
+            yield _unit(own, held_in, unit.health_factor_wad)
 
 
-def _unit(own: Sequence[ValuedPosition], health_factor_wad: int) -> Stand | Unscored:
-    """Return a unit's equity; what has no price is left out, where the rest is enough without it."""
+def _unit(own: Sequence[ValuedPosition], held_in: OpenUnit, health_factor_wad: int) -> Stand | Unscored:
+    """Return a unit's equity; what has no price is left out, where the rest is enough without it.
+
+    Its venue requires as much as before. A unit that house marks judge has a health factor without it already.
+    """
     unpriced = [item for item in own if not isinstance(item.mark, Mark)]
     if not unpriced:
         return _whole(own, health_factor_wad)
-    priced = [item for item in own if item not in unpriced]
-    signed = [-value(item, Bound.MID) if item.is_debt else _covering(item) for item in priced]
-    if any(item.is_debt for item in unpriced) or math.fsum(signed) <= 0:
+    by_house = held_in.standing is not Standing.NONE
+    share = 0 if by_house else share_of_covering(held_in.unit, [item.position for item in unpriced])
+    without_wad = math.floor((1 - share) * health_factor_wad) if share is not None else 0
+    if any(item.is_debt for item in unpriced) or without_wad <= WAD:
         return unscored(sorted({item.identity for item in unpriced}))
-    return Stand(
-        legs=tuple(Leg(identity=item.identity, weight=weight) for item, weight in zip(priced, signed, strict=True))
-    )
+    return _whole([item for item in own if item not in unpriced], without_wad)
 
 
 def _whole(own: Sequence[ValuedPosition], health_factor_wad: int) -> Stand:

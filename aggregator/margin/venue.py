@@ -105,13 +105,17 @@ def _covered_without(unit: VenueUnit, left_out: Sequence[UnitPosition]) -> bool:
 
     They are taken twice: what a venue counts besides positions, such as losses, makes their share of what covers larger.
     """
+    share, factor_wad = share_of_covering(unit, left_out), unit.health_factor_wad
+    return factor_wad is not None and share is not None and (1 - 2 * share) * factor_wad >= WAD
+
+
+def share_of_covering(unit: VenueUnit, some: Sequence[UnitPosition]) -> Fraction | None:
+    """Return how much of what covers a unit at its venue some supplies are; `None` where nothing does, or its venue has no prices."""
     counted = [item for item in unit.positions if item.counts]
-    covering, gone = (
-        sum(_base_value(unit, item) * (item.liquidation_threshold or 0) for item in items)
-        for items in (counted, left_out)
+    covering, own = (
+        sum(_base_value(unit, item) * (item.liquidation_threshold or 0) for item in items) for items in (counted, some)
     )
-    factor_wad = unit.health_factor_wad
-    return factor_wad is not None and covering > 0 and (covering - 2 * gone) * factor_wad >= covering * WAD
+    return Fraction(own, covering) if covering else None
 
 
 def _base_value(unit: VenueUnit, position: UnitPosition) -> int:

@@ -11,12 +11,13 @@ import pytest
 from aggregator.margin.canonical import from_json, to_json
 from aggregator.margin.document import HealthDocument
 from aggregator.margin.health import evaluate
-from aggregator.margin.inputs import HealthInputs
+from aggregator.margin.inputs import Asset, HealthInputs
 from aggregator.margin.policy import parse_policy
 from aggregator.margin.risk import NO_RISK, AssetRisk, RiskInputs
 from aggregator.margin.status import Status
 from aggregator.risk.breach import breach_score
 from aggregator.risk.grid import CHANCES
+from chains.identifiers import token
 from chains.model import Reason
 from tests.unit.aggregator.builders import (
     CHAIN,
@@ -28,7 +29,9 @@ from tests.unit.aggregator.builders import (
     Holding,
     Price,
     borrower,
+    escrow,
     inputs,
+    liabilities,
     observation,
     venue,
 )
@@ -169,6 +172,33 @@ def test_a_gift_without_a_history_changes_nothing() -> None:
 
     assert with_gift.score_basis == plain.score_basis
     assert chance(with_gift) == pytest.approx(chance(plain), rel=0.02)
+
+
+@pytest.mark.parametrize("kind", ["a venue that takes ETH for 1,700", "an escrow"])
+def test_a_gift_that_lost_its_price_takes_nothing_out_of_what_is_required(kind: str) -> None:
+    """One JUNK that was last a dollar, beside 10 ETH against 13,300, or 1 ETH that 1,900 is required of."""
+
+    def held(junk: int) -> HealthInputs:
+        gift = {JUNK: float(junk)} if junk else {}
+        if kind == "an escrow":
+            venues = (escrow({WETH: 1.0, **gift}, said=liabilities("1900")),)
+        else:
+            prices = {WETH: Price(usd=1_700), USDC: PRICES[USDC], JUNK: Price(usd=1, threshold_bp=5_000)}
+            unit = Holding(supplied={WETH: 10.0, **gift}, owed={USDC: 13_300}, flagged=(WETH, JUNK))
+            venues = (venue(prices, unit),)
+        found = inputs(
+            *venues,
+            observations=[observation(WETH, 2_000.0), observation(USDC, 1.0), observation(JUNK, 1.0, age_s=9_000)],
+        )
+        junk_asset = Asset(id=str(token(CHAIN, JUNK)), symbol="JUNK", asset_class="major", same_as="JUNK")
+        return replace(found, assets=(*found.assets, junk_asset))
+
+    without, gifted = (asked(held(junk)) for junk in (0, 1))
+
+    assert "collateral_unpriced" in {reason.code for reason in gifted.reasons}
+    assert chance(gifted) == pytest.approx(chance(without), abs=2e-6)
+    assert chance(gifted) > 0.1
+    assert gifted.score == without.score
 
 
 def test_who_is_liquidatable_scores_nothing_and_who_is_unknown_has_no_score() -> None:

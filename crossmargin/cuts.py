@@ -78,7 +78,7 @@ class Cuts:
 
         Chains that were not asked about, but whose feeds may count, are cut by the time of the latest that was, unless they are named
         too; so are all that are not named where a time for them is said, by that. Of a chain of which nothing is stored no block can be
-        named. Raises `UsageError`, `NotStored` and `ChainError`.
+        named, and none that was asked about is known beyond its last block. Raises `UsageError`, `NotStored` and `ChainError`.
         """
         if text is None:
             return self._made({chain_id: held.block for chain_id, held in self._cursors().items()}, self._cut_at)
@@ -89,11 +89,14 @@ class Cuts:
                 f"what is read here is of {moment(self._cut_at)} and nothing later; ask for a time until then"
             )
         if isinstance(at, AtTime):
+            self._check_known(chains, at.time)
             return self._made(self._at_time(at.time), at.time)
         stored = self._cursors().keys()
         asked = [chain_id for chain_id in chains if chain_id in stored] if isinstance(at, AtBlocks) else chains
         numbers = blocks_of(at, asked, self._rules)
         named = {chain_id: self._block(chain_id, number) for chain_id, number in numbers.items()}
+        if latest is not None:
+            self._check_known(set(chains) - named.keys(), latest)
         time = max(block.time for block in named.values()) if latest is None else latest
         others = {chain_id: block for chain_id, block in self._at_time(time).items() if chain_id not in named}
         return self._made(named) | self._made(others, time)
@@ -101,6 +104,15 @@ class Cuts:
     def _cursors(self) -> dict[str, Cursor]:
         held = {chain_id: self._reader.cursor(chain_id) for chain_id in self._rules}
         return {chain_id: cursor for chain_id, cursor in held.items() if cursor is not None}
+
+    def _check_known(self, chains: Collection[str], time: int) -> None:
+        """Raise `NotStored` for a time at which one of these chains may have gone on unheard."""
+        for chain_id, cursor in sorted(self._cursors().items()):
+            if chain_id in chains and time > self._known_until(cursor):
+                raise NotStored(
+                    f"{moment(time)} is not known of {chain_id} yet: its last block here, {cursor.block.number}, is of "
+                    f"{moment(cursor.block.time)}; index further, or ask for a time until then"
+                )
 
     def _at_time(self, time: int) -> dict[str, Block]:
         found = {
@@ -145,13 +157,13 @@ class Cuts:
         return f"the nearest stored blocks are {' and '.join(names)}"
 
     def _made(self, blocks: Mapping[str, Block], time: int | None = None) -> dict[str, Cut]:
-        """Make cuts of blocks, those that were found by a `time` known up to it where the chain went on beyond."""
+        """Make cuts of blocks; ages count up to the `time` by which they were found."""
         cursors = self._cursors()
         return {
             chain_id: Cut(
                 block=block,
                 finality=self._finality(chain_id, block, cursors[chain_id]),
-                until=time if time is not None and block.time < time <= self._known_until(cursors[chain_id]) else None,
+                until=time if time is not None and block.time < time else None,
             )
             for chain_id, block in sorted(blocks.items())
         }

@@ -8,9 +8,11 @@ from typing import Any
 from chains.identifiers import format_address, format_hash, parse_account
 from crossmargin.accounts import check_names
 from crossmargin.documents import Document, moment, symbol
+from crossmargin.errors import NoSuchThing
 from crossmargin.local_desk import LocalDesk
 from crossmargin.ordering import nearness
 from crossmargin.settings import Settings
+from crossmargin.settings.section import nearest
 from crossmargin.settings.shown import effective
 from indexer.store import AccountEvent, EventPlace, Store
 
@@ -56,7 +58,7 @@ class Lists:
         }
 
     def ladders(self, identity: str | None) -> list[dict[str, Any]]:
-        """Return the rungs of all configured accounts, of one identity or of all, nearest first."""
+        """Return the rungs of all configured accounts, of one identity or of all, nearest first; raises `NoSuchThing`."""
         names = [account.id for account in self._settings.accounts]
         rungs = [
             {"account": document["account"], "status": document["status"], **rung}
@@ -65,6 +67,9 @@ class Lists:
             for rung in document["liquidation_prices"]
             if identity is None or rung["identity"] == identity
         ]
+        known = {asset.same_as or asset.id for asset in self._settings.assets}
+        if identity is not None and not rungs and identity not in known:
+            raise NoSuchThing(f'nothing configured or held is "{identity}"; {nearest(identity, known)}')
         return sorted(rungs, key=lambda rung: (nearness(rung), rung["account"], rung["identity"]))
 
     def venues(self) -> Document:
@@ -98,8 +103,11 @@ class Lists:
         return {"chains": [_without(chain, "coverage", "audited") for chain in status["chains"]]}
 
     def coverage(self, chain_id: str | None) -> Document:
-        """Return which spans of each chain are complete, by which proof."""
+        """Return which spans of each chain are complete, by which proof; raises `NoSuchThing`."""
         status = self.desk.status()
+        known = {chain["chain"] for chain in status["chains"]}
+        if chain_id is not None and chain_id not in known:
+            raise NoSuchThing(f'there is no chain "{chain_id}"; {nearest(chain_id, known)}')
         return {
             "chains": [
                 {"chain": chain["chain"], "finalized_block": chain["finalized_block"], "coverage": chain["coverage"]}

@@ -28,8 +28,8 @@ class OtherMethodology(ValueError):
 class Cut:
     """The block of a chain that an answer is as of, and how settled it was.
 
-    `until`: of the past, the Unix time up to which the chain is known to hold nothing else that matters: final blocks in which nothing
-    happened are not stored, so that the block can be long before. Ages count up to it.
+    `until`: of the past, the Unix time that was asked about, up to which ages count: final blocks in which nothing happened are not
+    stored, so that the block can be long before, and of a chain whose feeds alone matter no later one may be known yet.
     """
 
     block: Block
@@ -38,7 +38,7 @@ class Cut:
 
     @property
     def now(self) -> int:
-        """The Unix time up to which the chain is known."""
+        """The Unix time up to which ages count."""
         return self.block.time if self.until is None else max(self.until, self.block.time)
 
 

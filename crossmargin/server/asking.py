@@ -12,10 +12,12 @@ from pydantic import BaseModel, ValidationError
 
 from crossmargin.documents import harmless
 from crossmargin.errors import UsageError
-from crossmargin.server.route import Route, TextBody
+from crossmargin.server.route import SMALL_BODY, Route, TextBody
 
 M = TypeVar("M", bound=BaseModel)
 
+BODILESS = frozenset({"GET", "HEAD"})
+NOTHING = (b"", b"{}")
 SENDING_S = 30
 LONGEST_TOLD = 120
 MOST_TOLD = 5
@@ -49,15 +51,18 @@ def _query(route: Route, request: web.Request) -> BaseModel:
 
 async def body_of(route: Route, request: web.Request) -> bytes:
     """Return what was sent; raises `HTTPRequestEntityTooLarge`, `HTTPRequestTimeout`, and `UsageError` where it breaks off."""
-    if route.body_model is None:
+    if route.body_model is None and request.method in BODILESS:
         return b""
     try:
         async with asyncio.timeout(SENDING_S):
-            return await request.clone(client_max_size=route.most_bytes).read()
+            body: bytes = await request.clone(client_max_size=route.most_bytes or SMALL_BODY).read()
     except TimeoutError as error:
         raise web.HTTPRequestTimeout(text=f"the body was not sent within {SENDING_S} s") from error
     except (ClientError, ContentEncodingError, web.RequestPayloadError) as error:
         raise UsageError("the body breaks off, or is not encoded as it says") from error
+    if route.body_model is None and body.strip() not in NOTHING:
+        raise UsageError("nothing of a body is read here: what is asked stands in the path and the query; send none")
+    return body
 
 
 def _body(model: type[BaseModel], body: bytes) -> BaseModel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -234,3 +235,14 @@ def about_what_is_kept(client: Client) -> None:
     told = {"wallet": member, "note": "lost", "who": "tester"}
     client.post("/v1/accounts/{id}/members/revoke", told, id=ACCOUNT)
     assert client.get("/v1/accounts/{id}", id=ACCOUNT)["evidence"]
+
+
+@pytest.mark.parametrize("body", [{"at": "2025-01-10T00:00:00Z"}, [], "now"])
+def test_a_body_that_a_route_does_not_read_is_refused(client: Client, body: Any) -> None:
+    """A run of now would pass for one of then."""
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        client.post("/v1/risk-runs", body)
+
+    with refused.value as answer:
+        assert answer.code == 400
+        assert "nothing of a body is read here" in json.loads(answer.read())["detail"]

@@ -113,6 +113,9 @@ def test_inputs_are_served_as_the_bytes_that_their_digest_is_of(served: tuple[st
         ("/v1/inputs/sha256:00", 404, "not-found"),
         ("/v1/nothing", 404, "not-found"),
         (f"/v1/accounts/eip155:31337:0x{'00' * 19}01/health?at=200", 409, "not-stored"),
+        ("/v1/accounts/stretched/health?at=2099-01-01T00:00:00Z", 409, "not-stored"),
+        ("/v1/liquidation-ladder?identity=eth", 404, "not-found"),
+        ("/v1/coverage?chain=eip155:99999", 404, "not-found"),
     ],
 )
 def test_errors_are_problem_documents(served: tuple[str, Path], route: str, status: int, code: str) -> None:

@@ -50,13 +50,18 @@ def nodes(said: Block | Skipped | Exception | None) -> Nodes:
 
 
 def cut(
-    store: Store, at: str | None, *, rule: str = "finalized", said: Block | Skipped | Exception | None = None
+    store: Store,
+    at: str | None,
+    *,
+    rule: str = "finalized",
+    said: Block | Skipped | Exception | None = None,
+    asked: str = CLUSTER,
 ) -> dict[str, tuple[Block, Finality]]:
     def connect(_: str) -> Chain:
         return nodes(said)
 
     with store.reading() as reader:
-        found = Cuts(store, reader, {CLUSTER: rule, CHAIN: "confirmations:5"}, connect).at(at, [CLUSTER])
+        found = Cuts(store, reader, {CLUSTER: rule, CHAIN: "confirmations:5"}, connect).at(at, [asked])
     return {chain_id: (made.block, made.finality) for chain_id, made in found.items()}
 
 
@@ -71,7 +76,7 @@ def test_every_chain_is_settled_by_its_own_words(store: Store) -> None:
         CLUSTER: (slot_block(9), Finality.CONFIRMED),
         CHAIN: (evm_block(9), Finality.LATEST),
     }
-    assert cut(store, "@1100")[CHAIN] == (evm_block(8), Finality.CONFIRMED)
+    assert cut(store, "@1100", asked=CHAIN)[CHAIN] == (evm_block(8), Finality.CONFIRMED)
 
 
 def test_of_a_chain_of_which_nothing_is_stored_no_block_is_asked_for(store: Store) -> None:
@@ -137,7 +142,7 @@ def test_a_chain_of_seconds_is_cut_at_the_very_second_up_to_the_last_look() -> N
     }
 
 
-def test_of_the_past_a_chain_is_known_up_to_the_time_asked_where_it_went_on_beyond(store: Store) -> None:
+def test_of_the_past_ages_count_up_to_the_time_that_is_asked_about(store: Store) -> None:
     def until(at: str | None) -> dict[str, int | None]:
         with store.reading() as reader:
             rules = {CLUSTER: "finalized", CHAIN: "confirmations:5"}
@@ -148,5 +153,13 @@ def test_of_the_past_a_chain_is_known_up_to_the_time_asked_where_it_went_on_beyo
     assert until(None) == {CHAIN: None, CLUSTER: None}
     assert until(f"@{tip - 1}")[CHAIN] == tip - 1  # block 8 is older, and nothing is known to have come after it
     assert until(f"@{evm_block(8).time}")[CHAIN] is None
-    assert until(f"@{tip + 100}")[CHAIN] is None  # nobody knows of blocks after the last one
+    assert until(f"@{tip}") == {CHAIN: None, CLUSTER: tip}  # whose last block is older: what its feeds said is
     assert until("8")[CHAIN] is None
+
+
+@pytest.mark.parametrize("at", ["@{}", f"{CLUSTER}=9,@{{}}"])
+def test_nobody_knows_what_a_chain_that_is_asked_about_was_after_its_last_block(store: Store, at: str) -> None:
+    with pytest.raises(NotStored) as refused:
+        cut(store, at.format(evm_block(9).time + 1), asked=CHAIN)
+
+    assert "1970-01-01T00:18:29Z is not known of eip155:31337 yet: its last block here, 9, is of" in str(refused.value)

@@ -190,7 +190,10 @@ def _notes(looks: Mapping[str, Json], agreements: Mapping[Unit, Json]) -> Iterat
 
 
 def _rows(folder: Path, table: str) -> Iterator[Json]:
-    with (folder / f"{table}.ndjson").open("rb") as file:
+    path = folder / f"{table}.ndjson"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} is no regular file")
+    with path.open("rb") as file:
         yield from map(json.loads, file)
 
 

@@ -436,7 +436,10 @@ def base58(text: str) -> bytes:
 
 def lines(folder: Path, table: str) -> Iterator[bytes]:
     """Yield the lines of a snapshot's table as they were written; raises `OSError`."""
-    with (folder / f"{table}.ndjson").open("rb") as file:
+    path = folder / f"{table}.ndjson"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} is no regular file")
+    with path.open("rb") as file:
         yield from file
 
 

@@ -400,7 +400,10 @@ def _amounts(folder: Path) -> dict[Unit, dict[tuple[str, str], int]]:
 
 
 def _rows(folder: Path, table: str) -> Iterator[Json]:
-    with (folder / f"{table}.ndjson").open("rb") as file:
+    path = folder / f"{table}.ndjson"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} is no regular file")
+    with path.open("rb") as file:
         yield from map(json.loads, file)
 
 

@@ -804,8 +804,12 @@ def verify(folder: Path, *, key: str | None = None, witnesses: Sequence[str] = (
 def look_at_files(folder: Path, found: Found, sound: Sound | None = None) -> None:
     """Check all files of a snapshot, and its tables and tree; see `verify`.
 
-    `sound` is asked once the files beside the lines of tables are found to be their own; these are hashed meanwhile.
+    `sound` is asked once the files beside the lines of tables are found to be their own; these are hashed meanwhile. Where anything but a
+    file has the name of one, nothing is opened: a pipe would be waited for.
     """
+    if odd := [name for name in sorted(found.manifest["files"]) if _is_odd(folder, name)]:
+        found.faults += [f"{name} is no regular file" for name in odd]
+        return
     with hands_for(folder) as run:
         others, lines = hashes_of(folder, found.manifest, run)
         if sound is None:
@@ -816,6 +820,11 @@ def look_at_files(folder: Path, found: Found, sound: Sound | None = None) -> Non
         found.faults += file_faults(folder, found.manifest, chain(others, lines))
         if found.faults or not plain:
             found.faults += _tables(folder, found.manifest)
+
+
+def _is_odd(folder: Path, name: str) -> bool:
+    path = folder / name
+    return Path(name).name == name and path.exists() and not path.is_file()
 
 
 def _manifest(raw: bytes) -> Json:

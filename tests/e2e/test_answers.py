@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, RootModel
 from crossmargin.documents import moment
 from crossmargin.server.answers.markets import ChainList
 from crossmargin.server.rooms import routes
+from crossmargin.server.route import Scope
 from crossmargin.service_file import read
 from tests.e2e.conftest import Indexed
 from tests.e2e.test_policy import policy
@@ -138,7 +139,7 @@ def about_service(client: Client) -> None:
     client.get("/healthz")
     client.get("/readyz")
     key = client.post("/v1/keys", {"name": "x", "scopes": ["read"], "quota_per_minute": 5, "expires_in_s": 1000})
-    client.post("/v1/keys", {"name": "y", "scopes": ["read", "sql"]})
+    client.post("/v1/keys", {"name": "y", "scopes": [*Scope]})
     client.post("/v1/keys/{id}/revoke", {}, id=key["id"])
     assert {each["state"] for each in client.get("/v1/keys")["keys"]} == {"active", "revoked"}
     made = client.post("/v1/webhooks", {"url": "http://127.0.0.1:9/taken", "kinds": ["mark"]})

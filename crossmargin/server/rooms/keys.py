@@ -27,7 +27,7 @@ class KeyOrder(Asked):
     """What a new key is to be: `quota_per_minute` and `expires_in_s` `null` for none."""
 
     name: str = Field(min_length=1, max_length=80)
-    scopes: list[Literal["read", "sql", "import", "admin"]] = Field(min_length=1)
+    scopes: list[Literal["read", "sql", "import", "follow", "admin"]] = Field(min_length=1)
     quota_per_minute: int | None = Field(default=None, ge=1, le=1_000_000)
     expires_in_s: int | None = Field(default=None, ge=1, le=10**9)
     who: str = Field(default="", max_length=80)

@@ -171,6 +171,15 @@ def test_a_pipe_that_nobody_writes_to_is_not_waited_for(name: str, folder: Path)
     assert f"{name} is missing" in " ".join(verifier.verify(folder).faults)
 
 
+@pytest.mark.parametrize("name", ["units.ndjson", "marks.ndjson", "inputs.ndjson", "units.parquet", "index.owners"])
+def test_a_pipe_in_place_of_a_table_is_not_waited_for(name: str, folder: Path) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+
+    for found in (verifier.verify(folder), snapshot.verify(folder, recompute=True)):
+        assert found.faults == [f"{name} is no regular file"]
+
+
 def test_a_witness_of_any_size_is_not_read(folder: Path) -> None:
     with (folder / "witness-0123456789abcdef.json").open("wb") as file:
         file.truncate(1 << 40)

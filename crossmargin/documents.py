@@ -24,9 +24,9 @@ def encode(document: object) -> bytes:
     return _COMPACT.encode(document).encode("ascii") + b"\n"
 
 
-def harmless(text: str, *, longest: int | None = None) -> str:
-    """Return `text` without control, format and direction characters, cut to `longest`."""
-    clean = "".join("�" if unicodedata.category(char) in UNSAFE else char for char in text)
+def harmless(text: str, *, longest: int | None = None, kept: str = "") -> str:
+    """Return `text` without control, format and direction characters but those that are `kept`, cut to `longest`."""
+    clean = "".join("�" if unicodedata.category(char) in UNSAFE and char not in kept else char for char in text)
     return clean if longest is None or len(clean) <= longest else f"{clean[: longest - 1]}…"
 
 
@@ -36,9 +36,9 @@ def symbol(text: str) -> str:
 
 
 def cell(value: object) -> object:
-    """Return a value as a spreadsheet may be given it: text that begins like a formula is quoted."""
+    """Return a value as a spreadsheet may be given it: text that begins like a formula is quoted, lines and tabs stay."""
     if isinstance(value, str):
-        clean = harmless(value)
+        clean = harmless(value, kept="\n\t")
         return f"'{clean}" if clean.startswith(FORMULA_STARTS) and not _is_number(clean) else clean
     return value
 

@@ -150,14 +150,10 @@ def deviations(house: House, context: Context) -> float | None:
 
 def _deviations(house: House, context: Context) -> float | None:
     """Infinite where nothing moves it, `None` below zero or where nobody knows how something moves."""
-    owned = {item.identity: item for item in house.held}
-    steady = {
-        identity for identity, item in owned.items() if _usd_like(item, context)
-    } - context.risk_index.assets.keys()
+    owned = {item.identity for item in house.held}
+    steady = owned - _moving(house, context) - context.risk_index.assets.keys()
     slopes = {
-        identity: slope
-        for identity in sorted(owned.keys() - steady)
-        if (slope := slope_of(house, context, identity)) != 0
+        identity: slope for identity in sorted(owned - steady) if (slope := slope_of(house, context, identity)) != 0
     }
     left = equity(_along(house, context, ()))
     if left < 0 or not slopes.keys() <= context.risk_index.assets.keys():

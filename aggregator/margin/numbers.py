@@ -68,9 +68,10 @@ def scaled(raw: int, decimals: int) -> str:
     return text(whole_tokens(raw, decimals))
 
 
-def base_amount(raw: int, unit: int) -> str:
-    """Write an amount of a venue's base currency: downward, and exact where its unit is 10^8 or less."""
-    return text(EXACT.scaleb(Decimal(raw * 10**USD_PLACES // unit), -USD_PLACES))
+def base_amount(raw: int, unit: int, *, owed: bool = False) -> str:
+    """Write an amount of a venue's base currency: exact where its unit is 10^8 or less, else downward, and what is `owed` upward."""
+    whole = raw * 10**USD_PLACES
+    return text(EXACT.scaleb(Decimal(-(-whole // unit) if owed else whole // unit), -USD_PLACES))
 
 
 def text(value: Decimal) -> str:

@@ -91,7 +91,7 @@ def _unit(held_in: OpenUnit, positions: Sequence[PositionView], policy: StatusPo
         health_factor=wad(unit.health_factor_wad if unit.has_debt else None),
         liquidatable=unit.liquidatable,
         collateral=_base(unit.collateral_base, unit.base_unit),
-        debt=_base(unit.debt_base, unit.base_unit),
+        debt=_base(unit.debt_base, unit.base_unit, owed=True),
         positions=tuple(positions),
         native=None if unit.native is None else {name: str(number) for name, number in unit.native.items()},
         engine=unit.engine_version,
@@ -339,8 +339,8 @@ def wad(value: int | None) -> str | None:
     return None if value is None else numbers.text(numbers.wad_down(value))
 
 
-def _base(raw: int | None, unit: int | None) -> str | None:
-    return None if raw is None or unit is None else numbers.base_amount(raw, unit)
+def _base(raw: int | None, unit: int | None, *, owed: bool = False) -> str | None:
+    return None if raw is None or unit is None else numbers.base_amount(raw, unit, owed=owed)
 
 
 def _age(age_s: int | None) -> int | None:

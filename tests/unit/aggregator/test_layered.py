@@ -14,12 +14,13 @@ import pytest
 from aggregator.margin.canonical import from_json, to_json
 from aggregator.margin.document import HealthDocument
 from aggregator.margin.health import evaluate
-from aggregator.margin.inputs import HealthInputs
+from aggregator.margin.inputs import Asset, HealthInputs
 from aggregator.margin.layer_policy import ClassLayers
 from aggregator.margin.policy import Policy, parse_policy
 from aggregator.margin.risk import NO_RISK, STRESS, AssetRisk, Liquidity, RiskInputs
 from aggregator.margin.status import Status
 from aggregator.risk.estimates import sliced
+from chains.identifiers import token
 from chains.model import Reason
 from tests.unit.aggregator.builders import (
     CHAIN,
@@ -254,6 +255,23 @@ def test_nobody_knows_the_deviations_of_what_was_not_estimated() -> None:
 
     assert document.distance.deviations is None
     assert document.distance.common_fall_pct == "50.000000"  # 1 − 8000 / 16000
+
+
+@pytest.mark.parametrize("names", [("toy-1", "toy-2"), ("toy-2", "toy-1")])
+def test_what_is_a_dollar_only_in_part_does_not_stand_still_in_any_order(names: tuple[str, str]) -> None:
+    """JUNK is said to be the same as USDC, is of a class that moves, and nothing is estimated of it."""
+    prices = PRICES | {JUNK: Price(usd=1, threshold_bp=9_000)}
+    first = venue(prices, replace(borrower(9000, weth=10), flagged=(WETH,)), name=names[0])
+    second = venue(prices, Holding(supplied={JUNK: 3_000}, flagged=(JUNK,)), name=names[1])
+    same = Asset(id=str(token(CHAIN, JUNK)), symbol="USDC.x", asset_class="default", same_as="USDC")
+    asked = inputs(
+        *sorted((first, second), key=lambda each: each.snapshot.venue.id),
+        observations=[observation(WETH, 2000.0), observation(USDC, 1.0)],
+    )
+
+    document = evaluate(replace(asked, policy=layered(), risk=risk(known("ETH", 0.3)), assets=(*asked.assets, same)))
+
+    assert document.distance.deviations is None
 
 
 def test_what_nobody_estimated_in_one_cross_pool_leaves_the_account_without_deviations() -> None:

@@ -63,6 +63,8 @@ def test_the_largest_amount_is_exact() -> None:
 def test_a_base_amount_is_in_whole_units_of_the_currency() -> None:
     assert numbers.base_amount(123_456_789, 10**8) == "1.23456789"
     assert numbers.base_amount(10**18 - 1, 10**18) == "0.99999999"
+    assert numbers.base_amount(10**10 + 1, 10**18, owed=True) == "0.00000002"
+    assert numbers.base_amount(123_456_789, 10**8, owed=True) == "1.23456789"
 
 
 @pytest.mark.parametrize("unix_s, written", [(0, "1970-01-01T00:00:00Z"), (2**256, None), (-1, None)])

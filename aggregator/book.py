@@ -109,7 +109,10 @@ class Book:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookRow:
-    """One account in short; the numbers are those of its health document."""
+    """One account in short; the numbers are those of its health document.
+
+    `has_usd`, `owes_usd`: of all its pools, isolated ones too, which are in no other number of it.
+    """
 
     account: str
     status: Status
@@ -118,19 +121,24 @@ class BookRow:
     min_unit_health_factor: Decimal | None
     collateral_usd: Decimal
     debt_usd: Decimal | None
+    has_usd: Decimal
+    owes_usd: Decimal | None
 
 
 def row(entry: AssessedAccount) -> BookRow:
     """Return an account of the book in short, rounded as in its document."""
-    house, wad = entry.house, entry.assessment.min_unit_wad
+    house, assessment = entry.house, entry.assessment
+    wad = assessment.min_unit_wad
     return BookRow(
         account=entry.account.id,
-        status=entry.assessment.status,
-        score=entry.assessment.score,
+        status=assessment.status,
+        score=assessment.score,
         health_factor=house.health_factor,
         min_unit_health_factor=None if wad is None else numbers.wad_down(wad),
         collateral_usd=house.collateral,
         debt_usd=house.debt,
+        has_usd=numbers.usd_down(assessment.has_usd),
+        owes_usd=numbers.usd_up(assessment.owes_usd) if assessment.debt_known else None,
     )
 
 

@@ -14,6 +14,7 @@ from itertools import accumulate
 import numpy as np
 
 from aggregator.book import AssessedAccount, Book
+from aggregator.margin import numbers
 from aggregator.margin.account import endangered
 from aggregator.margin.scoring import Unscored, calm_of, stands, unscored
 from aggregator.margin.status import Status
@@ -33,7 +34,10 @@ Row = tuple[float, Sequence[tuple[int, float]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """The chances of an account to breach at some moment within each of `HORIZONS`; never 0, but less than one path in all."""
+    """The chances of an account to breach at some moment within each of `HORIZONS`; never 0, but less than one path in all.
+
+    `debt_usd`: what it owes in all pools, isolated ones too; of whose debt anything is unknown has none (`Forecasts.unknown`).
+    """
 
     account: str
     status: Status
@@ -127,7 +131,7 @@ def _announced(known: Sequence[tuple[AssessedAccount, list[Row]]], drawn: Paths)
             account=each.account.id,
             status=each.assessment.status,
             chances=tuple(max(int(one), 1) / drawn.count for one in counts[place]),
-            debt_usd=float(each.house.debt or 0),
+            debt_usd=float(numbers.usd_up(each.assessment.owes_usd)),
         )
         for place, (each, _) in enumerate(known)
     ]

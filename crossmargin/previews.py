@@ -101,8 +101,8 @@ def _row(account: BookRow) -> dict[str, Any]:
     written = {
         "health_factor": account.health_factor,
         "min_unit_health_factor": account.min_unit_health_factor,
-        "collateral_usd": account.collateral_usd,
-        "debt_usd": account.debt_usd,
+        "collateral_usd": account.has_usd,
+        "debt_usd": account.owes_usd,
     }
     numbers = {key: None if value is None else text(value) for key, value in written.items()}
     return {"status": account.status.value, "score": account.score} | numbers

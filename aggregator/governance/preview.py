@@ -15,7 +15,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sums:
-    """What some accounts have together, in USD; `debt_unknown` counts those whose debt is not in the sum because nobody knows it."""
+    """What some accounts have together, in all pools, in USD; `debt_unknown`: so many have debt that nobody knows, and in no sum."""
 
     accounts: int
     collateral_usd: Decimal
@@ -87,9 +87,9 @@ def sums(rows: Sequence[BookRow]) -> Sums:
     """Add up what accounts have and owe."""
     return Sums(
         accounts=len(rows),
-        collateral_usd=sum((row.collateral_usd for row in rows), ZERO),
-        debt_usd=sum((row.debt_usd for row in rows if row.debt_usd is not None), ZERO),
-        debt_unknown=sum(row.debt_usd is None for row in rows),
+        collateral_usd=sum((row.has_usd for row in rows), ZERO),
+        debt_usd=sum((row.owes_usd for row in rows if row.owes_usd is not None), ZERO),
+        debt_unknown=sum(row.owes_usd is None for row in rows),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -63,6 +64,22 @@ class Assessment:
     def measurable(self) -> bool:
         """Whether there is a house health factor."""
         return self.cross_debt and self.debt_known
+
+    @property
+    def has_usd(self) -> float:
+        """What all pools have, isolated ones too, at the middle; without what has no price."""
+        return math.fsum(each.collateral for each in self._apart)
+
+    @property
+    def owes_usd(self) -> float:
+        """What all pools owe, isolated ones too, at the middle; too little unless `debt_known`."""
+        return math.fsum(each.debt for each in self._apart)
+
+    @property
+    def _apart(self) -> list[Margin]:
+        """The cross pools together, and each isolated part."""
+        isolated = (each.margins.mid for each in self.pools if each.part.pool.isolated)
+        return [self.margins.mid, *isolated]
 
     @property
     def weights(self) -> dict[int, Weighed]:

@@ -110,7 +110,7 @@ class SumsCompared(Answer):
 
 
 class AccountNumbers(Answer):
-    """An account's numbers under a policy."""
+    """An account's numbers under a policy; `collateral_usd` and `debt_usd` are of all its pools, isolated ones too, as in `Sums`."""
 
     status: Status
     score: int | None

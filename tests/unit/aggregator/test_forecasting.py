@@ -9,12 +9,14 @@ import pytest
 
 from aggregator.book import Book, judged
 from aggregator.forecasting import Forecasts, forecast
+from aggregator.margin.inputs import MarginAccount
 from aggregator.margin.risk import AssetRisk, RiskInputs
 from aggregator.risk.paths import PATHS, falls
 from aggregator.risk.series import Series, series_of_bars
+from chains.identifiers import Account
 from tests.support.walks import walks
 from tests.unit.aggregator.builders import CHAIN, OTHER_CHAIN, USDC, WETH, Holding
-from tests.unit.aggregator.test_stressing import book, owner
+from tests.unit.aggregator.test_stressing import ISOLATED, POLICY_WITH_DOLLARS, book, owner
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,17 @@ def test_chances_are_the_shares_of_paths_that_reach_the_boundary(ether: Series) 
     assert week > 1 / PATHS
     assert told.forecasts[0].debt_usd == pytest.approx(1_616)
     assert not told.unknown
+
+
+def test_what_is_owed_in_an_isolated_pool_is_expected_too(ether: Series) -> None:
+    both = [Holding(supplied={WETH: 1}, owed={USDC: owed}, owner=owner(1)) for owed in (1_000, 1_500)]
+    holdings = {CHAIN: both[:1], OTHER_CHAIN: both[1:]}
+    account = MarginAccount(id="both", members=tuple(str(Account(chain, owner(1))) for chain in (CHAIN, OTHER_CHAIN)))
+    made = book(holdings, policy=POLICY_WITH_DOLLARS + ISOLATED, accounts=(account,))
+
+    [one] = forecast(estimated(made, ether), {"ETH": ether}).forecasts
+
+    assert one.debt_usd == pytest.approx(2_500)
 
 
 def test_the_same_seed_announces_the_same(ether: Series) -> None:

@@ -6,13 +6,14 @@ from decimal import Decimal
 
 import pytest
 
-from aggregator.book import BookRow
+from aggregator.book import BookRow, row
 from aggregator.governance.changes import changes
 from aggregator.governance.preview import compare
 from aggregator.governance.terms import NOTICE_S, Head, read_terms
 from aggregator.margin.policy_text import PolicyError
 from aggregator.margin.status import Status
-from tests.unit.aggregator.builders import POLICY
+from tests.unit.aggregator.builders import CHAIN, OTHER_CHAIN, POLICY, USDC, WETH, Holding
+from tests.unit.aggregator.test_stressing import ISOLATED, POLICY_WITH_DOLLARS, book, owner
 
 HEAD = """
 [policy]
@@ -135,6 +136,8 @@ def account(name: str, factor: str | None, status: Status, debt: str | None = "1
         min_unit_health_factor=None,
         collateral_usd=Decimal(150),
         debt_usd=None if debt is None else Decimal(debt),
+        has_usd=Decimal(150),
+        owes_usd=None if debt is None else Decimal(debt),
     )
 
 
@@ -165,6 +168,41 @@ def test_a_preview_names_who_falls_below_1_the_worst_first_and_what_is_at_stake(
     assert found.other_status == {(Status.WATCH, Status.LIQUIDATABLE): 1, (Status.WATCH, Status.UNKNOWN): 1}
     assert (found.before[Status.WATCH].accounts, found.after[Status.WATCH].accounts) == (2, 0)
     assert (found.after[Status.UNKNOWN].debt_usd, found.after[Status.UNKNOWN].debt_unknown) == (Decimal(100), 1)
+
+
+def rows(policy: str, *holdings: Holding) -> list[BookRow]:
+    return [row(each) for each in book({CHAIN: [], OTHER_CHAIN: list(holdings)}, policy=policy).accounts]
+
+
+def test_what_isolated_pools_have_and_owe_is_at_stake_and_in_the_sums() -> None:
+    # 10 WETH of 2,000 at 80 % cover 16,000, at 75 % 15,000; owed are 15,500.
+    holding = Holding(supplied={WETH: 10}, owed={USDC: 15_500}, owner=owner(1))
+    policy = POLICY_WITH_DOLLARS + ISOLATED
+    before, after = rows(policy, holding), rows(policy.replace("threshold = 0.8", "threshold = 0.75"), holding)
+
+    found = compare(before, after)
+
+    assert [each.debt_usd for each in after] == [0]
+    assert (found.at_stake.collateral_usd, found.at_stake.debt_usd, found.at_stake.debt_unknown) == (20_000, 15_500, 0)
+    assert sum(each.debt_usd for each in found.before.values()) == 15_500
+
+
+def test_moving_a_venue_into_an_isolated_pool_takes_nothing_out_of_the_sums() -> None:
+    holding = Holding(supplied={WETH: 10}, owed={USDC: 15_500}, owner=owner(1))
+
+    found = compare(rows(POLICY_WITH_DOLLARS, holding), rows(POLICY_WITH_DOLLARS + ISOLATED, holding))
+
+    assert found.before == found.after
+
+
+def test_debt_in_an_isolated_pool_that_nobody_knows_stays_unknown() -> None:
+    mute = Holding(supplied={WETH: 10}, owed={USDC: 15_500}, owner=owner(1), mute="not_supported")
+    policy = POLICY_WITH_DOLLARS + ISOLATED
+
+    found = compare(rows(policy, mute), rows(policy, mute))
+
+    assert found.after[Status.UNKNOWN].debt_unknown == 1
+    assert found.after[Status.UNKNOWN].debt_usd == 0
 
 
 def test_books_of_different_accounts_are_not_compared() -> None:

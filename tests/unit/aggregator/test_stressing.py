@@ -13,7 +13,7 @@ import pytest
 from aggregator.at_risk import at_risk
 from aggregator.book import Book, BookInputs, judged
 from aggregator.gather import Catalogue, Condition
-from aggregator.margin.inputs import Cut, VenueInputs
+from aggregator.margin.inputs import Cut, MarginAccount, VenueInputs
 from aggregator.margin.policy import parse_policy
 from aggregator.risk.scenarios import Library, Rule, Scenario, ScenarioError, parse_library, shocked
 from aggregator.stressed_assets import held_of
@@ -37,7 +37,8 @@ from tests.unit.aggregator.builders import (
 
 CHAINS = (CHAIN, OTHER_CHAIN)
 ETHER, DOLLAR = 2_000.0, 1.0
-POLICY_WITH_DOLLARS = parse_policy(POLICY + "[layers.class.stable]\nusd_like = true\n")
+POLICY_WITH_DOLLARS = POLICY + "[layers.class.stable]\nusd_like = true\n"
+ISOLATED = '[[pool]]\nid = "alone"\nkind = "isolated"\nvenues = ["toy-2"]\n'
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,14 @@ def library() -> Library:
     return parse_library(tomllib.loads(document.read_text(encoding="utf-8")))
 
 
-def book(holdings: Mapping[str, list[Holding]], *, ether: float = ETHER, dollar: float = DOLLAR) -> Book:
+def book(
+    holdings: Mapping[str, list[Holding]],
+    *,
+    ether: float = ETHER,
+    dollar: float = DOLLAR,
+    policy: str = POLICY_WITH_DOLLARS,
+    accounts: tuple[MarginAccount, ...] = (),
+) -> Book:
     """Make a book of a venue on each chain; an owner is a byte, so that one has something at both."""
     prices = {WETH: Price(usd=ether), USDC: Price(usd=dollar, threshold_bp=9_000)}
     venues = tuple(
@@ -60,8 +68,8 @@ def book(holdings: Mapping[str, list[Holding]], *, ether: float = ETHER, dollar:
                 venues=tuple(each.snapshot.venue for each in venues),
                 feeds=(),
                 assets=assets(),
-                policy=POLICY_WITH_DOLLARS,
-                accounts=(),
+                policy=parse_policy(policy),
+                accounts=accounts,
             ),
             condition=Condition(),
             venues=venues,

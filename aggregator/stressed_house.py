@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from aggregator.arrays.book import ArrayBook, Entry
-from aggregator.arrays.columns import OWED, VALUE
+from aggregator.arrays.columns import ALONE, OWED, VALUE
 from aggregator.arrays.entries import entry_of, estimates_of, held, price_of
 from aggregator.arrays.estimates import Estimates
 from aggregator.arrays.kernels import Revalue
@@ -16,6 +16,7 @@ from aggregator.arrays.legs import Price
 from aggregator.arrays.standing import Standing
 from aggregator.book import Book
 from aggregator.margin.account import Assessment
+from aggregator.margin.house import NOTHING
 from aggregator.margin.valuation import Context
 from aggregator.risk.exposures import Indexes
 from aggregator.risk.scenarios import Scenario
@@ -74,19 +75,30 @@ class HouseBook:
 
 
 def house_entries(book: Book) -> tuple[list[Entry], Marks]:
-    """Return the accounts of a book as `HouseBook` takes them."""
+    """Return the accounts of a book as `HouseBook` takes them: without numbers where a pool is judged by other sums than the account."""
     marks: dict[str, tuple[str, Price | None]] = {}
     return [_entry(each.account.id, each.assessment, book.context, marks) for each in book.accounts], marks
 
 
 def _entry(name: str, assessment: Assessment, context: Context, marks: dict[str, tuple[str, Price | None]]) -> Entry:
     made, holdings = entry_of(name, assessment, context), []
+    said = made.said | ALONE if _judged_by_pools(assessment) else made.said
     for (each, _), (leg, amount) in zip(held(assessment), made.holdings, strict=True):
         asset_id = each.item.asset_id
         mark = f"{asset_id} {leg.mark}"
         marks[mark] = asset_id, price_of(each.item.mark, context)
         holdings.append((leg._replace(mark=mark), amount))
-    return replace(made, holdings=holdings)
+    return replace(made, holdings=holdings, said=said)
+
+
+def _judged_by_pools(assessment: Assessment) -> bool:
+    """Whether a pool with debt is judged by other sums than the account's, which are all that arrays hold.
+
+    So is each isolated one, and each cross pool beside which another one has something.
+    """
+    together = [part for part in assessment.house.parts if part.held or part.required != NOTHING]
+    whole = together[0] if len(together) == 1 else None
+    return any(each.owes and each.part is not whole for each in assessment.pools)
 
 
 def _moved(price: Price, move: float) -> Price:

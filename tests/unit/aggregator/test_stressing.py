@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from aggregator.at_risk import at_risk
-from aggregator.book import Book, BookInputs, judged
+from aggregator.book import AssessedAccount, Book, BookInputs, judged
 from aggregator.gather import Catalogue, Condition
 from aggregator.margin.inputs import Cut, MarginAccount, VenueInputs
 from aggregator.margin.policy import parse_policy
 from aggregator.risk.scenarios import Library, Rule, Scenario, ScenarioError, parse_library, shocked
 from aggregator.stressed_assets import held_of
 from aggregator.stressing import stress
-from chains.identifiers import token
+from chains.identifiers import Account, token
 from chains.model import Finality
 from tests.unit.aggregator.builders import (
     CHAIN,
@@ -38,6 +38,7 @@ from tests.unit.aggregator.builders import (
 CHAINS = (CHAIN, OTHER_CHAIN)
 ETHER, DOLLAR = 2_000.0, 1.0
 POLICY_WITH_DOLLARS = POLICY + "[layers.class.stable]\nusd_like = true\n"
+SECOND = '[[pool]]\nid = "second"\nvenues = ["toy-2"]\n'
 ISOLATED = '[[pool]]\nid = "alone"\nkind = "isolated"\nvenues = ["toy-2"]\n'
 
 
@@ -164,6 +165,61 @@ def test_who_cannot_be_judged_is_named_and_not_counted_as_sound() -> None:
 
     assert [(each.code, told.units) for each in told.left_out] == [("venue_unknown", 0)]
     assert told.unmeasured == (found.accounts[0].account.id,)
+
+
+def with_pools(holdings: Mapping[str, list[Holding]], policy: str, *, ether: float = ETHER) -> Book:
+    """Make a book in which whoever has something on both chains is one account."""
+    owners = sorted({each.owner for held in holdings.values() for each in held})
+    accounts = tuple(
+        MarginAccount(id=each.hex(), members=tuple(str(Account(chain, each)) for chain in CHAINS)) for each in owners
+    )
+    return book(holdings, ether=ether, policy=POLICY_WITH_DOLLARS + policy, accounts=accounts)
+
+
+def is_below(found: AssessedAccount) -> bool:
+    """Whether the house's rules, pool by pool, say so."""
+    judged_alone = (each.factors for each in found.assessment.pools)
+    factors = [each.mid for each in judged_alone if each is not None]
+    return min([*factors, found.assessment.margins.mid.health_factor]) < 1
+
+
+@pytest.mark.parametrize("policy", [SECOND, ISOLATED, ISOLATED + "count_excess = true\n"])
+def test_who_is_judged_by_pools_is_named_and_not_counted_as_sound(policy: str) -> None:
+    # 10 WETH of 1,400 at 80 % cover 11,200 of 12,000, whatever is in the other pool.
+    rich = Holding(supplied={WETH: 10}, owed={}, owner=owner(1))
+    holdings = {CHAIN: [rich], OTHER_CHAIN: [replace(rich, owed={USDC: 12_000})]}
+    before, after = (with_pools(holdings, policy, ether=ether) for ether in (ETHER, 0.7 * ETHER))
+
+    told = stress(before, [moved(before, -0.3)])
+
+    assert is_below(after.accounts[0])
+    assert told.unmeasured == (owner(1).hex(),)
+    assert told.results[0].house.below == 0
+
+
+@pytest.mark.parametrize("policy", [SECOND, ISOLATED])
+def test_who_has_all_that_counts_in_one_pool_is_measured(policy: str) -> None:
+    owing = Holding(supplied={WETH: 1}, owed={USDC: 1_500}, owner=owner(1))
+    idle = Holding(supplied={WETH: 1}, owed={}, flagged=(), owner=owner(1))
+
+    found = with_pools({CHAIN: [owing], OTHER_CHAIN: [idle]}, policy)
+
+    [result] = stress(found, [moved(found, -0.1)]).results
+    assert (result.house.below, result.house.newly) == (1, 1)
+
+
+@pytest.mark.parametrize("policy", ["", SECOND, ISOLATED, ISOLATED + "count_excess = true\n"])
+@pytest.mark.parametrize("ether", [-0.3, -0.05, 0.25])
+def test_with_pools_a_scenario_finds_everybody_who_falls_or_names_them(policy: str, ether: float) -> None:
+    holdings = {CHAIN: borrowers(40, 1), OTHER_CHAIN: borrowers(60, 2)[20:]}
+    before, after = (with_pools(holdings, policy, ether=price) for price in (ETHER, ETHER * (1 + ether)))
+
+    told = stress(before, [moved(before, ether)])
+
+    measured = [each for each in after.accounts if each.account.id not in told.unmeasured]
+    assert measured
+    assert bool(told.unmeasured) is bool(policy)
+    assert told.results[0].house.below == sum(map(is_below, measured))
 
 
 def test_a_venue_that_judges_by_another_rule_is_left_out_by_name() -> None:

@@ -22,7 +22,9 @@ from aggregator.risk.scenarios import Scenario
 from aggregator.risk.tallies import added, exactly
 from aggregator.stressing import stress, stressed_of
 from crossmargin.stress_documents import library
+from tests.unit.aggregator.builders import CHAIN, OTHER_CHAIN
 from tests.unit.aggregator.engines.conftest import SMALL, put_cut
+from tests.unit.aggregator.test_stressing import ISOLATED, SECOND, borrowers, moved, with_pools
 
 
 def test_files_come_to_what_the_whole_book_comes_to(
@@ -40,6 +42,20 @@ def test_files_come_to_what_the_whole_book_comes_to(
     assert stressed_of(found, task.asked.scenarios, task.outline) == whole
     assert at_risk_of(found, task.library, task.outline) == at_risk(odd, library())
     assert found == in_processes(tmp_path, parts)
+
+
+@pytest.mark.parametrize("policy", [SECOND, ISOLATED])
+def test_files_name_everybody_whom_the_whole_book_does_not_measure(
+    policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pooled = with_pools({CHAIN: borrowers(20, 1), OTHER_CHAIN: borrowers(30, 2)[10:]}, policy)
+    scenarios = [moved(pooled, move) for move in (-0.31, 0.02)]
+
+    found = added(tallied(tmp_path, part) for part in put_cut(pooled, scenarios, tmp_path, monkeypatch))
+
+    whole, task = stress(pooled, scenarios), task_of(tmp_path)
+    assert 0 < len(whole.unmeasured) < len(pooled.accounts)
+    assert stressed_of(found, task.asked.scenarios, task.outline) == whole
 
 
 def test_rows_between_machines_say_what_tallies_say(

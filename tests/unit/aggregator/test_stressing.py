@@ -242,7 +242,6 @@ def test_a_venue_that_takes_the_average_threshold_down_is_moved_from_what_it_say
     assert [each.venues["toy-1"].liquidatable for each in told.results] == [breaches]
 
 
-@pytest.mark.parametrize("covers", [3_849.54, 3_850.1])
 def test_a_venue_that_reckons_in_a_token_is_left_out_by_name() -> None:
     held = Holding(supplied={WETH: 1}, owed={USDC: 1_000}, owner=owner(1))
     found = book({CHAIN: [held], OTHER_CHAIN: []})
@@ -252,6 +251,7 @@ def test_a_venue_that_reckons_in_a_token_is_left_out_by_name() -> None:
     assert [each.code for each in stress(in_token, [moved(in_token, 0.0)]).left_out] == ["venue_not_in_usd"]
 
 
+@pytest.mark.parametrize("covers", [3_849.54, 3_850.1])
 def test_what_no_average_explains_is_another_rule(covers: float) -> None:
     """A basis point of 4,500 is 0.45."""
     assert [each.code for each in stress(averaging(covers), [moved(averaging(covers), 0.0)]).left_out] == ["venue_rule"]

@@ -171,6 +171,14 @@ def test_who_strays_is_farther_than_a_hundredth_and_than_three_scaled_deviations
     assert strays(prices, [1] * len(prices), 0.01, 3.0) == found
 
 
+@pytest.mark.parametrize("unit", [1e-12, 1e-6, 1.0, 1e9])
+def test_who_strays_does_so_in_any_unit(unit: float) -> None:
+    """A token may be worth a millionth of a dollar."""
+    prices = [unit * each for each in (1.0, 1.001, 1.4)]
+
+    assert strays(prices, [1] * 3, 0.01, 3.0) == [False, False, True]
+
+
 def test_a_price_of_next_to_nothing_strays_and_breaks_nothing() -> None:
     assert strays([100.0, 100.0, 0.0], [1, 1, 1], 0.01, 3.0) == [False, False, True]
 

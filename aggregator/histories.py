@@ -48,8 +48,8 @@ class ChainDays:
 
 
 def today_of(cuts: Mapping[str, Cut]) -> date | None:
-    """Return the UTC day of the newest block of a cut, `None` without any."""
-    times = [cut.block.time for cut in cuts.values()]
+    """Return the UTC day of a cut's moment, `None` without any chain."""
+    times = [cut.now for cut in cuts.values()]
     return datetime.fromtimestamp(max(times), UTC).date() if times else None
 
 
@@ -59,10 +59,18 @@ def settled(archive: Archive, chain_id: str, cut: Cut) -> Block | None:
     return archive.block_below(chain_id, min(cut.block.number, held.finalized)) if held else None
 
 
-def followed(archive: Archive, chain_id: str, at: Block) -> Followed:
-    """Return for which blocks a chain's feeds were followed up to a block."""
-    spans = [(span.first, span.last) for span in archive.coverage(chain_id) if span.interest == FEEDS]
-    return Followed(time=at.time, block=at.number, spans=joined(spans))
+def followed(archive: Archive, chain_id: str, cut: Cut, at: Block) -> Followed:
+    """Return for which blocks a chain's feeds were followed up to a cut, and until when it is final: up to the cut's moment, where the
+    cut's block is, else to `at`, the last final one that is stored.
+
+    Final blocks in which nothing happened are not stored: a moment beyond the cut's block takes that the next one was followed too.
+    """
+    spans = joined((span.first, span.last) for span in archive.coverage(chain_id) if span.interest == FEEDS)
+    held = archive.cursor(chain_id)
+    if held is None or cut.block.number > held.finalized:
+        return Followed(time=at.time, block=at.number, spans=spans)
+    beyond = cut.block.number + 1 if cut.now > cut.block.time else cut.block.number
+    return Followed(time=cut.now, block=min(beyond, held.block.number), spans=spans)
 
 
 def chain_days(archive: Archive, chain_id: str, at: Followed, block: Block, catalogue: Catalogue) -> ChainDays:

@@ -47,7 +47,7 @@ class Estimates:
     def at(
         self, reader: Reader, cuts: Mapping[str, Cut], catalogue: Catalogue, condition: Condition = SOUND
     ) -> RiskInputs:
-        """Return what is estimated at the end of the last whole day before a cut, and whether it is stress at the cut itself.
+        """Return what is estimated at the end of the last whole day before the moment of a cut, and whether it is stress at the cut itself.
 
         `NO_RISK` where nothing is known. Raises `StoreError`.
         """
@@ -68,7 +68,7 @@ class Estimates:
         return at_moment(daily.risk, reasons)
 
     def series(self, reader: Reader, cuts: Mapping[str, Cut], catalogue: Catalogue) -> Mapping[str, Series]:
-        """Return all prices up to the last whole day before a cut, by identity; raises `StoreError`."""
+        """Return all prices up to the last whole day before the moment of a cut, by identity; raises `StoreError`."""
         today = today_of(cuts)
         if today is None:
             return {}
@@ -98,7 +98,7 @@ class Estimates:
         own = tuple(feed for feed in catalogue.feeds if feed.chain_id == chain_id)
         key = (_chain_key(reader, chain_id, cut), own, tuple((asset.id, asset.same_as) for asset in catalogue.assets))
         return self._once(
-            key, lambda: chain_days(reader, chain_id, followed(reader, chain_id, block), block, catalogue)
+            key, lambda: chain_days(reader, chain_id, followed(reader, chain_id, cut, block), block, catalogue)
         )
 
     def _once(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -140,7 +140,7 @@ def _chain_key(reader: Reader, chain_id: str, cut: Cut) -> tuple[Hashable, ...] 
     block = settled(reader, chain_id, cut)
     if block is None:
         return None
-    day: date = datetime.fromtimestamp(block.time, UTC).date()
-    spans = followed(reader, chain_id, block).spans
-    begins = tuple(first for first, _ in spans), tuple(last for _, last in spans[:-1])
+    known = followed(reader, chain_id, cut, block)
+    day: date = datetime.fromtimestamp(known.time, UTC).date()
+    begins = tuple(first for first, _ in known.spans), tuple(last for _, last in known.spans[:-1])
     return chain_id, day, begins, len(reader.restatements(chain_id)), reader.makers().get((chain_id, FEEDS))

@@ -59,7 +59,7 @@ class Followed:
 def whole_days(said: Sequence[S], *, heartbeat_s: int, followed: Followed) -> dict[int, S]:
     """Return the days (since 1970) of one feed that are known from end to end, by ascending `said`.
 
-    A day is whole where it ended before the chain's last final block, the feed was never silent for longer than it promises, from
+    A day is whole where it ended by the time until which the chain is final, the feed was never silent for longer than it promises, from
     the last answer before the day to its end, and all blocks up to the first answer after it were followed.
     """
     late_s = heartbeat_s * LATE_FACTOR + LATE_S

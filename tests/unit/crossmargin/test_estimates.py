@@ -17,6 +17,7 @@ from aggregator.margin.inputs import Asset, Cut
 from aggregator.margin.risk import NO_RISK, RiskInputs
 from aggregator.risk.estimates import Trait
 from chains.model import FEEDS, Block, FeedSpec, Finality, Rows
+from chains.ports import Covered
 from crossmargin.estimates import Estimates
 from indexer.store import MEMORY, ImportedDay, ImportedLiquidity, Store
 from tests.unit.aggregator.builders import shipped_policy
@@ -35,9 +36,10 @@ CATALOGUE = Catalogue(
 )
 
 
-def cuts(time: datetime = NOW) -> dict[str, Cut]:
+def cuts(time: datetime = NOW, until: datetime | None = None) -> dict[str, Cut]:
     block = Block(number=30, hash=b"\x01" * 32, parent_hash=b"\x00" * 32, time=int(time.timestamp()))
-    return {CHAIN: Cut(block=block, finality=Finality.FINALIZED)}
+    moment = None if until is None else int(until.timestamp())
+    return {CHAIN: Cut(block=block, finality=Finality.FINALIZED, until=moment)}
 
 
 def learn(store: Store, identity: str, seed: int, *, last: date = LAST, days: int = 700) -> None:
@@ -110,6 +112,76 @@ def test_what_is_known_of_later_days_changes_nothing(told: Store) -> None:
 
     assert at(told, Estimates()) == first
     assert at(told, Estimates(), NOW + timedelta(days=1)) != first
+
+
+def test_the_day_that_ended_between_the_last_block_and_the_moment_of_the_cut_is_known(told: Store) -> None:
+    before, midnight = NOW.replace(day=1, hour=23, minute=59, second=48), NOW.replace(hour=0)
+
+    with told.reading() as reader:
+        found = Estimates().at(reader, cuts(before, midnight), CATALOGUE)
+
+    assert [known.last_day for known in found.assets] == ["2024-06-01"]
+    assert found == at(told, Estimates(), midnight)
+
+
+def test_histories_grow_old_up_to_the_moment_of_the_cut(told: Store) -> None:
+    """The last stored block is of the day after the history's last, the moment eleven days later."""
+    with told.reading() as reader:
+        found = Estimates().at(reader, cuts(NOW, NOW + timedelta(days=11)), CATALOGUE)
+
+    assert found.assets == ()
+    assert found == at(told, Estimates(), NOW + timedelta(days=11))
+
+
+MIDNIGHT, BEFORE = 2 * 86_400, 14_316
+"""The end of a day, and the block 8 s before it; the one after comes 4 s later."""
+
+
+@pytest.mark.parametrize(
+    "until, finalized, followed_to, known",
+    [
+        (MIDNIGHT, BEFORE + 4, BEFORE + 10, [1]),
+        (MIDNIGHT - 1, BEFORE + 4, BEFORE + 10, []),
+        (None, BEFORE + 4, BEFORE + 10, []),
+        (MIDNIGHT, BEFORE - 1, BEFORE + 10, []),
+        (MIDNIGHT, BEFORE + 4, BEFORE, []),
+    ],
+    ids=[
+        "it is over",
+        "a second before",
+        "nobody knows beyond the block",
+        "the block is not final",
+        "followed to the block alone",
+    ],
+)
+def test_a_day_of_feeds_is_over_by_the_moment_of_a_cut(
+    store: Store, until: int | None, finalized: int, followed_to: int, known: list[int]
+) -> None:
+    proxy, source, first = b"\xf0" * 20, b"\xa0" * 20, BEFORE - 6
+    state = json.dumps({"aggregator": f"0x{source.hex()}", "decimals": 2, "fault": "", "problem": ""})
+    phase = market(first, state, aspect="phase", venue_id=FEEDS, market=proxy)
+    said = [
+        price(first + place, 100_00, source=source)._replace(updated_at=time)
+        for place, time in enumerate((80_000, 100_000))
+    ]
+    followed = Covered(interest=FEEDS, first=first, last=followed_to, level="bloom", evidence="every block's bloom")
+    rows = Rows(markets=[phase], prices=said)
+    append(store, batch(first, BEFORE + 10, rows, logs=[(BEFORE, 0)], covered=(followed,)))
+    finalize(store, finalized)
+    feed = FeedSpec(
+        asset=CATALOGUE.assets[0].id,
+        kind="chainlink",
+        chain_id=CHAIN,
+        address=proxy,
+        heartbeat_s=86_400,
+        deviation=0.005,
+    )
+
+    with store.reading() as reader:
+        cut = Cut(block=block(BEFORE), finality=Finality.FINALIZED, until=until)
+        days = Estimates().days(reader, CHAIN, cut, replace(CATALOGUE, feeds=(feed,)))
+
+    assert [sorted(one) for one in days.prices["ETH"]] == [known]
 
 
 @pytest.mark.parametrize("age_s, reasons", [(300, ()), (350, ("marks_not_ok",)), (1_000, ("marks_not_ok",))])

@@ -29,6 +29,7 @@ from aggregator.audit.tree_index import FILES as INDEX_FILES
 from aggregator.audit.verifier import MANIFEST, Fault, canonical
 from aggregator.book import judged
 from aggregator.margin.inputs import OtherMethodology
+from aggregator.margin.risk import STRESS, PegRisk, RiskInputs
 from aggregator.pooled import PartFailed
 from tests.support.lines import rewrite, tables
 from tests.unit.aggregator.audit.test_parts import many
@@ -79,6 +80,21 @@ def test_a_snapshot_has_all_that_its_numbers_rest_on(made: Path) -> None:
     assert tables(again) == tables(seen)
     assert verify(made, recompute=True).faults == []
     assert verify(made, recompute=True).notes[-1].startswith("computed again from its inputs: 1 accounts")
+
+
+def test_estimates_of_a_moment_beyond_the_last_blocks_are_among_the_inputs(tmp_path: Path) -> None:
+    seen = weighed()
+    cuts = {chain: replace(cut, until=cut.block.time + 7_200) for chain, cut in seen.cuts.items()}
+    peg = PegRisk(identity="USDC", fall=0.02, basis="closes", last_day="2026-01-30", fresh=True)
+    risk = RiskInputs(pegs=(peg,), regime=STRESS, regime_reasons=("marks_not_ok",), digest=f"sha256:{'0' * 64}")
+    book = judged(replace(seen.inputs, cuts=cuts, risk=risk))
+    whole = replace(book, controls=seen.controls, levels=seen.levels, account_bytes=seen.account_bytes)
+    folder, _ = write_snapshot(tmp_path, whole, slot_time=FIRST_SLOT, link=Link(), signer=Signer(OPERATOR, history()))
+
+    packed = read(folder)
+
+    assert (packed.inputs.cuts, packed.inputs.risk) == (cuts, risk)
+    assert verify(folder, recompute=True).faults == []
 
 
 def test_tables_are_in_their_order_whatever_that_of_the_book_is() -> None:

@@ -61,9 +61,9 @@ class Estimates:
         )
         if daily.risk is NO_RISK:
             return NO_RISK
-        blocks = tuple((chain_id, cut.block.hash) for chain_id, cut in sorted(cuts.items()))
+        places = tuple((chain_id, cut.block.hash, cut.now) for chain_id, cut in sorted(cuts.items()))
         reasons = self._once(
-            (blocks, condition.stale_chains, said), lambda: _today(reader, cuts, catalogue, condition, daily)
+            (places, condition.stale_chains, said), lambda: _today(reader, cuts, catalogue, condition, daily)
         )
         return at_moment(daily.risk, reasons)
 

@@ -205,6 +205,29 @@ def test_a_mark_in_an_unsound_state_is_not_well(store: Store, age_s: int, reason
     assert found.regime_reasons == reasons
 
 
+def test_whether_it_is_stress_rests_on_the_moment_of_the_cut_and_not_on_what_was_asked_before(store: Store) -> None:
+    """As of two moments after the same block: ten seconds later, and when the feed's price is too old to be a mark."""
+    proxy, source, last = b"\xf0" * 20, b"\xa0" * 20, block(30)
+    state = json.dumps({"aggregator": f"0x{source.hex()}", "decimals": 2, "fault": "", "problem": ""})
+    said = price(2, 100_00, source=source)._replace(updated_at=last.time)
+    phase = market(1, state, aspect="phase", venue_id=FEEDS, market=proxy)
+    append(store, batch(1, 30, Rows(markets=[phase], prices=[said])))
+    finalize(store, 30)
+    learn(store, "ETH", 1, last=date(1969, 12, 31))
+    feed = FeedSpec(
+        asset=CATALOGUE.assets[0].id, kind="chainlink", chain_id=CHAIN, address=proxy, heartbeat_s=300, deviation=0.005
+    )
+    estimates, catalogue = Estimates(), replace(CATALOGUE, feeds=(feed,))
+
+    with store.reading() as reader:
+        soon, later = (
+            {CHAIN: Cut(block=last, finality=Finality.FINALIZED, until=last.time + age_s)} for age_s in (10, 7_200)
+        )
+        asked = [estimates.at(reader, cut, catalogue).regime_reasons for cut in (soon, later, soon)]
+
+    assert asked == [(), ("marks_not_ok",), ()]
+
+
 @pytest.mark.parametrize("answer, reasons", [(0, ()), (1, ("marks_not_ok",))])
 def test_prices_of_a_chain_whose_sequencer_is_down_are_not_well(
     store: Store, answer: int, reasons: tuple[str, ...]

@@ -13,6 +13,7 @@ import numpy as np
 
 from aggregator.governance.terms import Terms, read_terms
 from aggregator.histories import today_of
+from aggregator.margin.estimate_policy import AgePolicy
 from aggregator.margin.inputs import Asset
 from aggregator.margin.layers import Purpose
 from aggregator.margin.numbers import rfc3339
@@ -20,6 +21,7 @@ from aggregator.margin.policy import ClassPolicy, Policy
 from aggregator.margin.valuation import identity_of
 from aggregator.risk.bars import Bars
 from aggregator.risk.challenger import learnt
+from aggregator.risk.estimates import told_of_late
 from aggregator.risk.history import BadHistory, Floats, History
 from aggregator.risk.market import DAY_S
 from aggregator.risk.models import WINDOW
@@ -74,9 +76,9 @@ def proposals(assets: Iterable[Asset], policy: Policy, series: Mapping[str, Seri
     classes: dict[str, set[str]] = {}
     for asset in assets:
         classes.setdefault(asset.asset_class, set()).add(identity_of(asset.id, by_id))
-    oldest = today - timedelta(days=1, seconds=policy.estimates.ages.history_max_age_s)
+    ages, yesterday = policy.estimates.ages, today - timedelta(days=1)
     for name, identities in sorted(classes.items()):
-        known = [series[one] for one in sorted(identities) if one in series and _tells(series[one], oldest)]
+        known = [series[one] for one in sorted(identities) if one in series and _tells(series[one], ages, yesterday)]
         unmeasured = tuple(sorted(identities - {one.identity for one in known}))
         for purpose in Purpose if known else ():
             current = _current(policy.of_class(name), purpose)
@@ -86,8 +88,8 @@ def proposals(assets: Iterable[Asset], policy: Policy, series: Mapping[str, Seri
                 yield _not_lowered(neediest, unmeasured) if unmeasured else neediest
 
 
-def _tells(one: Series, oldest: date) -> bool:
-    return len(one.returns) > WINDOW and one.last >= oldest
+def _tells(one: Series, ages: AgePolicy, yesterday: date) -> bool:
+    return len(one.returns) > WINDOW and told_of_late(one.last, ages, yesterday)
 
 
 def _not_lowered(found: Proposal, unmeasured: tuple[str, ...]) -> Proposal:

@@ -48,9 +48,10 @@ class HorizonPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgePolicy:
-    """`[estimates]`: how old what they rest on may be, from the cut back to the end of the last day that is known of it.
+    """`[estimates]`: how old what they rest on may be, in days up to the last whole one before the cut.
 
-    `fewest_days`: of returns; an asset with less has no estimate.
+    `history_max_age_s`: a history has something of the last so many days, one that is begun counted whole. `fewest_days`: of returns; an
+    asset with less has no estimate.
     """
 
     history_max_age_s: int = 7 * DAY_S

@@ -74,7 +74,7 @@ def estimate(histories: Histories, traits: Mapping[str, Trait], policy: Estimate
             round(value, PLACES)
             for value in minima.minima(one for name, one in own.items() if not traits[name].usd_like)
         ),
-        pegs=tuple(_pegs(known, histories, traits, yesterday - timedelta(seconds=policy.ages.history_max_age_s))),
+        pegs=tuple(_pegs(known, histories, traits, yesterday, policy.ages)),
         liquidity=tuple(one for _, one in sorted(histories.liquidity.items()) if _fresh(one, policy.ages, yesterday)),
         regime=STRESS if reasons else CALM,
         regime_reasons=reasons,
@@ -132,9 +132,13 @@ def _fair_of(
     return None if base is None else rated(identity, base, histories.rates.get(identity, {}))
 
 
+def told_of_late(last: date, ages: AgePolicy, yesterday: date) -> bool:
+    """Whether a history that ends with day `last` has any of the last days up to `yesterday`."""
+    return (yesterday - last).days * DAY_S < ages.history_max_age_s
+
+
 def _asset(series: Series, policy: EstimatePolicy, yesterday: date) -> AssetRisk | None:
-    age_s = (yesterday - series.last).days * DAY_S
-    if age_s > policy.ages.history_max_age_s or len(series.returns) < policy.ages.fewest_days:
+    if not told_of_late(series.last, policy.ages, yesterday) or len(series.returns) < policy.ages.fewest_days:
         return None
     horizon = policy.horizon
     fallen, risen = _both(series, horizon, rising=False), _both(series, horizon, rising=True)
@@ -172,9 +176,9 @@ def _both(series: Series, horizon: HorizonPolicy, *, rising: bool) -> tuple[floa
 
 
 def _pegs(
-    known: Mapping[str, Series], histories: Histories, traits: Mapping[str, Trait], oldest: date
+    known: Mapping[str, Series], histories: Histories, traits: Mapping[str, Trait], yesterday: date, ages: AgePolicy
 ) -> Iterable[PegRisk]:
-    """Yield the pegs that are known; what ends before day `oldest` is not fresh."""
+    """Yield the pegs that are known; what has none of the last days up to `yesterday` is not fresh."""
     for name, series in sorted(known.items()):
         trait = traits[name]
         if name not in histories.series:
@@ -191,7 +195,7 @@ def _pegs(
                 fall=min(_up(seen.fall), 1.0),
                 basis=seen.basis,
                 last_day=last.isoformat(),
-                fresh=last >= oldest,
+                fresh=told_of_late(last, ages, yesterday),
             )
 
 

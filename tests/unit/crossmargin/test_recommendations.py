@@ -80,7 +80,7 @@ def test_a_class_is_raised_whatever_is_not_known_of_others() -> None:
 
 def test_a_history_that_ended_too_long_ago_advises_nothing() -> None:
     age = TERMS.policy.estimates.ages.history_max_age_s // 86_400
-    last, older = moving("ETH", 0.001, days=DAYS - age), moving("ETH", 0.001, days=DAYS - age - 1)
+    last, older = moving("ETH", 0.001, days=DAYS - age + 1), moving("ETH", 0.001, days=DAYS - age)
 
     assert proposed(last, assets=(asset("ETH"),))
     assert proposed(older, assets=(asset("ETH"),)) == {}

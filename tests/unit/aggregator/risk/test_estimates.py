@@ -79,13 +79,23 @@ def test_a_short_history_is_widened_and_a_shorter_one_says_nothing() -> None:
     assert risk_of(series("ETH", normal(59))).assets == ()
 
 
-def test_a_history_that_ended_too_long_ago_says_nothing_of_today() -> None:
+def test_a_history_that_has_none_of_the_last_seven_days_says_nothing_of_today() -> None:
+    """The last seven days before a day are the one that is seven days before it, and those after that."""
     known = series("ETH", normal(1000))
 
-    assert len(risk_of(known, today=known.last + timedelta(days=8)).assets) == 1
-    assert risk_of(known, today=known.last + timedelta(days=9)).assets == ()
+    assert len(risk_of(known, today=known.last + timedelta(days=7)).assets) == 1
+    assert risk_of(known, today=known.last + timedelta(days=8)).assets == ()
     shorter = replace(POLICY, ages=AgePolicy(history_max_age_s=86_400))
-    assert risk_of(known, today=known.last + timedelta(days=3), policy=shorter).assets == ()
+    assert len(risk_of(known, today=known.last + timedelta(days=1), policy=shorter).assets) == 1
+    assert risk_of(known, today=known.last + timedelta(days=2), policy=shorter).assets == ()
+
+
+def test_a_day_of_the_age_that_is_begun_counts_whole() -> None:
+    known, ages = series("ETH", normal(1000)), AgePolicy(history_max_age_s=36 * 3600)
+    policy = replace(POLICY, ages=ages)
+
+    assert len(risk_of(known, today=known.last + timedelta(days=2), policy=policy).assets) == 1
+    assert risk_of(known, today=known.last + timedelta(days=3), policy=policy).assets == ()
 
 
 def test_the_day_of_the_cut_and_those_after_it_do_not_count() -> None:
@@ -198,7 +208,7 @@ def test_a_peg_of_which_nothing_is_known_of_late_says_so() -> None:
         (peg,) = risk_of(usdc, today=today, USDC=Trait(pegged=True, usd_like=True, worst=1.0)).pegs
         return peg.fresh
 
-    assert [fresh(days) for days in (0, 7, 8)] == [True, True, False]
+    assert [fresh(days) for days in (0, 6, 7)] == [True, True, False]
 
 
 def test_a_discount_against_what_is_redeemed_takes_the_rate_of_the_day() -> None:

@@ -286,13 +286,17 @@ def _decisive(context: Context) -> tuple[object, ...]:
 
 
 def _opened(inputs: BookInputs, before: Book | None, courtesy: Courtesy) -> tuple[OpenUnit, ...]:
-    """Run the venues' arithmetic over all units; those of a venue of which nothing changed are the ones of before."""
+    """Run the venues' arithmetic over all units; those of a venue of which nothing changed up to the same moment are the ones of before."""
     shares = shares_of(venue.snapshot for venue in inputs.venues)
     known: dict[str, list[OpenUnit]] = {}
     same: set[str] = set()
     if before is not None and (before.inputs.venues == inputs.venues or not (shares or _knows_shares(before))):
         old = {venue.snapshot.venue.id: venue for venue in before.inputs.venues}
-        same = {name for venue in inputs.venues if old.get(name := venue.snapshot.venue.id) == venue}
+        same = {
+            name
+            for venue in inputs.venues
+            if old.get(name := venue.snapshot.venue.id) == venue and _as_long_known(venue, before.cuts, inputs.cuts)
+        }
         for held_in in before.units:
             known.setdefault(held_in.venue.id, []).append(held_in)
     return tuple(
@@ -304,6 +308,12 @@ def _opened(inputs: BookInputs, before: Book | None, courtesy: Courtesy) -> tupl
             else looked_through(courtesy.paced(open_units(venue, inputs.cuts)), shares)
         )
     )
+
+
+def _as_long_known(venue: VenueInputs, before: Mapping[str, Cut], now: Mapping[str, Cut]) -> bool:
+    """Whether a venue's chain is known up to the same moment in two cuts: ages of what its units rest on count up to that."""
+    chain_id = venue.snapshot.venue.chain_id
+    return chain_id in before and chain_id in now and before[chain_id].until == now[chain_id].until
 
 
 def _knows_shares(book: Book) -> bool:

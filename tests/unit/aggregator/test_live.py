@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from aggregator.arrays.standing import HeldBack, Numbers
-from aggregator.book import BookInputs
+from aggregator.book import BookInputs, judged
 from aggregator.gather import Catalogue, Condition
 from aggregator.live import LiveBook, Version
 from aggregator.margin.inputs import Cut, MarginAccount, VenueInputs
@@ -144,6 +144,22 @@ def test_after_any_steps_it_is_the_book_made_anew(seed: int) -> None:
         assert (ours.rows, ours.order, ours.statuses) == (anew.rows, anew.order, anew.statuses)
         assert numbers(ours) == numbers(anew)
         assert set(ours.standing.names) >= set(ours.order)
+
+
+def test_units_of_a_chain_that_is_known_further_on_are_opened_anew() -> None:
+    """The block is the same; ages count up to the moment, by which prices that venues take are too old."""
+    (first,) = Chance(7).steps(0)
+    soon, later = (
+        replace(first, cuts={chain: replace(cut, until=NOW + age_s) for chain, cut in first.cuts.items()})
+        for age_s in (10, 50_000)
+    )
+
+    before, anew = judged(soon), judged(later)
+    found = judged(later, before)
+
+    assert (found.units, found.accounts) == (anew.units, anew.accounts)
+    assert {held_in.now for held_in in found.units} == {NOW + 50_000}
+    assert judged(soon, before).units[0] is before.units[0]
 
 
 def test_a_step_values_only_whom_it_concerns() -> None:

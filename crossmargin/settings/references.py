@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
-from itertools import combinations
+from itertools import combinations, product
+from typing import TYPE_CHECKING
 
-from chains.identifiers import SOLANA, format_address, namespace_of
-from chains.model import FeedSpec
+from chains.identifiers import SOLANA, format_address, namespace_of, token
+from chains.model import FeedSpec, VenueSpec
 from chains.registry import REDEMPTION_RATE
 from crossmargin.settings.escrows import ACCOUNTS
 from crossmargin.settings.model import Settings
@@ -15,8 +16,17 @@ from crossmargin.settings.names import chain_of
 from crossmargin.settings.rates import baseless
 from crossmargin.settings.section import unknown
 
+if TYPE_CHECKING:
+    from chains.evm.escrow.terms import Custody
+
 PYTHS = frozenset({"pyth-solana", "pyth-hermes"})
 """Kinds of feeds whose prices Pyth publishes."""
+
+SHARES_FOLLOWED, HELD_IN_CUSTODY = "shares", "custody"
+"""What `holdings` of an escrow says; see `chains.evm.escrow.terms`."""
+
+COIN = b""
+"""The chain's own coin, which has no address."""
 
 
 def unresolved(settings: Settings, *, chains_read: bool) -> Iterator[str]:
@@ -59,6 +69,8 @@ def _same_contract(settings: Settings) -> Iterator[str]:
         if count > 1:
             yield f"[[venue]] {format_address(chain_id, address)} on {chain_id} is written {count} times; write it once"
     yield from _same_account(settings)
+    yield from _same_balance(settings)
+    yield from _same_shares(settings)
     feeds = Counter((feed.asset, feed.chain_id, feed.address) for feed in settings.feeds)
     for (asset, chain_id, address), count in feeds.items():
         if count > 1:
@@ -77,6 +89,65 @@ def _same_account(settings: Settings) -> Iterator[str]:
     for (_, account), ids in venues.items():
         if len(ids) > 1:
             yield f"[[venue]] accounts: {account} is named by {' and '.join(ids)}, and would count double; name it in one"
+
+
+def _same_balance(settings: Settings) -> Iterator[str]:
+    """Custodies may share an address, and may hold one token; what an address has of a token belongs to one of them."""
+    found: dict[tuple[str, bytes, bytes], list[str]] = {}
+    for venue, custody in _custodies(settings):
+        held = (*custody.tokens, *([COIN] if custody.coin is not None else []))
+        for holder, token_held in product(custody.holders, held):
+            found.setdefault((venue.chain_id, holder, token_held), []).append(f'"{venue.id}"')
+    twice: dict[tuple[str, ...], list[tuple[str, bytes, bytes]]] = {}
+    for balance, ids in found.items():
+        if len(ids) > 1:
+            twice.setdefault(tuple(ids), []).append(balance)
+    for names, balances in twice.items():
+        (chain_id, holder, token_held), more = balances[0], len(balances) - 1
+        what = "the chain's coin" if token_held == COIN else format_address(chain_id, token_held)
+        beside = f" (and {more} more such {'balance' if more == 1 else 'balances'})" if more else ""
+        yield (
+            f"[[venue]] what {format_address(chain_id, holder)} has of {what} on {chain_id}{beside} is in custody of "
+            f"{' and '.join(names)}, and would count double; name it in one"
+        )
+
+
+def _same_shares(settings: Settings) -> Iterator[str]:
+    """Shares of a vault that is followed count there for whoever holds them; in custody they may only be shown."""
+    vaults = {
+        (venue.chain_id, venue.address): venue.id for venue in settings.venues if _holdings(venue) == SHARES_FOLLOWED
+    }
+    if not vaults:
+        return
+    from aggregator.margin.policy import DEFAULT_CLASS  # noqa: PLC0415 - loaded only where there is such a venue
+
+    valued = {asset.id for asset in settings.assets if asset.asset_class != DEFAULT_CLASS}
+    for venue, custody in _custodies(settings):
+        for share in custody.tokens:
+            vault = vaults.get((venue.chain_id, share))
+            if vault is not None and str(token(venue.chain_id, share)) in valued:
+                yield (
+                    f'[[venue]] "{venue.id}": tokens names {format_address(venue.chain_id, share)}, the shares of "{vault}", '
+                    "which counts them for whoever holds them, and they would count double; leave them out, or give their "
+                    f'[[asset]] class = "{DEFAULT_CLASS}", by which they are only shown'
+                )
+
+
+def _custodies(settings: Settings) -> Iterator[tuple[VenueSpec, Custody]]:
+    """Yield what is held in custody on EVM chains; of one address once, which is refused in any case if it is written twice."""
+    venues = {
+        (venue.chain_id, venue.address): venue for venue in settings.venues if _holdings(venue) == HELD_IN_CUSTODY
+    }
+    if not venues:
+        return
+    from chains.evm.escrow.terms import custody_of  # noqa: PLC0415 - loaded only where there is such a venue
+
+    for venue in venues.values():
+        yield venue, custody_of(venue.address, venue.options)
+
+
+def _holdings(venue: VenueSpec) -> object:
+    return venue.options.get("holdings") if venue.protocol == "escrow" else None
 
 
 def _same_source(settings: Settings) -> Iterator[str]:

@@ -33,6 +33,27 @@ MEANING = (
 )
 PLACE = '[[venue]] #1 "vault": '
 
+FIRST, SECOND = "0x" + "11" * 20, "0x" + "22" * 20
+
+
+def escrow(name: str, address: str, holdings: str, more: str = "") -> str:
+    head = (
+        f'[[venue]]\nid = "{name}"\nprotocol = "escrow"\nchain = "eip155:1"\naddress = "{address}"\nstart_block = 7\n'
+    )
+    return f'{head}{NONE}holdings = "{holdings}"\n{more}\n'
+
+
+def custodies(first: str, second: str) -> str:
+    return CHAIN + escrow("first", FIRST, "custody", first) + escrow("second", SECOND, "custody", second)
+
+
+def shares_in_custody(asset_class: str) -> str:
+    asset = f'[[asset]]\nid = "eip155:1/erc20:{TOKEN}"\nclass = "{asset_class}"\n'
+    return (
+        CHAIN + escrow("vault", TOKEN, "shares") + escrow("second", SECOND, "custody", f'tokens = ["{TOKEN}"]') + asset
+    )
+
+
 REFUSED = {
     "no word on liabilities": (ESCROW, f"{PLACE}liabilities is missing; {MEANING}"),
     "another word on liabilities": (ESCROW + 'liabilities = "some"\n', f'{PLACE}liabilities is "some"; {MEANING}'),
@@ -139,6 +160,35 @@ REFUSED = {
         ESCROW + NONE + VENUE,
         f"[[venue]] {POOL} on eip155:1 is written 2 times; write it once",
     ),
+    "a balance in two custodies": (
+        custodies(f'holders = ["{SECOND}"]\ntokens = ["{TOKEN}"]', f'tokens = ["{TOKEN}"]'),
+        (
+            f"[[venue]] what {SECOND} has of {TOKEN} on eip155:1 is in custody of "
+            '"first" and "second", and would count double; name it in one'
+        ),
+    ),
+    "a token and the chain's coin in two custodies": (
+        custodies(
+            f'holders = ["{SECOND}"]\ncoin = "slip44:60"\ntokens = ["{TOKEN}"]',
+            f'coin = "slip44:60"\ntokens = ["{TOKEN}"]',
+        ),
+        f"[[venue]] what {SECOND} has of {TOKEN} on eip155:1 (and 1 more such balance) is in custody of",
+    ),
+    "the chain's coin in two custodies": (
+        custodies(f'holders = ["{SECOND}"]\ncoin = "slip44:60"', 'coin = "slip44:60"'),
+        f"[[venue]] what {SECOND} has of the chain's coin on eip155:1 is in custody of",
+    ),
+    "a further address in two custodies": (
+        custodies(f'holders = ["{POOL}"]\ntokens = ["{TOKEN}"]', f'holders = ["{POOL}"]\ntokens = ["{TOKEN}"]'),
+        f"[[venue]] what {POOL} has of {TOKEN} on eip155:1 is in custody of",
+    ),
+    "shares of a vault that is followed in custody": (
+        shares_in_custody("stable"),
+        (
+            f'[[venue]] "second": tokens names {TOKEN}, the shares of "vault", which counts them for whoever holds them, and they would '
+            'count double; leave them out, or give their [[asset]] class = "default", by which they are only shown'
+        ),
+    ),
 }
 
 
@@ -206,6 +256,21 @@ def test_two_vaults_may_share_an_authority(tmp_path: Path) -> None:
 
     assert [venue.options["accounts"] for venue in venues] == [(ONE,), (OTHER,)]
     assert venues[0].address == venues[1].address
+
+
+def test_two_custodies_may_share_an_address_or_a_token(tmp_path: Path) -> None:
+    other_token = custodies(f'holders = ["{SECOND}"]\ntokens = ["{TOKEN}"]', f'tokens = ["{POOL}"]\ncoin = "slip44:60"')
+    other_holder = custodies(f'tokens = ["{TOKEN}"]', f'tokens = ["{TOKEN}"]')
+
+    assert [len(read(tmp_path, text).venues) for text in (other_token, other_holder)] == [2, 2]
+
+
+def test_shares_of_a_vault_that_is_followed_may_be_shown_in_custody(tmp_path: Path) -> None:
+    """An asset that no configuration names, or that is of the class `default`, counts zero in custody."""
+    shown = shares_in_custody("default")
+    nameless = shown.partition("[[asset]]")[0]
+
+    assert [len(read(tmp_path, text).venues) for text in (shown, nameless)] == [2, 2]
 
 
 @pytest.mark.parametrize("count", [1, 100])

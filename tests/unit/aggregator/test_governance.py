@@ -183,7 +183,8 @@ def test_what_isolated_pools_have_and_owe_is_at_stake_and_in_the_sums() -> None:
     found = compare(before, after)
 
     assert [each.debt_usd for each in after] == [0]
-    assert (found.at_stake.collateral_usd, found.at_stake.debt_usd, found.at_stake.debt_unknown) == (20_000, 15_500, 0)
+    stake = found.at_stake
+    assert (float(stake.collateral_usd), float(stake.debt_usd), stake.debt_unknown) == (20_000.0, 15_500.0, 0)
     assert sum(each.debt_usd for each in found.before.values()) == 15_500
 
 

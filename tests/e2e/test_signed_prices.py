@@ -97,7 +97,9 @@ def test_a_signed_price_marks_the_collateral_and_is_the_same_from_what_was_kept(
     again = crossmargin(tmp_path, "rebuild")
     assert again.returncode == 0, again.stderr
     assert asked(tmp_path, net)["input_digest"] == document["input_digest"]
-    before = signed_feed(asked(tmp_path, net, "--at", f"@{second - 1}"))
+    chain = f"eip155:{net.chain_id}"
+    earlier = f"{chain}={document['as_of'][chain]['block']},@{second - 1}"
+    before = signed_feed(asked(tmp_path, net, "--at", earlier))
     assert (before["used"], before["reason"], before["answer_raw"]) == (False, "no_answer", None)
 
     with serving(tmp_path) as api:

@@ -14,7 +14,8 @@ from crossmargin.cli.output import add_rows, emit, facts, table, words, write_js
 from crossmargin.cli.progress import told_on
 from crossmargin.cli.snapshot_diff import show_difference
 from crossmargin.documents import Document
-from crossmargin.errors import UsageError
+from crossmargin.errors import NoSuchThing, UsageError
+from crossmargin.settings import SettingsError
 from indexer.store import StoreError
 
 STYLES = {
@@ -79,12 +80,19 @@ def difference(context: Context, first: Path, second: Path, *, most: int) -> Non
             document = Archive(archive.folder, desk.sql).difference(first, second, most=most)
     except (StoreError, UsageError):
         document = archive.difference(first, second, most=most)
+    except SettingsError as error:
+        if error.path is not None:
+            raise
+        document = archive.difference(first, second, most=most)
     emit(context, document, lambda console: show_difference(console, document))
 
 
 def archive_of(context: Context, *named: Path) -> Archive:
-    """Open the configured folder of snapshots; folders that are named themselves need no configuration."""
+    """Open the configured folder of snapshots; folders that are named themselves need no configuration. Raises `NoSuchThing`."""
     alone = all(path.is_dir() for path in named)
+    for path in named:
+        if len(path.parts) > 1 and not path.is_dir():
+            raise NoSuchThing(f"there is no snapshot in {path}, which is no folder")
     return Archive(Path() if alone else context.settings().snapshot.folder)
 
 

@@ -106,6 +106,18 @@ def test_the_difference_is_that_of_the_command(made: Made) -> None:
     assert found["causes"]
 
 
+def test_two_folders_are_compared_where_there_is_no_configuration(made: Made, tmp_path: Path) -> None:
+    _, folder, names = made
+    said = crossmargin(tmp_path, "snapshot", "diff", *(str(folder / name) for name in names), "--json")
+    nowhere = crossmargin(tmp_path, "snapshot", "verify", str(tmp_path / "gone" / names[0]))
+
+    assert json.loads(said.stdout)["ledger_asked"] is False
+    assert (nowhere.returncode, "which is no folder" in nowhere.stderr) == (2, True)
+    (tmp_path / "crossmargin.toml").write_text("[store\n")
+    broken = crossmargin(tmp_path, "snapshot", "diff", *(str(folder / name) for name in names))
+    assert (broken.returncode, "crossmargin.toml" in broken.stderr) == (2, True)
+
+
 def test_sql_over_a_past_snapshot_names_its_hash_and_leads_nowhere_else(made: Made) -> None:
     url, folder, names = made
     key = (folder.parent / "key").read_text()

@@ -187,37 +187,35 @@ def test_a_day_of_feeds_is_over_by_the_moment_of_a_cut(
 @pytest.mark.parametrize("age_s, reasons", [(300, ()), (350, ("marks_not_ok",)), (1_000, ("marks_not_ok",))])
 def test_a_mark_in_an_unsound_state_is_not_well(store: Store, age_s: int, reasons: tuple[str, ...]) -> None:
     """The same price: fresh, late by more than half of the 90 s that are allowed beyond 300, and too old to be a mark."""
+    last, catalogue = block(30), one_feed(store, age_s=age_s)
+    finalize(store, 20)
+
+    with store.reading() as reader:
+        cut = {CHAIN: Cut(block=last, finality=Finality.LATEST)}
+        found = Estimates().at(reader, cut, catalogue)
+
+    assert found.regime_reasons == reasons
+
+
+def one_feed(store: Store, *, age_s: int = 0) -> Catalogue:
+    """Store 30 blocks, in which a feed of a price each 300 s answered so long before the last one, and a history of ETH."""
     proxy, source, last = b"\xf0" * 20, b"\xa0" * 20, block(30)
     state = json.dumps({"aggregator": f"0x{source.hex()}", "decimals": 2, "fault": "", "problem": ""})
     said = price(2, 100_00, source=source)._replace(updated_at=last.time - age_s)
     phase = market(1, state, aspect="phase", venue_id=FEEDS, market=proxy)
     append(store, batch(1, 30, Rows(markets=[phase], prices=[said])))
-    finalize(store, 20)
     learn(store, "ETH", 1, last=date(1969, 12, 31))
     feed = FeedSpec(
         asset=CATALOGUE.assets[0].id, kind="chainlink", chain_id=CHAIN, address=proxy, heartbeat_s=300, deviation=0.005
     )
-
-    with store.reading() as reader:
-        cut = {CHAIN: Cut(block=last, finality=Finality.LATEST)}
-        found = Estimates().at(reader, cut, replace(CATALOGUE, feeds=(feed,)))
-
-    assert found.regime_reasons == reasons
+    return replace(CATALOGUE, feeds=(feed,))
 
 
 def test_whether_it_is_stress_rests_on_the_moment_of_the_cut_and_not_on_what_was_asked_before(store: Store) -> None:
     """As of two moments after the same block: ten seconds later, and when the feed's price is too old to be a mark."""
-    proxy, source, last = b"\xf0" * 20, b"\xa0" * 20, block(30)
-    state = json.dumps({"aggregator": f"0x{source.hex()}", "decimals": 2, "fault": "", "problem": ""})
-    said = price(2, 100_00, source=source)._replace(updated_at=last.time)
-    phase = market(1, state, aspect="phase", venue_id=FEEDS, market=proxy)
-    append(store, batch(1, 30, Rows(markets=[phase], prices=[said])))
+    last, catalogue = block(30), one_feed(store)
     finalize(store, 30)
-    learn(store, "ETH", 1, last=date(1969, 12, 31))
-    feed = FeedSpec(
-        asset=CATALOGUE.assets[0].id, kind="chainlink", chain_id=CHAIN, address=proxy, heartbeat_s=300, deviation=0.005
-    )
-    estimates, catalogue = Estimates(), replace(CATALOGUE, feeds=(feed,))
+    estimates = Estimates()
 
     with store.reading() as reader:
         soon, later = (

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from aggregator.book import Book
 from aggregator.margin.numbers import WAD
-from aggregator.margin.valuation import OpenUnit, in_usd
-from aggregator.margin.venue import BASIS_POINTS, unit_name
+from aggregator.margin.valuation import BASIS_POINTS, OpenUnit, in_usd
+from aggregator.margin.venue import unit_name
 from aggregator.risk.exposures import Exposures, Floats
 from aggregator.risk.scenarios import Scenario
 from chains.identifiers import Account, token

@@ -18,7 +18,6 @@ from aggregator.margin.weights import Weighed
 from aggregator.oracle.mark import Mark
 
 HALVINGS = 60
-DOUBLINGS = 40
 ROUNDING = 1e-12
 
 

@@ -13,7 +13,6 @@ from aggregator.oracle.mark import Reading, Refusal, age_limit_s, refusal
 from chains.identifiers import format_address
 from chains.model import Reason, UnitPosition, VenueUnit
 
-BASIS_POINTS = 10_000
 
 UNANSWERED = {
     Standing.NONE: "the venue's own numbers of this unit are not known",

@@ -13,7 +13,6 @@ from aggregator.oracle.mark import Reading, Refusal, age_limit_s, refusal
 from chains.identifiers import format_address
 from chains.model import Reason, UnitPosition, VenueUnit
 
-
 UNANSWERED = {
     Standing.NONE: "the venue's own numbers of this unit are not known",
     Standing.KNOWN: "a deposit that counts has no usable house price, so whether it covers the liabilities is not known",

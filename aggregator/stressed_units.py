@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregator.book import Book
+from aggregator.margin import numbers
 from aggregator.margin.numbers import WAD
 from aggregator.margin.valuation import BASIS_POINTS, OpenUnit, in_usd
 from aggregator.margin.venue import unit_name
@@ -141,7 +142,8 @@ def _told(held_in: OpenUnit) -> Positions | Reason:
             (asset, counted * own * owed / covering if counted > 0 else counted, worth)
             for asset, counted, worth in positions
         )
-    return Reason("venue_rule", name, f"its venue's health factor {own:.6f} is not Σ value·threshold / Σ debt")
+    told = numbers.text(numbers.wad_down(unit.health_factor_wad))
+    return Reason("venue_rule", name, f"its venue's health factor {told} is not Σ value·threshold / Σ debt")
 
 
 def _positions(held_in: OpenUnit) -> Iterator[tuple[str, float, float]]:

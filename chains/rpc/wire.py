@@ -26,6 +26,7 @@ _BATCH = re.compile(r"\bbatch", re.IGNORECASE)
 _RESPONSE = re.compile(r"response (is |size )?too large|response size exceeds", re.IGNORECASE)
 _SECONDS = re.compile(r"\s*-?\d{1,12}(\.\d*)?\s*")
 _NUMBER = re.compile(r"\d+")
+_HEX = re.compile(r"0x[0-9a-fA-F]*")
 _UNSUPPORTED = re.compile(r"not (supported|allowed|enabled|available)|unsupported|disabled", re.IGNORECASE)
 
 
@@ -74,7 +75,8 @@ def replies(label: str, received: Received, first: int, count: int, redactor: Re
     for fault in (reply.error for reply in found):
         if fault is not None:
             fault.message = redactor.scrub(fault.message)
-            fault.data = redactor.scrub(fault.data) if isinstance(fault.data, str) else fault.data
+            if isinstance(fault.data, str) and not _HEX.fullmatch(fault.data):  # what a contract returned is no words
+                fault.data = redactor.scrub(fault.data)
     if count > 1:
         _see_refusal(label, found, count)
     return _each(label, found, first, count)

@@ -15,7 +15,7 @@ from crossmargin.cli.progress import told_on
 from crossmargin.cli.snapshot_diff import show_difference
 from crossmargin.documents import Document
 from crossmargin.errors import NoSuchThing, UsageError
-from crossmargin.settings import SettingsError
+from crossmargin.settings.errors import NoConfiguration
 from indexer.store import StoreError
 
 STYLES = {
@@ -78,11 +78,7 @@ def difference(context: Context, first: Path, second: Path, *, most: int) -> Non
     try:
         with desk_of(context) as desk:
             document = Archive(archive.folder, desk.sql).difference(first, second, most=most)
-    except (StoreError, UsageError):
-        document = archive.difference(first, second, most=most)
-    except SettingsError as error:
-        if error.path is not None:
-            raise
+    except (StoreError, UsageError, NoConfiguration):
         document = archive.difference(first, second, most=most)
     emit(context, document, lambda console: show_difference(console, document))
 

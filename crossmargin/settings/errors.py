@@ -20,3 +20,7 @@ class SettingsError(Exception):
             return f"{self.path}: {self.problems[0]}"
         lines = "".join(f"\n  {problem}" for problem in self.problems)
         return f"{self.path} has {len(self.problems)} problems:{lines}"
+
+
+class NoConfiguration(SettingsError):
+    """None was named, and there is none where one is looked for."""

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from chains.model import ChainSpec, VenueSpec
 from crossmargin.settings import bridges, followed, running
-from crossmargin.settings.errors import SettingsError
+from crossmargin.settings.errors import NoConfiguration, SettingsError
 from crossmargin.settings.model import PublishSettings, RebalancingSettings, Settings, SnapshotSettings
 from crossmargin.settings.references import unresolved
 from crossmargin.settings.section import Section, unknown
@@ -50,7 +50,7 @@ def locate(option: Path | None, environment: Mapping[str, str] = os.environ) -> 
         return path
     if option or environment.get(VARIABLE):
         raise SettingsError(None, (f"there is no configuration file at {path}",))
-    raise SettingsError(
+    raise NoConfiguration(
         None,
         (
             f"there is no {FILE_NAME} in this folder; write one with `crossmargin init`, or name one with --config FILE or in {VARIABLE}",

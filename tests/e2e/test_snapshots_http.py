@@ -113,6 +113,10 @@ def test_two_folders_are_compared_where_there_is_no_configuration(made: Made, tm
 
     assert json.loads(said.stdout)["ledger_asked"] is False
     assert (nowhere.returncode, "which is no folder" in nowhere.stderr) == (2, True)
+    misnamed = crossmargin(
+        tmp_path, "--config", "gone.toml", "snapshot", "diff", *(str(folder / name) for name in names)
+    )
+    assert (misnamed.returncode, "gone.toml" in misnamed.stderr) == (2, True)
     (tmp_path / "crossmargin.toml").write_text("[store\n")
     broken = crossmargin(tmp_path, "snapshot", "diff", *(str(folder / name) for name in names))
     assert (broken.returncode, "crossmargin.toml" in broken.stderr) == (2, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,9 @@ import pytest
 from aiohttp import web
 
 from chains.errors import NodeBusy, NodeLimits, NodeWrong, RangeTooWide
+from chains.redaction import Redactor
+from chains.rpc.transport import Received
+from chains.rpc.wire import replies
 from tests.unit.chains.rpc.nodes import Call, Error, Scripted, Serve, bench, fails
 
 ECHO = {"echo": lambda call: call["params"][0]}
@@ -216,3 +220,16 @@ async def test_a_batch_that_breaks_off_is_tried_in_half_where_none_went_well_bef
     assert [size for size in node.sizes if size > 1][:2] == [200, 100]
     assert set(asked.kinds()) == {"BrokenOff"}
     assert issubclass(type(asked.heard.errors[0][1]), NodeBusy)
+
+
+def test_what_a_contract_returned_is_no_word_of_the_node() -> None:
+    """Bytes that happen to be those of a part of the address stay; words beside them do not tell it."""
+    data, redactor = "0x08c379a0" + "abcdef" * 4, Redactor(["http://node.example/rpc?network=abcdef"])
+    fault = {"code": 3, "message": "reverted at abcdef", "data": data}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "error": fault}).encode()
+    received = Received(status=200, headers={}, body=body, wire_bytes=len(body))
+
+    (reply,) = replies("node 1", received, 1, 1, redactor)
+
+    assert reply.error is not None
+    assert (reply.error.message, reply.error.data) == ("reverted at •••", data)
